@@ -1,0 +1,81 @@
+//! What can go wrong with a provider.
+
+use std::time::Duration;
+
+/// A provider's failure. Messages never hold keys.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ProviderError {
+    /// The key is missing, wrong or not allowed to do this (HTTP 401, 403).
+    #[error("{provider} refused the key ({status}): {message}. Check the key in the environment with `antiphon doctor`")]
+    Unauthorized {
+        /// Whose.
+        provider: &'static str,
+        /// HTTP status.
+        status: u16,
+        /// What the provider said, shortened.
+        message: String,
+    },
+    /// Too many requests (HTTP 429).
+    #[error("{provider} limits the rate of requests: {message}")]
+    RateLimited {
+        /// Whose.
+        provider: &'static str,
+        /// When to try again, if it said so.
+        retry_after: Option<Duration>,
+        /// What the provider said, shortened.
+        message: String,
+    },
+    /// It answered with another error status.
+    #[error("{provider} answered {status}: {message}")]
+    Status {
+        /// Whose.
+        provider: &'static str,
+        /// HTTP status.
+        status: u16,
+        /// What the provider said, shortened.
+        message: String,
+    },
+    /// No connection, or it broke.
+    #[error("the connection to {provider} failed: {message}")]
+    Connection {
+        /// Whose.
+        provider: &'static str,
+        /// Why.
+        message: String,
+    },
+    /// No answer in time.
+    #[error("{provider} did not answer within {after:?}")]
+    Timeout {
+        /// Whose.
+        provider: &'static str,
+        /// The limit.
+        after: Duration,
+    },
+    /// It answered something that we do not understand.
+    #[error("{provider} sent something unexpected: {message}")]
+    Protocol {
+        /// Whose.
+        provider: &'static str,
+        /// What.
+        message: String,
+    },
+    /// A local engine is not installed.
+    #[error("{engine} is not available: {message}")]
+    Unavailable {
+        /// Which engine.
+        engine: &'static str,
+        /// What is missing and how to get it.
+        message: String,
+    },
+}
+
+impl ProviderError {
+    /// May the same request succeed when it is tried again? LiveKit's rule: connection errors, time-outs, 408, 429, 5xx.
+    pub fn retryable(&self) -> bool {
+        match self {
+            Self::Unauthorized { .. } | Self::Protocol { .. } | Self::Unavailable { .. } => false,
+            Self::RateLimited { .. } | Self::Connection { .. } | Self::Timeout { .. } => true,
+            Self::Status { status, .. } => *status == 408 || *status >= 500,
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Knowledge: passages for a question.
+
+use antiphon_dialogue::chat::Passage;
+
+use super::BoxFuture;
+
+/// Something that can be searched.
+pub trait Knowledge: Send + Sync + 'static {
+    /// The best passages for these words, best first; empty when nothing fits. Must be quick (see `retrieval_budget`).
+    fn search<'a>(&'a self, query: &'a str) -> BoxFuture<'a, Vec<Passage>>;
+}

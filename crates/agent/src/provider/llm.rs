@@ -1,0 +1,53 @@
+//! Language models.
+
+use std::sync::Arc;
+
+use antiphon_dialogue::chat::{ChatRequest, ToolCall};
+use antiphon_dialogue::input::Usage;
+
+use super::{BoxStream, ProviderInfo};
+use crate::ProviderError;
+
+/// A language model.
+pub trait Llm: Send + Sync + 'static {
+    /// Who it is.
+    fn info(&self) -> ProviderInfo;
+
+    /// Ask it. The stream ends after the answer or its first error; dropping it cancels the request. Retries happen
+    /// inside, and only before the first chunk was given out.
+    fn chat(&self, request: ChatRequest, tools: Arc<[ToolDefinition]>) -> BoxStream<Result<ChatChunk, ProviderError>>;
+
+    /// Open a connection before it is needed. Cheap, best effort.
+    fn prewarm(&self) {}
+}
+
+/// A piece of an answer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ChatChunk {
+    /// More text.
+    Text(String),
+    /// One whole call, as soon as its arguments are complete.
+    ToolCall(ToolCall),
+    /// Tokens; the last chunk of providers that say.
+    Usage(Usage),
+}
+
+/// A tool as the model sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ToolDefinition {
+    /// `[a-zA-Z0-9_-]{1,64}`.
+    pub name: String,
+    /// What it does and when to use it.
+    pub description: String,
+    /// JSON Schema of the arguments, an object.
+    pub parameters: serde_json::Value,
+}
+
+/// Options that every OpenAI-compatible model has.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LlmOptions {
+    /// Sampling temperature; `None` leaves it to the provider.
+    pub temperature: Option<f32>,
+    /// The longest answer in tokens.
+    pub max_completion_tokens: Option<u32>,
+}

@@ -1,0 +1,86 @@
+//! Everything the machine asks for. The driver carries each out and reports back by [`Input`](crate::Input); it decides
+//! nothing.
+
+use serde::{Deserialize, Serialize};
+
+use crate::chat::{ChatRequest, ToolCall};
+use crate::event::Event;
+use crate::ids::{GenerationId, PredictionId, RetrievalId, SegmentId};
+use crate::time::Duration;
+
+/// A request to the driver.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "action", rename_all = "snake_case")]
+pub enum Action {
+    /// Search the knowledge; answer with `Retrieved` within `budget`, empty if there is nothing by then.
+    Retrieve {
+        /// Which.
+        id: RetrievalId,
+        /// What the caller said so far.
+        query: String,
+        /// The longest it may take.
+        budget: Duration,
+    },
+    /// Start an LLM request and stream its answer back.
+    StartLlm {
+        /// Which.
+        id: GenerationId,
+        /// What to ask.
+        request: ChatRequest,
+    },
+    /// Drop an LLM request; no event about it is needed any more.
+    CancelLlm {
+        /// Which.
+        id: GenerationId,
+    },
+    /// Synthesize this text. Its audio is kept until `Play`.
+    Synthesize {
+        /// Which.
+        id: SegmentId,
+        /// Plain words, Markdown and emoji removed.
+        text: String,
+    },
+    /// Drop a synthesis and the audio of it that is not in the playout.
+    CancelSynthesis {
+        /// Which.
+        id: SegmentId,
+    },
+    /// Append this segment to the playout: its audio flows to the caller as it arrives, after the segments before it.
+    Play {
+        /// Which.
+        id: SegmentId,
+    },
+    /// Hold the playout where it is, within one frame.
+    PausePlayout,
+    /// Go on where it was held.
+    ResumePlayout,
+    /// Drop everything in the playout within one frame; a `Cleared` for every segment that was in it and not finished.
+    ClearPlayout,
+    /// Ask the turn detector whether the caller has finished.
+    PredictTurn {
+        /// Which.
+        id: PredictionId,
+    },
+    /// Tell the recogniser to make its words final now (Deepgram's Finalize).
+    FinalizeStt,
+    /// Forget the recogniser's pending words (manual `clear_user_turn`).
+    ClearStt,
+    /// While true the recogniser gets silence instead of the caller (uninterruptible speech, echo guard).
+    MuteStt(bool),
+    /// Run a tool. Exactly one `ToolFinished` answers it, also after `CancelTool`.
+    RunTool {
+        /// The call.
+        call: ToolCall,
+        /// The same for every attempt at the same call: a tool with side effects can use it to act once.
+        idempotency_key: String,
+    },
+    /// The result is no longer wanted; the tool may stop.
+    CancelTool {
+        /// The call.
+        call_id: String,
+    },
+    /// Tell the user of the library.
+    Emit(Event),
+    /// The session is over.
+    Close,
+}

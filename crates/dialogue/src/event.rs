@@ -1,0 +1,207 @@
+//! What the user of the library sees: LiveKit's events and metrics by their names. Durations are differences of two named
+//! instants on the session's clock.
+
+use serde::{Deserialize, Serialize};
+
+use crate::chat::{Item, Passage, ToolCall, ToolOutput};
+use crate::ids::{SegmentId, SpeechId, TurnId};
+use crate::input::Usage;
+use crate::time::Duration;
+
+/// LiveKit's agent states, published as `lk.agent.state`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AgentState {
+    /// Not started.
+    #[default]
+    Initializing,
+    /// Started, nobody to talk to.
+    Idle,
+    /// It hears.
+    Listening,
+    /// It is about to answer, or waits for a tool.
+    Thinking,
+    /// Its audio is being played.
+    Speaking,
+}
+
+/// LiveKit's user states.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UserState {
+    /// Silent.
+    #[default]
+    Listening,
+    /// Speaking.
+    Speaking,
+    /// Silent for `user_away_timeout`.
+    Away,
+}
+
+/// Which part of the pipeline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Component {
+    /// Speech recognition.
+    Stt,
+    /// Language model.
+    Llm,
+    /// Speech synthesis.
+    Tts,
+    /// A tool.
+    Tool,
+}
+
+/// What the user of the library sees.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Event {
+    /// The agent's state changed.
+    AgentStateChanged {
+        /// Before.
+        old_state: AgentState,
+        /// After.
+        new_state: AgentState,
+    },
+    /// The caller's state changed.
+    UserStateChanged {
+        /// Before.
+        old_state: UserState,
+        /// After.
+        new_state: UserState,
+    },
+    /// Words of the caller. Interims and the final of one turn share `turn`; each carries the whole text of the turn.
+    UserInputTranscribed {
+        /// Which turn.
+        turn: TurnId,
+        /// Everything said in this turn so far.
+        transcript: String,
+        /// The turn is committed with exactly this text.
+        is_final: bool,
+    },
+    /// Words of the agent, as they are played (paced by the playout), to be appended. Ends with `is_final`.
+    AgentTranscript {
+        /// Which speech.
+        speech: SpeechId,
+        /// Which segment these words belong to.
+        segment: Option<SegmentId>,
+        /// The next words.
+        delta: String,
+        /// The speech is over; the deltas together are what the history holds.
+        is_final: bool,
+        /// It was cut off.
+        interrupted: bool,
+    },
+    /// The history grew.
+    ConversationItemAdded {
+        /// By this.
+        item: Item,
+    },
+    /// A speech was created.
+    SpeechCreated {
+        /// Which.
+        speech: SpeechId,
+        /// By whom.
+        source: SpeechSource,
+    },
+    /// A pause in the caller's favour turned out to be nothing; the agent went on.
+    AgentFalseInterruption {
+        /// It went on where it was.
+        resumed: bool,
+    },
+    /// The caller interrupted a speech for real; no audio of it is played from here on.
+    Interrupted {
+        /// Which.
+        speech: SpeechId,
+    },
+    /// A tool starts.
+    ToolStarted {
+        /// The call.
+        call: ToolCall,
+    },
+    /// A tool has ended.
+    ToolEnded {
+        /// Its one result.
+        output: ToolOutput,
+        /// From start to end.
+        duration: Duration,
+    },
+    /// Passages used for the coming reply.
+    KnowledgeUsed {
+        /// With their sources.
+        passages: Vec<Passage>,
+    },
+    /// How long everything took, once per reply to a turn, when its first audio is played.
+    TurnMetrics(TurnMetrics),
+    /// Tokens.
+    LlmUsage(Usage),
+    /// Something went wrong. The session goes on unless `Closed` follows.
+    Error {
+        /// Where.
+        component: Component,
+        /// What, without secrets.
+        message: String,
+        /// It may work again by itself.
+        recoverable: bool,
+    },
+    /// The session is over.
+    Closed {
+        /// Why.
+        reason: CloseReason,
+    },
+}
+
+/// By whom a speech was created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SpeechSource {
+    /// The greeting.
+    Greeting,
+    /// `say`.
+    Say,
+    /// The model's answer to the caller, or `generate_reply`.
+    GenerateReply,
+    /// The machine's own words when a provider fails.
+    Trouble,
+}
+
+/// Why a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CloseReason {
+    /// The program asked for it.
+    UserInitiated,
+    /// The caller left.
+    ParticipantDisconnected,
+    /// Too many errors without recovery.
+    Error,
+    /// The process drains.
+    JobShutdown,
+}
+
+/// Where the time went between the caller's last word and the agent's first. Each is `None` when it did not happen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TurnMetrics {
+    /// Which turn; `None` for speech that answers nobody.
+    pub turn: Option<TurnId>,
+    /// Which speech.
+    pub speech: Option<SpeechId>,
+    /// End of the caller's speech (VAD, back-dated) to the turn's commit.
+    pub end_of_turn_delay: Option<Duration>,
+    /// End of the caller's speech to the last final transcript.
+    pub transcription_delay: Option<Duration>,
+    /// Retrieval, request to passages; overlaps endpointing when speculative.
+    pub retrieval: Option<Duration>,
+    /// LLM request to first token or tool call of the step that spoke.
+    pub llm_ttft: Option<Duration>,
+    /// LLM request to the first clause handed to TTS.
+    pub llm_ttfs: Option<Duration>,
+    /// First synthesis request to first audio.
+    pub tts_ttfb: Option<Duration>,
+    /// End of the caller's speech to the first frame played: what the caller waits.
+    pub e2e_latency: Option<Duration>,
+    /// The reply had been started before the turn was committed and was kept.
+    pub preemptive: bool,
+    /// Tool steps before the words.
+    pub tool_steps: u32,
+}

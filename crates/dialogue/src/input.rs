@@ -1,0 +1,245 @@
+//! Everything the machine is told. Each variant is a fact from outside, with the driver's clock beside it in
+//! [`Dialogue::handle`](crate). Events about ids that are gone are dropped without effect.
+
+use serde::{Deserialize, Serialize};
+
+use crate::chat::{Passage, ToolCall};
+use crate::ids::{GenerationId, PredictionId, RetrievalId, SegmentId, SpeechId};
+use crate::time::Duration;
+
+/// A fact from outside.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "input", rename_all = "snake_case")]
+pub enum Input {
+    /// The caller can hear us (our track is subscribed): greet if there is a greeting.
+    Started,
+    /// Voice activity.
+    Vad(Vad),
+    /// Speech recognition.
+    Stt(Stt),
+    /// The turn detector's answer: probability that the caller has finished.
+    TurnPrediction {
+        /// Which question.
+        id: PredictionId,
+        /// 0 to 1, and the threshold it is to be compared with.
+        probability: f32,
+        /// The language's threshold.
+        threshold: f32,
+    },
+    /// Passages found, possibly none; a failed or late retrieval is an empty one.
+    Retrieved {
+        /// Which retrieval.
+        id: RetrievalId,
+        /// Best first.
+        passages: Vec<Passage>,
+    },
+    /// The language model.
+    Llm {
+        /// Which request.
+        id: GenerationId,
+        /// What it sent.
+        event: Llm,
+    },
+    /// Speech synthesis.
+    Tts {
+        /// Which request.
+        id: SegmentId,
+        /// What it sent.
+        event: Tts,
+    },
+    /// What has really been played to the caller.
+    Playout(Playout),
+    /// A tool call has ended (or failed, or timed out in the driver).
+    ToolFinished {
+        /// The call.
+        call_id: String,
+        /// What the model is to read, or the error text it is to read.
+        result: Result<ToolValue, String>,
+    },
+    /// The caller typed something (`lk.chat`).
+    UserText(String),
+    /// A request of the program or the agent's author.
+    Command(Command),
+    /// A deadline has come; nothing else happened.
+    Time,
+}
+
+/// Voice activity, at audio rate: handling it allocates nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "vad", rename_all = "snake_case")]
+pub enum Vad {
+    /// Enough speech in a row (`min_speech_duration`); it began `speech` ago.
+    SpeechStarted {
+        /// How much speech has been heard when this is reported.
+        speech: Duration,
+    },
+    /// One 32 ms window was judged (LiveKit's INFERENCE_DONE).
+    Frame {
+        /// Between start and end of speech.
+        speaking: bool,
+        /// Speech accumulated without a pause, raw.
+        speech: Duration,
+        /// Silence accumulated since the last speech window, raw.
+        silence: Duration,
+    },
+    /// Silence lasted `min_silence_duration`.
+    SpeechEnded {
+        /// How much speech there was.
+        speech: Duration,
+        /// How much silence has passed since its end.
+        silence: Duration,
+    },
+}
+
+/// Speech recognition.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "stt", rename_all = "snake_case")]
+pub enum Stt {
+    /// The recogniser's own start of speech.
+    SpeechStarted,
+    /// Words so far, may still change; replaces the previous interim.
+    Interim(String),
+    /// Probably final (eager end of turn): good enough to start a speculative reply.
+    Preflight(String),
+    /// Words that will not change; appended to the turn.
+    Final {
+        /// The words.
+        text: String,
+        /// 0 to 1, 1 when unknown.
+        confidence: f32,
+    },
+    /// The recogniser's own end of speech.
+    SpeechEnded,
+    /// The connection is lost; the provider keeps trying.
+    Degraded(String),
+    /// It works again.
+    Recovered,
+    /// It will not come back (bad key, retries exhausted).
+    Failed(String),
+}
+
+/// The language model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "llm", rename_all = "snake_case")]
+pub enum Llm {
+    /// More text.
+    Text(String),
+    /// One whole tool call.
+    ToolCall(ToolCall),
+    /// The answer is complete.
+    Finished {
+        /// Tokens, when the provider says.
+        usage: Option<Usage>,
+    },
+    /// It failed for good (retries are the provider's business and are over).
+    Failed(String),
+}
+
+/// Tokens of one request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Tokens read.
+    pub prompt_tokens: u32,
+    /// Of these from the provider's cache.
+    pub cached_tokens: u32,
+    /// Tokens written.
+    pub completion_tokens: u32,
+}
+
+/// Speech synthesis.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "tts", rename_all = "snake_case")]
+pub enum Tts {
+    /// The first audio has arrived.
+    FirstAudio,
+    /// When words begin within the segment, if the provider says; offsets from the segment's first sample.
+    Words(Vec<(String, Duration)>),
+    /// All audio has arrived; so much of it.
+    Finished {
+        /// Length of the whole segment.
+        duration: Duration,
+    },
+    /// It failed for good. `played` audio of it may be in the playout already.
+    Failed(String),
+}
+
+/// What has really been played to the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "playout", rename_all = "snake_case")]
+pub enum Playout {
+    /// The first frame of a segment left.
+    Started {
+        /// Which.
+        id: SegmentId,
+    },
+    /// So much of the segment has been played; sent at least every 100 ms while playing, not needed for correctness.
+    Progress {
+        /// Which.
+        id: SegmentId,
+        /// Audio played since its beginning.
+        played: Duration,
+    },
+    /// The segment was played to its end.
+    Finished {
+        /// Which.
+        id: SegmentId,
+        /// Its whole length.
+        played: Duration,
+    },
+    /// The segment was dropped by `ClearPlayout`; `played` is zero when nothing of it was heard.
+    Cleared {
+        /// Which.
+        id: SegmentId,
+        /// Audio played since its beginning.
+        played: Duration,
+    },
+}
+
+/// What a tool gave back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToolValue {
+    /// What the model reads.
+    pub output: String,
+    /// Does the model have to answer after it? False: stop without reply.
+    pub reply: bool,
+}
+
+/// A request of the program or the agent's author.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case")]
+pub enum Command {
+    /// Speak this text; no LLM.
+    Say {
+        /// The words.
+        text: String,
+        /// May the caller interrupt it?
+        allow_interruptions: bool,
+        /// Does it enter the history?
+        add_to_history: bool,
+    },
+    /// Have the model say something now.
+    GenerateReply {
+        /// As if the caller had said it.
+        user_input: Option<String>,
+        /// For this reply alone.
+        instructions: Option<String>,
+        /// May the caller interrupt it?
+        allow_interruptions: bool,
+    },
+    /// Stop speaking. `force` stops even what may not be interrupted.
+    Interrupt {
+        /// Even uninterruptible speech.
+        force: bool,
+    },
+    /// Stop one speech.
+    InterruptSpeech(SpeechId),
+    /// Manual turn detection: the caller has finished.
+    CommitUserTurn,
+    /// Manual turn detection: forget what was said.
+    ClearUserTurn,
+    /// End the session; with `drain` after the current speech.
+    Close {
+        /// Finish speaking first.
+        drain: bool,
+    },
+}

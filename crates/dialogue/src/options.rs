@@ -1,0 +1,93 @@
+//! LiveKit's options with LiveKit's defaults (livekit-agents 1.7, `voice/turn.py` and `voice/agent_session.py`) unless
+//! another reason is given.
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::Duration;
+
+/// All that the machine can be told about how to behave.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {
+    /// Who decides that the caller has finished.
+    pub turn_detection: TurnDetection,
+    /// After the last word: wait at least this long. 0.5 s.
+    pub min_endpointing_delay: Duration,
+    /// Wait this long when the turn detector thinks that the caller goes on. 3 s.
+    pub max_endpointing_delay: Duration,
+    /// May the caller interrupt at all? Yes.
+    pub allow_interruptions: bool,
+    /// Speech shorter than this does not interrupt. 0.5 s.
+    pub min_interruption_duration: Duration,
+    /// Fewer words than this do not interrupt. 0: not looked at.
+    pub min_interruption_words: u32,
+    /// Pause first, and go on after a false alarm. Yes.
+    pub resume_false_interruption: bool,
+    /// Silence without words after which an interruption was false. 2 s.
+    pub false_interruption_timeout: Duration,
+    /// Start the reply before the turn is committed. Yes.
+    pub preemptive_generation: bool,
+    /// Speculative replies per turn. 3.
+    pub preemptive_max_retries: u32,
+    /// Consecutive tool rounds per turn; then one reply without tools. 3.
+    pub max_tool_steps: u32,
+    /// The first seconds of the agent's first speech cannot be interrupted by sound, while the caller's echo canceller
+    /// learns. LiveKit: 3 s; here 0.5 s at the beginning of each utterance raises the bar instead.
+    pub echo_guard: Duration,
+    /// Both silent for this long: the caller is away. 15 s; `None` never.
+    pub user_away_timeout: Option<Duration>,
+    /// The longest a retrieval may hold up a reply. 80 ms.
+    pub retrieval_budget: Duration,
+    /// The longest wait for the LLM's first token, or between tokens, before it counts as failed. 10 s.
+    pub llm_timeout: Duration,
+    /// The longest wait for TTS audio before it counts as failed. 10 s.
+    pub tts_timeout: Duration,
+    /// The longest a tool may run. 30 s.
+    pub tool_timeout: Duration,
+    /// What is said first; `None` waits for the caller.
+    pub greeting: Option<String>,
+    /// What is said when a provider fails.
+    pub trouble_message: String,
+    /// Search the knowledge for every turn.
+    pub retrieval: bool,
+}
+
+/// Who decides that the caller has finished.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TurnDetection {
+    /// Voice activity and endpointing delays.
+    #[default]
+    Vad,
+    /// The recogniser's end of speech.
+    Stt,
+    /// `commit_user_turn`.
+    Manual,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            turn_detection: TurnDetection::Vad,
+            min_endpointing_delay: Duration::from_millis(500),
+            max_endpointing_delay: Duration::from_millis(3000),
+            allow_interruptions: true,
+            min_interruption_duration: Duration::from_millis(500),
+            min_interruption_words: 0,
+            resume_false_interruption: true,
+            false_interruption_timeout: Duration::from_millis(2000),
+            preemptive_generation: true,
+            preemptive_max_retries: 3,
+            max_tool_steps: 3,
+            echo_guard: Duration::from_millis(500),
+            user_away_timeout: Some(Duration::from_secs(15)),
+            retrieval_budget: Duration::from_millis(80),
+            llm_timeout: Duration::from_secs(10),
+            tts_timeout: Duration::from_secs(10),
+            tool_timeout: Duration::from_secs(30),
+            greeting: None,
+            trouble_message: "Sorry, I have some trouble right now. Could you say that again?".into(),
+            retrieval: false,
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! How the engine and a peer are set up.
+
+use std::net::{IpAddr, SocketAddr};
+
+/// The engine's sockets and threads.
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    /// Where UDP is bound; port 0 takes any. Every shard has a socket of its own: the first takes this port, the others
+    /// the ports after it (any port when it is 0).
+    pub bind: SocketAddr,
+    /// Addresses put into candidates. Empty: every address of this machine, loopback included only when `bind` is
+    /// loopback, when there is no other, or when `loopback` is set.
+    pub advertise: Vec<IpAddr>,
+    /// Put loopback into candidates as well, so that browsers and agents of the same machine always connect.
+    pub loopback: bool,
+    /// Passive ICE-TCP (RFC 4571 framing) at this address too; `None`: UDP only.
+    pub tcp: Option<SocketAddr>,
+    /// Threads. Default: the number of cores.
+    pub shards: usize,
+    /// The most peers at once; more are refused. A peer costs 64 kB.
+    pub max_peers: usize,
+}
+
+/// One peer.
+#[derive(Clone, Debug)]
+pub struct PeerConfig {
+    /// We are the server: answer ICE checks only.
+    pub ice_lite: bool,
+    /// Deliver received RTP as [`PeerEvent::Rtp`](crate::PeerEvent::Rtp). The agent wants it; the server only forwards.
+    pub deliver_rtp: bool,
+    /// Report audio levels every so many milliseconds as [`PeerEvent::AudioLevels`](crate::PeerEvent::AudioLevels); 0 never.
+    pub audio_level_interval_ms: u32,
+    /// Offer and accept RED (`audio/red`) around Opus.
+    pub red: bool,
+    /// For log lines: never secret.
+    pub label: String,
+}
