@@ -4,6 +4,7 @@
 
 mod knowledge;
 mod llm;
+mod secret;
 mod stt;
 mod tts;
 mod turn;
@@ -16,6 +17,7 @@ use futures_util::Stream;
 
 pub use knowledge::Knowledge;
 pub use llm::{ChatChunk, Llm, LlmOptions, ToolDefinition};
+pub use secret::Secret;
 pub use stt::{Stt, SttEvent, SttInput, SttSession};
 pub use tts::{Tts, TtsChunk};
 pub use turn::TurnDetector;
