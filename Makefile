@@ -1,0 +1,27 @@
+# Two commands are enough: `make run` and `make test`. Each installs what it needs, says so, and is safe to run again.
+
+CACHE := $(or $(ANTIPHON_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/antiphon)
+
+.PHONY: run test bench lint fuzz web clean
+
+run: web ## build the playground and the release binary, and start everything on http://localhost:7880
+	@scripts/speech.sh
+	cargo run --release --quiet --bin antiphon -- dev $(ARGS)
+
+web: ## build the playground
+	@scripts/web.sh
+
+test: web ## everything that tests the project, real clients and a real browser included
+	@CACHE=$(CACHE) scripts/test.sh
+
+lint: ## formatting, clippy, cargo-deny
+	@scripts/lint.sh
+
+bench: ## latency, capacity and speed, each as a ratio or against a limit
+	@scripts/bench.sh
+
+fuzz: ## fuzz the parsers of outside bytes; SECONDS_EACH=60
+	@scripts/fuzz.sh
+
+clean: ## remove what was built here
+	rm -rf target web/dist web/node_modules artifacts

@@ -1,0 +1,328 @@
+//! `antiphon.toml`: the agent in one file. Every key has a doc comment here and a row in `docs/configuration.md`; unknown
+//! keys are refused with the nearest name; everything is checked before a port is bound. Secrets come from the
+//! environment or `.env`, never from the file.
+
+mod check;
+mod load;
+mod secrets;
+mod units;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+pub use check::check;
+pub use load::{ConfigError, load, parse};
+pub use secrets::{LiveKitKeys, Secrets};
+pub use units::Seconds;
+
+/// The whole file.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The agent's name, also the worker's `agent_name` when it is to be dispatched explicitly.
+    #[serde(default = "default_name")]
+    pub name: String,
+    /// The only text in the system role.
+    #[serde(default)]
+    pub instructions: String,
+    /// Said as soon as the caller can hear; absent: the caller speaks first.
+    pub greeting: Option<String>,
+    /// Speech recognition.
+    #[serde(default)]
+    pub stt: SttConfig,
+    /// Language model.
+    #[serde(default)]
+    pub llm: LlmConfig,
+    /// Speech synthesis.
+    #[serde(default)]
+    pub tts: TtsConfig,
+    /// Voice activity detection.
+    #[serde(default)]
+    pub vad: VadConfig,
+    /// Turn taking.
+    #[serde(default)]
+    pub turn: TurnConfig,
+    /// Function tools.
+    #[serde(default, rename = "tool")]
+    pub tools: Vec<ToolConfig>,
+    /// Documents to answer from.
+    pub knowledge: Option<KnowledgeConfig>,
+    /// Addresses and TLS of the room server.
+    #[serde(default)]
+    pub server: ServerConfig,
+    /// What one address, key or session may use.
+    #[serde(default)]
+    pub limits: LimitsConfig,
+    /// Logs and metrics.
+    #[serde(default)]
+    pub telemetry: TelemetryConfig,
+    /// Where the file stands; relative paths in it start here.
+    #[serde(skip)]
+    pub folder: PathBuf,
+}
+
+fn default_name() -> String {
+    "antiphon".into()
+}
+
+/// `[stt]`
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SttConfig {
+    /// `auto`: Deepgram when `DEEPGRAM_API_KEY` is set, else PocketSphinx on this machine.
+    pub provider: SttProvider,
+    /// Deepgram's model. Default `nova-3`.
+    pub model: Option<String>,
+    /// BCP-47. Default `en-US`.
+    pub language: Option<String>,
+    /// Words to expect (Deepgram's `keyterm`), at most 100.
+    pub keyterms: Vec<String>,
+    /// Deepgram's smart formatting of numbers and dates. Off, as LiveKit has it: it holds words back.
+    pub smart_format: bool,
+    /// Deepgram's own endpointing in milliseconds. Default 25, as LiveKit has it.
+    pub endpointing_ms: Option<u32>,
+}
+
+/// Who recognises speech.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SttProvider {
+    /// By what is there.
+    #[default]
+    Auto,
+    /// Deepgram, streaming.
+    Deepgram,
+    /// PocketSphinx on this machine.
+    PocketSphinx,
+    /// Nobody: typed text only.
+    None,
+}
+
+/// `[llm]`
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LlmConfig {
+    /// `auto`: OpenAI (or the server at `OPENAI_BASE_URL`) when a key or base URL is set, else an OpenAI-compatible server
+    /// found on this machine, else the built-in responder.
+    pub provider: LlmProvider,
+    /// Default `gpt-4.1-mini`; of a local server its first model.
+    pub model: Option<String>,
+    /// Overrides `OPENAI_BASE_URL`, for example `http://localhost:11434/v1` (Ollama).
+    pub base_url: Option<String>,
+    /// Sampling temperature, 0 to 2; absent: the provider's.
+    pub temperature: Option<f32>,
+    /// The longest answer in tokens.
+    pub max_completion_tokens: Option<u32>,
+}
+
+/// Who thinks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LlmProvider {
+    /// By what is there.
+    #[default]
+    Auto,
+    /// OpenAI or any compatible server.
+    OpenAi,
+    /// The responder by rules: no language model.
+    BuiltIn,
+}
+
+/// `[tts]`
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TtsConfig {
+    /// `auto`: OpenAI when `OPENAI_API_KEY` is set, else flite, else espeak-ng on this machine.
+    pub provider: TtsProvider,
+    /// Default `gpt-4o-mini-tts`.
+    pub model: Option<String>,
+    /// Default `ash` (OpenAI), `slt` (flite), `en-us` (espeak-ng).
+    pub voice: Option<String>,
+    /// Overrides `OPENAI_BASE_URL` for speech alone.
+    pub base_url: Option<String>,
+    /// How to speak, in words (models that take instructions).
+    pub instructions: Option<String>,
+    /// 0.25 to 4. Default 1.
+    pub speed: Option<f32>,
+}
+
+/// Who speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub enum TtsProvider {
+    /// By what is there.
+    #[default]
+    #[serde(rename = "auto")]
+    Auto,
+    /// OpenAI or any server with `/audio/speech`.
+    #[serde(rename = "openai")]
+    OpenAi,
+    /// flite on this machine.
+    #[serde(rename = "flite")]
+    Flite,
+    /// espeak-ng on this machine.
+    #[serde(rename = "espeak-ng")]
+    EspeakNg,
+    /// Nobody: typed answers only.
+    #[serde(rename = "none")]
+    None,
+}
+
+/// `[vad]` (Silero)
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct VadConfig {
+    /// Only `silero`.
+    pub provider: VadProvider,
+    /// Probability from which a window counts as speech. Default 0.5.
+    pub activation_threshold: Option<f32>,
+    /// Speech before it starts to count. Default 0.05 s.
+    pub min_speech_duration: Option<Seconds>,
+    /// Silence before speech has ended. Default 0.25 s.
+    pub min_silence_duration: Option<Seconds>,
+}
+
+/// Who detects voice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum VadProvider {
+    /// Silero v6 in the process.
+    #[default]
+    Silero,
+}
+
+/// `[turn]`: LiveKit's names and defaults; absent keys keep the default of `dialogue::Options`. Times in seconds.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TurnConfig {
+    /// `vad` (default), `stt` or `manual`.
+    pub detection: Option<TurnDetection>,
+    /// Wait at least this long after the last word. Default 0.5.
+    pub min_endpointing_delay: Option<Seconds>,
+    /// Wait this long when the caller seems to go on. Default 3.
+    pub max_endpointing_delay: Option<Seconds>,
+    /// May the caller interrupt? Default true.
+    pub allow_interruptions: Option<bool>,
+    /// Speech shorter than this does not interrupt. Default 0.5.
+    pub min_interruption_duration: Option<Seconds>,
+    /// Fewer words than this do not interrupt. Default 0: not looked at.
+    pub min_interruption_words: Option<u32>,
+    /// Go on after a false alarm. Default true.
+    pub resume_false_interruption: Option<bool>,
+    /// Silence after which an interruption was false. Default 2.
+    pub false_interruption_timeout: Option<Seconds>,
+    /// Start the reply before the turn is committed. Default true.
+    pub preemptive_generation: Option<bool>,
+    /// Consecutive tool rounds. Default 3.
+    pub max_tool_steps: Option<u32>,
+    /// The caller is away after this silence; 0 never. Default 15.
+    pub user_away_timeout: Option<Seconds>,
+}
+
+/// Who decides that the caller has finished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TurnDetection {
+    /// Voice activity.
+    Vad,
+    /// The recogniser.
+    Stt,
+    /// The program.
+    Manual,
+}
+
+/// `[[tool]]`: either an HTTP tool (`name`, `description`, `method`, `url`, …) or `builtin`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ToolConfig {
+    /// A tool set in the binary: `restaurant_bookings`.
+    pub builtin: Option<String>,
+    /// Of `restaurant_bookings`: its database file; absent: kept in memory.
+    pub database: Option<PathBuf>,
+    /// What the model calls it.
+    pub name: Option<String>,
+    /// What it does and when to use it.
+    pub description: Option<String>,
+    /// `GET` (default), `POST`, `PUT`, `PATCH`, `DELETE`.
+    pub method: Option<String>,
+    /// With `{placeholders}` for parameters.
+    pub url: Option<String>,
+    /// JSON Schema of the arguments.
+    pub parameters: Option<toml::Table>,
+    /// `${NAME}` in a value is taken from the environment.
+    pub headers: BTreeMap<String, String>,
+    /// Seconds. Default 10.
+    pub timeout: Option<Seconds>,
+    /// Hosts that may be called. Default: the URL's own host.
+    pub allowed_hosts: Vec<String>,
+}
+
+/// `[knowledge]`
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KnowledgeConfig {
+    /// A folder of Markdown, text and HTML, or one that LlamaIndex persisted.
+    pub path: PathBuf,
+    /// The longest a retrieval may hold up a reply. Default 0.08 s.
+    pub budget: Option<Seconds>,
+    /// Passages given to the model. Default 4.
+    pub top_k: Option<usize>,
+    /// Search for every turn (default true); otherwise only when the model calls `search_knowledge`.
+    pub automatic: Option<bool>,
+}
+
+/// `[server]`
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServerConfig {
+    /// HTTP and WebSocket. Default 7880.
+    pub port: Option<u16>,
+    /// Default 127.0.0.1 with `--dev` and `dev`, else 0.0.0.0.
+    pub bind: Option<IpAddr>,
+    /// Our address as callers see it, when it is not one of this machine's (NAT).
+    pub node_ip: Option<IpAddr>,
+    /// Media over UDP. Default 7882; one port for each core from here on.
+    pub rtc_udp_port: Option<u16>,
+    /// PEM file; with `tls_key`.
+    pub tls_cert: Option<PathBuf>,
+    /// PEM file; with `tls_cert`.
+    pub tls_key: Option<PathBuf>,
+    /// Trust `X-Forwarded-For` of a reverse proxy. Default false.
+    pub trust_forwarded_for: bool,
+}
+
+/// `[limits]`
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitsConfig {
+    /// Joins and API calls of one address in a minute. Default 120.
+    pub requests_per_minute_per_ip: Option<u32>,
+    /// Joins and API calls with one API key in a minute. Default 6000.
+    pub requests_per_minute_per_key: Option<u32>,
+    /// Rooms at once. Default 1000.
+    pub max_rooms: Option<usize>,
+    /// Calls that this process's agent takes at once. Default: 50 a core.
+    pub max_sessions: Option<usize>,
+}
+
+/// `[telemetry]`
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TelemetryConfig {
+    /// `text` (default of `dev`) or `json` (default elsewhere).
+    pub log_format: Option<LogFormat>,
+    /// `error`, `warn`, `info` (default), `debug`, `trace`, or a filter such as `info,antiphon_room=debug`.
+    pub log_level: Option<String>,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}

@@ -1,0 +1,20 @@
+//! The configuration and the documents, carried in the binary so that `antiphon dev` works in an empty folder.
+
+use rust_embed::RustEmbed;
+
+/// The example's `antiphon.toml`.
+pub const CONFIGURATION: &str = include_str!("../antiphon.toml");
+
+#[derive(RustEmbed)]
+#[folder = "knowledge"]
+struct Documents;
+
+/// The example's documents: file name and text.
+pub fn documents() -> Vec<(String, String)> {
+    Documents::iter()
+        .filter_map(|name| {
+            let file = Documents::get(&name)?;
+            Some((name.into_owned(), String::from_utf8_lossy(&file.data).into_owned()))
+        })
+        .collect()
+}

