@@ -1,0 +1,193 @@
+import './style.css';
+
+import { LevelMeter } from './audio';
+import { Call } from './call';
+import { Orb, type OrbState } from './orb';
+import { Transcript } from './transcript';
+
+const get = <T extends HTMLElement>(id: string): T => {
+  const element = document.getElementById(id);
+  if (!element) throw new Error(`#${id} is not on the page`);
+  return element as T;
+};
+
+const callButton = get<HTMLButtonElement>('call');
+const muteButton = get<HTMLButtonElement>('mute');
+const microphoneSelect = get<HTMLSelectElement>('microphone');
+const levelMeter = get('level');
+const stateText = get('agent-state');
+const alertBox = get('alert');
+const messageInput = get<HTMLInputElement>('message');
+const transcript = new Transcript(get<HTMLOListElement>('transcript'), () => (get('empty').hidden = true));
+
+const STATE_WORDS: Record<string, string> = {
+  off: 'Not in a call',
+  connecting: 'Connecting …',
+  reconnecting: 'Reconnecting …',
+  initializing: 'The agent is coming …',
+  idle: 'Ready',
+  listening: 'Listening',
+  thinking: 'Thinking',
+  speaking: 'Speaking',
+};
+
+let call: Call | undefined;
+let muted = false;
+let userMeter: LevelMeter | undefined;
+let agentMeter: LevelMeter | undefined;
+const orb = new Orb(get<HTMLCanvasElement>('orb'), () => ({ agent: agentMeter?.level() ?? 0, user: muted ? 0 : (userMeter?.level() ?? 0) }));
+
+function setState(state: string): void {
+  stateText.textContent = STATE_WORDS[state] ?? state;
+  document.body.dataset['state'] = state;
+  const orbStates: string[] = ['initializing', 'idle', 'listening', 'thinking', 'speaking', 'off'];
+  orb.setState((orbStates.includes(state) ? state : 'initializing') as OrbState);
+}
+
+function trouble(message: string): void {
+  alertBox.textContent = message;
+  alertBox.hidden = message === '';
+}
+
+async function start(): Promise<void> {
+  trouble('');
+  transcript.clear();
+  callButton.disabled = true;
+  setState('connecting');
+  const next = new Call({
+    state: setState,
+    transcript: (who, segment, words, final) => transcript.say(who, segment, words, final),
+    event: (event) => {
+      transcript.event(event);
+      if (event.type === 'error') trouble(event.message);
+    },
+    agentTrack: (track) => {
+      agentMeter?.close();
+      agentMeter = new LevelMeter(track);
+    },
+    microphone: (track) => {
+      userMeter?.close();
+      userMeter = track ? new LevelMeter(track) : undefined;
+      void listMicrophones();
+    },
+    ended: (reason) => {
+      if (call === next) finish(reason);
+    },
+    trouble,
+  });
+  call = next;
+  try {
+    await next.start(microphoneSelect.value);
+    document.body.classList.add('in-call');
+    muteButton.hidden = false;
+    label(callButton, 'End call');
+  } catch (error) {
+    finish(error instanceof Error ? error.message : String(error));
+    await next.end().catch(() => undefined);
+  } finally {
+    callButton.disabled = false;
+  }
+}
+
+function finish(reason: string): void {
+  call = undefined;
+  userMeter?.close();
+  agentMeter?.close();
+  userMeter = undefined;
+  agentMeter = undefined;
+  setMuted(false);
+  document.querySelectorAll('audio[data-participant]').forEach((element) => element.remove());
+  document.body.classList.remove('in-call');
+  muteButton.hidden = true;
+  label(callButton, 'Start call');
+  setState('off');
+  if (reason) trouble(reason);
+}
+
+function label(button: HTMLButtonElement, words: string): void {
+  const span = button.querySelector('span');
+  if (span) span.textContent = words;
+}
+
+function setMuted(value: boolean): void {
+  muted = value;
+  muteButton.setAttribute('aria-pressed', String(value));
+  muteButton.querySelector('use')?.setAttribute('href', value ? '#mic-off' : '#mic');
+  label(muteButton, value ? 'Unmute microphone' : 'Mute microphone');
+}
+
+async function listMicrophones(): Promise<void> {
+  const devices = (await navigator.mediaDevices?.enumerateDevices().catch(() => [])) ?? [];
+  const microphones = devices.filter((device) => device.kind === 'audioinput');
+  const chosen = microphoneSelect.value;
+  const options = microphones.map((device, index) => new Option(device.label || `Microphone ${index + 1}`, device.deviceId));
+  microphoneSelect.replaceChildren(...(options.length > 0 ? options : [new Option('Default microphone', '')]));
+  if (microphones.some((device) => device.deviceId === chosen)) microphoneSelect.value = chosen;
+}
+
+interface About {
+  agent: { name: string };
+  providers: { role: string; provider: string; model: string; why: string }[];
+  suggestions: string[];
+}
+
+async function describe(): Promise<void> {
+  const response = await fetch('./api/playground').catch(() => undefined);
+  if (!response?.ok) return trouble('This page cannot reach Antiphon. Is `antiphon dev` still running?');
+  const about = (await response.json()) as About;
+  get('agent-name').textContent = about.agent.name;
+  get('providers').replaceChildren(
+    ...about.providers.map((provider) => {
+      const item = document.createElement('li');
+      const role = document.createElement('b');
+      role.textContent = provider.role;
+      item.append(role, ` ${provider.provider}`);
+      item.title = [provider.model, provider.why].filter(Boolean).join(': ');
+      return item;
+    }),
+  );
+  get('suggestions').replaceChildren(
+    ...about.suggestions.map((words) => {
+      const item = document.createElement('li');
+      const button = document.createElement('button');
+      button.type = 'button';
+      button.textContent = words;
+      button.addEventListener('click', () => void send(words));
+      item.append(button);
+      return item;
+    }),
+  );
+}
+
+async function send(words: string): Promise<void> {
+  if (!call) await start();
+  if (!call) return;
+  transcript.typed(words);
+  await call.type(words).catch((error: unknown) => trouble(`The message was not sent: ${String(error)}`));
+}
+
+function tick(): void {
+  const percent = Math.round((muted ? 0 : (userMeter?.level() ?? 0)) * 100);
+  levelMeter.style.setProperty('--level', `${percent}%`);
+  levelMeter.setAttribute('aria-valuenow', String(percent));
+}
+
+callButton.addEventListener('click', () => void (call ? call.end() : start()));
+muteButton.addEventListener('click', () => {
+  setMuted(!muted);
+  void call?.setMuted(muted);
+});
+microphoneSelect.addEventListener('change', () => void call?.useMicrophone(microphoneSelect.value));
+navigator.mediaDevices?.addEventListener('devicechange', () => void listMicrophones());
+get<HTMLFormElement>('compose').addEventListener('submit', (submit) => {
+  submit.preventDefault();
+  const words = messageInput.value.trim();
+  if (!words) return;
+  messageInput.value = '';
+  void send(words);
+});
+
+setState('off');
+setInterval(tick, 100);
+void listMicrophones();
+void describe();
