@@ -6,7 +6,9 @@ use std::time::Duration;
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ProviderError {
     /// The key is missing, wrong or not allowed to do this (HTTP 401, 403).
-    #[error("{provider} refused the key ({status}): {message}. Check the key in the environment with `antiphon doctor`")]
+    #[error(
+        "{provider} refused the key ({status}): {message}. Check the key in the environment with `antiphon doctor`"
+    )]
     Unauthorized {
         /// Whose.
         provider: &'static str,
@@ -78,4 +80,45 @@ impl ProviderError {
             Self::Status { status, .. } => *status == 408 || *status >= 500,
         }
     }
+}
+
+/// An agent that cannot be.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// Nothing to think with.
+    #[error("the agent has no language model: give it one with `.llm(…)`")]
+    NoLlm,
+    /// Providers refuse such names.
+    #[error("the tool name {0:?} is not allowed: use 1 to 64 letters, digits, `_` and `-`")]
+    ToolName(String),
+    /// The model could not tell them apart.
+    #[error("two tools have the name {0:?}: rename one of them")]
+    DuplicateTool(String),
+    /// Not a JSON Schema of an object.
+    #[error("the parameters of the tool {tool:?} are not a JSON Schema of an object: {message}")]
+    ToolSchema {
+        /// Which tool.
+        tool: String,
+        /// Why.
+        message: String,
+    },
+    /// A tool over HTTP that cannot be called as described.
+    #[error("the HTTP tool {tool:?} cannot work: {message}")]
+    HttpTool {
+        /// Which tool.
+        tool: String,
+        /// Why, and what to change.
+        message: String,
+    },
+}
+
+/// A request that a session could not take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SessionError {
+    /// It is over.
+    #[error("the session is closed: start another one")]
+    Closed,
+    /// Requests come faster than they are carried out.
+    #[error("the session has too many waiting requests: try again in a moment")]
+    Busy,
 }

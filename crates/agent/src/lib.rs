@@ -3,10 +3,42 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | [`agent`] | [`Agent`]: words, options, providers, tools |
+//! | [`session`] | [`AgentSession`]: the handle of a running conversation |
+//! | [`io`] | where its sound comes from and goes to |
+//! | [`tool`] | what the model can call: `#[tool]`, closures, HTTP |
 //! | [`provider`] | traits of VAD, STT, LLM, TTS, turn detector and knowledge |
-//! | [`error`] | what can go wrong with a provider |
+//! | [`error`] | what can go wrong |
+//! | `driver` | moves bytes between providers and the dialogue; decides nothing |
+//! | `measure` | every metric of a session is recorded there |
 
+extern crate self as antiphon_agent; // so that `#[tool]` works inside this crate, too
+
+pub mod agent;
+mod driver;
 pub mod error;
+pub mod io;
+mod measure;
 pub mod provider;
+pub mod session;
+pub mod tool;
 
-pub use error::ProviderError;
+pub use agent::{Agent, AgentBuilder};
+
+pub use error::{AgentError, ProviderError, SessionError};
+pub use io::{AudioOutput, NoOutput, SessionIo};
+pub use session::{AgentSession, Events, WeakSession};
+pub use tool::{FunctionTool, Tool, ToolContext, ToolError, ToolReply};
+
+/// What the code that `#[tool]` writes refers to. Not for direct use.
+#[doc(hidden)]
+pub mod __private {
+    pub use schemars;
+    pub use serde;
+    pub use serde_json;
+
+    pub use crate::tool::convert::{
+        ErrorByDisplay, ErrorByInto, ReplyByInto, ReplyBySerialize, Wrap,
+    };
+    pub use crate::tool::function::{definition_of, parse};
+}

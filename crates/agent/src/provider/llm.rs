@@ -15,7 +15,11 @@ pub trait Llm: Send + Sync + 'static {
 
     /// Ask it. The stream ends after the answer or its first error; dropping it cancels the request. Retries happen
     /// inside, and only before the first chunk was given out.
-    fn chat(&self, request: ChatRequest, tools: Arc<[ToolDefinition]>) -> BoxStream<Result<ChatChunk, ProviderError>>;
+    fn chat(
+        &self,
+        request: ChatRequest,
+        tools: Arc<[ToolDefinition]>,
+    ) -> BoxStream<Result<ChatChunk, ProviderError>>;
 
     /// Open a connection before it is needed. Cheap, best effort.
     fn prewarm(&self) {}

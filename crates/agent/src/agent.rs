@@ -1,0 +1,192 @@
+//! What an agent is made of: words, options, providers, tools. One `Agent` serves any number of sessions.
+
+use std::fmt;
+use std::sync::Arc;
+
+use antiphon_dialogue::Options;
+
+use crate::error::AgentError;
+use crate::provider::{Knowledge, Llm, Stt, Tts, TurnDetector, VadModel};
+use crate::tool::{Tool, ToolSet};
+
+/// An agent: who it is, what it can do, which providers it hears, thinks and speaks with. Cheap to clone.
+#[derive(Clone)]
+pub struct Agent {
+    pub(crate) name: Arc<str>,
+    pub(crate) instructions: Arc<str>,
+    pub(crate) options: Options,
+    pub(crate) llm: Arc<dyn Llm>,
+    pub(crate) stt: Option<Arc<dyn Stt>>,
+    pub(crate) tts: Option<Arc<dyn Tts>>,
+    pub(crate) vad: Option<Arc<dyn VadModel>>,
+    pub(crate) turn_detector: Option<Arc<dyn TurnDetector>>,
+    pub(crate) knowledge: Option<Arc<dyn Knowledge>>,
+    pub(crate) tools: Arc<ToolSet>,
+}
+
+impl Agent {
+    /// Begin to describe an agent. Only [`AgentBuilder::llm`] is obligatory.
+    pub fn builder(name: impl Into<String>) -> AgentBuilder {
+        AgentBuilder {
+            name: name.into(),
+            instructions: String::from(
+                "You are a helpful voice assistant. Answer in one or two short sentences.",
+            ),
+            options: Options::default(),
+            llm: None,
+            stt: None,
+            tts: None,
+            vad: None,
+            turn_detector: None,
+            knowledge: None,
+            tools: Vec::new(),
+        }
+    }
+
+    /// Its name (LiveKit's `agent_name`).
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How its dialogue behaves.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// Its tools.
+    pub fn tools(&self) -> &ToolSet {
+        &self.tools
+    }
+
+    /// Open connections that the first turn will need. Cheap, best effort; a good moment is when a caller is about to
+    /// join.
+    pub fn prewarm(&self) {
+        self.llm.prewarm();
+        if let Some(tts) = &self.tts {
+            tts.prewarm();
+        }
+    }
+}
+
+impl fmt::Debug for Agent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Agent")
+            .field("name", &self.name)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Describes an [`Agent`] step by step.
+#[must_use]
+pub struct AgentBuilder {
+    name: String,
+    instructions: String,
+    options: Options,
+    llm: Option<Arc<dyn Llm>>,
+    stt: Option<Arc<dyn Stt>>,
+    tts: Option<Arc<dyn Tts>>,
+    vad: Option<Arc<dyn VadModel>>,
+    turn_detector: Option<Arc<dyn TurnDetector>>,
+    knowledge: Option<Arc<dyn Knowledge>>,
+    tools: Vec<Arc<dyn Tool>>,
+}
+
+impl AgentBuilder {
+    /// Who it is and how it behaves: the only text in the model's system role.
+    pub fn instructions(mut self, text: impl Into<String>) -> Self {
+        self.instructions = text.into();
+        self
+    }
+
+    /// What it says first. Without it the agent waits for the caller.
+    pub fn greeting(mut self, text: impl Into<String>) -> Self {
+        self.options.greeting = Some(text.into());
+        self
+    }
+
+    /// How its dialogue behaves. Keeps a greeting that was given before, if these options have none.
+    pub fn options(mut self, options: Options) -> Self {
+        let greeting = self.options.greeting.take();
+        self.options = options;
+        self.options.greeting = self.options.greeting.take().or(greeting);
+        self
+    }
+
+    /// The language model.
+    pub fn llm(mut self, llm: Arc<dyn Llm>) -> Self {
+        self.llm = Some(llm);
+        self
+    }
+
+    /// Speech recognition. Without it the caller can only type.
+    pub fn stt(mut self, stt: Arc<dyn Stt>) -> Self {
+        self.stt = Some(stt);
+        self
+    }
+
+    /// Speech synthesis. Without it the agent only writes.
+    pub fn tts(mut self, tts: Arc<dyn Tts>) -> Self {
+        self.tts = Some(tts);
+        self
+    }
+
+    /// Voice activity detection: needed for quick interruptions.
+    pub fn vad(mut self, vad: Arc<dyn VadModel>) -> Self {
+        self.vad = Some(vad);
+        self
+    }
+
+    /// A model that says whether the caller has finished.
+    pub fn turn_detector(mut self, detector: Arc<dyn TurnDetector>) -> Self {
+        self.turn_detector = Some(detector);
+        self
+    }
+
+    /// Documents to answer from; also turns on retrieval for every turn.
+    pub fn knowledge(mut self, knowledge: Arc<dyn Knowledge>) -> Self {
+        self.knowledge = Some(knowledge);
+        self
+    }
+
+    /// Something it can do. May be called many times.
+    pub fn tool(mut self, tool: impl Tool) -> Self {
+        self.tools.push(Arc::new(tool));
+        self
+    }
+
+    /// Things it can do, made elsewhere (for instance from a configuration file).
+    pub fn tools(mut self, tools: impl IntoIterator<Item = Arc<dyn Tool>>) -> Self {
+        self.tools.extend(tools);
+        self
+    }
+
+    /// The agent.
+    ///
+    /// # Errors
+    /// No language model, or a tool with a bad or duplicate name or a schema that is none.
+    pub fn build(self) -> Result<Agent, AgentError> {
+        let mut options = self.options;
+        options.retrieval = self.knowledge.is_some();
+        Ok(Agent {
+            name: self.name.into(),
+            instructions: self.instructions.into(),
+            options,
+            llm: self.llm.ok_or(AgentError::NoLlm)?,
+            stt: self.stt,
+            tts: self.tts,
+            vad: self.vad,
+            turn_detector: self.turn_detector,
+            knowledge: self.knowledge,
+            tools: Arc::new(ToolSet::new(self.tools)?),
+        })
+    }
+}
+
+impl fmt::Debug for AgentBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AgentBuilder")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,1 @@
+//! Every metric of a session is recorded here.

@@ -1,0 +1,346 @@
+//! The handle of a running session.
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use antiphon_dialogue::chat::Item;
+use antiphon_dialogue::event::CloseReason;
+use antiphon_dialogue::ids::SpeechId;
+use antiphon_dialogue::input::Command;
+use antiphon_dialogue::{Event, Input, Instant};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+use crate::agent::Agent;
+use crate::driver;
+use crate::error::SessionError;
+use crate::io::SessionIo;
+
+/// One conversation with one caller. Clones are handles of the same session; it is closed when the last is dropped.
+#[derive(Clone, Debug)]
+pub struct AgentSession {
+    inner: Arc<Inner>,
+}
+
+/// A handle that does not keep the session alive (tools have one).
+#[derive(Clone, Debug, Default)]
+pub struct WeakSession {
+    inner: Weak<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    id: Arc<str>,
+    requests: mpsc::Sender<Request>,
+    /// Weak: subscribers see the end when the driver drops its sender.
+    events: broadcast::WeakSender<(Instant, Event)>,
+    /// Made before the session began, so that its first subscriber misses nothing.
+    first_events: Mutex<Option<broadcast::Receiver<(Instant, Event)>>>,
+    closing: watch::Sender<Option<Closing>>,
+    outcome: watch::Receiver<Option<Outcome>>,
+}
+
+/// An order to close. Kept beside the queue of requests so that it always gets through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Closing {
+    pub(crate) reason: CloseReason,
+    pub(crate) drain: bool,
+}
+
+/// How a session ended.
+#[derive(Clone, Debug)]
+pub(crate) struct Outcome {
+    pub(crate) reason: CloseReason,
+    pub(crate) history: Arc<[Item]>,
+}
+
+/// What a handle asks of the driver.
+#[derive(Debug)]
+pub(crate) enum Request {
+    Input(Input),
+    History(oneshot::Sender<Vec<Item>>),
+}
+
+/// The driver's ends of a handle's channels.
+#[derive(Debug)]
+pub(crate) struct Controls {
+    pub(crate) id: Arc<str>,
+    pub(crate) session: WeakSession,
+    pub(crate) requests: mpsc::Receiver<Request>,
+    pub(crate) events: broadcast::Sender<(Instant, Event)>,
+    pub(crate) closing: watch::Receiver<Option<Closing>>,
+    pub(crate) outcome: watch::Sender<Option<Outcome>>,
+}
+
+impl AgentSession {
+    /// Requests that may wait for the driver; more are refused with [`SessionError::Busy`]. People do not type faster.
+    pub const REQUEST_LIMIT: usize = 64;
+    /// Events that a subscriber may be behind; the oldest are lost to it (and counted in its log line).
+    pub const EVENT_LIMIT: usize = 256;
+    /// The longest text that a caller may type at once, in bytes; what is over is cut off.
+    pub const USER_TEXT_LIMIT: usize = 16 * 1024;
+
+    /// Start a session on the current tokio runtime. It says nothing until [`started`](Self::started).
+    pub fn start(agent: Agent, io: SessionIo) -> Self {
+        let id: Arc<str> = format!("AS_{:012x}", rand::random::<u64>() >> 16).into();
+        let (requests_in, requests) = mpsc::channel(Self::REQUEST_LIMIT);
+        let (events, first) = broadcast::channel(Self::EVENT_LIMIT);
+        let (closing_in, closing) = watch::channel(None);
+        let (outcome_in, outcome) = watch::channel(None);
+        let inner = Arc::new(Inner {
+            id: id.clone(),
+            requests: requests_in,
+            events: events.downgrade(),
+            first_events: Mutex::new(Some(first)),
+            closing: closing_in,
+            outcome,
+        });
+        let session = WeakSession {
+            inner: Arc::downgrade(&inner),
+        };
+        driver::spawn(
+            agent,
+            io,
+            Controls {
+                id,
+                session,
+                requests,
+                events,
+                closing,
+                outcome: outcome_in,
+            },
+        );
+        Self { inner }
+    }
+
+    /// Its name in logs.
+    pub fn id(&self) -> &str {
+        &self.inner.id
+    }
+
+    /// Everything that happens from here on; the first subscriber hears everything since the start.
+    pub fn events(&self) -> Events {
+        let first = self
+            .inner
+            .first_events
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let later = || match self.inner.events.upgrade() {
+            Some(events) => events.subscribe(),
+            None => broadcast::channel(1).1,
+        };
+        Events {
+            receiver: first.unwrap_or_else(later),
+        }
+    }
+
+    /// The caller can hear us now: greet.
+    ///
+    /// # Errors
+    /// The session is closed or busy, like all requests.
+    pub fn started(&self) -> Result<(), SessionError> {
+        self.request(Request::Input(Input::Started))
+    }
+
+    /// The caller typed something. Cut to [`Self::USER_TEXT_LIMIT`] bytes.
+    ///
+    /// # Errors
+    /// The session is closed or busy.
+    pub fn user_text(&self, text: impl Into<String>) -> Result<(), SessionError> {
+        let mut text = text.into();
+        truncate(&mut text, Self::USER_TEXT_LIMIT);
+        self.request(Request::Input(Input::UserText(text)))
+    }
+
+    /// Speak this text, interruptible and part of the history; no model is asked.
+    ///
+    /// # Errors
+    /// The session is closed or busy.
+    pub fn say(&self, text: impl Into<String>) -> Result<(), SessionError> {
+        self.command(Command::Say {
+            text: text.into(),
+            allow_interruptions: true,
+            add_to_history: true,
+        })
+    }
+
+    /// Have the model say something now, with these instructions for this reply alone.
+    ///
+    /// # Errors
+    /// The session is closed or busy.
+    pub fn generate_reply(&self, instructions: Option<String>) -> Result<(), SessionError> {
+        self.command(Command::GenerateReply {
+            user_input: None,
+            instructions,
+            allow_interruptions: true,
+        })
+    }
+
+    /// Stop speaking. `force` stops even what may not be interrupted.
+    ///
+    /// # Errors
+    /// The session is closed or busy.
+    pub fn interrupt(&self, force: bool) -> Result<(), SessionError> {
+        self.command(Command::Interrupt { force })
+    }
+
+    /// Stop one speech.
+    ///
+    /// # Errors
+    /// The session is closed or busy.
+    pub fn interrupt_speech(&self, speech: SpeechId) -> Result<(), SessionError> {
+        self.command(Command::InterruptSpeech(speech))
+    }
+
+    /// Manual turn detection: the caller has finished.
+    ///
+    /// # Errors
+    /// The session is closed or busy.
+    pub fn commit_user_turn(&self) -> Result<(), SessionError> {
+        self.command(Command::CommitUserTurn)
+    }
+
+    /// Manual turn detection: forget what was said.
+    ///
+    /// # Errors
+    /// The session is closed or busy.
+    pub fn clear_user_turn(&self) -> Result<(), SessionError> {
+        self.command(Command::ClearUserTurn)
+    }
+
+    /// Any command of the dialogue, with all its options.
+    ///
+    /// # Errors
+    /// The session is closed or busy.
+    pub fn command(&self, command: Command) -> Result<(), SessionError> {
+        self.request(Request::Input(Input::Command(command)))
+    }
+
+    /// End the session now. Always gets through; the first reason counts.
+    pub fn close(&self, reason: CloseReason) {
+        self.order_close(Closing {
+            reason,
+            drain: false,
+        });
+    }
+
+    /// End the session after the current speech. A later [`close`](Self::close) ends it at once.
+    pub fn drain(&self, reason: CloseReason) {
+        self.order_close(Closing {
+            reason,
+            drain: true,
+        });
+    }
+
+    /// Waits until the session is over, and says why it ended.
+    pub async fn closed(&self) -> CloseReason {
+        let mut outcome = self.inner.outcome.clone();
+        let ended = outcome.wait_for(Option::is_some).await;
+        // The driver always leaves an outcome, even when it panics; without one nobody is there to ask.
+        ended
+            .ok()
+            .and_then(|outcome| outcome.as_ref().map(|o| o.reason))
+            .unwrap_or(CloseReason::Error)
+    }
+
+    /// Is it over?
+    pub fn is_closed(&self) -> bool {
+        self.inner.outcome.borrow().is_some()
+    }
+
+    /// Everything said, called and answered so far, oldest first. Works after the end as well.
+    pub async fn history(&self) -> Vec<Item> {
+        let (answer, history) = oneshot::channel();
+        if self
+            .inner
+            .requests
+            .send(Request::History(answer))
+            .await
+            .is_ok()
+            && let Ok(items) = history.await
+        {
+            return items;
+        }
+        self.inner
+            .outcome
+            .borrow()
+            .as_ref()
+            .map(|outcome| outcome.history.to_vec())
+            .unwrap_or_default()
+    }
+
+    /// A handle that does not keep the session alive.
+    pub fn downgrade(&self) -> WeakSession {
+        WeakSession {
+            inner: Arc::downgrade(&self.inner),
+        }
+    }
+
+    fn order_close(&self, closing: Closing) {
+        self.inner
+            .closing
+            .send_if_modified(|current| match current {
+                None => {
+                    *current = Some(closing);
+                    true
+                }
+                Some(earlier) if earlier.drain && !closing.drain => {
+                    earlier.drain = false;
+                    true
+                }
+                Some(_) => false,
+            });
+    }
+
+    fn request(&self, request: Request) -> Result<(), SessionError> {
+        self.inner
+            .requests
+            .try_send(request)
+            .map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => SessionError::Busy,
+                mpsc::error::TrySendError::Closed(_) => SessionError::Closed,
+            })
+    }
+}
+
+impl WeakSession {
+    /// The session, if it still runs.
+    pub fn upgrade(&self) -> Option<AgentSession> {
+        self.inner.upgrade().map(|inner| AgentSession { inner })
+    }
+}
+
+/// A subscription to a session's events.
+#[derive(Debug)]
+pub struct Events {
+    receiver: broadcast::Receiver<(Instant, Event)>,
+}
+
+impl Events {
+    /// The next event and when it happened on the session's clock; `None` after the session's end. A subscriber that is
+    /// too slow loses the oldest ones.
+    pub async fn recv(&mut self) -> Option<(Instant, Event)> {
+        loop {
+            match self.receiver.recv().await {
+                Ok(event) => return Some(event),
+                Err(broadcast::error::RecvError::Lagged(lost)) => {
+                    tracing::warn!(
+                        lost,
+                        "a subscriber of session events is too slow and lost some"
+                    );
+                }
+                Err(broadcast::error::RecvError::Closed) => return None,
+            }
+        }
+    }
+}
+
+/// Cut a text to at most `limit` bytes at a character.
+pub(crate) fn truncate(text: &mut String, limit: usize) {
+    if text.len() > limit {
+        let end = (0..=limit)
+            .rev()
+            .find(|&end| text.is_char_boundary(end))
+            .unwrap_or(0);
+        text.truncate(end);
+    }
+}

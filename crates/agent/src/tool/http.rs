@@ -1,0 +1,1 @@
+//! A tool from a description: an HTTP request.

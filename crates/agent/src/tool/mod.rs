@@ -1,0 +1,172 @@
+//! What the model can call.
+//!
+//! | module | what |
+//! |---|---|
+//! | here | [`Tool`], [`ToolContext`], what a tool gives back |
+//! | [`arguments`] | the model's JSON: parsed strictly, repaired a little, checked against the schema |
+//! | [`schema`] | JSON Schemas as strict providers accept them |
+//! | [`function`] | a tool from a closure; the helpers of `#[tool]` |
+//! | [`http`] | a tool from a description: an HTTP request |
+//! | [`set`] | an agent's tools, checked once |
+
+pub mod arguments;
+pub(crate) mod convert;
+pub(crate) mod function;
+pub mod http;
+pub mod schema;
+pub mod set;
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+pub use function::FunctionTool;
+
+pub use set::ToolSet;
+
+use crate::provider::{BoxFuture, ToolDefinition};
+use crate::session::WeakSession;
+
+/// Something the model can do. Written with `#[tool]`, [`FunctionTool`] or [`HttpTool`]; shared by all sessions.
+pub trait Tool: Send + Sync + 'static {
+    /// Name, description and parameters. Asked once per agent.
+    fn definition(&self) -> ToolDefinition;
+
+    /// Do it. The arguments fit the schema of the definition. An error is read by the model, which can then try again or
+    /// tell the caller. A panic is an error that says nothing.
+    fn call<'a>(
+        &'a self,
+        arguments: Value,
+        context: ToolContext,
+    ) -> BoxFuture<'a, Result<ToolReply, ToolError>>;
+
+    /// The longest it may run; `None`: the session's `tool_timeout`.
+    fn timeout(&self) -> Option<Duration> {
+        None
+    }
+}
+
+/// What a tool knows about its call.
+#[derive(Clone, Debug, Default)]
+pub struct ToolContext {
+    /// The model's name of this call.
+    pub call_id: String,
+    /// The same for every attempt at the same call: a tool with side effects can use it to act only once.
+    pub idempotency_key: String,
+    /// The conversation it happens in; does not keep it alive.
+    pub session: WeakSession,
+    /// Cancelled when nobody waits for the result any more. A tool that ignores it is dropped a little later.
+    pub cancelled: CancellationToken,
+}
+
+/// What a tool gives back to the model.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ToolReply {
+    /// What the model reads.
+    pub text: String,
+    /// The agent says nothing after it (LiveKit's `StopResponse`).
+    pub silent: bool,
+}
+
+impl ToolReply {
+    /// This text, and the model answers.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            silent: false,
+        }
+    }
+
+    /// This text for the history, and the agent says nothing.
+    pub fn silent(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            silent: true,
+        }
+    }
+
+    /// Any value, as the model reads it: a string as it is, nothing for `()` and `None`, everything else as JSON.
+    pub fn from_json(value: Value) -> Self {
+        Self::new(match value {
+            Value::Null => String::new(),
+            Value::String(text) => text,
+            other @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+                other.to_string()
+            }
+        })
+    }
+}
+
+impl From<String> for ToolReply {
+    fn from(text: String) -> Self {
+        Self::new(text)
+    }
+}
+
+impl From<&str> for ToolReply {
+    fn from(text: &str) -> Self {
+        Self::new(text)
+    }
+}
+
+impl From<()> for ToolReply {
+    fn from((): ()) -> Self {
+        Self::default()
+    }
+}
+
+impl From<Value> for ToolReply {
+    fn from(value: Value) -> Self {
+        Self::from_json(value)
+    }
+}
+
+/// A tool's failure. Deliberately no `std::error::Error`, so that `?` turns every such error into [`ToolError::internal`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToolError {
+    /// What the model reads.
+    message: String,
+    /// What only the log reads.
+    detail: Option<String>,
+}
+
+impl ToolError {
+    /// The model reads this: say what was wrong and what to do instead.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            detail: None,
+        }
+    }
+
+    /// The model reads that something went wrong inside; only the log says what.
+    pub fn internal(detail: impl std::fmt::Display) -> Self {
+        Self {
+            message: String::from("An internal error occurred"),
+            detail: Some(detail.to_string()),
+        }
+    }
+
+    /// What the model reads.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// What only the log reads.
+    pub fn detail(&self) -> Option<&str> {
+        self.detail.as_deref()
+    }
+}
+
+impl std::fmt::Display for ToolError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl<E: std::error::Error> From<E> for ToolError {
+    fn from(error: E) -> Self {
+        Self::internal(error)
+    }
+}
