@@ -21,6 +21,20 @@ pub struct EngineConfig {
     pub max_peers: usize,
 }
 
+impl Default for EngineConfig {
+    /// Any port on every IPv4 address, loopback included, a shard per core, 10 000 peers.
+    fn default() -> Self {
+        Self {
+            bind: SocketAddr::from(([0, 0, 0, 0], 0)),
+            advertise: Vec::new(),
+            loopback: true,
+            tcp: None,
+            shards: std::thread::available_parallelism().map_or(1, usize::from),
+            max_peers: 10_000,
+        }
+    }
+}
+
 /// One peer.
 #[derive(Clone, Debug)]
 pub struct PeerConfig {
@@ -32,6 +46,35 @@ pub struct PeerConfig {
     pub audio_level_interval_ms: u32,
     /// Offer and accept RED (`audio/red`) around Opus.
     pub red: bool,
+    /// Give this peer a UDP socket of its own instead of the shard's. Clients need it: all their peers talk to the one
+    /// port of the server, which tells them apart by where they come from. Servers share.
+    pub own_socket: bool,
     /// For log lines: never secret.
     pub label: String,
+}
+
+impl PeerConfig {
+    /// A peer of a server: forwards, reports levels every 400 ms (LiveKit's interval), shares the shard's socket.
+    pub fn server(label: impl Into<String>) -> Self {
+        Self {
+            ice_lite: false,
+            deliver_rtp: false,
+            audio_level_interval_ms: 400,
+            red: true,
+            own_socket: false,
+            label: label.into(),
+        }
+    }
+
+    /// A peer of a client: delivers what it receives, has a socket of its own.
+    pub fn client(label: impl Into<String>) -> Self {
+        Self {
+            ice_lite: false,
+            deliver_rtp: true,
+            audio_level_interval_ms: 0,
+            red: true,
+            own_socket: true,
+            label: label.into(),
+        }
+    }
 }

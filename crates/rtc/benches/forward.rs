@@ -1,0 +1,2 @@
+//! Forwarding throughput (written below once the engine runs).
+fn main() {}

@@ -1,0 +1,61 @@
+//! Every limit of the engine in one place: what grows from outside has a name, a reason and a policy here.
+
+use std::time::Duration;
+
+/// Longest session description that is read. A room of a hundred sections is about 150 kB. Longer: refused.
+pub(crate) const MAX_SDP_BYTES: usize = 512 * 1024;
+/// Media sections of one peer, so that renegotiation stays affordable. More: the description is refused.
+pub(crate) const MAX_SECTIONS: usize = 512;
+/// Candidates that the other side may name; browsers name about ten. More: ignored.
+pub(crate) const MAX_REMOTE_CANDIDATES: usize = 64;
+/// Our own candidates of one peer: machines with more addresses than this name them in the configuration.
+pub(crate) const MAX_LOCAL_CANDIDATES: usize = 16;
+/// Addresses that lead to one peer. More: not remembered, STUN still finds the peer by its user name.
+pub(crate) const MAX_PEER_ADDRESSES: usize = 16;
+/// Data channels of one peer (LiveKit opens three). More: closed at once.
+pub(crate) const MAX_CHANNELS: usize = 32;
+/// Longest message that is sent; LiveKit's clients refuse packets over 64 000 bytes. Longer: dropped and counted.
+pub(crate) const MAX_DATA_MESSAGE_BYTES: usize = 128 * 1024;
+/// Waiting messages of a reliable channel. More: the peer is closed, since a hole would break its streams.
+pub(crate) const MAX_RELIABLE_QUEUE_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes in SCTP's buffer of a lossy channel beyond which a message is dropped: older than that it is worthless.
+pub(crate) const MAX_LOSSY_BUFFER_BYTES: usize = 64 * 1024;
+/// Bytes of one reliable channel handed to SCTP at once; the rest waits in our queue so that lossy messages find room.
+pub(crate) const MAX_RELIABLE_IN_FLIGHT_BYTES: usize = 256 * 1024;
+/// SCTP's own buffer of one peer, all channels together: one full reliable channel and room for the others.
+pub(crate) const SCTP_BUFFER_BYTES: usize = 512 * 1024;
+/// Longest RTP payload that is forwarded or sent: an Ethernet frame less the headers. Longer: dropped and counted.
+pub(crate) const MAX_RTP_PAYLOAD_BYTES: usize = 1_450;
+/// Sections a section is forwarded to; a voice room of this size would want mixing. More: ignored and logged.
+pub(crate) const MAX_FORWARDS: usize = 4_096;
+/// SSRCs remembered per peer. More: the memory is cleared and refills.
+pub(crate) const MAX_SSRCS: usize = 256;
+
+/// Commands waiting for a shard. Beyond it those with an answer fail, others are dropped and counted.
+pub(crate) const MAX_COMMANDS: usize = 65_536;
+/// Beyond this many waiting commands, voice packets are dropped and counted: they would arrive too late anyway.
+pub(crate) const MAX_COMMANDS_WITH_MEDIA: usize = 16_384;
+/// Free places in a reader's event channel below which its RTP packets and levels are dropped, so that a slow reader
+/// of sound still learns what else happens.
+pub(crate) const EVENT_RESERVE: usize = 16;
+
+/// From the first remote description to a connection. Longer: closed. LiveKit allows 10 to 20 s for ICE and more for
+/// DTLS.
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+/// From the loss of ICE to giving up; LiveKit takes 10 s + 5 s, ICE restarts fit in.
+pub(crate) const LOST_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long our goodbye may take.
+pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// At most one key frame request to a source in this time.
+pub(crate) const KEY_FRAME_INTERVAL: Duration = Duration::from_millis(500);
+/// Silent Opus frames of 20 ms after a forwarded voice stops, so that the listener's jitter buffer runs empty softly.
+pub(crate) const SILENT_FRAMES: u8 = 10;
+/// How long one silent frame is.
+pub(crate) const SILENT_FRAME: Duration = Duration::from_millis(20);
+/// Batches read from a socket before commands and timers get their turn.
+pub(crate) const MAX_BATCHES_PER_TURN: usize = 16;
+
+/// Receive and send buffer of a shard's socket: a second of 2000 voices.
+pub(crate) const SHARED_SOCKET_BUFFER_BYTES: usize = 8 * 1024 * 1024;
+/// Receive and send buffer of a peer's own socket.
+pub(crate) const OWN_SOCKET_BUFFER_BYTES: usize = 512 * 1024;
