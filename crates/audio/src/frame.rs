@@ -28,13 +28,18 @@ impl<const HZ: u32> Frame<HZ> {
 
     /// A frame from little-endian bytes; an odd last byte is left out.
     pub fn from_le_bytes(bytes: &[u8]) -> Self {
-        Self { samples: bytes.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect() }
+        let (pairs, _odd) = bytes.as_chunks::<2>();
+        Self {
+            samples: pairs.iter().map(|&pair| i16::from_le_bytes(pair)).collect(),
+        }
     }
 
     /// `duration` of silence.
     pub fn silence(duration: Duration) -> Self {
         let samples = duration.as_micros() * u128::from(HZ) / 1_000_000;
-        Self { samples: vec![0; usize::try_from(samples).unwrap_or(0)] }
+        Self {
+            samples: vec![0; usize::try_from(samples).unwrap_or(0)],
+        }
     }
 
     /// The samples.
@@ -54,7 +59,10 @@ impl<const HZ: u32> Frame<HZ> {
 
     /// Little-endian bytes, as STT providers want them.
     pub fn to_le_bytes(&self) -> Vec<u8> {
-        self.samples.iter().flat_map(|sample| sample.to_le_bytes()).collect()
+        self.samples
+            .iter()
+            .flat_map(|sample| sample.to_le_bytes())
+            .collect()
     }
 
     /// How long it sounds.

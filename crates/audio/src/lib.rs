@@ -3,7 +3,23 @@
 //! | module | what |
 //! |---|---|
 //! | [`frame`] | mono PCM with the rate in the type |
+//! | [`opus`] | packets to frames and back, concealment, FEC |
+//! | [`jitter`] | packets of one track in any order in, sound in order out, with loss and silence told apart |
+//! | [`level`] | how loud a frame is (RFC 6464) |
+//! | [`resample`] | any rate to any rate, streaming or at once |
+//! | [`wav`] | WAV files in memory |
 
+pub mod error;
 pub mod frame;
+pub mod jitter;
+pub mod level;
+pub mod opus;
+pub mod resample;
+pub mod wav;
 
+pub use error::AudioError;
 pub use frame::{Frame, Frame16k, Frame24k, Frame48k};
+pub use jitter::JitterBuffer;
+pub use level::audio_level;
+pub use opus::{OpusDecoder, OpusEncoder, OpusEncoderOptions};
+pub use resample::Resampler;
