@@ -3,9 +3,13 @@
 //! | module | what |
 //! |---|---|
 //! | [`logs`] | structured logs |
-//! | [`names`] | every metric: name, kind, unit, help |
+//! | [`names`] | every metric: name, kind, help |
+//! | [`metrics`] | the Prometheus recorder |
+//! | [`process`] | memory, CPU, threads of this process |
 //! | [`redact`] | secrets and tokens never reach a log |
 
 pub mod logs;
+pub mod metrics;
 pub mod names;
+pub mod process;
 pub mod redact;

@@ -1,22 +1,75 @@
-//! Every metric: name, kind, unit, help. Prefix `antiphon_`.
+//! Every metric: name, kind, help. Prefix `antiphon_`, except for the process's own, which have Prometheus' usual names.
+//! A new metric gets a line here and is recorded by its constant; it is then described and bucketed by itself.
 
-/// Peers that ended by a panic, by `place`.
-pub const PANICS_TOTAL: &str = "antiphon_panics_total";
-/// Sessions running now.
-pub const SESSIONS: &str = "antiphon_sessions";
-/// Turns answered, by `outcome`.
-pub const TURNS_TOTAL: &str = "antiphon_turns_total";
-/// End of user speech to first audio, seconds.
-pub const TURN_E2E_SECONDS: &str = "antiphon_turn_e2e_seconds";
-/// End of user speech to commit of the turn, seconds.
-pub const TURN_END_OF_TURN_SECONDS: &str = "antiphon_turn_end_of_turn_seconds";
-/// End of user speech to last final transcript, seconds.
-pub const TURN_TRANSCRIPTION_SECONDS: &str = "antiphon_turn_transcription_seconds";
-/// Knowledge retrieval, seconds.
-pub const TURN_RETRIEVAL_SECONDS: &str = "antiphon_turn_retrieval_seconds";
-/// LLM request to first token, seconds.
-pub const TURN_LLM_TTFT_SECONDS: &str = "antiphon_turn_llm_ttft_seconds";
-/// Synthesis request to first audio, seconds.
-pub const TURN_TTS_TTFB_SECONDS: &str = "antiphon_turn_tts_ttfb_seconds";
-/// Provider errors, by `component`.
-pub const PROVIDER_ERRORS_TOTAL: &str = "antiphon_provider_errors_total";
+/// What kind of number a metric is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// A wait that people notice: a histogram of seconds from 5 ms to 10 s.
+    Latency,
+    /// The machinery's own delays: a histogram of seconds from 50 µs to 1 s.
+    FineLatency,
+}
+
+/// One metric.
+#[derive(Clone, Copy, Debug)]
+pub struct Metric {
+    /// Its name.
+    pub name: &'static str,
+    /// What kind of number.
+    pub kind: Kind,
+    /// What it means, its unit and its labels.
+    pub help: &'static str,
+}
+
+macro_rules! define {
+    ($($constant:ident, $kind:ident, $name:literal, $help:literal;)*) => {
+        $(#[doc = $help] pub const $constant: &str = $name;)*
+
+        /// All of them.
+        pub const ALL: &[Metric] = &[$(Metric { name: $name, kind: Kind::$kind, help: $help }),*];
+    };
+}
+
+define! {
+    PANICS_TOTAL, Counter, "antiphon_panics_total",
+        "Panics that were caught, by `place`. Each is a bug; the session or peer it happened in has ended or went on with an error.";
+    SESSIONS, Gauge, "antiphon_sessions", "Agent sessions running now.";
+    SESSIONS_CLOSED_TOTAL, Counter, "antiphon_sessions_closed_total", "Agent sessions that ended, by `reason`.";
+    TURNS_TOTAL, Counter, "antiphon_turns_total", "Replies whose first audio or text reached the caller, by `preemptive`: started before the caller's turn was committed.";
+    INTERRUPTIONS_TOTAL, Counter, "antiphon_interruptions_total", "Times that the caller cut the agent off.";
+    TURN_E2E_SECONDS, Latency, "antiphon_turn_e2e_seconds", "End of user speech to first audio, seconds.";
+    TURN_END_OF_TURN_SECONDS, Latency, "antiphon_turn_end_of_turn_seconds", "End of user speech to commit of the turn, seconds.";
+    TURN_TRANSCRIPTION_SECONDS, Latency, "antiphon_turn_transcription_seconds", "End of user speech to last final transcript, seconds.";
+    TURN_RETRIEVAL_SECONDS, Latency, "antiphon_turn_retrieval_seconds", "Knowledge retrieval, seconds.";
+    TURN_LLM_TTFT_SECONDS, Latency, "antiphon_turn_llm_ttft_seconds", "LLM request to first token, seconds.";
+    TURN_LLM_TTFS_SECONDS, Latency, "antiphon_turn_llm_ttfs_seconds", "LLM request to first clause for synthesis, seconds.";
+    TURN_TTS_TTFB_SECONDS, Latency, "antiphon_turn_tts_ttfb_seconds", "Synthesis request to first audio, seconds.";
+    TOOL_SECONDS, Latency, "antiphon_tool_seconds", "Tool calls from start to end, seconds, by `tool` and `outcome`.";
+    LLM_TOKENS_TOTAL, Counter, "antiphon_llm_tokens_total", "Tokens, by `kind`: prompt, cached, completion.";
+    PROVIDER_ERRORS_TOTAL, Counter, "antiphon_provider_errors_total", "Provider errors, by `component`.";
+    DROPPED_TOTAL, Counter, "antiphon_dropped_total", "Things dropped because a bounded queue was full, by `queue`.";
+    PACING_ERROR_SECONDS, FineLatency, "antiphon_pacing_error_seconds", "How late a 20 ms frame of the agent's voice left, seconds.";
+    PLAYOUT_STARVED_TOTAL, Counter, "antiphon_playout_starved_total", "Times that the agent's voice stopped in the middle because synthesis was late.";
+    DRIVER_STEP_SECONDS, FineLatency, "antiphon_driver_step_seconds", "One step of a session's driver: telling the dialogue a fact and starting what it asks for, seconds.";
+    PROCESS_RESIDENT_MEMORY_BYTES, Gauge, "process_resident_memory_bytes", "Resident memory, bytes.";
+    PROCESS_CPU_SECONDS_TOTAL, Gauge, "process_cpu_seconds_total", "User and system CPU time, seconds.";
+    PROCESS_THREADS, Gauge, "process_threads", "Threads.";
+    PROCESS_OPEN_FDS, Gauge, "process_open_fds", "Open file descriptors.";
+}
+
+/// Give every metric its help text. Called by [`crate::metrics::Metrics::install`].
+pub fn describe_all() {
+    for metric in ALL {
+        match metric.kind {
+            Kind::Counter => ::metrics::describe_counter!(metric.name, metric.help),
+            Kind::Gauge => ::metrics::describe_gauge!(metric.name, metric.help),
+            Kind::Latency | Kind::FineLatency => {
+                ::metrics::describe_histogram!(metric.name, ::metrics::Unit::Seconds, metric.help)
+            }
+        }
+    }
+}
