@@ -5,20 +5,27 @@ use jiff::civil::{Date, Time, Weekday, time};
 use crate::BookingsError;
 
 /// Lunch and dinner: first and last time at which a party may sit down. Closed on Mondays.
-const SITTINGS: [(Time, Time); 2] = [(time(12, 0, 0, 0), time(13, 30, 0, 0)), (time(17, 30, 0, 0), time(21, 0, 0, 0))];
+const SITTINGS: [(Time, Time); 2] = [
+    (time(12, 0, 0, 0), time(13, 30, 0, 0)),
+    (time(17, 30, 0, 0), time(21, 0, 0, 0)),
+];
 
 /// How far ahead a table can be booked, in days: beyond it the opening hours are not known yet.
 pub const DAYS_AHEAD: i32 = 90;
 
 /// A date as the model writes it: `2026-11-23`.
 pub fn parse_date(text: &str) -> Result<Date, BookingsError> {
-    text.trim().parse().map_err(|_| BookingsError::BadDate(shorten(text)))
+    text.trim()
+        .parse()
+        .map_err(|_| BookingsError::BadDate(shorten(text)))
 }
 
 /// A time as the model writes it: `19:00`, also `19:00:00`.
 pub fn parse_time(text: &str) -> Result<Time, BookingsError> {
     let text = text.trim();
-    Time::strptime("%H:%M", text).or_else(|_| text.parse()).map_err(|_| BookingsError::BadTime(shorten(text)))
+    Time::strptime("%H:%M", text)
+        .or_else(|_| text.parse())
+        .map_err(|_| BookingsError::BadTime(shorten(text)))
 }
 
 /// Whether a party may sit down then: the reason in words if not.
@@ -33,7 +40,10 @@ pub fn check_open(date: Date, at: Time, today: Date) -> Result<(), BookingsError
     if date.weekday() == Weekday::Monday {
         return Err(BookingsError::ClosedOnMonday { date });
     }
-    if !SITTINGS.iter().any(|(first, last)| (*first..=*last).contains(&at)) {
+    if !SITTINGS
+        .iter()
+        .any(|(first, last)| (*first..=*last).contains(&at))
+    {
         return Err(BookingsError::ClosedThen { at });
     }
     Ok(())
@@ -62,7 +72,11 @@ pub fn spoken_date(date: Date) -> String {
 
 /// A time as it is spoken: `7:30 PM`, `7 PM`.
 pub fn spoken_time(at: Time) -> String {
-    let format = if at.minute() == 0 { "%-I %p" } else { "%-I:%M %p" };
+    let format = if at.minute() == 0 {
+        "%-I %p"
+    } else {
+        "%-I:%M %p"
+    };
     at.strftime(format).to_string()
 }
 
@@ -80,10 +94,22 @@ mod tests {
     fn a_table_can_be_had_on_tuesday_evening_but_not_on_monday_nor_at_four() {
         let today = date(2026, 11, 23); // a Monday
         assert!(check_open(date(2026, 11, 24), time(19, 0, 0, 0), today).is_ok());
-        assert!(matches!(check_open(today, time(19, 0, 0, 0), today), Err(BookingsError::ClosedOnMonday { .. })));
-        assert!(matches!(check_open(date(2026, 11, 24), time(16, 0, 0, 0), today), Err(BookingsError::ClosedThen { .. })));
-        assert!(matches!(check_open(date(2026, 11, 22), time(19, 0, 0, 0), today), Err(BookingsError::Past { .. })));
-        assert!(matches!(check_open(date(2027, 6, 1), time(19, 0, 0, 0), today), Err(BookingsError::TooFar { .. })));
+        assert!(matches!(
+            check_open(today, time(19, 0, 0, 0), today),
+            Err(BookingsError::ClosedOnMonday { .. })
+        ));
+        assert!(matches!(
+            check_open(date(2026, 11, 24), time(16, 0, 0, 0), today),
+            Err(BookingsError::ClosedThen { .. })
+        ));
+        assert!(matches!(
+            check_open(date(2026, 11, 22), time(19, 0, 0, 0), today),
+            Err(BookingsError::Past { .. })
+        ));
+        assert!(matches!(
+            check_open(date(2027, 6, 1), time(19, 0, 0, 0), today),
+            Err(BookingsError::TooFar { .. })
+        ));
     }
 
     #[test]

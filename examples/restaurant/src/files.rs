@@ -14,7 +14,10 @@ pub fn documents() -> Vec<(String, String)> {
     Documents::iter()
         .filter_map(|name| {
             let file = Documents::get(&name)?;
-            Some((name.into_owned(), String::from_utf8_lossy(&file.data).into_owned()))
+            Some((
+                name.into_owned(),
+                String::from_utf8_lossy(&file.data).into_owned(),
+            ))
         })
         .collect()
 }

@@ -51,7 +51,9 @@ pub enum BookingsError {
         date: Date,
     },
     /// Closed at that time.
-    #[error("no party is seated at {at}; lunch is seated from 12:00 to 13:30, dinner from 17:30 to 21:00")]
+    #[error(
+        "no party is seated at {at}; lunch is seated from 12:00 to 13:30, dinner from 17:30 to 21:00"
+    )]
     ClosedThen {
         /// Asked for.
         at: Time,
@@ -79,7 +81,9 @@ pub enum BookingsError {
     #[error("the booking book is full")]
     BookFull,
     /// The database failed.
-    #[error("the booking database failed: {0}. Check that its folder can be written and that no other process uses it")]
+    #[error(
+        "the booking database failed: {0}. Check that its folder can be written and that no other process uses it"
+    )]
     Database(String),
 }
 
@@ -129,14 +133,17 @@ impl Bookings {
     /// Open or create the book at `path`; its folder is created.
     pub fn open(path: &Path) -> Result<Self, BookingsError> {
         if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(|error| BookingsError::Database(error.to_string()))?;
+            std::fs::create_dir_all(folder)
+                .map_err(|error| BookingsError::Database(error.to_string()))?;
         }
         Self::prepare(Database::create(path)?)
     }
 
     /// A book that is forgotten at the end.
     pub fn in_memory() -> Result<Self, BookingsError> {
-        Self::prepare(Database::builder().create_with_backend(redb::backends::InMemoryBackend::new())?)
+        Self::prepare(
+            Database::builder().create_with_backend(redb::backends::InMemoryBackend::new())?,
+        )
     }
 
     fn prepare(database: Database) -> Result<Self, BookingsError> {
@@ -148,20 +155,33 @@ impl Bookings {
     }
 
     /// Times on that day at which a table of that size is free, at most `limit`, nearest to `around` first.
-    pub fn free_times(&self, date: Date, party_size: u8, around: Time, limit: usize) -> Result<Vec<Time>, BookingsError> {
+    pub fn free_times(
+        &self,
+        date: Date,
+        party_size: u8,
+        around: Time,
+        limit: usize,
+    ) -> Result<Vec<Time>, BookingsError> {
         if !TABLES.iter().any(|seats| *seats >= party_size) {
             return Err(BookingsError::PartySize(party_size));
         }
         let taken = self.on(date)?;
-        let mut times: Vec<Time> =
-            sittings(date).into_iter().filter(|at| free_table(&taken, *at, party_size).is_some()).collect();
+        let mut times: Vec<Time> = sittings(date)
+            .into_iter()
+            .filter(|at| free_table(&taken, *at, party_size).is_some())
+            .collect();
         times.sort_by_key(|at| minutes_between(*at, around));
         times.truncate(limit);
         Ok(times)
     }
 
     /// Book a table. The same `idempotency_key` gives the same booking again.
-    pub fn book(&self, request: &Request, idempotency_key: &str, today: Date) -> Result<Booking, BookingsError> {
+    pub fn book(
+        &self,
+        request: &Request,
+        idempotency_key: &str,
+        today: Date,
+    ) -> Result<Booking, BookingsError> {
         let name: String = request.name.trim().chars().take(MAX_NAME).collect();
         if name.is_empty() {
             return Err(BookingsError::NoName);
@@ -174,9 +194,13 @@ impl Bookings {
         let booking = {
             let mut bookings = transaction.open_table(BOOKINGS)?;
             let mut keys = transaction.open_table(KEYS)?;
-            let before = keys.get(idempotency_key)?.map(|reference| reference.value().to_owned());
+            let before = keys
+                .get(idempotency_key)?
+                .map(|reference| reference.value().to_owned());
             if let Some(reference) = before
-                && let Some(booking) = bookings.get(reference.as_str())?.and_then(|text| parse(text.value()))
+                && let Some(booking) = bookings
+                    .get(reference.as_str())?
+                    .and_then(|text| parse(text.value()))
             {
                 return Ok(booking);
             }
@@ -196,7 +220,8 @@ impl Bookings {
                 name,
                 table,
             };
-            let text = serde_json::to_string(&booking).map_err(|error| BookingsError::Database(error.to_string()))?;
+            let text = serde_json::to_string(&booking)
+                .map_err(|error| BookingsError::Database(error.to_string()))?;
             bookings.insert(reference.as_str(), text.as_str())?;
             keys.insert(idempotency_key, reference.as_str())?;
             booking
@@ -220,17 +245,27 @@ impl Bookings {
             }
         }
         found.sort_by_key(|booking| (booking.date, booking.time));
-        if found.is_empty() { Err(BookingsError::NotFound(reference_or_name.chars().take(MAX_NAME).collect())) } else { Ok(found) }
+        if found.is_empty() {
+            Err(BookingsError::NotFound(
+                reference_or_name.chars().take(MAX_NAME).collect(),
+            ))
+        } else {
+            Ok(found)
+        }
     }
 
     /// Take a booking out of the book.
     pub fn cancel(&self, reference_or_name: &str) -> Result<Booking, BookingsError> {
         let found = self.find(reference_or_name)?;
         let Some(booking) = found.into_iter().next() else {
-            return Err(BookingsError::NotFound(reference_or_name.chars().take(MAX_NAME).collect()));
+            return Err(BookingsError::NotFound(
+                reference_or_name.chars().take(MAX_NAME).collect(),
+            ));
         };
         let transaction = self.database.begin_write()?;
-        transaction.open_table(BOOKINGS)?.remove(booking.reference.as_str())?;
+        transaction
+            .open_table(BOOKINGS)?
+            .remove(booking.reference.as_str())?;
         transaction.commit()?;
         Ok(booking)
     }
@@ -241,14 +276,31 @@ impl Bookings {
     }
 
     fn full(&self, request: &Request) -> BookingsError {
-        let times = self.free_times(request.date, request.party_size, request.time, 3).unwrap_or_default();
-        let alternatives = times.iter().map(|at| at.strftime("%H:%M").to_string()).collect::<Vec<_>>().join(", ");
-        let alternatives = if alternatives.is_empty() { "none".to_owned() } else { alternatives };
-        BookingsError::Full { party_size: request.party_size, at: request.time, alternatives }
+        let times = self
+            .free_times(request.date, request.party_size, request.time, 3)
+            .unwrap_or_default();
+        let alternatives = times
+            .iter()
+            .map(|at| at.strftime("%H:%M").to_string())
+            .collect::<Vec<_>>()
+            .join(", ");
+        let alternatives = if alternatives.is_empty() {
+            "none".to_owned()
+        } else {
+            alternatives
+        };
+        BookingsError::Full {
+            party_size: request.party_size,
+            at: request.time,
+            alternatives,
+        }
     }
 }
 
-fn bookings_on(table: &impl ReadableTable<&'static str, &'static str>, date: Date) -> Result<Vec<Booking>, BookingsError> {
+fn bookings_on(
+    table: &impl ReadableTable<&'static str, &'static str>,
+    date: Date,
+) -> Result<Vec<Booking>, BookingsError> {
     let mut found = Vec::new();
     for row in table.iter()? {
         let (_, text) = row?;
@@ -259,8 +311,14 @@ fn bookings_on(table: &impl ReadableTable<&'static str, &'static str>, date: Dat
 
 /// The smallest free table that is large enough.
 fn free_table(taken: &[Booking], at: Time, party_size: u8) -> Option<usize> {
-    let occupied = |table: usize| taken.iter().any(|b| b.table == table && minutes_between(b.time, at) < STAY_MINUTES);
-    (0..TABLES.len()).find(|table| TABLES.get(*table).is_some_and(|seats| *seats >= party_size) && !occupied(*table))
+    let occupied = |table: usize| {
+        taken
+            .iter()
+            .any(|b| b.table == table && minutes_between(b.time, at) < STAY_MINUTES)
+    };
+    (0..TABLES.len()).find(|table| {
+        TABLES.get(*table).is_some_and(|seats| *seats >= party_size) && !occupied(*table)
+    })
 }
 
 fn minutes_between(a: Time, b: Time) -> i32 {
@@ -273,11 +331,16 @@ fn parse(text: &str) -> Option<Booking> {
 }
 
 fn normalised(text: &str) -> String {
-    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    text.chars()
+        .filter(|c| c.is_alphanumeric())
+        .flat_map(char::to_lowercase)
+        .collect()
 }
 
 /// References count up in an alphabet without characters that sound or look alike.
-fn new_reference(table: &impl ReadableTable<&'static str, &'static str>) -> Result<String, BookingsError> {
+fn new_reference(
+    table: &impl ReadableTable<&'static str, &'static str>,
+) -> Result<String, BookingsError> {
     const ALPHABET: &[u8] = b"2345679ACFHJKLMNPRTUWXY";
     let mut number = redb::ReadableTableMetadata::len(table)? as usize + 1;
     loop {
@@ -285,7 +348,9 @@ fn new_reference(table: &impl ReadableTable<&'static str, &'static str>) -> Resu
         let mut rest = number.wrapping_mul(7919) % ALPHABET.len().pow(4);
         let mut reference = String::with_capacity(4);
         for _ in 0..4 {
-            reference.push(char::from(ALPHABET.get(rest % ALPHABET.len()).copied().unwrap_or(b'2')));
+            reference.push(char::from(
+                ALPHABET.get(rest % ALPHABET.len()).copied().unwrap_or(b'2'),
+            ));
             rest /= ALPHABET.len();
         }
         if table.get(reference.as_str())?.is_none() {
@@ -303,7 +368,12 @@ mod tests {
     use super::*;
 
     fn request(party_size: u8) -> Request {
-        Request { date: date(2026, 11, 24), time: time(19, 0, 0, 0), party_size, name: "Ada Lovelace".into() }
+        Request {
+            date: date(2026, 11, 24),
+            time: time(19, 0, 0, 0),
+            party_size,
+            name: "Ada Lovelace".into(),
+        }
     }
 
     const TODAY: Date = date(2026, 11, 23);
@@ -313,9 +383,15 @@ mod tests {
         let book = Bookings::in_memory().unwrap();
         let booking = book.book(&request(2), "call_1", TODAY).unwrap();
         assert_eq!(book.find("ada lovelace").unwrap(), vec![booking.clone()]);
-        assert_eq!(book.find(&booking.reference.to_lowercase()).unwrap(), vec![booking.clone()]);
+        assert_eq!(
+            book.find(&booking.reference.to_lowercase()).unwrap(),
+            vec![booking.clone()]
+        );
         book.cancel(&booking.reference).unwrap();
-        assert!(matches!(book.find("Ada Lovelace"), Err(BookingsError::NotFound(_))));
+        assert!(matches!(
+            book.find("Ada Lovelace"),
+            Err(BookingsError::NotFound(_))
+        ));
     }
 
     #[test]
@@ -330,9 +406,11 @@ mod tests {
     fn a_full_evening_offers_other_times() {
         let book = Bookings::in_memory().unwrap();
         for table in 0..2 {
-            book.book(&request(6), &format!("call_{table}"), TODAY).unwrap();
+            book.book(&request(6), &format!("call_{table}"), TODAY)
+                .unwrap();
         }
-        let Err(BookingsError::Full { alternatives, .. }) = book.book(&request(6), "call_9", TODAY) else {
+        let Err(BookingsError::Full { alternatives, .. }) = book.book(&request(6), "call_9", TODAY)
+        else {
             panic!("the two large tables are taken");
         };
         assert!(alternatives.contains("21:00"), "{alternatives}");
@@ -342,14 +420,31 @@ mod tests {
     fn the_book_survives_a_restart() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("nested/bookings.redb");
-        let reference = Bookings::open(&path).unwrap().book(&request(4), "call_1", TODAY).unwrap().reference;
-        assert_eq!(Bookings::open(&path).unwrap().find(&reference).unwrap().len(), 1);
+        let reference = Bookings::open(&path)
+            .unwrap()
+            .book(&request(4), "call_1", TODAY)
+            .unwrap()
+            .reference;
+        assert_eq!(
+            Bookings::open(&path)
+                .unwrap()
+                .find(&reference)
+                .unwrap()
+                .len(),
+            1
+        );
     }
 
     #[test]
     fn too_many_people_are_told_so() {
         let book = Bookings::in_memory().unwrap();
-        assert!(matches!(book.book(&request(9), "call_1", TODAY), Err(BookingsError::PartySize(9))));
-        assert!(matches!(book.book(&request(0), "call_1", TODAY), Err(BookingsError::PartySize(0))));
+        assert!(matches!(
+            book.book(&request(9), "call_1", TODAY),
+            Err(BookingsError::PartySize(9))
+        ));
+        assert!(matches!(
+            book.book(&request(0), "call_1", TODAY),
+            Err(BookingsError::PartySize(0))
+        ));
     }
 }
