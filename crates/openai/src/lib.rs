@@ -1,1 +1,29 @@
-//! openai
+//! OpenAI's API, and the many servers that speak it (Ollama, llama.cpp, vLLM, LM Studio, Kokoro, …), behind the traits of
+//! `antiphon-agent`.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`config`] | where the server is, the key, limits of time, options |
+//! | [`llm`] | [`OpenAiLlm`]: streamed chat completions with function tools |
+//! | [`tts`] | [`OpenAiTts`]: streamed speech |
+//! | [`probe`] | what `antiphon doctor` asks, and the search for a server on this machine |
+//! | `chat` | request and answer of chat completions, without I/O |
+//! | `sse` | server-sent events, without I/O |
+//! | `pcm` | bytes of speech to frames, without I/O |
+//! | `client` | HTTP: errors, retries, limits of time and size |
+//! | `generator` | a stream written as a future |
+
+mod chat;
+mod client;
+pub mod config;
+mod generator;
+pub mod llm;
+mod pcm;
+pub mod probe;
+mod sse;
+pub mod tts;
+
+pub use config::{Dialect, Endpoint, LlmConfig, Timeouts, TtsConfig};
+pub use llm::OpenAiLlm;
+pub use probe::{Finding, Level, LocalServer, detect_local};
+pub use tts::OpenAiTts;

@@ -1,0 +1,6 @@
+//! Request and answer of chat completions, without I/O.
+
+pub(crate) mod answer;
+pub(crate) mod passages;
+pub(crate) mod request;
+pub(crate) mod think;

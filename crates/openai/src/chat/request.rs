@@ -1,0 +1,340 @@
+//! From the dialogue's request to the body of `POST /chat/completions`.
+
+use std::collections::{HashMap, HashSet};
+
+use antiphon_agent::provider::ToolDefinition;
+use antiphon_dialogue::chat::{ChatRequest, Item, Role, ToolCall, ToolChoice};
+use serde_json::{Map, Value, json};
+
+use super::passages;
+use crate::config::{Dialect, LlmConfig};
+
+/// OpenAI refuses longer ids of calls; ids of other providers may be longer.
+const MAX_CALL_ID_BYTES: usize = 40;
+/// OpenAI's limit for names of tools.
+const MAX_TOOL_NAME_BYTES: usize = 64;
+
+/// What strict templates are told in the caller's place when the caller has said nothing yet, or nothing new.
+const CALL_BEGINS: &str = "(The call begins.)";
+const CALLER_SILENT: &str = "(The caller says nothing.)";
+
+/// The whole body.
+pub(crate) fn body(config: &LlmConfig, request: &ChatRequest, tools: &[ToolDefinition]) -> Value {
+    let dialect = config.endpoint.dialect;
+    let mut body = Map::new();
+    body.insert("model".to_owned(), json!(config.model));
+    body.insert(
+        "messages".to_owned(),
+        Value::Array(messages(request, dialect)),
+    );
+    body.insert("stream".to_owned(), json!(true));
+    body.insert("stream_options".to_owned(), json!({"include_usage": true}));
+    add_tools(&mut body, request, tools, dialect);
+    let reasoning = dialect == Dialect::OpenAi && reasons(&config.model);
+    if let Some(temperature) = config.options.temperature
+        && !reasoning
+    {
+        body.insert(
+            "temperature".to_owned(),
+            json!((f64::from(temperature) * 1000.0).round() / 1000.0),
+        );
+    }
+    if let Some(limit) = config.options.max_completion_tokens {
+        let name = match dialect {
+            Dialect::OpenAi => "max_completion_tokens",
+            Dialect::Compatible => "max_tokens",
+        };
+        body.insert(name.to_owned(), json!(limit));
+    }
+    if let Some(effort) = effort(config, !tools.is_empty()) {
+        body.insert("reasoning_effort".to_owned(), json!(effort));
+    }
+    if let Some(tier) = &config.service_tier {
+        body.insert("service_tier".to_owned(), json!(tier));
+    }
+    for (name, value) in &config.extra_body {
+        body.insert(name.clone(), value.clone());
+    }
+    Value::Object(body)
+}
+
+fn add_tools(
+    body: &mut Map<String, Value>,
+    request: &ChatRequest,
+    tools: &[ToolDefinition],
+    dialect: Dialect,
+) {
+    // Several compatible servers ignore `tool_choice: none`; without tools the model cannot call any.
+    if tools.is_empty()
+        || (dialect == Dialect::Compatible && request.tool_choice == ToolChoice::None)
+    {
+        return;
+    }
+    let list = tools.iter().map(|tool| {
+        json!({"type": "function", "function": {
+            "name": tool.name, "description": tool.description, "parameters": tool.parameters,
+        }})
+    });
+    body.insert("tools".to_owned(), list.collect());
+    let choice = match &request.tool_choice {
+        ToolChoice::Auto => return,
+        ToolChoice::None => json!("none"),
+        ToolChoice::Required => json!("required"),
+        ToolChoice::Function(name) => json!({"type": "function", "function": {"name": name}}),
+    };
+    body.insert("tool_choice".to_owned(), choice);
+}
+
+/// Is this one of OpenAI's models that think first (and refuse a temperature)?
+fn reasons(model: &str) -> bool {
+    let o_series = ["o1", "o3", "o4"]
+        .iter()
+        .any(|name| model == *name || model.starts_with(&format!("{name}-")));
+    o_series || (model.starts_with("gpt-5") && !model.contains("-chat"))
+}
+
+/// LiveKit's defaults: as little thinking as the model allows, because the caller waits.
+fn effort(config: &LlmConfig, has_tools: bool) -> Option<String> {
+    let openai = config.endpoint.dialect == Dialect::OpenAi;
+    let base = without_date(&config.model);
+    // These two refuse the parameter together with tools.
+    if openai && has_tools && matches!(base, "gpt-5.2" | "gpt-5.4") {
+        return None;
+    }
+    if config.reasoning_effort.is_some() {
+        return config.reasoning_effort.clone();
+    }
+    if !openai || !base.starts_with("gpt-5") || !reasons(base) {
+        return None;
+    }
+    let none = matches!(base, "gpt-5.1" | "gpt-5.2" | "gpt-5.4" | "gpt-5.4-mini");
+    Some(if none { "none" } else { "minimal" }.to_owned())
+}
+
+/// `gpt-5.1-2025-11-13` → `gpt-5.1`.
+fn without_date(model: &str) -> &str {
+    model
+        .find("-20")
+        .and_then(|at| model.get(..at))
+        .unwrap_or(model)
+}
+
+/// One message on its way to JSON.
+#[derive(Debug)]
+enum Message {
+    System(String),
+    User(String),
+    Assistant {
+        text: Option<String>,
+        calls: Vec<Value>,
+    },
+    Tool {
+        call_id: String,
+        output: String,
+    },
+}
+
+/// The messages: valid in every case, whatever stands in the history.
+fn messages(request: &ChatRequest, dialect: Dialect) -> Vec<Value> {
+    let mut messages = history(request);
+    match dialect {
+        Dialect::OpenAi => {
+            if !request.instructions.trim().is_empty() {
+                messages.insert(0, Message::System(request.instructions.to_string()));
+            }
+            if let Some(extra) = &request.reply_instructions {
+                messages.push(Message::System(extra.clone()));
+            }
+        }
+        Dialect::Compatible => messages = for_strict_templates(request, messages),
+    }
+    messages.into_iter().map(Message::into_json).collect()
+}
+
+/// The items in order; a call together with its result directly after it; calls without result, results without call and
+/// empty messages left out.
+fn history(request: &ChatRequest) -> Vec<Message> {
+    let outputs: HashMap<&str, &str> = request
+        .items
+        .iter()
+        .filter_map(|item| match item {
+            Item::FunctionCallOutput { output, .. } => {
+                Some((output.call_id.as_str(), output.output.as_str()))
+            }
+            Item::Message(_) | Item::FunctionCall { .. } => None,
+        })
+        .collect();
+    let newest_user = request
+        .items
+        .iter()
+        .rposition(|item| matches!(item, Item::Message(message) if message.role == Role::User));
+    let mut messages = Vec::new();
+    let mut written = HashSet::new();
+    let mut items = request.items.iter().enumerate().peekable();
+    while let Some((position, item)) = items.next() {
+        match item {
+            Item::Message(message) => {
+                let with_passages = Some(position) == newest_user && !request.passages.is_empty();
+                if message.text.trim().is_empty() && !with_passages {
+                    continue;
+                }
+                messages.push(match message.role {
+                    Role::System => Message::System(message.text.clone()),
+                    Role::User if with_passages => {
+                        Message::User(passages::beside(&message.text, &request.passages))
+                    }
+                    Role::User => Message::User(message.text.clone()),
+                    Role::Assistant => Message::Assistant {
+                        text: Some(message.text.clone()),
+                        calls: Vec::new(),
+                    },
+                });
+            }
+            Item::FunctionCall { call, .. } => {
+                let mut group = vec![call];
+                while let Some((_, Item::FunctionCall { call, .. })) = items.peek() {
+                    group.push(call);
+                    items.next();
+                }
+                let group: Vec<(&ToolCall, &str)> = group
+                    .into_iter()
+                    .filter_map(|call| {
+                        outputs
+                            .get(call.call_id.as_str())
+                            .map(|output| (call, *output))
+                    })
+                    .filter(|(call, _)| written.insert(call.call_id.as_str()))
+                    .collect();
+                push_calls(&mut messages, &group, written.len() - group.len());
+            }
+            Item::FunctionCallOutput { .. } => {}
+        }
+    }
+    if newest_user.is_none() && !request.passages.is_empty() {
+        messages.push(Message::User(passages::beside("", &request.passages)));
+    }
+    messages
+}
+
+fn push_calls(messages: &mut Vec<Message>, group: &[(&ToolCall, &str)], first_number: usize) {
+    if group.is_empty() {
+        return;
+    }
+    let mut json = Vec::new();
+    let mut results = Vec::new();
+    for (offset, (call, output)) in group.iter().enumerate() {
+        let call_id = if call.call_id.is_empty() || call.call_id.len() > MAX_CALL_ID_BYTES {
+            format!("antiphon_call_{}", first_number + offset)
+        } else {
+            call.call_id.clone()
+        };
+        json.push(json!({"id": call_id, "type": "function", "function": {
+            "name": tool_name(&call.name), "arguments": arguments(&call.arguments),
+        }}));
+        results.push(Message::Tool {
+            call_id,
+            output: (*output).to_owned(),
+        });
+    }
+    match messages.last_mut() {
+        Some(Message::Assistant { calls, .. }) if calls.is_empty() => *calls = json,
+        _ => messages.push(Message::Assistant {
+            text: None,
+            calls: json,
+        }),
+    }
+    messages.extend(results);
+}
+
+/// A model can invent a name that would make every later request fail.
+fn tool_name(name: &str) -> String {
+    let valid = |c: char| {
+        if c.is_ascii_alphanumeric() || c == '_' || c == '-' {
+            c
+        } else {
+            '_'
+        }
+    };
+    let name: String = name.chars().map(valid).take(MAX_TOOL_NAME_BYTES).collect();
+    if name.is_empty() {
+        "unknown".to_owned()
+    } else {
+        name
+    }
+}
+
+/// Templates of open models parse the arguments of earlier calls and fail on anything but an object.
+fn arguments(text: &str) -> &str {
+    match serde_json::from_str::<Value>(text) {
+        Ok(Value::Object(_)) => text,
+        _ => "{}",
+    }
+}
+
+/// One system message first; then user and assistant in turn, the user first and last.
+fn for_strict_templates(request: &ChatRequest, messages: Vec<Message>) -> Vec<Message> {
+    let mut system: Vec<String> = vec![request.instructions.trim().to_owned()];
+    let mut rest: Vec<Message> = Vec::with_capacity(messages.len() + 2);
+    for message in messages {
+        match (message, rest.last_mut()) {
+            (Message::System(text), _) => system.push(text),
+            (Message::User(text), Some(Message::User(before))) => {
+                before.push('\n');
+                before.push_str(&text);
+            }
+            (
+                Message::Assistant { text, calls },
+                Some(Message::Assistant {
+                    text: before,
+                    calls: calls_before,
+                }),
+            ) if calls_before.is_empty() => {
+                let both: Vec<String> = before.take().into_iter().chain(text).collect();
+                *before = (!both.is_empty()).then(|| both.join(" "));
+                *calls_before = calls;
+            }
+            (message @ Message::Assistant { .. }, None) => {
+                rest.extend([Message::User(CALL_BEGINS.to_owned()), message])
+            }
+            (message, _) => rest.push(message),
+        }
+    }
+    match rest.last() {
+        None => rest.push(Message::User(CALL_BEGINS.to_owned())),
+        Some(Message::Assistant { .. }) => rest.push(Message::User(CALLER_SILENT.to_owned())),
+        Some(_) => {}
+    }
+    system.extend(
+        request
+            .reply_instructions
+            .as_ref()
+            .map(|extra| format!("For your next reply: {extra}")),
+    );
+    system.retain(|text| !text.is_empty());
+    if !system.is_empty() {
+        rest.insert(0, Message::System(system.join("\n\n")));
+    }
+    rest
+}
+
+impl Message {
+    fn into_json(self) -> Value {
+        match self {
+            Self::System(text) => json!({"role": "system", "content": text}),
+            Self::User(text) => json!({"role": "user", "content": text}),
+            Self::Assistant { text, calls } if calls.is_empty() => {
+                json!({"role": "assistant", "content": text})
+            }
+            Self::Assistant { text, calls } => {
+                json!({"role": "assistant", "content": text, "tool_calls": calls})
+            }
+            Self::Tool { call_id, output } => {
+                json!({"role": "tool", "tool_call_id": call_id, "content": output})
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "request_tests.rs"]
+mod tests;

@@ -1,0 +1,370 @@
+//! HTTP: errors in our words, retries, limits of time and size.
+
+use std::time::Duration;
+
+use antiphon_agent::ProviderError;
+use antiphon_agent::provider::Secret;
+use bytes::Bytes;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::{Client, Method, Response, StatusCode};
+use serde_json::Value;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::config::Endpoint;
+
+/// The name in errors, logs and metrics.
+pub(crate) const PROVIDER: &str = "openai";
+/// How often a request is sent at most. LiveKit's policy, one try less: the caller waits.
+pub(crate) const MAX_ATTEMPTS: u32 = 3;
+/// A `Retry-After` beyond this means: not in this turn.
+pub(crate) const MAX_RETRY_AFTER: Duration = Duration::from_secs(5);
+/// How much of an error's body is read.
+const MAX_ERROR_BYTES: usize = 16 * 1024;
+/// How much of it is told.
+const MAX_MESSAGE_CHARS: usize = 300;
+/// A little below the time after which servers and load balancers drop idle connections.
+const POOL_IDLE: Duration = Duration::from_secs(55);
+
+/// One server, its connections kept warm.
+#[derive(Clone, Debug)]
+pub(crate) struct HttpClient {
+    http: Client,
+    pub(crate) endpoint: Endpoint,
+}
+
+impl HttpClient {
+    pub(crate) fn new(endpoint: Endpoint) -> Result<Self, ProviderError> {
+        let mut builder = Client::builder()
+            .connect_timeout(endpoint.timeouts.connect)
+            .pool_idle_timeout(POOL_IDLE)
+            .tcp_nodelay(true)
+            .user_agent(concat!("antiphon/", env!("CARGO_PKG_VERSION")))
+            // A redirected POST becomes a GET; a wrong base URL is better said than followed.
+            .redirect(reqwest::redirect::Policy::none());
+        if endpoint.is_loopback() {
+            builder = builder.no_proxy();
+        }
+        let http = builder.build().map_err(|error| connection_error(&error))?;
+        Ok(Self { http, endpoint })
+    }
+
+    /// Send once; the answer's head must be there before `deadline`.
+    pub(crate) async fn send(
+        &self,
+        path: &str,
+        body: Option<&Value>,
+        deadline: Instant,
+    ) -> Result<Response, ProviderError> {
+        let method = if body.is_some() {
+            Method::POST
+        } else {
+            Method::GET
+        };
+        let mut request = self
+            .http
+            .request(method, format!("{}{path}", self.endpoint.base_url));
+        if let Some(key) = &self.endpoint.api_key {
+            request = request.bearer_auth(key.expose());
+        }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let after = deadline.saturating_duration_since(Instant::now());
+        let response = match timeout_at(deadline, request.send()).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) if error.is_timeout() && error.is_connect() => {
+                return Err(ProviderError::Timeout {
+                    provider: PROVIDER,
+                    after: self.endpoint.timeouts.connect,
+                });
+            }
+            Ok(Err(error)) => return Err(connection_error(&error)),
+            Err(_) => {
+                return Err(ProviderError::Timeout {
+                    provider: PROVIDER,
+                    after,
+                });
+            }
+        };
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        Err(self.status_error(response).await)
+    }
+
+    /// Ask for the list of models, which costs nothing, so that a connection is open when it is needed.
+    pub(crate) fn prewarm(&self) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
+        let client = self.clone();
+        runtime.spawn(async move {
+            let deadline = Instant::now() + client.endpoint.timeouts.connect;
+            match client.send("/models", None, deadline).await {
+                // The connection goes back to the pool only when the body has been read.
+                Ok(response) => drop(
+                    timeout_at(
+                        deadline,
+                        Body::new(response, MAX_PREWARM_BYTES).collect(POOL_IDLE),
+                    )
+                    .await,
+                ),
+                Err(error) => tracing::debug!(provider = PROVIDER, %error, "prewarming failed"),
+            }
+        });
+    }
+
+    async fn status_error(&self, response: Response) -> ProviderError {
+        let status = response.status();
+        let retry_after = retry_after(response.headers());
+        let location = response
+            .headers()
+            .get("location")
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned);
+        let body = Body::new(response, MAX_ERROR_BYTES)
+            .collect(Duration::from_secs(2))
+            .await
+            .unwrap_or_default();
+        let (code, message) = error_message(&body);
+        let message = self.clean(location.map_or(message, |to| {
+            format!("moved to {to}; set OPENAI_BASE_URL to it")
+        }));
+        // An account without money answers 429 as well, but trying again does not help, and the fix is the account's.
+        let no_quota = matches!(
+            code.as_deref(),
+            Some("insufficient_quota" | "billing_hard_limit_reached" | "account_deactivated")
+        );
+        match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => ProviderError::Unauthorized {
+                provider: PROVIDER,
+                status: status.as_u16(),
+                message,
+            },
+            StatusCode::TOO_MANY_REQUESTS if no_quota => ProviderError::Unauthorized {
+                provider: PROVIDER,
+                status: status.as_u16(),
+                message,
+            },
+            StatusCode::TOO_MANY_REQUESTS => ProviderError::RateLimited {
+                provider: PROVIDER,
+                retry_after,
+                message,
+            },
+            other => ProviderError::Status {
+                provider: PROVIDER,
+                status: other.as_u16(),
+                message,
+            },
+        }
+    }
+
+    /// Providers quote parts of keys in their messages.
+    pub(crate) fn clean(&self, message: String) -> String {
+        clean(&message, self.endpoint.api_key.as_ref())
+    }
+}
+
+/// The list of models is about 10 kB at OpenAI, more at aggregators, which then pay with a new connection.
+const MAX_PREWARM_BYTES: usize = 512 * 1024;
+
+/// A body with a limit of size.
+pub(crate) struct Body {
+    response: Response,
+    left: usize,
+    limit: usize,
+}
+
+impl Body {
+    pub(crate) fn new(response: Response, limit_bytes: usize) -> Self {
+        Self {
+            response,
+            left: limit_bytes,
+            limit: limit_bytes,
+        }
+    }
+
+    pub(crate) fn content_type(&self) -> String {
+        let value = self
+            .response
+            .headers()
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok());
+        value.unwrap_or_default().to_ascii_lowercase()
+    }
+
+    /// The next bytes, within `wait`; `None` at the proper end.
+    pub(crate) async fn next(&mut self, wait: Duration) -> Result<Option<Bytes>, ProviderError> {
+        let bytes = match timeout(wait, self.response.chunk()).await {
+            Err(_) => {
+                return Err(ProviderError::Timeout {
+                    provider: PROVIDER,
+                    after: wait,
+                });
+            }
+            Ok(Err(error)) => return Err(connection_error(&error)),
+            Ok(Ok(None)) => return Ok(None),
+            Ok(Ok(Some(bytes))) => bytes,
+        };
+        match self.left.checked_sub(bytes.len()) {
+            Some(left) => self.left = left,
+            None => {
+                return Err(unexpected(format!(
+                    "an answer longer than {} bytes",
+                    self.limit
+                )));
+            }
+        }
+        Ok(Some(bytes))
+    }
+
+    /// All of it.
+    pub(crate) async fn collect(mut self, wait: Duration) -> Result<Vec<u8>, ProviderError> {
+        let mut all = Vec::new();
+        while let Some(bytes) = self.next(wait).await? {
+            all.extend_from_slice(&bytes);
+        }
+        Ok(all)
+    }
+}
+
+/// How long to wait before the next try; `None`: give up. `attempt` is 1 after the first failure.
+pub(crate) fn retry_delay(error: &ProviderError, attempt: u32) -> Option<Duration> {
+    if attempt >= MAX_ATTEMPTS || !error.retryable() {
+        return None;
+    }
+    let usual = if attempt == 1 {
+        Duration::from_millis(100)
+    } else {
+        Duration::from_secs(2)
+    };
+    match error {
+        ProviderError::RateLimited {
+            retry_after: Some(after),
+            ..
+        } if *after > MAX_RETRY_AFTER => None,
+        ProviderError::RateLimited {
+            retry_after: Some(after),
+            ..
+        } => Some((*after).max(usual)),
+        _ => Some(usual),
+    }
+}
+
+pub(crate) fn unexpected(message: impl Into<String>) -> ProviderError {
+    ProviderError::Protocol {
+        provider: PROVIDER,
+        message: message.into(),
+    }
+}
+
+fn connection_error(error: &reqwest::Error) -> ProviderError {
+    // The outermost message holds the URL and says "error sending request"; the reason is the innermost one.
+    let mut reason: &dyn std::error::Error = error;
+    while let Some(source) = reason.source() {
+        reason = source;
+    }
+    ProviderError::Connection {
+        provider: PROVIDER,
+        message: shortened(&reason.to_string()),
+    }
+}
+
+/// Seconds (OpenAI also says milliseconds, more exactly). A date is rare and means long: left to the usual delay.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
+    let seconds = number("retry-after-ms")
+        .map(|ms| ms / 1000.0)
+        .or_else(|| number(RETRY_AFTER.as_str()))?;
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
+/// Code and message of `{"error":{…}}`, `{"error":"…"}`, `{"detail":…}`, or the text itself.
+fn error_message(body: &[u8]) -> (Option<String>, String) {
+    let text = String::from_utf8_lossy(body);
+    let Ok(json) = serde_json::from_str::<Value>(&text) else {
+        return (None, text.trim().to_owned());
+    };
+    let error = json.get("error").unwrap_or(&json);
+    let code = error.get("code").and_then(Value::as_str).map(str::to_owned);
+    let message = ["message", "detail"]
+        .iter()
+        .find_map(|name| error.get(name))
+        .unwrap_or(error);
+    (
+        code,
+        message
+            .as_str()
+            .map_or_else(|| message.to_string(), str::to_owned),
+    )
+}
+
+fn clean(message: &str, key: Option<&Secret>) -> String {
+    let message = key.map_or_else(|| message.to_owned(), |key| key.scrub(message));
+    let words = message
+        .split_whitespace()
+        .map(|word| if word.contains("sk-") { "[key]" } else { word });
+    shortened(&words.collect::<Vec<_>>().join(" "))
+}
+
+fn shortened(message: &str) -> String {
+    let mut short: String = message.chars().take(MAX_MESSAGE_CHARS).collect();
+    if short.is_empty() {
+        short.push_str("no reason given");
+    }
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn limited(seconds: u64) -> ProviderError {
+        let retry_after = Some(Duration::from_secs(seconds));
+        ProviderError::RateLimited {
+            provider: PROVIDER,
+            retry_after,
+            message: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_request_is_tried_three_times_and_retry_after_is_honoured_up_to_a_limit() {
+        let broken = ProviderError::Connection {
+            provider: PROVIDER,
+            message: String::new(),
+        };
+        assert_eq!(retry_delay(&broken, 1), Some(Duration::from_millis(100)));
+        assert_eq!(retry_delay(&broken, 2), Some(Duration::from_secs(2)));
+        assert_eq!(retry_delay(&broken, 3), None);
+        assert_eq!(retry_delay(&limited(3), 1), Some(Duration::from_secs(3)));
+        assert_eq!(retry_delay(&limited(60), 1), None);
+        assert_eq!(retry_delay(&unexpected("x"), 1), None);
+    }
+
+    #[test]
+    fn a_key_quoted_by_the_provider_is_not_repeated() {
+        let key = Secret::new("local-key").unwrap();
+        let text = clean(
+            "Incorrect API key provided: sk-abcd****wxyz. Or local-key?",
+            Some(&key),
+        );
+        assert_eq!(text, "Incorrect API key provided: [key] Or [key]?");
+    }
+
+    #[test]
+    fn errors_of_several_servers_are_read() {
+        assert_eq!(
+            error_message(br#"{"error":{"message":"no","code":"x"}}"#),
+            (Some("x".to_owned()), "no".to_owned())
+        );
+        assert_eq!(
+            error_message(br#"{"error":"model not found"}"#).1,
+            "model not found"
+        );
+        assert_eq!(error_message(br#"{"detail":"Not Found"}"#).1, "Not Found");
+        assert_eq!(error_message(b"Bad Gateway\n").1, "Bad Gateway");
+    }
+}

@@ -1,0 +1,300 @@
+//! What `antiphon doctor` asks, and the search for a server on this machine.
+
+use std::time::Duration;
+
+use antiphon_agent::ProviderError;
+use futures_util::future::join_all;
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use crate::client::{Body, HttpClient};
+use crate::config::{Endpoint, Timeouts};
+
+/// OpenAI lists about 100 models in 15 kB, aggregators several hundred with long descriptions.
+const MAX_LIST_BYTES: usize = 4 * 1024 * 1024;
+/// A server on this machine answers within milliseconds or is not there.
+const LOCAL_TIMEOUT: Duration = Duration::from_millis(500);
+/// Ports of servers that people run at home, in the order of preference.
+const LOCAL_SERVERS: [(u16, &str); 4] = [
+    (11434, "Ollama"),
+    (8080, "llama.cpp"),
+    (8000, "vLLM"),
+    (1234, "LM Studio"),
+];
+/// A list of models in a message names so many.
+const MAX_NAMED_MODELS: usize = 8;
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// As it should be.
+    Ok,
+    /// It may work.
+    Warning,
+    /// It cannot work.
+    Error,
+}
+
+/// One thing found, with what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// How bad.
+    pub level: Level,
+    /// What was found.
+    pub message: String,
+    /// What to do.
+    pub fix: Option<String>,
+}
+
+/// A server found on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalServer {
+    /// What usually listens at this port.
+    pub name: &'static str,
+    /// For [`Endpoint::new`].
+    pub base_url: String,
+    /// The first model that can talk.
+    pub model: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct ModelList {
+    #[serde(default)]
+    data: Option<Vec<Model>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Model {
+    id: String,
+}
+
+/// The names of the server's models.
+async fn models(client: &HttpClient) -> Result<Vec<String>, ProviderError> {
+    let timeouts = client.endpoint.timeouts;
+    let response = client
+        .send("/models", None, Instant::now() + timeouts.first_chunk)
+        .await?;
+    let bytes = Body::new(response, MAX_LIST_BYTES)
+        .collect(timeouts.between_chunks)
+        .await?;
+    let list: ModelList = serde_json::from_slice(&bytes).map_err(|_| {
+        crate::client::unexpected(
+            "no list of models; is the base URL that of an OpenAI-compatible API (…/v1)?",
+        )
+    })?;
+    Ok(list
+        .data
+        .unwrap_or_default()
+        .into_iter()
+        .map(|model| model.id)
+        .collect())
+}
+
+pub(crate) async fn probe(client: &HttpClient, model: &str) -> Vec<Finding> {
+    let base_url = &client.endpoint.base_url;
+    let started = Instant::now();
+    let models = match models(client).await {
+        Ok(models) => models,
+        Err(error) => {
+            return vec![explained(
+                &error,
+                base_url,
+                client.endpoint.api_key.is_some(),
+            )];
+        }
+    };
+    let answered = Finding {
+        level: Level::Ok,
+        message: format!(
+            "{base_url} answered in {} ms and takes the key",
+            started.elapsed().as_millis()
+        ),
+        fix: None,
+    };
+    vec![answered, known(model, &models, base_url)]
+}
+
+fn known(model: &str, models: &[String], base_url: &str) -> Finding {
+    // Ollama's `llama3.2` is `llama3.2:latest` in its list.
+    if models
+        .iter()
+        .any(|known| known == model || known.strip_suffix(":latest") == Some(model))
+    {
+        return Finding {
+            level: Level::Ok,
+            message: format!("model {model} is available"),
+            fix: None,
+        };
+    }
+    let some: Vec<&str> = models
+        .iter()
+        .map(String::as_str)
+        .take(MAX_NAMED_MODELS)
+        .collect();
+    let more = if models.len() > some.len() {
+        ", …"
+    } else {
+        ""
+    };
+    Finding {
+        // Speech servers often list nothing at all.
+        level: Level::Warning,
+        message: format!("{base_url} does not list the model {model}"),
+        fix: Some(format!(
+            "choose one that it lists: {}{more}",
+            if some.is_empty() {
+                "(it lists none)".to_owned()
+            } else {
+                some.join(", ")
+            }
+        )),
+    }
+}
+
+fn explained(error: &ProviderError, base_url: &str, has_key: bool) -> Finding {
+    let (level, fix) = match error {
+        ProviderError::Unauthorized { .. } if has_key => (
+            Level::Error,
+            "put a valid key into OPENAI_API_KEY (or .env), or check the account's credit",
+        ),
+        ProviderError::Unauthorized { .. } => (
+            Level::Error,
+            "set OPENAI_API_KEY in the environment or in .env",
+        ),
+        ProviderError::RateLimited { .. } => (
+            Level::Warning,
+            "wait, or raise the account's limits; callers will hear pauses",
+        ),
+        ProviderError::Connection { .. } => (
+            Level::Error,
+            "start the server, or correct OPENAI_BASE_URL; behind a proxy set HTTPS_PROXY",
+        ),
+        ProviderError::Timeout { .. } => (
+            Level::Error,
+            "check the network and that nothing between swallows packets",
+        ),
+        ProviderError::Status {
+            status: 404 | 405, ..
+        } => (
+            Level::Warning,
+            "OPENAI_BASE_URL usually ends with /v1; some servers list no models and work anyway",
+        ),
+        ProviderError::Status { .. } => (
+            Level::Error,
+            "the server itself is in trouble; look at its log or status page",
+        ),
+        ProviderError::Protocol { .. } => (
+            Level::Error,
+            "OPENAI_BASE_URL must be that of an OpenAI-compatible API, usually ending with /v1",
+        ),
+        ProviderError::Unavailable { .. } => (Level::Error, "install what is missing"),
+    };
+    Finding {
+        level,
+        message: format!("{base_url}: {error}"),
+        fix: Some(fix.to_owned()),
+    }
+}
+
+/// Looks for an OpenAI-compatible server with a model that can talk at the ports of Ollama, llama.cpp, vLLM and LM Studio on
+/// localhost, all at once, within half a second.
+pub async fn detect_local() -> Option<LocalServer> {
+    let found = join_all(LOCAL_SERVERS.map(|(port, name)| detect_at(port, name))).await;
+    found.into_iter().flatten().next()
+}
+
+async fn detect_at(port: u16, name: &'static str) -> Option<LocalServer> {
+    let timeouts = Timeouts {
+        connect: LOCAL_TIMEOUT,
+        first_chunk: LOCAL_TIMEOUT,
+        between_chunks: LOCAL_TIMEOUT,
+        total: LOCAL_TIMEOUT,
+    };
+    let base_url = format!("http://localhost:{port}/v1");
+    let client = HttpClient::new(Endpoint::new(&base_url, None).with_timeouts(timeouts)).ok()?;
+    let models = tokio::time::timeout(LOCAL_TIMEOUT, models(&client))
+        .await
+        .ok()?
+        .ok()?;
+    let model = models.into_iter().find(|model| can_talk(model))?;
+    Some(LocalServer {
+        name,
+        base_url,
+        model,
+    })
+}
+
+/// Lists hold models for embeddings, speech and pictures as well.
+fn can_talk(model: &str) -> bool {
+    let name = model.to_ascii_lowercase();
+    let others = [
+        "embed",
+        "bge-",
+        "minilm",
+        "rerank",
+        "whisper",
+        "tts",
+        "kokoro",
+        "piper",
+        "diffusion",
+        "flux",
+    ];
+    !others.iter().any(|other| name.contains(other))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_on_this_machine_is_found_with_its_first_model_that_talks() {
+        let simulator = antiphon_simulator::Simulator::start(antiphon_simulator::Script {
+            models: vec!["nomic-embed-text".to_owned(), "llama3.2:latest".to_owned()],
+            ..Default::default()
+        })
+        .await
+        .unwrap();
+        let found = detect_at(simulator.address().port(), "Ollama")
+            .await
+            .unwrap();
+        assert_eq!(found.model, "llama3.2:latest");
+        assert_eq!(known("llama3.2", &[found.model], "x").level, Level::Ok);
+        let port = simulator.address().port();
+        simulator.shutdown().await;
+        assert_eq!(detect_at(port, "Ollama").await, None);
+    }
+
+    #[tokio::test]
+    async fn doctor_says_what_to_do_about_a_refused_key() {
+        let script = antiphon_simulator::Script {
+            api_key: Some("right".to_owned()),
+            ..Default::default()
+        };
+        let simulator = antiphon_simulator::Simulator::start(script).await.unwrap();
+        let probed = |key: Option<&str>| {
+            let key = key.and_then(antiphon_agent::provider::Secret::new);
+            let client = HttpClient::new(Endpoint::new(&simulator.openai_base_url(), key)).unwrap();
+            async move { probe(&client, "gpt-4.1-mini").await }
+        };
+        let refused = probed(Some("wrong-key")).await;
+        assert_eq!(refused.first().unwrap().level, Level::Error);
+        assert!(!format!("{refused:?}").contains("wrong-key"));
+        let missing = probed(None).await;
+        assert!(
+            missing
+                .first()
+                .unwrap()
+                .fix
+                .as_ref()
+                .unwrap()
+                .contains("OPENAI_API_KEY")
+        );
+        let good = probed(Some("right")).await;
+        assert!(
+            good.iter().all(|finding| finding.level == Level::Ok),
+            "{good:?}"
+        );
+    }
+}
