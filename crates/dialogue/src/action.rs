@@ -55,6 +55,7 @@ pub enum Action {
     /// Go on where it was held.
     ResumePlayout,
     /// Drop everything in the playout within one frame; a `Cleared` for every segment that was in it and not finished.
+    /// A pause stays until `ResumePlayout`, which follows at once when there was one.
     ClearPlayout,
     /// Ask the turn detector whether the caller has finished.
     PredictTurn {

@@ -50,6 +50,8 @@ pub enum Component {
     Tts,
     /// A tool.
     Tool,
+    /// What plays the agent's voice to the caller.
+    Playout,
 }
 
 /// What the user of the library sees.

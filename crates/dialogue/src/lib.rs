@@ -17,11 +17,28 @@
 //! | [`machine`] | [`Dialogue`] itself |
 //! | [`options`] | LiveKit's options with LiveKit's defaults |
 
+mod bargein;
+mod core;
+mod floor;
+mod history;
+mod queue;
+mod reply;
+mod segment;
+mod speech;
+mod text;
+mod tools;
+mod trouble;
+mod turn;
+mod user;
+mod voice;
+
 pub mod action;
 pub mod chat;
 pub mod event;
 pub mod ids;
 pub mod input;
+pub mod invariants;
+pub mod limits;
 pub mod machine;
 pub mod options;
 pub mod time;

@@ -1,46 +1,286 @@
-//! The machine itself.
+//! The machine itself: inputs are handed to the parts, then everything that can go on goes on.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::action::Action;
+use crate::bargein::Leaving;
 use crate::chat::Item;
-use crate::input::Input;
+use crate::core::Core;
+use crate::event::{AgentState, CloseReason, Event, SpeechSource, UserState};
+use crate::floor::Floor;
+use crate::input::{Command, Input};
 use crate::options::Options;
+use crate::queue::{Queued, SpeechQueue};
+use crate::reply::Speculation;
 use crate::time::Instant;
+use crate::tools::ToolLedger;
+use crate::trouble::Trouble;
+use crate::turn::{Stage, UserTurn};
+
+/// The session is going to end when the present speech is over.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ending {
+    pub(crate) reason: CloseReason,
+    pub(crate) until: Instant,
+}
 
 /// One conversation.
 #[derive(Debug)]
 pub struct Dialogue {
-    options: Options,
-    instructions: Arc<str>,
-    actions: VecDeque<Action>,
-    history: Vec<Item>,
+    pub(crate) core: Core,
+    /// Who has the floor: the state of the agent.
+    pub(crate) floor: Floor,
+    /// The caller's side.
+    pub(crate) turn: UserTurn,
+    pub(crate) user_state: UserState,
+    /// What was last published of `floor`.
+    pub(crate) agent_state: AgentState,
+    /// A reply that was begun before the commit.
+    pub(crate) speculation: Option<Speculation>,
+    /// A speech that was cut and is being reported.
+    pub(crate) leaving: Option<Leaving>,
+    pub(crate) queue: SpeechQueue,
+    pub(crate) tools: ToolLedger,
+    pub(crate) trouble: Trouble,
+    pub(crate) ending: Option<Ending>,
+    /// An interim that was committed for want of a final: its final is not news any more.
+    pub(crate) promoted: Option<String>,
+    /// When anybody last did anything, for the away timer.
+    pub(crate) active_at: Instant,
+    stt_muted: bool,
 }
 
 impl Dialogue {
     /// A conversation that has not begun; tell it `Started` when the caller can hear.
     pub fn new(options: Options, instructions: impl Into<Arc<str>>) -> Self {
-        Self { options, instructions: instructions.into(), actions: VecDeque::new(), history: Vec::new() }
+        let mut core = Core::new(options, instructions.into());
+        let turn = UserTurn::new(core.turn_id());
+        Self {
+            core,
+            floor: Floor::NotStarted,
+            turn,
+            user_state: UserState::Listening,
+            agent_state: AgentState::Initializing,
+            speculation: None,
+            leaving: None,
+            queue: SpeechQueue::default(),
+            tools: ToolLedger::default(),
+            trouble: Trouble::default(),
+            ending: None,
+            promoted: None,
+            active_at: Instant::ZERO,
+            stt_muted: false,
+        }
     }
 
     /// Tell it a fact. `now` never goes back; a smaller one counts as the last.
     pub fn handle(&mut self, now: Instant, input: Input) {
-        let _ = (now, input, &self.options, &self.instructions);
+        let now = now.max(self.core.now);
+        // what was due before this input happened before it
+        if self.deadline().is_some_and(|due| due < now) {
+            self.core.now = now;
+            self.fire();
+        }
+        self.core.now = now;
+        if !matches!(self.floor, Floor::Closed) {
+            self.dispatch(input);
+            self.advance();
+            self.fire();
+        }
+        #[cfg(debug_assertions)]
+        crate::invariants::assert_sound(self);
     }
 
     /// The next thing it asks for, oldest first. Drain it after every `handle`.
     pub fn poll(&mut self) -> Option<Action> {
-        self.actions.pop_front()
+        self.core.actions.pop_front()
     }
 
     /// When it wants `Input::Time`, if nothing else happens before.
     pub fn deadline(&self) -> Option<Instant> {
-        None
+        if matches!(self.floor, Floor::Closed) {
+            return None;
+        }
+        [
+            self.turn_deadline(),
+            self.hold_deadline(),
+            self.brain_deadline(),
+            self.segment_deadline(),
+            self.tools.deadline(),
+            self.leaving.as_ref().map(|leaving| leaving.until),
+            self.ending.map(|ending| ending.until),
+            self.away_deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// Everything said, called and answered, oldest first.
     pub fn history(&self) -> &[Item] {
-        &self.history
+        self.core.history.items()
+    }
+
+    /// The agent's state as last published.
+    pub fn agent_state(&self) -> AgentState {
+        self.agent_state
+    }
+
+    /// The caller's state as last published.
+    pub fn user_state(&self) -> UserState {
+        self.user_state
+    }
+
+    fn dispatch(&mut self, input: Input) {
+        match input {
+            Input::Started => self.start(),
+            Input::Vad(vad) => self.on_vad(vad),
+            Input::Stt(stt) => self.on_stt(stt),
+            Input::TurnPrediction { id, probability, threshold } => self.on_prediction(id, probability, threshold),
+            Input::Retrieved { id, passages } => self.on_retrieved(id, passages),
+            Input::Llm { id, event } => self.on_llm(id, event),
+            Input::Tts { id, event } => self.on_tts(id, event),
+            Input::Playout(playout) => self.on_playout(playout),
+            Input::ToolFinished { call_id, result } => self.on_tool_finished(&call_id, result),
+            Input::UserText(text) => self.on_user_text(text),
+            Input::Command(command) => self.on_command(command),
+            Input::Time => {}
+        }
+    }
+
+    fn start(&mut self) {
+        if matches!(self.floor, Floor::NotStarted) {
+            self.floor = Floor::Open;
+            self.active_at = self.core.now;
+            self.greet();
+        }
+    }
+
+    fn on_command(&mut self, command: Command) {
+        match command {
+            Command::Say { text, allow_interruptions, add_to_history } => {
+                self.drop_speculation();
+                self.enqueue(Queued::text(SpeechSource::Say, text, allow_interruptions, add_to_history));
+            }
+            Command::GenerateReply { user_input, instructions, allow_interruptions } => {
+                self.generate_reply(user_input, instructions, allow_interruptions);
+            }
+            Command::Interrupt { force } => {
+                self.queue.interrupt(force);
+                self.drop_speculation();
+                if force || self.may_interrupt() {
+                    self.interrupt();
+                }
+            }
+            Command::InterruptSpeech(id) => {
+                if self.floor.speech().is_some_and(|speech| speech.id == id) && self.may_interrupt() {
+                    self.interrupt();
+                }
+            }
+            Command::CommitUserTurn => self.commit_user_turn(),
+            Command::ClearUserTurn => self.clear_user_turn(),
+            Command::Close { drain } => self.close(CloseReason::UserInitiated, drain),
+        }
+    }
+
+    /// Lets everything that can go on go on.
+    fn advance(&mut self) {
+        loop {
+            if self.leaving_is_reported() {
+                self.settle();
+            }
+            self.run_calls();
+            self.think();
+            let finished = self.speak();
+            let started = self.start_next();
+            if !finished && !started {
+                break;
+            }
+        }
+        self.speculate();
+        self.speak();
+        self.end_if_done();
+        self.mute_stt();
+        self.publish_agent_state();
+    }
+
+    /// Everything whose time has come.
+    fn fire(&mut self) {
+        // every firing moves its deadline, or ends what it was for
+        for _ in 0..MAX_FIRINGS {
+            let now = self.core.now;
+            let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+            if !due(self.deadline()) {
+                return;
+            }
+            if self.leaving.as_ref().is_some_and(|leaving| leaving.until <= now) {
+                self.settle();
+            } else if due(self.turn_deadline()) {
+                self.turn_due();
+            } else if due(self.hold_deadline()) {
+                self.hold_due();
+            } else if due(self.brain_deadline()) {
+                self.brain_due();
+            } else if due(self.segment_deadline()) {
+                self.segment_due();
+            } else if due(self.tools.deadline()) {
+                self.tools_due();
+            } else if due(self.away_deadline()) {
+                self.set_user_state(UserState::Away);
+            } else if self.ending.is_some_and(|ending| ending.until <= now) {
+                self.cut();
+            }
+            self.advance();
+        }
+        debug_assert!(false, "a deadline fires for ever");
+    }
+
+    /// Both silent and nothing going on.
+    fn away_deadline(&self) -> Option<Instant> {
+        let timeout = self.core.options.user_away_timeout?;
+        let quiet = self.floor.is_open()
+            && self.leaving.is_none()
+            && self.user_state == UserState::Listening
+            && self.turn.stage == Stage::Quiet
+            && self.tools.is_empty();
+        quiet.then(|| self.active_at + timeout)
+    }
+
+    pub(crate) fn set_user_state(&mut self, new_state: UserState) {
+        let old_state = std::mem::replace(&mut self.user_state, new_state);
+        if old_state != new_state {
+            self.active_at = self.core.now;
+            self.core.emit(Event::UserStateChanged { old_state, new_state });
+        }
+    }
+
+    pub(crate) fn heard_typing(&mut self) {
+        self.active_at = self.core.now;
+        if self.user_state == UserState::Away {
+            self.set_user_state(UserState::Listening);
+        }
+    }
+
+    /// The recogniser hears silence while the caller cannot interrupt, if it is wanted so.
+    fn mute_stt(&mut self) {
+        let mute = self.core.options.discard_audio_if_uninterruptible
+            && matches!(self.floor, Floor::Speaking(_))
+            && !self.may_interrupt();
+        if mute != self.stt_muted {
+            self.stt_muted = mute;
+            self.core.act(Action::MuteStt(mute));
+        }
+    }
+
+    /// Words of a turn that the end of the session cuts off are not lost.
+    pub(crate) fn keep_last_words(&mut self) {
+        if self.turn.words() > 0 {
+            self.turn.promote_interim(self.core.now, &self.core.options);
+            self.turn.commit_asked = true;
+            self.commit_turn();
+        }
     }
 }
+
+/// More firings in one step than there are things with a deadline: something is wrong.
+const MAX_FIRINGS: usize = 1000;

@@ -1,6 +1,8 @@
 //! LiveKit's options with LiveKit's defaults (livekit-agents 1.7, `voice/turn.py` and `voice/agent_session.py`) unless
 //! another reason is given.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::time::Duration;
@@ -50,6 +52,57 @@ pub struct Options {
     pub trouble_message: String,
     /// Search the knowledge for every turn.
     pub retrieval: bool,
+    /// Ask the turn detector at 200 ms of silence. No: there may be none.
+    pub turn_detector: bool,
+    /// The longest wait for its answer. 1 s.
+    pub turn_detector_timeout: Duration,
+    /// After the end of speech: the longest wait for a final transcript before the interim counts. 2 s.
+    pub transcript_timeout: Duration,
+    /// Synthesize the first clause of a speculative reply too. LiveKit: no; here yes, because it hides the time to the
+    /// first audio and costs one clause.
+    pub preemptive_tts: bool,
+    /// No speculation for turns longer than this. 10 s.
+    pub preemptive_max_speech_duration: Duration,
+    /// Speech of the caller over the agent that lasts this long is an interruption even when no words are recognised.
+    /// LiveKit waits for a final transcript; here 1.5 s, so that a slow or dead recogniser does not make the agent deaf.
+    pub sure_interruption_duration: Duration,
+    /// Phrases that do not stop the agent while it speaks.
+    pub backchannels: Vec<String>,
+    /// While the agent cannot be interrupted the recogniser hears silence. LiveKit: yes; here no, because what the
+    /// caller says then is answered afterwards instead of being lost.
+    pub discard_audio_if_uninterruptible: bool,
+    /// Audio is there and the playout reports nothing for this long: it counts as broken. 5 s.
+    pub playout_timeout: Duration,
+    /// What happens to running tools when their speech is interrupted.
+    pub tool_interruption: ToolInterruption,
+    /// Exceptions for single tools, by name.
+    pub tools: BTreeMap<String, ToolOptions>,
+    /// Consecutive failures of a provider after which the session ends. `None`, the default: never; the caller is told
+    /// and may try again. (LiveKit: 3.)
+    pub max_unrecoverable_errors: Option<u32>,
+}
+
+/// What happens to running tools when their speech is interrupted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToolInterruption {
+    /// It runs on; its result enters the history. The only safe default for tools that change something.
+    #[default]
+    Detach,
+    /// It is told to stop, and the history says that it was cancelled.
+    Cancel,
+    /// The caller cannot interrupt while it runs.
+    Protect,
+}
+
+/// Exceptions for one tool.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ToolOptions {
+    /// Instead of `tool_timeout`.
+    pub timeout: Option<Duration>,
+    /// Instead of `tool_interruption`.
+    pub interruption: Option<ToolInterruption>,
 }
 
 /// Who decides that the caller has finished.
@@ -88,6 +141,24 @@ impl Default for Options {
             greeting: None,
             trouble_message: "Sorry, I have some trouble right now. Could you say that again?".into(),
             retrieval: false,
+            turn_detector: false,
+            turn_detector_timeout: Duration::from_secs(1),
+            transcript_timeout: Duration::from_secs(2),
+            preemptive_tts: true,
+            preemptive_max_speech_duration: Duration::from_secs(10),
+            sure_interruption_duration: Duration::from_millis(1500),
+            backchannels: BACKCHANNELS.iter().map(|&phrase| phrase.into()).collect(),
+            discard_audio_if_uninterruptible: false,
+            playout_timeout: Duration::from_secs(5),
+            tool_interruption: ToolInterruption::Detach,
+            tools: BTreeMap::new(),
+            max_unrecoverable_errors: None,
         }
     }
 }
+
+/// English sounds and words of a listener who does not want the floor.
+const BACKCHANNELS: [&str; 24] = [
+    "mm-hmm", "mm", "mmm", "mhm", "hmm", "hm", "uh-huh", "uh", "um", "ah", "oh", "yeah", "yep", "yes", "yup", "ok", "okay",
+    "right", "sure", "i see", "got it", "alright", "all right", "aha",
+];

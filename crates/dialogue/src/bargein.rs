@@ -1,0 +1,254 @@
+//! The caller makes a sound while the agent has something to say: hold, and then go on or give way.
+
+use crate::action::Action;
+use crate::chat::Item;
+use crate::event::Event;
+use crate::floor::{Floor, Hold};
+use crate::limits::{CLEAR_REPORT_TIMEOUT, MAX_HOLD};
+use crate::machine::Dialogue;
+use crate::options::TurnDetection;
+use crate::segment::{Playing, Synthesis};
+use crate::speech::Speech;
+use crate::time::{Duration, Instant};
+use crate::turn::Stage;
+
+/// Words that interrupt before a final transcript has come, if they are no backchannel: one could be a cough that the
+/// recogniser took for a word.
+const SURE_INTERIM_WORDS: usize = 2;
+
+/// A speech that was cut and whose last words heard are being reported.
+#[derive(Debug)]
+pub(crate) struct Leaving {
+    pub(crate) speech: Speech,
+    pub(crate) until: Instant,
+}
+
+impl Dialogue {
+    /// May the caller's voice stop the present speech?
+    pub(crate) fn is_interruptible(&self) -> bool {
+        self.core.options.turn_detection != TurnDetection::Manual && self.may_interrupt()
+    }
+
+    /// May anything but force stop the present speech?
+    pub(crate) fn may_interrupt(&self) -> bool {
+        self.floor.speech().is_some_and(|speech| speech.interruptible) && !self.tools.protects()
+    }
+
+    /// The caller goes on before the reply is audible: it waits.
+    pub(crate) fn hold_before_audible(&mut self) {
+        if matches!(self.floor, Floor::Preparing(_)) && self.is_interruptible() {
+            self.hold(false);
+        } else if let Floor::Held(_, hold) = &mut self.floor {
+            hold.until = None;
+        }
+    }
+
+    fn hold(&mut self, audible: bool) {
+        let now = self.core.now;
+        let Some((mut speech, _)) = self.floor.take() else { return };
+        let paused = speech.in_playout();
+        if paused {
+            self.core.act(Action::PausePlayout);
+            speech.segments_mut().for_each(|segment| segment.estimate(now));
+        }
+        self.floor = Floor::Held(speech, Hold { since: now, until: None, audible, paused });
+        if self.turn.stage != Stage::Speaking {
+            self.arm_hold();
+        }
+    }
+
+    /// At audio rate: does the speech of the caller last long enough?
+    pub(crate) fn consider_barge_in(&mut self, speech: Duration) {
+        match &self.floor {
+            Floor::Speaking(_)
+                if self.is_interruptible()
+                    && self.has_min_words()
+                    && !self.turn.is_backchannel()
+                    && speech >= self.bar() =>
+            {
+                if self.core.options.resume_false_interruption {
+                    self.hold(true);
+                } else {
+                    self.interrupt();
+                }
+            }
+            Floor::Held(_, hold) if hold.audible && !self.turn.is_backchannel() => {
+                if speech >= self.core.options.sure_interruption_duration.max(self.bar()) && self.has_min_words() {
+                    self.interrupt();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// How long speech must last to interrupt: longer at the beginning of an utterance, when it may be our own echo.
+    fn bar(&self) -> Duration {
+        let options = &self.core.options;
+        let since = self.floor.speech().and_then(|speech| speech.audible_since);
+        let guarded = since.is_some_and(|since| self.core.now.since(since) < options.echo_guard);
+        if guarded { options.min_interruption_duration + options.echo_guard } else { options.min_interruption_duration }
+    }
+
+    fn has_min_words(&self) -> bool {
+        let min = self.core.options.min_interruption_words as usize;
+        min == 0 || self.turn.words() >= min
+    }
+
+    /// New words: are they an interruption?
+    pub(crate) fn consider_words(&mut self, are_final: bool) {
+        if !self.is_interruptible() || !self.has_min_words() || self.turn.is_backchannel() {
+            return;
+        }
+        let sure = are_final || self.turn.words() >= SURE_INTERIM_WORDS;
+        match &self.floor {
+            // not audible: the words of a turn that goes on replace the reply; an interim may still vanish
+            Floor::Preparing(_) if !are_final => self.hold(false),
+            Floor::Held(_, hold) if !hold.audible && !are_final => {}
+            Floor::Preparing(_) | Floor::Speaking(_) | Floor::Held(..) if sure => self.interrupt(),
+            _ => {}
+        }
+    }
+
+    /// The caller is silent again: the hold ends soon unless words come.
+    pub(crate) fn arm_hold(&mut self) {
+        let options = &self.core.options;
+        let quiet_since = self.turn.last_spoke.unwrap_or(self.core.now);
+        if let Floor::Held(_, hold) = &mut self.floor
+            && self.turn.stage != Stage::Speaking
+        {
+            let wait = if hold.audible { options.false_interruption_timeout } else { options.min_endpointing_delay };
+            hold.until = Some(hold.until.unwrap_or((quiet_since + wait).max(self.core.now)));
+        }
+    }
+
+    /// When the hold ends by itself. While words are waiting for the end of the turn, that decides.
+    pub(crate) fn hold_deadline(&self) -> Option<Instant> {
+        let Floor::Held(_, hold) = &self.floor else { return None };
+        let turn_decides = self.turn.is_pending() && self.turn.words() > 0 && !self.turn.is_backchannel();
+        let latest = hold.since + MAX_HOLD;
+        Some(match hold.until {
+            Some(until) if !turn_decides => until.min(latest.max(hold.since)),
+            Some(_) | None => latest,
+        })
+    }
+
+    /// It was nothing, or it lasts too long without being anything.
+    pub(crate) fn hold_due(&mut self) {
+        let Floor::Held(_, hold) = &self.floor else { return };
+        let endless = hold.until.is_none();
+        if endless && hold.audible && self.turn.words() > 0 && !self.turn.is_backchannel() {
+            self.interrupt();
+        } else {
+            self.release();
+        }
+    }
+
+    /// Goes on where it was held.
+    pub(crate) fn release(&mut self) {
+        let now = self.core.now;
+        let Floor::Held(_, hold) = &self.floor else { return };
+        let hold = *hold;
+        let Some((mut speech, _)) = self.floor.take() else { return };
+        speech.segments_mut().filter(|segment| segment.in_playout()).for_each(|segment| segment.resumed(now));
+        if hold.paused {
+            self.core.act(Action::ResumePlayout);
+        }
+        if hold.audible {
+            self.core.emit(Event::AgentFalseInterruption { resumed: true });
+            self.floor = Floor::Speaking(speech);
+        } else {
+            self.floor = Floor::Preparing(speech);
+        }
+    }
+
+    /// The present speech is over for the caller's sake. No sound of it from here on.
+    pub(crate) fn interrupt(&mut self) {
+        if let Some(id) = self.floor.speech().map(|speech| speech.id) {
+            self.core.emit(Event::Interrupted { speech: id });
+            self.cut();
+        }
+    }
+
+    /// Cuts the present speech: the sound first.
+    pub(crate) fn cut(&mut self) {
+        let now = self.core.now;
+        let Some((mut speech, hold)) = self.floor.take() else { return };
+        let paused = hold.is_some_and(|hold| hold.paused);
+        let clears = speech.in_playout();
+        if clears {
+            self.core.act(Action::ClearPlayout);
+        }
+        if paused {
+            self.core.act(Action::ResumePlayout);
+        }
+        for step in &mut speech.steps {
+            if let Some(id) = step.generation() {
+                self.core.act(Action::CancelLlm { id });
+            }
+            step.brain = crate::speech::Brain::Done;
+            step.chunker.abandon();
+            step.calls.clear();
+            for segment in &mut step.segments {
+                if segment.is_ahead() {
+                    self.core.act(Action::CancelSynthesis { id: segment.id });
+                }
+                if !paused {
+                    segment.estimate(now);
+                }
+                if !segment.in_playout() {
+                    let whole = matches!(segment.playing, Playing::Over { whole: true });
+                    segment.playing = Playing::Over { whole };
+                }
+            }
+        }
+        self.leave_tools(speech.id);
+        // a segment that was queued and not audible may still turn out to have been heard
+        let until = if clears { now + CLEAR_REPORT_TIMEOUT } else { now };
+        self.settle();
+        self.leaving = Some(Leaving { speech, until });
+        if !clears {
+            self.settle();
+        }
+    }
+
+    /// Everything that was cut has been reported.
+    pub(crate) fn leaving_is_reported(&self) -> bool {
+        self.leaving.as_ref().is_some_and(|leaving| !leaving.speech.in_playout())
+    }
+
+    /// Writes what was heard of the speech that was cut.
+    pub(crate) fn settle(&mut self) {
+        let Some(Leaving { mut speech, .. }) = self.leaving.take() else { return };
+        for segment in speech.segments_mut().filter(|segment| segment.in_playout()) {
+            if segment.playing == Playing::Queued {
+                segment.playing = Playing::Over { whole: false };
+            } else {
+                let whole = matches!(segment.synthesis, Synthesis::Complete(_)) && segment.heard() == segment.text.len();
+                segment.playing = Playing::Over { whole };
+            }
+        }
+        self.write_heard(&mut speech, true);
+    }
+
+    /// Shows the rest of what was heard and puts the messages into the history.
+    pub(crate) fn write_heard(&mut self, speech: &mut Speech, cut: bool) {
+        self.show_heard(speech);
+        for step in speech.steps.iter_mut().filter(|step| !step.written) {
+            step.written = true;
+            step.message.text = step.heard_text();
+            step.message.interrupted = cut;
+            if speech.in_history && !step.message.text.is_empty() {
+                self.core.remember(step.place, Item::Message(step.message.clone()));
+            }
+        }
+        if speech.shown {
+            self.core.emit(Event::AgentTranscript {
+                speech: speech.id,
+                segment: None,
+                delta: String::new(),
+                is_final: true,
+                interrupted: cut,
+            });
+        }
+    }
+}

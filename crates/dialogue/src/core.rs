@@ -1,0 +1,93 @@
+//! What every part of the machine needs: options, time, the queue of actions, the history, fresh ids.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::action::Action;
+use crate::chat::Item;
+use crate::event::{Component, Event};
+use crate::history::{History, Place};
+use crate::ids::{GenerationId, PredictionId, RetrievalId, SegmentId, SpeechId, TurnId};
+use crate::options::Options;
+use crate::time::Instant;
+
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) options: Options,
+    pub(crate) instructions: Arc<str>,
+    pub(crate) now: Instant,
+    pub(crate) actions: VecDeque<Action>,
+    pub(crate) history: History,
+    ids: Ids,
+}
+
+#[derive(Debug, Default)]
+struct Ids {
+    turn: u32,
+    speech: u32,
+    generation: u32,
+    segment: u32,
+    retrieval: u32,
+    prediction: u32,
+}
+
+fn next(counter: &mut u32) -> u32 {
+    *counter += 1;
+    *counter
+}
+
+impl Core {
+    pub(crate) fn new(options: Options, instructions: Arc<str>) -> Self {
+        Self {
+            options,
+            instructions,
+            now: Instant::ZERO,
+            actions: VecDeque::new(),
+            history: History::default(),
+            ids: Ids::default(),
+        }
+    }
+
+    pub(crate) fn act(&mut self, action: Action) {
+        self.actions.push_back(action);
+    }
+
+    pub(crate) fn emit(&mut self, event: Event) {
+        self.actions.push_back(Action::Emit(event));
+    }
+
+    pub(crate) fn error(&mut self, component: Component, message: impl Into<String>, recoverable: bool) {
+        let message = crate::limits::cut(message.into(), crate::limits::MAX_VALUE_BYTES);
+        self.emit(Event::Error { component, message, recoverable });
+    }
+
+    /// Adds to the history and says so.
+    pub(crate) fn remember(&mut self, place: Place, item: Item) {
+        self.history.insert(place, item.clone());
+        self.emit(Event::ConversationItemAdded { item });
+    }
+
+    pub(crate) fn turn_id(&mut self) -> TurnId {
+        TurnId(next(&mut self.ids.turn))
+    }
+
+    pub(crate) fn speech_id(&mut self) -> SpeechId {
+        SpeechId(next(&mut self.ids.speech))
+    }
+
+    pub(crate) fn generation_id(&mut self) -> GenerationId {
+        GenerationId(next(&mut self.ids.generation))
+    }
+
+    pub(crate) fn segment_id(&mut self) -> SegmentId {
+        SegmentId(next(&mut self.ids.segment))
+    }
+
+    pub(crate) fn retrieval_id(&mut self) -> RetrievalId {
+        RetrievalId(next(&mut self.ids.retrieval))
+    }
+
+    pub(crate) fn prediction_id(&mut self) -> PredictionId {
+        PredictionId(next(&mut self.ids.prediction))
+    }
+}

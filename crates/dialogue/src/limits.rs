@@ -1,0 +1,53 @@
+//! Every limit on what grows from outside: its value, its reason, what happens beyond it.
+
+use crate::time::Duration;
+
+/// Bytes of one user turn: about 20 minutes of speech. Later words are dropped.
+pub const MAX_TURN_BYTES: usize = 16 * 1024;
+/// Bytes of one LLM reply: about half an hour of speech. The request is cancelled and the reply ends there.
+pub const MAX_REPLY_BYTES: usize = 32 * 1024;
+/// Bytes of a tool's output, arguments or name, or of an error text. The rest is cut off.
+pub const MAX_VALUE_BYTES: usize = 64 * 1024;
+/// Calls in one step. More than a model asks for in earnest; further ones are dropped and reported.
+pub const MAX_CALLS_PER_STEP: usize = 16;
+/// Running tool calls of the session, detached ones included. Further ones fail at once, and the model reads why.
+pub const MAX_RUNNING_TOOLS: usize = 64;
+/// Speeches waiting for their time. Further ones are refused and reported.
+pub const MAX_QUEUED_SPEECHES: usize = 32;
+/// Items of the history: hours of talk. The oldest go first, calls together with their results.
+pub const MAX_HISTORY_ITEMS: usize = 2000;
+/// Passages of one retrieval. The worst go.
+pub const MAX_PASSAGES: usize = 20;
+/// Words with timings of one segment. Later ones are dropped: the cut is then estimated.
+pub const MAX_TIMED_WORDS: usize = 2000;
+/// Segments asked of TTS and not played to their end: one that plays and two that follow.
+pub const MAX_SEGMENTS_AHEAD: usize = 3;
+/// Steps of one speech, whatever `max_tool_steps` says.
+pub const MAX_STEPS: usize = 32;
+
+/// Speech without any further sign of it ends after this, should the VAD's or recogniser's end be lost (the caller
+/// muted, packets stopped).
+pub(crate) const SPEECH_SIGN_TIMEOUT: Duration = Duration::from_millis(2000);
+/// Longest wait for the report of what was heard after `ClearPlayout`; then the last reports count.
+pub(crate) const CLEAR_REPORT_TIMEOUT: Duration = Duration::from_millis(300);
+/// Longest time that noise of the caller without a decision holds the agent.
+pub(crate) const MAX_HOLD: Duration = Duration::from_secs(10);
+/// Silence at which the turn detector is asked and an interim counts as stable (LiveKit's 0.2 s).
+pub(crate) const STABLE_SILENCE: Duration = Duration::from_millis(200);
+/// "Yeah" so shortly before the agent's last word was an answer, not a backchannel (LiveKit's boundary).
+pub(crate) const BACKCHANNEL_BOUNDARY: Duration = Duration::from_secs(1);
+/// After the first failure in a row the trouble message is spoken again only after this, doubled each time.
+pub(crate) const TROUBLE_BACKOFF: Duration = Duration::from_secs(2);
+/// The longest such time.
+pub(crate) const TROUBLE_BACKOFF_MAX: Duration = Duration::from_secs(30);
+/// A drain that takes longer is cut.
+pub(crate) const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Cuts a text from outside at a character boundary.
+pub(crate) fn cut(mut text: String, limit: usize) -> String {
+    if text.len() > limit {
+        let end = (0..=limit).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
+        text.truncate(end);
+    }
+    text
+}

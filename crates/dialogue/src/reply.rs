@@ -1,0 +1,421 @@
+//! From a committed turn to words: the reply, begun before the commit when the words look stable.
+
+use crate::action::Action;
+use crate::chat::{Item, Message, Role, ToolChoice};
+use crate::event::{Component, Event, SpeechSource, TurnMetrics};
+use crate::floor::Floor;
+use crate::history::{Place, RequestParts};
+use crate::ids::{GenerationId, RetrievalId, TurnId};
+use crate::input::Llm;
+use crate::limits::{BACKCHANNEL_BOUNDARY, MAX_CALLS_PER_STEP, MAX_PASSAGES, MAX_REPLY_BYTES, MAX_TURN_BYTES, MAX_VALUE_BYTES, cut};
+use crate::machine::Dialogue;
+use crate::options::TurnDetection;
+use crate::queue::{Queued, Words};
+use crate::speech::{Brain, Speech, Step};
+use crate::text::normalise;
+use crate::time::Instant;
+use crate::turn::Stage;
+
+/// A reply that was begun before its turn was committed. Nothing of it is heard or seen, and no tool runs.
+#[derive(Debug)]
+pub(crate) struct Speculation {
+    /// The words it answers, normalised.
+    words: String,
+    /// The history it was made for.
+    version: u64,
+    /// The caller's message in its request.
+    user: (Place, Message),
+    pub(crate) step: Step,
+}
+
+/// What the reply to a committed turn starts from.
+struct Committed {
+    turn: TurnId,
+    text: String,
+    metrics: TurnMetrics,
+    user_stopped_at: Option<Instant>,
+}
+
+impl Dialogue {
+    /// The caller has finished, or so it seems: put the words into the history and answer.
+    pub(crate) fn commit_turn(&mut self) {
+        let text = self.turn.text();
+        let forced = self.turn.commit_asked;
+        self.turn.stage = if self.turn.stage == Stage::Speaking { Stage::Speaking } else { Stage::Quiet };
+        if !forced && self.may_interrupt() && !self.is_worth_the_floor() {
+            self.drop_speculation();
+            self.arm_hold();
+            return;
+        }
+        let committed = self.measured(text);
+        let id = self.core.turn_id();
+        self.turn.renew(id);
+        self.answer(committed);
+    }
+
+    /// Do the words take the floor from the agent, which has it?
+    fn is_worth_the_floor(&self) -> bool {
+        self.turn.words() >= self.core.options.min_interruption_words as usize && !self.turn.is_backchannel()
+    }
+
+    fn measured(&self, text: String) -> Committed {
+        let turn = &self.turn;
+        let spoke = turn.last_spoke.filter(|at| turn.began.is_none_or(|began| *at >= began));
+        let metrics = TurnMetrics {
+            turn: Some(turn.id),
+            end_of_turn_delay: spoke.map(|at| self.core.now.since(at)),
+            transcription_delay: spoke.zip(turn.last_final).map(|(at, words)| words.since(at)),
+            ..TurnMetrics::default()
+        };
+        Committed { turn: turn.id, text, metrics, user_stopped_at: spoke }
+    }
+
+    /// The caller typed something: it is a turn at once.
+    pub(crate) fn on_user_text(&mut self, text: String) {
+        let text = cut(text.trim().to_owned(), MAX_TURN_BYTES);
+        if text.is_empty() {
+            return;
+        }
+        self.heard_typing();
+        let turn = self.core.turn_id();
+        let metrics = TurnMetrics { turn: Some(turn), ..TurnMetrics::default() };
+        let now = self.core.now;
+        self.answer(Committed { turn, text, metrics, user_stopped_at: Some(now) });
+    }
+
+    fn answer(&mut self, committed: Committed) {
+        let Committed { turn, text, metrics, user_stopped_at } = committed;
+        let now = self.core.now;
+        self.core.emit(Event::UserInputTranscribed { turn, transcript: text.clone(), is_final: true });
+        let speculation = self.speculation.take().filter(|kept| {
+            kept.words == normalise(&text) && kept.version == self.core.history.version() && self.floor.is_open()
+        });
+        if self.may_interrupt() {
+            self.interrupt();
+        }
+        self.queue.forget_answers();
+        let (step, (place, mut message)) = match speculation {
+            Some(kept) => (Some(kept.step), kept.user),
+            None => {
+                self.drop_speculation();
+                let place = self.core.history.reserve();
+                (None, (place, self.core.history.message(Role::User, String::new(), now)))
+            }
+        };
+        message.text.clone_from(&text);
+        message.created_at = now;
+        self.core.remember(place, Item::Message(message));
+        if self.ending.is_some() {
+            if let Some(step) = step {
+                self.abandon_step(&step);
+            }
+            return;
+        }
+        let preemptive = step.is_some();
+        let words = Words::Model { query: Some(text), instructions: None, step: step.map(Box::new) };
+        let queued = Queued {
+            source: SpeechSource::GenerateReply,
+            words,
+            interruptible: self.core.options.allow_interruptions,
+            in_history: true,
+            turn: Some(turn),
+            metrics: TurnMetrics { preemptive, ..metrics },
+            user_stopped_at,
+        };
+        self.enqueue(queued);
+    }
+
+    /// A speech gets the floor.
+    pub(crate) fn begin(&mut self, queued: Queued) {
+        let now = self.core.now;
+        let step = match queued.words {
+            Words::Text(text) => {
+                let place = self.core.history.reserve();
+                let message = self.core.history.message(Role::Assistant, String::new(), now);
+                Step::of_text(place, message, &text)
+            }
+            Words::Model { step: Some(step), .. } => *step,
+            Words::Model { query, instructions, step: None } => {
+                let mut step = self.new_step();
+                step.query = query;
+                step.reply_instructions = instructions;
+                step
+            }
+        };
+        if !step.passages.is_empty() {
+            self.core.emit(Event::KnowledgeUsed { passages: step.passages.clone() });
+        }
+        let id = self.core.speech_id();
+        let speech = Speech {
+            id,
+            source: queued.source,
+            turn: queued.turn,
+            interruptible: queued.interruptible,
+            in_history: queued.in_history,
+            steps: vec![step],
+            audible_since: None,
+            shown: false,
+            metrics: TurnMetrics { speech: Some(id), ..queued.metrics },
+            user_stopped_at: queued.user_stopped_at,
+        };
+        self.core.emit(Event::SpeechCreated { speech: id, source: queued.source });
+        self.floor = Floor::Preparing(speech);
+        if self.turn.stage == Stage::Speaking {
+            self.hold_before_audible();
+        }
+    }
+
+    fn new_step(&mut self) -> Step {
+        let place = self.core.history.reserve();
+        let now = self.core.now;
+        let message = self.core.history.message(Role::Assistant, String::new(), now);
+        let mut step = Step::new(place, message);
+        if self.core.options.max_tool_steps == 0 {
+            step.tool_choice = ToolChoice::None;
+        }
+        step
+    }
+
+    /// Starts what waits, and goes to the next step when the tools are done.
+    pub(crate) fn think(&mut self) {
+        if self.leaving.is_some() {
+            return;
+        }
+        let Some(speech) = self.floor.speech() else { return };
+        let Some(last) = speech.steps.last() else { return };
+        if matches!(last.brain, Brain::Waiting) {
+            self.start_last_step();
+        } else if last.brain_is_done() && last.started > 0 && last.tools_are_done() && last.reply_wanted {
+            let rounds = speech.steps.len();
+            let limit = (self.core.options.max_tool_steps as usize).min(crate::limits::MAX_STEPS - 1);
+            let mut step = self.new_step();
+            if rounds >= limit || self.ending.is_some() {
+                step.tool_choice = ToolChoice::None;
+            }
+            if let Some(speech) = self.floor.speech_mut() {
+                step.passages = speech.steps.first().map(|first| first.passages.clone()).unwrap_or_default();
+                step.reply_instructions = speech.steps.first().and_then(|first| first.reply_instructions.clone());
+                speech.metrics.tool_steps += 1;
+                speech.steps.push(step);
+            }
+            self.start_last_step();
+        }
+    }
+
+    fn start_last_step(&mut self) {
+        let planned = self.planned_messages();
+        if let Some(step) = self.floor.speech_mut().and_then(|speech| speech.steps.last_mut()) {
+            start_step(&mut self.core, step, planned);
+        }
+    }
+
+    /// Messages of earlier steps that are still being spoken.
+    fn planned_messages(&self) -> Vec<(Place, Message)> {
+        let Some(speech) = self.floor.speech() else { return Vec::new() };
+        speech
+            .steps
+            .iter()
+            .filter(|step| !step.written && step.brain_is_done() && speech.in_history)
+            .filter_map(|step| {
+                let text = step.planned_text();
+                (!text.is_empty()).then(|| (step.place, Message { text, ..step.message.clone() }))
+            })
+            .collect()
+    }
+
+    /// Begins a reply before the turn is committed, when the words look stable.
+    pub(crate) fn speculate(&mut self) {
+        let options = &self.core.options;
+        if !self.turn.stable || !options.preemptive_generation || options.turn_detection == TurnDetection::Manual {
+            return;
+        }
+        self.turn.stable = false;
+        let long = self.turn.began.is_some_and(|at| self.core.now.since(at) > options.preemptive_max_speech_duration);
+        let free = self.floor.is_open() && self.leaving.is_none() && self.queue.is_empty() && self.ending.is_none();
+        if !free || long || self.turn.attempts >= options.preemptive_max_retries {
+            return;
+        }
+        let text = self.turn.text();
+        let words = normalise(&text);
+        let version = self.core.history.version();
+        if words.is_empty() || self.speculation.as_ref().is_some_and(|kept| kept.words == words && kept.version == version) {
+            return;
+        }
+        self.drop_speculation();
+        self.turn.attempts += 1;
+        let place = self.core.history.reserve();
+        let now = self.core.now;
+        let user = (place, self.core.history.message(Role::User, text.clone(), now));
+        let mut step = self.new_step();
+        step.query = Some(text);
+        start_step(&mut self.core, &mut step, vec![user.clone()]);
+        self.speculation = Some(Speculation { words, version, user, step });
+    }
+
+    pub(crate) fn drop_speculation(&mut self) {
+        if let Some(kept) = self.speculation.take() {
+            self.abandon_step(&kept.step);
+        }
+    }
+
+    pub(crate) fn abandon_step(&mut self, step: &Step) {
+        if let Some(id) = step.generation() {
+            self.core.act(Action::CancelLlm { id });
+        }
+        for segment in step.segments.iter().filter(|segment| segment.is_ahead()) {
+            self.core.act(Action::CancelSynthesis { id: segment.id });
+        }
+    }
+
+    /// The step that waits for this, in the present speech or the speculation.
+    fn step_where(&mut self, fits: impl Fn(&Step) -> bool) -> Option<&mut Step> {
+        let spoken = self.floor.speech_mut().into_iter().flat_map(|speech| speech.steps.iter_mut());
+        let thought = self.speculation.as_mut().map(|kept| &mut kept.step);
+        spoken.chain(thought).find(|step| fits(step))
+    }
+
+    pub(crate) fn on_retrieved(&mut self, asked: RetrievalId, mut passages: Vec<crate::chat::Passage>) {
+        passages.truncate(MAX_PASSAGES);
+        let fits = |step: &Step| matches!(step.brain, Brain::Retrieving { id, .. } if id == asked);
+        let now = self.core.now;
+        let Some(step) = self.step_where(fits) else { return };
+        if let Brain::Retrieving { since, .. } = step.brain {
+            step.clock.retrieval = Some(now.since(since));
+        }
+        step.passages = passages;
+        self.ask_model(fits);
+    }
+
+    /// Passages are here or too late: the model is asked.
+    fn ask_model(&mut self, fits: impl Fn(&Step) -> bool) {
+        let spoken = self.floor.speech().is_some_and(|speech| speech.steps.iter().any(&fits));
+        let planned = if spoken {
+            self.planned_messages()
+        } else {
+            self.speculation.iter().map(|kept| kept.user.clone()).collect()
+        };
+        let steps = match (&mut self.floor, &mut self.speculation) {
+            (floor, _) if spoken => floor.speech_mut().and_then(|speech| speech.steps.last_mut()),
+            (_, kept) => kept.as_mut().map(|kept| &mut kept.step),
+        };
+        let Some(step) = steps.filter(|step| fits(step)) else { return };
+        if spoken && !step.passages.is_empty() {
+            self.core.emit(Event::KnowledgeUsed { passages: step.passages.clone() });
+        }
+        step.query = None;
+        step.brain = Brain::Waiting;
+        start_step(&mut self.core, step, planned);
+    }
+
+    pub(crate) fn on_llm(&mut self, id: GenerationId, event: Llm) {
+        let now = self.core.now;
+        let until = now + self.core.options.llm_timeout;
+        let Some(step) = self.step_where(|step| step.has_generation(id)) else { return };
+        match event {
+            Llm::Text(text) => {
+                step.clock.first_token_at.get_or_insert(now);
+                step.brain = Brain::Streaming { id, until };
+                let room = MAX_REPLY_BYTES.saturating_sub(step.received);
+                step.received += text.len();
+                let too_long = text.len() > room;
+                step.chunker.push(&cut(text, room));
+                if too_long {
+                    step.chunker.finish();
+                    step.brain = Brain::Done;
+                    self.core.act(Action::CancelLlm { id });
+                    self.core.error(Component::Llm, "the reply is longer than anybody would listen to: cut off", true);
+                }
+            }
+            Llm::ToolCall(mut call) => {
+                step.clock.first_token_at.get_or_insert(now);
+                step.brain = Brain::Streaming { id, until };
+                if step.tool_choice == ToolChoice::None {
+                    self.core.error(Component::Llm, "the model called a tool although it must not: ignored", true);
+                } else if step.calls.len() + step.started >= MAX_CALLS_PER_STEP {
+                    self.core.error(Component::Llm, "too many tool calls in one answer: the rest is ignored", true);
+                } else {
+                    call.name = cut(call.name, MAX_VALUE_BYTES);
+                    call.arguments = cut(call.arguments, MAX_VALUE_BYTES);
+                    step.calls.push(call);
+                }
+            }
+            Llm::Finished { usage } => {
+                step.brain = Brain::Done;
+                step.chunker.finish();
+                self.llm_answered();
+                if let Some(usage) = usage {
+                    self.core.emit(Event::LlmUsage(usage));
+                }
+            }
+            Llm::Failed(message) => self.generation_failed(id, message),
+        }
+    }
+
+    /// The deadline of the words that are being waited for, speculative ones included.
+    pub(crate) fn brain_deadline(&self) -> Option<Instant> {
+        let spoken = self.floor.speech().and_then(|speech| speech.steps.last()).and_then(Step::brain_deadline);
+        let thought = self.speculation.as_ref().and_then(|kept| kept.step.brain_deadline());
+        spoken.into_iter().chain(thought).min()
+    }
+
+    pub(crate) fn brain_due(&mut self) {
+        let now = self.core.now;
+        let late = |step: &Step| step.brain_deadline().is_some_and(|until| until <= now);
+        let Some(step) = self.step_where(late) else { return };
+        match step.brain {
+            Brain::Retrieving { id, .. } => {
+                self.ask_model(move |step| matches!(step.brain, Brain::Retrieving { id: own, .. } if own == id));
+            }
+            Brain::Asked { id, .. } => {
+                self.core.act(Action::CancelLlm { id });
+                self.generation_failed(id, "the model did not answer in time".into());
+            }
+            Brain::Streaming { id, .. } => {
+                self.core.act(Action::CancelLlm { id });
+                self.generation_failed(id, "the model stopped in the middle of its answer".into());
+            }
+            Brain::Waiting | Brain::Done => {}
+        }
+    }
+
+    /// The agent has nothing more to say: words that were only a backchannel may have been an answer to its last ones.
+    pub(crate) fn reconsider_kept_words(&mut self) {
+        if self.turn.stage != Stage::Quiet || self.turn.words() == 0 || self.mode_is_manual() {
+            return;
+        }
+        let recent = self.turn.last_spoke.is_some_and(|at| self.core.now.since(at) <= BACKCHANNEL_BOUNDARY);
+        if recent || !self.turn.is_backchannel() {
+            self.turn.stage = Stage::Pausing;
+        } else {
+            self.turn.forget_words();
+        }
+    }
+
+    pub(crate) fn mode_is_manual(&self) -> bool {
+        self.core.options.turn_detection == TurnDetection::Manual
+    }
+}
+
+/// Searches if there is something to search for, else asks the model.
+fn start_step(core: &mut crate::core::Core, step: &mut Step, planned: Vec<(Place, Message)>) {
+    let now = core.now;
+    if let Some(query) = step.query.take().filter(|_| core.options.retrieval) {
+        let id = core.retrieval_id();
+        let budget = core.options.retrieval_budget;
+        step.brain = Brain::Retrieving { id, since: now, until: now + budget };
+        core.act(Action::Retrieve { id, query, budget });
+        return;
+    }
+    let parts = RequestParts {
+        instructions: core.instructions.clone(),
+        planned,
+        passages: step.passages.clone(),
+        reply_instructions: step.reply_instructions.clone(),
+        tool_choice: step.tool_choice.clone(),
+    };
+    let request = core.history.request(parts, now);
+    let id = core.generation_id();
+    step.clock.asked_at = Some(now);
+    step.brain = Brain::Asked { id, until: now + core.options.llm_timeout };
+    core.act(Action::StartLlm { id, request });
+}

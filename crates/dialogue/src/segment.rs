@@ -1,0 +1,197 @@
+//! The playout ledger: one entry for each piece of a reply, from its words to what was heard of it.
+
+use crate::ids::SegmentId;
+use crate::limits::MAX_TIMED_WORDS;
+use crate::text::{cut_at_word, first_words};
+use crate::time::{Duration, Instant};
+
+/// Usual speed of a TTS voice, for a segment whose length is not known yet.
+const CHARS_PER_SECOND: f64 = 15.0;
+
+/// How far its synthesis is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Synthesis {
+    /// Not asked for.
+    Wanted,
+    /// Asked for, nothing has come.
+    Asked,
+    /// Audio is arriving.
+    Arriving,
+    /// All of it is here, so long.
+    Complete(Duration),
+}
+
+/// How far its playing is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Playing {
+    /// Not asked for.
+    Kept,
+    /// In the playout, not audible yet.
+    Queued,
+    /// Audible.
+    Audible,
+    /// Played to its end, or cut.
+    Over {
+        /// To its end.
+        whole: bool,
+    },
+}
+
+/// One piece of a reply.
+#[derive(Clone, Debug)]
+pub(crate) struct Segment {
+    pub(crate) id: SegmentId,
+    /// The plain words.
+    pub(crate) text: String,
+    pub(crate) synthesis: Synthesis,
+    pub(crate) playing: Playing,
+    /// Audio heard, as last reported or estimated.
+    played: Duration,
+    /// When that was true.
+    reported_at: Instant,
+    words: Vec<(String, Duration)>,
+    /// Bytes of the text that were shown in the transcript.
+    pub(crate) shown: usize,
+    pub(crate) asked_at: Option<Instant>,
+    pub(crate) first_audio_at: Option<Instant>,
+    /// The last sign of life from TTS or playout.
+    pub(crate) sign_at: Instant,
+}
+
+impl Segment {
+    pub(crate) fn new(id: SegmentId, text: String, now: Instant) -> Self {
+        Self {
+            id,
+            text,
+            synthesis: Synthesis::Wanted,
+            playing: Playing::Kept,
+            played: Duration::ZERO,
+            reported_at: now,
+            words: Vec::new(),
+            shown: 0,
+            asked_at: None,
+            first_audio_at: None,
+            sign_at: now,
+        }
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.playing, Playing::Over { .. })
+    }
+
+    /// Is it in the playout, audible or not?
+    pub(crate) fn in_playout(&self) -> bool {
+        matches!(self.playing, Playing::Queued | Playing::Audible)
+    }
+
+    /// Asked of TTS and not played to its end.
+    pub(crate) fn is_ahead(&self) -> bool {
+        self.synthesis != Synthesis::Wanted && !self.is_over()
+    }
+
+    pub(crate) fn add_words(&mut self, words: Vec<(String, Duration)>) {
+        let room = MAX_TIMED_WORDS.saturating_sub(self.words.len());
+        self.words.extend(words.into_iter().take(room));
+    }
+
+    /// A report; what was reported never gets less.
+    pub(crate) fn report(&mut self, played: Duration, now: Instant) {
+        self.played = self.played.max(played);
+        self.reported_at = now;
+        self.sign_at = now;
+    }
+
+    /// The last word of the playout about it: it counts even when an estimate said more.
+    pub(crate) fn correct(&mut self, played: Duration, now: Instant) {
+        self.played = played;
+        self.reported_at = now;
+    }
+
+    /// It was audible until now without a report: count the time (the caller pauses or cuts it, and no report came).
+    pub(crate) fn estimate(&mut self, now: Instant) {
+        if self.playing == Playing::Audible {
+            self.played += now.since(self.reported_at);
+            if let Synthesis::Complete(duration) = self.synthesis {
+                self.played = self.played.min(duration);
+            }
+            self.reported_at = now;
+        }
+    }
+
+    /// It goes on after a pause.
+    pub(crate) fn resumed(&mut self, now: Instant) {
+        self.reported_at = now;
+        self.sign_at = now;
+    }
+
+    /// Bytes of the text that were heard, whole words only; never less than was shown.
+    pub(crate) fn heard(&self) -> usize {
+        let heard = match self.playing {
+            Playing::Over { whole: true } => self.text.len(),
+            Playing::Kept | Playing::Queued => 0,
+            Playing::Audible | Playing::Over { whole: false } => self.heard_of_part(),
+        };
+        heard.max(self.shown)
+    }
+
+    fn heard_of_part(&self) -> usize {
+        if self.played.is_zero() {
+            return 0;
+        }
+        let known = match self.synthesis {
+            Synthesis::Complete(duration) => Some(duration),
+            Synthesis::Wanted | Synthesis::Asked | Synthesis::Arriving => None,
+        };
+        if known.is_some_and(|duration| self.played >= duration) {
+            return self.text.len();
+        }
+        if !self.words.is_empty() {
+            // a word was heard when half of it was
+            let ends = self.words.iter().skip(1).map(|(_, start)| *start).chain(known);
+            let count = self.words.iter().zip(ends).take_while(|((_, start), end)| (*start + *end) / 2 <= self.played).count();
+            return first_words(&self.text, count);
+        }
+        let total = known.map_or_else(|| self.text.chars().count() as f64 / CHARS_PER_SECOND, |duration| duration.as_secs_f64());
+        // an estimate never claims the last word
+        let share = self.played.as_secs_f64() / total.max(0.001);
+        let end = cut_at_word(&self.text, share.min(0.999));
+        if known.is_none() { end.min(self.text.len()) } else { end }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn audible(text: &str) -> Segment {
+        let mut segment = Segment::new(SegmentId(1), text.into(), Instant::ZERO);
+        segment.playing = Playing::Audible;
+        segment
+    }
+
+    #[test]
+    fn with_word_timings_the_cut_is_exact() {
+        let mut segment = audible("one two three");
+        let at = Duration::from_millis;
+        segment.add_words(vec![("one".into(), at(0)), ("two".into(), at(300)), ("three".into(), at(2000))]);
+        segment.report(at(600), Instant::ZERO);
+        assert_eq!(&segment.text[..segment.heard()], "one");
+        segment.report(at(1300), Instant::ZERO);
+        assert_eq!(&segment.text[..segment.heard()], "one two");
+    }
+
+    #[test]
+    fn without_timings_the_share_of_the_length_counts() {
+        let mut segment = audible("one two three four");
+        segment.synthesis = Synthesis::Complete(Duration::from_secs(2));
+        segment.report(Duration::from_secs(1), Instant::ZERO);
+        assert_eq!(&segment.text[..segment.heard()], "one two");
+    }
+
+    #[test]
+    fn what_was_shown_is_never_taken_back() {
+        let mut segment = audible("one two three four");
+        segment.shown = 7;
+        assert_eq!(segment.heard(), 7);
+    }
+}

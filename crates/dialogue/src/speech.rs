@@ -1,0 +1,210 @@
+//! One utterance of the agent, possibly of several steps: words, tools, words after the tools.
+
+use crate::chat::{Message, Passage, ToolCall, ToolChoice};
+use crate::event::{SpeechSource, TurnMetrics};
+use crate::history::Place;
+use crate::ids::{GenerationId, RetrievalId, SegmentId, SpeechId, TurnId};
+use crate::segment::{Playing, Segment};
+use crate::text::{Chunker, plain};
+use crate::time::{Duration, Instant};
+
+/// Where the words of a step come from, and how far that is.
+#[derive(Clone, Debug)]
+pub(crate) enum Brain {
+    /// Nothing is asked yet: the history is not settled, or it is just created.
+    Waiting,
+    /// Passages are looked for.
+    Retrieving { id: RetrievalId, since: Instant, until: Instant },
+    /// The model was asked and has not answered.
+    Asked { id: GenerationId, until: Instant },
+    /// Its answer arrives.
+    Streaming { id: GenerationId, until: Instant },
+    /// It is complete, failed, or was text from the beginning.
+    Done,
+}
+
+/// When things happened in a step, for the metrics.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct StepClock {
+    pub(crate) retrieval: Option<Duration>,
+    pub(crate) asked_at: Option<Instant>,
+    pub(crate) first_token_at: Option<Instant>,
+    pub(crate) first_clause_at: Option<Instant>,
+}
+
+/// One LLM request, or one given text.
+#[derive(Clone, Debug)]
+pub(crate) struct Step {
+    pub(crate) brain: Brain,
+    pub(crate) place: Place,
+    /// Its text is filled in when it was heard.
+    pub(crate) message: Message,
+    /// What to search for first.
+    pub(crate) query: Option<String>,
+    pub(crate) tool_choice: ToolChoice,
+    pub(crate) reply_instructions: Option<String>,
+    pub(crate) passages: Vec<Passage>,
+    pub(crate) chunker: Chunker,
+    /// Bytes the model has sent.
+    pub(crate) received: usize,
+    pub(crate) segments: Vec<Segment>,
+    /// Asked for and not started: the turn is not committed, or the caller is speaking.
+    pub(crate) calls: Vec<ToolCall>,
+    /// How many were started.
+    pub(crate) started: usize,
+    /// How many of these have their result.
+    pub(crate) answered: usize,
+    /// One of the results wants an answer.
+    pub(crate) reply_wanted: bool,
+    /// The model failed in this step.
+    pub(crate) failed: bool,
+    /// The message is in the history, or there is none.
+    pub(crate) written: bool,
+    pub(crate) clock: StepClock,
+}
+
+impl Step {
+    pub(crate) fn new(place: Place, message: Message) -> Self {
+        Self {
+            brain: Brain::Waiting,
+            place,
+            message,
+            query: None,
+            tool_choice: ToolChoice::Auto,
+            reply_instructions: None,
+            passages: Vec::new(),
+            chunker: Chunker::default(),
+            received: 0,
+            segments: Vec::new(),
+            calls: Vec::new(),
+            started: 0,
+            answered: 0,
+            reply_wanted: false,
+            failed: false,
+            written: false,
+            clock: StepClock::default(),
+        }
+    }
+
+    /// The words are known already.
+    pub(crate) fn of_text(place: Place, message: Message, text: &str) -> Self {
+        let mut step = Self::new(place, message);
+        step.brain = Brain::Done;
+        step.chunker = Chunker::whole(text);
+        step
+    }
+
+    pub(crate) fn has_generation(&self, id: GenerationId) -> bool {
+        matches!(self.brain, Brain::Asked { id: own, .. } | Brain::Streaming { id: own, .. } if own == id)
+    }
+
+    pub(crate) fn generation(&self) -> Option<GenerationId> {
+        match self.brain {
+            Brain::Asked { id, .. } | Brain::Streaming { id, .. } => Some(id),
+            Brain::Waiting | Brain::Retrieving { .. } | Brain::Done => None,
+        }
+    }
+
+    pub(crate) fn brain_deadline(&self) -> Option<Instant> {
+        match self.brain {
+            Brain::Retrieving { until, .. } | Brain::Asked { until, .. } | Brain::Streaming { until, .. } => Some(until),
+            Brain::Waiting | Brain::Done => None,
+        }
+    }
+
+    pub(crate) fn brain_is_done(&self) -> bool {
+        matches!(self.brain, Brain::Done)
+    }
+
+    /// All its words have been played or dropped.
+    pub(crate) fn is_spoken(&self) -> bool {
+        self.brain_is_done() && self.chunker.is_empty() && self.segments.iter().all(Segment::is_over)
+    }
+
+    pub(crate) fn tools_are_done(&self) -> bool {
+        self.calls.is_empty() && self.answered == self.started
+    }
+
+    /// The model was asked, and neither words nor calls came.
+    pub(crate) fn is_mute(&self) -> bool {
+        self.clock.asked_at.is_some() && self.received == 0 && self.calls.is_empty() && self.started == 0
+    }
+
+    /// Everything it is going to say, as far as known.
+    pub(crate) fn planned_text(&self) -> String {
+        let mut text = String::new();
+        for piece in self.segments.iter().map(|segment| segment.text.as_str()).chain([plain(self.chunker.rest()).as_str()]) {
+            if !piece.is_empty() {
+                if !text.is_empty() {
+                    text.push(' ');
+                }
+                text.push_str(piece);
+            }
+        }
+        text
+    }
+
+    /// What was heard of it.
+    pub(crate) fn heard_text(&self) -> String {
+        let mut text = String::new();
+        for segment in &self.segments {
+            let heard = segment.text.get(..segment.heard()).unwrap_or_default();
+            if !heard.is_empty() {
+                if !text.is_empty() {
+                    text.push(' ');
+                }
+                text.push_str(heard);
+            }
+        }
+        text
+    }
+}
+
+/// One utterance of the agent.
+#[derive(Clone, Debug)]
+pub(crate) struct Speech {
+    pub(crate) id: SpeechId,
+    pub(crate) source: SpeechSource,
+    pub(crate) turn: Option<TurnId>,
+    pub(crate) interruptible: bool,
+    pub(crate) in_history: bool,
+    pub(crate) steps: Vec<Step>,
+    /// When its first audio was played.
+    pub(crate) audible_since: Option<Instant>,
+    /// Something was shown in the transcript.
+    pub(crate) shown: bool,
+    pub(crate) metrics: TurnMetrics,
+    /// When the caller stopped speaking, for `e2e_latency`.
+    pub(crate) user_stopped_at: Option<Instant>,
+}
+
+impl Speech {
+    pub(crate) fn segments(&self) -> impl Iterator<Item = &Segment> {
+        self.steps.iter().flat_map(|step| &step.segments)
+    }
+
+    pub(crate) fn segments_mut(&mut self) -> impl Iterator<Item = &mut Segment> {
+        self.steps.iter_mut().flat_map(|step| &mut step.segments)
+    }
+
+    pub(crate) fn segment_mut(&mut self, id: SegmentId) -> Option<&mut Segment> {
+        self.segments_mut().find(|segment| segment.id == id)
+    }
+
+    pub(crate) fn is_audible(&self) -> bool {
+        self.segments().any(|segment| segment.playing == Playing::Audible)
+    }
+
+    pub(crate) fn in_playout(&self) -> bool {
+        self.segments().any(Segment::in_playout)
+    }
+
+    /// Between two steps: everything so far was played, and it is not over yet.
+    pub(crate) fn is_between_steps(&self) -> bool {
+        self.steps.last().is_some_and(|step| {
+            let waits_for_tools = step.is_spoken() && !step.tools_are_done();
+            let waits_for_words = step.segments.is_empty() && !step.is_spoken();
+            (waits_for_tools || waits_for_words) && self.segments().all(Segment::is_over)
+        })
+    }
+}

@@ -1,0 +1,9 @@
+//! Words: comparing and counting them, cutting a reply into pieces for TTS, and taking out what cannot be spoken.
+
+mod chunk;
+mod plain;
+mod words;
+
+pub(crate) use chunk::Chunker;
+pub(crate) use plain::plain;
+pub(crate) use words::{count_words, cut_at_word, first_words, is_backchannel, normalise, push_limited};

@@ -1,0 +1,151 @@
+//! Comparing and counting words.
+
+/// Scripts written without spaces: every character counts as a word.
+fn is_spaceless(c: char) -> bool {
+    matches!(u32::from(c), 0x0E00..=0x0E7F | 0x3040..=0x30FF | 0x3400..=0x4DBF | 0x4E00..=0x9FFF | 0xF900..=0xFAFF)
+}
+
+/// Lower case, words only, one space between: what is compared to tell whether the words changed.
+pub(crate) fn normalise(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut gap = false;
+    for c in text.chars() {
+        if c.is_alphanumeric() {
+            let spaceless = is_spaceless(c);
+            if (gap || spaceless) && !out.is_empty() && !out.ends_with(' ') {
+                out.push(' ');
+            }
+            out.extend(c.to_lowercase());
+            gap = spaceless;
+        } else if c != '\'' && c != '’' {
+            gap = true;
+        }
+    }
+    out
+}
+
+/// How many words; allocates nothing.
+pub(crate) fn count_words(text: &str) -> usize {
+    let mut count = 0;
+    let mut inside = false;
+    for c in text.chars() {
+        if is_spaceless(c) {
+            count += 1;
+            inside = false;
+        } else if c.is_alphanumeric() {
+            count += usize::from(!inside);
+            inside = true;
+        } else if c != '\'' && c != '’' {
+            inside = false;
+        }
+    }
+    count
+}
+
+/// Is it nothing but such phrases, and at least one? `phrases` in any spelling.
+pub(crate) fn is_backchannel(text: &str, phrases: &[String]) -> bool {
+    let normal = normalise(text);
+    let mut rest = normal.as_str();
+    if rest.is_empty() {
+        return false;
+    }
+    'next: while !rest.is_empty() {
+        for phrase in phrases {
+            if let Some(after) = rest.strip_prefix(normalise(phrase).as_str())
+                && after.len() < rest.len()
+                && (after.is_empty() || after.starts_with(' '))
+            {
+                rest = after.trim_start();
+                continue 'next;
+            }
+        }
+        return false;
+    }
+    true
+}
+
+/// The beginning of `text`, about `share` (0 to 1) of it, cut after a whole word.
+pub(crate) fn cut_at_word(text: &str, share: f64) -> usize {
+    if share >= 1.0 {
+        return text.len();
+    }
+    let total = text.chars().count();
+    let wanted = (total as f64 * share.max(0.0)).floor() as usize;
+    let mut end = 0;
+    let mut previous: Option<char> = None;
+    for (count, (at, c)) in text.char_indices().enumerate() {
+        if count > wanted {
+            break;
+        }
+        let boundary = c.is_whitespace() || is_spaceless(c) || previous.is_some_and(is_spaceless);
+        if boundary && previous.is_some_and(|p| !p.is_whitespace()) {
+            end = at;
+        }
+        previous = Some(c);
+    }
+    end
+}
+
+/// The length in bytes of the first `count` words separated by white space.
+pub(crate) fn first_words(text: &str, count: usize) -> usize {
+    let mut seen = 0;
+    let mut end = 0;
+    for word in text.split_whitespace() {
+        if seen == count {
+            break;
+        }
+        seen += 1;
+        end = word.as_ptr() as usize - text.as_ptr() as usize + word.len();
+    }
+    end
+}
+
+/// Appends `more` after a space, up to `limit` bytes in all; what does not fit is dropped.
+pub(crate) fn push_limited(text: &mut String, more: &str, limit: usize) {
+    let more = more.trim();
+    if more.is_empty() || text.len() >= limit {
+        return;
+    }
+    if !text.is_empty() {
+        text.push(' ');
+    }
+    let room = limit.saturating_sub(text.len());
+    let end = (0..=room.min(more.len())).rev().find(|&at| more.is_char_boundary(at)).unwrap_or(0);
+    text.push_str(more.get(..end).unwrap_or_default());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn phrases() -> Vec<String> {
+        crate::Options::default().backchannels
+    }
+
+    #[test]
+    fn mm_hmm_yeah_is_a_backchannel_and_yeah_but_is_not() {
+        assert!(is_backchannel("Mm-hmm.", &phrases()));
+        assert!(is_backchannel("Yeah, okay. I see!", &phrases()));
+        assert!(!is_backchannel("Yeah, but wait", &phrases()));
+        assert!(!is_backchannel("okayish", &phrases()));
+        assert!(!is_backchannel("...", &phrases()));
+    }
+
+    #[test]
+    fn case_and_punctuation_do_not_change_the_words() {
+        assert_eq!(normalise("Hello,  World! It's 5."), "hello world its 5");
+        assert_eq!(normalise("你好"), "你 好");
+        assert_eq!(count_words("ok, stop! it's 你好"), 5);
+    }
+
+    #[test]
+    fn a_cut_never_splits_a_word() {
+        let text = "one two three four";
+        for tenth in 0..=10 {
+            let end = cut_at_word(text, f64::from(tenth) / 10.0);
+            assert!(["", "one", "one two", "one two three", text].contains(&&text[..end]));
+        }
+        assert_eq!(&text[..cut_at_word(text, 0.5)], "one two");
+        assert_eq!(&text[..first_words(text, 3)], "one two three");
+    }
+}

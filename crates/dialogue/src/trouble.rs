@@ -1,0 +1,133 @@
+//! Providers that fail: the caller is told, the session goes on, and nobody is told the same thing every second.
+
+use crate::action::Action;
+use crate::event::{CloseReason, Component, Event, SpeechSource};
+use crate::ids::{GenerationId, SegmentId};
+use crate::limits::{TROUBLE_BACKOFF, TROUBLE_BACKOFF_MAX};
+use crate::machine::{Dialogue, Ending};
+use crate::queue::Queued;
+use crate::speech::Brain;
+use crate::time::Instant;
+
+/// Failures in a row.
+#[derive(Debug, Default)]
+pub(crate) struct Trouble {
+    llm: u32,
+    tts: u32,
+    stt: u32,
+    /// Times that the caller was told.
+    told: u32,
+    /// Before this it is not said again.
+    quiet_until: Instant,
+}
+
+impl Dialogue {
+    /// The model has answered: it works.
+    pub(crate) fn llm_answered(&mut self) {
+        self.trouble.llm = 0;
+    }
+
+    pub(crate) fn tts_answered(&mut self) {
+        self.trouble.tts = 0;
+    }
+
+    pub(crate) fn generation_failed(&mut self, id: GenerationId, message: String) {
+        if self.speculation.as_ref().is_some_and(|kept| kept.step.has_generation(id)) {
+            // nobody knows that it was asked: the commit asks again
+            if let Some(kept) = self.speculation.as_mut() {
+                kept.step.brain = Brain::Done;
+            }
+            self.drop_speculation();
+            return;
+        }
+        let Some(speech) = self.floor.speech_mut() else { return };
+        let Some(step) = speech.steps.iter_mut().find(|step| step.has_generation(id)) else { return };
+        step.brain = Brain::Done;
+        step.failed = true;
+        step.calls.clear();
+        // half a sentence that nobody has asked TTS for is better not begun
+        step.chunker.abandon();
+        self.trouble.llm += 1;
+        self.core.error(Component::Llm, message, true);
+        self.count_failures(self.trouble.llm);
+    }
+
+    pub(crate) fn stt_failed(&mut self, message: String) {
+        self.trouble.stt += 1;
+        self.core.error(Component::Stt, message, false);
+        self.tell_trouble();
+        self.count_failures(self.trouble.stt);
+    }
+
+    /// TTS has failed: what was played counts, and the rest cannot be said.
+    pub(crate) fn segment_failed(&mut self, component: Component, id: SegmentId, message: String) {
+        if let Some(kept) = self.speculation.as_mut()
+            && let Some(at) = kept.step.segments.iter().position(|segment| segment.id == id)
+        {
+            // asked again after the commit
+            let segment = kept.step.segments.remove(at);
+            kept.step.segments.insert(at, crate::segment::Segment::new(self.core.segment_id(), segment.text, self.core.now));
+            return;
+        }
+        let ours = self.floor.speech_mut().is_some_and(|speech| speech.segment_mut(id).is_some_and(|segment| !segment.is_over()));
+        if !ours {
+            return;
+        }
+        self.core.error(component, message, true);
+        self.trouble.tts += 1;
+        self.cut();
+        self.count_failures(self.trouble.tts);
+    }
+
+    fn count_failures(&mut self, in_a_row: u32) {
+        if self.core.options.max_unrecoverable_errors.is_some_and(|max| in_a_row > max) {
+            self.close(CloseReason::Error, false);
+        }
+    }
+
+    /// Says that there is trouble, before anything else and not too often.
+    pub(crate) fn tell_trouble(&mut self) {
+        let now = self.core.now;
+        let text = self.core.options.trouble_message.clone();
+        if text.is_empty() || now < self.trouble.quiet_until || self.ending.is_some() {
+            return;
+        }
+        // a failure long after the last one is a first one
+        if now.since(self.trouble.quiet_until) > TROUBLE_BACKOFF_MAX {
+            self.trouble.told = 0;
+        }
+        let wait = TROUBLE_BACKOFF.saturating_mul(1 << self.trouble.told.min(10)).min(TROUBLE_BACKOFF_MAX);
+        self.trouble.told += 1;
+        self.trouble.quiet_until = now + wait;
+        self.queue.push_front(Queued::text(SpeechSource::Trouble, text, true, true));
+    }
+
+    pub(crate) fn close(&mut self, reason: CloseReason, drain: bool) {
+        if self.ending.is_some() && drain {
+            return;
+        }
+        self.drop_speculation();
+        self.queue.clear();
+        self.ending = Some(Ending { reason, until: self.core.now + crate::limits::DRAIN_TIMEOUT });
+        if !drain {
+            self.cut();
+        }
+    }
+
+    /// The last speech is over: say goodbye to the driver.
+    pub(crate) fn end_if_done(&mut self) {
+        let Some(Ending { reason, .. }) = self.ending else { return };
+        if self.floor.speech().is_some() || self.leaving.is_some() || matches!(self.floor, crate::floor::Floor::Closed) {
+            return;
+        }
+        self.keep_last_words();
+        self.cancel_tools();
+        if self.user_state != crate::event::UserState::Listening {
+            self.set_user_state(crate::event::UserState::Listening);
+        }
+        self.floor = crate::floor::Floor::Closed;
+        self.publish_agent_state();
+        self.core.emit(Event::Closed { reason });
+        self.core.act(Action::Close);
+    }
+}

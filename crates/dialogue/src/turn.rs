@@ -1,0 +1,170 @@
+//! The caller's turn: words, silence, and when it counts as finished.
+
+use crate::ids::{PredictionId, TurnId};
+use crate::limits::{MAX_TURN_BYTES, SPEECH_SIGN_TIMEOUT};
+use crate::options::Options;
+use crate::text::{count_words, is_backchannel, push_limited};
+use crate::time::Instant;
+
+/// How far the turn is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Stage {
+    /// Silence. Words may be here that were not worth a turn yet.
+    Quiet,
+    /// The caller speaks.
+    Speaking,
+    /// Speech has ended, its final words have not come.
+    AwaitingWords { until: Instant },
+    /// Words are here: the silence must last a little.
+    Pausing,
+}
+
+/// The turn detector's part.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Prediction {
+    /// Not asked in this silence.
+    None,
+    /// Asked.
+    Asked { id: PredictionId, until: Instant },
+    /// Answered, or given up: does the caller probably go on?
+    Known { goes_on: bool },
+}
+
+#[derive(Debug)]
+pub(crate) struct UserTurn {
+    pub(crate) id: TurnId,
+    pub(crate) stage: Stage,
+    finals: String,
+    interim: String,
+    /// The caller's first sound of this turn.
+    pub(crate) began: Option<Instant>,
+    /// The caller's last sound; endpointing counts from here.
+    pub(crate) last_spoke: Option<Instant>,
+    pub(crate) last_final: Option<Instant>,
+    /// The last sign that speech is going on.
+    pub(crate) last_sign: Instant,
+    pub(crate) prediction: Prediction,
+    /// Speculative replies so far.
+    pub(crate) attempts: u32,
+    /// The words look stable: a speculative reply is worth it.
+    pub(crate) stable: bool,
+    /// `commit_user_turn` was called and waits for words.
+    pub(crate) commit_asked: bool,
+    /// Counted when words come, so that audio-rate inputs need not look at them.
+    words: usize,
+    backchannel: bool,
+}
+
+impl UserTurn {
+    pub(crate) fn new(id: TurnId) -> Self {
+        Self {
+            id,
+            stage: Stage::Quiet,
+            finals: String::new(),
+            interim: String::new(),
+            began: None,
+            last_spoke: None,
+            last_final: None,
+            last_sign: Instant::ZERO,
+            prediction: Prediction::None,
+            attempts: 0,
+            stable: false,
+            commit_asked: false,
+            words: 0,
+            backchannel: false,
+        }
+    }
+
+    /// Forgets everything and begins the next turn; speech that is going on goes on.
+    pub(crate) fn renew(&mut self, id: TurnId) {
+        let speaking = (self.stage == Stage::Speaking).then_some((self.began, self.last_spoke, self.last_sign));
+        *self = Self::new(id);
+        if let Some((began, last_spoke, last_sign)) = speaking {
+            self.stage = Stage::Speaking;
+            (self.began, self.last_spoke, self.last_sign) = (began, last_spoke, last_sign);
+        }
+    }
+
+    pub(crate) fn set_interim(&mut self, text: &str, options: &Options) {
+        self.interim.clear();
+        push_limited(&mut self.interim, text, MAX_TURN_BYTES.saturating_sub(self.finals.len() + 1));
+        self.look_at_words(options);
+    }
+
+    pub(crate) fn add_final(&mut self, text: &str, now: Instant, options: &Options) {
+        self.interim.clear();
+        push_limited(&mut self.finals, text, MAX_TURN_BYTES);
+        self.last_final = Some(now);
+        self.look_at_words(options);
+    }
+
+    /// The final never came: what was understood so far counts.
+    pub(crate) fn promote_interim(&mut self, now: Instant, options: &Options) {
+        let interim = std::mem::take(&mut self.interim);
+        self.add_final(&interim, now, options);
+    }
+
+    pub(crate) fn forget_words(&mut self) {
+        self.finals.clear();
+        self.interim.clear();
+        (self.words, self.backchannel, self.stable) = (0, false, false);
+    }
+
+    fn look_at_words(&mut self, options: &Options) {
+        let text = self.text();
+        self.words = count_words(&text);
+        self.backchannel = is_backchannel(&text, &options.backchannels);
+    }
+
+    /// Everything understood so far.
+    pub(crate) fn text(&self) -> String {
+        let mut text = self.finals.clone();
+        push_limited(&mut text, &self.interim, MAX_TURN_BYTES);
+        text
+    }
+
+    pub(crate) fn finals(&self) -> &str {
+        &self.finals
+    }
+
+    pub(crate) fn has_interim(&self) -> bool {
+        !self.interim.is_empty()
+    }
+
+    pub(crate) fn words(&self) -> usize {
+        self.words
+    }
+
+    pub(crate) fn is_backchannel(&self) -> bool {
+        self.backchannel
+    }
+
+    /// Something is going on that ends in a commit or in nothing.
+    pub(crate) fn is_pending(&self) -> bool {
+        self.stage != Stage::Quiet
+    }
+
+    /// When the present stage ends by itself.
+    pub(crate) fn deadline(&self, options: &Options) -> Option<Instant> {
+        match self.stage {
+            Stage::Quiet => None,
+            Stage::Speaking => Some(self.last_sign + SPEECH_SIGN_TIMEOUT),
+            Stage::AwaitingWords { until } => Some(until),
+            Stage::Pausing => Some(self.commit_at(options)),
+        }
+    }
+
+    /// When the turn is committed, if nothing comes before.
+    fn commit_at(&self, options: &Options) -> Instant {
+        let last_spoke = self.last_spoke.unwrap_or(self.last_sign);
+        let words_until = last_spoke + options.transcript_timeout;
+        let soonest = last_spoke + options.min_endpointing_delay;
+        let at = match self.prediction {
+            Prediction::None | Prediction::Known { goes_on: false } => soonest,
+            Prediction::Asked { until, .. } => soonest.max(until),
+            Prediction::Known { goes_on: true } => soonest.max(last_spoke + options.max_endpointing_delay),
+        };
+        // words that are only interim so far would be lost: wait for their final
+        if self.has_interim() { at.max(words_until) } else { at }
+    }
+}

@@ -1,0 +1,314 @@
+//! From words to sound: pieces of the reply go to TTS and to the playout in order, a few ahead of what is heard.
+
+use crate::action::Action;
+use crate::chat::Item;
+use crate::core::Core;
+use crate::event::{Component, Event};
+use crate::floor::Floor;
+use crate::ids::SegmentId;
+use crate::input::{Playout, Tts};
+use crate::limits::MAX_SEGMENTS_AHEAD;
+use crate::machine::Dialogue;
+use crate::segment::{Playing, Segment, Synthesis};
+use crate::speech::{Speech, Step};
+use crate::text::plain;
+use crate::time::Instant;
+
+impl Dialogue {
+    /// Moves the present speech on as far as it goes now.
+    pub(crate) fn speak(&mut self) -> bool {
+        let may_play = !self.floor.is_held() && self.leaving.is_none();
+        if let Some(kept) = &mut self.speculation
+            && self.core.options.preemptive_tts
+        {
+            cut_pieces(&mut self.core, &mut kept.step);
+            if let Some(first) = kept.step.segments.first_mut().filter(|first| first.synthesis == Synthesis::Wanted) {
+                synthesize(&mut self.core, first);
+            }
+        }
+        let Some(speech) = self.floor.speech_mut() else { return false };
+        pump(&mut self.core, speech, may_play);
+        self.finish_steps();
+        self.change_between_steps();
+        self.finish_speech()
+    }
+
+    /// Steps whose words were all heard go into the history.
+    fn finish_steps(&mut self) {
+        let Some(speech) = self.floor.speech_mut() else { return };
+        let mut shown = false;
+        for step in speech.steps.iter_mut().filter(|step| !step.written && step.is_spoken()) {
+            step.written = true;
+            shown |= !step.segments.is_empty();
+            step.message.text = step.heard_text();
+            if speech.in_history && !step.message.text.is_empty() {
+                self.core.remember(step.place, Item::Message(step.message.clone()));
+            }
+        }
+        speech.shown |= shown;
+    }
+
+    /// Between two steps the agent thinks again.
+    fn change_between_steps(&mut self) {
+        if let Floor::Speaking(speech) = &self.floor
+            && speech.is_between_steps()
+            && let Some((speech, _)) = self.floor.take()
+        {
+            self.floor = Floor::Preparing(speech);
+        }
+    }
+
+    fn finish_speech(&mut self) -> bool {
+        if self.leaving.is_some() {
+            return false;
+        }
+        let Some(speech) = self.floor.speech() else { return false };
+        let over = speech.steps.last().is_some_and(|step| {
+            let goes_on = step.started > 0 && step.reply_wanted && !step.failed;
+            step.is_spoken() && (step.failed || step.tools_are_done()) && !goes_on
+        });
+        if !over {
+            return false;
+        }
+        let Some((mut speech, hold)) = self.floor.take() else { return false };
+        if hold.is_some_and(|hold| hold.paused) {
+            self.core.act(Action::ResumePlayout);
+        }
+        self.leave_tools(speech.id);
+        self.write_heard(&mut speech, false);
+        let failed = speech.steps.iter().any(|step| step.failed);
+        let mute = speech.steps.iter().all(Step::is_mute);
+        if mute && !failed {
+            self.core.error(Component::Llm, "the model answered nothing", true);
+        }
+        if failed || mute {
+            self.tell_trouble();
+        }
+        self.reconsider_kept_words();
+        true
+    }
+
+    pub(crate) fn on_tts(&mut self, id: SegmentId, event: Tts) {
+        if let Tts::Failed(message) = event {
+            self.segment_failed(Component::Tts, id, message);
+            return;
+        }
+        let now = self.core.now;
+        let spoken = self.floor.speech_mut().and_then(|speech| speech.segment_mut(id));
+        let thought = self.speculation.as_mut().and_then(|kept| kept.step.segments.iter_mut().find(|own| own.id == id));
+        let gone = self.leaving.as_mut().and_then(|leaving| leaving.speech.segment_mut(id));
+        let Some(segment) = spoken.or(thought).or(gone).filter(|segment| segment.synthesis != Synthesis::Wanted) else { return };
+        segment.sign_at = now;
+        match event {
+            Tts::FirstAudio if segment.synthesis == Synthesis::Asked => {
+                segment.synthesis = Synthesis::Arriving;
+                segment.first_audio_at = Some(now);
+                self.tts_answered();
+            }
+            Tts::FirstAudio | Tts::Failed(_) => {}
+            Tts::Words(words) => segment.add_words(words),
+            Tts::Finished { duration } => {
+                segment.synthesis = Synthesis::Complete(duration);
+                if duration.is_zero() && segment.playing == Playing::Kept {
+                    // TTS has nothing to say for it: do not wait for a playout of nothing
+                    segment.playing = Playing::Over { whole: false };
+                }
+            }
+        }
+    }
+
+    pub(crate) fn on_playout(&mut self, playout: Playout) {
+        let now = self.core.now;
+        let (Playout::Started { id }
+        | Playout::Progress { id, .. }
+        | Playout::Finished { id, .. }
+        | Playout::Cleared { id, .. }) = playout;
+        if let Some(leaving) = &mut self.leaving
+            && let Some(segment) = leaving.speech.segment_mut(id).filter(|segment| segment.in_playout())
+        {
+            report(segment, playout, now);
+            return;
+        }
+        let Some(speech) = self.floor.speech_mut() else { return };
+        let Some(segment) = speech.segment_mut(id).filter(|segment| segment.in_playout()) else { return };
+        report(segment, playout, now);
+        // the ones before it are over, whether or not that was said
+        for earlier in speech.segments_mut().take_while(|segment| segment.id != id).filter(|segment| segment.in_playout()) {
+            earlier.playing = Playing::Over { whole: true };
+        }
+        if let Playout::Cleared { .. } = playout {
+            // nobody asked for it: the output was lost
+            self.core.error(Component::Playout, "the playout dropped the agent's voice", true);
+            self.cut();
+            return;
+        }
+        self.became_audible();
+        self.show_progress();
+    }
+
+    /// The first sound of a speech, or of a step after a silence.
+    fn became_audible(&mut self) {
+        let now = self.core.now;
+        match &mut self.floor {
+            Floor::Held(speech, hold) => {
+                hold.audible |= speech.is_audible();
+            }
+            Floor::Preparing(speech) if speech.is_audible() => {
+                if let Some((speech, _)) = self.floor.take() {
+                    self.floor = Floor::Speaking(speech);
+                }
+            }
+            Floor::Preparing(_) | Floor::Speaking(_) | Floor::NotStarted | Floor::Open | Floor::Closed => {}
+        }
+        let Some(speech) = self.floor.speech_mut() else { return };
+        if speech.audible_since.is_none() {
+            speech.audible_since = Some(now);
+            let metrics = first_audio_metrics(speech, now);
+            if speech.turn.is_some() {
+                self.core.emit(Event::TurnMetrics(metrics));
+            }
+        }
+    }
+
+    fn show_progress(&mut self) {
+        if let Some((speech, hold)) = self.floor.take() {
+            let mut speech = speech;
+            self.show_heard(&mut speech);
+            self.floor = match hold {
+                Some(hold) => Floor::Held(speech, hold),
+                None if speech.is_audible() || speech.audible_since.is_some() => Floor::Speaking(speech),
+                None => Floor::Preparing(speech),
+            };
+        }
+    }
+
+    /// The transcript follows the voice.
+    pub(crate) fn show_heard(&mut self, speech: &mut Speech) {
+        for step in &mut speech.steps {
+            let mut first_of_step = step.segments.iter().all(|segment| segment.shown == 0);
+            for segment in &mut step.segments {
+                let heard = segment.heard();
+                let Some(words) = segment.text.get(segment.shown..heard).filter(|words| !words.is_empty()) else { continue };
+                let gap = if segment.shown == 0 && !(first_of_step && !speech.shown) { " " } else { "" };
+                self.core.emit(Event::AgentTranscript {
+                    speech: speech.id,
+                    segment: Some(segment.id),
+                    delta: format!("{gap}{words}"),
+                    is_final: false,
+                    interrupted: false,
+                });
+                segment.shown = heard;
+                first_of_step = false;
+                speech.shown = true;
+            }
+        }
+    }
+
+    /// When a segment that gives no sign of life counts as lost. Paused audio is not expected to.
+    pub(crate) fn segment_deadline(&self) -> Option<Instant> {
+        let options = &self.core.options;
+        let spoken = match &self.floor {
+            Floor::Preparing(speech) | Floor::Speaking(speech) => Some(speech),
+            Floor::Held(..) | Floor::NotStarted | Floor::Open | Floor::Closed => None,
+        };
+        let first = spoken.and_then(|speech| speech.segments().find(|segment| !segment.is_over()))?;
+        match first.synthesis {
+            Synthesis::Wanted => None,
+            Synthesis::Asked | Synthesis::Arriving => Some(first.sign_at + options.tts_timeout),
+            Synthesis::Complete(duration) => Some(first.sign_at + options.playout_timeout + duration),
+        }
+    }
+
+    pub(crate) fn segment_due(&mut self) {
+        let Some(speech) = self.floor.speech() else { return };
+        let Some(first) = speech.segments().find(|segment| !segment.is_over()) else { return };
+        let id = first.id;
+        match first.synthesis {
+            Synthesis::Wanted => {}
+            Synthesis::Asked => self.segment_failed(Component::Tts, id, "no audio came in time".into()),
+            Synthesis::Arriving => self.segment_failed(Component::Tts, id, "the audio stopped in the middle".into()),
+            Synthesis::Complete(_) => {
+                self.segment_failed(Component::Playout, id, "the playout does not report that it plays".into());
+            }
+        }
+    }
+}
+
+fn report(segment: &mut Segment, playout: Playout, now: Instant) {
+    match playout {
+        Playout::Started { .. } => {
+            segment.playing = Playing::Audible;
+            segment.resumed(now);
+        }
+        Playout::Progress { played, .. } => {
+            segment.playing = Playing::Audible;
+            segment.report(played, now);
+        }
+        Playout::Finished { played, .. } => {
+            segment.report(played, now);
+            segment.playing = Playing::Over { whole: true };
+        }
+        Playout::Cleared { played, .. } => {
+            segment.correct(played, now);
+            segment.playing = Playing::Over { whole: false };
+        }
+    }
+}
+
+/// Cuts what has arrived into segments.
+fn cut_pieces(core: &mut Core, step: &mut Step) {
+    while let Some(piece) = step.chunker.next_piece() {
+        let text = plain(&piece);
+        if !text.is_empty() {
+            step.clock.first_clause_at.get_or_insert(core.now);
+            let id = core.segment_id();
+            step.segments.push(Segment::new(id, text, core.now));
+        }
+    }
+}
+
+fn synthesize(core: &mut Core, segment: &mut Segment) {
+    segment.synthesis = Synthesis::Asked;
+    segment.asked_at = Some(core.now);
+    segment.sign_at = core.now;
+    core.act(Action::Synthesize { id: segment.id, text: segment.text.clone() });
+}
+
+/// Cuts, asks for, and plays what the bounds allow, in order.
+fn pump(core: &mut Core, speech: &mut Speech, may_play: bool) {
+    for step in &mut speech.steps {
+        cut_pieces(core, step);
+    }
+    let mut ahead = speech.segments().filter(|segment| segment.is_ahead()).count();
+    for segment in speech.segments_mut().filter(|segment| !segment.is_over()) {
+        if segment.synthesis == Synthesis::Wanted {
+            if ahead >= MAX_SEGMENTS_AHEAD {
+                break;
+            }
+            ahead += 1;
+            synthesize(core, segment);
+        }
+        if may_play && segment.playing == Playing::Kept {
+            segment.playing = Playing::Queued;
+            segment.resumed(core.now);
+            core.act(Action::Play { id: segment.id });
+        }
+    }
+}
+
+/// How long everything took until this first sound.
+fn first_audio_metrics(speech: &mut Speech, now: Instant) -> crate::event::TurnMetrics {
+    let mut metrics = speech.metrics;
+    if let Some(step) = speech.steps.iter().find(|step| !step.segments.is_empty()) {
+        let clock = step.clock;
+        metrics.retrieval = speech.steps.first().and_then(|first| first.clock.retrieval);
+        metrics.llm_ttft = clock.asked_at.zip(clock.first_token_at).map(|(asked, first)| first.since(asked));
+        metrics.llm_ttfs = clock.asked_at.zip(clock.first_clause_at).map(|(asked, first)| first.since(asked));
+        metrics.tts_ttfb = step.segments.first().and_then(|segment| {
+            segment.asked_at.zip(segment.first_audio_at).map(|(asked, first)| first.since(asked))
+        });
+    }
+    metrics.e2e_latency = speech.user_stopped_at.map(|stopped| now.since(stopped));
+    speech.metrics = metrics;
+    metrics
+}
