@@ -29,6 +29,9 @@ pub enum RtcError {
         /// The limit.
         limit: usize,
     },
+    /// The shard has more to do than it can.
+    #[error("the media engine is overloaded; try again later")]
+    Busy,
     /// No such media section or channel.
     #[error("there is no {0}")]
     Unknown(String),

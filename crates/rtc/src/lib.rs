@@ -9,12 +9,33 @@
 //! | [`peer`] | the handle of one peer connection |
 //! | [`event`] | what a peer reports |
 //! | [`error`] | what can go wrong |
+//! | `shard` | one thread: reads sockets, drives peers, forwards, sends |
+//! | `connection` | one peer inside its shard; `negotiation` its descriptions, `channels` its data, `section` its media |
+//! | `forward` | from a received packet to what is written for those who hear it; `outgoing` their numbers, `red` RFC 2198 |
+//! | `command` | the bounded queue from the handles to a shard |
+//! | `socket`, `address`, `timers`, `level`, `sdp`, `limits`, `counters` | what their names say |
 
+mod address;
+mod channels;
+mod command;
 pub mod config;
+mod connection;
+mod counters;
 pub mod engine;
 pub mod error;
 pub mod event;
+mod forward;
+mod level;
+mod limits;
+mod negotiation;
+mod outgoing;
 pub mod peer;
+mod red;
+mod sdp;
+mod section;
+mod shard;
+mod socket;
+mod timers;
 
 pub use config::{EngineConfig, PeerConfig};
 pub use engine::{Engine, ShardId};

@@ -49,6 +49,11 @@ impl OutStream {
         Self { start, next: start, used: 0, timestamp: rand::random(), at: None, clock_hz }
     }
 
+    /// Has anything been sent?
+    pub(crate) fn started(&self) -> bool {
+        self.at.is_some()
+    }
+
     /// Where the next packet goes when it is ours, `samples` after the last.
     pub(crate) fn append(&mut self, samples: u32, now: Instant) -> Place {
         let sequence = self.next;

@@ -1,0 +1,276 @@
+//! From a received packet to what is written for those who hear it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use str0m::media::{KeyframeRequestKind, Pt};
+use str0m::rtp::{ExtensionValues, RtpPacket as StrRtpPacket, RtpWrite};
+
+use crate::connection::Connection;
+use crate::limits::{KEY_FRAME_INTERVAL, MAX_RTP_PAYLOAD_BYTES, SILENT_FRAME, SILENT_FRAMES};
+use crate::outgoing::{OutStream, Place};
+use crate::red::{self, Unwrapped};
+use crate::section::{self, Meaning, Route, Target};
+use crate::{MediaKind, PeerEvent, RtpPacket};
+
+/// 20 ms of silence in Opus.
+const OPUS_SILENCE: [u8; 3] = [0xf8, 0xff, 0xfe];
+/// 20 ms at 48 kHz.
+const OPUS_FRAME_SAMPLES: u32 = 960;
+/// Highest level value: silence.
+const SILENCE_LEVEL: u8 = 127;
+
+/// One received packet in the forms that its receivers take.
+pub(crate) struct Received {
+    ssrc: u32,
+    payload_type: u8,
+    sequence: u64,
+    timestamp: u64,
+    marker: bool,
+    at: Instant,
+    payload: Arc<[u8]>,
+    extensions: ExtensionValues,
+    meaning: Meaning,
+    /// Out of RED: what was lost before, and the packet itself. Not used for other payloads.
+    unwrapped: Vec<(Unwrapped, Arc<[u8]>)>,
+}
+
+impl Connection {
+    /// Take notice of a received packet: levels, events. `None`: nothing to forward.
+    pub(crate) fn take_packet(&mut self, index: usize, packet: StrRtpPacket) -> Option<Received> {
+        let meaning = section::meaning(&self.rtc, packet.header.payload_type)?;
+        let deliver = self.config.deliver_rtp;
+        let current = self.sections.get_mut(index)?;
+        if packet.payload.is_empty() {
+            // Padding: leave no gap for it.
+            for target in &mut current.targets {
+                OutStream::skip(&mut target.mapping, *packet.seq_no);
+            }
+            return None;
+        }
+        let timestamp = packet.time.numer();
+        if let Some(level) = packet.header.ext_vals.audio_level {
+            current.level.packet(level.unsigned_abs(), timestamp);
+        }
+        let first = !std::mem::replace(&mut current.flowing, true);
+        let mut received = Received {
+            ssrc: *packet.header.ssrc,
+            payload_type: *packet.header.payload_type,
+            sequence: *packet.seq_no,
+            timestamp,
+            marker: packet.header.marker,
+            at: packet.timestamp,
+            payload: packet.payload,
+            extensions: forwarded_extensions(&packet.header.ext_vals),
+            meaning,
+            unwrapped: Vec::new(),
+        };
+        let fresh = if meaning.red {
+            received.unwrap(&mut current.red);
+            true
+        } else {
+            current.red.note(received.sequence, received.timestamp)
+        };
+        let name = Arc::clone(&current.name);
+        if first {
+            self.emit(PeerEvent::MediaFlowing { mid: Arc::clone(&name) });
+        }
+        if deliver && fresh {
+            self.deliver(&name, &received);
+        }
+        Some(received)
+    }
+
+    fn deliver(&mut self, mid: &Arc<str>, received: &Received) {
+        let packet = |sequence, timestamp, marker, payload| {
+            PeerEvent::Rtp(RtpPacket { mid: Arc::clone(mid), sequence, timestamp, marker, received: received.at, payload })
+        };
+        if received.meaning.red {
+            for (one, payload) in &received.unwrapped {
+                let marker = received.marker && !one.recovered;
+                self.emit(packet(one.sequence, one.timestamp, marker, Bytes::from_owner(Arc::clone(payload))));
+            }
+        } else {
+            let payload = Bytes::from_owner(Arc::clone(&received.payload));
+            self.emit(packet(received.sequence, received.timestamp, received.marker, payload));
+        }
+    }
+
+    /// Write a packet that another peer received. True: something was written.
+    pub(crate) fn write_forwarded(&mut self, target: &mut Target, source_epoch: u32, received: &Received) -> u64 {
+        if target.epochs != (source_epoch, self.epoch) {
+            target.epochs = (source_epoch, self.epoch);
+            target.routes.clear();
+        }
+        let route = match target.routes.iter().find(|(pt, _)| *pt == received.payload_type) {
+            Some((_, route)) => *route,
+            None => {
+                let Some(section) = self.sections.get(target.section) else { return 0 };
+                let route = section::route(&self.rtc, section.mid, received.meaning);
+                target.routes.push((received.payload_type, route));
+                route
+            }
+        };
+        match route {
+            Route::Plain(pt) => self.write_one(target, received, pt, &received.payload, None),
+            Route::Red { outer, inner } if inner == received.meaning.codec_pt => {
+                self.write_one(target, received, outer, &received.payload, None)
+            }
+            Route::Red { outer, inner } => {
+                let changed = red::with_payload_type(&received.payload, *received.meaning.codec_pt, *inner);
+                changed.map_or(0, |payload| self.write_one(target, received, outer, &payload.into(), None))
+            }
+            Route::Unwrap(pt) => received
+                .unwrapped
+                .iter()
+                .map(|(one, payload)| self.write_one(target, received, pt, payload, Some(one)))
+                .sum(),
+            Route::Unknown => {
+                OutStream::skip(&mut target.mapping, received.sequence);
+                crate::counters::dropped("no_common_codec");
+                0
+            }
+        }
+    }
+
+    fn write_one(
+        &mut self,
+        target: &mut Target,
+        received: &Received,
+        pt: Pt,
+        payload: &Arc<[u8]>,
+        unwrapped: Option<&Unwrapped>,
+    ) -> u64 {
+        let (sequence, timestamp, recovered) =
+            unwrapped.map_or((received.sequence, received.timestamp, false), |one| (one.sequence, one.timestamp, one.recovered));
+        let Some(section) = self.sections.get_mut(target.section) else { return 0 };
+        section.stop_silence();
+        let place =
+            section.out.place(&mut target.mapping, received.ssrc, sequence, timestamp as u32, received.at);
+        let Some(place) = place else { return 0 };
+        let marker = (received.marker && !recovered) || (place.first && section.kind == MediaKind::Audio);
+        let extensions = if recovered { ExtensionValues::default() } else { received.extensions.clone() };
+        u64::from(self.write(target.section, pt, place, received.at, marker, extensions, Arc::clone(payload)))
+    }
+
+    #[allow(clippy::too_many_arguments)] // They are the fields of an RTP packet.
+    fn write(
+        &mut self,
+        index: usize,
+        pt: Pt,
+        place: Place,
+        at: Instant,
+        marker: bool,
+        extensions: ExtensionValues,
+        payload: Arc<[u8]>,
+    ) -> bool {
+        if payload.len() > MAX_RTP_PAYLOAD_BYTES || !self.is_open() {
+            crate::counters::dropped("unsendable");
+            return false;
+        }
+        let Some(section) = self.sections.get_mut(index) else { return false };
+        let sends = self.rtc.media(section.mid).is_some_and(|media| media.direction().is_sending());
+        let Some(ssrc) = section.ssrc(&mut self.rtc).filter(|_| sends) else { return false };
+        let nackable = section.kind == MediaKind::Video;
+        let mut api = self.rtc.direct_api();
+        let Some(stream) = api.stream_tx(&ssrc) else { return false };
+        let write = RtpWrite::new(pt, place.sequence.into(), place.timestamp, at, payload)
+            .marker(marker)
+            .nackable(nackable)
+            .ext_vals(extensions);
+        stream.write_rtp(write);
+        true
+    }
+
+    /// Send our own Opus packet.
+    pub(crate) fn write_opus(&mut self, mid: &str, payload: &[u8], timestamp: u64, marker: bool, level: u8, now: Instant) {
+        let Some(index) = self.section_named(mid) else { return };
+        let Some(section) = self.sections.get_mut(index) else { return };
+        let Some(pt) = section.opus(&self.rtc) else { return };
+        section.stop_silence();
+        // Our own stream has no sequence numbers of its own: one packet follows the other.
+        let next = section.own_next;
+        let Some(place) = section.out.place(&mut section.own_mapping, 0, next, timestamp as u32, now) else { return };
+        section.own_next = next + 1;
+        self.write(index, pt, place, now, marker, voice_extensions(level), Arc::from(payload));
+    }
+
+    /// Let a listener's jitter buffer run empty: nothing more will come for now.
+    pub(crate) fn begin_silence(&mut self, index: usize, now: Instant) {
+        let Some(section) = self.sections.get_mut(index) else { return };
+        if section.kind == MediaKind::Audio && section.out.started() {
+            section.own_mapping = None;
+            section.silent_frames = SILENT_FRAMES;
+            section.silence_at = Some(now + SILENT_FRAME);
+            if !self.silent.contains(&index) {
+                self.silent.push(index);
+            }
+        }
+    }
+
+    /// Ask the other side for a key frame, not too often.
+    pub(crate) fn request_key_frame(&mut self, index: usize, now: Instant) {
+        let Some(section) = self.sections.get_mut(index) else { return };
+        let recently = section.key_frame_at.is_some_and(|at| now.saturating_duration_since(at) < KEY_FRAME_INTERVAL);
+        if section.kind != MediaKind::Video || recently {
+            return;
+        }
+        if let Some(stream) = self.rtc.direct_api().stream_rx_by_mid(section.mid, None) {
+            section.key_frame_at = Some(now);
+            stream.request_keyframe(KeyframeRequestKind::Pli);
+        }
+    }
+}
+
+impl Received {
+    fn unwrap(&mut self, unwrapper: &mut red::Unwrapper) {
+        let mut found = Vec::new();
+        unwrapper.unwrap(self.sequence, self.timestamp, &self.payload, *self.meaning.codec_pt, &mut found);
+        self.unwrapped = found
+            .into_iter()
+            .filter_map(|one| {
+                let payload = self.payload.get(one.range.clone()).filter(|bytes| !bytes.is_empty())?;
+                Some((one, Arc::from(payload)))
+            })
+            .collect();
+    }
+}
+
+/// Write the silent frame that is due in a section; true: more follow.
+pub(crate) fn send_silence(connection: &mut Connection, index: usize, now: Instant) -> bool {
+    let Some(section) = connection.sections.get_mut(index) else { return false };
+    let Some(at) = section.silence_at else { return false };
+    if at > now {
+        return true;
+    }
+    let Some(pt) = section.opus(&connection.rtc) else {
+        section.stop_silence();
+        return false;
+    };
+    let place = section.out.append(OPUS_FRAME_SAMPLES, now);
+    section.silent_frames = section.silent_frames.saturating_sub(1);
+    section.silence_at = (section.silent_frames > 0).then(|| at + SILENT_FRAME);
+    let more = section.silence_at.is_some();
+    connection.write(index, pt, place, now, false, voice_extensions(SILENCE_LEVEL), Arc::from(&OPUS_SILENCE[..]));
+    more
+}
+
+fn voice_extensions(level: u8) -> ExtensionValues {
+    let level = level.min(SILENCE_LEVEL);
+    ExtensionValues {
+        audio_level: Some(-(level as i8)),
+        voice_activity: Some(level < SILENCE_LEVEL),
+        ..ExtensionValues::default()
+    }
+}
+
+/// What of a packet's header extensions means something to the next receiver.
+fn forwarded_extensions(values: &ExtensionValues) -> ExtensionValues {
+    ExtensionValues {
+        audio_level: values.audio_level,
+        voice_activity: values.voice_activity,
+        video_orientation: values.video_orientation,
+        ..ExtensionValues::default()
+    }
+}

@@ -1,0 +1,186 @@
+//! Offers and answers of one peer.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use str0m::Rtc;
+use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
+use str0m::media::{Direction, Mid};
+
+use crate::channels;
+use crate::connection::Connection;
+use crate::limits::MAX_SECTIONS;
+use crate::sdp;
+use crate::section::Section;
+use crate::{MediaChange, MediaKind, Offer, PeerEvent, RtcError};
+
+/// What waits for an answer.
+#[derive(Default)]
+pub(crate) struct Negotiation {
+    pending: Option<SdpPendingOffer>,
+    /// Remote candidates that were taken.
+    pub(crate) candidates: usize,
+}
+
+impl Connection {
+    /// Answer the other side's offer. An offer of ours that waits for its answer is withdrawn.
+    pub(crate) fn accept_offer(&mut self, text: &str, now: Instant) -> Result<String, RtcError> {
+        self.ensure_open()?;
+        let text = sdp::normalise_remote(text)?;
+        let offer = SdpOffer::from_sdp_string(&text).map_err(|error| RtcError::Sdp(error.to_string()))?;
+        self.negotiation.pending = None;
+        let answer = self.rtc.sdp_api().accept_offer(offer).map_err(refused)?;
+        self.agreed(&text, now);
+        Ok(sdp::finish_answer(&answer.to_sdp_string()))
+    }
+
+    /// Offer changes.
+    pub(crate) fn create_offer(&mut self, changes: &[MediaChange]) -> Result<Offer, RtcError> {
+        self.ensure_open()?;
+        if self.negotiation.pending.is_some() {
+            return Err(RtcError::OfferPending);
+        }
+        self.check(changes)?;
+        let any_section = self.sections.iter().find_map(|section| {
+            self.rtc.media(section.mid).map(|media| (section.mid, media.direction()))
+        });
+        let directions = self.directions(changes);
+        let mut api = self.rtc.sdp_api();
+        let mut mids = Vec::new();
+        for change in changes {
+            match change {
+                MediaChange::AddChannel { label } => {
+                    self.channels.expect(label);
+                    api.add_channel_with_config(channels::config_of(label));
+                }
+                MediaChange::AddSending { kind, stream_id, track_id } => {
+                    let (stream, track) = (Some(stream_id.clone()), Some(track_id.clone()));
+                    let mid = api.add_media(kind_of(*kind), Direction::SendOnly, stream, track, None);
+                    mids.push(mid.to_string());
+                }
+                MediaChange::SetSending { .. } => {}
+                MediaChange::RestartIce => {
+                    self.ufrags.push(api.ice_restart(true).ufrag);
+                }
+            }
+        }
+        for (mid, direction) in directions {
+            api.set_direction(mid, direction);
+        }
+        if changes.is_empty()
+            && let Some((mid, now)) = any_section
+        {
+            // str0m offers only when something changed: there and back again is a change.
+            api.set_direction(mid, direction(!now.is_sending(), now.is_receiving()));
+            api.set_direction(mid, now);
+        }
+        let Some((offer, pending)) = api.apply() else {
+            if changes.is_empty() {
+                return Err(RtcError::Sdp("there is nothing to offer yet: add a channel or a section".to_owned()));
+            }
+            return Ok(Offer { sdp: String::new(), mids });
+        };
+        self.negotiation.pending = Some(pending);
+        Ok(Offer { sdp: offer.to_sdp_string(), mids })
+    }
+
+    /// The other side's answer to our offer.
+    pub(crate) fn accept_answer(&mut self, text: &str, now: Instant) -> Result<(), RtcError> {
+        self.ensure_open()?;
+        let text = sdp::normalise_remote(text)?;
+        let answer = SdpAnswer::from_sdp_string(&text).map_err(|error| RtcError::Sdp(error.to_string()))?;
+        let Some(pending) = self.negotiation.pending.take() else {
+            return Err(RtcError::Sdp("it answers no offer of ours".to_owned()));
+        };
+        self.rtc.sdp_api().accept_answer(pending, answer).map_err(refused)?;
+        self.agreed(&text, now);
+        Ok(())
+    }
+
+    fn ensure_open(&self) -> Result<(), RtcError> {
+        if self.is_open() { Ok(()) } else { Err(RtcError::Closed) }
+    }
+
+    fn check(&self, changes: &[MediaChange]) -> Result<(), RtcError> {
+        let mut sections = self.sections.len();
+        for change in changes {
+            match change {
+                MediaChange::AddChannel { .. } | MediaChange::RestartIce => {}
+                MediaChange::AddSending { .. } => sections += 1,
+                MediaChange::SetSending { mid, .. } => {
+                    if self.section_named(mid).is_none() {
+                        return Err(RtcError::Unknown(format!("media section {mid:?}")));
+                    }
+                }
+            }
+        }
+        if sections > MAX_SECTIONS {
+            return Err(RtcError::Sdp(format!("it would have more than {MAX_SECTIONS} sections")));
+        }
+        Ok(())
+    }
+
+    fn directions(&self, changes: &[MediaChange]) -> Vec<(Mid, Direction)> {
+        changes
+            .iter()
+            .filter_map(|change| match change {
+                MediaChange::SetSending { mid, sending } => {
+                    let section = self.sections.get(self.section_named(mid)?)?;
+                    let receiving = self.rtc.media(section.mid)?.direction().is_receiving();
+                    Some((section.mid, direction(*sending, receiving)))
+                }
+                MediaChange::AddChannel { .. } | MediaChange::AddSending { .. } | MediaChange::RestartIce => None,
+            })
+            .collect()
+    }
+
+    /// Both sides agree on this description: take over what it says.
+    fn agreed(&mut self, text: &str, now: Instant) {
+        self.expect_connection(now);
+        self.renegotiated();
+        for named in sdp::sections(text) {
+            if self.section_named(&Mid::from(named.mid.as_str())).is_none() {
+                self.sections.push(Section::new(&Mid::from(named.mid.as_str()), named.kind));
+            }
+        }
+        let ufrag = self.rtc.direct_api().local_ice_credentials().ufrag;
+        self.ufrags.retain(|known| *known != ufrag);
+        self.ufrags.push(ufrag);
+        let mut changed = Vec::new();
+        for section in &mut self.sections {
+            let receiving = receives(&self.rtc, section.mid);
+            if receiving != section.receiving {
+                section.receiving = receiving;
+                section.flowing = false;
+                changed.push((Arc::clone(&section.name), section.kind, receiving));
+            }
+        }
+        for (mid, kind, active) in changed {
+            self.emit(PeerEvent::MediaReceiving { mid, kind, active });
+        }
+    }
+}
+
+fn receives(rtc: &Rtc, mid: Mid) -> bool {
+    rtc.media(mid).is_some_and(|media| media.direction().is_receiving() && !media.remote_pts().is_empty())
+}
+
+fn direction(sending: bool, receiving: bool) -> Direction {
+    match (sending, receiving) {
+        (true, true) => Direction::SendRecv,
+        (true, false) => Direction::SendOnly,
+        (false, true) => Direction::RecvOnly,
+        (false, false) => Direction::Inactive,
+    }
+}
+
+fn kind_of(kind: MediaKind) -> str0m::media::MediaKind {
+    match kind {
+        MediaKind::Audio => str0m::media::MediaKind::Audio,
+        MediaKind::Video => str0m::media::MediaKind::Video,
+    }
+}
+
+fn refused(error: str0m::RtcError) -> RtcError {
+    RtcError::Sdp(error.to_string())
+}

@@ -1,0 +1,192 @@
+//! A media section of one peer: what it receives and where that goes, and what it sends.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use str0m::Rtc;
+use str0m::format::{Codec, CodecSpec};
+use str0m::media::{Mid, Pt};
+use str0m::rtp::Ssrc;
+
+use crate::MediaKind;
+use crate::command::PeerId;
+use crate::level::LevelMeter;
+use crate::outgoing::{Mapping, OutStream};
+use crate::red::Unwrapper;
+
+/// Clock of video.
+const VIDEO_CLOCK_HZ: u32 = 90_000;
+/// Clock of Opus.
+const OPUS_CLOCK_HZ: u32 = 48_000;
+
+/// Another section that gets what this one receives.
+#[derive(Debug)]
+pub(crate) struct Target {
+    /// The other peer's slot and name; a slot may be used again, a name never.
+    pub(crate) slot: usize,
+    pub(crate) peer: PeerId,
+    /// The index of its section.
+    pub(crate) section: usize,
+    pub(crate) mapping: Option<Mapping>,
+    /// Known payload types here and how they travel there, valid for these negotiations.
+    pub(crate) routes: Vec<(u8, Route)>,
+    pub(crate) epochs: (u32, u32),
+}
+
+/// How a packet of one payload type travels to a receiver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// As it is, under this payload type.
+    Plain(Pt),
+    /// RED as it is; the codec inside has this payload type there.
+    Red {
+        /// Of RED.
+        outer: Pt,
+        /// Of the codec inside.
+        inner: Pt,
+    },
+    /// Taken out of RED.
+    Unwrap(Pt),
+    /// The receiver does not know the codec.
+    Unknown,
+}
+
+/// What a received payload type means.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Meaning {
+    pub(crate) spec: CodecSpec,
+    /// The codec's own payload type.
+    pub(crate) codec_pt: Pt,
+    /// Is it wrapped in RED?
+    pub(crate) red: bool,
+}
+
+/// One section.
+#[derive(Debug)]
+pub(crate) struct Section {
+    pub(crate) mid: Mid,
+    pub(crate) name: Arc<str>,
+    pub(crate) kind: MediaKind,
+    /// The other side sends.
+    pub(crate) receiving: bool,
+    /// A packet has arrived.
+    pub(crate) flowing: bool,
+    pub(crate) muted: bool,
+    pub(crate) targets: Vec<Target>,
+    pub(crate) red: Unwrapper,
+    pub(crate) level: LevelMeter,
+    /// When a key frame was last asked for.
+    pub(crate) key_frame_at: Option<Instant>,
+    /// Which peer and section feed what we send here.
+    pub(crate) source: Option<(usize, PeerId, usize)>,
+    pub(crate) out: OutStream,
+    pub(crate) out_ssrc: Option<Ssrc>,
+    /// Of what we send ourselves.
+    pub(crate) own_mapping: Option<Mapping>,
+    pub(crate) own_next: u64,
+    /// Silent frames still to be sent, and when the next is due.
+    pub(crate) silent_frames: u8,
+    pub(crate) silence_at: Option<Instant>,
+    opus: Option<Option<Pt>>,
+}
+
+impl Section {
+    pub(crate) fn new(mid: &str, kind: MediaKind) -> Self {
+        let clock = match kind {
+            MediaKind::Audio => OPUS_CLOCK_HZ,
+            MediaKind::Video => VIDEO_CLOCK_HZ,
+        };
+        Self {
+            mid: mid.into(),
+            name: mid.into(),
+            kind,
+            receiving: false,
+            flowing: false,
+            muted: false,
+            targets: Vec::new(),
+            red: Unwrapper::default(),
+            level: LevelMeter::default(),
+            key_frame_at: None,
+            source: None,
+            out: OutStream::new(clock),
+            out_ssrc: None,
+            own_mapping: None,
+            own_next: 0,
+            silent_frames: 0,
+            silence_at: None,
+            opus: None,
+        }
+    }
+
+    /// Payload types and SSRCs may have changed.
+    pub(crate) fn forget_negotiated(&mut self) {
+        self.out_ssrc = None;
+        self.opus = None;
+    }
+
+    /// Sound goes on: no more silent frames.
+    pub(crate) fn stop_silence(&mut self) {
+        self.silent_frames = 0;
+        self.silence_at = None;
+    }
+
+    /// The SSRC we send with.
+    pub(crate) fn ssrc(&mut self, rtc: &mut Rtc) -> Option<Ssrc> {
+        if self.out_ssrc.is_none() {
+            self.out_ssrc = rtc.direct_api().stream_tx_by_mid(self.mid, None).map(|stream| stream.ssrc());
+        }
+        self.out_ssrc
+    }
+
+    /// The payload type under which the other side takes Opus here.
+    pub(crate) fn opus(&mut self, rtc: &Rtc) -> Option<Pt> {
+        let mid = self.mid;
+        *self.opus.get_or_insert_with(|| {
+            let media = rtc.media(mid)?;
+            rtc.codec_config()
+                .params()
+                .iter()
+                .find(|p| p.spec().codec == Codec::Opus && media.remote_pts().contains(&p.pt()))
+                .map(|p| p.pt())
+        })
+    }
+}
+
+/// What does this payload type mean for what this peer receives?
+pub(crate) fn meaning(rtc: &Rtc, pt: Pt) -> Option<Meaning> {
+    rtc.codec_config().params().iter().find_map(|p| {
+        let red = p.red() == Some(pt);
+        (red || p.pt() == pt).then(|| Meaning { spec: p.spec(), codec_pt: p.pt(), red })
+    })
+}
+
+/// How does that travel to this section of another peer?
+pub(crate) fn route(rtc: &Rtc, mid: Mid, meaning: Meaning) -> Route {
+    let Some(media) = rtc.media(mid) else { return Route::Unknown };
+    let mut usable = rtc
+        .codec_config()
+        .params()
+        .iter()
+        .filter(|p| media.remote_pts().contains(&p.pt()))
+        .filter(|p| p.spec().codec == meaning.spec.codec && p.spec().clock_rate == meaning.spec.clock_rate);
+    let params = if matches!(meaning.spec.codec, Codec::H264 | Codec::Vp9) {
+        // Profiles are different formats; only the same one can be decoded for sure.
+        usable.find(|p| same_profile(p.spec(), meaning.spec))
+    } else {
+        usable.next()
+    };
+    match (params, meaning.red) {
+        (None, _) => Route::Unknown,
+        (Some(params), false) => Route::Plain(params.pt()),
+        (Some(params), true) => match params.red() {
+            Some(outer) => Route::Red { outer, inner: params.pt() },
+            None => Route::Unwrap(params.pt()),
+        },
+    }
+}
+
+fn same_profile(a: CodecSpec, b: CodecSpec) -> bool {
+    let profile = |spec: CodecSpec| spec.format.profile_level_id.map(|id| id >> 8);
+    let mode = |spec: CodecSpec| spec.format.packetization_mode.unwrap_or(0);
+    profile(a) == profile(b) && mode(a) == mode(b) && a.format.profile_id.unwrap_or(0) == b.format.profile_id.unwrap_or(0)
+}

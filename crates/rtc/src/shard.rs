@@ -1,0 +1,721 @@
+//! One thread with its sockets and peers: reads, drives, forwards, sends. No locks but the command queue's, one clock
+//! reading per batch, and never a look at a peer that nothing happened to.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use mio::{Events, Interest, Poll, Token};
+use quinn_udp::RecvMeta;
+use rustc_hash::FxHashMap;
+use slab::Slab;
+use str0m::config::DtlsCert;
+use str0m::ice::StunMessage;
+use str0m::net::{Protocol, Receive};
+use tokio::sync::mpsc;
+
+use crate::address::{Addresses, arrived_at};
+use crate::command::{Command, PeerId, ShardHandle};
+use crate::connection::Connection;
+use crate::limits::{
+    MAX_BATCHES_PER_TURN, MAX_FORWARDS, MAX_PEER_ADDRESSES, MAX_REMOTE_CANDIDATES, OWN_SOCKET_BUFFER_BYTES,
+};
+use crate::section::Target;
+use crate::socket::{Outgoing, ReceiveBuffers, Socket};
+use crate::timers::Timers;
+use crate::{PeerConfig, PeerEvent, RtcError, counters, sdp};
+
+/// The waker's token; sockets have their keys.
+pub(crate) const WAKER: Token = Token(usize::MAX);
+/// Readiness events taken at once.
+const EVENTS: usize = 256;
+/// Sleep at most this long, as a net under everything else.
+const LONGEST_SLEEP: Duration = Duration::from_secs(5);
+
+/// What a shard is made of.
+pub(crate) struct Setup {
+    pub(crate) handle: Arc<ShardHandle>,
+    pub(crate) poll: Poll,
+    pub(crate) socket: Socket,
+    pub(crate) addresses: Arc<Addresses>,
+    pub(crate) certificate: Option<Arc<DtlsCert>>,
+    pub(crate) bind: SocketAddr,
+    /// Peers of the whole engine.
+    pub(crate) total: Arc<AtomicUsize>,
+}
+
+/// A running shard.
+pub(crate) struct Shard {
+    handle: Arc<ShardHandle>,
+    poll: Poll,
+    addresses: Arc<Addresses>,
+    certificate: Option<Arc<DtlsCert>>,
+    bind: SocketAddr,
+    total: Arc<AtomicUsize>,
+    sockets: Slab<Socket>,
+    shared: usize,
+    /// `None` while a peer is being driven.
+    peers: Slab<Option<Box<Connection>>>,
+    by_id: FxHashMap<PeerId, usize>,
+    by_address: FxHashMap<SocketAddr, usize>,
+    by_ufrag: FxHashMap<String, usize>,
+    timers: Timers,
+    dirty: Vec<usize>,
+    outgoing: Vec<Outgoing>,
+    scratch: Vec<u8>,
+    buffers: Option<ReceiveBuffers>,
+    commands: VecDeque<Command>,
+    /// Sockets with more to read.
+    ready: Vec<usize>,
+    unknown: u64,
+    received: u64,
+    forwarded: u64,
+    running: bool,
+}
+
+impl Shard {
+    /// Take over the socket.
+    pub(crate) fn new(setup: Setup) -> Result<Self, RtcError> {
+        let Setup { handle, poll, mut socket, addresses, certificate, bind, total } = setup;
+        let address = socket.local();
+        socket.candidates = addresses.candidates(address.port());
+        let buffers = ReceiveBuffers::new(socket.gro_segments());
+        let mut sockets = Slab::new();
+        let shared = sockets.vacant_key();
+        poll.registry()
+            .register(socket.source(), Token(shared), Interest::READABLE)
+            .map_err(|source| RtcError::Bind { address, source })?;
+        sockets.insert(socket);
+        Ok(Self {
+            handle,
+            poll,
+            addresses,
+            certificate,
+            bind,
+            total,
+            sockets,
+            shared,
+            peers: Slab::new(),
+            by_id: FxHashMap::default(),
+            by_address: FxHashMap::default(),
+            by_ufrag: FxHashMap::default(),
+            timers: Timers::default(),
+            dirty: Vec::new(),
+            outgoing: Vec::new(),
+            scratch: Vec::new(),
+            buffers: Some(buffers),
+            commands: VecDeque::new(),
+            ready: Vec::new(),
+            unknown: 0,
+            received: 0,
+            forwarded: 0,
+            running: true,
+        })
+    }
+
+    /// Run until told to stop.
+    pub(crate) fn run(mut self) {
+        let mut events = Events::with_capacity(EVENTS);
+        while self.running {
+            let timeout = self.timeout();
+            if let Err(error) = self.poll.poll(&mut events, Some(timeout))
+                && error.kind() != std::io::ErrorKind::Interrupted
+            {
+                tracing::error!(%error, "a media shard cannot wait for its sockets");
+                break;
+            }
+            let now = Instant::now();
+            for event in events.iter().filter(|event| event.token() != WAKER) {
+                if !self.ready.contains(&event.token().0) {
+                    self.ready.push(event.token().0);
+                }
+            }
+            self.turn(now);
+        }
+    }
+
+    fn timeout(&self) -> Duration {
+        if !self.ready.is_empty() {
+            return Duration::ZERO;
+        }
+        self.timers
+            .next()
+            .map_or(LONGEST_SLEEP, |at| at.saturating_duration_since(Instant::now()).min(LONGEST_SLEEP))
+    }
+
+    /// Everything that there is to do now.
+    fn turn(&mut self, now: Instant) {
+        self.read(now);
+        self.obey(now);
+        self.wake(now);
+        self.settle(now);
+        self.send();
+        self.count();
+    }
+
+    // ---- reading
+
+    fn read(&mut self, now: Instant) {
+        let Some(mut buffers) = self.buffers.take() else { return };
+        for key in std::mem::take(&mut self.ready) {
+            let mut batches = 0;
+            while let Some(socket) = self.sockets.get(key) {
+                if batches == MAX_BATCHES_PER_TURN {
+                    self.ready.push(key);
+                    break;
+                }
+                batches += 1;
+                match socket.receive(&mut buffers) {
+                    Ok(0) => break,
+                    Ok(count) => {
+                        for (meta, bytes) in buffers.filled(count) {
+                            self.on_batch(key, meta, bytes, now);
+                        }
+                    }
+                    Err(error) => {
+                        tracing::debug!(%error, "reading a media socket failed");
+                        break;
+                    }
+                }
+            }
+        }
+        self.buffers = Some(buffers);
+    }
+
+    fn on_batch(&mut self, key: usize, meta: &RecvMeta, bytes: &[u8], now: Instant) {
+        let source = SocketAddr::new(meta.addr.ip().to_canonical(), meta.addr.port());
+        for datagram in bytes.chunks(meta.stride.max(1)) {
+            let Some(socket) = self.sockets.get(key) else { return };
+            let Some(destination) = arrived_at(&socket.candidates, meta.dst_ip, source) else { continue };
+            let slot = match socket.owner {
+                Some(slot) => Some(slot),
+                None => self.find(source, datagram),
+            };
+            let Some(slot) = slot else {
+                self.unknown += 1;
+                continue;
+            };
+            match Receive::new(Protocol::Udp, source, destination, datagram) {
+                Ok(receive) => self.drive(slot, now, |peer| peer.receive(now, receive)),
+                Err(_) => self.unknown += 1,
+            }
+            if is_stun(datagram) {
+                self.learn_authenticated(slot, source, datagram);
+            }
+        }
+    }
+
+    /// Whose is this? STUN requests name their peer; everything else is known by where it comes from.
+    fn find(&self, source: SocketAddr, datagram: &[u8]) -> Option<usize> {
+        if is_stun(datagram)
+            && let Ok(message) = StunMessage::parse(datagram)
+            && message.is_binding_request()
+        {
+            let (ours, _) = message.split_username()?;
+            return self.by_ufrag.get(ours).copied();
+        }
+        self.by_address.get(&source).copied()
+    }
+
+    /// A check that was answered with success has proved that its source belongs to this peer, whoever had it before.
+    fn learn_authenticated(&mut self, slot: usize, source: SocketAddr, request: &[u8]) {
+        if self.by_address.get(&source) == Some(&slot) {
+            return;
+        }
+        let Ok(request) = StunMessage::parse(request) else { return };
+        let answered = request.is_binding_request()
+            && self.outgoing.iter().rev().take(EVENTS).any(|out| {
+                out.destination == source
+                    && StunMessage::parse(&out.contents).is_ok_and(|answer| {
+                        answer.is_successful_binding_response() && answer.trans_id() == request.trans_id()
+                    })
+            });
+        if answered {
+            self.learn(slot, source, true);
+        }
+    }
+
+    fn learn(&mut self, slot: usize, address: SocketAddr, proven: bool) {
+        let taken = self.by_address.contains_key(&address);
+        let Some(Some(peer)) = self.peers.get_mut(slot) else { return };
+        if (taken && !proven) || peer.addresses.len() >= MAX_PEER_ADDRESSES {
+            return;
+        }
+        if !peer.addresses.contains(&address) {
+            peer.addresses.push(address);
+        }
+        if let Some(before) = self.by_address.insert(address, slot)
+            && before != slot
+            && let Some(Some(other)) = self.peers.get_mut(before)
+        {
+            other.addresses.retain(|known| *known != address);
+        }
+    }
+
+    // ---- driving
+
+    /// Change a peer and drain it; a panic ends that peer alone.
+    fn drive(&mut self, slot: usize, now: Instant, change: impl FnOnce(&mut Connection)) {
+        let Some(place) = self.peers.get_mut(slot) else { return };
+        let Some(mut peer) = place.take() else { return };
+        let outgoing = &mut self.outgoing;
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            change(&mut peer);
+            peer.drain(now, outgoing);
+        }));
+        if result.is_err() {
+            self.panicked(slot, peer);
+            return;
+        }
+        let inbox = std::mem::take(&mut peer.inbox);
+        let key_frames = std::mem::take(&mut peer.key_frames);
+        let addresses = std::mem::take(&mut peer.new_addresses);
+        let shared = peer.socket == self.shared;
+        if let Some(place) = self.peers.get_mut(slot) {
+            *place = Some(peer);
+        }
+        if shared {
+            for address in addresses {
+                self.learn(slot, address, false);
+            }
+        }
+        for (section, packet) in inbox {
+            self.received += 1;
+            self.forward(slot, section, packet, now);
+        }
+        for section in key_frames {
+            self.pass_key_frame_request(slot, section, now);
+        }
+        self.arm(slot, now);
+    }
+
+    fn panicked(&mut self, slot: usize, peer: Box<Connection>) {
+        counters::panicked();
+        tracing::error!(peer = %peer.config.label, "a peer panicked and was ended");
+        if let Some(place) = self.peers.get_mut(slot) {
+            *place = Some(peer);
+        }
+        self.remove(slot, "an internal error".to_owned());
+    }
+
+    /// Note when the peer wants to be looked at, or that it is over.
+    fn arm(&mut self, slot: usize, now: Instant) {
+        let Some(Some(peer)) = self.peers.get_mut(slot) else { return };
+        if peer.ended.is_some() {
+            if !peer.dirty {
+                peer.dirty = true;
+                self.dirty.push(slot);
+            }
+            return;
+        }
+        let at = peer.wake_at();
+        if peer.armed.is_none_or(|armed| at < armed || armed <= now) {
+            peer.armed = Some(at);
+            self.timers.set(at, slot);
+        }
+    }
+
+    fn wake(&mut self, now: Instant) {
+        while let Some((at, slot)) = self.timers.due(now) {
+            let Some(Some(peer)) = self.peers.get_mut(slot) else { continue };
+            if peer.armed != Some(at) {
+                continue;
+            }
+            peer.armed = None;
+            if peer.wake_at() <= now {
+                self.drive(slot, now, |peer| peer.tick(now));
+            } else {
+                self.arm(slot, now);
+            }
+        }
+    }
+
+    /// Drain what was written to, and let go of who has ended.
+    fn settle(&mut self, now: Instant) {
+        while let Some(slot) = self.dirty.pop() {
+            let ended = match self.peers.get_mut(slot) {
+                Some(Some(peer)) => peer.ended.clone(),
+                Some(None) | None => continue,
+            };
+            match ended {
+                Some(reason) => self.remove(slot, reason),
+                None => self.drive(slot, now, |peer| peer.tick(now)),
+            }
+        }
+    }
+
+    fn mark(&mut self, slot: usize) {
+        if let Some(Some(peer)) = self.peers.get_mut(slot)
+            && !peer.dirty
+        {
+            peer.dirty = true;
+            self.dirty.push(slot);
+        }
+    }
+
+    // ---- forwarding
+
+    fn forward(&mut self, slot: usize, section: usize, packet: str0m::rtp::RtpPacket, now: Instant) {
+        let mut received = None;
+        self.guarded(slot, |peer| received = peer.take_packet(section, packet));
+        let Some(received) = received else { return };
+        let Some(Some(peer)) = self.peers.get_mut(slot) else { return };
+        let (epoch, Some(current)) = (peer.epoch, peer.sections.get_mut(section)) else { return };
+        if current.muted || current.targets.is_empty() {
+            return;
+        }
+        let mut targets = std::mem::take(&mut current.targets);
+        targets.retain_mut(|target| {
+            if !self.is(target.slot, target.peer) {
+                return false;
+            }
+            let mut written = 0;
+            self.guarded(target.slot, |peer| written = peer.write_forwarded(target, epoch, &received));
+            if written > 0 {
+                self.forwarded += written;
+                self.mark(target.slot);
+            }
+            true
+        });
+        if let Some(Some(peer)) = self.peers.get_mut(slot)
+            && let Some(current) = peer.sections.get_mut(section)
+        {
+            current.targets = targets;
+        }
+        let _ = now;
+    }
+
+    /// Do something to a peer without draining; a panic ends that peer alone.
+    fn guarded(&mut self, slot: usize, change: impl FnOnce(&mut Connection)) {
+        let Some(place) = self.peers.get_mut(slot) else { return };
+        let Some(mut peer) = place.take() else { return };
+        if catch_unwind(AssertUnwindSafe(|| change(&mut peer))).is_err() {
+            self.panicked(slot, peer);
+        } else if let Some(place) = self.peers.get_mut(slot) {
+            *place = Some(peer);
+        }
+    }
+
+    fn is(&self, slot: usize, id: PeerId) -> bool {
+        matches!(self.peers.get(slot), Some(Some(peer)) if peer.id == id)
+    }
+
+    fn pass_key_frame_request(&mut self, slot: usize, section: usize, now: Instant) {
+        let source = match self.peers.get(slot) {
+            Some(Some(peer)) => peer.sections.get(section).and_then(|section| section.source),
+            Some(None) | None => None,
+        };
+        if let Some((source, id, section)) = source
+            && self.is(source, id)
+        {
+            self.guarded(source, |peer| peer.request_key_frame(section, now));
+            self.mark(source);
+        }
+    }
+
+    // ---- commands
+
+    fn obey(&mut self, now: Instant) {
+        let mut commands = std::mem::take(&mut self.commands);
+        self.handle.take(&mut commands);
+        for command in commands.drain(..) {
+            self.on_command(command, now);
+        }
+        self.commands = commands;
+    }
+
+    fn on_command(&mut self, command: Command, now: Instant) {
+        match command {
+            Command::Create { id, config, events } => self.create(id, config, events, now),
+            Command::AcceptOffer { id, sdp, reply } => {
+                let answer = self.negotiate(id, now, |peer| peer.accept_offer(&sdp, now));
+                let _ = reply.send(answer);
+            }
+            Command::CreateOffer { id, changes, reply } => {
+                let offer = self.negotiate(id, now, |peer| peer.create_offer(&changes));
+                let _ = reply.send(offer);
+            }
+            Command::AcceptAnswer { id, sdp, reply } => {
+                let done = self.negotiate(id, now, |peer| peer.accept_answer(&sdp, now));
+                let _ = reply.send(done);
+            }
+            Command::RemoteCandidate { id, candidate } => self.with(id, now, |peer| add_candidate(peer, &candidate)),
+            Command::Forward { from, from_mid, to, to_mid } => self.start_forward(from, &from_mid, to, &to_mid, now),
+            Command::StopForward { from, from_mid, to, to_mid } => {
+                self.stop_forward(from, &from_mid, to, &to_mid, now);
+            }
+            Command::SetMuted { id, from_mid, muted } => self.set_muted(id, &from_mid, muted, now),
+            Command::SendOpus { id, mid, payload, timestamp, marker, level } => {
+                if let Some(slot) = self.by_id.get(&id).copied() {
+                    self.guarded(slot, |peer| peer.write_opus(&mid, &payload, timestamp, marker, level, now));
+                    self.mark(slot);
+                }
+            }
+            Command::SendData { id, label, data } => self.with(id, now, |peer| send_data(peer, &label, data, now)),
+            Command::Close { id } => self.with(id, now, |peer| peer.close(now)),
+            Command::Shutdown => self.running = false,
+            #[cfg(test)]
+            Command::Panic { id } => self.with(id, now, |_| panic!("on purpose")),
+        }
+    }
+
+    /// Change a peer, then let it run.
+    fn with(&mut self, id: PeerId, now: Instant, change: impl FnOnce(&mut Connection)) {
+        if let Some(slot) = self.by_id.get(&id).copied() {
+            self.drive(slot, now, |peer| {
+                change(peer);
+                peer.tick(now);
+            });
+        }
+    }
+
+    fn negotiate<T>(
+        &mut self,
+        id: PeerId,
+        now: Instant,
+        change: impl FnOnce(&mut Connection) -> Result<T, RtcError>,
+    ) -> Result<T, RtcError> {
+        let mut result = Err(RtcError::Closed);
+        self.with(id, now, |peer| result = change(peer));
+        let slot = self.by_id.get(&id).copied();
+        if let Some(slot) = slot
+            && let Some(Some(peer)) = self.peers.get(slot)
+        {
+            for ufrag in &peer.ufrags {
+                self.by_ufrag.entry(ufrag.clone()).or_insert(slot);
+            }
+        }
+        result
+    }
+
+    fn create(&mut self, id: PeerId, config: PeerConfig, events: mpsc::Sender<PeerEvent>, now: Instant) {
+        let slot = self.peers.vacant_key();
+        let key = if config.own_socket { self.own_socket(slot) } else { Ok(self.shared) };
+        let made = key.and_then(|key| {
+            let candidates = self.sockets.get(key).map_or(&[][..], |socket| &socket.candidates);
+            let certificate = self.certificate.as_deref();
+            catch_unwind(AssertUnwindSafe(|| {
+                Connection::new(id, config, events.clone(), (key, candidates), certificate, now)
+            }))
+            .map_err(|_| {
+                counters::panicked();
+                RtcError::Closed
+            })
+        });
+        match made {
+            Ok(peer) => {
+                self.peers.insert(Some(Box::new(peer)));
+                self.by_id.insert(id, slot);
+                self.drive(slot, now, |_| {});
+            }
+            Err(error) => {
+                tracing::error!(%error, "a peer could not be made");
+                self.left();
+                let _ = events.try_send(PeerEvent::Closed { reason: error.to_string() });
+            }
+        }
+    }
+
+    fn own_socket(&mut self, slot: usize) -> Result<usize, RtcError> {
+        let address = SocketAddr::new(self.bind.ip(), 0);
+        let mut socket = Socket::bind(address, OWN_SOCKET_BUFFER_BYTES)?;
+        socket.candidates = self.addresses.candidates(socket.local().port());
+        socket.owner = Some(slot);
+        let entry = self.sockets.vacant_entry();
+        let key = entry.key();
+        self.poll
+            .registry()
+            .register(socket.source(), Token(key), Interest::READABLE)
+            .map_err(|source| RtcError::Bind { address, source })?;
+        entry.insert(socket);
+        Ok(key)
+    }
+
+    fn remove(&mut self, slot: usize, reason: String) {
+        let Some(place) = self.peers.try_remove(slot) else { return };
+        let Some(peer) = place else { return };
+        // What it said last goes out while its socket is there.
+        self.send();
+        self.by_id.remove(&peer.id);
+        for address in &peer.addresses {
+            if self.by_address.get(address) == Some(&slot) {
+                self.by_address.remove(address);
+            }
+        }
+        for ufrag in &peer.ufrags {
+            if self.by_ufrag.get(ufrag) == Some(&slot) {
+                self.by_ufrag.remove(ufrag);
+            }
+        }
+        if peer.socket != self.shared
+            && let Some(mut socket) = self.sockets.try_remove(peer.socket)
+        {
+            let _ = self.poll.registry().deregister(socket.source());
+            self.ready.retain(|key| *key != peer.socket);
+        }
+        tracing::debug!(peer = %peer.config.label, %reason, "peer closed");
+        self.left();
+        peer.emit_closed(reason);
+        // After a panic not even the destructor is trusted.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(peer)));
+    }
+
+    fn left(&self) {
+        self.handle.peers.fetch_sub(1, Ordering::Relaxed);
+        self.total.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    fn sections_of(&self, id: PeerId, mid: &str) -> Option<(usize, usize)> {
+        let slot = *self.by_id.get(&id)?;
+        let peer = self.peers.get(slot)?.as_ref()?;
+        Some((slot, peer.section_named(mid)?))
+    }
+
+    fn start_forward(&mut self, from: PeerId, from_mid: &str, to: PeerId, to_mid: &str, now: Instant) {
+        let (Some((slot, section)), Some((to_slot, to_section))) =
+            (self.sections_of(from, from_mid), self.sections_of(to, to_mid))
+        else {
+            tracing::warn!(from_mid, to_mid, "cannot forward: no such peer or section");
+            return;
+        };
+        if let Some(Some(receiver)) = self.peers.get_mut(to_slot)
+            && let Some(target) = receiver.sections.get_mut(to_section)
+        {
+            target.source = Some((slot, from, section));
+        }
+        self.guarded(slot, |peer| {
+            let Some(source) = peer.sections.get_mut(section) else { return };
+            let known = source.targets.iter().any(|t| t.peer == to && t.section == to_section);
+            if known || source.targets.len() >= MAX_FORWARDS {
+                return;
+            }
+            source.targets.push(Target {
+                slot: to_slot,
+                peer: to,
+                section: to_section,
+                mapping: None,
+                routes: Vec::new(),
+                epochs: (0, 0),
+            });
+            peer.request_key_frame(section, now);
+        });
+        self.mark(slot);
+    }
+
+    fn stop_forward(&mut self, from: PeerId, from_mid: &str, to: PeerId, to_mid: &str, now: Instant) {
+        let Some((to_slot, to_section)) = self.sections_of(to, to_mid) else { return };
+        let mut stopped = false;
+        if let Some((slot, section)) = self.sections_of(from, from_mid)
+            && let Some(Some(peer)) = self.peers.get_mut(slot)
+            && let Some(source) = peer.sections.get_mut(section)
+        {
+            let before = source.targets.len();
+            source.targets.retain(|target| target.peer != to || target.section != to_section);
+            stopped = source.targets.len() < before;
+        }
+        if stopped {
+            self.silence(to_slot, to_section, from, now);
+        }
+    }
+
+    fn silence(&mut self, slot: usize, section: usize, from: PeerId, now: Instant) {
+        self.guarded(slot, |peer| {
+            if let Some(target) = peer.sections.get_mut(section)
+                && target.source.is_some_and(|(_, id, _)| id == from)
+            {
+                peer.begin_silence(section, now);
+            }
+        });
+        self.mark(slot);
+    }
+
+    fn set_muted(&mut self, id: PeerId, mid: &str, muted: bool, now: Instant) {
+        let Some((slot, section)) = self.sections_of(id, mid) else { return };
+        let mut listeners = Vec::new();
+        if let Some(Some(peer)) = self.peers.get_mut(slot)
+            && let Some(current) = peer.sections.get_mut(section)
+            && current.muted != muted
+        {
+            current.muted = muted;
+            for target in &mut current.targets {
+                // After a pause the numbers join on anew.
+                target.mapping = None;
+                listeners.push((target.slot, target.peer, target.section));
+            }
+        }
+        if muted {
+            for (to, peer, to_section) in listeners {
+                if self.is(to, peer) {
+                    self.silence(to, to_section, id, now);
+                }
+            }
+        } else {
+            self.guarded(slot, |peer| peer.request_key_frame(section, now));
+            self.mark(slot);
+        }
+    }
+
+    // ---- sending
+
+    fn send(&mut self) {
+        let mut rest: &[Outgoing] = &self.outgoing;
+        let mut unsent = 0;
+        while let Some(first) = rest.first() {
+            let count = rest.iter().take_while(|out| out.socket == first.socket).count();
+            let (run, after) = rest.split_at(count);
+            rest = after;
+            if let Some(socket) = self.sockets.get(first.socket) {
+                unsent += socket.send_all(run, &self.addresses.own, &mut self.scratch);
+            }
+        }
+        self.outgoing.clear();
+        if unsent > 0 {
+            counters::unsent_datagrams(unsent);
+        }
+    }
+
+    fn count(&mut self) {
+        for (count, add) in [
+            (&mut self.unknown, counters::unknown_datagrams as fn(u64)),
+            (&mut self.received, counters::packets_received),
+            (&mut self.forwarded, counters::packets_forwarded),
+        ] {
+            if *count > 0 {
+                add(std::mem::take(count));
+            }
+        }
+    }
+}
+
+/// First two bits zero (RFC 7983).
+fn is_stun(datagram: &[u8]) -> bool {
+    datagram.first().is_some_and(|byte| *byte < 4)
+}
+
+fn add_candidate(peer: &mut Connection, text: &str) {
+    if peer.negotiation.candidates >= MAX_REMOTE_CANDIDATES {
+        return;
+    }
+    if let Some(candidate) = sdp::remote_candidate(text) {
+        peer.negotiation.candidates += 1;
+        peer.rtc.add_remote_candidate(candidate);
+    }
+}
+
+fn send_data(peer: &mut Connection, label: &str, data: bytes::Bytes, now: Instant) {
+    use crate::channels::Sent;
+    if !peer.is_open() {
+        return;
+    }
+    match peer.channels.send(&mut peer.rtc, label, data) {
+        Sent::Taken => {}
+        Sent::Dropped => counters::dropped("data"),
+        Sent::Overflow => {
+            tracing::warn!(peer = %peer.config.label, label, "the other side takes its data too slowly");
+            peer.close(now);
+        }
+    }
+}
