@@ -1,0 +1,108 @@
+"""Starts the built `antiphon` the way a user does, and stops it again."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+ROOT = Path(__file__).resolve().parents[2]
+SPEECH = ROOT / "interop" / "speech"
+ARTIFACTS = Path(os.environ.get("ANTIPHON_ARTIFACTS", ROOT / "artifacts"))
+SECRETS = ("DEEPGRAM", "OPENAI", "LIVEKIT")
+
+
+def binary(name: str) -> Path:
+    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+    path = Path(os.environ.get("ANTIPHON_BIN_DIR", target / "debug")) / name
+    assert path.exists(), f"{path} is not built: cargo build --workspace --bins"
+    return path
+
+
+@dataclasses.dataclass
+class Process:
+    """A started program, its output, and the address it printed."""
+
+    child: subprocess.Popen
+    lines: list[str]
+    url: str = ""
+
+    @property
+    def ws_url(self) -> str:
+        return self.url.replace("http", "ws", 1)
+
+    def output(self) -> str:
+        return "\n".join(self.lines)
+
+    def stop(self) -> int:
+        if self.child.poll() is None:
+            self.child.send_signal(signal.SIGTERM)
+            try:
+                self.child.wait(15)
+            except subprocess.TimeoutExpired:
+                self.child.kill()
+        return self.child.wait()
+
+
+def start(arguments: list[str], ready: str, env: dict[str, str], folder: Path, seconds: float = 60) -> Process:
+    """Starts a program and waits for the line that matches `ready`; its first group, if any, is the address."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(SECRETS)}
+    child = subprocess.Popen(
+        arguments, cwd=folder, env={**clean, **env}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    process = Process(child, [])
+    found = threading.Event()
+
+    def read() -> None:
+        assert child.stdout is not None
+        for line in child.stdout:
+            process.lines.append(line.rstrip())
+            match = re.search(ready, line)
+            if match and not found.is_set():
+                process.url = match.group(1) if match.groups() else ""
+                found.set()
+        found.set()
+
+    threading.Thread(target=read, daemon=True).start()
+    if not found.wait(seconds) or (child.poll() is not None and not process.url):
+        process.stop()
+        raise AssertionError(f"{arguments} did not get ready:\n{process.output()}")
+    return process
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Callable[..., Process]]:
+    """Starts programs that end with the test. `run("dev", …)` starts antiphon on free ports."""
+    running: list[Process] = []
+
+    def starter(*arguments: str, env: dict[str, str] | None = None, ready: str = r"(http://[\w.:\[\]-]+)", program: str = "antiphon") -> Process:
+        process = start([str(binary(program)), *arguments], ready, env or {}, tmp_path)
+        running.append(process)
+        return process
+
+    yield starter
+    for process in reversed(running):
+        process.stop()
+        print(f"--- output of {process.child.args}\n{process.output()}")
+
+
+@pytest.fixture
+def room() -> str:
+    return f"room-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def artifacts() -> Path:
+    ARTIFACTS.mkdir(parents=True, exist_ok=True)
+    return ARTIFACTS
