@@ -6,6 +6,7 @@
 //! | [`opus`] | packets to frames and back, concealment, FEC |
 //! | [`jitter`] | packets of one track in any order in, sound in order out, with loss and silence told apart |
 //! | [`level`] | how loud a frame is (RFC 6464) |
+//! | [`playout`] | segments of speech cut into frames of 20 ms; pause, clear, and what was really played |
 //! | [`resample`] | any rate to any rate, streaming or at once |
 //! | [`wav`] | WAV files in memory |
 
@@ -14,6 +15,7 @@ pub mod frame;
 pub mod jitter;
 pub mod level;
 pub mod opus;
+pub mod playout;
 pub mod resample;
 pub mod wav;
 
@@ -22,4 +24,5 @@ pub use frame::{Frame, Frame16k, Frame24k, Frame48k};
 pub use jitter::JitterBuffer;
 pub use level::audio_level;
 pub use opus::{OpusDecoder, OpusEncoder, OpusEncoderOptions};
+pub use playout::Playout;
 pub use resample::Resampler;
