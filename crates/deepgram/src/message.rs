@@ -1,0 +1,219 @@
+//! Deepgram's messages, without I/O. Unknown fields and types are ignored.
+
+use antiphon_agent::provider::SttEvent;
+use serde::Deserialize;
+
+pub(crate) const KEEP_ALIVE: &str = r#"{"type":"KeepAlive"}"#;
+pub(crate) const FINALIZE: &str = r#"{"type":"Finalize"}"#;
+pub(crate) const CLOSE_STREAM: &str = r#"{"type":"CloseStream"}"#;
+
+/// Results that began this much before a `Clear` or a sure position still count as before it: positions are rounded.
+const ROUNDING_SECONDS: f64 = 0.05;
+
+#[derive(Debug, Deserialize)]
+#[serde(tag = "type")]
+pub(crate) enum Message {
+    Results(Results),
+    SpeechStarted,
+    UtteranceEnd,
+    Error {
+        #[serde(default, alias = "message", alias = "err_msg")]
+        description: String,
+    },
+    #[serde(other)]
+    Other,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Results {
+    #[serde(default)]
+    pub(crate) start: f64,
+    #[serde(default)]
+    pub(crate) duration: f64,
+    #[serde(default)]
+    is_final: bool,
+    #[serde(default)]
+    speech_final: bool,
+    #[serde(default)]
+    pub(crate) from_finalize: bool,
+    #[serde(default)]
+    channel: Channel,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Channel {
+    #[serde(default)]
+    alternatives: Vec<Alternative>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Alternative {
+    #[serde(default)]
+    transcript: String,
+    #[serde(default)]
+    confidence: Option<f32>,
+}
+
+/// Is the caller speaking, as Deepgram hears it?
+#[derive(Debug, Default)]
+pub(crate) struct Hearing {
+    speaking: bool,
+    /// Results that began before this second of the connection are of words to be forgotten.
+    cleared_until: f64,
+}
+
+/// What a message leads to.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Outcome {
+    pub(crate) events: Vec<SttEvent>,
+    /// The sound up to this second of the connection has become final words or silence.
+    pub(crate) sure_until: Option<f64>,
+    /// The answer to a `Finalize`.
+    pub(crate) finalized: bool,
+    /// Deepgram reports an error; the connection is of no use any more.
+    pub(crate) error: Option<String>,
+}
+
+impl Hearing {
+    /// Forget words up to this second of the connection.
+    pub(crate) fn clear(&mut self, at: f64) {
+        self.cleared_until = at;
+        self.speaking = false;
+    }
+
+    /// A new connection counts its seconds anew.
+    pub(crate) fn reconnected(&mut self) {
+        self.cleared_until = 0.0;
+    }
+
+    /// Read one text message.
+    pub(crate) fn read(&mut self, text: &str) -> Result<Outcome, serde_json::Error> {
+        let mut outcome = Outcome::default();
+        match serde_json::from_str(text)? {
+            Message::SpeechStarted => self.start(&mut outcome.events),
+            Message::UtteranceEnd => self.end(&mut outcome.events),
+            Message::Error { description } => outcome.error = Some(description),
+            Message::Other => {}
+            Message::Results(results) => {
+                if results.is_final {
+                    outcome.sure_until = Some(results.start + results.duration);
+                }
+                outcome.finalized = results.from_finalize;
+                if results.start + ROUNDING_SECONDS >= self.cleared_until {
+                    self.results(results, &mut outcome.events);
+                }
+            }
+        }
+        Ok(outcome)
+    }
+
+    fn results(&mut self, results: Results, events: &mut Vec<SttEvent>) {
+        let best = results
+            .channel
+            .alternatives
+            .into_iter()
+            .next()
+            .unwrap_or_default();
+        let text = best.transcript.trim().to_owned();
+        if !text.is_empty() {
+            self.start(events);
+            if results.is_final {
+                events.push(SttEvent::Final {
+                    text,
+                    confidence: best.confidence.unwrap_or(1.0),
+                });
+            } else {
+                events.push(SttEvent::Interim(text));
+            }
+        }
+        if results.speech_final || results.from_finalize {
+            self.end(events);
+        }
+    }
+
+    fn start(&mut self, events: &mut Vec<SttEvent>) {
+        if !std::mem::replace(&mut self.speaking, true) {
+            events.push(SttEvent::SpeechStarted);
+        }
+    }
+
+    fn end(&mut self, events: &mut Vec<SttEvent>) {
+        if std::mem::replace(&mut self.speaking, false) {
+            events.push(SttEvent::SpeechEnded);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn results(text: &str, start: f64, flags: &str) -> String {
+        format!(
+            r#"{{"type":"Results","start":{start},"duration":1.0,{flags}"channel":{{"alternatives":[{{"transcript":"{text}","confidence":0.5}}]}}}}"#
+        )
+    }
+
+    fn fin(text: &str) -> SttEvent {
+        SttEvent::Final {
+            text: text.to_owned(),
+            confidence: 0.5,
+        }
+    }
+
+    #[test]
+    fn a_turn_of_two_segments_gives_two_finals_and_one_end() {
+        let mut hearing = Hearing::default();
+        let mut events = Vec::new();
+        for message in [
+            r#"{"type":"SpeechStarted","channel":[0],"timestamp":0.1}"#.to_owned(),
+            results("one", 0.0, ""),
+            results("one", 0.0, r#""is_final":true,"#),
+            results("two", 1.0, r#""is_final":true,"speech_final":true,"#),
+            r#"{"type":"UtteranceEnd","last_word_end":2.0}"#.to_owned(),
+            r#"{"type":"Metadata"}"#.to_owned(),
+            r#"{"type":"Something new"}"#.to_owned(),
+        ] {
+            events.extend(hearing.read(&message).unwrap().events);
+        }
+        let expected = [
+            SttEvent::SpeechStarted,
+            SttEvent::Interim("one".to_owned()),
+            fin("one"),
+            fin("two"),
+            SttEvent::SpeechEnded,
+        ];
+        assert_eq!(events, expected);
+    }
+
+    #[test]
+    fn cleared_words_do_not_come_back() {
+        let mut hearing = Hearing::default();
+        hearing.clear(2.0);
+        assert_eq!(
+            hearing
+                .read(&results("old", 1.0, r#""is_final":true,"#))
+                .unwrap()
+                .events,
+            []
+        );
+        assert_eq!(
+            hearing
+                .read(&results("new", 2.0, r#""is_final":true,"#))
+                .unwrap()
+                .events,
+            [SttEvent::SpeechStarted, fin("new")]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_the_server_sends_makes_it_panic(text in r#"(\{"type":"(Results|Error|UtteranceEnd)"(,"(start|channel|is_final|description)":(1e999|-1|null|true|"x"|\{"alternatives":\[\]\}))?\}|[ -~]{0,20})"#) {
+            let _ = Hearing::default().read(&text);
+        }
+    }
+}
