@@ -25,6 +25,7 @@ pub mod tool;
 
 pub use agent::{Agent, AgentBuilder};
 
+pub use antiphon_macros::tool;
 pub use error::{AgentError, ProviderError, SessionError};
 pub use io::{AudioOutput, NoOutput, SessionIo};
 pub use session::{AgentSession, Events, WeakSession};

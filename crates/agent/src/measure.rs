@@ -1,1 +1,120 @@
-//! Every metric of a session is recorded here.
+//! Every metric of a session is recorded here, so that each is recorded once.
+
+use std::time::Duration;
+
+use antiphon_dialogue::Event;
+use antiphon_dialogue::event::{CloseReason, TurnMetrics};
+use antiphon_telemetry::names;
+use metrics::{counter, gauge, histogram};
+
+pub(crate) fn session_began() {
+    gauge!(names::SESSIONS).increment(1.0);
+}
+
+pub(crate) fn session_ended(reason: CloseReason) {
+    gauge!(names::SESSIONS).decrement(1.0);
+    let reason = match reason {
+        CloseReason::UserInitiated => "user_initiated",
+        CloseReason::ParticipantDisconnected => "participant_disconnected",
+        CloseReason::Error => "error",
+        CloseReason::JobShutdown => "job_shutdown",
+    };
+    counter!(names::SESSIONS_CLOSED_TOTAL, "reason" => reason).increment(1);
+}
+
+/// A panic was caught; what it said is in the log already (the panic hook writes it).
+pub(crate) fn panicked(place: &'static str) {
+    counter!(names::PANICS_TOTAL, "place" => place).increment(1);
+    tracing::error!(place, "a panic was caught: this is a bug");
+}
+
+pub(crate) fn provider_error(component: &'static str, error: &str) {
+    counter!(names::PROVIDER_ERRORS_TOTAL, "component" => component).increment(1);
+    tracing::warn!(component, error, "a provider has trouble");
+}
+
+pub(crate) fn dropped(queue: &'static str) {
+    counter!(names::DROPPED_TOTAL, "queue" => queue).increment(1);
+}
+
+pub(crate) fn paced(late: Duration) {
+    histogram!(names::PACING_ERROR_SECONDS).record(late);
+}
+
+pub(crate) fn starved() {
+    counter!(names::PLAYOUT_STARVED_TOTAL).increment(1);
+}
+
+pub(crate) fn stepped(took: Duration) {
+    histogram!(names::DRIVER_STEP_SECONDS).record(took);
+}
+
+pub(crate) fn tool(name: &str, ok: bool, took: Duration) {
+    let outcome = if ok { "ok" } else { "error" };
+    histogram!(names::TOOL_SECONDS, "tool" => name.to_owned(), "outcome" => outcome).record(took);
+}
+
+/// What an event means in numbers and in the log.
+pub(crate) fn event(event: &Event) {
+    match event {
+        Event::TurnMetrics(turn) => turn_metrics(turn),
+        Event::LlmUsage(usage) => {
+            for (kind, tokens) in [
+                ("prompt", usage.prompt_tokens),
+                ("cached", usage.cached_tokens),
+                ("completion", usage.completion_tokens),
+            ] {
+                counter!(names::LLM_TOKENS_TOTAL, "kind" => kind).increment(u64::from(tokens));
+            }
+        }
+        Event::Interrupted { speech } => {
+            counter!(names::INTERRUPTIONS_TOTAL).increment(1);
+            tracing::debug!(%speech, "the caller interrupted");
+        }
+        Event::Error {
+            component,
+            message,
+            recoverable,
+        } => {
+            tracing::warn!(
+                ?component,
+                error = message,
+                recoverable,
+                "the dialogue has trouble"
+            );
+        }
+        Event::AgentStateChanged { new_state, .. } => {
+            tracing::debug!(state = ?new_state, "agent state")
+        }
+        Event::UserStateChanged { .. }
+        | Event::UserInputTranscribed { .. }
+        | Event::AgentTranscript { .. }
+        | Event::ConversationItemAdded { .. }
+        | Event::SpeechCreated { .. }
+        | Event::AgentFalseInterruption { .. }
+        | Event::ToolStarted { .. }
+        | Event::ToolEnded { .. }
+        | Event::KnowledgeUsed { .. }
+        | Event::Closed { .. } => {}
+    }
+}
+
+fn turn_metrics(turn: &TurnMetrics) {
+    let preemptive = if turn.preemptive { "yes" } else { "no" };
+    counter!(names::TURNS_TOTAL, "preemptive" => preemptive).increment(1);
+    for (name, duration) in [
+        (names::TURN_E2E_SECONDS, turn.e2e_latency),
+        (names::TURN_END_OF_TURN_SECONDS, turn.end_of_turn_delay),
+        (names::TURN_TRANSCRIPTION_SECONDS, turn.transcription_delay),
+        (names::TURN_RETRIEVAL_SECONDS, turn.retrieval),
+        (names::TURN_LLM_TTFT_SECONDS, turn.llm_ttft),
+        (names::TURN_LLM_TTFS_SECONDS, turn.llm_ttfs),
+        (names::TURN_TTS_TTFB_SECONDS, turn.tts_ttfb),
+    ] {
+        if let Some(duration) = duration {
+            histogram!(name).record(duration);
+        }
+    }
+    let id = turn.turn.map(|turn| turn.to_string());
+    tracing::info!(turn = id, e2e = ?turn.e2e_latency, llm_ttft = ?turn.llm_ttft, tts_ttfb = ?turn.tts_ttfb, "answered");
+}

@@ -178,6 +178,11 @@ impl Playout {
         self.reports.pop_front()
     }
 
+    /// Is there a report to be taken?
+    pub fn has_reports(&self) -> bool {
+        !self.reports.is_empty()
+    }
+
     /// Would [`next_frame`](Self::next_frame) give or report something now?
     pub fn is_ready(&self) -> bool {
         let first_ends = self

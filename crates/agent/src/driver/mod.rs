@@ -1,10 +1,450 @@
 //! Moves bytes between providers and the dialogue; decides nothing.
+//!
+//! | module | task | what |
+//! |---|---|---|
+//! | here | one per session | tells the dialogue facts, carries out its actions, keeps its deadlines |
+//! | [`ears`] | one per session | the caller's sound to VAD and recogniser |
+//! | [`voice`] | one per session | the agent's sound to the caller, 20 ms at a time |
+//! | [`children`] | one per request | LLM, TTS, retrieval, turn prediction; dropped to cancel |
+//! | [`tools`] | one per call | tool calls, which outlive a cancel by a moment |
+//!
+//! Sound goes round the outside: neither `ears` nor `voice` waits for the session's task. Facts reach it by two bounded
+//! channels (voice activity; everything else), reports of the playout by a flag, requests and the order to close by
+//! their own; they are looked at in that order of urgency, so nothing short waits behind something long.
+
+mod children;
+mod ears;
+mod tools;
+mod voice;
+
+use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use antiphon_dialogue::chat::{Item, Message, Role};
+use antiphon_dialogue::event::CloseReason;
+use antiphon_dialogue::input::{self, Command};
+use antiphon_dialogue::{Action, Dialogue, Event, Input, Instant};
+use futures_util::FutureExt as _;
+use tokio::sync::{broadcast, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::agent::Agent;
 use crate::io::SessionIo;
-use crate::session::Controls;
+use crate::measure;
+use crate::session::{Closing, Controls, Request, WeakSession};
+use children::{Children, Key};
+use ears::Order;
+use voice::Voice;
+
+/// Facts from providers on their way to the dialogue. A token stream of a fast model fills it in a moment; then the
+/// provider waits.
+const FACT_LIMIT: usize = 256;
+/// Voice activity on its way to the dialogue: 8 s of it. Only a driver that hangs lets it fill.
+const VAD_LIMIT: usize = 256;
+/// A dialogue that was told to close does so within this time, or is closed.
+const CLOSE_LIMIT: Duration = Duration::from_secs(3);
+/// The same for an order to finish speaking first.
+const DRAIN_LIMIT: Duration = Duration::from_secs(60);
+/// A deadline in the past is looked at again after this time, so that a wrong one cannot make the task spin.
+const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
+
+/// How long written words count as spoken: a moment, because a segment without any duration would count as unheard.
+const WRITTEN: Duration = Duration::from_millis(1);
 
 /// Start a session's tasks.
 pub(crate) fn spawn(agent: Agent, io: SessionIo, controls: Controls) {
-    let _ = (agent, io, controls);
+    let span = antiphon_telemetry::logs::session_span(&controls.id, agent.name());
+    tokio::spawn(live(agent, io, controls).instrument(span));
+}
+
+/// One session from beginning to end. A panic in it ends this session only, and is told like any other end.
+async fn live(agent: Agent, io: SessionIo, controls: Controls) {
+    measure::session_began();
+    tracing::info!("the session begins");
+    let (mut driver, mut inlets) = Driver::new(agent, io, controls);
+    let ended = AssertUnwindSafe(driver.run(&mut inlets))
+        .catch_unwind()
+        .await;
+    if ended.is_err() {
+        measure::panicked("session");
+        driver.reason = Some(CloseReason::Error);
+    }
+    driver.end();
+}
+
+/// What the session's task holds.
+struct Driver {
+    dialogue: Dialogue,
+    agent: Agent,
+    began: tokio::time::Instant,
+    children: Children,
+    tools_cancelled: CancellationToken,
+    running_tools: Vec<(String, CancellationToken)>,
+    /// `None`: the agent only writes, and what it writes counts as heard at once.
+    voice: Option<Arc<Voice>>,
+    ears: ears::Ears,
+    /// What the driver itself has to tell the dialogue after the action at hand.
+    own_facts: VecDeque<Input>,
+    session: WeakSession,
+    events: broadcast::Sender<(Instant, Event)>,
+    outcome: watch::Sender<Option<crate::session::Outcome>>,
+    /// What the caller said in the turn that is not committed, for the turn detector.
+    transcript: String,
+    reason: Option<CloseReason>,
+    closed: Closed,
+}
+
+/// How far the end has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Closed {
+    No,
+    /// The event was given out.
+    Told,
+    /// The dialogue is over.
+    Yes,
+}
+
+/// Where facts come in.
+struct Inlets {
+    closing: watch::Receiver<Option<Closing>>,
+    requests: mpsc::Receiver<Request>,
+    vad: mpsc::Receiver<input::Vad>,
+    facts: mpsc::Receiver<Input>,
+}
+
+impl Driver {
+    fn new(agent: Agent, io: SessionIo, controls: Controls) -> (Self, Inlets) {
+        let (facts_in, facts) = mpsc::channel(FACT_LIMIT);
+        let (vad_in, vad) = mpsc::channel(VAD_LIMIT);
+        let mut children = Children::new(facts_in);
+        let silent = io.audio_out.is_silent() || agent.tts.is_none();
+        let voice = (!silent).then(|| Arc::new(Voice::default()));
+        if let Some(voice) = &voice {
+            children.spawn_voice(voice.clone(), io.audio_out);
+        }
+        let ears = children.spawn_ears(&agent, io.audio_in, vad_in);
+        let driver = Self {
+            dialogue: Dialogue::new(agent.options.clone(), agent.instructions.clone()),
+            agent,
+            began: tokio::time::Instant::now(),
+            children,
+            tools_cancelled: CancellationToken::new(),
+            running_tools: Vec::new(),
+            voice,
+            ears,
+            own_facts: VecDeque::new(),
+            session: controls.session,
+            events: controls.events,
+            outcome: controls.outcome,
+            transcript: String::new(),
+            reason: None,
+            closed: Closed::No,
+        };
+        (
+            driver,
+            Inlets {
+                closing: controls.closing,
+                requests: controls.requests,
+                vad,
+                facts,
+            },
+        )
+    }
+
+    async fn run(&mut self, inlets: &mut Inlets) {
+        let mut handles = true;
+        let mut last = None;
+        let mut served = None;
+        while self.closed != Closed::Yes {
+            // A stream of facts does not delay a deadline; a deadline that stays in the past does not make the task spin.
+            let due = self
+                .dialogue
+                .deadline()
+                .filter(|deadline| *deadline <= self.now());
+            if due.is_some() && due != served {
+                served = due;
+                self.tell(Input::Time);
+                continue;
+            }
+            let wake = self.wake();
+            let voice = self.voice.clone();
+            tokio::select! {
+                biased;
+                Ok(()) = inlets.closing.changed() => {
+                    let order = *inlets.closing.borrow_and_update();
+                    last = order.map(|order| self.close(order)).or(last);
+                }
+                () = until(last) => {
+                    tracing::warn!("the dialogue did not close in time and is dropped");
+                    return;
+                }
+                request = inlets.requests.recv(), if handles => match request {
+                    Some(Request::Input(input)) => self.tell(input),
+                    Some(Request::History(answer)) => {
+                        let _ = answer.send(self.dialogue.history().to_vec());
+                    }
+                    None => {
+                        handles = false;
+                        last = Some(self.close(Closing { reason: CloseReason::UserInitiated, drain: false }));
+                    }
+                },
+                () = reports(voice.as_deref()) => self.hear_reports(),
+                Some(vad) = inlets.vad.recv() => self.tell(Input::Vad(vad)),
+                Some(fact) = inlets.facts.recv() => self.hear(fact),
+                () = until(wake) => self.tell(Input::Time),
+            }
+        }
+    }
+
+    /// Leaves the outcome. Children end with the driver; tools are told and get a moment.
+    fn end(self) {
+        let reason = self.reason.unwrap_or(CloseReason::UserInitiated);
+        self.tools_cancelled.cancel();
+        if self.closed == Closed::No {
+            let _ = self.events.send((self.now(), Event::Closed { reason }));
+        }
+        measure::session_ended(reason);
+        tracing::info!(?reason, "the session is over");
+        let history = self.dialogue.history().into();
+        self.outcome
+            .send_replace(Some(crate::session::Outcome { reason, history }));
+    }
+
+    fn now(&self) -> Instant {
+        Instant::from_micros(u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX))
+    }
+
+    fn wake(&self) -> Option<tokio::time::Instant> {
+        let deadline = self.dialogue.deadline()?;
+        let earliest = tokio::time::Instant::now() + SHORTEST_SLEEP;
+        Some((self.began + deadline.since(Instant::ZERO)).max(earliest))
+    }
+
+    /// The order to close; gives the instant at which patience ends.
+    fn close(&mut self, order: Closing) -> tokio::time::Instant {
+        self.reason.get_or_insert(order.reason);
+        self.tell(Input::Command(Command::Close { drain: order.drain }));
+        tokio::time::Instant::now()
+            + if order.drain {
+                DRAIN_LIMIT
+            } else {
+                CLOSE_LIMIT
+            }
+    }
+
+    /// A fact of a child; some mean work for the driver as well.
+    fn hear(&mut self, fact: Input) {
+        match &fact {
+            Input::ToolFinished { call_id, .. } => {
+                self.running_tools.retain(|(id, _)| id != call_id)
+            }
+            Input::Playout(_) | Input::Vad(_) | Input::Stt(_) | Input::Started | Input::Time => {}
+            Input::TurnPrediction { .. }
+            | Input::Retrieved { .. }
+            | Input::Llm { .. }
+            | Input::Tts { .. } => {}
+            Input::UserText(_) | Input::Command(_) => {}
+        }
+        self.tell(fact);
+    }
+
+    fn hear_reports(&mut self) {
+        let Some(voice) = self.voice.clone() else {
+            return;
+        };
+        if voice.is_broken() {
+            self.reason = Some(CloseReason::Error);
+            self.tell(Input::Command(Command::Close { drain: false }));
+        }
+        for report in voice.reports() {
+            if let input::Playout::Cleared { id, .. } = report {
+                self.children.cancel(Key::Tts(id));
+            }
+            self.tell(Input::Playout(report));
+        }
+    }
+
+    /// One step of the dialogue, and what it asks for.
+    fn tell(&mut self, fact: Input) {
+        let began = std::time::Instant::now();
+        self.own_facts.push_back(fact);
+        while let Some(fact) = self.own_facts.pop_front() {
+            let now = self.now();
+            self.dialogue.handle(now, fact);
+            while let Some(action) = self.dialogue.poll() {
+                self.act(now, action);
+            }
+        }
+        measure::stepped(began.elapsed());
+    }
+
+    fn act(&mut self, now: Instant, action: Action) {
+        match action {
+            Action::Retrieve { id, query, budget } => {
+                self.children
+                    .retrieve(self.agent.knowledge.clone(), id, query, budget)
+            }
+            Action::StartLlm { id, request } => {
+                self.children.ask(
+                    self.agent.llm.clone(),
+                    self.agent.tools.definitions(),
+                    id,
+                    request,
+                );
+            }
+            Action::CancelLlm { id } => self.children.cancel(Key::Llm(id)),
+            Action::Synthesize { id, text } => match (&self.voice, &self.agent.tts) {
+                (Some(voice), Some(tts)) => {
+                    self.children.speak(tts.clone(), voice.clone(), id, text)
+                }
+                (None, _) | (_, None) => self.own_facts.extend(written(id)),
+            },
+            Action::CancelSynthesis { id } => {
+                self.children.cancel(Key::Tts(id));
+                if let Some(voice) = &self.voice {
+                    voice.discard(id);
+                }
+            }
+            Action::Play { id } => match &self.voice {
+                Some(voice) => voice.play(id),
+                None => self.own_facts.extend(read(id)),
+            },
+            Action::PausePlayout => self.with_voice(Voice::pause),
+            Action::ResumePlayout => self.with_voice(Voice::resume),
+            Action::ClearPlayout => self.with_voice(Voice::clear),
+            Action::PredictTurn { id } => {
+                let items = self.items_so_far(now);
+                self.children.predict(
+                    self.agent.turn_detector.clone(),
+                    id,
+                    items,
+                    self.ears.recent(),
+                );
+            }
+            Action::FinalizeStt => self.ears.order(Order::Finalize),
+            Action::ClearStt => self.ears.order(Order::Clear),
+            Action::MuteStt(mute) => self.ears.order(Order::Mute(mute)),
+            Action::RunTool {
+                call,
+                idempotency_key,
+            } => self.run_tool(call, idempotency_key),
+            Action::CancelTool { call_id } => {
+                self.running_tools
+                    .iter()
+                    .filter(|(id, _)| *id == call_id)
+                    .for_each(|(_, token)| token.cancel());
+            }
+            Action::Emit(event) => self.emit(now, event),
+            Action::Close => self.closed = Closed::Yes,
+        }
+    }
+
+    fn with_voice(&self, act: impl Fn(&Voice)) {
+        if let Some(voice) = &self.voice {
+            act(voice);
+        }
+    }
+
+    fn emit(&mut self, now: Instant, event: Event) {
+        let event = match event {
+            Event::Closed { reason } => {
+                self.closed = Closed::Told;
+                // The dialogue does not know who asked it to close.
+                let reason = *self.reason.get_or_insert(reason);
+                Event::Closed { reason }
+            }
+            Event::UserInputTranscribed {
+                ref transcript,
+                is_final,
+                ..
+            } => {
+                self.transcript = if is_final {
+                    String::new()
+                } else {
+                    transcript.clone()
+                };
+                event
+            }
+            other => other,
+        };
+        measure::event(&event);
+        let _ = self.events.send((now, event)); // nobody listens: fine
+    }
+
+    fn items_so_far(&self, now: Instant) -> Vec<Item> {
+        let mut items = self.dialogue.history().to_vec();
+        if !self.transcript.is_empty() {
+            let text = self.transcript.clone();
+            items.push(Item::Message(Message {
+                id: String::from("item_now"),
+                role: Role::User,
+                text,
+                interrupted: false,
+                created_at: now,
+            }));
+        }
+        items
+    }
+
+    fn run_tool(&mut self, call: antiphon_dialogue::chat::ToolCall, idempotency_key: String) {
+        let cancelled = self.tools_cancelled.child_token();
+        self.running_tools
+            .push((call.call_id.clone(), cancelled.clone()));
+        let context = crate::tool::ToolContext {
+            call_id: call.call_id.clone(),
+            idempotency_key,
+            session: self.session.clone(),
+            cancelled,
+        };
+        let limit = self.agent.options.tool_timeout;
+        tools::spawn(
+            self.agent.tools.clone(),
+            call,
+            context,
+            limit,
+            self.children.facts(),
+        );
+    }
+}
+
+/// What is written is there at once.
+fn written(id: antiphon_dialogue::ids::SegmentId) -> [Input; 2] {
+    [
+        Input::Tts {
+            id,
+            event: input::Tts::FirstAudio,
+        },
+        Input::Tts {
+            id,
+            event: input::Tts::Finished { duration: WRITTEN },
+        },
+    ]
+}
+
+/// What is written is read at once.
+fn read(id: antiphon_dialogue::ids::SegmentId) -> [Input; 2] {
+    [
+        Input::Playout(input::Playout::Started { id }),
+        Input::Playout(input::Playout::Finished {
+            id,
+            played: WRITTEN,
+        }),
+    ]
+}
+
+async fn until(instant: Option<tokio::time::Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn reports(voice: Option<&Voice>) {
+    match voice {
+        Some(voice) => voice.reported().await,
+        None => std::future::pending().await,
+    }
 }

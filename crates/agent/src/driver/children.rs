@@ -1,0 +1,437 @@
+//! Requests to providers: one task each, dropped to cancel. What they find comes back by one bounded channel; a panic in
+//! one is a failure of that request.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use antiphon_audio::Frame16k;
+use antiphon_dialogue::Input;
+use antiphon_dialogue::chat::{ChatRequest, Item};
+use antiphon_dialogue::ids::{GenerationId, PredictionId, RetrievalId, SegmentId};
+use antiphon_dialogue::input::{self, Llm as LlmFact, Stt as SttFact, Tts as TtsFact};
+use futures_util::{FutureExt as _, StreamExt as _};
+use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument as _;
+
+use super::ears::{self, Ears, Listener, OPEN_RETRIES, Order, Queue};
+use super::voice::{self, Voice};
+use crate::agent::Agent;
+use crate::io::AudioOutput;
+use crate::measure;
+use crate::provider::{
+    ChatChunk, Knowledge, Llm, Stt, SttSession, ToolDefinition, Tts, TtsChunk, TurnDetector,
+};
+use crate::tool::arguments;
+
+/// The longest answer of a model in bytes; about ten minutes of speech. What is over is not said.
+const REPLY_LIMIT: usize = 16 * 1024;
+/// Tool calls in one answer; more are a model gone astray and are left out.
+const CALL_LIMIT: usize = 16;
+/// The longest sound of one segment. A synthesiser that does not end is cut there.
+const SPEECH_LIMIT: Duration = Duration::from_secs(300);
+/// The longest that a turn detector may think; later its answer is useless.
+const PREDICTION_LIMIT: Duration = Duration::from_millis(500);
+
+/// Which child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Key {
+    Llm(GenerationId),
+    Tts(SegmentId),
+    Retrieval(RetrievalId),
+    Prediction(PredictionId),
+    Voice,
+    Ears,
+    Recogniser,
+}
+
+/// A session's children; dropping them cancels all.
+#[derive(Debug)]
+pub(crate) struct Children {
+    running: HashMap<Key, AbortOnDropHandle<()>>,
+    facts: mpsc::Sender<Input>,
+}
+
+impl Children {
+    pub(crate) fn new(facts: mpsc::Sender<Input>) -> Self {
+        Self {
+            running: HashMap::new(),
+            facts,
+        }
+    }
+
+    /// Where facts go.
+    pub(crate) fn facts(&self) -> mpsc::Sender<Input> {
+        self.facts.clone()
+    }
+
+    /// Drop one.
+    pub(crate) fn cancel(&mut self, key: Key) {
+        self.running.remove(&key);
+    }
+
+    /// Ask the model.
+    pub(crate) fn ask(
+        &mut self,
+        llm: Arc<dyn Llm>,
+        tools: Arc<[ToolDefinition]>,
+        id: GenerationId,
+        request: ChatRequest,
+    ) {
+        let facts = self.facts();
+        let failed = Input::Llm {
+            id,
+            event: LlmFact::Failed(String::from("the language model's provider panicked")),
+        };
+        self.spawn(Key::Llm(id), "llm", Some(failed), async move {
+            ask(llm, tools, id, request, &facts).await
+        });
+    }
+
+    /// Synthesize into the playout.
+    pub(crate) fn speak(
+        &mut self,
+        tts: Arc<dyn Tts>,
+        voice: Arc<Voice>,
+        id: SegmentId,
+        text: String,
+    ) {
+        voice.open(id);
+        let facts = self.facts();
+        let failed = Input::Tts {
+            id,
+            event: TtsFact::Failed(String::from("the synthesiser's provider panicked")),
+        };
+        let finished = Finished {
+            voice: voice.clone(),
+            id,
+        };
+        self.spawn(Key::Tts(id), "tts", Some(failed), async move {
+            let _finished = finished;
+            let event = match speak(tts, &voice, id, text, &facts).await {
+                Ok(duration) => TtsFact::Finished { duration },
+                Err(message) => {
+                    measure::provider_error("tts", &message);
+                    TtsFact::Failed(message)
+                }
+            };
+            voice.finish(id);
+            let _ = facts.send(Input::Tts { id, event }).await;
+        });
+    }
+
+    /// Search the knowledge.
+    pub(crate) fn retrieve(
+        &mut self,
+        knowledge: Option<Arc<dyn Knowledge>>,
+        id: RetrievalId,
+        query: String,
+        budget: Duration,
+    ) {
+        let facts = self.facts();
+        let failed = Input::Retrieved {
+            id,
+            passages: Vec::new(),
+        };
+        self.spawn(Key::Retrieval(id), "knowledge", Some(failed), async move {
+            let passages = match &knowledge {
+                Some(knowledge) => tokio::time::timeout(budget, knowledge.search(&query))
+                    .await
+                    .unwrap_or_default(),
+                None => Vec::new(),
+            };
+            let _ = facts.send(Input::Retrieved { id, passages }).await;
+        });
+    }
+
+    /// Has the caller finished? Without an answer: yes, so that the short endpointing delay applies.
+    pub(crate) fn predict(
+        &mut self,
+        detector: Option<Arc<dyn TurnDetector>>,
+        id: PredictionId,
+        items: Vec<Item>,
+        sound: Vec<i16>,
+    ) {
+        let facts = self.facts();
+        let answer = move |(probability, threshold)| Input::TurnPrediction {
+            id,
+            probability,
+            threshold,
+        };
+        self.spawn(
+            Key::Prediction(id),
+            "turn",
+            Some(answer((1.0, 0.5))),
+            async move {
+                let predicted = match &detector {
+                    Some(detector) => {
+                        tokio::time::timeout(PREDICTION_LIMIT, detector.predict(&items, &sound))
+                            .await
+                            .ok()
+                            .flatten()
+                    }
+                    None => None,
+                };
+                let _ = facts.send(answer(predicted.unwrap_or((1.0, 0.5)))).await;
+            },
+        );
+    }
+
+    /// Start to pace the playout.
+    pub(crate) fn spawn_voice(&mut self, voice: Arc<Voice>, output: Box<dyn AudioOutput>) {
+        self.spawn(Key::Voice, "audio_out", None, async move {
+            let paced = AssertUnwindSafe(voice::pace(voice.clone(), output))
+                .catch_unwind()
+                .await;
+            if paced.is_err() {
+                measure::panicked("audio_out");
+                voice.set_broken();
+            }
+        });
+    }
+
+    /// Start to listen.
+    pub(crate) fn spawn_ears(
+        &mut self,
+        agent: &Agent,
+        audio: mpsc::Receiver<Frame16k>,
+        vad_out: mpsc::Sender<input::Vad>,
+    ) -> Ears {
+        let (orders_in, orders) = mpsc::channel(ears::ORDER_LIMIT);
+        let recent: ears::Recent = agent.turn_detector.as_ref().map(|_| Arc::default());
+        let vad = agent.vad.as_ref().map(|vad| vad.session());
+        let queue = Queue::new(agent.stt.is_some());
+        let listener = Listener {
+            vad,
+            vad_out,
+            recent: recent.clone(),
+            queue,
+        };
+        let failed = Input::Stt(SttFact::Failed(String::from("listening panicked")));
+        self.spawn(
+            Key::Ears,
+            "audio_in",
+            Some(failed),
+            listener.listen(audio, orders),
+        );
+        if let Some(stt) = agent.stt.clone() {
+            let facts = self.facts();
+            let failed = Input::Stt(SttFact::Failed(String::from(
+                "the recogniser's provider panicked",
+            )));
+            self.spawn(
+                Key::Recogniser,
+                "stt",
+                Some(failed),
+                recognise(stt, orders_in.clone(), facts),
+            );
+        }
+        Ears {
+            orders: orders_in,
+            recent,
+        }
+    }
+
+    fn spawn(
+        &mut self,
+        key: Key,
+        place: &'static str,
+        on_panic: Option<Input>,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) {
+        self.running.retain(|_, child| !child.is_finished());
+        let facts = self.facts();
+        let child = async move {
+            if AssertUnwindSafe(work).catch_unwind().await.is_err() {
+                measure::panicked(place);
+                if let Some(fact) = on_panic {
+                    let _ = facts.send(fact).await;
+                }
+            }
+        };
+        self.running.insert(
+            key,
+            AbortOnDropHandle::new(tokio::spawn(child.in_current_span())),
+        );
+    }
+}
+
+/// However synthesis ends (a panic, too), its segment in the playout does not wait for more.
+struct Finished {
+    voice: Arc<Voice>,
+    id: SegmentId,
+}
+
+impl Drop for Finished {
+    fn drop(&mut self) {
+        self.voice.finish(self.id);
+    }
+}
+
+async fn ask(
+    llm: Arc<dyn Llm>,
+    tools: Arc<[ToolDefinition]>,
+    id: GenerationId,
+    request: ChatRequest,
+    facts: &mpsc::Sender<Input>,
+) {
+    let mut answer = llm.chat(request, tools);
+    let (mut usage, mut length, mut calls) = (None, 0, 0);
+    while let Some(chunk) = answer.next().await {
+        let event = match chunk {
+            Ok(ChatChunk::Text(text)) => {
+                length += text.len();
+                if length > REPLY_LIMIT {
+                    tracing::warn!(
+                        limit = REPLY_LIMIT,
+                        "the model's answer is too long and was cut"
+                    );
+                    break;
+                }
+                LlmFact::Text(text)
+            }
+            Ok(ChatChunk::ToolCall(mut call)) => {
+                calls += 1;
+                if calls > CALL_LIMIT {
+                    tracing::warn!(
+                        limit = CALL_LIMIT,
+                        "the model calls too many tools at once; one was left out"
+                    );
+                    continue;
+                }
+                call.arguments = arguments::canonical(&call.arguments);
+                LlmFact::ToolCall(call)
+            }
+            Ok(ChatChunk::Usage(tokens)) => {
+                usage = Some(tokens);
+                continue;
+            }
+            Err(error) => {
+                let message = error.to_string();
+                measure::provider_error("llm", &message);
+                let _ = facts
+                    .send(Input::Llm {
+                        id,
+                        event: LlmFact::Failed(message),
+                    })
+                    .await;
+                return;
+            }
+        };
+        if facts.send(Input::Llm { id, event }).await.is_err() {
+            return; // the session is over
+        }
+    }
+    let _ = facts
+        .send(Input::Llm {
+            id,
+            event: LlmFact::Finished { usage },
+        })
+        .await;
+}
+
+async fn speak(
+    tts: Arc<dyn Tts>,
+    voice: &Voice,
+    id: SegmentId,
+    text: String,
+    facts: &mpsc::Sender<Input>,
+) -> Result<Duration, String> {
+    let mut speech = tts.synthesize(text);
+    let mut samples: u64 = 0;
+    while let Some(chunk) = speech.next().await {
+        match chunk.map_err(|error| error.to_string())? {
+            TtsChunk::Audio(frame) if frame.is_empty() => {}
+            TtsChunk::Audio(frame) => {
+                voice.append(id, &frame).await;
+                if samples == 0 {
+                    let _ = facts
+                        .send(Input::Tts {
+                            id,
+                            event: TtsFact::FirstAudio,
+                        })
+                        .await;
+                }
+                samples += frame.samples().len() as u64;
+                if length(samples) > SPEECH_LIMIT {
+                    return Err(format!(
+                        "the speech does not end; it was cut after {SPEECH_LIMIT:?}"
+                    ));
+                }
+            }
+            TtsChunk::Words(words) => {
+                let _ = facts
+                    .send(Input::Tts {
+                        id,
+                        event: TtsFact::Words(words),
+                    })
+                    .await;
+            }
+        }
+    }
+    if samples == 0 {
+        return Err(String::from("the synthesiser gave no sound"));
+    }
+    Ok(length(samples))
+}
+
+fn length(samples: u64) -> Duration {
+    Duration::from_micros(samples * 1_000_000 / u64::from(antiphon_audio::Frame24k::RATE_HZ))
+}
+
+/// Connect the recogniser and pass on what it hears. Afterwards reconnecting is its own business.
+async fn recognise(stt: Arc<dyn Stt>, orders: mpsc::Sender<Order>, facts: mpsc::Sender<Input>) {
+    let session = match open(stt.as_ref(), &facts).await {
+        Ok(session) => session,
+        Err(message) => {
+            let _ = facts.send(Input::Stt(SttFact::Failed(message))).await;
+            return;
+        }
+    };
+    let SttSession { input, mut events } = session;
+    let _ = orders.send(Order::Recogniser(input)).await;
+    while let Some(event) = events.recv().await {
+        let failed = matches!(event, SttFact::Failed(_));
+        if let SttFact::Failed(message) | SttFact::Degraded(message) = &event {
+            measure::provider_error("stt", message);
+        }
+        if facts.send(Input::Stt(event)).await.is_err() || failed {
+            return;
+        }
+    }
+    let _ = facts
+        .send(Input::Stt(SttFact::Failed(String::from(
+            "the recogniser has ended its stream",
+        ))))
+        .await;
+}
+
+async fn open(stt: &dyn Stt, facts: &mpsc::Sender<Input>) -> Result<SttSession, String> {
+    let mut retries = OPEN_RETRIES.iter();
+    let mut degraded = false;
+    loop {
+        match stt.open().await {
+            Ok(session) => {
+                if degraded {
+                    let _ = facts.send(Input::Stt(SttFact::Recovered)).await;
+                }
+                return Ok(session);
+            }
+            Err(error) => {
+                let message = error.to_string();
+                measure::provider_error("stt", &message);
+                let Some(wait) = retries.next().filter(|_| error.retryable()) else {
+                    return Err(message);
+                };
+                if !degraded {
+                    degraded = true;
+                    let _ = facts.send(Input::Stt(SttFact::Degraded(message))).await;
+                }
+                tokio::time::sleep(*wait).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! The caller's sound: to the VAD frame by frame, to the recogniser by a bounded queue that drops its oldest.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use antiphon_audio::Frame16k;
+use antiphon_dialogue::input;
+use tokio::sync::mpsc;
+
+use crate::measure;
+use crate::provider::{SttInput, Vad};
+
+/// Orders to the ears that may wait. The dialogue gives a few per turn.
+pub(crate) const ORDER_LIMIT: usize = 32;
+/// Sound that waits for a recogniser which is not connected yet or too slow, beyond what its own channel holds: 2 s of
+/// 20 ms frames. Older sound is dropped: words that are so late would answer a question of the past.
+const BACKLOG_LIMIT: usize = 100;
+/// Sound kept for the turn detector: 8 s, what Smart Turn hears.
+const RECENT: usize = 8 * Frame16k::RATE_HZ as usize;
+
+/// What the session's task can order.
+#[derive(Debug)]
+pub(crate) enum Order {
+    /// A recogniser is connected.
+    Recogniser(mpsc::Sender<SttInput>),
+    /// Make words final.
+    Finalize,
+    /// Forget pending words.
+    Clear,
+    /// Give the recogniser silence.
+    Mute(bool),
+}
+
+/// The last seconds of the caller's sound, if anybody wants them.
+pub(crate) type Recent = Option<Arc<Mutex<VecDeque<i16>>>>;
+
+/// The session's end of the ears.
+#[derive(Debug)]
+pub(crate) struct Ears {
+    pub(crate) orders: mpsc::Sender<Order>,
+    pub(crate) recent: Recent,
+}
+
+impl Ears {
+    /// Order something. Never waits: a full queue means that the ears are gone or hang.
+    pub(crate) fn order(&self, order: Order) {
+        if self.orders.try_send(order).is_err() {
+            measure::dropped("ear_orders");
+        }
+    }
+
+    /// A copy of the last seconds.
+    pub(crate) fn recent(&self) -> Vec<i16> {
+        let recent = self
+            .recent
+            .as_ref()
+            .map(|recent| recent.lock().unwrap_or_else(PoisonError::into_inner));
+        recent
+            .map(|recent| recent.iter().copied().collect())
+            .unwrap_or_default()
+    }
+}
+
+/// Listens until the session ends.
+pub(crate) struct Listener {
+    pub(crate) vad: Option<Box<dyn Vad>>,
+    pub(crate) vad_out: mpsc::Sender<input::Vad>,
+    pub(crate) recent: Recent,
+    pub(crate) queue: Queue,
+}
+
+impl Listener {
+    /// The task.
+    pub(crate) async fn listen(
+        mut self,
+        mut audio: mpsc::Receiver<Frame16k>,
+        mut orders: mpsc::Receiver<Order>,
+    ) {
+        let mut sound = true;
+        loop {
+            tokio::select! {
+                biased;
+                order = orders.recv() => match order {
+                    Some(order) => self.queue.order(order),
+                    None => return,
+                },
+                frame = audio.recv(), if sound => match frame {
+                    Some(frame) => self.hear(frame).await,
+                    None => sound = false,
+                },
+            }
+        }
+    }
+
+    async fn hear(&mut self, frame: Frame16k) {
+        if let Some(recent) = &self.recent {
+            let mut recent = recent.lock().unwrap_or_else(PoisonError::into_inner);
+            recent.extend(frame.samples());
+            let over = recent.len().saturating_sub(RECENT);
+            recent.drain(..over);
+        }
+        let mut edges = VecDeque::new();
+        if let Some(vad) = &mut self.vad {
+            let out = &self.vad_out;
+            vad.push(&frame, &mut |event| match event {
+                input::Vad::Frame { .. } if edges.is_empty() => {
+                    if out.try_send(event).is_err() {
+                        measure::dropped("vad");
+                    }
+                }
+                // Start and end of speech are never dropped, and nothing overtakes them.
+                input::Vad::Frame { .. }
+                | input::Vad::SpeechStarted { .. }
+                | input::Vad::SpeechEnded { .. } => edges.push_back(event),
+            });
+        }
+        self.queue.push(frame);
+        for edge in edges {
+            let _ = self.vad_out.send(edge).await; // the session is over
+        }
+    }
+}
+
+/// Sound and orders on their way to the recogniser.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    waiting: VecDeque<SttInput>,
+    recogniser: Option<mpsc::Sender<SttInput>>,
+    /// Without a recogniser at all nothing is kept.
+    wanted: bool,
+    muted: bool,
+}
+
+impl Queue {
+    /// For an agent with or without a recogniser.
+    pub(crate) fn new(wanted: bool) -> Self {
+        Self {
+            wanted,
+            ..Self::default()
+        }
+    }
+
+    fn push(&mut self, mut frame: Frame16k) {
+        if !self.wanted {
+            return;
+        }
+        if self.muted {
+            frame.samples_mut().fill(0);
+        }
+        self.waiting.push_back(SttInput::Audio(frame));
+        self.flush();
+        if self.waiting.len() > BACKLOG_LIMIT {
+            let oldest = self
+                .waiting
+                .iter()
+                .position(|input| matches!(input, SttInput::Audio(_)));
+            oldest.and_then(|at| self.waiting.remove(at));
+            measure::dropped("stt_audio");
+        }
+    }
+
+    fn order(&mut self, order: Order) {
+        match order {
+            Order::Recogniser(recogniser) => self.recogniser = Some(recogniser),
+            Order::Mute(muted) => self.muted = muted,
+            Order::Finalize if self.wanted => self.waiting.push_back(SttInput::Finalize),
+            Order::Clear if self.wanted => {
+                self.waiting.clear();
+                self.waiting.push_back(SttInput::Clear);
+            }
+            Order::Finalize | Order::Clear => {}
+        }
+        self.flush();
+    }
+
+    fn flush(&mut self) {
+        let Some(recogniser) = self.recogniser.clone() else {
+            return;
+        };
+        while !self.waiting.is_empty() {
+            match recogniser.try_reserve() {
+                Ok(place) => {
+                    if let Some(input) = self.waiting.pop_front() {
+                        place.send(input);
+                    }
+                }
+                Err(mpsc::error::TrySendError::Full(())) => return,
+                Err(mpsc::error::TrySendError::Closed(())) => {
+                    self.recogniser = None;
+                    self.waiting.clear();
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// How long opening a recogniser is tried again: LiveKit's rule of three retries.
+pub(crate) const OPEN_RETRIES: [Duration; 3] = [
+    Duration::from_millis(100),
+    Duration::from_secs(2),
+    Duration::from_secs(2),
+];
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_slow_recogniser_loses_the_oldest_sound_and_no_order() {
+        let mut queue = Queue::new(true);
+        let (recogniser, mut heard) = mpsc::channel(10);
+        queue.order(Order::Recogniser(recogniser));
+        for number in 0..10 + BACKLOG_LIMIT as i16 + 5 {
+            queue.push(Frame16k::new(vec![number]));
+            if number == 20 {
+                queue.order(Order::Finalize);
+            }
+        }
+        let mut first = |queue: &mut Queue| {
+            let input = heard.try_recv();
+            queue.flush();
+            input.ok()
+        };
+        let mut all = Vec::new();
+        while let Some(input) = first(&mut queue) {
+            all.push(match input {
+                SttInput::Audio(frame) => i64::from(*frame.samples().first().unwrap()),
+                SttInput::Finalize => -1,
+                SttInput::Clear => -2,
+            });
+        }
+        assert_eq!(
+            all.get(..12).unwrap(),
+            [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 17],
+            "10 to 15 were dropped"
+        );
+        assert_eq!(all.get(16), Some(&-1), "after 20, where it was given");
+        assert_eq!(all.last(), Some(&114));
+    }
+
+    #[test]
+    fn a_muted_recogniser_hears_silence_of_the_same_length() {
+        let mut queue = Queue::new(true);
+        let (recogniser, mut heard) = mpsc::channel(10);
+        queue.order(Order::Recogniser(recogniser));
+        queue.order(Order::Mute(true));
+        queue.push(Frame16k::new(vec![7; 320]));
+        let SttInput::Audio(frame) = heard.try_recv().unwrap() else {
+            unreachable!()
+        };
+        assert_eq!(frame, Frame16k::new(vec![0; 320]));
+    }
+}

@@ -1,0 +1,96 @@
+//! Tool calls: each ends with exactly one result, whatever the tool does. They are not dropped with the session, because a
+//! booking that is half made is worse than one nobody hears of: they are told that nobody waits, and get a moment.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use antiphon_dialogue::Input;
+use antiphon_dialogue::chat::ToolCall;
+use antiphon_dialogue::input::ToolValue;
+use futures_util::FutureExt as _;
+use tokio::sync::mpsc;
+use tracing::Instrument as _;
+
+use crate::measure;
+use crate::session::truncate;
+use crate::tool::{ToolContext, ToolReply, ToolSet};
+
+/// What a cancelled tool may still take.
+const CANCEL_GRACE: Duration = Duration::from_secs(5);
+/// The longest result that a model reads, in bytes: some 4,000 tokens. What is over is cut off, and the model is told.
+const OUTPUT_LIMIT: usize = 16 * 1024;
+
+/// Run a call; the result goes to `facts`.
+pub(crate) fn spawn(
+    tools: Arc<ToolSet>,
+    call: ToolCall,
+    context: ToolContext,
+    limit: Duration,
+    facts: mpsc::Sender<Input>,
+) {
+    let work = async move {
+        let began = tokio::time::Instant::now();
+        let result = run(&tools, &call, context, limit).await;
+        measure::tool(&call.name, result.is_ok(), began.elapsed());
+        let _ = facts
+            .send(Input::ToolFinished {
+                call_id: call.call_id,
+                result,
+            })
+            .await;
+    };
+    tokio::spawn(work.in_current_span());
+}
+
+async fn run(
+    tools: &ToolSet,
+    call: &ToolCall,
+    context: ToolContext,
+    limit: Duration,
+) -> Result<ToolValue, String> {
+    let entry = tools.find(&call.name)?;
+    let arguments = entry.arguments(&call.arguments)?;
+    let cancelled = context.cancelled.clone();
+    let limit = entry.timeout.unwrap_or(limit);
+    // The call itself happens inside, because it may panic before it gives a future.
+    let work = AssertUnwindSafe(async { entry.tool.call(arguments, context).await }).catch_unwind();
+    let result = tokio::select! {
+        biased;
+        result = work => result,
+        () = tokio::time::sleep(limit) => {
+            cancelled.cancel();
+            return Err(format!("`{}` did not finish within {} seconds", call.name, limit.as_secs_f32()));
+        }
+        () = async { cancelled.cancelled().await; tokio::time::sleep(CANCEL_GRACE).await } => {
+            return Err(format!("`{}` was cancelled", call.name));
+        }
+    };
+    match result {
+        Ok(Ok(ToolReply { text, silent })) => Ok(ToolValue {
+            output: cut(text),
+            reply: !silent,
+        }),
+        Ok(Err(error)) => {
+            tracing::warn!(
+                tool = call.name,
+                error = error.message(),
+                detail = error.detail(),
+                "a tool failed"
+            );
+            Err(cut(error.message().to_owned()))
+        }
+        Err(_) => {
+            measure::panicked("tool");
+            Err(String::from("An internal error occurred"))
+        }
+    }
+}
+
+fn cut(mut text: String) -> String {
+    if text.len() > OUTPUT_LIMIT {
+        truncate(&mut text, OUTPUT_LIMIT);
+        text.push_str("\n[the rest of this result was cut off: it is too long]");
+    }
+    text
+}
