@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Everything that tests the project. Installs what it needs, says so, and is safe to run again.
+#   scripts/test.sh [PART...]   parts: rust web python browser (all of them without arguments)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+CACHE=${CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/antiphon}
+export ANTIPHON_CACHE=$CACHE
+export ANTIPHON_ARTIFACTS=${ANTIPHON_ARTIFACTS:-$PWD/artifacts}
+parts=${*:-rust web python browser}
+mkdir -p "$CACHE" "$ANTIPHON_ARTIFACTS"
+scripts/speech.sh
+
+for part in $parts; do
+  case $part in
+    rust)
+      echo "==> Rust: unit tests, scenarios in virtual time, properties"
+      cargo test --workspace --quiet
+      ;;
+    web)
+      echo "==> playground: types and unit tests"
+      (cd web && npm run --silent build && npm run --silent test)
+      ;;
+    python)
+      echo "==> Python: the official SDKs of LiveKit, OpenAI and Deepgram against the binary"
+      cargo build --workspace --bins --examples --quiet
+      scripts/python.sh "$CACHE/venv"
+      "$CACHE/venv/bin/python" -m pytest -q -p no:cacheprovider interop
+      ;;
+    browser)
+      echo "==> browser: headless Chromium on the playground"
+      cargo build --workspace --bins --quiet
+      scripts/browser.sh
+      ;;
+    *)
+      echo "unknown part: $part" >&2
+      exit 2
+      ;;
+  esac
+done
