@@ -44,8 +44,14 @@ pub(crate) fn add_product<
     let mut local = *sums;
     for (row, columns) in panel.iter().zip(input) {
         for (to, from) in pairs {
-            for n in 0..N {
-                local[to][n] = multiply_add::<FMA>(columns[from], row.0[n], local[to][n]);
+            // In vectors of eight and not in one loop over N, which LLVM unrolls into scalars when N is large.
+            let (sums, _) = local[to].as_chunks_mut::<8>();
+            let (weights, _) = row.0.as_chunks::<8>();
+            for (sum, weight) in sums.iter_mut().zip(weights) {
+                let before = *sum;
+                *sum = std::array::from_fn(|n| {
+                    multiply_add::<FMA>(columns[from], weight[n], before[n])
+                });
             }
         }
     }
@@ -57,7 +63,9 @@ pub(crate) fn add_product<
 fn exp<const FMA: bool>(x: f32) -> f32 {
     /// 1.5 * 2^23: adding and subtracting it rounds to the nearest integer.
     const ROUND: f32 = 12_582_912.0;
-    let x = x.clamp(-87.0, 87.0);
+    // Not `clamp`, whose treatment of NaN keeps the loops around from becoming vector code.
+    #[allow(clippy::manual_clamp)]
+    let x = x.max(-87.0).min(87.0);
     let shifted = multiply_add::<FMA>(x, std::f32::consts::LOG2_E, ROUND);
     let whole = shifted - ROUND;
     // ln 2 in two parts, so that the rest is exact.
@@ -68,7 +76,8 @@ fn exp<const FMA: bool>(x: f32) -> f32 {
     for coefficient in [1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
         sum = multiply_add::<FMA>(sum, rest, coefficient);
     }
-    let power_of_two = f32::from_bits(((whole as i32 + 127) as u32) << 23);
+    let power_of_two =
+        f32::from_bits(((shifted.to_bits() as i32).wrapping_sub(0x4b40_0000 - 127) as u32) << 23);
     sum * power_of_two
 }
 
