@@ -1,1 +1,43 @@
-//! server
+//! A LiveKit-compatible room server: any LiveKit client SDK joins it, any LiveKit agent worker takes jobs from it.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`config`] | settings, checked before any port is bound |
+//! | [`server`] | starting, draining, stopping; listeners and connections |
+//! | [`limits`] | sizes, counts and rates, each with its reason |
+//! | [`error`] | what can go wrong at the start |
+//! | `http` | the routes |
+//! | `auth` | who is asking |
+//! | `signal` | joining by WebSocket |
+//! | `rooms` | the rooms that are open |
+//! | `room` | one room: a task that owns participants, tracks and data |
+//! | `agents` | workers, dispatches and jobs |
+//! | `twirp` | server APIs |
+//! | `tls` | certificates |
+//!
+//! ```no_run
+//! # async fn run() -> Result<(), antiphon_server::ServerError> {
+//! use antiphon_server::{Server, ServerConfig};
+//! let running = Server::start(ServerConfig::dev(), axum::Router::new()).await?;
+//! println!("LiveKit clients connect to {}", running.url());
+//! # Ok(()) }
+//! ```
+
+mod agents;
+mod auth;
+pub mod config;
+pub mod error;
+mod http;
+pub mod limits;
+mod room;
+mod rooms;
+pub mod server;
+mod signal;
+mod state;
+mod tls;
+mod twirp;
+
+pub use config::{RoomDefaults, ServerConfig, Tls};
+pub use error::ServerError;
+pub use limits::Limits;
+pub use server::{Running, Server, ServerState};

@@ -73,3 +73,19 @@ pub fn describe_all() {
         }
     }
 }
+/// Participants that joined a room of our server.
+pub const SERVER_JOINS_TOTAL: &str = "antiphon_server_joins_total";
+/// Joins and API calls refused, by `reason`.
+pub const SERVER_REFUSED_TOTAL: &str = "antiphon_server_refused_total";
+/// Tracks published in rooms of our server.
+pub const SERVER_TRACKS_PUBLISHED_TOTAL: &str = "antiphon_server_tracks_published_total";
+/// Rooms open now.
+pub const SERVER_ROOMS: &str = "antiphon_server_rooms";
+/// Connections to the HTTP port open now.
+pub const SERVER_CONNECTIONS: &str = "antiphon_server_connections";
+/// Agent workers registered now.
+pub const SERVER_WORKERS: &str = "antiphon_server_workers";
+/// Agent jobs that ended, by `outcome` of the offer: assigned, refused, timeout, terminated.
+pub const SERVER_JOB_OFFERS_TOTAL: &str = "antiphon_server_job_offers_total";
+/// API calls, by `service`, `method`, `code`.
+pub const SERVER_API_CALLS_TOTAL: &str = "antiphon_server_api_calls_total";

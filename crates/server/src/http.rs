@@ -1,0 +1,253 @@
+//! The routes, and what is checked before any of them.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::rejection::BytesRejection;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::{DefaultBodyLimit, Extension, Path, Request, State as Shared};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get, post};
+use tower::ServiceExt;
+use tower_http::cors::{Any, CorsLayer};
+
+use crate::auth::{self, Denied, PERMISSIONS_DENIED};
+use crate::limits::{MAX_BODY_BYTES, MAX_SIGNAL_BYTES, TooMany};
+use crate::room::Command;
+use crate::signal::{self, socket};
+use crate::state::State;
+use crate::{agents, twirp};
+
+/// Browsers may remember for so long that other origins are allowed.
+const CORS_MAX_AGE: Duration = Duration::from_secs(86_400);
+
+/// Who a request comes from; put there by the listener.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ClientAddress(pub(crate) IpAddr);
+
+/// All routes. `extra` has what the binary adds: the page at `/` for browsers, metrics, anything else.
+pub(crate) fn router(state: Arc<State>, extra: Router) -> Router {
+    let cors = CorsLayer::new()
+        .allow_origin(Any)
+        .allow_methods([Method::OPTIONS, Method::HEAD, Method::GET, Method::POST, Method::PATCH, Method::DELETE])
+        .allow_headers(Any)
+        .max_age(CORS_MAX_AGE);
+    let page = extra.clone();
+    Router::new()
+        .route("/", get(move |shared: Shared<Arc<State>>, request: Request| root(shared, page, request)))
+        .route("/rtc", any(rtc))
+        .route("/rtc/validate", get(validate))
+        // A single peer connection will be served here. Until then the SDKs take the 404 for "use /rtc".
+        .route("/rtc/v1", any(not_offered))
+        .route("/rtc/v1/{*rest}", any(not_offered))
+        .route("/agent", any(agent))
+        .route("/twirp/{service}/{method}", post(api))
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .with_state(state)
+        .fallback_service(extra)
+        .layer(cors)
+}
+
+/// Health for machines, the page for browsers.
+async fn root(Shared(state): Shared<Arc<State>>, page: Router, request: Request) -> Response {
+    let accept = request.headers().get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    if accept.contains("text/html") {
+        let response = page.oneshot(request).await.unwrap_or_else(|never| match never {});
+        if response.status() != StatusCode::NOT_FOUND {
+            return response;
+        }
+    }
+    if state.is_draining() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "Not Ready").into_response();
+    }
+    "OK".into_response()
+}
+
+async fn not_offered() -> Response {
+    (StatusCode::NOT_FOUND, "404 page not found").into_response()
+}
+
+impl IntoResponse for Denied {
+    fn into_response(self) -> Response {
+        (self.status, self.message).into_response()
+    }
+}
+
+fn too_many(limit: TooMany, reason: &'static str) -> Response {
+    metrics::counter!(antiphon_telemetry::names::SERVER_REFUSED_TOTAL, "reason" => reason).increment(1);
+    let denied = signal::too_many_requests(&limit);
+    let mut response = denied.into_response();
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(limit.retry_after.as_secs().saturating_add(1)));
+    response
+}
+
+fn refused(denied: Denied, address: IpAddr) -> Response {
+    // Only the path is logged: the query holds the token.
+    tracing::info!(%address, status = denied.status.as_u16(), reason = denied.message, "join refused");
+    metrics::counter!(antiphon_telemetry::names::SERVER_REFUSED_TOTAL, "reason" => "join").increment(1);
+    let wait = (denied.status == StatusCode::TOO_MANY_REQUESTS).then(|| HeaderValue::from(1));
+    let mut response = denied.into_response();
+    if let Some(wait) = wait {
+        response.headers_mut().insert(header::RETRY_AFTER, wait);
+    }
+    response
+}
+
+async fn rtc(
+    Shared(state): Shared<Arc<State>>,
+    Extension(ClientAddress(address)): Extension<ClientAddress>,
+    headers: HeaderMap,
+    uri: Uri,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Response {
+    let Ok(upgrade) = upgrade else { return not_offered().await };
+    if has_join_request(&uri) {
+        return not_offered().await;
+    }
+    if let Err(limit) = state.rates.join(address) {
+        return too_many(limit, "join_rate");
+    }
+    let admitted = match signal::admission(&state, &headers, uri.query(), address) {
+        Ok(admission) => admission.join(&state).await,
+        Err(denied) => Err(denied),
+    };
+    let admitted = match admitted {
+        Ok(admitted) => admitted,
+        Err(denied) => return refused(denied, address),
+    };
+    let (room, sid, connection) = (admitted.room.clone(), Arc::clone(&admitted.sid), admitted.connection);
+    upgrade
+        .max_message_size(MAX_SIGNAL_BYTES)
+        .max_frame_size(MAX_SIGNAL_BYTES)
+        .on_failed_upgrade(move |_| {
+            tokio::spawn(async move {
+                let _ = room.commands.send(Command::SignalClosed { sid, connection }).await;
+            });
+        })
+        .on_upgrade(move |ws| socket::serve(admitted.room, admitted.sid, admitted.connection, ws, admitted.outgoing))
+}
+
+/// A client that wants a single peer connection says so by this parameter.
+fn has_join_request(uri: &Uri) -> bool {
+    uri.query().is_some_and(|q| url::form_urlencoded::parse(q.as_bytes()).any(|(name, _)| name == "join_request"))
+}
+
+async fn validate(
+    Shared(state): Shared<Arc<State>>,
+    Extension(ClientAddress(address)): Extension<ClientAddress>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Response {
+    if let Err(limit) = state.rates.join(address) {
+        return too_many(limit, "join_rate");
+    }
+    let outcome = signal::admission(&state, &headers, uri.query(), address).and_then(|admission| admission.validate(&state));
+    match outcome {
+        Ok(()) => "success".into_response(),
+        Err(denied) => refused(denied, address),
+    }
+}
+
+async fn agent(
+    Shared(state): Shared<Arc<State>>,
+    Extension(ClientAddress(address)): Extension<ClientAddress>,
+    headers: HeaderMap,
+    uri: Uri,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Response {
+    let Ok(upgrade) = upgrade else { return not_offered().await };
+    if let Err(limit) = state.rates.join(address) {
+        return too_many(limit, "worker_rate");
+    }
+    let claims = match auth::claims(&state.verifier, &headers, uri.query()) {
+        Ok(claims) if claims.video_grants().agent => claims,
+        Ok(_) => return refused(Denied::unauthorized(PERMISSIONS_DENIED), address),
+        Err(denied) => return refused(denied, address),
+    };
+    if state.is_draining() {
+        return refused(Denied::new(StatusCode::SERVICE_UNAVAILABLE, "the server is shutting down"), address);
+    }
+    let (agents, info) = (state.agents.clone(), state.server_info());
+    upgrade
+        .max_message_size(MAX_SIGNAL_BYTES)
+        .max_frame_size(MAX_SIGNAL_BYTES)
+        .on_upgrade(move |ws| agents::serve(agents, claims.iss, info, ws))
+}
+
+async fn api(
+    Shared(state): Shared<Arc<State>>,
+    Extension(ClientAddress(address)): Extension<ClientAddress>,
+    Path((service, method)): Path<(String, String)>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    if let Err(limit) = state.rates.api(address) {
+        return too_many(limit, "api_rate");
+    }
+    match body {
+        Ok(body) => twirp::handle(&state, &service, &method, &headers, body).await,
+        Err(rejection) => rejection.into_response(),
+    }
+}
+
+/// Serve one request: its client's address is noted and `//` in its path becomes `/` before any route is looked for.
+pub(crate) async fn serve(router: Router, trusted: &[IpAddr], peer: IpAddr, mut request: Request<Body>) -> Response {
+    let address = client_address(request.headers(), trusted, peer);
+    request.extensions_mut().insert(ClientAddress(address));
+    if request.uri().path().contains("//")
+        && let Some(uri) = collapse_slashes(request.uri())
+    {
+        *request.uri_mut() = uri;
+    }
+    router.oneshot(request).await.unwrap_or_else(|never| match never {})
+}
+
+fn collapse_slashes(uri: &Uri) -> Option<Uri> {
+    let mut path = String::with_capacity(uri.path().len());
+    for c in uri.path().chars() {
+        if !(c == '/' && path.ends_with('/')) {
+            path.push(c);
+        }
+    }
+    if let Some(query) = uri.query() {
+        path.push('?');
+        path.push_str(query);
+    }
+    path.parse().ok()
+}
+
+/// The address of the client; proxies are believed only if they are trusted, and only about the hop before them.
+fn client_address(headers: &HeaderMap, trusted: &[IpAddr], peer: IpAddr) -> IpAddr {
+    if !trusted.contains(&peer) {
+        return peer;
+    }
+    let hops = headers.get_all("x-forwarded-for").iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(','));
+    let hops: Vec<IpAddr> = hops.filter_map(|hop| hop.trim().parse().ok()).collect();
+    hops.into_iter().rev().find(|hop| !trusted.contains(hop)).unwrap_or(peer)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_double_slash_becomes_one_and_the_query_stays() {
+        let uri: Uri = "//rtc//validate?access_token=a//b".parse().unwrap();
+        assert_eq!(collapse_slashes(&uri).unwrap(), "/rtc/validate?access_token=a//b");
+    }
+
+    #[test]
+    fn a_forwarded_address_is_believed_only_from_a_trusted_proxy() {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-forwarded-for", "6.6.6.6, 9.9.9.9".parse().unwrap());
+        let (proxy, stranger) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([1, 2, 3, 4]));
+        assert_eq!(client_address(&headers, &[proxy], proxy), IpAddr::from([9, 9, 9, 9]));
+        assert_eq!(client_address(&headers, &[proxy], stranger), stranger);
+    }
+}

@@ -1,0 +1,237 @@
+//! What one client may use up: sizes, counts and rates, each with its reason.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use governor::clock::{Clock, DefaultClock};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+
+use crate::error::ServerError;
+
+/// Largest signal message, as LiveKit's; an SDP of hundreds of sections fits.
+pub const MAX_SIGNAL_BYTES: usize = 2 * 1024 * 1024;
+/// Largest API body; LiveKit's 10 MiB would hold no more than rooms can use of it.
+pub const MAX_BODY_BYTES: usize = 2 * 1024 * 1024;
+/// LiveKit's limit of names of rooms, identities and participants, bytes.
+pub const MAX_NAME_BYTES: usize = 256;
+/// LiveKit's limit of a participant's or room's metadata, bytes.
+pub const MAX_METADATA_BYTES: usize = 512 * 1024;
+/// LiveKit's limit of all attributes of a participant together, bytes.
+pub const MAX_ATTRIBUTES_BYTES: usize = 64 * 1024;
+/// LiveKit's limit of tracks announced but not yet negotiated.
+pub const MAX_PENDING_TRACKS: usize = 20;
+/// Tracks of one participant; nobody publishes this many.
+pub const MAX_TRACKS: usize = 50;
+/// Media sections in an offer: more would cost the media thread more than a call is worth.
+pub const MAX_SDP_SECTIONS: usize = 200;
+/// Candidates accepted from one client for one connection.
+pub const MAX_CANDIDATES: usize = 100;
+/// Messages waiting for one client's socket; a client that reads nothing for so long is disconnected.
+pub const OUTGOING_QUEUE: usize = 512;
+/// Requests waiting for one room; senders wait.
+pub const ROOM_QUEUE: usize = 1024;
+/// Events waiting from one peer connection, about a second of data packets.
+pub const PEER_QUEUE: usize = 512;
+/// Signal messages of one client per second, and at once: an SDK sends a few dozen at the start of a call.
+pub const SIGNAL_RATE: u32 = 100;
+/// See [`SIGNAL_RATE`].
+pub const SIGNAL_BURST: u32 = 400;
+/// How long reliable packets are kept for a participant whose channel is not open yet.
+pub const DATA_REPLAY_TIME: Duration = Duration::from_secs(2);
+/// How many bytes of them, in a room.
+pub const DATA_REPLAY_BYTES: usize = 100 * 1024;
+/// A participant must be connected after so long.
+pub const JOIN_TIMEOUT: Duration = Duration::from_secs(60);
+/// An offer of ours must be answered after so long.
+pub const NEGOTIATION_TIMEOUT: Duration = Duration::from_secs(15);
+/// A participant without signalling is kept for so long, for it to come back.
+pub const RESUME_TIMEOUT: Duration = Duration::from_secs(10);
+/// Clients are told to ping this often.
+pub const PING_INTERVAL: Duration = Duration::from_secs(5);
+/// A client that sent nothing for so long is gone.
+pub const PING_TIMEOUT: Duration = Duration::from_secs(15);
+/// WebSocket pings go out this often, for proxies that close quiet connections.
+pub const SOCKET_PING_INTERVAL: Duration = Duration::from_secs(10);
+/// One write to a client's socket may take so long.
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Tokens are refreshed this often.
+pub const REFRESH_INTERVAL: Duration = Duration::from_secs(300);
+/// A refreshed token is valid for at least so long.
+pub const REFRESH_TTL: Duration = Duration::from_secs(600);
+/// The request line and headers must be there after so long.
+pub const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
+/// Dispatches of one room.
+pub const MAX_DISPATCHES: usize = 100;
+/// Agent workers of one server.
+pub const MAX_WORKERS: usize = 1000;
+
+/// Limits that depend on the machine and on who may connect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Joins (and validations) of one address per second; default 10.
+    pub joins_per_second: u32,
+    /// Joins of one address at once; default 100, for an office behind one address.
+    pub joins_burst: u32,
+    /// API calls of one address per second; default 50.
+    pub api_per_second: u32,
+    /// API calls of one address at once; default 200.
+    pub api_burst: u32,
+    /// Joins and API calls of one API key per second; default 500.
+    pub key_per_second: u32,
+    /// Joins and API calls of one API key at once; default 2000.
+    pub key_burst: u32,
+    /// Connections at once; default 20 000.
+    pub max_connections: usize,
+    /// Connections of one address at once; default 1000.
+    pub max_connections_per_address: usize,
+    /// Rooms at once; default 10 000.
+    pub max_rooms: usize,
+    /// Participants of one room at once, agents included; default 1000.
+    pub max_room_participants: usize,
+    /// Peer connections at once; default 20 000 (64 kB each).
+    pub max_peers: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            joins_per_second: 10,
+            joins_burst: 100,
+            api_per_second: 50,
+            api_burst: 200,
+            key_per_second: 500,
+            key_burst: 2000,
+            max_connections: 20_000,
+            max_connections_per_address: 1000,
+            max_rooms: 10_000,
+            max_room_participants: 1000,
+            max_peers: 20_000,
+        }
+    }
+}
+
+impl Limits {
+    /// Nothing may be zero: it would lock everybody out.
+    pub(crate) fn validate(&self) -> Result<(), ServerError> {
+        let rates = [
+            ("limits.joins_per_second", self.joins_per_second),
+            ("limits.joins_burst", self.joins_burst),
+            ("limits.api_per_second", self.api_per_second),
+            ("limits.api_burst", self.api_burst),
+            ("limits.key_per_second", self.key_per_second),
+            ("limits.key_burst", self.key_burst),
+        ];
+        let counts = [
+            ("limits.max_connections", self.max_connections),
+            ("limits.max_connections_per_address", self.max_connections_per_address),
+            ("limits.max_rooms", self.max_rooms),
+            ("limits.max_room_participants", self.max_room_participants),
+            ("limits.max_peers", self.max_peers),
+        ];
+        let zero = rates.iter().filter(|(_, n)| *n == 0).map(|(name, _)| *name);
+        let zero = zero.chain(counts.iter().filter(|(_, n)| *n == 0).map(|(name, _)| *name)).next();
+        match zero {
+            Some(setting) => Err(ServerError::Config { setting, problem: "must be at least 1".to_owned() }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Rates by address and by API key.
+#[derive(Debug)]
+pub(crate) struct Rates {
+    joins: DefaultKeyedRateLimiter<IpAddr>,
+    api: DefaultKeyedRateLimiter<IpAddr>,
+    keys: DefaultKeyedRateLimiter<Arc<str>>,
+    clock: DefaultClock,
+}
+
+/// Too many: come back after so long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TooMany {
+    pub(crate) retry_after: Duration,
+}
+
+fn quota(per_second: u32, burst: u32) -> Quota {
+    let one = NonZeroU32::MIN;
+    Quota::per_second(NonZeroU32::new(per_second).unwrap_or(one)).allow_burst(NonZeroU32::new(burst).unwrap_or(one))
+}
+
+impl Rates {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self {
+            joins: RateLimiter::keyed(quota(limits.joins_per_second, limits.joins_burst)),
+            api: RateLimiter::keyed(quota(limits.api_per_second, limits.api_burst)),
+            keys: RateLimiter::keyed(quota(limits.key_per_second, limits.key_burst)),
+            clock: DefaultClock::default(),
+        }
+    }
+
+    pub(crate) fn join(&self, address: IpAddr) -> Result<(), TooMany> {
+        self.joins.check_key(&network(address)).map_err(|not_until| self.too_many(&not_until))
+    }
+
+    pub(crate) fn api(&self, address: IpAddr) -> Result<(), TooMany> {
+        self.api.check_key(&network(address)).map_err(|not_until| self.too_many(&not_until))
+    }
+
+    /// Only for keys that were verified: an unknown key must not fill the table.
+    pub(crate) fn key(&self, key: &str) -> Result<(), TooMany> {
+        self.keys.check_key(&Arc::from(key)).map_err(|not_until| self.too_many(&not_until))
+    }
+
+    /// Forget addresses that have all of their burst back. Called every minute.
+    pub(crate) fn forget(&self) {
+        self.joins.retain_recent();
+        self.joins.shrink_to_fit();
+        self.api.retain_recent();
+        self.api.shrink_to_fit();
+    }
+
+    fn too_many(&self, not_until: &governor::NotUntil<<DefaultClock as Clock>::Instant>) -> TooMany {
+        TooMany { retry_after: not_until.wait_time_from(self.clock.now()) }
+    }
+}
+
+/// Who an address belongs to: one IPv6 customer has a whole /64.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
+            Some(v4) => IpAddr::V4(v4),
+            None => {
+                let [a, b, c, d, ..] = v6.segments();
+                IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+            }
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_address_that_joins_too_often_is_told_when_to_come_back_and_others_are_not_disturbed() {
+        let rates = Rates::new(&Limits { joins_per_second: 1, joins_burst: 2, ..Limits::default() });
+        let (busy, quiet) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
+        assert!(rates.join(busy).is_ok() && rates.join(busy).is_ok());
+        let refused = rates.join(busy);
+        assert!(matches!(refused, Err(TooMany { retry_after }) if retry_after <= Duration::from_secs(1)), "{refused:?}");
+        assert!(rates.join(quiet).is_ok());
+    }
+
+    #[test]
+    fn addresses_of_one_ipv6_network_share_their_limit() {
+        assert_eq!(network("2001:db8::1".parse().unwrap_or(IpAddr::from([0; 16]))), network("2001:db8::2".parse().unwrap_or(IpAddr::from([1; 16]))));
+        assert_eq!(network(IpAddr::from(std::net::Ipv4Addr::new(1, 2, 3, 4).to_ipv6_mapped())), IpAddr::from([1, 2, 3, 4]));
+    }
+
+    #[test]
+    fn a_limit_of_zero_is_refused() {
+        assert!(Limits { max_rooms: 0, ..Limits::default() }.validate().is_err());
+        assert!(Limits::default().validate().is_ok());
+    }
+}

@@ -1,0 +1,584 @@
+//! The task of a room: joins, leaves, the passing of time.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use antiphon_protocol::names::SERVER_VERSION;
+use antiphon_protocol::proto::participant_info::State as Stage;
+use antiphon_protocol::proto::signal_response::Message;
+use antiphon_protocol::proto::{
+    self, ConnectionQuality, ConnectionQualityInfo, ConnectionQualityUpdate, DisconnectReason, JoinResponse, ParticipantInfo,
+    ParticipantUpdate, ReconnectResponse, RoomUpdate, SignalResponse, SpeakerInfo, SpeakersChanged, leave_request,
+};
+use antiphon_protocol::{AccessToken, ids};
+use antiphon_rtc::{PeerConfig, PeerEvent, ShardId};
+use tokio::sync::{mpsc, oneshot};
+
+use super::data::Replay;
+use super::participant::{Participant, Subscriber};
+use super::speaker::{Speaker, UPDATE_INTERVAL_MS};
+use super::{Command, Join, RoomHandle, RoomOptions, Target};
+use crate::agents::Notice;
+use crate::limits::{
+    JOIN_TIMEOUT, NEGOTIATION_TIMEOUT, PEER_QUEUE, PING_INTERVAL, PING_TIMEOUT, REFRESH_INTERVAL, REFRESH_TTL, RESUME_TIMEOUT,
+    ROOM_QUEUE,
+};
+use crate::state::State;
+
+/// How often the room looks at its clocks; speakers are reported at this pace.
+const TICK: Duration = Duration::from_millis(UPDATE_INTERVAL_MS as u64);
+/// The mean opinion score that goes with an excellent connection.
+const MAX_SCORE: f32 = 4.5;
+
+/// Everything of a room.
+pub(super) struct Room {
+    pub(super) state: Arc<State>,
+    pub(super) handle: RoomHandle,
+    pub(super) options: RoomOptions,
+    pub(super) metadata: String,
+    pub(super) created: SystemTime,
+    pub(super) shard: ShardId,
+    pub(super) participants: HashMap<Arc<str>, Participant>,
+    pub(super) replay: Replay,
+    /// Answers to calls that came by API.
+    pub(super) rpc: HashMap<String, oneshot::Sender<proto::RpcResponse>>,
+    /// Recent nonces of packets sent by API.
+    pub(super) nonces: VecDeque<Vec<u8>>,
+    /// Nobody that counts is here since then.
+    empty_since: Option<Instant>,
+    ever_joined: bool,
+    counts_changed: bool,
+    closed: bool,
+}
+
+/// Start a room's task. A panic in it ends this room only; the registry forgets it either way.
+pub(crate) fn spawn(state: Arc<State>, name: &str, options: RoomOptions) -> RoomHandle {
+    let (commands, inbox) = mpsc::channel(ROOM_QUEUE);
+    let handle = RoomHandle { name: Arc::from(name), sid: Arc::from(ids::room()), commands };
+    let room = Room {
+        shard: state.engine.least_loaded_shard(),
+        metadata: options.metadata.clone(),
+        state: Arc::clone(&state),
+        handle: handle.clone(),
+        options,
+        created: SystemTime::now(),
+        participants: HashMap::new(),
+        replay: Replay::default(),
+        rpc: HashMap::new(),
+        nonces: VecDeque::new(),
+        empty_since: Some(Instant::now()),
+        ever_joined: false,
+        counts_changed: false,
+        closed: false,
+    };
+    let supervised = handle.clone();
+    tokio::spawn(async move {
+        let outcome = tokio::spawn(room.run(inbox)).await;
+        if outcome.is_err_and(|error| error.is_panic()) {
+            metrics::counter!(antiphon_telemetry::names::PANICS_TOTAL, "place" => "room").increment(1);
+            tracing::error!(room = %supervised.name, room_sid = %supervised.sid, "the room panicked; it is closed, other rooms go on");
+        }
+        state.rooms.forget(&supervised);
+        state.agents.notify(Notice::RoomClosed { room: Arc::clone(&supervised.name) }).await;
+    });
+    handle
+}
+
+impl Room {
+    async fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
+        tracing::info!(room = %self.handle.name, room_sid = %self.handle.sid, "room created");
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        while !self.closed {
+            tokio::select! {
+                command = inbox.recv() => match command {
+                    Some(command) => self.handle_command(command).await,
+                    None => break,
+                },
+                _ = ticks.tick() => self.tick().await,
+            }
+        }
+        // Whoever asks from here on finds a closed channel and asks the registry again.
+        self.state.rooms.forget(&self.handle);
+        tracing::info!(room = %self.handle.name, room_sid = %self.handle.sid, "room closed");
+    }
+
+    async fn handle_command(&mut self, command: Command) {
+        match command {
+            Command::Join(join) => self.join(*join).await,
+            Command::Signal { sid, connection, request } => {
+                if self.participants.get(&sid).is_some_and(|p| p.connection == connection) {
+                    self.on_request(&sid, *request).await;
+                }
+            }
+            Command::SignalClosed { sid, connection } => self.signal_closed(&sid, connection).await,
+            Command::Peer { sid, target, event } => self.on_peer(&sid, target, event).await,
+            Command::Api(api) => self.on_api(api).await,
+            Command::Close(reason) => self.close(reason),
+        }
+    }
+
+    async fn join(&mut self, join: Join) {
+        let identity: Arc<str> = Arc::from(join.claims.participant_identity());
+        let known = self.participants.values().find(|p| p.identity == identity).map(|p| Arc::clone(&p.sid));
+        if let Some(resume) = &join.resume {
+            match known {
+                Some(sid) if sid.as_ref() == resume.as_str() && self.may_resume(&sid) => self.resume(&sid, join).await,
+                _ => refuse(join, DisconnectReason::StateMismatch, leave_request::Action::Reconnect),
+            }
+            return;
+        }
+        if let Some(sid) = known {
+            self.remove(&sid, DisconnectReason::DuplicateIdentity).await;
+        }
+        let dependent = matches!(
+            join.claims.participant_kind(),
+            antiphon_protocol::ParticipantKind::Agent | antiphon_protocol::ParticipantKind::Egress
+        );
+        let counted = self.participants.values().filter(|p| !p.is_dependent()).count();
+        let max = usize::try_from(self.options.max_participants).unwrap_or(usize::MAX);
+        let full = (max > 0 && !dependent && counted >= max)
+            || self.participants.len() >= self.state.config.limits.max_room_participants;
+        if full {
+            tracing::warn!(room = %self.handle.name, %identity, "the room is full");
+            refuse(join, DisconnectReason::JoinFailure, leave_request::Action::Disconnect);
+            return;
+        }
+        self.admit(join, identity).await;
+    }
+
+    async fn admit(&mut self, join: Join, identity: Arc<str>) {
+        let sid: Arc<str> = Arc::from(ids::participant());
+        let Some(mut participant) = self.participant(&sid, &identity, &join) else {
+            refuse(join, DisconnectReason::JoinFailure, leave_request::Action::Disconnect);
+            return;
+        };
+        tracing::info!(room = %self.handle.name, participant = %sid, %identity, kind = ?participant.kind, sdk = join.client.sdk,
+            sdk_version = %join.client.version, protocol = join.client.protocol, "participant joins");
+        metrics::counter!(antiphon_telemetry::names::SERVER_JOINS_TOTAL).increment(1);
+        let others = self.participants.values().filter(|p| !p.permission.hidden).map(Participant::info).collect();
+        participant.send(Message::Join(self.join_response(&participant, others)));
+        let notice = Notice::ParticipantJoined {
+            room: Arc::clone(&self.handle.name),
+            participant: Box::new(participant.info()),
+            dependent: participant.is_dependent(),
+        };
+        if !participant.is_dependent() {
+            self.ever_joined = true;
+            self.empty_since = None;
+        }
+        self.participants.insert(Arc::clone(&sid), participant);
+        self.counts_changed = true;
+        self.subscribe_to_everything(&sid);
+        self.negotiate(&sid).await;
+        self.refresh_token(&sid);
+        self.announce(&sid);
+        let _ = join.reply.send(sid);
+        self.state.agents.notify(notice).await;
+    }
+
+    /// A new participant with its subscriber connection; `None` when the media engine is full.
+    fn participant(&self, sid: &Arc<str>, identity: &Arc<str>, join: &Join) -> Option<Participant> {
+        let claims = join.claims.clone();
+        let permission = claims.video_grants().permission();
+        let subscriber = if permission.can_subscribe {
+            let peer = self.peer(sid, Target::Subscriber).inspect_err(|error| tracing::error!(%error, "no peer")).ok()?;
+            Some(Subscriber {
+                peer,
+                offer_id: rand::random_range(1..=256),
+                outstanding: None,
+                again: false,
+                channels_offered: false,
+                restart_ice: false,
+                wanted: Vec::new(),
+                sections: Vec::new(),
+            })
+        } else {
+            None
+        };
+        let mut attributes = claims.attributes.clone();
+        attributes.extend(join.attributes.clone());
+        let now = Instant::now();
+        Some(Participant {
+            sid: Arc::clone(sid),
+            identity: Arc::clone(identity),
+            kind: claims.participant_kind(),
+            state: Stage::Joined,
+            name: claims.name.clone(),
+            metadata: claims.metadata.clone(),
+            attributes,
+            permission,
+            claims,
+            client: join.client.clone(),
+            auto_subscribe: join.auto_subscribe,
+            joined_at: SystemTime::now(),
+            joined: now,
+            version: 1,
+            connection: join.connection,
+            outgoing: Some(join.outgoing.clone()),
+            signal_lost: None,
+            next_refresh: now + REFRESH_INTERVAL,
+            tracks: Vec::new(),
+            unbound: Vec::new(),
+            was_publisher: false,
+            publisher: None,
+            publisher_has_data: true,
+            publisher_open: Vec::new(),
+            publisher_connected: false,
+            subscriber,
+            subscriber_open: Vec::new(),
+            subscriber_connected: false,
+            subscription_permission: None,
+            last_sequence: 0,
+            speaker: Speaker::default(),
+            candidates: 0,
+        })
+    }
+
+    /// A peer connection whose events come to this room.
+    pub(super) fn peer(&self, sid: &Arc<str>, target: Target) -> Result<antiphon_rtc::Peer, antiphon_rtc::RtcError> {
+        let (events, mut inbox) = mpsc::channel::<PeerEvent>(PEER_QUEUE);
+        let config = PeerConfig {
+            audio_level_interval_ms: if target == Target::Publisher { UPDATE_INTERVAL_MS } else { 0 },
+            ..PeerConfig::server(format!("{} {sid} {target:?}", self.handle.name))
+        };
+        let peer = self.state.engine.peer(self.shard, config, events)?;
+        let (commands, sid) = (self.handle.commands.clone(), Arc::clone(sid));
+        tokio::spawn(async move {
+            while let Some(event) = inbox.recv().await {
+                let command = Command::Peer { sid: Arc::clone(&sid), target, event };
+                if commands.send(command).await.is_err() {
+                    break;
+                }
+            }
+        });
+        Ok(peer)
+    }
+
+    fn join_response(&self, participant: &Participant, others: Vec<ParticipantInfo>) -> JoinResponse {
+        JoinResponse {
+            room: Some(self.info()),
+            participant: Some(participant.info()),
+            other_participants: others,
+            server_version: SERVER_VERSION.to_owned(),
+            subscriber_primary: participant.subscriber_is_primary(),
+            ping_timeout: i32::try_from(PING_TIMEOUT.as_secs()).unwrap_or(15),
+            ping_interval: i32::try_from(PING_INTERVAL.as_secs()).unwrap_or(5),
+            server_info: Some(self.state.server_info()),
+            enabled_publish_codecs: enabled_codecs(),
+            fast_publish: participant.permission.can_publish,
+            ..JoinResponse::default()
+        }
+    }
+
+    fn may_resume(&self, sid: &str) -> bool {
+        // An offer that was never answered cannot be taken back: then a full reconnect is the safe way.
+        self.participants
+            .get(sid)
+            .is_some_and(|p| p.primary_is_ready() && p.subscriber.as_ref().is_none_or(|s| s.outstanding.is_none()))
+    }
+
+    async fn resume(&mut self, sid: &Arc<str>, join: Join) {
+        tracing::info!(room = %self.handle.name, participant = %sid, "participant resumes");
+        let everybody: Vec<ParticipantInfo> =
+            self.participants.values().filter(|p| !p.permission.hidden || p.sid == *sid).map(Participant::info).collect();
+        let room = self.info();
+        let server_info = self.state.server_info();
+        let Some(p) = self.participants.get_mut(sid) else { return };
+        p.connection = join.connection;
+        p.outgoing = Some(join.outgoing.clone());
+        p.signal_lost = None;
+        p.candidates = 0;
+        let last_message_seq = p.last_sequence;
+        p.send(Message::Reconnect(ReconnectResponse { server_info: Some(server_info), last_message_seq, ..Default::default() }));
+        p.send(Message::Update(ParticipantUpdate { participants: everybody }));
+        p.send(Message::RoomUpdate(RoomUpdate { room: Some(room) }));
+        if let Some(subscriber) = &mut p.subscriber {
+            subscriber.restart_ice = true;
+        }
+        self.negotiate(sid).await;
+        self.refresh_token(sid);
+        let _ = join.reply.send(Arc::clone(sid));
+    }
+
+    async fn signal_closed(&mut self, sid: &str, connection: u64) {
+        let Some(p) = self.participants.get_mut(sid).filter(|p| p.connection == connection) else { return };
+        p.outgoing = None;
+        p.signal_lost.get_or_insert_with(Instant::now);
+        if p.state != Stage::Active {
+            self.remove(sid, DisconnectReason::SignalClose).await;
+        }
+    }
+
+    async fn on_peer(&mut self, sid: &Arc<str>, target: Target, event: PeerEvent) {
+        let Some(p) = self.participants.get_mut(sid) else { return };
+        match event {
+            PeerEvent::Connected => match target {
+                Target::Publisher => p.publisher_connected = true,
+                Target::Subscriber => p.subscriber_connected = true,
+            },
+            PeerEvent::ChannelOpen { label } => match target {
+                Target::Publisher => p.publisher_open.push(label),
+                Target::Subscriber => p.subscriber_open.push(label),
+            },
+            PeerEvent::Data { label, data } => return self.on_data(sid, &label, &data),
+            PeerEvent::AudioLevels(levels) => {
+                let heard: Vec<_> = levels
+                    .into_iter()
+                    .filter(|l| p.tracks.iter().any(|t| t.mid.as_deref() == Some(&*l.mid) && !t.info.muted))
+                    .collect();
+                p.speaker.observe(&heard);
+                return;
+            }
+            PeerEvent::Disconnected => {
+                tracing::info!(room = %self.handle.name, participant = %sid, ?target, "media connection lost for now");
+                return;
+            }
+            PeerEvent::Closed { reason } => {
+                tracing::info!(room = %self.handle.name, participant = %sid, ?target, reason, "media connection closed");
+                p.send_leave(DisconnectReason::ConnectionTimeout, leave_request::Action::Reconnect);
+                self.remove(sid, DisconnectReason::ConnectionTimeout).await;
+                return;
+            }
+            PeerEvent::MediaReceiving { .. } | PeerEvent::MediaFlowing { .. } | PeerEvent::Rtp(_) => return,
+        }
+        self.activate_if_ready(sid);
+    }
+
+    fn activate_if_ready(&mut self, sid: &Arc<str>) {
+        let Some(p) = self.participants.get_mut(sid) else { return };
+        if p.state == Stage::Active || !p.primary_is_ready() {
+            return;
+        }
+        p.state = Stage::Active;
+        p.version += 1;
+        tracing::info!(room = %self.handle.name, participant = %sid, identity = %p.identity, "participant active");
+        self.announce(sid);
+        self.replay_to(sid);
+        self.send_quality(sid);
+    }
+
+    /// Everybody starts with an excellent connection; SDKs show "unknown" until told.
+    fn send_quality(&mut self, newcomer: &Arc<str>) {
+        let quality = |sid: &Arc<str>| ConnectionQualityInfo {
+            participant_sid: sid.to_string(),
+            quality: ConnectionQuality::Excellent as i32,
+            score: MAX_SCORE,
+        };
+        let visible: Vec<Arc<str>> =
+            self.participants.values().filter(|p| !p.permission.hidden).map(|p| Arc::clone(&p.sid)).collect();
+        let hidden = self.participants.get(newcomer).is_some_and(|p| p.permission.hidden);
+        for p in self.participants.values_mut() {
+            let updates = if p.sid == *newcomer {
+                visible.iter().chain(hidden.then_some(newcomer)).map(quality).collect()
+            } else if hidden {
+                continue;
+            } else {
+                vec![quality(newcomer)]
+            };
+            p.send(Message::ConnectionQuality(ConnectionQualityUpdate { updates }));
+        }
+    }
+
+    /// Tell everybody (a hidden one: only itself) what this participant is now.
+    pub(super) fn announce(&mut self, sid: &Arc<str>) {
+        let Some(p) = self.participants.get(sid) else { return };
+        let hidden = p.permission.hidden;
+        let update = Message::Update(ParticipantUpdate { participants: vec![p.info()] });
+        let shared = Arc::new(SignalResponse { message: Some(update) });
+        for other in self.participants.values_mut() {
+            if !hidden || other.sid == *sid {
+                other.send_shared(&shared);
+            }
+        }
+    }
+
+    /// A change that others must see.
+    pub(super) fn changed(&mut self, sid: &Arc<str>) {
+        if let Some(p) = self.participants.get_mut(sid) {
+            p.version += 1;
+        }
+        self.counts_changed = true;
+        self.announce(sid);
+    }
+
+    /// Send to everybody.
+    pub(super) fn broadcast(&mut self, message: Message) {
+        let shared = Arc::new(SignalResponse { message: Some(message) });
+        for p in self.participants.values_mut() {
+            p.send_shared(&shared);
+        }
+    }
+
+    /// End a participant: its tracks, its subscriptions, its sockets. Everybody else is told.
+    pub(super) async fn remove(&mut self, sid: &str, reason: DisconnectReason) {
+        let Some(mut p) = self.participants.remove(sid) else { return };
+        tracing::info!(room = %self.handle.name, participant = %p.sid, identity = %p.identity, ?reason, "participant left");
+        let action = match reason {
+            DisconnectReason::StateMismatch => leave_request::Action::Reconnect,
+            _ => leave_request::Action::Disconnect,
+        };
+        if reason != DisconnectReason::ClientInitiated {
+            p.send_leave(reason, action);
+        }
+        let tracks: Vec<String> = p.tracks.iter().map(|t| t.info.sid.clone()).collect();
+        self.stop_receiving_by(&p);
+        p.state = Stage::Disconnected;
+        p.version += 1;
+        for track in &mut p.tracks {
+            track.mid = None;
+        }
+        if !p.permission.hidden {
+            let info = ParticipantInfo { disconnect_reason: reason as i32, ..p.info() };
+            self.broadcast(Message::Update(ParticipantUpdate { participants: vec![info] }));
+        }
+        let subscribers = self.forget_tracks(&tracks);
+        p.close_peers();
+        for subscriber in subscribers {
+            self.negotiate(&subscriber).await;
+        }
+        self.counts_changed = true;
+        if !p.is_dependent() && !self.participants.values().any(|p| !p.is_dependent()) {
+            self.empty_since = Some(Instant::now());
+        }
+        let (room, identity) = (Arc::clone(&self.handle.name), Arc::clone(&p.identity));
+        let notice = Notice::ParticipantLeft { room, identity, reason };
+        self.state.agents.notify(notice).await;
+    }
+
+    fn close(&mut self, reason: DisconnectReason) {
+        for p in self.participants.values_mut() {
+            p.send_leave(reason, leave_request::Action::Disconnect);
+            p.close_peers();
+        }
+        self.participants.clear();
+        self.closed = true;
+    }
+
+    async fn tick(&mut self) {
+        let now = Instant::now();
+        self.report_speakers();
+        let mut gone = Vec::new();
+        let mut refresh = Vec::new();
+        for p in self.participants.values() {
+            let unanswered = p.subscriber.as_ref().and_then(|s| s.outstanding);
+            if p.state != Stage::Active && now.duration_since(p.joined) > JOIN_TIMEOUT {
+                gone.push((Arc::clone(&p.sid), DisconnectReason::JoinFailure));
+            } else if p.signal_lost.is_some_and(|lost| now.duration_since(lost) > RESUME_TIMEOUT) {
+                gone.push((Arc::clone(&p.sid), DisconnectReason::SignalClose));
+            } else if unanswered.is_some_and(|sent| now.duration_since(sent) > NEGOTIATION_TIMEOUT) {
+                gone.push((Arc::clone(&p.sid), DisconnectReason::StateMismatch));
+            } else if p.next_refresh <= now {
+                refresh.push(Arc::clone(&p.sid));
+            }
+        }
+        for (sid, reason) in gone {
+            self.remove(&sid, reason).await;
+        }
+        for sid in refresh {
+            self.refresh_token(&sid);
+        }
+        if std::mem::take(&mut self.counts_changed) {
+            self.broadcast(Message::RoomUpdate(RoomUpdate { room: Some(self.info()) }));
+        }
+        self.replay.forget_old(now);
+        let timeout = if self.ever_joined { self.options.departure_timeout } else { self.options.empty_timeout };
+        if self.empty_since.is_some_and(|since| now.duration_since(since) >= timeout) {
+            self.close(DisconnectReason::RoomClosed);
+        }
+    }
+
+    /// Send everybody what changed about the speakers that it hears, and about itself.
+    fn report_speakers(&mut self) {
+        let mut changes = Vec::new();
+        for p in self.participants.values_mut() {
+            let level = p.speaker.level();
+            if (level - p.speaker.reported).abs() > f32::EPSILON {
+                p.speaker.reported = level;
+                changes.push(SpeakerInfo { sid: p.sid.to_string(), level, active: level > 0.0 });
+            }
+        }
+        self.send_speakers(&changes);
+    }
+
+    pub(super) fn send_speakers(&mut self, changes: &[SpeakerInfo]) {
+        if changes.is_empty() {
+            return;
+        }
+        for p in self.participants.values_mut() {
+            let hears = |sid: &str| {
+                *p.sid == *sid || p.subscriber.as_ref().is_some_and(|s| s.wanted.iter().any(|w| *w.publisher == *sid))
+            };
+            let mut speakers: Vec<SpeakerInfo> = changes.iter().filter(|c| hears(&c.sid)).cloned().collect();
+            if !speakers.is_empty() {
+                speakers.sort_by(|a, b| b.level.total_cmp(&a.level));
+                p.send(Message::SpeakersChanged(SpeakersChanged { speakers }));
+            }
+        }
+    }
+
+    /// A token with what the participant is now, for it to come back with.
+    pub(super) fn refresh_token(&mut self, sid: &str) {
+        let Some(p) = self.participants.get_mut(sid) else { return };
+        p.next_refresh = Instant::now() + REFRESH_INTERVAL;
+        let mut claims = p.claims.clone();
+        claims.sub = p.identity.to_string();
+        claims.name.clone_from(&p.name);
+        claims.metadata.clone_from(&p.metadata);
+        claims.attributes.clone_from(&p.attributes);
+        let mut grants = claims.video_grants();
+        grants.set_permission(&p.permission);
+        claims.video = Some(grants);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let remaining = Duration::from_secs(claims.exp.unwrap_or_default().saturating_sub(now));
+        let key = claims.iss.clone();
+        let Some(secret) = self.state.config.keys.secret(&key) else { return };
+        if let Ok(token) = AccessToken::from_claims(key, secret, claims).ttl(remaining.max(REFRESH_TTL)).to_jwt() {
+            p.send(Message::RefreshToken(token));
+        }
+    }
+
+    /// The room as others see it.
+    pub(super) fn info(&self) -> proto::Room {
+        let created = self.created.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let counted = || self.participants.values().filter(|p| !p.is_dependent());
+        proto::Room {
+            sid: self.handle.sid.to_string(),
+            name: self.handle.name.to_string(),
+            empty_timeout: u32::try_from(self.options.empty_timeout.as_secs()).unwrap_or(u32::MAX),
+            departure_timeout: u32::try_from(self.options.departure_timeout.as_secs()).unwrap_or(u32::MAX),
+            max_participants: self.options.max_participants,
+            creation_time: i64::try_from(created.as_secs()).unwrap_or_default(),
+            creation_time_ms: i64::try_from(created.as_millis()).unwrap_or_default(),
+            enabled_codecs: enabled_codecs(),
+            metadata: self.metadata.clone(),
+            num_participants: count(counted().count()),
+            num_publishers: count(self.participants.values().filter(|p| p.tracks.iter().any(|t| t.mid.is_some())).count()),
+            ..proto::Room::default()
+        }
+    }
+}
+
+fn enabled_codecs() -> Vec<proto::Codec> {
+    ["video/VP8", "video/H264", "video/VP9", "video/AV1", "audio/opus", "audio/red"]
+        .into_iter()
+        .map(|mime| proto::Codec { mime: mime.to_owned(), fmtp_line: String::new() })
+        .collect()
+}
+
+/// Say no by the first message of the signal connection, as SDKs expect.
+fn refuse(join: Join, reason: DisconnectReason, action: leave_request::Action) {
+    let leave = proto::LeaveRequest {
+        can_reconnect: action != leave_request::Action::Disconnect,
+        reason: reason as i32,
+        action: action as i32,
+        regions: None,
+    };
+    let message = Arc::new(SignalResponse { message: Some(Message::Leave(leave)) });
+    let _ = join.outgoing.try_send(super::Outgoing::Message(message));
+    let _ = join.outgoing.try_send(super::Outgoing::Close);
+    // No identifier: nobody has this one, so what the client still says is ignored.
+    let _ = join.reply.send(Arc::from(""));
+}

@@ -1,0 +1,230 @@
+//! What the room knows of one participant.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use antiphon_protocol::proto::participant_info::State;
+use antiphon_protocol::proto::signal_response::Message;
+use antiphon_protocol::proto::{
+    ClientInfo, DisconnectReason, LeaveRequest, ParticipantInfo, ParticipantPermission, SignalResponse, SubscriptionPermission,
+    TrackInfo, leave_request,
+};
+use antiphon_protocol::{Claims, ParticipantKind};
+use antiphon_rtc::{MediaKind, Peer};
+use tokio::sync::mpsc;
+
+use super::Outgoing;
+use super::speaker::Speaker;
+
+/// A track that a participant announced.
+#[derive(Clone, Debug)]
+pub(super) struct Track {
+    pub(super) info: TrackInfo,
+    pub(super) cid: String,
+    /// The section it arrives in; `None` until negotiated. Others see the track from then on.
+    pub(super) mid: Option<String>,
+    /// The publisher was told that somebody subscribes.
+    pub(super) subscribed: bool,
+}
+
+impl Track {
+    pub(super) fn kind(&self) -> MediaKind {
+        if self.info.r#type == antiphon_protocol::proto::TrackType::Video as i32 { MediaKind::Video } else { MediaKind::Audio }
+    }
+}
+
+/// A section that sends but whose track was not announced yet (clients send both at once).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Unbound {
+    pub(super) mid: String,
+    pub(super) kind: MediaKind,
+    pub(super) cid: String,
+}
+
+/// A track that a subscriber shall hear.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    pub(super) track: String,
+    pub(super) publisher: Arc<str>,
+    pub(super) kind: MediaKind,
+    /// Paused by the subscriber.
+    pub(super) disabled: bool,
+}
+
+/// A section that we send in.
+#[derive(Clone, Debug)]
+pub(super) struct Section {
+    pub(super) mid: String,
+    pub(super) kind: MediaKind,
+    pub(super) used: Option<Used>,
+}
+
+/// The track in a section.
+#[derive(Clone, Debug)]
+pub(super) struct Used {
+    pub(super) track: String,
+    pub(super) publisher: Arc<str>,
+    /// The publisher's section while media flows.
+    pub(super) forwarding_from: Option<String>,
+}
+
+/// The connection a participant receives by.
+#[derive(Debug)]
+pub(super) struct Subscriber {
+    pub(super) peer: Peer,
+    pub(super) offer_id: u32,
+    /// An offer waits for its answer since then.
+    pub(super) outstanding: Option<Instant>,
+    /// Something changed meanwhile.
+    pub(super) again: bool,
+    pub(super) channels_offered: bool,
+    pub(super) restart_ice: bool,
+    pub(super) wanted: Vec<Wanted>,
+    pub(super) sections: Vec<Section>,
+}
+
+/// One participant.
+pub(super) struct Participant {
+    pub(super) sid: Arc<str>,
+    pub(super) identity: Arc<str>,
+    pub(super) claims: Claims,
+    pub(super) kind: ParticipantKind,
+    pub(super) state: State,
+    pub(super) name: String,
+    pub(super) metadata: String,
+    pub(super) attributes: HashMap<String, String>,
+    pub(super) permission: ParticipantPermission,
+    pub(super) client: ClientInfo,
+    pub(super) auto_subscribe: bool,
+    pub(super) joined_at: SystemTime,
+    pub(super) joined: Instant,
+    pub(super) version: u32,
+    pub(super) connection: u64,
+    pub(super) outgoing: Option<mpsc::Sender<Outgoing>>,
+    pub(super) signal_lost: Option<Instant>,
+    pub(super) next_refresh: Instant,
+    pub(super) tracks: Vec<Track>,
+    pub(super) unbound: Vec<Unbound>,
+    pub(super) was_publisher: bool,
+    pub(super) publisher: Option<Peer>,
+    pub(super) publisher_has_data: bool,
+    pub(super) publisher_open: Vec<Arc<str>>,
+    pub(super) publisher_connected: bool,
+    pub(super) subscriber: Option<Subscriber>,
+    pub(super) subscriber_open: Vec<Arc<str>>,
+    pub(super) subscriber_connected: bool,
+    pub(super) subscription_permission: Option<SubscriptionPermission>,
+    pub(super) last_sequence: u32,
+    pub(super) speaker: Speaker,
+    pub(super) candidates: usize,
+}
+
+impl Participant {
+    /// What others may know of it.
+    pub(super) fn info(&self) -> ParticipantInfo {
+        let joined = self.joined_at.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let tracks: Vec<TrackInfo> = self.tracks.iter().filter(|t| t.mid.is_some()).map(|t| t.info.clone()).collect();
+        ParticipantInfo {
+            sid: self.sid.to_string(),
+            identity: self.identity.to_string(),
+            state: self.state as i32,
+            is_publisher: !tracks.is_empty(),
+            tracks,
+            metadata: self.metadata.clone(),
+            joined_at: i64::try_from(joined.as_secs()).unwrap_or_default(),
+            joined_at_ms: i64::try_from(joined.as_millis()).unwrap_or_default(),
+            name: self.name.clone(),
+            version: self.version,
+            permission: Some(self.permission.clone()),
+            kind: self.kind as i32,
+            attributes: self.attributes.clone(),
+            client_protocol: self.client.client_protocol,
+            capabilities: self.client.capabilities.clone(),
+            ..ParticipantInfo::default()
+        }
+    }
+
+    /// Agents and recorders do not count, and do not keep a room open.
+    pub(super) fn is_dependent(&self) -> bool {
+        matches!(self.kind, ParticipantKind::Agent | ParticipantKind::Egress)
+    }
+
+    /// The client receives data by the subscriber connection, which is then the first to be connected.
+    pub(super) fn subscriber_is_primary(&self) -> bool {
+        self.subscriber.is_some()
+    }
+
+    /// Is everything up that the first packet needs?
+    pub(super) fn primary_is_ready(&self) -> bool {
+        let (connected, open, has_data) = if self.subscriber_is_primary() {
+            (self.subscriber_connected, &self.subscriber_open, true)
+        } else {
+            (self.publisher_connected, &self.publisher_open, self.publisher_has_data)
+        };
+        let both = ["_reliable", "_lossy"].iter().all(|label| open.iter().any(|l| l.as_ref() == *label));
+        connected && (both || !has_data)
+    }
+
+    /// The connection by which data goes to the client.
+    pub(super) fn data_peer(&self) -> Option<&Peer> {
+        match &self.subscriber {
+            Some(subscriber) => Some(&subscriber.peer),
+            None => self.publisher.as_ref(),
+        }
+    }
+
+    /// Send a signal message. A client that does not read its socket loses it.
+    pub(super) fn send(&mut self, message: Message) {
+        self.send_shared(&Arc::new(SignalResponse { message: Some(message) }));
+    }
+
+    /// Send a message that several get.
+    pub(super) fn send_shared(&mut self, message: &Arc<SignalResponse>) {
+        let Some(outgoing) = &self.outgoing else { return };
+        if outgoing.try_send(Outgoing::Message(Arc::clone(message))).is_err() {
+            tracing::warn!(participant = %self.sid, identity = %self.identity, "the client does not read its signal connection; closing it");
+            self.outgoing = None;
+            self.signal_lost.get_or_insert_with(Instant::now);
+        }
+    }
+
+    /// Tell the client to leave, and close its socket.
+    pub(super) fn send_leave(&mut self, reason: DisconnectReason, action: leave_request::Action) {
+        let can_reconnect = action != leave_request::Action::Disconnect;
+        let leave = LeaveRequest { can_reconnect, reason: reason as i32, action: action as i32, regions: None };
+        self.send(Message::Leave(leave));
+        if let Some(outgoing) = self.outgoing.take() {
+            let _ = outgoing.try_send(Outgoing::Close);
+        }
+    }
+
+    /// The track of that identifier.
+    pub(super) fn track(&mut self, sid: &str) -> Option<&mut Track> {
+        self.tracks.iter_mut().find(|track| track.info.sid == sid)
+    }
+
+    /// May `subscriber` have this track, as far as this publisher is concerned?
+    pub(super) fn allows(&self, subscriber_sid: &str, subscriber_identity: &str, track: &str) -> bool {
+        let Some(permission) = &self.subscription_permission else { return true };
+        permission.all_participants
+            || permission.track_permissions.iter().any(|p| {
+                let named = if p.participant_identity.is_empty() {
+                    p.participant_sid == subscriber_sid
+                } else {
+                    p.participant_identity == subscriber_identity
+                };
+                named && (p.all_tracks || p.track_sids.iter().any(|sid| sid == track))
+            })
+    }
+
+    /// End both connections.
+    pub(super) fn close_peers(&mut self) {
+        if let Some(peer) = self.publisher.take() {
+            peer.close();
+        }
+        if let Some(subscriber) = self.subscriber.take() {
+            subscriber.peer.close();
+        }
+    }
+}

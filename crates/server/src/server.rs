@@ -1,0 +1,304 @@
+//! Starting, draining and stopping; listeners and connections.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use antiphon_protocol::proto::DisconnectReason;
+use antiphon_rtc::Engine;
+use axum::Router;
+use axum::body::Body;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::ServerConfig;
+use crate::error::ServerError;
+use crate::limits::HEADER_TIMEOUT;
+use crate::state::State;
+use crate::{http, tls};
+
+/// How often draining looks whether the rooms are empty.
+const DRAIN_POLL: Duration = Duration::from_millis(200);
+/// Sockets may take so long to say goodbye at shutdown.
+const GOODBYE: Duration = Duration::from_secs(2);
+/// Addresses whose limits are all restored are forgotten this often.
+const FORGET_INTERVAL: Duration = Duration::from_secs(60);
+/// Accepting failed (no file descriptors, for example): try again so much later.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The room server.
+#[derive(Debug)]
+pub struct Server;
+
+/// A running server. Dropping it stops it at once.
+pub struct Running {
+    addresses: Vec<SocketAddr>,
+    encrypted: bool,
+    state: Arc<State>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// What the server is doing, for health pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServerState {
+    /// Open rooms.
+    pub rooms: usize,
+    /// Registered agent workers.
+    pub workers: usize,
+    /// No new rooms are accepted.
+    pub draining: bool,
+}
+
+impl Server {
+    /// Check the settings, bind the ports, serve. `extra` has the routes that the caller adds: `/` for browsers, metrics.
+    ///
+    /// # Errors
+    /// See [`ServerError`].
+    pub async fn start(config: ServerConfig, extra: Router) -> Result<Running, ServerError> {
+        config.validate()?;
+        let acceptor = config.tls.as_ref().map(tls::acceptor).transpose()?;
+        let mut listeners = Vec::new();
+        let mut port = config.port;
+        for address in &config.bind {
+            let address = SocketAddr::new(*address, port);
+            let listener = TcpListener::bind(address).await.map_err(|source| ServerError::Bind { address, source })?;
+            // With port 0 all addresses share the port that the first one got.
+            port = listener.local_addr().map_err(|source| ServerError::Bind { address, source })?.port();
+            listeners.push(listener);
+        }
+        let engine = Engine::start(config.engine())?;
+        let state = State::new(config, engine);
+        let addresses = listeners.iter().filter_map(|l| l.local_addr().ok()).collect::<Vec<_>>();
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let router = http::router(Arc::clone(&state), extra);
+        let connections = Arc::new(Connections::new(&state));
+        for listener in listeners {
+            let front = Front {
+                router: router.clone(),
+                state: Arc::clone(&state),
+                acceptor: acceptor.clone(),
+                connections: Arc::clone(&connections),
+                stop: stop.clone(),
+                tasks: tasks.clone(),
+            };
+            tasks.spawn(front.accept(listener));
+        }
+        tasks.spawn(forget_addresses(Arc::clone(&state), stop.clone()));
+        tracing::info!(?addresses, media = ?state.engine.udp_addresses(), "room server is listening");
+        Ok(Running { addresses, encrypted: acceptor.is_some(), state, stop, tasks })
+    }
+}
+
+impl Running {
+    /// Where HTTP is bound (the first address).
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.addresses.first().copied().unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)))
+    }
+
+    /// What clients of this machine connect to: `ws://127.0.0.1:7880`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let address = self.local_addr();
+        let scheme = if self.encrypted { "wss" } else { "ws" };
+        if address.ip().is_unspecified() {
+            return format!("{scheme}://127.0.0.1:{}", address.port());
+        }
+        format!("{scheme}://{address}")
+    }
+
+    /// What it is doing.
+    pub async fn state(&self) -> ServerState {
+        ServerState {
+            rooms: self.state.rooms.count(),
+            workers: self.state.agents.workers().await,
+            draining: self.state.is_draining(),
+        }
+    }
+
+    /// Accept no new rooms and wait until those that are open have ended, at most so long. True if all have.
+    pub async fn drain(&self, at_most: Duration) -> bool {
+        self.state.start_draining();
+        tracing::info!(rooms = self.state.rooms.count(), "draining: no new rooms are accepted");
+        let empty = async {
+            while self.state.rooms.count() > 0 {
+                tokio::time::sleep(DRAIN_POLL).await;
+            }
+        };
+        tokio::time::timeout(at_most, empty).await.is_ok()
+    }
+
+    /// Tell everybody to leave, then stop.
+    pub async fn shutdown(self) {
+        self.state.start_draining();
+        self.state.rooms.close_all(DisconnectReason::ServerShutdown).await;
+        let _ = tokio::time::timeout(GOODBYE, async {
+            while self.state.rooms.count() > 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await;
+        self.stop.cancel();
+        self.tasks.close();
+        let _ = tokio::time::timeout(GOODBYE, self.tasks.wait()).await;
+        tracing::info!("room server stopped");
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running").field("addresses", &self.addresses).finish_non_exhaustive()
+    }
+}
+
+async fn forget_addresses(state: Arc<State>, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(FORGET_INTERVAL);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => state.rates.forget(),
+        }
+    }
+}
+
+/// How many connections there are, in all and by address.
+struct Connections {
+    max: usize,
+    max_per_address: usize,
+    open: Mutex<(usize, HashMap<IpAddr, usize>)>,
+}
+
+/// One counted connection.
+struct Counted {
+    connections: Arc<Connections>,
+    address: IpAddr,
+}
+
+impl Connections {
+    fn new(state: &State) -> Self {
+        let limits = &state.config.limits;
+        Self { max: limits.max_connections, max_per_address: limits.max_connections_per_address, open: Mutex::default() }
+    }
+
+    fn count(self: &Arc<Self>, address: IpAddr) -> Option<Counted> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let (total, by_address) = &mut *open;
+        let here = by_address.get(&address).copied().unwrap_or_default();
+        if *total >= self.max || here >= self.max_per_address {
+            return None;
+        }
+        *total += 1;
+        by_address.insert(address, here + 1);
+        gauge(*total);
+        Some(Counted { connections: Arc::clone(self), address })
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let mut open = self.connections.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let (total, by_address) = &mut *open;
+        *total = total.saturating_sub(1);
+        match by_address.get_mut(&self.address) {
+            Some(here) if *here > 1 => *here -= 1,
+            _ => drop(by_address.remove(&self.address)),
+        }
+        gauge(*total);
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "no machine has that many connections")]
+fn gauge(connections: usize) {
+    metrics::gauge!(antiphon_telemetry::names::SERVER_CONNECTIONS).set(connections as f64);
+}
+
+/// What every connection needs.
+#[derive(Clone)]
+struct Front {
+    router: Router,
+    state: Arc<State>,
+    acceptor: Option<TlsAcceptor>,
+    connections: Arc<Connections>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Front {
+    async fn accept(self, listener: TcpListener) {
+        loop {
+            let accepted = tokio::select! {
+                () = self.stop.cancelled() => return,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, peer)) => self.admit(stream, peer.ip().to_canonical()),
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn admit(&self, stream: TcpStream, peer: IpAddr) {
+        let Some(counted) = self.connections.count(peer) else {
+            metrics::counter!(antiphon_telemetry::names::SERVER_REFUSED_TOTAL, "reason" => "connections").increment(1);
+            tracing::debug!(%peer, "too many connections; one was closed");
+            return;
+        };
+        let _ = stream.set_nodelay(true);
+        let front = self.clone();
+        self.tasks.spawn(async move {
+            match &front.acceptor {
+                None => front.serve(stream, peer, counted).await,
+                Some(acceptor) => match tokio::time::timeout(HEADER_TIMEOUT, acceptor.accept(stream)).await {
+                    Ok(Ok(stream)) => front.serve(stream, peer, counted).await,
+                    Ok(Err(error)) => tracing::debug!(%peer, %error, "TLS handshake failed"),
+                    Err(_) => tracing::debug!(%peer, "TLS handshake took too long"),
+                },
+            }
+        });
+    }
+
+    async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(&self, stream: S, peer: IpAddr, counted: Counted) {
+        // An upgraded WebSocket outlives this function; it is counted as long as its service is held.
+        let counted = Arc::new(counted);
+        let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
+            let (router, state, counted) = (self.router.clone(), Arc::clone(&self.state), Arc::clone(&counted));
+            async move {
+                request.extensions_mut().insert(counted);
+                let response = http::serve(router, &state.config.trusted_proxies, peer, request.map(Body::new)).await;
+                Ok::<_, std::convert::Infallible>(response)
+            }
+        });
+        let connection = hyper::server::conn::http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADER_TIMEOUT)
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
+        let mut connection = std::pin::pin!(connection);
+        let outcome = tokio::select! {
+            outcome = connection.as_mut() => outcome,
+            () = self.stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = outcome {
+            tracing::debug!(%peer, %error, "connection ended");
+        }
+    }
+}

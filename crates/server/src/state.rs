@@ -1,0 +1,74 @@
+//! What all requests share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use antiphon_protocol::names::{AGENT_PROTOCOL_VERSION, PROTOCOL_VERSION, SERVER_VERSION};
+use antiphon_protocol::proto::{ServerInfo, server_info};
+use antiphon_protocol::{Verifier, ids};
+use antiphon_rtc::Engine;
+
+use crate::agents::Agents;
+use crate::config::ServerConfig;
+use crate::limits::Rates;
+use crate::rooms::Rooms;
+
+/// What all requests share.
+pub(crate) struct State {
+    pub(crate) config: ServerConfig,
+    pub(crate) verifier: Verifier,
+    pub(crate) engine: Engine,
+    pub(crate) rooms: Rooms,
+    pub(crate) agents: Agents,
+    pub(crate) rates: Rates,
+    pub(crate) node_id: String,
+    draining: AtomicBool,
+    connections: AtomicU64,
+}
+
+impl State {
+    pub(crate) fn new(config: ServerConfig, engine: Engine) -> Arc<Self> {
+        let agents = Agents::start(config.keys.clone(), config.limits.max_rooms);
+        Arc::new(Self {
+            verifier: Verifier::new(config.keys.clone()),
+            rooms: Rooms::default(),
+            agents,
+            rates: Rates::new(&config.limits),
+            node_id: ids::new(ids::NODE),
+            draining: AtomicBool::new(false),
+            connections: AtomicU64::new(0),
+            config,
+            engine,
+        })
+    }
+
+    /// A number for a signal connection.
+    pub(crate) fn next_connection(&self) -> u64 {
+        self.connections.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn start_draining(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn server_info(&self) -> ServerInfo {
+        server_info(&self.node_id)
+    }
+}
+
+/// What a server says about itself. The version is LiveKit's: SDKs decide by it what they may use.
+pub(crate) fn server_info(node_id: &str) -> ServerInfo {
+    ServerInfo {
+        edition: server_info::Edition::Standard as i32,
+        version: SERVER_VERSION.to_owned(),
+        protocol: PROTOCOL_VERSION,
+        node_id: node_id.to_owned(),
+        debug_info: concat!("antiphon ", env!("CARGO_PKG_VERSION")).to_owned(),
+        agent_protocol: AGENT_PROTOCOL_VERSION,
+        ..ServerInfo::default()
+    }
+}
