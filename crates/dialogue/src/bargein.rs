@@ -17,7 +17,7 @@ use crate::turn::Stage;
 const SURE_INTERIM_WORDS: usize = 2;
 
 /// A speech that was cut and whose last words heard are being reported.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Leaving {
     pub(crate) speech: Speech,
     pub(crate) until: Instant,
@@ -31,7 +31,10 @@ impl Dialogue {
 
     /// May anything but force stop the present speech?
     pub(crate) fn may_interrupt(&self) -> bool {
-        self.floor.speech().is_some_and(|speech| speech.interruptible) && !self.tools.protects()
+        self.floor
+            .speech()
+            .is_some_and(|speech| speech.interruptible)
+            && !self.tools.protects()
     }
 
     /// The caller goes on before the reply is audible: it waits.
@@ -45,13 +48,25 @@ impl Dialogue {
 
     fn hold(&mut self, audible: bool) {
         let now = self.core.now;
-        let Some((mut speech, _)) = self.floor.take() else { return };
+        let Some((mut speech, _)) = self.floor.take() else {
+            return;
+        };
         let paused = speech.in_playout();
         if paused {
             self.core.act(Action::PausePlayout);
-            speech.segments_mut().for_each(|segment| segment.estimate(now));
+            speech
+                .segments_mut()
+                .for_each(|segment| segment.estimate(now));
         }
-        self.floor = Floor::Held(speech, Hold { since: now, until: None, audible, paused });
+        self.floor = Floor::Held(
+            speech,
+            Hold {
+                since: now,
+                until: None,
+                audible,
+                paused,
+            },
+        );
         if self.turn.stage != Stage::Speaking {
             self.arm_hold();
         }
@@ -64,7 +79,7 @@ impl Dialogue {
                 if self.is_interruptible()
                     && self.has_min_words()
                     && !self.turn.is_backchannel()
-                    && speech >= self.bar() =>
+                    && speech >= self.bar(speech) =>
             {
                 if self.core.options.resume_false_interruption {
                     self.hold(true);
@@ -73,7 +88,14 @@ impl Dialogue {
                 }
             }
             Floor::Held(_, hold) if hold.audible && !self.turn.is_backchannel() => {
-                if speech >= self.core.options.sure_interruption_duration.max(self.bar()) && self.has_min_words() {
+                if speech
+                    >= self
+                        .core
+                        .options
+                        .sure_interruption_duration
+                        .max(self.bar(speech))
+                    && self.has_min_words()
+                {
                     self.interrupt();
                 }
             }
@@ -82,11 +104,16 @@ impl Dialogue {
     }
 
     /// How long speech must last to interrupt: longer at the beginning of an utterance, when it may be our own echo.
-    fn bar(&self) -> Duration {
+    fn bar(&self, speech: Duration) -> Duration {
         let options = &self.core.options;
         let since = self.floor.speech().and_then(|speech| speech.audible_since);
-        let guarded = since.is_some_and(|since| self.core.now.since(since) < options.echo_guard);
-        if guarded { options.min_interruption_duration + options.echo_guard } else { options.min_interruption_duration }
+        let guarded =
+            since.is_some_and(|since| self.core.now.back(speech).since(since) < options.echo_guard);
+        if guarded {
+            options.min_interruption_duration + options.echo_guard
+        } else {
+            options.min_interruption_duration
+        }
     }
 
     fn has_min_words(&self) -> bool {
@@ -116,15 +143,25 @@ impl Dialogue {
         if let Floor::Held(_, hold) = &mut self.floor
             && self.turn.stage != Stage::Speaking
         {
-            let wait = if hold.audible { options.false_interruption_timeout } else { options.min_endpointing_delay };
-            hold.until = Some(hold.until.unwrap_or((quiet_since + wait).max(self.core.now)));
+            let wait = if hold.audible {
+                options.false_interruption_timeout
+            } else {
+                options.min_endpointing_delay
+            };
+            hold.until = Some(
+                hold.until
+                    .unwrap_or((quiet_since + wait).max(self.core.now)),
+            );
         }
     }
 
     /// When the hold ends by itself. While words are waiting for the end of the turn, that decides.
     pub(crate) fn hold_deadline(&self) -> Option<Instant> {
-        let Floor::Held(_, hold) = &self.floor else { return None };
-        let turn_decides = self.turn.is_pending() && self.turn.words() > 0 && !self.turn.is_backchannel();
+        let Floor::Held(_, hold) = &self.floor else {
+            return None;
+        };
+        let turn_decides =
+            self.turn.is_pending() && self.turn.words() > 0 && !self.turn.is_backchannel();
         let latest = hold.since + MAX_HOLD;
         Some(match hold.until {
             Some(until) if !turn_decides => until.min(latest.max(hold.since)),
@@ -134,7 +171,9 @@ impl Dialogue {
 
     /// It was nothing, or it lasts too long without being anything.
     pub(crate) fn hold_due(&mut self) {
-        let Floor::Held(_, hold) = &self.floor else { return };
+        let Floor::Held(_, hold) = &self.floor else {
+            return;
+        };
         let endless = hold.until.is_none();
         if endless && hold.audible && self.turn.words() > 0 && !self.turn.is_backchannel() {
             self.interrupt();
@@ -146,15 +185,23 @@ impl Dialogue {
     /// Goes on where it was held.
     pub(crate) fn release(&mut self) {
         let now = self.core.now;
-        let Floor::Held(_, hold) = &self.floor else { return };
+        let Floor::Held(_, hold) = &self.floor else {
+            return;
+        };
         let hold = *hold;
-        let Some((mut speech, _)) = self.floor.take() else { return };
-        speech.segments_mut().filter(|segment| segment.in_playout()).for_each(|segment| segment.resumed(now));
+        let Some((mut speech, _)) = self.floor.take() else {
+            return;
+        };
+        speech
+            .segments_mut()
+            .filter(|segment| !segment.is_over())
+            .for_each(|segment| segment.resumed(now));
         if hold.paused {
             self.core.act(Action::ResumePlayout);
         }
         if hold.audible {
-            self.core.emit(Event::AgentFalseInterruption { resumed: true });
+            self.core
+                .emit(Event::AgentFalseInterruption { resumed: true });
             self.floor = Floor::Speaking(speech);
         } else {
             self.floor = Floor::Preparing(speech);
@@ -172,7 +219,9 @@ impl Dialogue {
     /// Cuts the present speech: the sound first.
     pub(crate) fn cut(&mut self) {
         let now = self.core.now;
-        let Some((mut speech, hold)) = self.floor.take() else { return };
+        let Some((mut speech, hold)) = self.floor.take() else {
+            return;
+        };
         let paused = hold.is_some_and(|hold| hold.paused);
         let clears = speech.in_playout();
         if clears {
@@ -203,7 +252,11 @@ impl Dialogue {
         }
         self.leave_tools(speech.id);
         // a segment that was queued and not audible may still turn out to have been heard
-        let until = if clears { now + CLEAR_REPORT_TIMEOUT } else { now };
+        let until = if clears {
+            now + CLEAR_REPORT_TIMEOUT
+        } else {
+            now
+        };
         self.settle();
         self.leaving = Some(Leaving { speech, until });
         if !clears {
@@ -213,17 +266,22 @@ impl Dialogue {
 
     /// Everything that was cut has been reported.
     pub(crate) fn leaving_is_reported(&self) -> bool {
-        self.leaving.as_ref().is_some_and(|leaving| !leaving.speech.in_playout())
+        self.leaving
+            .as_ref()
+            .is_some_and(|leaving| !leaving.speech.in_playout())
     }
 
     /// Writes what was heard of the speech that was cut.
     pub(crate) fn settle(&mut self) {
-        let Some(Leaving { mut speech, .. }) = self.leaving.take() else { return };
+        let Some(Leaving { mut speech, .. }) = self.leaving.take() else {
+            return;
+        };
         for segment in speech.segments_mut().filter(|segment| segment.in_playout()) {
             if segment.playing == Playing::Queued {
                 segment.playing = Playing::Over { whole: false };
             } else {
-                let whole = matches!(segment.synthesis, Synthesis::Complete(_)) && segment.heard() == segment.text.len();
+                let whole = matches!(segment.synthesis, Synthesis::Complete(_))
+                    && segment.heard() == segment.text.len();
                 segment.playing = Playing::Over { whole };
             }
         }
@@ -238,7 +296,8 @@ impl Dialogue {
             step.message.text = step.heard_text();
             step.message.interrupted = cut;
             if speech.in_history && !step.message.text.is_empty() {
-                self.core.remember(step.place, Item::Message(step.message.clone()));
+                self.core
+                    .remember(step.place, Item::Message(step.message.clone()));
             }
         }
         if speech.shown {

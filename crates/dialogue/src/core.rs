@@ -11,7 +11,7 @@ use crate::ids::{GenerationId, PredictionId, RetrievalId, SegmentId, SpeechId, T
 use crate::options::Options;
 use crate::time::Instant;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Core {
     pub(crate) options: Options,
     pub(crate) instructions: Arc<str>,
@@ -21,7 +21,7 @@ pub(crate) struct Core {
     ids: Ids,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Ids {
     turn: u32,
     speech: u32,
@@ -56,9 +56,18 @@ impl Core {
         self.actions.push_back(Action::Emit(event));
     }
 
-    pub(crate) fn error(&mut self, component: Component, message: impl Into<String>, recoverable: bool) {
+    pub(crate) fn error(
+        &mut self,
+        component: Component,
+        message: impl Into<String>,
+        recoverable: bool,
+    ) {
         let message = crate::limits::cut(message.into(), crate::limits::MAX_VALUE_BYTES);
-        self.emit(Event::Error { component, message, recoverable });
+        self.emit(Event::Error {
+            component,
+            message,
+            recoverable,
+        });
     }
 
     /// Adds to the history and says so.

@@ -17,7 +17,7 @@ pub(crate) struct Hold {
 }
 
 /// In which state the agent is.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Floor {
     /// `Started` has not come.
     NotStarted,
@@ -36,14 +36,18 @@ pub(crate) enum Floor {
 impl Floor {
     pub(crate) fn speech(&self) -> Option<&Speech> {
         match self {
-            Self::Preparing(speech) | Self::Speaking(speech) | Self::Held(speech, _) => Some(speech),
+            Self::Preparing(speech) | Self::Speaking(speech) | Self::Held(speech, _) => {
+                Some(speech)
+            }
             Self::NotStarted | Self::Open | Self::Closed => None,
         }
     }
 
     pub(crate) fn speech_mut(&mut self) -> Option<&mut Speech> {
         match self {
-            Self::Preparing(speech) | Self::Speaking(speech) | Self::Held(speech, _) => Some(speech),
+            Self::Preparing(speech) | Self::Speaking(speech) | Self::Held(speech, _) => {
+                Some(speech)
+            }
             Self::NotStarted | Self::Open | Self::Closed => None,
         }
     }

@@ -29,7 +29,7 @@ impl Place {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct History {
     items: Vec<Item>,
     places: Vec<Place>,
@@ -56,7 +56,13 @@ impl History {
 
     pub(crate) fn message(&mut self, role: Role, text: String, created_at: Instant) -> Message {
         self.ids += 1;
-        Message { id: format!("item_{}", self.ids), role, text, interrupted: false, created_at }
+        Message {
+            id: format!("item_{}", self.ids),
+            role,
+            text,
+            interrupted: false,
+            created_at,
+        }
     }
 
     pub(crate) fn insert(&mut self, place: Place, item: Item) {
@@ -71,28 +77,47 @@ impl History {
 
     /// The oldest turn or step goes as a whole, so that no result stays without its call.
     fn drop_oldest(&mut self) {
-        let Some(group) = self.places.first().map(|place| place.0 / STRIDE) else { return };
-        let count = self.places.partition_point(|place| place.0 / STRIDE == group);
+        let Some(group) = self.places.first().map(|place| place.0 / STRIDE) else {
+            return;
+        };
+        let count = self
+            .places
+            .partition_point(|place| place.0 / STRIDE == group);
         self.items.drain(..count);
         self.places.drain(..count);
     }
 
     pub(crate) fn has_call(&self, id: &str) -> bool {
-        self.items.iter().any(|item| matches!(item, Item::FunctionCall { call, .. } if call.call_id == id))
+        self.items
+            .iter()
+            .any(|item| matches!(item, Item::FunctionCall { call, .. } if call.call_id == id))
     }
 
     /// A request: the history, with `planned` messages (being spoken, or said and not committed yet) in their places and
     /// a placeholder for every result that is not known.
     pub(crate) fn request(&self, parts: RequestParts, now: Instant) -> ChatRequest {
-        let mut keyed: Vec<(Place, Item)> = self.places.iter().copied().zip(self.items.iter().cloned()).collect();
+        let mut keyed: Vec<(Place, Item)> = self
+            .places
+            .iter()
+            .copied()
+            .zip(self.items.iter().cloned())
+            .collect();
         for (place, item) in self.places.iter().zip(&self.items) {
             if let Item::FunctionCall { call, .. } = item
                 && !self.has_output(&call.call_id)
             {
-                keyed.push((Place(place.0 - FIRST_CALL + FIRST_OUTPUT), still_running(call, now)));
+                keyed.push((
+                    Place(place.0 - FIRST_CALL + FIRST_OUTPUT),
+                    still_running(call, now),
+                ));
             }
         }
-        keyed.extend(parts.planned.into_iter().map(|(place, message)| (place, Item::Message(message))));
+        keyed.extend(
+            parts
+                .planned
+                .into_iter()
+                .map(|(place, message)| (place, Item::Message(message))),
+        );
         keyed.sort_by_key(|(place, _)| *place);
         ChatRequest {
             instructions: parts.instructions,
@@ -104,7 +129,9 @@ impl History {
     }
 
     pub(crate) fn has_output(&self, id: &str) -> bool {
-        self.items.iter().any(|item| matches!(item, Item::FunctionCallOutput { output, .. } if output.call_id == id))
+        self.items.iter().any(
+            |item| matches!(item, Item::FunctionCallOutput { output, .. } if output.call_id == id),
+        )
     }
 }
 
@@ -142,8 +169,17 @@ mod tests {
             let message = history.message(role, "x".into(), Instant::ZERO);
             history.insert(place, Item::Message(message));
         }
-        let roles: Vec<Role> =
-            history.items().iter().filter_map(|item| if let Item::Message(m) = item { Some(m.role) } else { None }).collect();
+        let roles: Vec<Role> = history
+            .items()
+            .iter()
+            .filter_map(|item| {
+                if let Item::Message(m) = item {
+                    Some(m.role)
+                } else {
+                    None
+                }
+            })
+            .collect();
         assert_eq!(roles, [Role::Assistant, Role::User]);
     }
 

@@ -41,6 +41,7 @@ pub mod invariants;
 pub mod limits;
 pub mod machine;
 pub mod options;
+pub mod scenario;
 pub mod time;
 
 pub use action::Action;

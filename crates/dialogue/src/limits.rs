@@ -46,7 +46,10 @@ pub(crate) const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
 /// Cuts a text from outside at a character boundary.
 pub(crate) fn cut(mut text: String, limit: usize) -> String {
     if text.len() > limit {
-        let end = (0..=limit).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
+        let end = (0..=limit)
+            .rev()
+            .find(|&at| text.is_char_boundary(at))
+            .unwrap_or(0);
         text.truncate(end);
     }
     text

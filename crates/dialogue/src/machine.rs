@@ -25,7 +25,7 @@ pub(crate) struct Ending {
 }
 
 /// One conversation.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Dialogue {
     pub(crate) core: Core,
     /// Who has the floor: the state of the agent.
@@ -108,7 +108,7 @@ impl Dialogue {
             self.segment_deadline(),
             self.tools.deadline(),
             self.leaving.as_ref().map(|leaving| leaving.until),
-            self.ending.map(|ending| ending.until),
+            self.ending_deadline(),
             self.away_deadline(),
         ]
         .into_iter()
@@ -136,7 +136,11 @@ impl Dialogue {
             Input::Started => self.start(),
             Input::Vad(vad) => self.on_vad(vad),
             Input::Stt(stt) => self.on_stt(stt),
-            Input::TurnPrediction { id, probability, threshold } => self.on_prediction(id, probability, threshold),
+            Input::TurnPrediction {
+                id,
+                probability,
+                threshold,
+            } => self.on_prediction(id, probability, threshold),
             Input::Retrieved { id, passages } => self.on_retrieved(id, passages),
             Input::Llm { id, event } => self.on_llm(id, event),
             Input::Tts { id, event } => self.on_tts(id, event),
@@ -158,11 +162,24 @@ impl Dialogue {
 
     fn on_command(&mut self, command: Command) {
         match command {
-            Command::Say { text, allow_interruptions, add_to_history } => {
+            Command::Say {
+                text,
+                allow_interruptions,
+                add_to_history,
+            } => {
                 self.drop_speculation();
-                self.enqueue(Queued::text(SpeechSource::Say, text, allow_interruptions, add_to_history));
+                self.enqueue(Queued::text(
+                    SpeechSource::Say,
+                    text,
+                    allow_interruptions,
+                    add_to_history,
+                ));
             }
-            Command::GenerateReply { user_input, instructions, allow_interruptions } => {
+            Command::GenerateReply {
+                user_input,
+                instructions,
+                allow_interruptions,
+            } => {
                 self.generate_reply(user_input, instructions, allow_interruptions);
             }
             Command::Interrupt { force } => {
@@ -173,7 +190,8 @@ impl Dialogue {
                 }
             }
             Command::InterruptSpeech(id) => {
-                if self.floor.speech().is_some_and(|speech| speech.id == id) && self.may_interrupt() {
+                if self.floor.speech().is_some_and(|speech| speech.id == id) && self.may_interrupt()
+                {
                     self.interrupt();
                 }
             }
@@ -213,7 +231,11 @@ impl Dialogue {
             if !due(self.deadline()) {
                 return;
             }
-            if self.leaving.as_ref().is_some_and(|leaving| leaving.until <= now) {
+            if self
+                .leaving
+                .as_ref()
+                .is_some_and(|leaving| leaving.until <= now)
+            {
                 self.settle();
             } else if due(self.turn_deadline()) {
                 self.turn_due();
@@ -227,12 +249,19 @@ impl Dialogue {
                 self.tools_due();
             } else if due(self.away_deadline()) {
                 self.set_user_state(UserState::Away);
-            } else if self.ending.is_some_and(|ending| ending.until <= now) {
+            } else if due(self.ending_deadline()) {
                 self.cut();
             }
             self.advance();
         }
         debug_assert!(false, "a deadline fires for ever");
+    }
+
+    /// Only a speech can keep the end waiting.
+    fn ending_deadline(&self) -> Option<Instant> {
+        self.ending
+            .filter(|_| self.floor.speech().is_some())
+            .map(|ending| ending.until)
     }
 
     /// Both silent and nothing going on.
@@ -250,7 +279,10 @@ impl Dialogue {
         let old_state = std::mem::replace(&mut self.user_state, new_state);
         if old_state != new_state {
             self.active_at = self.core.now;
-            self.core.emit(Event::UserStateChanged { old_state, new_state });
+            self.core.emit(Event::UserStateChanged {
+                old_state,
+                new_state,
+            });
         }
     }
 

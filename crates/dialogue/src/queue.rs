@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::event::{Component, Event, SpeechSource, TurnMetrics};
+use crate::event::{AgentState, Component, Event, SpeechSource, TurnMetrics};
 use crate::ids::TurnId;
 use crate::limits::{MAX_QUEUED_SPEECHES, MAX_REPLY_BYTES, cut};
 use crate::machine::Dialogue;
@@ -10,16 +10,20 @@ use crate::speech::Step;
 use crate::time::Instant;
 
 /// Where the words of a waiting speech come from.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Words {
     /// They are given.
     Text(String),
     /// The model is asked, or was asked already.
-    Model { query: Option<String>, instructions: Option<String>, step: Option<Box<Step>> },
+    Model {
+        query: Option<String>,
+        instructions: Option<String>,
+        step: Option<Box<Step>>,
+    },
 }
 
 /// A speech that waits for the floor.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Queued {
     pub(crate) source: SpeechSource,
     pub(crate) words: Words,
@@ -32,7 +36,12 @@ pub(crate) struct Queued {
 
 impl Queued {
     /// Given words of the agent's author or of the machine.
-    pub(crate) fn text(source: SpeechSource, text: String, interruptible: bool, in_history: bool) -> Self {
+    pub(crate) fn text(
+        source: SpeechSource,
+        text: String,
+        interruptible: bool,
+        in_history: bool,
+    ) -> Self {
         Self {
             source,
             words: Words::Text(cut(text, MAX_REPLY_BYTES)),
@@ -46,7 +55,7 @@ impl Queued {
 }
 
 /// First in, first out; trouble and the like go to the front.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct SpeechQueue {
     waiting: VecDeque<Queued>,
 }
@@ -79,7 +88,8 @@ impl SpeechQueue {
 
     /// What may be interrupted goes; with `force` all.
     pub(crate) fn interrupt(&mut self, force: bool) {
-        self.waiting.retain(|queued| !force && !queued.interruptible);
+        self.waiting
+            .retain(|queued| !force && !queued.interruptible);
     }
 }
 
@@ -90,7 +100,11 @@ impl Dialogue {
                 Words::Text(_) => Component::Tts,
                 Words::Model { .. } => Component::Llm,
             };
-            self.core.error(component, "too many speeches are waiting: this one is refused", true);
+            self.core.error(
+                component,
+                "too many speeches are waiting: this one is refused",
+                true,
+            );
         } else {
             self.queue.waiting.push_back(queued);
         }
@@ -112,11 +126,21 @@ impl Dialogue {
     pub(crate) fn greet(&mut self) {
         if let Some(greeting) = self.core.options.greeting.clone() {
             let interruptible = self.core.options.allow_interruptions;
-            self.enqueue(Queued::text(SpeechSource::Greeting, greeting, interruptible, true));
+            self.enqueue(Queued::text(
+                SpeechSource::Greeting,
+                greeting,
+                interruptible,
+                true,
+            ));
         }
     }
 
-    pub(crate) fn generate_reply(&mut self, user_input: Option<String>, instructions: Option<String>, interruptible: bool) {
+    pub(crate) fn generate_reply(
+        &mut self,
+        user_input: Option<String>,
+        instructions: Option<String>,
+        interruptible: bool,
+    ) {
         let now = self.core.now;
         if let Some(text) = &user_input {
             if self.may_interrupt() {
@@ -124,13 +148,21 @@ impl Dialogue {
             }
             let place = self.core.history.reserve();
             let text = cut(text.clone(), crate::limits::MAX_TURN_BYTES);
-            let message = self.core.history.message(crate::chat::Role::User, text, now);
-            self.core.remember(place, crate::chat::Item::Message(message));
+            let message = self
+                .core
+                .history
+                .message(crate::chat::Role::User, text, now);
+            self.core
+                .remember(place, crate::chat::Item::Message(message));
         }
         self.drop_speculation();
         self.enqueue(Queued {
             source: SpeechSource::GenerateReply,
-            words: Words::Model { query: user_input, instructions, step: None },
+            words: Words::Model {
+                query: user_input,
+                instructions,
+                step: None,
+            },
             interruptible,
             in_history: true,
             turn: None,
@@ -141,11 +173,18 @@ impl Dialogue {
 
     /// States, as the outside sees them.
     pub(crate) fn publish_agent_state(&mut self) {
-        let new_state = self.floor.agent_state();
+        let mut new_state = self.floor.agent_state();
+        if self.floor.is_open() && !self.queue.is_empty() && self.leaving.is_some() {
+            // one speech was cut for the next, which begins as soon as the cut is reported
+            new_state = AgentState::Thinking;
+        }
         let old_state = std::mem::replace(&mut self.agent_state, new_state);
         if old_state != new_state {
             self.active_at = self.core.now;
-            self.core.emit(Event::AgentStateChanged { old_state, new_state });
+            self.core.emit(Event::AgentStateChanged {
+                old_state,
+                new_state,
+            });
         }
     }
 }

@@ -7,7 +7,10 @@ use crate::floor::Floor;
 use crate::history::{Place, RequestParts};
 use crate::ids::{GenerationId, RetrievalId, TurnId};
 use crate::input::Llm;
-use crate::limits::{BACKCHANNEL_BOUNDARY, MAX_CALLS_PER_STEP, MAX_PASSAGES, MAX_REPLY_BYTES, MAX_TURN_BYTES, MAX_VALUE_BYTES, cut};
+use crate::limits::{
+    BACKCHANNEL_BOUNDARY, MAX_CALLS_PER_STEP, MAX_PASSAGES, MAX_REPLY_BYTES, MAX_TURN_BYTES,
+    MAX_VALUE_BYTES, cut,
+};
 use crate::machine::Dialogue;
 use crate::options::TurnDetection;
 use crate::queue::{Queued, Words};
@@ -17,7 +20,7 @@ use crate::time::Instant;
 use crate::turn::Stage;
 
 /// A reply that was begun before its turn was committed. Nothing of it is heard or seen, and no tool runs.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Speculation {
     /// The words it answers, normalised.
     words: String,
@@ -41,7 +44,11 @@ impl Dialogue {
     pub(crate) fn commit_turn(&mut self) {
         let text = self.turn.text();
         let forced = self.turn.commit_asked;
-        self.turn.stage = if self.turn.stage == Stage::Speaking { Stage::Speaking } else { Stage::Quiet };
+        self.turn.stage = if self.turn.stage == Stage::Speaking {
+            Stage::Speaking
+        } else {
+            Stage::Quiet
+        };
         if !forced && self.may_interrupt() && !self.is_worth_the_floor() {
             self.drop_speculation();
             self.arm_hold();
@@ -55,19 +62,29 @@ impl Dialogue {
 
     /// Do the words take the floor from the agent, which has it?
     fn is_worth_the_floor(&self) -> bool {
-        self.turn.words() >= self.core.options.min_interruption_words as usize && !self.turn.is_backchannel()
+        self.turn.words() >= self.core.options.min_interruption_words as usize
+            && !self.turn.is_backchannel()
     }
 
     fn measured(&self, text: String) -> Committed {
         let turn = &self.turn;
-        let spoke = turn.last_spoke.filter(|at| turn.began.is_none_or(|began| *at >= began));
+        let spoke = turn
+            .last_spoke
+            .filter(|at| turn.began.is_none_or(|began| *at >= began));
         let metrics = TurnMetrics {
             turn: Some(turn.id),
             end_of_turn_delay: spoke.map(|at| self.core.now.since(at)),
-            transcription_delay: spoke.zip(turn.last_final).map(|(at, words)| words.since(at)),
+            transcription_delay: spoke
+                .zip(turn.last_final)
+                .map(|(at, words)| words.since(at)),
             ..TurnMetrics::default()
         };
-        Committed { turn: turn.id, text, metrics, user_stopped_at: spoke }
+        Committed {
+            turn: turn.id,
+            text,
+            metrics,
+            user_stopped_at: spoke,
+        }
     }
 
     /// The caller typed something: it is a turn at once.
@@ -78,18 +95,41 @@ impl Dialogue {
         }
         self.heard_typing();
         let turn = self.core.turn_id();
-        let metrics = TurnMetrics { turn: Some(turn), ..TurnMetrics::default() };
+        let metrics = TurnMetrics {
+            turn: Some(turn),
+            ..TurnMetrics::default()
+        };
         let now = self.core.now;
-        self.answer(Committed { turn, text, metrics, user_stopped_at: Some(now) });
+        self.answer(Committed {
+            turn,
+            text,
+            metrics,
+            user_stopped_at: Some(now),
+        });
     }
 
     fn answer(&mut self, committed: Committed) {
-        let Committed { turn, text, metrics, user_stopped_at } = committed;
+        let Committed {
+            turn,
+            text,
+            metrics,
+            user_stopped_at,
+        } = committed;
         let now = self.core.now;
-        self.core.emit(Event::UserInputTranscribed { turn, transcript: text.clone(), is_final: true });
-        let speculation = self.speculation.take().filter(|kept| {
-            kept.words == normalise(&text) && kept.version == self.core.history.version() && self.floor.is_open()
+        self.core.emit(Event::UserInputTranscribed {
+            turn,
+            transcript: text.clone(),
+            is_final: true,
         });
+        let fits = self.speculation.as_ref().is_some_and(|kept| {
+            kept.words == normalise(&text)
+                && kept.version == self.core.history.version()
+                && self.floor.is_open()
+        });
+        if !fits {
+            self.drop_speculation();
+        }
+        let speculation = self.speculation.take();
         if self.may_interrupt() {
             self.interrupt();
         }
@@ -97,9 +137,14 @@ impl Dialogue {
         let (step, (place, mut message)) = match speculation {
             Some(kept) => (Some(kept.step), kept.user),
             None => {
-                self.drop_speculation();
                 let place = self.core.history.reserve();
-                (None, (place, self.core.history.message(Role::User, String::new(), now)))
+                (
+                    None,
+                    (
+                        place,
+                        self.core.history.message(Role::User, String::new(), now),
+                    ),
+                )
             }
         };
         message.text.clone_from(&text);
@@ -112,14 +157,21 @@ impl Dialogue {
             return;
         }
         let preemptive = step.is_some();
-        let words = Words::Model { query: Some(text), instructions: None, step: step.map(Box::new) };
+        let words = Words::Model {
+            query: Some(text),
+            instructions: None,
+            step: step.map(Box::new),
+        };
         let queued = Queued {
             source: SpeechSource::GenerateReply,
             words,
             interruptible: self.core.options.allow_interruptions,
             in_history: true,
             turn: Some(turn),
-            metrics: TurnMetrics { preemptive, ..metrics },
+            metrics: TurnMetrics {
+                preemptive,
+                ..metrics
+            },
             user_stopped_at,
         };
         self.enqueue(queued);
@@ -131,11 +183,20 @@ impl Dialogue {
         let step = match queued.words {
             Words::Text(text) => {
                 let place = self.core.history.reserve();
-                let message = self.core.history.message(Role::Assistant, String::new(), now);
+                let message = self
+                    .core
+                    .history
+                    .message(Role::Assistant, String::new(), now);
                 Step::of_text(place, message, &text)
             }
-            Words::Model { step: Some(step), .. } => *step,
-            Words::Model { query, instructions, step: None } => {
+            Words::Model {
+                step: Some(step), ..
+            } => *step,
+            Words::Model {
+                query,
+                instructions,
+                step: None,
+            } => {
                 let mut step = self.new_step();
                 step.query = query;
                 step.reply_instructions = instructions;
@@ -143,22 +204,29 @@ impl Dialogue {
             }
         };
         if !step.passages.is_empty() {
-            self.core.emit(Event::KnowledgeUsed { passages: step.passages.clone() });
+            self.core.emit(Event::KnowledgeUsed {
+                passages: step.passages.clone(),
+            });
         }
         let id = self.core.speech_id();
         let speech = Speech {
             id,
-            source: queued.source,
             turn: queued.turn,
             interruptible: queued.interruptible,
             in_history: queued.in_history,
             steps: vec![step],
             audible_since: None,
             shown: false,
-            metrics: TurnMetrics { speech: Some(id), ..queued.metrics },
+            metrics: TurnMetrics {
+                speech: Some(id),
+                ..queued.metrics
+            },
             user_stopped_at: queued.user_stopped_at,
         };
-        self.core.emit(Event::SpeechCreated { speech: id, source: queued.source });
+        self.core.emit(Event::SpeechCreated {
+            speech: id,
+            source: queued.source,
+        });
         self.floor = Floor::Preparing(speech);
         if self.turn.stage == Stage::Speaking {
             self.hold_before_audible();
@@ -168,7 +236,10 @@ impl Dialogue {
     fn new_step(&mut self) -> Step {
         let place = self.core.history.reserve();
         let now = self.core.now;
-        let message = self.core.history.message(Role::Assistant, String::new(), now);
+        let message = self
+            .core
+            .history
+            .message(Role::Assistant, String::new(), now);
         let mut step = Step::new(place, message);
         if self.core.options.max_tool_steps == 0 {
             step.tool_choice = ToolChoice::None;
@@ -181,20 +252,36 @@ impl Dialogue {
         if self.leaving.is_some() {
             return;
         }
-        let Some(speech) = self.floor.speech() else { return };
-        let Some(last) = speech.steps.last() else { return };
+        let Some(speech) = self.floor.speech() else {
+            return;
+        };
+        let Some(last) = speech.steps.last() else {
+            return;
+        };
         if matches!(last.brain, Brain::Waiting) {
             self.start_last_step();
-        } else if last.brain_is_done() && last.started > 0 && last.tools_are_done() && last.reply_wanted {
+        } else if last.brain_is_done()
+            && last.started > 0
+            && last.tools_are_done()
+            && last.reply_wanted
+        {
             let rounds = speech.steps.len();
-            let limit = (self.core.options.max_tool_steps as usize).min(crate::limits::MAX_STEPS - 1);
+            let limit =
+                (self.core.options.max_tool_steps as usize).min(crate::limits::MAX_STEPS - 1);
             let mut step = self.new_step();
             if rounds >= limit || self.ending.is_some() {
                 step.tool_choice = ToolChoice::None;
             }
             if let Some(speech) = self.floor.speech_mut() {
-                step.passages = speech.steps.first().map(|first| first.passages.clone()).unwrap_or_default();
-                step.reply_instructions = speech.steps.first().and_then(|first| first.reply_instructions.clone());
+                step.passages = speech
+                    .steps
+                    .first()
+                    .map(|first| first.passages.clone())
+                    .unwrap_or_default();
+                step.reply_instructions = speech
+                    .steps
+                    .first()
+                    .and_then(|first| first.reply_instructions.clone());
                 speech.metrics.tool_steps += 1;
                 speech.steps.push(step);
             }
@@ -204,21 +291,35 @@ impl Dialogue {
 
     fn start_last_step(&mut self) {
         let planned = self.planned_messages();
-        if let Some(step) = self.floor.speech_mut().and_then(|speech| speech.steps.last_mut()) {
+        if let Some(step) = self
+            .floor
+            .speech_mut()
+            .and_then(|speech| speech.steps.last_mut())
+        {
             start_step(&mut self.core, step, planned);
         }
     }
 
     /// Messages of earlier steps that are still being spoken.
     fn planned_messages(&self) -> Vec<(Place, Message)> {
-        let Some(speech) = self.floor.speech() else { return Vec::new() };
+        let Some(speech) = self.floor.speech() else {
+            return Vec::new();
+        };
         speech
             .steps
             .iter()
             .filter(|step| !step.written && step.brain_is_done() && speech.in_history)
             .filter_map(|step| {
                 let text = step.planned_text();
-                (!text.is_empty()).then(|| (step.place, Message { text, ..step.message.clone() }))
+                (!text.is_empty()).then(|| {
+                    (
+                        step.place,
+                        Message {
+                            text,
+                            ..step.message.clone()
+                        },
+                    )
+                })
             })
             .collect()
     }
@@ -226,30 +327,52 @@ impl Dialogue {
     /// Begins a reply before the turn is committed, when the words look stable.
     pub(crate) fn speculate(&mut self) {
         let options = &self.core.options;
-        if !self.turn.stable || !options.preemptive_generation || options.turn_detection == TurnDetection::Manual {
+        if !self.turn.stable
+            || !options.preemptive_generation
+            || options.turn_detection == TurnDetection::Manual
+        {
             return;
         }
         self.turn.stable = false;
-        let long = self.turn.began.is_some_and(|at| self.core.now.since(at) > options.preemptive_max_speech_duration);
-        let free = self.floor.is_open() && self.leaving.is_none() && self.queue.is_empty() && self.ending.is_none();
+        let long = self
+            .turn
+            .began
+            .is_some_and(|at| self.core.now.since(at) > options.preemptive_max_speech_duration);
+        let free = self.floor.is_open()
+            && self.leaving.is_none()
+            && self.queue.is_empty()
+            && self.ending.is_none();
         if !free || long || self.turn.attempts >= options.preemptive_max_retries {
             return;
         }
         let text = self.turn.text();
         let words = normalise(&text);
         let version = self.core.history.version();
-        if words.is_empty() || self.speculation.as_ref().is_some_and(|kept| kept.words == words && kept.version == version) {
+        if words.is_empty()
+            || self
+                .speculation
+                .as_ref()
+                .is_some_and(|kept| kept.words == words && kept.version == version)
+        {
             return;
         }
         self.drop_speculation();
         self.turn.attempts += 1;
         let place = self.core.history.reserve();
         let now = self.core.now;
-        let user = (place, self.core.history.message(Role::User, text.clone(), now));
+        let user = (
+            place,
+            self.core.history.message(Role::User, text.clone(), now),
+        );
         let mut step = self.new_step();
         step.query = Some(text);
         start_step(&mut self.core, &mut step, vec![user.clone()]);
-        self.speculation = Some(Speculation { words, version, user, step });
+        self.speculation = Some(Speculation {
+            words,
+            version,
+            user,
+            step,
+        });
     }
 
     pub(crate) fn drop_speculation(&mut self) {
@@ -269,16 +392,26 @@ impl Dialogue {
 
     /// The step that waits for this, in the present speech or the speculation.
     fn step_where(&mut self, fits: impl Fn(&Step) -> bool) -> Option<&mut Step> {
-        let spoken = self.floor.speech_mut().into_iter().flat_map(|speech| speech.steps.iter_mut());
+        let spoken = self
+            .floor
+            .speech_mut()
+            .into_iter()
+            .flat_map(|speech| speech.steps.iter_mut());
         let thought = self.speculation.as_mut().map(|kept| &mut kept.step);
         spoken.chain(thought).find(|step| fits(step))
     }
 
-    pub(crate) fn on_retrieved(&mut self, asked: RetrievalId, mut passages: Vec<crate::chat::Passage>) {
+    pub(crate) fn on_retrieved(
+        &mut self,
+        asked: RetrievalId,
+        mut passages: Vec<crate::chat::Passage>,
+    ) {
         passages.truncate(MAX_PASSAGES);
         let fits = |step: &Step| matches!(step.brain, Brain::Retrieving { id, .. } if id == asked);
         let now = self.core.now;
-        let Some(step) = self.step_where(fits) else { return };
+        let Some(step) = self.step_where(fits) else {
+            return;
+        };
         if let Brain::Retrieving { since, .. } = step.brain {
             step.clock.retrieval = Some(now.since(since));
         }
@@ -288,19 +421,31 @@ impl Dialogue {
 
     /// Passages are here or too late: the model is asked.
     fn ask_model(&mut self, fits: impl Fn(&Step) -> bool) {
-        let spoken = self.floor.speech().is_some_and(|speech| speech.steps.iter().any(&fits));
+        let spoken = self
+            .floor
+            .speech()
+            .is_some_and(|speech| speech.steps.iter().any(&fits));
         let planned = if spoken {
             self.planned_messages()
         } else {
-            self.speculation.iter().map(|kept| kept.user.clone()).collect()
+            self.speculation
+                .iter()
+                .map(|kept| kept.user.clone())
+                .collect()
         };
         let steps = match (&mut self.floor, &mut self.speculation) {
-            (floor, _) if spoken => floor.speech_mut().and_then(|speech| speech.steps.last_mut()),
+            (floor, _) if spoken => floor
+                .speech_mut()
+                .and_then(|speech| speech.steps.last_mut()),
             (_, kept) => kept.as_mut().map(|kept| &mut kept.step),
         };
-        let Some(step) = steps.filter(|step| fits(step)) else { return };
+        let Some(step) = steps.filter(|step| fits(step)) else {
+            return;
+        };
         if spoken && !step.passages.is_empty() {
-            self.core.emit(Event::KnowledgeUsed { passages: step.passages.clone() });
+            self.core.emit(Event::KnowledgeUsed {
+                passages: step.passages.clone(),
+            });
         }
         step.query = None;
         step.brain = Brain::Waiting;
@@ -310,7 +455,9 @@ impl Dialogue {
     pub(crate) fn on_llm(&mut self, id: GenerationId, event: Llm) {
         let now = self.core.now;
         let until = now + self.core.options.llm_timeout;
-        let Some(step) = self.step_where(|step| step.has_generation(id)) else { return };
+        let Some(step) = self.step_where(|step| step.has_generation(id)) else {
+            return;
+        };
         match event {
             Llm::Text(text) => {
                 step.clock.first_token_at.get_or_insert(now);
@@ -323,16 +470,28 @@ impl Dialogue {
                     step.chunker.finish();
                     step.brain = Brain::Done;
                     self.core.act(Action::CancelLlm { id });
-                    self.core.error(Component::Llm, "the reply is longer than anybody would listen to: cut off", true);
+                    self.core.error(
+                        Component::Llm,
+                        "the reply is longer than anybody would listen to: cut off",
+                        true,
+                    );
                 }
             }
             Llm::ToolCall(mut call) => {
                 step.clock.first_token_at.get_or_insert(now);
                 step.brain = Brain::Streaming { id, until };
                 if step.tool_choice == ToolChoice::None {
-                    self.core.error(Component::Llm, "the model called a tool although it must not: ignored", true);
+                    self.core.error(
+                        Component::Llm,
+                        "the model called a tool although it must not: ignored",
+                        true,
+                    );
                 } else if step.calls.len() + step.started >= MAX_CALLS_PER_STEP {
-                    self.core.error(Component::Llm, "too many tool calls in one answer: the rest is ignored", true);
+                    self.core.error(
+                        Component::Llm,
+                        "too many tool calls in one answer: the rest is ignored",
+                        true,
+                    );
                 } else {
                     call.name = cut(call.name, MAX_VALUE_BYTES);
                     call.arguments = cut(call.arguments, MAX_VALUE_BYTES);
@@ -353,15 +512,24 @@ impl Dialogue {
 
     /// The deadline of the words that are being waited for, speculative ones included.
     pub(crate) fn brain_deadline(&self) -> Option<Instant> {
-        let spoken = self.floor.speech().and_then(|speech| speech.steps.last()).and_then(Step::brain_deadline);
-        let thought = self.speculation.as_ref().and_then(|kept| kept.step.brain_deadline());
+        let spoken = self
+            .floor
+            .speech()
+            .and_then(|speech| speech.steps.last())
+            .and_then(Step::brain_deadline);
+        let thought = self
+            .speculation
+            .as_ref()
+            .and_then(|kept| kept.step.brain_deadline());
         spoken.into_iter().chain(thought).min()
     }
 
     pub(crate) fn brain_due(&mut self) {
         let now = self.core.now;
         let late = |step: &Step| step.brain_deadline().is_some_and(|until| until <= now);
-        let Some(step) = self.step_where(late) else { return };
+        let Some(step) = self.step_where(late) else {
+            return;
+        };
         match step.brain {
             Brain::Retrieving { id, .. } => {
                 self.ask_model(move |step| matches!(step.brain, Brain::Retrieving { id: own, .. } if own == id));
@@ -383,7 +551,10 @@ impl Dialogue {
         if self.turn.stage != Stage::Quiet || self.turn.words() == 0 || self.mode_is_manual() {
             return;
         }
-        let recent = self.turn.last_spoke.is_some_and(|at| self.core.now.since(at) <= BACKCHANNEL_BOUNDARY);
+        let recent = self
+            .turn
+            .last_spoke
+            .is_some_and(|at| self.core.now.since(at) <= BACKCHANNEL_BOUNDARY);
         if recent || !self.turn.is_backchannel() {
             self.turn.stage = Stage::Pausing;
         } else {
@@ -402,7 +573,11 @@ fn start_step(core: &mut crate::core::Core, step: &mut Step, planned: Vec<(Place
     if let Some(query) = step.query.take().filter(|_| core.options.retrieval) {
         let id = core.retrieval_id();
         let budget = core.options.retrieval_budget;
-        step.brain = Brain::Retrieving { id, since: now, until: now + budget };
+        step.brain = Brain::Retrieving {
+            id,
+            since: now,
+            until: now + budget,
+        };
         core.act(Action::Retrieve { id, query, budget });
         return;
     }
@@ -416,6 +591,9 @@ fn start_step(core: &mut crate::core::Core, step: &mut Step, planned: Vec<(Place
     let request = core.history.request(parts, now);
     let id = core.generation_id();
     step.clock.asked_at = Some(now);
-    step.brain = Brain::Asked { id, until: now + core.options.llm_timeout };
+    step.brain = Brain::Asked {
+        id,
+        until: now + core.options.llm_timeout,
+    };
     core.act(Action::StartLlm { id, request });
 }

@@ -147,15 +147,32 @@ impl Segment {
         }
         if !self.words.is_empty() {
             // a word was heard when half of it was
-            let ends = self.words.iter().skip(1).map(|(_, start)| *start).chain(known);
-            let count = self.words.iter().zip(ends).take_while(|((_, start), end)| (*start + *end) / 2 <= self.played).count();
+            let ends = self
+                .words
+                .iter()
+                .skip(1)
+                .map(|(_, start)| *start)
+                .chain(known);
+            let count = self
+                .words
+                .iter()
+                .zip(ends)
+                .take_while(|((_, start), end)| (*start + *end) / 2 <= self.played)
+                .count();
             return first_words(&self.text, count);
         }
-        let total = known.map_or_else(|| self.text.chars().count() as f64 / CHARS_PER_SECOND, |duration| duration.as_secs_f64());
+        let total = known.map_or_else(
+            || self.text.chars().count() as f64 / CHARS_PER_SECOND,
+            |duration| duration.as_secs_f64(),
+        );
         // an estimate never claims the last word
         let share = self.played.as_secs_f64() / total.max(0.001);
         let end = cut_at_word(&self.text, share.min(0.999));
-        if known.is_none() { end.min(self.text.len()) } else { end }
+        if known.is_none() {
+            end.min(self.text.len())
+        } else {
+            end
+        }
     }
 }
 
@@ -173,7 +190,11 @@ mod tests {
     fn with_word_timings_the_cut_is_exact() {
         let mut segment = audible("one two three");
         let at = Duration::from_millis;
-        segment.add_words(vec![("one".into(), at(0)), ("two".into(), at(300)), ("three".into(), at(2000))]);
+        segment.add_words(vec![
+            ("one".into(), at(0)),
+            ("two".into(), at(300)),
+            ("three".into(), at(2000)),
+        ]);
         segment.report(at(600), Instant::ZERO);
         assert_eq!(&segment.text[..segment.heard()], "one");
         segment.report(at(1300), Instant::ZERO);

@@ -1,7 +1,7 @@
 //! One utterance of the agent, possibly of several steps: words, tools, words after the tools.
 
 use crate::chat::{Message, Passage, ToolCall, ToolChoice};
-use crate::event::{SpeechSource, TurnMetrics};
+use crate::event::TurnMetrics;
 use crate::history::Place;
 use crate::ids::{GenerationId, RetrievalId, SegmentId, SpeechId, TurnId};
 use crate::segment::{Playing, Segment};
@@ -14,7 +14,11 @@ pub(crate) enum Brain {
     /// Nothing is asked yet: the history is not settled, or it is just created.
     Waiting,
     /// Passages are looked for.
-    Retrieving { id: RetrievalId, since: Instant, until: Instant },
+    Retrieving {
+        id: RetrievalId,
+        since: Instant,
+        until: Instant,
+    },
     /// The model was asked and has not answered.
     Asked { id: GenerationId, until: Instant },
     /// Its answer arrives.
@@ -107,7 +111,9 @@ impl Step {
 
     pub(crate) fn brain_deadline(&self) -> Option<Instant> {
         match self.brain {
-            Brain::Retrieving { until, .. } | Brain::Asked { until, .. } | Brain::Streaming { until, .. } => Some(until),
+            Brain::Retrieving { until, .. }
+            | Brain::Asked { until, .. }
+            | Brain::Streaming { until, .. } => Some(until),
             Brain::Waiting | Brain::Done => None,
         }
     }
@@ -118,7 +124,9 @@ impl Step {
 
     /// All its words have been played or dropped.
     pub(crate) fn is_spoken(&self) -> bool {
-        self.brain_is_done() && self.chunker.is_empty() && self.segments.iter().all(Segment::is_over)
+        self.brain_is_done()
+            && self.chunker.is_empty()
+            && self.segments.iter().all(Segment::is_over)
     }
 
     pub(crate) fn tools_are_done(&self) -> bool {
@@ -127,13 +135,21 @@ impl Step {
 
     /// The model was asked, and neither words nor calls came.
     pub(crate) fn is_mute(&self) -> bool {
-        self.clock.asked_at.is_some() && self.received == 0 && self.calls.is_empty() && self.started == 0
+        self.clock.asked_at.is_some()
+            && self.received == 0
+            && self.calls.is_empty()
+            && self.started == 0
     }
 
     /// Everything it is going to say, as far as known.
     pub(crate) fn planned_text(&self) -> String {
         let mut text = String::new();
-        for piece in self.segments.iter().map(|segment| segment.text.as_str()).chain([plain(self.chunker.rest()).as_str()]) {
+        for piece in self
+            .segments
+            .iter()
+            .map(|segment| segment.text.as_str())
+            .chain([plain(self.chunker.rest()).as_str()])
+        {
             if !piece.is_empty() {
                 if !text.is_empty() {
                     text.push(' ');
@@ -164,7 +180,6 @@ impl Step {
 #[derive(Clone, Debug)]
 pub(crate) struct Speech {
     pub(crate) id: SpeechId,
-    pub(crate) source: SpeechSource,
     pub(crate) turn: Option<TurnId>,
     pub(crate) interruptible: bool,
     pub(crate) in_history: bool,
@@ -192,7 +207,8 @@ impl Speech {
     }
 
     pub(crate) fn is_audible(&self) -> bool {
-        self.segments().any(|segment| segment.playing == Playing::Audible)
+        self.segments()
+            .any(|segment| segment.playing == Playing::Audible)
     }
 
     pub(crate) fn in_playout(&self) -> bool {

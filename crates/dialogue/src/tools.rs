@@ -12,7 +12,7 @@ use crate::options::{Options, ToolInterruption};
 use crate::time::Instant;
 
 /// One call that was started.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Running {
     call: ToolCall,
     /// Where its result goes.
@@ -27,7 +27,7 @@ struct Running {
 }
 
 /// All calls without a result.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct ToolLedger {
     running: Vec<Running>,
 }
@@ -42,7 +42,9 @@ impl ToolLedger {
     }
 
     pub(crate) fn is_running(&self, call_id: &str) -> bool {
-        self.running.iter().any(|running| running.call.call_id == call_id)
+        self.running
+            .iter()
+            .any(|running| running.call.call_id == call_id)
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
@@ -51,7 +53,9 @@ impl ToolLedger {
 
     /// Does a running tool forbid interruptions?
     pub(crate) fn protects(&self) -> bool {
-        self.running.iter().any(|running| running.speech.is_some() && running.interruption == ToolInterruption::Protect)
+        self.running.iter().any(|running| {
+            running.speech.is_some() && running.interruption == ToolInterruption::Protect
+        })
     }
 
     /// A call that was detached by an interruption and does the same: it must not be done twice.
@@ -66,12 +70,18 @@ impl ToolLedger {
 }
 
 fn interruption_of(options: &Options, name: &str) -> ToolInterruption {
-    options.tools.get(name).and_then(|tool| tool.interruption).unwrap_or(options.tool_interruption)
+    options
+        .tools
+        .get(name)
+        .and_then(|tool| tool.interruption)
+        .unwrap_or(options.tool_interruption)
 }
 
 /// FNV-1a: the same on every machine and in every version, because it is part of a key that tools store.
 fn fingerprint(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 impl Dialogue {
@@ -80,9 +90,13 @@ impl Dialogue {
         if self.floor.is_held() || self.leaving.is_some() {
             return;
         }
-        let Some(speech) = self.floor.speech_mut() else { return };
+        let Some(speech) = self.floor.speech_mut() else {
+            return;
+        };
         let (speech_id, turn) = (speech.id, speech.turn);
-        let Some(step) = speech.steps.last_mut() else { return };
+        let Some(step) = speech.steps.last_mut() else {
+            return;
+        };
         if step.calls.is_empty() {
             return;
         }
@@ -95,27 +109,58 @@ impl Dialogue {
         }
     }
 
-    fn run_call(&mut self, mut call: ToolCall, place: Place, index: usize, speech: SpeechId, scope: &str) {
+    fn run_call(
+        &mut self,
+        mut call: ToolCall,
+        place: Place,
+        index: usize,
+        speech: SpeechId,
+        scope: &str,
+    ) {
         let now = self.core.now;
         self.make_unique(&mut call);
-        let item = Item::FunctionCall { call: call.clone(), created_at: now };
+        let item = Item::FunctionCall {
+            call: call.clone(),
+            created_at: now,
+        };
         self.core.remember(place.call(index), item);
         self.core.emit(Event::ToolStarted { call: call.clone() });
         let options = &self.core.options;
-        let timeout = options.tools.get(&call.name).and_then(|tool| tool.timeout).unwrap_or(options.tool_timeout);
+        let timeout = options
+            .tools
+            .get(&call.name)
+            .and_then(|tool| tool.timeout)
+            .unwrap_or(options.tool_timeout);
         let interruption = interruption_of(options, &call.name);
-        let twin = self.tools.twin(&call).map(|twin| (twin.call.call_id.clone(), twin.until));
+        let twin = self
+            .tools
+            .twin(&call)
+            .map(|twin| (twin.call.call_id.clone(), twin.until));
         let full = self.tools.len() >= MAX_RUNNING_TOOLS;
         let until = twin.as_ref().map_or(now + timeout, |(_, until)| *until);
         let same_as = twin.map(|(id, _)| id);
         let runs = same_as.is_none() && !full;
-        let idempotency_key = format!("{scope}/{}/{:016x}/{index}", call.name, fingerprint(&call.arguments));
+        let idempotency_key = format!(
+            "{scope}/{}/{:016x}/{index}",
+            call.name,
+            fingerprint(&call.arguments)
+        );
         let id = call.call_id.clone();
-        let running =
-            Running { call: call.clone(), place: place.output(index), since: now, until, speech: Some(speech), same_as, interruption };
+        let running = Running {
+            call: call.clone(),
+            place: place.output(index),
+            since: now,
+            until,
+            speech: Some(speech),
+            same_as,
+            interruption,
+        };
         self.tools.running.push(running);
         if runs {
-            self.core.act(Action::RunTool { call, idempotency_key });
+            self.core.act(Action::RunTool {
+                call,
+                idempotency_key,
+            });
         } else if full {
             self.finish_tool(&id, "too many tools are running".into(), true, true);
         }
@@ -137,7 +182,12 @@ impl Dialogue {
     }
 
     pub(crate) fn on_tool_finished(&mut self, call_id: &str, result: Result<ToolValue, String>) {
-        if self.tools.running.iter().any(|running| running.call.call_id == call_id && running.same_as.is_some()) {
+        if self
+            .tools
+            .running
+            .iter()
+            .any(|running| running.call.call_id == call_id && running.same_as.is_some())
+        {
             return; // it was never started under this name
         }
         match result {
@@ -149,7 +199,9 @@ impl Dialogue {
     /// The one result of a call, and of those that wait for the same.
     fn finish_tool(&mut self, call_id: &str, output: String, is_error: bool, reply: bool) {
         let output = cut(output, MAX_VALUE_BYTES);
-        let is_it = |running: &Running| running.call.call_id == call_id || running.same_as.as_deref() == Some(call_id);
+        let is_it = |running: &Running| {
+            running.call.call_id == call_id || running.same_as.as_deref() == Some(call_id)
+        };
         while let Some(at) = self.tools.running.iter().position(is_it) {
             let running = self.tools.running.remove(at);
             self.answer_call(running, output.clone(), is_error, reply);
@@ -158,14 +210,30 @@ impl Dialogue {
 
     fn answer_call(&mut self, running: Running, output: String, is_error: bool, reply: bool) {
         let now = self.core.now;
-        let output = ToolOutput { call_id: running.call.call_id, name: running.call.name, output, is_error };
-        if self.core.history.has_call(&output.call_id) && !self.core.history.has_output(&output.call_id) {
-            let item = Item::FunctionCallOutput { output: output.clone(), created_at: now };
+        let output = ToolOutput {
+            call_id: running.call.call_id,
+            name: running.call.name,
+            output,
+            is_error,
+        };
+        if self.core.history.has_call(&output.call_id)
+            && !self.core.history.has_output(&output.call_id)
+        {
+            let item = Item::FunctionCallOutput {
+                output: output.clone(),
+                created_at: now,
+            };
             self.core.remember(running.place, item);
         }
-        self.core.emit(Event::ToolEnded { output, duration: now.since(running.since) });
+        self.core.emit(Event::ToolEnded {
+            output,
+            duration: now.since(running.since),
+        });
         self.active_at = now;
-        let speech = self.floor.speech_mut().filter(|speech| Some(speech.id) == running.speech);
+        let speech = self
+            .floor
+            .speech_mut()
+            .filter(|speech| Some(speech.id) == running.speech);
         if let Some(step) = speech.and_then(|speech| speech.steps.last_mut()) {
             step.answered += 1;
             step.reply_wanted |= reply;
@@ -174,13 +242,25 @@ impl Dialogue {
 
     pub(crate) fn tools_due(&mut self) {
         let now = self.core.now;
-        while let Some(at) = self.tools.running.iter().position(|running| running.until <= now) {
+        while let Some(at) = self
+            .tools
+            .running
+            .iter()
+            .position(|running| running.until <= now)
+        {
             let running = self.tools.running.remove(at);
             if running.same_as.is_none() {
-                self.core.act(Action::CancelTool { call_id: running.call.call_id.clone() });
+                self.core.act(Action::CancelTool {
+                    call_id: running.call.call_id.clone(),
+                });
             }
             let seconds = now.since(running.since).as_secs_f64();
-            self.answer_call(running, format!("The tool has not answered within {seconds:.1} s."), true, true);
+            self.answer_call(
+                running,
+                format!("The tool has not answered within {seconds:.1} s."),
+                true,
+                true,
+            );
         }
     }
 
@@ -212,8 +292,15 @@ impl Dialogue {
 
     fn cancel_call(&mut self, running: Running) {
         if running.same_as.is_none() {
-            self.core.act(Action::CancelTool { call_id: running.call.call_id.clone() });
+            self.core.act(Action::CancelTool {
+                call_id: running.call.call_id.clone(),
+            });
         }
-        self.answer_call(running, "The call was cancelled because the caller interrupted.".into(), true, false);
+        self.answer_call(
+            running,
+            "The call was cancelled because the caller interrupted.".into(),
+            true,
+            false,
+        );
     }
 }

@@ -10,7 +10,7 @@ use crate::speech::Brain;
 use crate::time::Instant;
 
 /// Failures in a row.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Trouble {
     llm: u32,
     tts: u32,
@@ -32,7 +32,11 @@ impl Dialogue {
     }
 
     pub(crate) fn generation_failed(&mut self, id: GenerationId, message: String) {
-        if self.speculation.as_ref().is_some_and(|kept| kept.step.has_generation(id)) {
+        if self
+            .speculation
+            .as_ref()
+            .is_some_and(|kept| kept.step.has_generation(id))
+        {
             // nobody knows that it was asked: the commit asks again
             if let Some(kept) = self.speculation.as_mut() {
                 kept.step.brain = Brain::Done;
@@ -40,8 +44,12 @@ impl Dialogue {
             self.drop_speculation();
             return;
         }
-        let Some(speech) = self.floor.speech_mut() else { return };
-        let Some(step) = speech.steps.iter_mut().find(|step| step.has_generation(id)) else { return };
+        let Some(speech) = self.floor.speech_mut() else {
+            return;
+        };
+        let Some(step) = speech.steps.iter_mut().find(|step| step.has_generation(id)) else {
+            return;
+        };
         step.brain = Brain::Done;
         step.failed = true;
         step.calls.clear();
@@ -62,25 +70,42 @@ impl Dialogue {
     /// TTS has failed: what was played counts, and the rest cannot be said.
     pub(crate) fn segment_failed(&mut self, component: Component, id: SegmentId, message: String) {
         if let Some(kept) = self.speculation.as_mut()
-            && let Some(at) = kept.step.segments.iter().position(|segment| segment.id == id)
+            && let Some(at) = kept
+                .step
+                .segments
+                .iter()
+                .position(|segment| segment.id == id)
         {
             // asked again after the commit
             let segment = kept.step.segments.remove(at);
-            kept.step.segments.insert(at, crate::segment::Segment::new(self.core.segment_id(), segment.text, self.core.now));
+            kept.step.segments.insert(
+                at,
+                crate::segment::Segment::new(self.core.segment_id(), segment.text, self.core.now),
+            );
             return;
         }
-        let ours = self.floor.speech_mut().is_some_and(|speech| speech.segment_mut(id).is_some_and(|segment| !segment.is_over()));
+        let ours = self.floor.speech_mut().is_some_and(|speech| {
+            speech
+                .segment_mut(id)
+                .is_some_and(|segment| !segment.is_over())
+        });
         if !ours {
             return;
         }
         self.core.error(component, message, true);
         self.trouble.tts += 1;
         self.cut();
+        self.reconsider_kept_words();
         self.count_failures(self.trouble.tts);
     }
 
     fn count_failures(&mut self, in_a_row: u32) {
-        if self.core.options.max_unrecoverable_errors.is_some_and(|max| in_a_row > max) {
+        if self
+            .core
+            .options
+            .max_unrecoverable_errors
+            .is_some_and(|max| in_a_row > max)
+        {
             self.close(CloseReason::Error, false);
         }
     }
@@ -96,10 +121,13 @@ impl Dialogue {
         if now.since(self.trouble.quiet_until) > TROUBLE_BACKOFF_MAX {
             self.trouble.told = 0;
         }
-        let wait = TROUBLE_BACKOFF.saturating_mul(1 << self.trouble.told.min(10)).min(TROUBLE_BACKOFF_MAX);
+        let wait = TROUBLE_BACKOFF
+            .saturating_mul(1 << self.trouble.told.min(10))
+            .min(TROUBLE_BACKOFF_MAX);
         self.trouble.told += 1;
         self.trouble.quiet_until = now + wait;
-        self.queue.push_front(Queued::text(SpeechSource::Trouble, text, true, true));
+        self.queue
+            .push_front(Queued::text(SpeechSource::Trouble, text, true, true));
     }
 
     pub(crate) fn close(&mut self, reason: CloseReason, drain: bool) {
@@ -108,7 +136,10 @@ impl Dialogue {
         }
         self.drop_speculation();
         self.queue.clear();
-        self.ending = Some(Ending { reason, until: self.core.now + crate::limits::DRAIN_TIMEOUT });
+        self.ending = Some(Ending {
+            reason,
+            until: self.core.now + crate::limits::DRAIN_TIMEOUT,
+        });
         if !drain {
             self.cut();
         }
@@ -116,8 +147,13 @@ impl Dialogue {
 
     /// The last speech is over: say goodbye to the driver.
     pub(crate) fn end_if_done(&mut self) {
-        let Some(Ending { reason, .. }) = self.ending else { return };
-        if self.floor.speech().is_some() || self.leaving.is_some() || matches!(self.floor, crate::floor::Floor::Closed) {
+        let Some(Ending { reason, .. }) = self.ending else {
+            return;
+        };
+        if self.floor.speech().is_some()
+            || self.leaving.is_some()
+            || matches!(self.floor, crate::floor::Floor::Closed)
+        {
             return;
         }
         self.keep_last_words();

@@ -30,7 +30,7 @@ pub(crate) enum Prediction {
     Known { goes_on: bool },
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct UserTurn {
     pub(crate) id: TurnId,
     pub(crate) stage: Stage,
@@ -77,7 +77,11 @@ impl UserTurn {
 
     /// Forgets everything and begins the next turn; speech that is going on goes on.
     pub(crate) fn renew(&mut self, id: TurnId) {
-        let speaking = (self.stage == Stage::Speaking).then_some((self.began, self.last_spoke, self.last_sign));
+        let speaking = (self.stage == Stage::Speaking).then_some((
+            self.began,
+            self.last_spoke,
+            self.last_sign,
+        ));
         *self = Self::new(id);
         if let Some((began, last_spoke, last_sign)) = speaking {
             self.stage = Stage::Speaking;
@@ -87,7 +91,11 @@ impl UserTurn {
 
     pub(crate) fn set_interim(&mut self, text: &str, options: &Options) {
         self.interim.clear();
-        push_limited(&mut self.interim, text, MAX_TURN_BYTES.saturating_sub(self.finals.len() + 1));
+        push_limited(
+            &mut self.interim,
+            text,
+            MAX_TURN_BYTES.saturating_sub(self.finals.len() + 1),
+        );
         self.look_at_words(options);
     }
 
@@ -127,6 +135,10 @@ impl UserTurn {
         &self.finals
     }
 
+    pub(crate) fn interim(&self) -> &str {
+        &self.interim
+    }
+
     pub(crate) fn has_interim(&self) -> bool {
         !self.interim.is_empty()
     }
@@ -162,9 +174,15 @@ impl UserTurn {
         let at = match self.prediction {
             Prediction::None | Prediction::Known { goes_on: false } => soonest,
             Prediction::Asked { until, .. } => soonest.max(until),
-            Prediction::Known { goes_on: true } => soonest.max(last_spoke + options.max_endpointing_delay),
+            Prediction::Known { goes_on: true } => {
+                soonest.max(last_spoke + options.max_endpointing_delay)
+            }
         };
         // words that are only interim so far would be lost: wait for their final
-        if self.has_interim() { at.max(words_until) } else { at }
+        if self.has_interim() {
+            at.max(words_until)
+        } else {
+            at
+        }
     }
 }

@@ -18,14 +18,16 @@ impl Dialogue {
                 self.voice_started(speech);
                 self.consider_barge_in(speech);
             }
-            Vad::Frame { speaking, speech, silence } => {
+            Vad::Frame {
+                speaking,
+                speech,
+                silence,
+            } => {
                 if speaking && silence.is_zero() {
                     self.voice_goes_on(speech);
+                    self.consider_barge_in(speech);
                 } else if speaking && silence >= STABLE_SILENCE {
                     self.voice_pauses(silence);
-                }
-                if speaking {
-                    self.consider_barge_in(speech);
                 }
             }
             Vad::SpeechEnded { silence, .. } => self.voice_ended(silence),
@@ -44,7 +46,7 @@ impl Dialogue {
         self.turn.began.get_or_insert(now.back(speech));
         (self.turn.last_spoke, self.turn.last_sign) = (Some(now), now);
         self.turn.prediction = Prediction::None;
-        if self.mode() != TurnDetection::Stt {
+        if self.mode() != TurnDetection::Stt && !self.turn.commit_asked {
             self.turn.stage = Stage::Speaking;
         }
         self.hold_before_audible();
@@ -55,7 +57,10 @@ impl Dialogue {
         let now = self.core.now;
         if self.turn.stage == Stage::Quiet
             && self.turn.is_backchannel()
-            && self.turn.last_spoke.is_none_or(|at| now.since(at) > BACKCHANNEL_BOUNDARY)
+            && self
+                .turn
+                .last_spoke
+                .is_none_or(|at| now.since(at) > BACKCHANNEL_BOUNDARY)
         {
             self.turn.forget_words();
         }
@@ -63,7 +68,10 @@ impl Dialogue {
 
     fn voice_goes_on(&mut self, speech: Duration) {
         let now = self.core.now;
-        if self.mode() != TurnDetection::Stt && self.turn.stage != Stage::Speaking {
+        if self.mode() != TurnDetection::Stt
+            && self.turn.stage != Stage::Speaking
+            && !self.turn.commit_asked
+        {
             self.voice_started(speech); // its start was lost
         }
         (self.turn.last_spoke, self.turn.last_sign) = (Some(now), now);
@@ -79,9 +87,15 @@ impl Dialogue {
         }
         self.turn.last_spoke = Some(now.back(silence));
         self.turn.stable |= self.turn.words() > 0;
-        if self.core.options.turn_detector && self.turn.prediction == Prediction::None && self.mode() != TurnDetection::Manual {
+        if self.core.options.turn_detector
+            && self.turn.prediction == Prediction::None
+            && self.mode() != TurnDetection::Manual
+        {
             let id = self.core.prediction_id();
-            self.turn.prediction = Prediction::Asked { id, until: now + self.core.options.turn_detector_timeout };
+            self.turn.prediction = Prediction::Asked {
+                id,
+                until: now + self.core.options.turn_detector_timeout,
+            };
             self.core.act(Action::PredictTurn { id });
         }
     }
@@ -89,7 +103,8 @@ impl Dialogue {
     /// Also called when the end was lost.
     pub(crate) fn voice_ended(&mut self, silence: Duration) {
         let now = self.core.now;
-        let was_speaking = self.user_state == UserState::Speaking || self.turn.stage == Stage::Speaking;
+        let was_speaking =
+            self.user_state == UserState::Speaking || self.turn.stage == Stage::Speaking;
         self.set_user_state(UserState::Listening);
         if was_speaking {
             self.turn.last_spoke = Some(now.back(silence));
@@ -99,7 +114,9 @@ impl Dialogue {
                 self.core.act(Action::FinalizeStt);
                 self.begin_endpointing();
             }
-            TurnDetection::Manual if self.turn.stage == Stage::Speaking => self.turn.stage = Stage::Quiet,
+            TurnDetection::Manual if self.turn.stage == Stage::Speaking => {
+                self.turn.stage = Stage::Quiet
+            }
             TurnDetection::Vad | TurnDetection::Manual | TurnDetection::Stt => {}
         }
         self.arm_hold();
@@ -108,7 +125,9 @@ impl Dialogue {
     fn begin_endpointing(&mut self) {
         let last_spoke = self.turn.last_spoke.unwrap_or(self.core.now);
         self.turn.stage = if self.turn.finals().is_empty() {
-            Stage::AwaitingWords { until: last_spoke + self.core.options.transcript_timeout }
+            Stage::AwaitingWords {
+                until: last_spoke + self.core.options.transcript_timeout,
+            }
         } else {
             Stage::Pausing
         };
@@ -119,7 +138,9 @@ impl Dialogue {
         if let Prediction::Asked { id, .. } = self.turn.prediction
             && id == asked
         {
-            self.turn.prediction = Prediction::Known { goes_on: probability < threshold };
+            self.turn.prediction = Prediction::Known {
+                goes_on: probability < threshold,
+            };
         }
     }
 
@@ -153,20 +174,31 @@ impl Dialogue {
             return;
         }
         self.turn.set_interim(text, &self.core.options);
-        self.turn.stable = probably_final || matches!(self.turn.stage, Stage::AwaitingWords { .. } | Stage::Pausing);
+        self.turn.stable = probably_final
+            || matches!(
+                self.turn.stage,
+                Stage::AwaitingWords { .. } | Stage::Pausing
+            );
         self.show_words();
         self.heard_words();
         if self.turn.stage == Stage::Quiet && self.mode() != TurnDetection::Manual {
             let now = self.core.now;
             self.turn.last_spoke.get_or_insert(now);
-            self.turn.stage = Stage::AwaitingWords { until: now + self.core.options.transcript_timeout };
+            self.turn.stage = Stage::AwaitingWords {
+                until: now + self.core.options.transcript_timeout,
+            };
         }
         self.consider_words(false);
     }
 
     fn final_words(&mut self, text: &str) {
         let now = self.core.now;
-        if text.trim().is_empty() || self.promoted.take().is_some_and(|promoted| promoted == normalise(text)) {
+        if text.trim().is_empty()
+            || self
+                .promoted
+                .take()
+                .is_some_and(|promoted| promoted == normalise(text))
+        {
             return;
         }
         self.turn.add_final(text, now, &self.core.options);
@@ -175,7 +207,9 @@ impl Dialogue {
         self.heard_words();
         self.consider_words(true);
         match (self.mode(), self.turn.stage) {
-            (TurnDetection::Manual, Stage::AwaitingWords { .. }) if self.turn.commit_asked => self.turn.stage = Stage::Pausing,
+            (TurnDetection::Manual, Stage::AwaitingWords { .. }) if self.turn.commit_asked => {
+                self.turn.stage = Stage::Pausing
+            }
             (TurnDetection::Manual, _) | (_, Stage::Speaking | Stage::Pausing) => {}
             (TurnDetection::Stt, Stage::Quiet) => self.turn.stage = Stage::Speaking,
             (_, Stage::Quiet | Stage::AwaitingWords { .. }) => {
@@ -196,16 +230,24 @@ impl Dialogue {
     }
 
     fn show_words(&mut self) {
-        let event = Event::UserInputTranscribed { turn: self.turn.id, transcript: self.turn.text(), is_final: false };
+        let event = Event::UserInputTranscribed {
+            turn: self.turn.id,
+            transcript: self.turn.text(),
+            is_final: false,
+        };
         self.core.emit(event);
     }
 
     pub(crate) fn commit_user_turn(&mut self) {
         self.turn.commit_asked = true;
-        let waits = self.turn.finals().is_empty() || self.turn.has_interim() || self.turn.stage == Stage::Speaking;
+        let waits = self.turn.finals().is_empty()
+            || self.turn.has_interim()
+            || self.turn.stage == Stage::Speaking;
         self.turn.stage = if waits {
             self.core.act(Action::FinalizeStt);
-            Stage::AwaitingWords { until: self.core.now + self.core.options.transcript_timeout }
+            Stage::AwaitingWords {
+                until: self.core.now + self.core.options.transcript_timeout,
+            }
         } else {
             Stage::Pausing
         };
@@ -249,7 +291,7 @@ impl Dialogue {
             }
             Stage::AwaitingWords { .. } | Stage::Pausing => {
                 if self.turn.has_interim() {
-                    self.promoted = Some(normalise(&self.turn.text()[self.turn.finals().len()..]));
+                    self.promoted = Some(normalise(self.turn.interim()));
                     self.turn.promote_interim(self.core.now, &self.core.options);
                 }
                 self.commit_turn();

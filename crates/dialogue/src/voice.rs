@@ -22,11 +22,18 @@ impl Dialogue {
             && self.core.options.preemptive_tts
         {
             cut_pieces(&mut self.core, &mut kept.step);
-            if let Some(first) = kept.step.segments.first_mut().filter(|first| first.synthesis == Synthesis::Wanted) {
+            if let Some(first) = kept
+                .step
+                .segments
+                .first_mut()
+                .filter(|first| first.synthesis == Synthesis::Wanted)
+            {
                 synthesize(&mut self.core, first);
             }
         }
-        let Some(speech) = self.floor.speech_mut() else { return false };
+        let Some(speech) = self.floor.speech_mut() else {
+            return false;
+        };
         pump(&mut self.core, speech, may_play);
         self.finish_steps();
         self.change_between_steps();
@@ -35,14 +42,21 @@ impl Dialogue {
 
     /// Steps whose words were all heard go into the history.
     fn finish_steps(&mut self) {
-        let Some(speech) = self.floor.speech_mut() else { return };
+        let Some(speech) = self.floor.speech_mut() else {
+            return;
+        };
         let mut shown = false;
-        for step in speech.steps.iter_mut().filter(|step| !step.written && step.is_spoken()) {
+        for step in speech
+            .steps
+            .iter_mut()
+            .filter(|step| !step.written && step.is_spoken())
+        {
             step.written = true;
             shown |= !step.segments.is_empty();
             step.message.text = step.heard_text();
             if speech.in_history && !step.message.text.is_empty() {
-                self.core.remember(step.place, Item::Message(step.message.clone()));
+                self.core
+                    .remember(step.place, Item::Message(step.message.clone()));
             }
         }
         speech.shown |= shown;
@@ -62,15 +76,20 @@ impl Dialogue {
         if self.leaving.is_some() {
             return false;
         }
-        let Some(speech) = self.floor.speech() else { return false };
+        let Some(speech) = self.floor.speech() else {
+            return false;
+        };
+        let spoken = speech.steps.iter().all(Step::is_spoken);
         let over = speech.steps.last().is_some_and(|step| {
             let goes_on = step.started > 0 && step.reply_wanted && !step.failed;
-            step.is_spoken() && (step.failed || step.tools_are_done()) && !goes_on
+            spoken && (step.failed || step.tools_are_done()) && !goes_on
         });
         if !over {
             return false;
         }
-        let Some((mut speech, hold)) = self.floor.take() else { return false };
+        let Some((mut speech, hold)) = self.floor.take() else {
+            return false;
+        };
         if hold.is_some_and(|hold| hold.paused) {
             self.core.act(Action::ResumePlayout);
         }
@@ -79,7 +98,8 @@ impl Dialogue {
         let failed = speech.steps.iter().any(|step| step.failed);
         let mute = speech.steps.iter().all(Step::is_mute);
         if mute && !failed {
-            self.core.error(Component::Llm, "the model answered nothing", true);
+            self.core
+                .error(Component::Llm, "the model answered nothing", true);
         }
         if failed || mute {
             self.tell_trouble();
@@ -94,10 +114,25 @@ impl Dialogue {
             return;
         }
         let now = self.core.now;
-        let spoken = self.floor.speech_mut().and_then(|speech| speech.segment_mut(id));
-        let thought = self.speculation.as_mut().and_then(|kept| kept.step.segments.iter_mut().find(|own| own.id == id));
-        let gone = self.leaving.as_mut().and_then(|leaving| leaving.speech.segment_mut(id));
-        let Some(segment) = spoken.or(thought).or(gone).filter(|segment| segment.synthesis != Synthesis::Wanted) else { return };
+        let spoken = self
+            .floor
+            .speech_mut()
+            .and_then(|speech| speech.segment_mut(id));
+        let thought = self
+            .speculation
+            .as_mut()
+            .and_then(|kept| kept.step.segments.iter_mut().find(|own| own.id == id));
+        let gone = self
+            .leaving
+            .as_mut()
+            .and_then(|leaving| leaving.speech.segment_mut(id));
+        let Some(segment) = spoken
+            .or(thought)
+            .or(gone)
+            .filter(|segment| segment.synthesis != Synthesis::Wanted)
+        else {
+            return;
+        };
         segment.sign_at = now;
         match event {
             Tts::FirstAudio if segment.synthesis == Synthesis::Asked => {
@@ -109,7 +144,8 @@ impl Dialogue {
             Tts::Words(words) => segment.add_words(words),
             Tts::Finished { duration } => {
                 segment.synthesis = Synthesis::Complete(duration);
-                if duration.is_zero() && segment.playing == Playing::Kept {
+                if duration.is_zero() && matches!(segment.playing, Playing::Kept | Playing::Queued)
+                {
                     // TTS has nothing to say for it: do not wait for a playout of nothing
                     segment.playing = Playing::Over { whole: false };
                 }
@@ -124,21 +160,39 @@ impl Dialogue {
         | Playout::Finished { id, .. }
         | Playout::Cleared { id, .. }) = playout;
         if let Some(leaving) = &mut self.leaving
-            && let Some(segment) = leaving.speech.segment_mut(id).filter(|segment| segment.in_playout())
+            && let Some(segment) = leaving
+                .speech
+                .segment_mut(id)
+                .filter(|segment| segment.in_playout())
         {
             report(segment, playout, now);
             return;
         }
-        let Some(speech) = self.floor.speech_mut() else { return };
-        let Some(segment) = speech.segment_mut(id).filter(|segment| segment.in_playout()) else { return };
+        let Some(speech) = self.floor.speech_mut() else {
+            return;
+        };
+        let Some(segment) = speech
+            .segment_mut(id)
+            .filter(|segment| segment.in_playout())
+        else {
+            return;
+        };
         report(segment, playout, now);
         // the ones before it are over, whether or not that was said
-        for earlier in speech.segments_mut().take_while(|segment| segment.id != id).filter(|segment| segment.in_playout()) {
+        for earlier in speech
+            .segments_mut()
+            .take_while(|segment| segment.id != id)
+            .filter(|segment| segment.in_playout())
+        {
             earlier.playing = Playing::Over { whole: true };
         }
         if let Playout::Cleared { .. } = playout {
             // nobody asked for it: the output was lost
-            self.core.error(Component::Playout, "the playout dropped the agent's voice", true);
+            self.core.error(
+                Component::Playout,
+                "the playout dropped the agent's voice",
+                true,
+            );
             self.cut();
             return;
         }
@@ -158,9 +212,15 @@ impl Dialogue {
                     self.floor = Floor::Speaking(speech);
                 }
             }
-            Floor::Preparing(_) | Floor::Speaking(_) | Floor::NotStarted | Floor::Open | Floor::Closed => {}
+            Floor::Preparing(_)
+            | Floor::Speaking(_)
+            | Floor::NotStarted
+            | Floor::Open
+            | Floor::Closed => {}
         }
-        let Some(speech) = self.floor.speech_mut() else { return };
+        let Some(speech) = self.floor.speech_mut() else {
+            return;
+        };
         if speech.audible_since.is_none() {
             speech.audible_since = Some(now);
             let metrics = first_audio_metrics(speech, now);
@@ -176,7 +236,9 @@ impl Dialogue {
             self.show_heard(&mut speech);
             self.floor = match hold {
                 Some(hold) => Floor::Held(speech, hold),
-                None if speech.is_audible() || speech.audible_since.is_some() => Floor::Speaking(speech),
+                None if speech.is_audible() || speech.audible_since.is_some() => {
+                    Floor::Speaking(speech)
+                }
                 None => Floor::Preparing(speech),
             };
         }
@@ -188,8 +250,18 @@ impl Dialogue {
             let mut first_of_step = step.segments.iter().all(|segment| segment.shown == 0);
             for segment in &mut step.segments {
                 let heard = segment.heard();
-                let Some(words) = segment.text.get(segment.shown..heard).filter(|words| !words.is_empty()) else { continue };
-                let gap = if segment.shown == 0 && !(first_of_step && !speech.shown) { " " } else { "" };
+                let Some(words) = segment
+                    .text
+                    .get(segment.shown..heard)
+                    .filter(|words| !words.is_empty())
+                else {
+                    continue;
+                };
+                let gap = if segment.shown == 0 && !(first_of_step && !speech.shown) {
+                    " "
+                } else {
+                    ""
+                };
                 self.core.emit(Event::AgentTranscript {
                     speech: speech.id,
                     segment: Some(segment.id),
@@ -211,24 +283,39 @@ impl Dialogue {
             Floor::Preparing(speech) | Floor::Speaking(speech) => Some(speech),
             Floor::Held(..) | Floor::NotStarted | Floor::Open | Floor::Closed => None,
         };
-        let first = spoken.and_then(|speech| speech.segments().find(|segment| !segment.is_over()))?;
+        let first =
+            spoken.and_then(|speech| speech.segments().find(|segment| !segment.is_over()))?;
         match first.synthesis {
             Synthesis::Wanted => None,
             Synthesis::Asked | Synthesis::Arriving => Some(first.sign_at + options.tts_timeout),
-            Synthesis::Complete(duration) => Some(first.sign_at + options.playout_timeout + duration),
+            Synthesis::Complete(duration) => {
+                Some(first.sign_at + options.playout_timeout + duration)
+            }
         }
     }
 
     pub(crate) fn segment_due(&mut self) {
-        let Some(speech) = self.floor.speech() else { return };
-        let Some(first) = speech.segments().find(|segment| !segment.is_over()) else { return };
+        let Some(speech) = self.floor.speech() else {
+            return;
+        };
+        let Some(first) = speech.segments().find(|segment| !segment.is_over()) else {
+            return;
+        };
         let id = first.id;
         match first.synthesis {
             Synthesis::Wanted => {}
-            Synthesis::Asked => self.segment_failed(Component::Tts, id, "no audio came in time".into()),
-            Synthesis::Arriving => self.segment_failed(Component::Tts, id, "the audio stopped in the middle".into()),
+            Synthesis::Asked => {
+                self.segment_failed(Component::Tts, id, "no audio came in time".into())
+            }
+            Synthesis::Arriving => {
+                self.segment_failed(Component::Tts, id, "the audio stopped in the middle".into())
+            }
             Synthesis::Complete(_) => {
-                self.segment_failed(Component::Playout, id, "the playout does not report that it plays".into());
+                self.segment_failed(
+                    Component::Playout,
+                    id,
+                    "the playout does not report that it plays".into(),
+                );
             }
         }
     }
@@ -271,7 +358,10 @@ fn synthesize(core: &mut Core, segment: &mut Segment) {
     segment.synthesis = Synthesis::Asked;
     segment.asked_at = Some(core.now);
     segment.sign_at = core.now;
-    core.act(Action::Synthesize { id: segment.id, text: segment.text.clone() });
+    core.act(Action::Synthesize {
+        id: segment.id,
+        text: segment.text.clone(),
+    });
 }
 
 /// Cuts, asks for, and plays what the bounds allow, in order.
@@ -279,7 +369,10 @@ fn pump(core: &mut Core, speech: &mut Speech, may_play: bool) {
     for step in &mut speech.steps {
         cut_pieces(core, step);
     }
-    let mut ahead = speech.segments().filter(|segment| segment.is_ahead()).count();
+    let mut ahead = speech
+        .segments()
+        .filter(|segment| segment.is_ahead())
+        .count();
     for segment in speech.segments_mut().filter(|segment| !segment.is_over()) {
         if segment.synthesis == Synthesis::Wanted {
             if ahead >= MAX_SEGMENTS_AHEAD {
@@ -302,10 +395,19 @@ fn first_audio_metrics(speech: &mut Speech, now: Instant) -> crate::event::TurnM
     if let Some(step) = speech.steps.iter().find(|step| !step.segments.is_empty()) {
         let clock = step.clock;
         metrics.retrieval = speech.steps.first().and_then(|first| first.clock.retrieval);
-        metrics.llm_ttft = clock.asked_at.zip(clock.first_token_at).map(|(asked, first)| first.since(asked));
-        metrics.llm_ttfs = clock.asked_at.zip(clock.first_clause_at).map(|(asked, first)| first.since(asked));
+        metrics.llm_ttft = clock
+            .asked_at
+            .zip(clock.first_token_at)
+            .map(|(asked, first)| first.since(asked));
+        metrics.llm_ttfs = clock
+            .asked_at
+            .zip(clock.first_clause_at)
+            .map(|(asked, first)| first.since(asked));
         metrics.tts_ttfb = step.segments.first().and_then(|segment| {
-            segment.asked_at.zip(segment.first_audio_at).map(|(asked, first)| first.since(asked))
+            segment
+                .asked_at
+                .zip(segment.first_audio_at)
+                .map(|(asked, first)| first.since(asked))
         });
     }
     metrics.e2e_latency = speech.user_stopped_at.map(|stopped| now.since(stopped));

@@ -15,13 +15,15 @@ const MIN_SENTENCE_CHARS: usize = 20;
 /// A sentence longer than this is cut at a clause or word: TTS services refuse or delay long texts.
 const MAX_SENTENCE_CHARS: usize = 400;
 /// Good places to breathe when there is no punctuation.
-const JOINTS: [&str; 14] =
-    ["and", "but", "or", "because", "which", "that", "so", "to", "with", "for", "if", "when", "while", "from"];
+const JOINTS: [&str; 14] = [
+    "and", "but", "or", "because", "which", "that", "so", "to", "with", "for", "if", "when",
+    "while", "from",
+];
 /// A period after these does not end a sentence.
 const ABBREVIATIONS: [&str; 40] = [
-    "mr", "mrs", "ms", "dr", "prof", "st", "jr", "sr", "vs", "etc", "e.g", "i.e", "no", "nr", "inc", "ltd", "co", "corp",
-    "approx", "dept", "fig", "vol", "est", "ave", "blvd", "rd", "mt", "gen", "col", "sgt", "rev", "hon", "jan", "feb", "aug",
-    "sept", "oct", "nov", "dec", "ca",
+    "mr", "mrs", "ms", "dr", "prof", "st", "jr", "sr", "vs", "etc", "e.g", "i.e", "no", "nr",
+    "inc", "ltd", "co", "corp", "approx", "dept", "fig", "vol", "est", "ave", "blvd", "rd", "mt",
+    "gen", "col", "sgt", "rev", "hon", "jan", "feb", "aug", "sept", "oct", "nov", "dec", "ca",
 ];
 
 /// Text on its way from the LLM to TTS.
@@ -35,7 +37,11 @@ pub(crate) struct Chunker {
 impl Chunker {
     /// A whole text at once.
     pub(crate) fn whole(text: &str) -> Self {
-        Self { buffer: text.to_owned(), complete: true, begun: false }
+        Self {
+            buffer: text.to_owned(),
+            complete: true,
+            begun: false,
+        }
     }
 
     pub(crate) fn push(&mut self, text: &str) {
@@ -109,12 +115,20 @@ fn sentence_end(text: &str, min: usize) -> Option<usize> {
             '。' | '！' | '？' => true,
             '!' | '?' => next.is_some_and(|n| n.is_whitespace()),
             '.' => {
-                previous != '.' && next.is_some_and(char::is_whitespace) && !is_abbreviation(text.get(..at).unwrap_or_default())
+                previous != '.'
+                    && next.is_some_and(char::is_whitespace)
+                    && !is_abbreviation(text.get(..at).unwrap_or_default())
             }
-            '"' | '”' | ')' => matches!(previous, '.' | '!' | '?') && next.is_some_and(char::is_whitespace),
+            '"' | '”' | ')' => {
+                matches!(previous, '.' | '!' | '?') && next.is_some_and(char::is_whitespace)
+            }
             _ => false,
         };
-        if ends && text.get(..after).is_some_and(|head| head.trim().chars().count() >= min) {
+        if ends
+            && text
+                .get(..after)
+                .is_some_and(|head| head.trim().chars().count() >= min)
+        {
             return Some(after);
         }
         previous = c;
@@ -124,11 +138,16 @@ fn sentence_end(text: &str, min: usize) -> Option<usize> {
 
 /// Does the text before a period end in something that a period only shortens?
 fn is_abbreviation(before: &str) -> bool {
-    let word = before.rsplit(|c: char| c.is_whitespace() || c == '(' || c == '"').next().unwrap_or_default();
+    let word = before
+        .rsplit(|c: char| c.is_whitespace() || c == '(' || c == '"')
+        .next()
+        .unwrap_or_default();
     let lower = word.to_lowercase();
     // initials ("J."), numbered lists ("2."), and single letters of "p.m.", "U.S."
-    let initial = lower.chars().count() == 1 && lower.chars().all(|c| c.is_alphabetic() && c != 'i');
-    let list_number = lower.chars().all(|c| c.is_ascii_digit()) && !lower.is_empty() && before.trim() == word;
+    let initial =
+        lower.chars().count() == 1 && lower.chars().all(|c| c.is_alphabetic() && c != 'i');
+    let list_number =
+        lower.chars().all(|c| c.is_ascii_digit()) && !lower.is_empty() && before.trim() == word;
     let dotted = lower.contains('.') && lower.split('.').all(|part| part.chars().count() <= 1);
     initial || list_number || dotted || ABBREVIATIONS.contains(&lower.as_str())
 }
@@ -138,9 +157,14 @@ fn clause_end(text: &str, min: usize) -> Option<usize> {
     let mut chars = text.char_indices().peekable();
     while let Some((at, c)) = chars.next() {
         let next_is_space = chars.peek().is_some_and(|&(_, n)| n.is_whitespace());
-        let mark = matches!(c, '，' | '、' | '；') || (matches!(c, ',' | ';' | ':' | '—' | '–') && next_is_space);
+        let mark = matches!(c, '，' | '、' | '；')
+            || (matches!(c, ',' | ';' | ':' | '—' | '–') && next_is_space);
         let after = at + c.len_utf8();
-        if mark && text.get(..after).is_some_and(|head| count_words(head) >= min) {
+        if mark
+            && text
+                .get(..after)
+                .is_some_and(|head| count_words(head) >= min)
+        {
             return Some(after);
         }
     }
@@ -168,7 +192,10 @@ fn many_words(text: &str) -> Option<usize> {
 
 /// A sentence without an end: the last clause or word before the limit.
 fn forced_end(text: &str) -> usize {
-    let limit = (0..=MAX_SENTENCE_CHARS.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
+    let limit = (0..=MAX_SENTENCE_CHARS.min(text.len()))
+        .rev()
+        .find(|&at| text.is_char_boundary(at))
+        .unwrap_or(0);
     let head = text.get(..limit).unwrap_or_default();
     head.rfind([',', ';', ':'])
         .filter(|&at| at > limit / 2)
@@ -205,7 +232,11 @@ mod tests {
     fn the_first_clause_leaves_at_the_first_comma() {
         assert_eq!(
             pieces("Of course, I can book that for you. For how many people would it be?"),
-            ["Of course,", "I can book that for you.", "For how many people would it be?"]
+            [
+                "Of course,",
+                "I can book that for you.",
+                "For how many people would it be?"
+            ]
         );
     }
 
@@ -220,14 +251,23 @@ mod tests {
     #[test]
     fn abbreviations_prices_times_and_ellipses_are_not_torn() {
         assert_eq!(
-            pieces("Good. Dr. Smith pays $3.50 at 5 p.m. on Friday... maybe not at all. Is that all right?"),
-            ["Good.", "Dr. Smith pays $3.50 at 5 p.m. on Friday... maybe not at all.", "Is that all right?"]
+            pieces(
+                "Good. Dr. Smith pays $3.50 at 5 p.m. on Friday... maybe not at all. Is that all right?"
+            ),
+            [
+                "Good.",
+                "Dr. Smith pays $3.50 at 5 p.m. on Friday... maybe not at all.",
+                "Is that all right?"
+            ]
         );
     }
 
     #[test]
     fn short_sentences_travel_together() {
-        assert_eq!(pieces("Yes. No. Maybe so, who knows? Let us see then."), ["Yes.", "No. Maybe so, who knows?", "Let us see then."]);
+        assert_eq!(
+            pieces("Yes. No. Maybe so, who knows? Let us see then."),
+            ["Yes.", "No. Maybe so, who knows?", "Let us see then."]
+        );
     }
 
     #[test]

@@ -6,4 +6,6 @@ mod words;
 
 pub(crate) use chunk::Chunker;
 pub(crate) use plain::plain;
-pub(crate) use words::{count_words, cut_at_word, first_words, is_backchannel, normalise, push_limited};
+pub(crate) use words::{
+    count_words, cut_at_word, first_words, is_backchannel, normalise, push_limited,
+};

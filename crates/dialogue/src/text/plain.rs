@@ -25,7 +25,11 @@ pub(crate) fn plain(piece: &str) -> String {
         }
         text.push_str(word);
     }
-    if text.chars().any(char::is_alphanumeric) { text } else { String::new() }
+    if text.chars().any(char::is_alphanumeric) {
+        text
+    } else {
+        String::new()
+    }
 }
 
 /// Headings, bullets, quotes, rules at the beginning of a line.
@@ -41,7 +45,11 @@ fn without_line_marks(line: &str) -> &str {
     } else {
         line
     };
-    ["- ", "* ", "+ ", "• "].iter().find_map(|mark| line.strip_prefix(mark)).unwrap_or(line).trim_start()
+    ["- ", "* ", "+ ", "• "]
+        .iter()
+        .find_map(|mark| line.strip_prefix(mark))
+        .unwrap_or(line)
+        .trim_start()
 }
 
 /// Emphasis, code marks, links and images, table bars, emoji.
@@ -82,10 +90,19 @@ mod tests {
 
     #[test]
     fn nobody_hears_asterisks_or_addresses() {
-        assert_eq!(plain("**Sure!** See [our menu](https://x.y/z) 🍕👍🏽."), "Sure! See our menu .");
-        assert_eq!(plain("## Hours\n- Monday: *closed*\n- `Tuesday` 5"), "Hours Monday: closed Tuesday 5");
+        assert_eq!(
+            plain("**Sure!** See [our menu](https://x.y/z) 🍕👍🏽."),
+            "Sure! See our menu ."
+        );
+        assert_eq!(
+            plain("## Hours\n- Monday: *closed*\n- `Tuesday` 5"),
+            "Hours Monday: closed Tuesday 5"
+        );
         assert_eq!(plain("🙂"), "");
         assert_eq!(plain("a snake_case name, 3 * 4"), "a snake_case name, 3 4");
-        assert_eq!(plain("It costs $3.50 & that's 5% off"), "It costs $3.50 & that's 5% off");
+        assert_eq!(
+            plain("It costs $3.50 & that's 5% off"),
+            "It costs $3.50 & that's 5% off"
+        );
     }
 }

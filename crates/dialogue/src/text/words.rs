@@ -110,7 +110,10 @@ pub(crate) fn push_limited(text: &mut String, more: &str, limit: usize) {
         text.push(' ');
     }
     let room = limit.saturating_sub(text.len());
-    let end = (0..=room.min(more.len())).rev().find(|&at| more.is_char_boundary(at)).unwrap_or(0);
+    let end = (0..=room.min(more.len()))
+        .rev()
+        .find(|&at| more.is_char_boundary(at))
+        .unwrap_or(0);
     text.push_str(more.get(..end).unwrap_or_default());
 }
 

@@ -1,0 +1,32 @@
+//! Scenarios: one readable text file that says who speaks when, what each provider answers and when, and what must be
+//! seen. Run in virtual time: a conversation of minutes takes milliseconds.
+//!
+//! ```text
+//! option user_away_timeout 3s          # any option of the dialogue: 500ms, 2s, true, 3, "text", none
+//! llm "Sure, for how many?" after 100ms lasting 300ms
+//! llm "One moment." call book {"n":2}  # also: fails, hangs, empty
+//! tts after 200ms lasting 2s           # the next segment; also: fails, hangs. Without: 0.2 s, 15 characters a second
+//! tool book after 2s gives "done"      # also: silently "done" (no reply wanted), fails "why", hangs
+//! stt +200ms                           # finals come so long after the end of speech
+//! 0.5-2.5 says "A table for two"       # voice activity and transcript; `noise` for a sound without words
+//! at 5 type "hello"                    # also: start, say, say-firmly, generate, instruct, interrupt, force-interrupt,
+//!                                      # commit, clear, close, drain, interim, preflight, final, stt-fails
+//! end 20
+//! expect 3.0 agent thinking            # a line of the timeline contains this, at this time (50 ms) or at any time
+//! never interrupted
+//! states listening thinking speaking listening
+//! history                              # exactly this
+//!   user "A table for two"
+//!   agent "Sure, for how many?"        # `agent*`: interrupted; call NAME ARGS; result "TEXT"; error "TEXT"
+//! ```
+
+mod parse;
+mod simulate;
+
+pub use parse::{ParseError, Scenario};
+pub use simulate::{Line, Outcome, Reply, Simulation, Speech, Voice};
+
+/// Runs a scenario to its end and compares.
+pub fn run(scenario: &Scenario) -> Outcome {
+    simulate::run(scenario)
+}

@@ -1,0 +1,689 @@
+//! Virtual time: providers, a playout and a caller that answer the machine as a scenario says.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+
+use super::parse::{Expect, Scenario};
+use crate::action::Action;
+use crate::chat::{Item, Role, ToolCall, ToolChoice};
+use crate::event::Event;
+use crate::ids::{GenerationId, SegmentId};
+use crate::input::{Input, Llm, Playout, Stt, ToolValue, Tts, Vad};
+use crate::invariants::Observer;
+use crate::machine::Dialogue;
+use crate::time::{Duration, Instant};
+
+const MS: Duration = Duration::from_millis(1);
+const HOP: Duration = Duration::from_millis(32);
+const FRAME: Duration = Duration::from_millis(20);
+const VAD_MIN_SPEECH: Duration = Duration::from_millis(50);
+const VAD_MIN_SILENCE: Duration = Duration::from_millis(500);
+const CHARS_PER_SECOND: f64 = 15.0;
+const TOLERANCE: Duration = Duration::from_millis(50);
+
+/// What the model answers to one request.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// Its words.
+    pub text: String,
+    /// Its tool calls, after the words.
+    pub calls: Vec<ToolCall>,
+    /// Until the first word.
+    pub first: Duration,
+    /// From the request to the end.
+    pub lasting: Duration,
+    /// It fails after the words.
+    pub fails: bool,
+    /// Nothing ever comes after the words.
+    pub hangs: bool,
+}
+
+impl Default for Reply {
+    fn default() -> Self {
+        Self {
+            text: String::new(),
+            calls: Vec::new(),
+            first: 100 * MS,
+            lasting: 300 * MS,
+            fails: false,
+            hangs: false,
+        }
+    }
+}
+
+/// How TTS speaks one segment.
+#[derive(Clone, Debug)]
+pub struct Voice {
+    /// Until the first audio.
+    pub first: Duration,
+    /// Of the audio; without it by the number of characters.
+    pub length: Option<Duration>,
+    /// It fails instead.
+    pub fails: bool,
+    /// Nothing ever comes.
+    pub hangs: bool,
+}
+
+impl Default for Voice {
+    fn default() -> Self {
+        Self {
+            first: 200 * MS,
+            length: None,
+            fails: false,
+            hangs: false,
+        }
+    }
+}
+
+/// How a tool ends.
+#[derive(Clone, Debug)]
+pub(crate) struct Tool {
+    pub(crate) name: String,
+    pub(crate) after: Duration,
+    pub(crate) result: Option<Result<ToolValue, String>>,
+}
+
+/// The caller speaks.
+#[derive(Clone, Debug)]
+pub struct Speech {
+    /// First sound.
+    pub from: Instant,
+    /// Last sound.
+    pub to: Instant,
+    /// Empty for a noise.
+    pub text: String,
+    /// Until the final transcript; without it the scenario's.
+    pub final_after: Option<Duration>,
+}
+
+/// One line of the timeline.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Line {
+    /// When.
+    pub at: Instant,
+    /// What.
+    pub text: String,
+}
+
+/// How a scenario ended.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// Everything seen.
+    pub timeline: Vec<Line>,
+    /// What was expected and not seen, or seen and not expected; empty when all is well.
+    pub failures: Vec<String>,
+}
+
+#[derive(Debug)]
+struct Timed(Instant, u64, Input);
+
+impl PartialEq for Timed {
+    fn eq(&self, other: &Self) -> bool {
+        (self.0, self.1) == (other.0, other.1)
+    }
+}
+impl Eq for Timed {}
+impl PartialOrd for Timed {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Timed {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.0, self.1).cmp(&(other.0, other.1))
+    }
+}
+
+/// One segment in the simulated playout.
+#[derive(Clone, Debug)]
+struct Audio {
+    id: SegmentId,
+    text: String,
+    length: Option<Duration>,
+    arrived: bool,
+    queued: bool,
+    played: Duration,
+}
+
+/// A machine among simulated providers, which answer whatever it asks.
+#[derive(Debug)]
+pub struct Simulation {
+    /// The machine.
+    pub dialogue: Dialogue,
+    /// Everything seen.
+    pub timeline: Vec<Line>,
+    /// What the observer found wrong.
+    pub violations: Vec<String>,
+    observer: Observer,
+    now: Instant,
+    replies: VecDeque<Reply>,
+    /// With the caller's message that each request answers.
+    asked: Vec<(GenerationId, Reply, String)>,
+    voices: VecDeque<Voice>,
+    tools: Vec<Tool>,
+    events: BinaryHeap<Reverse<Timed>>,
+    sequence: u64,
+    audio: Vec<Audio>,
+    paused: bool,
+    next_frame: Instant,
+}
+
+impl Simulation {
+    /// Providers around a machine in whatever state, from `now` on. Requests from before are never answered.
+    pub fn new(dialogue: Dialogue, observer: Observer, now: Instant) -> Self {
+        Self {
+            dialogue,
+            timeline: Vec::new(),
+            violations: Vec::new(),
+            observer,
+            now,
+            replies: VecDeque::new(),
+            asked: Vec::new(),
+            voices: VecDeque::new(),
+            tools: Vec::new(),
+            events: BinaryHeap::new(),
+            sequence: 0,
+            audio: Vec::new(),
+            paused: false,
+            next_frame: now + FRAME,
+        }
+    }
+
+    /// Tells the machine something later.
+    pub fn schedule(&mut self, at: Instant, input: Input) {
+        self.sequence += 1;
+        self.events.push(Reverse(Timed(at, self.sequence, input)));
+    }
+
+    /// The caller speaks: voice activity as a VAD would report it, an interim in the middle, a final after the end.
+    /// `next` is when the caller speaks again: before the VAD's silence has passed it is one speech.
+    pub fn speech(&mut self, speech: &Speech, next: Option<Instant>, final_after: Duration) {
+        self.schedule(
+            speech.from + VAD_MIN_SPEECH,
+            Input::Vad(Vad::SpeechStarted {
+                speech: VAD_MIN_SPEECH,
+            }),
+        );
+        let mut at = speech.from + VAD_MIN_SPEECH + HOP;
+        let goes_on = next.filter(|next| *next < speech.to + VAD_MIN_SILENCE);
+        let end = goes_on.unwrap_or(speech.to + VAD_MIN_SILENCE);
+        while at < end {
+            let heard = at.min(speech.to).since(speech.from);
+            let frame = Vad::Frame {
+                speaking: true,
+                speech: heard,
+                silence: at.since(speech.to),
+            };
+            self.schedule(at, Input::Vad(frame));
+            at = at + HOP;
+        }
+        if goes_on.is_none() {
+            let ended = Vad::SpeechEnded {
+                speech: speech.to.since(speech.from),
+                silence: VAD_MIN_SILENCE,
+            };
+            self.schedule(end, Input::Vad(ended));
+        }
+        if !speech.text.is_empty() {
+            let at = speech.to + speech.final_after.unwrap_or(final_after);
+            self.schedule(
+                at,
+                Input::Stt(Stt::Final {
+                    text: speech.text.clone(),
+                    confidence: 1.0,
+                }),
+            );
+        }
+    }
+
+    /// Lets time pass.
+    pub fn run_until(&mut self, end: Instant) {
+        loop {
+            let event = self.events.peek().map(|Reverse(timed)| timed.0);
+            let sounds = self.audio.iter().any(|audio| audio.queued) && !self.paused;
+            let frame = sounds.then_some(self.next_frame);
+            let next = [event, frame, self.dialogue.deadline()]
+                .into_iter()
+                .flatten()
+                .min();
+            let Some(next) = next.filter(|next| *next <= end) else {
+                break;
+            };
+            self.now = self.now.max(next);
+            if event.is_some_and(|at| at <= next) {
+                if let Some(Reverse(Timed(_, _, input))) = self.events.pop() {
+                    self.tell(input);
+                }
+            } else if frame.is_some_and(|at| at <= next) {
+                self.play_frame();
+            } else {
+                self.tell(Input::Time);
+            }
+        }
+        self.now = self.now.max(end);
+        self.next_frame = self.next_frame.max(end);
+    }
+
+    fn see(&mut self, text: String) {
+        self.timeline.push(Line { at: self.now, text });
+    }
+
+    fn tell(&mut self, input: Input) {
+        if let Input::Tts {
+            id,
+            event: Tts::FirstAudio,
+        } = &input
+            && let Some(audio) = self.audio.iter_mut().find(|audio| audio.id == *id)
+        {
+            audio.arrived = true;
+        }
+        self.observer.input(&input);
+        self.dialogue.handle(self.now, input);
+        while let Some(action) = self.dialogue.poll() {
+            self.observer.action(&action);
+            self.act(action);
+        }
+        if let Err(violation) = self.observer.step(self.dialogue.history()) {
+            self.violations
+                .push(format!("{:.3}: {violation}", seconds(self.now)));
+        }
+    }
+
+    fn play_frame(&mut self) {
+        self.next_frame = self.now + FRAME;
+        let Some(head) = self.audio.iter_mut().find(|audio| audio.queued) else {
+            return;
+        };
+        let Some(length) = head.length.filter(|_| head.arrived) else {
+            return;
+        };
+        let id = head.id;
+        let first = head.played.is_zero();
+        head.played = (head.played + FRAME).min(length);
+        let played = head.played;
+        let text = head.text.clone();
+        if first {
+            self.see(format!("audible \"{text}\""));
+            self.tell(Input::Playout(Playout::Started { id }));
+        }
+        if played >= length {
+            self.audio.retain(|audio| audio.id != id);
+            self.see(format!("played \"{text}\""));
+            self.tell(Input::Playout(Playout::Finished { id, played }));
+        } else if played.as_millis() % 100 < FRAME.as_millis() {
+            self.tell(Input::Playout(Playout::Progress { id, played }));
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Retrieve { id, query, .. } => {
+                self.see(format!("retrieve \"{query}\""));
+                self.schedule(
+                    self.now + 20 * MS,
+                    Input::Retrieved {
+                        id,
+                        passages: Vec::new(),
+                    },
+                );
+            }
+            Action::StartLlm { id, request } => {
+                let tools = if request.tool_choice == ToolChoice::None {
+                    " without tools"
+                } else {
+                    ""
+                };
+                self.see(format!("llm asked{tools}"));
+                let reply = self.replies.pop_front().unwrap_or_else(|| Reply {
+                    text: "All right.".into(),
+                    ..Reply::default()
+                });
+                self.answer(id, &reply);
+                let answers = match request.items.last() {
+                    Some(Item::Message(message)) => message.id.clone(),
+                    _ => String::new(),
+                };
+                self.asked.push((id, reply, answers));
+            }
+            Action::CancelLlm { id } => {
+                self.see("llm cancelled".into());
+                if let Some(at) = self.asked.iter().position(|(asked, ..)| *asked == id) {
+                    // a speculation that was dropped: the scenario's answer is for the request that counts
+                    let (_, reply, answers) = self.asked.remove(at);
+                    let committed = self.dialogue.history().iter().any(
+                        |item| matches!(item, Item::Message(message) if message.id == answers),
+                    );
+                    if !answers.is_empty() && !committed {
+                        self.replies.push_front(reply);
+                    }
+                }
+            }
+            Action::Synthesize { id, text } => self.synthesize(id, text),
+            Action::CancelSynthesis { id } => {
+                self.see("tts cancelled".into());
+                self.audio.retain(|audio| audio.id != id || audio.queued);
+            }
+            Action::Play { id } => {
+                if let Some(audio) = self.audio.iter_mut().find(|audio| audio.id == id) {
+                    audio.queued = true;
+                    let text = audio.text.clone();
+                    self.see(format!("play \"{text}\""));
+                }
+                self.next_frame = self.next_frame.max(self.now);
+            }
+            Action::PausePlayout => {
+                self.paused = true;
+                self.see("pause".into());
+            }
+            Action::ResumePlayout => {
+                self.paused = false;
+                self.next_frame = self.now + FRAME;
+                self.see("resume".into());
+            }
+            Action::ClearPlayout => {
+                self.see("clear".into());
+                let (cleared, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut self.audio)
+                    .into_iter()
+                    .partition(|audio| audio.queued);
+                self.audio = kept;
+                for audio in cleared {
+                    self.schedule(
+                        self.now,
+                        Input::Playout(Playout::Cleared {
+                            id: audio.id,
+                            played: audio.played,
+                        }),
+                    );
+                }
+            }
+            Action::PredictTurn { .. } => self.see("predict".into()),
+            Action::FinalizeStt => self.see("finalize".into()),
+            Action::ClearStt => self.see("clear stt".into()),
+            Action::MuteStt(mute) => self.see(format!("mute {mute}")),
+            Action::RunTool { call, .. } => {
+                self.see(format!("run {} {}", call.name, call.arguments));
+                let found = self
+                    .tools
+                    .iter()
+                    .find(|tool| tool.name == call.name)
+                    .cloned();
+                let unknown = Some(Err("no such tool".into()));
+                let (after, result) = found.map_or((MS, unknown), |tool| (tool.after, tool.result));
+                if let Some(result) = result {
+                    self.schedule(
+                        self.now + after,
+                        Input::ToolFinished {
+                            call_id: call.call_id,
+                            result,
+                        },
+                    );
+                }
+            }
+            Action::CancelTool { call_id } => self.see(format!("cancel {call_id}")),
+            Action::Emit(event) => self.see_event(&event),
+            Action::Close => self.see("close".into()),
+        }
+    }
+
+    fn answer(&mut self, id: GenerationId, reply: &Reply) {
+        let first = self.now + reply.first;
+        if !reply.text.is_empty() {
+            self.schedule(
+                first,
+                Input::Llm {
+                    id,
+                    event: Llm::Text(reply.text.clone()),
+                },
+            );
+        }
+        for call in &reply.calls {
+            self.schedule(
+                first,
+                Input::Llm {
+                    id,
+                    event: Llm::ToolCall(call.clone()),
+                },
+            );
+        }
+        let end = self.now + reply.lasting.max(reply.first);
+        if reply.fails {
+            self.schedule(
+                end,
+                Input::Llm {
+                    id,
+                    event: Llm::Failed("500".into()),
+                },
+            );
+        } else if !reply.hangs {
+            self.schedule(
+                end,
+                Input::Llm {
+                    id,
+                    event: Llm::Finished { usage: None },
+                },
+            );
+        }
+    }
+
+    fn synthesize(&mut self, id: SegmentId, text: String) {
+        self.see(format!("tts \"{text}\""));
+        let voice = self.voices.pop_front().unwrap_or_default();
+        if voice.fails {
+            self.schedule(
+                self.now + voice.first,
+                Input::Tts {
+                    id,
+                    event: Tts::Failed("500".into()),
+                },
+            );
+            return;
+        }
+        let by_text = Duration::from_secs_f64(text.chars().count() as f64 / CHARS_PER_SECOND);
+        let length = voice.length.unwrap_or(by_text);
+        let heard = self.now + voice.first;
+        self.audio.push(Audio {
+            id,
+            text,
+            length: (!voice.hangs).then_some(length),
+            arrived: false,
+            queued: false,
+            played: Duration::ZERO,
+        });
+        if !voice.hangs {
+            self.schedule(
+                heard,
+                Input::Tts {
+                    id,
+                    event: Tts::FirstAudio,
+                },
+            );
+            self.schedule(
+                heard + 50 * MS,
+                Input::Tts {
+                    id,
+                    event: Tts::Finished { duration: length },
+                },
+            );
+        }
+    }
+
+    fn see_event(&mut self, event: &Event) {
+        let text = match event {
+            Event::AgentStateChanged { new_state, .. } => {
+                format!("agent {new_state:?}").to_lowercase()
+            }
+            Event::UserStateChanged { new_state, .. } => {
+                format!("user {new_state:?}").to_lowercase()
+            }
+            Event::UserInputTranscribed {
+                transcript,
+                is_final: true,
+                ..
+            } => format!("turn \"{transcript}\""),
+            Event::UserInputTranscribed { transcript, .. } => format!("hears \"{transcript}\""),
+            Event::AgentTranscript {
+                delta,
+                is_final: false,
+                ..
+            } => format!("says \"{}\"", delta.trim()),
+            Event::AgentTranscript { .. } => "said".into(),
+            Event::ConversationItemAdded { item } => format!("item {}", describe(item)),
+            Event::SpeechCreated { source, .. } => format!("speech {source:?}").to_lowercase(),
+            Event::AgentFalseInterruption { .. } => "false interruption".into(),
+            Event::Interrupted { .. } => "interrupted".into(),
+            Event::ToolStarted { call } => format!("tool {}", call.name),
+            Event::ToolEnded { output, .. } => {
+                format!("ended {} \"{}\"", output.name, output.output)
+            }
+            Event::KnowledgeUsed { passages } => format!("knowledge {}", passages.len()),
+            Event::TurnMetrics(metrics) => format!(
+                "metrics e2e {:.2} end_of_turn {:.2} transcription {:.2} ttft {:.2} ttfb {:.2}{}",
+                metrics.e2e_latency.unwrap_or_default().as_secs_f64(),
+                metrics.end_of_turn_delay.unwrap_or_default().as_secs_f64(),
+                metrics
+                    .transcription_delay
+                    .unwrap_or_default()
+                    .as_secs_f64(),
+                metrics.llm_ttft.unwrap_or_default().as_secs_f64(),
+                metrics.tts_ttfb.unwrap_or_default().as_secs_f64(),
+                if metrics.preemptive {
+                    " preemptive"
+                } else {
+                    ""
+                }
+            ),
+            Event::LlmUsage(_) => "usage".into(),
+            Event::Error {
+                component, message, ..
+            } => format!(
+                "error {} {message}",
+                format!("{component:?}").to_lowercase()
+            ),
+            Event::Closed { reason } => format!("closed {reason:?}").to_lowercase(),
+        };
+        self.see(text);
+    }
+}
+
+impl Simulation {
+    /// Hands the simulation what it answers from; used up in order.
+    pub fn with_answers(mut self, replies: Vec<Reply>, voices: Vec<Voice>) -> Self {
+        self.replies = replies.into();
+        self.voices = voices.into();
+        self
+    }
+}
+
+fn seconds(at: Instant) -> f64 {
+    at.since(Instant::ZERO).as_secs_f64()
+}
+
+/// An item as a scenario writes it.
+fn describe(item: &Item) -> String {
+    match item {
+        Item::Message(message) => {
+            let who = match (message.role, message.interrupted) {
+                (Role::Assistant, true) => "agent*",
+                (Role::Assistant, false) => "agent",
+                (Role::User, _) => "user",
+                (Role::System, _) => "system",
+            };
+            format!("{who} \"{}\"", message.text)
+        }
+        Item::FunctionCall { call, .. } => format!("call {} {}", call.name, call.arguments),
+        Item::FunctionCallOutput { output, .. } if output.is_error => {
+            format!("error \"{}\"", output.output)
+        }
+        Item::FunctionCallOutput { output, .. } => format!("result \"{}\"", output.output),
+    }
+}
+
+pub(super) fn run(scenario: &Scenario) -> Outcome {
+    let dialogue = Dialogue::new(scenario.options.clone(), "You are a test.");
+    let mut simulation = Simulation::new(dialogue, Observer::default(), Instant::ZERO)
+        .with_answers(scenario.replies.clone(), scenario.voices.clone());
+    simulation.tools.clone_from(&scenario.tools);
+    simulation.schedule(Instant::ZERO, Input::Started);
+    let mut last = Instant::ZERO;
+    for speech in &scenario.speeches {
+        let next = scenario
+            .speeches
+            .iter()
+            .map(|other| other.from)
+            .filter(|from| *from > speech.from)
+            .min();
+        simulation.speech(speech, next, scenario.stt_delay);
+        last = last.max(speech.to);
+    }
+    for (at, input) in &scenario.inputs {
+        simulation.schedule(*at, input.clone());
+        last = last.max(*at);
+    }
+    simulation.run_until(scenario.end.unwrap_or(last + Duration::from_secs(14)));
+    let mut failures = simulation.violations.clone();
+    for (line, expectation) in &scenario.expectations {
+        if let Err(problem) = check(expectation, &simulation) {
+            failures.push(format!("line {line}: {problem}"));
+        }
+    }
+    Outcome {
+        timeline: simulation.timeline,
+        failures,
+    }
+}
+
+fn check(expectation: &Expect, simulation: &Simulation) -> Result<(), String> {
+    let times = |text: &str| -> Vec<Instant> {
+        simulation
+            .timeline
+            .iter()
+            .filter(|line| line.text.contains(text))
+            .map(|line| line.at)
+            .collect()
+    };
+    match expectation {
+        Expect::Seen { at, text } => {
+            let seen = times(text);
+            let near = |at: Instant| {
+                seen.iter()
+                    .any(|seen| seen.since(at) <= TOLERANCE && at.since(*seen) <= TOLERANCE)
+            };
+            let ok = at.map_or(!seen.is_empty(), near);
+            let when: Vec<String> = seen
+                .iter()
+                .map(|at| format!("{:.3}", seconds(*at)))
+                .collect();
+            if ok {
+                Ok(())
+            } else {
+                Err(format!("expected `{text}`, seen at [{}]", when.join(", ")))
+            }
+        }
+        Expect::Never { text } => {
+            let seen = times(text);
+            seen.first().map_or(Ok(()), |at| {
+                Err(format!("`{text}` was seen at {:.3}", seconds(*at)))
+            })
+        }
+        Expect::States { states } => {
+            let seen: Vec<&str> = simulation
+                .timeline
+                .iter()
+                .filter_map(|line| line.text.strip_prefix("agent "))
+                .collect();
+            if seen == *states {
+                Ok(())
+            } else {
+                Err(format!("the agent's states were {seen:?}"))
+            }
+        }
+        Expect::History { lines } => {
+            let seen: Vec<String> = simulation.dialogue.history().iter().map(describe).collect();
+            if seen == *lines {
+                Ok(())
+            } else {
+                Err(format!("the history is\n  {}", seen.join("\n  ")))
+            }
+        }
+    }
+}
