@@ -9,7 +9,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use antiphon_agent::provider::{Vad as _, VadModel as _};
+use antiphon_agent::provider::VadModel as _;
 use antiphon_audio::{Frame, Frame16k};
 use antiphon_dialogue::input::Vad;
 use antiphon_silero::network::{Network, State, WINDOW};
