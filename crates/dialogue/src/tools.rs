@@ -93,7 +93,7 @@ impl Dialogue {
         let Some(speech) = self.floor.speech_mut() else {
             return;
         };
-        let (speech_id, turn) = (speech.id, speech.turn);
+        let (speech_id, turn, round) = (speech.id, speech.turn, speech.steps.len());
         let Some(step) = speech.steps.last_mut() else {
             return;
         };
@@ -103,7 +103,8 @@ impl Dialogue {
         let calls = std::mem::take(&mut step.calls);
         let (place, first) = (step.place, step.started);
         step.started += calls.len();
-        let scope = turn.map_or_else(|| speech_id.to_string(), |turn| turn.to_string());
+        let cause = turn.map_or_else(|| speech_id.to_string(), |turn| turn.to_string());
+        let scope = format!("{cause}/{round}");
         for (index, call) in (first..).zip(calls) {
             self.run_call(call, place, index, speech_id, &scope);
         }
