@@ -1,0 +1,112 @@
+//! A folder of Markdown, text and HTML. Symbolic links are not followed, hidden files are left out.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::chunk::{self, Chunk};
+use crate::error::KnowledgeError;
+
+/// Largest file that is read: a book has 1 MB.
+pub const MAX_FILE_BYTES: u64 = 8 << 20;
+/// Most files of one folder.
+pub const MAX_FILES: usize = 10_000;
+/// Most chunks of one folder; about 15 million words.
+pub const MAX_CHUNKS: usize = 100_000;
+/// Deepest folder inside the folder.
+const MAX_DEPTH: usize = 16;
+/// Columns at which HTML is wrapped: so wide that lines are paragraphs.
+const HTML_WIDTH: usize = 10_000;
+/// Opening tags nested deeper than this are not given to the HTML reader, which recurses.
+const MAX_HTML_DEPTH: usize = 200;
+
+/// Read every document under `root`; what cannot be read becomes a warning.
+///
+/// # Errors
+/// [`KnowledgeError::Folder`] when the folder itself cannot be read.
+pub fn load(root: &Path) -> Result<(Vec<Chunk>, Vec<String>), KnowledgeError> {
+    fs::read_dir(root).map_err(|error| KnowledgeError::Folder { path: root.into(), reason: error.to_string() })?;
+    let mut files = Vec::new();
+    let mut warnings = Vec::new();
+    walk(root, 0, &mut files, &mut warnings);
+    files.sort();
+    let mut chunks = Vec::new();
+    for file in files {
+        let name = file.strip_prefix(root).unwrap_or(&file).display().to_string();
+        match read(&file, &name) {
+            Ok(mut new) => chunks.append(&mut new),
+            Err(reason) => warnings.push(format!("{name} is left out: {reason}")),
+        }
+        if chunks.len() >= MAX_CHUNKS {
+            chunks.truncate(MAX_CHUNKS);
+            warnings.push(format!("only the first {MAX_CHUNKS} passages are kept, up to {name}"));
+            break;
+        }
+    }
+    Ok((chunks, warnings))
+}
+
+fn walk(folder: &Path, depth: usize, files: &mut Vec<PathBuf>, warnings: &mut Vec<String>) {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) => return warnings.push(format!("{} is left out: {error}", folder.display())),
+    };
+    for entry in entries.flatten() {
+        let (path, Ok(kind)) = (entry.path(), entry.file_type()) else { continue };
+        if entry.file_name().to_string_lossy().starts_with('.') || kind.is_symlink() {
+            continue;
+        }
+        if kind.is_dir() && depth < MAX_DEPTH {
+            walk(&path, depth + 1, files, warnings);
+        } else if kind.is_file() && is_document(&path) {
+            if files.len() >= MAX_FILES {
+                return warnings.push(format!("only the first {MAX_FILES} files are read"));
+            }
+            files.push(path);
+        }
+    }
+}
+
+fn extension(path: &Path) -> String {
+    path.extension().map(|extension| extension.to_string_lossy().to_lowercase()).unwrap_or_default()
+}
+
+fn is_document(path: &Path) -> bool {
+    matches!(extension(path).as_str(), "md" | "markdown" | "txt" | "text" | "html" | "htm")
+}
+
+fn read(file: &Path, name: &str) -> Result<Vec<Chunk>, String> {
+    let size = fs::metadata(file).map_err(|error| error.to_string())?.len();
+    if size > MAX_FILE_BYTES {
+        return Err(format!("{size} bytes are more than {MAX_FILE_BYTES}"));
+    }
+    let bytes = fs::read(file).map_err(|error| error.to_string())?;
+    let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text; save it as UTF-8".to_owned())?;
+    Ok(match extension(file).as_str() {
+        "md" | "markdown" => chunk::markdown(name, &text),
+        "html" | "htm" => html(name, &text)?,
+        _ => chunk::plain(name, &text),
+    })
+}
+
+/// HTML as text, headings kept: html2text writes them as Markdown.
+pub fn html(name: &str, text: &str) -> Result<Vec<Chunk>, String> {
+    let mut depth = 0usize;
+    for tag in text.split('<').skip(1) {
+        if tag.starts_with('/') {
+            depth = depth.saturating_sub(1);
+        } else if tag.starts_with(|c: char| c.is_ascii_alphabetic()) {
+            let void = ["br", "img", "hr", "input", "meta", "link", "p", "li", "td", "tr", "th", "dt", "dd", "option"];
+            let name: String = tag.chars().take_while(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
+            if !void.contains(&name.as_str()) {
+                depth += 1;
+            }
+        }
+        if depth > MAX_HTML_DEPTH {
+            return Err(format!("its tags are nested more than {MAX_HTML_DEPTH} deep"));
+        }
+    }
+    let plain = html2text::config::plain_no_decorate()
+        .string_from_read(text.as_bytes(), HTML_WIDTH)
+        .map_err(|error| error.to_string())?;
+    Ok(chunk::plain(name, &plain))
+}

@@ -1,0 +1,94 @@
+//! A folder of documents and LlamaIndex's storage directories, as a caller's question meets them.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+
+use std::fs;
+use std::path::Path;
+
+use antiphon_knowledge::{KnowledgeBase, KnowledgeError, llamaindex};
+use proptest::prelude::*;
+
+const RELEASES: [&str; 6] = ["0.9.48", "0.10.68", "0.11.23", "0.12.0", "0.13.6", "0.14.25"];
+
+fn fixtures() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
+}
+
+#[test]
+fn nodes_of_every_llamaindex_release_have_the_texts_that_python_gives_them() {
+    for release in RELEASES {
+        let folder = fixtures().join(format!("li-{release}"));
+        let expected: serde_json::Value =
+            serde_json::from_slice(&fs::read(folder.join("expected.json")).unwrap()).unwrap();
+        let (nodes, warnings) = llamaindex::load(&folder.join("vector")).unwrap();
+        assert_eq!(warnings, Vec::<String>::new());
+        assert!(!nodes.is_empty());
+        for node in nodes {
+            let python = &expected["nodes"][&node.id];
+            assert_eq!(python["content_llm"], node.chunk.text, "{release} {}", node.id);
+            assert_eq!(python["content_embed"], node.embed_text, "{release} {}", node.id);
+        }
+        let kinds = llamaindex::load(&folder.join("kinds")).unwrap();
+        assert!(kinds.1.is_empty(), "{release}: {:?}", kinds.1);
+        assert!(!kinds.0.is_empty());
+    }
+}
+
+#[test]
+fn a_llamaindex_directory_answers_a_question_with_its_source() {
+    for release in RELEASES {
+        let loaded = KnowledgeBase::load(&fixtures().join(format!("li-{release}/vector"))).unwrap();
+        let found = loaded.base.find("when is the clinic open on saturdays");
+        assert_eq!(found[0].source, "hours.txt", "{release}");
+        assert!(found[0].text.contains("On Saturdays it opens at 9"));
+    }
+}
+
+#[test]
+fn a_folder_is_searched_and_what_cannot_be_read_is_reported() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    fs::write(path.join("menu.md"), "# Menu\n## Desserts\nChocolate cake for six euros.\n## Mains\nFish soup.").unwrap();
+    fs::write(path.join("hours.html"), "<title>x</title><h1>Hours</h1><p>We open on Sunday at noon.<script>evil()</script>").unwrap();
+    fs::write(path.join("bad.txt"), [0xff, 0xfe, 0x00]).unwrap();
+    fs::create_dir(path.join("sub")).unwrap();
+    fs::write(path.join("sub/parking.txt"), "Parking is behind the house.").unwrap();
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("/etc/hostname", path.join("link.txt")).unwrap();
+    let loaded = KnowledgeBase::load(path).unwrap();
+    assert_eq!(loaded.warnings.len(), 1, "{:?}", loaded.warnings);
+    assert!(loaded.warnings[0].starts_with("bad.txt"));
+    assert_eq!(loaded.base.len(), 4);
+    assert_eq!(loaded.base.find("which desserts do you have")[0].source, "menu.md › Menu › Desserts");
+    let hours = &loaded.base.find("when do you open on sunday")[0];
+    assert!(hours.source == "hours.html" && !hours.text.contains("evil"), "{hours:?}");
+    assert_eq!(loaded.base.find("where can I park")[0].source, "sub/parking.txt");
+    assert_eq!(loaded.base.find("hello, how are you"), []);
+    assert!(matches!(KnowledgeBase::load(&path.join("none")), Err(KnowledgeError::Folder { .. })));
+}
+
+#[test]
+fn nan_and_unknown_kinds_do_not_stop_an_index_from_loading() {
+    let text = r#"{"docstore/data": {"a": {"__type__": "1", "__data__": {"text": "NaN is \"NaN\"", "metadata": {"x": NaN, "y": -Infinity}}},
+        "b": {"__type__": "9", "__data__": {}}}}"#;
+    let (nodes, warnings) = llamaindex::parse(text.as_bytes()).unwrap();
+    assert!(nodes[0].embed_text.ends_with("NaN is \"NaN\""));
+    assert_eq!(warnings.len(), 1);
+    assert!(llamaindex::parse("[".repeat(100_000).as_bytes()).is_err());
+}
+
+proptest! {
+    #[test]
+    fn a_hostile_docstore_is_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        let _ = llamaindex::parse(&bytes);
+    }
+
+    #[test]
+    fn hostile_html_is_read_without_panic(text in "[<>/a-z\"= &;#0-9]{0,300}") {
+        let _ = antiphon_knowledge::folder::html("x.html", &text);
+    }
+}
+
+#[test]
+fn deeply_nested_html_is_refused() {
+    assert!(antiphon_knowledge::folder::html("x.html", &"<div>".repeat(100_000)).is_err());
+}
