@@ -35,6 +35,8 @@ mod sdp;
 mod section;
 mod shard;
 mod socket;
+#[cfg(test)]
+mod tests;
 mod timers;
 
 pub use config::{EngineConfig, PeerConfig};

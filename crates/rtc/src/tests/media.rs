@@ -1,0 +1,151 @@
+use super::*;
+use crate::Forward;
+
+/// A voice goes in, n packets of 20 ms.
+fn speak(side: &Side, mid: &str, numbers: std::ops::Range<u64>) {
+    for n in numbers {
+        side.peer.send_opus(mid, packet(n), n * 960, n == 0, 20);
+    }
+}
+
+#[tokio::test]
+async fn a_voice_arrives_in_order_with_its_times() {
+    let (server, client) = (engine(), engine());
+    let (a, mut b, mids) = pair(Side::client(&client), Side::client(&server), vec![sending(MediaKind::Audio)]).await;
+    speak(&a, &mids[0], 0..100);
+    let first = b.rtp().await;
+    assert_eq!(number(&first.payload), Some(0));
+    assert_eq!(&*first.mid, &*mids[0]);
+    for n in 1..100 {
+        let next = b.rtp().await;
+        assert_eq!(number(&next.payload), Some(n));
+        assert_eq!(next.sequence, first.sequence + n);
+        assert_eq!(next.timestamp, first.timestamp + n * 960);
+    }
+}
+
+#[tokio::test]
+async fn levels_are_reported_while_speaking_and_while_silent() {
+    let (server, client) = (engine(), engine());
+    let (a, mut b, mids) = pair(Side::client(&client), Side::server(&server), vec![sending(MediaKind::Audio)]).await;
+    speak(&a, &mids[0], 0..3);
+    let levels = |event: &PeerEvent| match event {
+        PeerEvent::AudioLevels(levels) => levels.first().cloned(),
+        _ => None,
+    };
+    b.until(|event| levels(event).filter(|level| level.loudest == 20 && level.active > 0.5)).await;
+    b.seen.clear();
+    b.until(|event| levels(event).filter(|level| level.loudest == 127 && level.active == 0.0)).await;
+}
+
+/// Speaker -> server -> listener.
+struct Relay {
+    speaker: Side,
+    ingress: Side,
+    egress: Side,
+    listener: Side,
+    from: String,
+    to: String,
+}
+
+async fn relay(speaker_red: bool, listener_red: bool) -> Relay {
+    let (server, client) = (engine(), engine());
+    let red = |red| PeerConfig { red, ..PeerConfig::client("client") };
+    let (speaker, ingress, from) = pair(
+        Side::new(&client, red(speaker_red)),
+        Side::server(&server),
+        vec![sending(MediaKind::Audio)],
+    )
+    .await;
+    let (egress, listener, to) = pair(
+        Side::server(&server),
+        Side::new(&client, red(listener_red)),
+        vec![sending(MediaKind::Audio)],
+    )
+    .await;
+    let (from, to) = (from[0].clone(), to[0].clone());
+    ingress.peer.forward(Forward { from_mid: from.clone(), to: egress.peer.clone(), to_mid: to.clone() });
+    Relay { speaker, ingress, egress, listener, from, to }
+}
+
+#[tokio::test]
+async fn a_voice_is_forwarded_continuously() {
+    let mut relay = relay(true, true).await;
+    speak(&relay.speaker, &relay.from, 0..50);
+    let first = relay.listener.rtp().await;
+    for n in 1..50 {
+        let next = relay.listener.rtp().await;
+        assert_eq!(number(&next.payload), Some(n));
+        assert_eq!(next.sequence, first.sequence + n);
+        assert_eq!(next.timestamp, first.timestamp + n * 960);
+    }
+}
+
+#[tokio::test]
+async fn muting_holds_the_voice_and_silence_follows() {
+    let mut relay = relay(true, true).await;
+    speak(&relay.speaker, &relay.from, 0..5);
+    let mut last = relay.listener.rtp().await;
+    for _ in 1..5 {
+        last = relay.listener.rtp().await;
+    }
+    relay.ingress.peer.set_muted(&relay.from, true);
+    for n in 1..=10 {
+        let silent = relay.listener.rtp().await;
+        assert_eq!(&silent.payload[..], &[0xf8, 0xff, 0xfe], "silent frame {n}");
+        assert_eq!(silent.sequence, last.sequence + 1);
+        last = silent;
+    }
+    speak(&relay.speaker, &relay.from, 5..10);
+    // Levels come after those packets were received: now they are past the mute.
+    relay.ingress.seen.clear();
+    let heard = |event: &PeerEvent| match event {
+        PeerEvent::AudioLevels(levels) => levels.first().filter(|level| level.loudest == 20).map(|_| ()),
+        _ => None,
+    };
+    relay.ingress.until(heard).await;
+    relay.ingress.peer.set_muted(&relay.from, false);
+    speak(&relay.speaker, &relay.from, 10..12);
+    let next = relay.listener.rtp().await;
+    assert!(number(&next.payload).is_some_and(|n| n >= 10), "what was said while muted is not heard");
+    assert_eq!(next.sequence, last.sequence + 1);
+    assert!(next.timestamp > last.timestamp);
+    assert!(next.marker, "a new talk spurt");
+}
+
+#[tokio::test]
+async fn after_the_end_of_a_forward_there_is_silence_and_another_voice_may_follow() {
+    let mut relay = relay(true, true).await;
+    speak(&relay.speaker, &relay.from, 0..3);
+    for _ in 0..3 {
+        relay.listener.rtp().await;
+    }
+    relay.ingress.peer.stop_forward(&relay.from, &relay.egress.peer, &relay.to);
+    let mut last = relay.listener.rtp().await;
+    for _ in 1..10 {
+        last = relay.listener.rtp().await;
+        assert_eq!(&last.payload[..], &[0xf8, 0xff, 0xfe]);
+    }
+    relay.ingress.peer.forward(Forward {
+        from_mid: relay.from.clone(),
+        to: relay.egress.peer.clone(),
+        to_mid: relay.to.clone(),
+    });
+    speak(&relay.speaker, &relay.from, 100..101);
+    let next = relay.listener.rtp().await;
+    assert_eq!(number(&next.payload), Some(100));
+    assert_eq!(next.sequence, last.sequence + 1);
+}
+
+#[tokio::test]
+async fn a_listener_that_leaves_does_not_disturb_the_speaker() {
+    let mut relay = relay(true, true).await;
+    speak(&relay.speaker, &relay.from, 0..1);
+    relay.listener.rtp().await;
+    relay.egress.peer.close();
+    relay.listener.closed().await;
+    relay.ingress.seen.clear();
+    speak(&relay.speaker, &relay.from, 1..5);
+    let heard = |event: &PeerEvent| matches!(event, PeerEvent::AudioLevels(l) if l[0].loudest == 20).then_some(());
+    relay.ingress.until(heard).await;
+}
