@@ -87,17 +87,18 @@ impl Dialogue {
                     self.interrupt();
                 }
             }
-            Floor::Held(_, hold) if hold.audible && !self.turn.is_backchannel() => {
-                if speech
-                    >= self
-                        .core
-                        .options
-                        .sure_interruption_duration
-                        .max(self.bar(speech))
+            Floor::Held(_, hold)
+                if hold.audible
+                    && !self.turn.is_backchannel()
                     && self.has_min_words()
-                {
-                    self.interrupt();
-                }
+                    && speech
+                        >= self
+                            .core
+                            .options
+                            .sure_interruption_duration
+                            .max(self.bar(speech)) =>
+            {
+                self.interrupt();
             }
             _ => {}
         }

@@ -16,6 +16,25 @@
 //! | [`event`] | everything it reports to users: states, transcripts, metrics |
 //! | [`machine`] | [`Dialogue`] itself |
 //! | [`options`] | LiveKit's options with LiveKit's defaults |
+//! | [`limits`] | the limit of everything that grows from outside |
+//! | [`invariants`] | the six promises, checked after every step, and an observer for tests and drivers |
+//! | [`scenario`] | conversations as text files, run in virtual time |
+//!
+//! Inside, one file for each question:
+//!
+//! | file | what |
+//! |---|---|
+//! | `floor` | **who has the floor**: the one enum that names the agent's state |
+//! | `turn`, `user` | the caller's turn: words, silence, endpointing |
+//! | `reply`, `speculation` | from a turn to a request to words, also before the turn is committed |
+//! | `speech`, `segment` | one utterance of the agent; the playout ledger of what was heard |
+//! | `voice` | words to TTS to playout, a few pieces ahead |
+//! | `bargein` | hold, go on, or give way |
+//! | `queue` | speeches that wait |
+//! | `tools` | calls, each with its one result |
+//! | `trouble` | providers that fail; the end of the session |
+//! | `history` | order, placeholders, requests |
+//! | `text` | words, pieces for TTS, plain text |
 
 mod bargein;
 mod core;
@@ -24,6 +43,7 @@ mod history;
 mod queue;
 mod reply;
 mod segment;
+mod speculation;
 mod speech;
 mod text;
 mod tools;

@@ -11,7 +11,7 @@ use crate::floor::Floor;
 use crate::input::{Command, Input};
 use crate::options::Options;
 use crate::queue::{Queued, SpeechQueue};
-use crate::reply::Speculation;
+use crate::speculation::Speculation;
 use crate::time::Instant;
 use crate::tools::ToolLedger;
 use crate::trouble::Trouble;

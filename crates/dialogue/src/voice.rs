@@ -257,7 +257,7 @@ impl Dialogue {
                 else {
                     continue;
                 };
-                let gap = if segment.shown == 0 && !(first_of_step && !speech.shown) {
+                let gap = if segment.shown == 0 && (speech.shown || !first_of_step) {
                     " "
                 } else {
                     ""

@@ -13,6 +13,7 @@
 //!                                      # commit, clear, close, drain, interim, preflight, final, stt-fails
 //! end 20
 //! expect 3.0 agent thinking            # a line of the timeline contains this, at this time (50 ms) or at any time
+//! once llm asked                       # exactly one line contains this
 //! never interrupted
 //! states listening thinking speaking listening
 //! history                              # exactly this
@@ -20,13 +21,16 @@
 //!   agent "Sure, for how many?"        # `agent*`: interrupted; call NAME ARGS; result "TEXT"; error "TEXT"
 //! ```
 
+mod cast;
+mod check;
 mod parse;
 mod simulate;
 
+pub use cast::{Line, Outcome, Reply, Speech, Voice};
 pub use parse::{ParseError, Scenario};
-pub use simulate::{Line, Outcome, Reply, Simulation, Speech, Voice};
+pub use simulate::Simulation;
 
 /// Runs a scenario to its end and compares.
 pub fn run(scenario: &Scenario) -> Outcome {
-    simulate::run(scenario)
+    check::run(scenario)
 }

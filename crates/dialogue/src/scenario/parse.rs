@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use super::simulate::{Reply, Speech, Tool, Voice};
+use super::cast::{Reply, Speech, Tool, Voice};
 use crate::chat::ToolCall;
 use crate::input::{Command, Input, Stt, ToolValue};
 use crate::options::Options;
@@ -23,6 +23,7 @@ pub struct ParseError {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Expect {
     Seen { at: Option<Instant>, text: String },
+    Once { text: String },
     Never { text: String },
     States { states: Vec<String> },
     History { lines: Vec<String> },
@@ -115,6 +116,12 @@ impl Scenario {
             "never" => self.expectations.push((
                 line,
                 Expect::Never {
+                    text: words.rest.trim().to_owned(),
+                },
+            )),
+            "once" => self.expectations.push((
+                line,
+                Expect::Once {
                     text: words.rest.trim().to_owned(),
                 },
             )),
@@ -291,7 +298,7 @@ fn tool(words: &mut Words<'_>) -> Result<Tool, String> {
 fn speech(range: &str, words: &mut Words<'_>) -> Result<Speech, String> {
     let Some((from, to)) = range.split_once('-') else {
         return Err(format!(
-            "expected option, llm, tts, tool, stt, at, end, expect, never, states, history or FROM-TO, found: {range}"
+            "expected option, llm, tts, tool, stt, at, end, expect, once, never, states, history or FROM-TO, found: {range}"
         ));
     };
     let (from, to) = (instant(from)?, instant(to)?);

@@ -3,12 +3,13 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
-use super::parse::{Expect, Scenario};
+use super::cast::{Line, Reply, Speech, Tool, Voice};
+use super::check::{describe, seconds};
 use crate::action::Action;
-use crate::chat::{Item, Role, ToolCall, ToolChoice};
+use crate::chat::{Item, ToolChoice};
 use crate::event::Event;
 use crate::ids::{GenerationId, SegmentId};
-use crate::input::{Input, Llm, Playout, Stt, ToolValue, Tts, Vad};
+use crate::input::{Input, Llm, Playout, Stt, Tts, Vad};
 use crate::invariants::Observer;
 use crate::machine::Dialogue;
 use crate::time::{Duration, Instant};
@@ -19,100 +20,6 @@ const FRAME: Duration = Duration::from_millis(20);
 const VAD_MIN_SPEECH: Duration = Duration::from_millis(50);
 const VAD_MIN_SILENCE: Duration = Duration::from_millis(500);
 const CHARS_PER_SECOND: f64 = 15.0;
-const TOLERANCE: Duration = Duration::from_millis(50);
-
-/// What the model answers to one request.
-#[derive(Clone, Debug)]
-pub struct Reply {
-    /// Its words.
-    pub text: String,
-    /// Its tool calls, after the words.
-    pub calls: Vec<ToolCall>,
-    /// Until the first word.
-    pub first: Duration,
-    /// From the request to the end.
-    pub lasting: Duration,
-    /// It fails after the words.
-    pub fails: bool,
-    /// Nothing ever comes after the words.
-    pub hangs: bool,
-}
-
-impl Default for Reply {
-    fn default() -> Self {
-        Self {
-            text: String::new(),
-            calls: Vec::new(),
-            first: 100 * MS,
-            lasting: 300 * MS,
-            fails: false,
-            hangs: false,
-        }
-    }
-}
-
-/// How TTS speaks one segment.
-#[derive(Clone, Debug)]
-pub struct Voice {
-    /// Until the first audio.
-    pub first: Duration,
-    /// Of the audio; without it by the number of characters.
-    pub length: Option<Duration>,
-    /// It fails instead.
-    pub fails: bool,
-    /// Nothing ever comes.
-    pub hangs: bool,
-}
-
-impl Default for Voice {
-    fn default() -> Self {
-        Self {
-            first: 200 * MS,
-            length: None,
-            fails: false,
-            hangs: false,
-        }
-    }
-}
-
-/// How a tool ends.
-#[derive(Clone, Debug)]
-pub(crate) struct Tool {
-    pub(crate) name: String,
-    pub(crate) after: Duration,
-    pub(crate) result: Option<Result<ToolValue, String>>,
-}
-
-/// The caller speaks.
-#[derive(Clone, Debug)]
-pub struct Speech {
-    /// First sound.
-    pub from: Instant,
-    /// Last sound.
-    pub to: Instant,
-    /// Empty for a noise.
-    pub text: String,
-    /// Until the final transcript; without it the scenario's.
-    pub final_after: Option<Duration>,
-}
-
-/// One line of the timeline.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Line {
-    /// When.
-    pub at: Instant,
-    /// What.
-    pub text: String,
-}
-
-/// How a scenario ended.
-#[derive(Clone, Debug, Default)]
-pub struct Outcome {
-    /// Everything seen.
-    pub timeline: Vec<Line>,
-    /// What was expected and not seen, or seen and not expected; empty when all is well.
-    pub failures: Vec<String>,
-}
 
 #[derive(Debug)]
 struct Timed(Instant, u64, Input);
@@ -160,7 +67,7 @@ pub struct Simulation {
     /// With the caller's message that each request answers.
     asked: Vec<(GenerationId, Reply, String)>,
     voices: VecDeque<Voice>,
-    tools: Vec<Tool>,
+    pub(super) tools: Vec<Tool>,
     events: BinaryHeap<Reverse<Timed>>,
     sequence: u64,
     audio: Vec<Audio>,
@@ -571,119 +478,5 @@ impl Simulation {
         self.replies = replies.into();
         self.voices = voices.into();
         self
-    }
-}
-
-fn seconds(at: Instant) -> f64 {
-    at.since(Instant::ZERO).as_secs_f64()
-}
-
-/// An item as a scenario writes it.
-fn describe(item: &Item) -> String {
-    match item {
-        Item::Message(message) => {
-            let who = match (message.role, message.interrupted) {
-                (Role::Assistant, true) => "agent*",
-                (Role::Assistant, false) => "agent",
-                (Role::User, _) => "user",
-                (Role::System, _) => "system",
-            };
-            format!("{who} \"{}\"", message.text)
-        }
-        Item::FunctionCall { call, .. } => format!("call {} {}", call.name, call.arguments),
-        Item::FunctionCallOutput { output, .. } if output.is_error => {
-            format!("error \"{}\"", output.output)
-        }
-        Item::FunctionCallOutput { output, .. } => format!("result \"{}\"", output.output),
-    }
-}
-
-pub(super) fn run(scenario: &Scenario) -> Outcome {
-    let dialogue = Dialogue::new(scenario.options.clone(), "You are a test.");
-    let mut simulation = Simulation::new(dialogue, Observer::default(), Instant::ZERO)
-        .with_answers(scenario.replies.clone(), scenario.voices.clone());
-    simulation.tools.clone_from(&scenario.tools);
-    simulation.schedule(Instant::ZERO, Input::Started);
-    let mut last = Instant::ZERO;
-    for speech in &scenario.speeches {
-        let next = scenario
-            .speeches
-            .iter()
-            .map(|other| other.from)
-            .filter(|from| *from > speech.from)
-            .min();
-        simulation.speech(speech, next, scenario.stt_delay);
-        last = last.max(speech.to);
-    }
-    for (at, input) in &scenario.inputs {
-        simulation.schedule(*at, input.clone());
-        last = last.max(*at);
-    }
-    simulation.run_until(scenario.end.unwrap_or(last + Duration::from_secs(14)));
-    let mut failures = simulation.violations.clone();
-    for (line, expectation) in &scenario.expectations {
-        if let Err(problem) = check(expectation, &simulation) {
-            failures.push(format!("line {line}: {problem}"));
-        }
-    }
-    Outcome {
-        timeline: simulation.timeline,
-        failures,
-    }
-}
-
-fn check(expectation: &Expect, simulation: &Simulation) -> Result<(), String> {
-    let times = |text: &str| -> Vec<Instant> {
-        simulation
-            .timeline
-            .iter()
-            .filter(|line| line.text.contains(text))
-            .map(|line| line.at)
-            .collect()
-    };
-    match expectation {
-        Expect::Seen { at, text } => {
-            let seen = times(text);
-            let near = |at: Instant| {
-                seen.iter()
-                    .any(|seen| seen.since(at) <= TOLERANCE && at.since(*seen) <= TOLERANCE)
-            };
-            let ok = at.map_or(!seen.is_empty(), near);
-            let when: Vec<String> = seen
-                .iter()
-                .map(|at| format!("{:.3}", seconds(*at)))
-                .collect();
-            if ok {
-                Ok(())
-            } else {
-                Err(format!("expected `{text}`, seen at [{}]", when.join(", ")))
-            }
-        }
-        Expect::Never { text } => {
-            let seen = times(text);
-            seen.first().map_or(Ok(()), |at| {
-                Err(format!("`{text}` was seen at {:.3}", seconds(*at)))
-            })
-        }
-        Expect::States { states } => {
-            let seen: Vec<&str> = simulation
-                .timeline
-                .iter()
-                .filter_map(|line| line.text.strip_prefix("agent "))
-                .collect();
-            if seen == *states {
-                Ok(())
-            } else {
-                Err(format!("the agent's states were {seen:?}"))
-            }
-        }
-        Expect::History { lines } => {
-            let seen: Vec<String> = simulation.dialogue.history().iter().map(describe).collect();
-            if seen == *lines {
-                Ok(())
-            } else {
-                Err(format!("the history is\n  {}", seen.join("\n  ")))
-            }
-        }
     }
 }

@@ -243,7 +243,9 @@ mod tests {
     #[test]
     fn a_first_sentence_without_comma_leaves_before_a_joint() {
         assert_eq!(
-            pieces("We are open every day of the week from noon until ten in the evening.")[0],
+            pieces("We are open every day of the week from noon until ten in the evening.")
+                .first()
+                .unwrap(),
             "We are open every day of the week"
         );
     }

@@ -88,16 +88,16 @@ pub(crate) fn cut_at_word(text: &str, share: f64) -> usize {
 
 /// The length in bytes of the first `count` words separated by white space.
 pub(crate) fn first_words(text: &str, count: usize) -> usize {
-    let mut seen = 0;
-    let mut end = 0;
-    for word in text.split_whitespace() {
-        if seen == count {
-            break;
-        }
-        seen += 1;
-        end = word.as_ptr() as usize - text.as_ptr() as usize + word.len();
-    }
-    end
+    let last = count.checked_sub(1).and_then(|last| {
+        text.split_whitespace()
+            .take(count)
+            .enumerate()
+            .find(|(n, _)| *n == last)
+    });
+    // fewer words than that: all of it
+    last.map_or(if count == 0 { 0 } else { text.len() }, |(_, word)| {
+        word.as_ptr() as usize - text.as_ptr() as usize + word.len()
+    })
 }
 
 /// Appends `more` after a space, up to `limit` bytes in all; what does not fit is dropped.

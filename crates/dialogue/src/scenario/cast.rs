@@ -1,0 +1,100 @@
+//! What the providers and the caller of a scenario do.
+
+use crate::chat::ToolCall;
+use crate::input::ToolValue;
+use crate::time::{Duration, Instant};
+
+const MS: Duration = Duration::from_millis(1);
+
+/// What the model answers to one request.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// Its words.
+    pub text: String,
+    /// Its tool calls, after the words.
+    pub calls: Vec<ToolCall>,
+    /// Until the first word.
+    pub first: Duration,
+    /// From the request to the end.
+    pub lasting: Duration,
+    /// It fails after the words.
+    pub fails: bool,
+    /// Nothing ever comes after the words.
+    pub hangs: bool,
+}
+
+impl Default for Reply {
+    fn default() -> Self {
+        Self {
+            text: String::new(),
+            calls: Vec::new(),
+            first: 100 * MS,
+            lasting: 300 * MS,
+            fails: false,
+            hangs: false,
+        }
+    }
+}
+
+/// How TTS speaks one segment.
+#[derive(Clone, Debug)]
+pub struct Voice {
+    /// Until the first audio.
+    pub first: Duration,
+    /// Of the audio; without it by the number of characters.
+    pub length: Option<Duration>,
+    /// It fails instead.
+    pub fails: bool,
+    /// Nothing ever comes.
+    pub hangs: bool,
+}
+
+impl Default for Voice {
+    fn default() -> Self {
+        Self {
+            first: 200 * MS,
+            length: None,
+            fails: false,
+            hangs: false,
+        }
+    }
+}
+
+/// How a tool ends.
+#[derive(Clone, Debug)]
+pub(crate) struct Tool {
+    pub(crate) name: String,
+    pub(crate) after: Duration,
+    pub(crate) result: Option<Result<ToolValue, String>>,
+}
+
+/// The caller speaks.
+#[derive(Clone, Debug)]
+pub struct Speech {
+    /// First sound.
+    pub from: Instant,
+    /// Last sound.
+    pub to: Instant,
+    /// Empty for a noise.
+    pub text: String,
+    /// Until the final transcript; without it the scenario's.
+    pub final_after: Option<Duration>,
+}
+
+/// One line of the timeline.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Line {
+    /// When.
+    pub at: Instant,
+    /// What.
+    pub text: String,
+}
+
+/// How a scenario ended.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// Everything seen.
+    pub timeline: Vec<Line>,
+    /// What was expected and not seen, or seen and not expected; empty when all is well.
+    pub failures: Vec<String>,
+}
