@@ -20,12 +20,14 @@ impl ThinkFilter {
         let mut spoken = String::new();
         loop {
             let marker = if self.thinking { CLOSE } else { OPEN };
-            if let Some((before, after)) = self.held.split_once(marker) {
+            if let Some(at) = self.held.find(marker) {
+                let after = self.held.split_off(at + marker.len());
+                let mut before = std::mem::replace(&mut self.held, after);
+                before.truncate(at);
                 if !self.thinking {
-                    self.speak(before.to_owned(), &mut spoken);
+                    self.speak(before, &mut spoken);
                 }
                 self.trim |= self.thinking;
-                self.held = self.held.split_off(self.held.len() - after.len());
                 self.thinking = !self.thinking;
                 continue;
             }
