@@ -50,7 +50,9 @@ pub struct KnowledgeBase {
 
 impl std::fmt::Debug for KnowledgeBase {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("KnowledgeBase").field("passages", &self.chunks.len()).finish_non_exhaustive()
+        f.debug_struct("KnowledgeBase")
+            .field("passages", &self.chunks.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -62,21 +64,35 @@ impl KnowledgeBase {
     pub fn load(path: &Path) -> Result<Loaded, KnowledgeError> {
         let (chunks, texts, warnings) = if llamaindex::is_index(path) {
             let (nodes, warnings) = llamaindex::load(path)?;
-            let (texts, chunks): (Vec<_>, Vec<_>) = nodes.into_iter().map(|node| (node.embed_text, node.chunk)).unzip();
+            let (texts, chunks): (Vec<_>, Vec<_>) = nodes
+                .into_iter()
+                .map(|node| (node.embed_text, node.chunk))
+                .unzip();
             (chunks, texts, warnings)
         } else {
             let (chunks, warnings) = folder::load(path)?;
             // headings are searched too: "desserts" may stand nowhere else
-            let texts = chunks.iter().map(|chunk| format!("{}\n{}", chunk.source, chunk.text)).collect();
+            let texts = chunks
+                .iter()
+                .map(|chunk| format!("{}\n{}", chunk.source, chunk.text))
+                .collect();
             (chunks, texts, warnings)
         };
         let bm25 = Bm25::new(texts.iter().map(String::as_str));
-        Ok(Loaded { base: Self::new(chunks, Arc::new(bm25)), warnings })
+        Ok(Loaded {
+            base: Self::new(chunks, Arc::new(bm25)),
+            warnings,
+        })
     }
 
     /// Passages with a ranking of one's own.
     pub fn new(chunks: Vec<Chunk>, retriever: Arc<dyn Retriever>) -> Self {
-        Self { chunks: chunks.into(), retriever, top_k: DEFAULT_TOP_K, min_score: 0.2 }
+        Self {
+            chunks: chunks.into(),
+            retriever,
+            top_k: DEFAULT_TOP_K,
+            min_score: 0.2,
+        }
     }
 
     /// Give up to so many passages (`similarity_top_k`).
@@ -100,12 +116,19 @@ impl KnowledgeBase {
     pub fn find(&self, query: &str) -> Vec<Passage> {
         let query: String = query.chars().take(MAX_QUERY_CHARS).collect();
         let found = self.retriever.retrieve(&query, self.top_k);
-        let floor = found.first().map_or(0.0, |(_, best)| best * RELATIVE_FLOOR).max(self.min_score);
+        let floor = found
+            .first()
+            .map_or(0.0, |(_, best)| best * RELATIVE_FLOOR)
+            .max(self.min_score);
         found
             .into_iter()
             .filter(|(_, score)| *score >= floor)
             .filter_map(|(number, score)| Some((self.chunks.get(number)?, score)))
-            .map(|(chunk, score)| Passage { text: chunk.text.clone(), source: chunk.source.clone(), score })
+            .map(|(chunk, score)| Passage {
+                text: chunk.text.clone(),
+                source: chunk.source.clone(),
+                score,
+            })
             .collect()
     }
 }
@@ -133,6 +156,10 @@ impl KnowledgeTool {
         if passages.is_empty() {
             return "Nothing was found.".into();
         }
-        passages.iter().map(|p| format!("[{}] {}", p.source, p.text)).collect::<Vec<_>>().join("\n\n")
+        passages
+            .iter()
+            .map(|p| format!("[{}] {}", p.source, p.text))
+            .collect::<Vec<_>>()
+            .join("\n\n")
     }
 }

@@ -12,8 +12,9 @@ const MAX_QUERY_TERMS: usize = 64;
 
 /// Lucene's English stop words.
 const STOP_WORDS: [&str; 33] = [
-    "a", "an", "and", "are", "as", "at", "be", "but", "by", "for", "if", "in", "into", "is", "it", "no", "not", "of", "on",
-    "or", "such", "that", "the", "their", "then", "there", "these", "they", "this", "to", "was", "will", "with",
+    "a", "an", "and", "are", "as", "at", "be", "but", "by", "for", "if", "in", "into", "is", "it",
+    "no", "not", "of", "on", "or", "such", "that", "the", "their", "then", "there", "these",
+    "they", "this", "to", "was", "will", "with",
 ];
 
 /// Stemmed terms of a text, in order.
@@ -62,20 +63,32 @@ impl Bm25 {
                 *score = idf * (*score / (K1 * (1.0 - B + B * length / average) + *score));
             }
         }
-        Self { postings: counts, texts }
+        Self {
+            postings: counts,
+            texts,
+        }
     }
 
     /// The best texts with their scores, best first; equal scores in the order of the texts. Only texts that score above 0.
     pub fn search(&self, query: &str, top_k: usize) -> Vec<(usize, f32)> {
         let mut scores = vec![0.0f32; self.texts];
         for term in terms(query).iter().take(MAX_QUERY_TERMS) {
-            for (number, part) in self.postings.get(term).map(Vec::as_slice).unwrap_or_default() {
+            for (number, part) in self
+                .postings
+                .get(term)
+                .map(Vec::as_slice)
+                .unwrap_or_default()
+            {
                 if let Some(score) = scores.get_mut(*number as usize) {
                     *score += part;
                 }
             }
         }
-        let mut found: Vec<(usize, f32)> = scores.into_iter().enumerate().filter(|(_, score)| *score > 0.0).collect();
+        let mut found: Vec<(usize, f32)> = scores
+            .into_iter()
+            .enumerate()
+            .filter(|(_, score)| *score > 0.0)
+            .collect();
         found.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         found.truncate(top_k);
         found
@@ -89,9 +102,16 @@ mod tests {
 
     #[test]
     fn scores_follow_the_formula() {
-        let index = Bm25::new(["opening hours monday", "the menu", "hours hours of the kitchen"]);
+        let index = Bm25::new([
+            "opening hours monday",
+            "the menu",
+            "hours hours of the kitchen",
+        ]);
         let found = index.search("What are the HOURS?", 5);
-        assert_eq!(found.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [2, 0]);
+        assert_eq!(
+            found.iter().map(|(number, _)| *number).collect::<Vec<_>>(),
+            [2, 0]
+        );
         // lengths 3, 1, 3 (stop words gone); df 2 of 3
         let idf = (1.0f32 + 1.5 / 2.5).ln();
         let norm = 1.5 * (0.25 + 0.75 * 3.0 / (7.0 / 3.0));

@@ -42,7 +42,13 @@ pub fn markdown(name: &str, text: &str) -> Vec<Chunk> {
             Event::Text(text) | Event::Code(text) => target.push_str(&text),
             Event::SoftBreak | Event::HardBreak => target.push(' '),
             Event::End(TagEnd::TableCell) => target.push_str(", "),
-            Event::End(TagEnd::Paragraph | TagEnd::Item | TagEnd::TableRow | TagEnd::TableHead | TagEnd::CodeBlock) => {
+            Event::End(
+                TagEnd::Paragraph
+                | TagEnd::Item
+                | TagEnd::TableRow
+                | TagEnd::TableHead
+                | TagEnd::CodeBlock,
+            ) => {
                 target.push('\n');
             }
             // raw HTML and comments are not for the caller's ear; the rest is structure
@@ -72,7 +78,10 @@ fn sections(chunks: &mut Vec<Chunk>, name: &str, path: &[(usize, String)], body:
     for sentence in sentences(body) {
         let count = sentence.split_whitespace().count();
         if words > 0 && words + count > CHUNK_WORDS {
-            chunks.push(Chunk { text: std::mem::take(&mut text), source: source.clone() });
+            chunks.push(Chunk {
+                text: std::mem::take(&mut text),
+                source: source.clone(),
+            });
             // the sentence before is said again, so that "it" keeps its meaning
             text.push_str(&last);
             words = last.split_whitespace().count();
@@ -97,8 +106,11 @@ pub fn sentences(text: &str) -> Vec<String> {
         let mut words = line.split_whitespace().peekable();
         while let Some(word) = words.next() {
             sentence.push(word);
-            let capital = words.peek().is_none_or(|next| next.starts_with(|c: char| !c.is_lowercase()));
-            if (word.ends_with(['.', '!', '?']) && capital) || sentence.len() >= MAX_SENTENCE_WORDS {
+            let capital = words
+                .peek()
+                .is_none_or(|next| next.starts_with(|c: char| !c.is_lowercase()));
+            if (word.ends_with(['.', '!', '?']) && capital) || sentence.len() >= MAX_SENTENCE_WORDS
+            {
                 sentences.push(sentence.join(" "));
                 sentence.clear();
             }
@@ -118,13 +130,22 @@ mod tests {
 
     #[test]
     fn a_passage_names_file_and_headings() {
-        let chunks = markdown("menu.md", "# Menu\nAll day.\n## Desserts\n- Cake, 5 €.\n- Ice <b>cream</b>.\n# Wine\nRed.");
-        let sources: Vec<_> = chunks.iter().map(|chunk| (chunk.source.as_str(), chunk.text.as_str())).collect();
-        assert_eq!(sources, [
-            ("menu.md › Menu", "All day."),
-            ("menu.md › Menu › Desserts", "Cake, 5 €. Ice cream."),
-            ("menu.md › Wine", "Red."),
-        ]);
+        let chunks = markdown(
+            "menu.md",
+            "# Menu\nAll day.\n## Desserts\n- Cake, 5 €.\n- Ice <b>cream</b>.\n# Wine\nRed.",
+        );
+        let sources: Vec<_> = chunks
+            .iter()
+            .map(|chunk| (chunk.source.as_str(), chunk.text.as_str()))
+            .collect();
+        assert_eq!(
+            sources,
+            [
+                ("menu.md › Menu", "All day."),
+                ("menu.md › Menu › Desserts", "Cake, 5 €. Ice cream."),
+                ("menu.md › Wine", "Red."),
+            ]
+        );
     }
 
     #[test]
@@ -132,7 +153,11 @@ mod tests {
         let text = "We open at noon on every single day of the week. ".repeat(60);
         let chunks = plain("hours.txt", &text);
         assert!(chunks.len() > 3);
-        assert!(chunks.iter().all(|chunk| chunk.text.split(' ').count() <= 200 && chunk.text.ends_with('.')));
+        assert!(
+            chunks
+                .iter()
+                .all(|chunk| chunk.text.split(' ').count() <= 200 && chunk.text.ends_with('.'))
+        );
     }
 
     proptest! {

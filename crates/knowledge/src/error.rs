@@ -6,7 +6,9 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum KnowledgeError {
     /// No such folder, or no permission.
-    #[error("cannot read the knowledge folder {path}: {reason}. Check `[knowledge] path` in antiphon.toml")]
+    #[error(
+        "cannot read the knowledge folder {path}: {reason}. Check `[knowledge] path` in antiphon.toml"
+    )]
     Folder {
         /// The folder.
         path: PathBuf,
@@ -14,7 +16,9 @@ pub enum KnowledgeError {
         reason: String,
     },
     /// A persisted index whose docstore cannot be read.
-    #[error("{path} looks like a LlamaIndex storage directory, but {reason}. Persist it again with LlamaIndex 0.9 to 0.14")]
+    #[error(
+        "{path} looks like a LlamaIndex storage directory, but {reason}. Persist it again with LlamaIndex 0.9 to 0.14"
+    )]
     Index {
         /// The file.
         path: PathBuf,

@@ -24,21 +24,30 @@ const MAX_HTML_DEPTH: usize = 200;
 /// # Errors
 /// [`KnowledgeError::Folder`] when the folder itself cannot be read.
 pub fn load(root: &Path) -> Result<(Vec<Chunk>, Vec<String>), KnowledgeError> {
-    fs::read_dir(root).map_err(|error| KnowledgeError::Folder { path: root.into(), reason: error.to_string() })?;
+    fs::read_dir(root).map_err(|error| KnowledgeError::Folder {
+        path: root.into(),
+        reason: error.to_string(),
+    })?;
     let mut files = Vec::new();
     let mut warnings = Vec::new();
     walk(root, 0, &mut files, &mut warnings);
     files.sort();
     let mut chunks = Vec::new();
     for file in files {
-        let name = file.strip_prefix(root).unwrap_or(&file).display().to_string();
+        let name = file
+            .strip_prefix(root)
+            .unwrap_or(&file)
+            .display()
+            .to_string();
         match read(&file, &name) {
             Ok(mut new) => chunks.append(&mut new),
             Err(reason) => warnings.push(format!("{name} is left out: {reason}")),
         }
         if chunks.len() >= MAX_CHUNKS {
             chunks.truncate(MAX_CHUNKS);
-            warnings.push(format!("only the first {MAX_CHUNKS} passages are kept, up to {name}"));
+            warnings.push(format!(
+                "only the first {MAX_CHUNKS} passages are kept, up to {name}"
+            ));
             break;
         }
     }
@@ -51,7 +60,9 @@ fn walk(folder: &Path, depth: usize, files: &mut Vec<PathBuf>, warnings: &mut Ve
         Err(error) => return warnings.push(format!("{} is left out: {error}", folder.display())),
     };
     for entry in entries.flatten() {
-        let (path, Ok(kind)) = (entry.path(), entry.file_type()) else { continue };
+        let (path, Ok(kind)) = (entry.path(), entry.file_type()) else {
+            continue;
+        };
         if entry.file_name().to_string_lossy().starts_with('.') || kind.is_symlink() {
             continue;
         }
@@ -67,11 +78,16 @@ fn walk(folder: &Path, depth: usize, files: &mut Vec<PathBuf>, warnings: &mut Ve
 }
 
 fn extension(path: &Path) -> String {
-    path.extension().map(|extension| extension.to_string_lossy().to_lowercase()).unwrap_or_default()
+    path.extension()
+        .map(|extension| extension.to_string_lossy().to_lowercase())
+        .unwrap_or_default()
 }
 
 fn is_document(path: &Path) -> bool {
-    matches!(extension(path).as_str(), "md" | "markdown" | "txt" | "text" | "html" | "htm")
+    matches!(
+        extension(path).as_str(),
+        "md" | "markdown" | "txt" | "text" | "html" | "htm"
+    )
 }
 
 fn read(file: &Path, name: &str) -> Result<Vec<Chunk>, String> {
@@ -80,7 +96,8 @@ fn read(file: &Path, name: &str) -> Result<Vec<Chunk>, String> {
         return Err(format!("{size} bytes are more than {MAX_FILE_BYTES}"));
     }
     let bytes = fs::read(file).map_err(|error| error.to_string())?;
-    let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text; save it as UTF-8".to_owned())?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| "it is not UTF-8 text; save it as UTF-8".to_owned())?;
     Ok(match extension(file).as_str() {
         "md" | "markdown" => chunk::markdown(name, &text),
         "html" | "htm" => html(name, &text)?,
@@ -95,14 +112,23 @@ pub fn html(name: &str, text: &str) -> Result<Vec<Chunk>, String> {
         if tag.starts_with('/') {
             depth = depth.saturating_sub(1);
         } else if tag.starts_with(|c: char| c.is_ascii_alphabetic()) {
-            let void = ["br", "img", "hr", "input", "meta", "link", "p", "li", "td", "tr", "th", "dt", "dd", "option"];
-            let name: String = tag.chars().take_while(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
+            let void = [
+                "br", "img", "hr", "input", "meta", "link", "p", "li", "td", "tr", "th", "dt",
+                "dd", "option",
+            ];
+            let name: String = tag
+                .chars()
+                .take_while(char::is_ascii_alphanumeric)
+                .collect::<String>()
+                .to_lowercase();
             if !void.contains(&name.as_str()) {
                 depth += 1;
             }
         }
         if depth > MAX_HTML_DEPTH {
-            return Err(format!("its tags are nested more than {MAX_HTML_DEPTH} deep"));
+            return Err(format!(
+                "its tags are nested more than {MAX_HTML_DEPTH} deep"
+            ));
         }
     }
     let plain = html2text::config::plain_no_decorate()

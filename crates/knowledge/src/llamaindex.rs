@@ -34,10 +34,17 @@ pub fn is_index(folder: &Path) -> bool {
 /// [`KnowledgeError::Index`] when the docstore is unreadable.
 pub fn load(folder: &Path) -> Result<(Vec<Node>, Vec<String>), KnowledgeError> {
     let path = folder.join("docstore.json");
-    let failed = |reason: String| KnowledgeError::Index { path: path.clone(), reason };
-    let size = fs::metadata(&path).map_err(|error| failed(error.to_string()))?.len();
+    let failed = |reason: String| KnowledgeError::Index {
+        path: path.clone(),
+        reason,
+    };
+    let size = fs::metadata(&path)
+        .map_err(|error| failed(error.to_string()))?
+        .len();
     if size > MAX_DOCSTORE_BYTES {
-        return Err(failed(format!("it has {size} bytes, more than {MAX_DOCSTORE_BYTES}")));
+        return Err(failed(format!(
+            "it has {size} bytes, more than {MAX_DOCSTORE_BYTES}"
+        )));
     }
     let bytes = fs::read(&path).map_err(|error| failed(error.to_string()))?;
     parse(&bytes).map_err(failed)
@@ -49,11 +56,20 @@ pub fn load(folder: &Path) -> Result<(Vec<Node>, Vec<String>), KnowledgeError> {
 /// Not JSON, in words.
 pub fn parse(docstore: &[u8]) -> Result<(Vec<Node>, Vec<String>), String> {
     let text = String::from_utf8_lossy(docstore);
-    let root: Value = serde_json::from_str(&without_nan(&text)).map_err(|error| format!("it is not JSON: {error}"))?;
+    let root: Value = serde_json::from_str(&without_nan(&text))
+        .map_err(|error| format!("it is not JSON: {error}"))?;
     let mut nodes = Vec::new();
     let mut warnings = Vec::new();
-    for (id, entry) in root.get("docstore/data").and_then(Value::as_object).into_iter().flatten() {
-        let kind = entry.get("__type__").and_then(Value::as_str).unwrap_or_default();
+    for (id, entry) in root
+        .get("docstore/data")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+    {
+        let kind = entry
+            .get("__type__")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
         let data = entry.get("__data__").and_then(Value::as_object);
         match (kind, data) {
             // kind 4 is a whole Document kept beside its nodes; its words are in the nodes already
@@ -68,25 +84,53 @@ pub fn parse(docstore: &[u8]) -> Result<(Vec<Node>, Vec<String>), String> {
 fn node(id: &str, data: &Map<String, Value>) -> Option<Node> {
     let text = text_of(data)?;
     let empty = Map::new();
-    let metadata = data.get("metadata").or_else(|| data.get("extra_info")).and_then(Value::as_object).unwrap_or(&empty);
-    let source = ["file_name", "title", "source", "file_path"].iter().find_map(|key| metadata.get(*key)?.as_str());
-    let source = source.map_or_else(|| id.to_owned(), |source| source.rsplit('/').next().unwrap_or(source).to_owned());
+    let metadata = data
+        .get("metadata")
+        .or_else(|| data.get("extra_info"))
+        .and_then(Value::as_object)
+        .unwrap_or(&empty);
+    let source = ["file_name", "title", "source", "file_path"]
+        .iter()
+        .find_map(|key| metadata.get(*key)?.as_str());
+    let source = source.map_or_else(
+        || id.to_owned(),
+        |source| source.rsplit('/').next().unwrap_or(source).to_owned(),
+    );
     Some(Node {
         id: id.to_owned(),
         embed_text: with_metadata(data, metadata, text, "excluded_embed_metadata_keys"),
-        chunk: Chunk { text: with_metadata(data, metadata, text, "excluded_llm_metadata_keys"), source },
+        chunk: Chunk {
+            text: with_metadata(data, metadata, text, "excluded_llm_metadata_keys"),
+            source,
+        },
     })
 }
 
 fn text_of(data: &Map<String, Value>) -> Option<&str> {
     let own = data.get("text").and_then(Value::as_str);
-    own.or_else(|| data.get("text_resource")?.get("text")?.as_str()).filter(|text| !text.trim().is_empty())
+    own.or_else(|| data.get("text_resource")?.get("text")?.as_str())
+        .filter(|text| !text.trim().is_empty())
 }
 
-fn with_metadata(data: &Map<String, Value>, metadata: &Map<String, Value>, text: &str, excluded: &str) -> String {
-    let string = |key: &str, default: &'static str| data.get(key).and_then(Value::as_str).unwrap_or(default).to_owned();
-    let excluded: Vec<&str> =
-        data.get(excluded).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+fn with_metadata(
+    data: &Map<String, Value>,
+    metadata: &Map<String, Value>,
+    text: &str,
+    excluded: &str,
+) -> String {
+    let string = |key: &str, default: &'static str| {
+        data.get(key)
+            .and_then(Value::as_str)
+            .unwrap_or(default)
+            .to_owned()
+    };
+    let excluded: Vec<&str> = data
+        .get(excluded)
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     let template = string("metadata_template", "{key}: {value}");
     let separator = match data.get("metadata_separator") {
         Some(Value::String(separator)) => separator.clone(),
@@ -95,7 +139,12 @@ fn with_metadata(data: &Map<String, Value>, metadata: &Map<String, Value>, text:
     let lines: Vec<String> = metadata
         .iter()
         .filter(|(key, _)| !excluded.contains(&key.as_str()))
-        .map(|(key, value)| fill(&template, &[("{key}", key), ("{value}", &python_str(value))]))
+        .map(|(key, value)| {
+            fill(
+                &template,
+                &[("{key}", key), ("{value}", &python_str(value))],
+            )
+        })
         .collect();
     let metadata = lines.join(&separator);
     let metadata = metadata.trim();
@@ -103,7 +152,12 @@ fn with_metadata(data: &Map<String, Value>, metadata: &Map<String, Value>, text:
         return text.to_owned();
     }
     let template = string("text_template", "{metadata_str}\n\n{content}");
-    fill(&template, &[("{metadata_str}", metadata), ("{content}", text)]).trim().to_owned()
+    fill(
+        &template,
+        &[("{metadata_str}", metadata), ("{content}", text)],
+    )
+    .trim()
+    .to_owned()
 }
 
 /// A template filled in one pass, so that braces in a value stay what they are.
@@ -111,7 +165,10 @@ fn fill(template: &str, values: &[(&str, &str)]) -> String {
     let mut out = String::new();
     let mut rest = template;
     while let Some(first) = rest.chars().next() {
-        if let Some((after, value)) = values.iter().find_map(|(name, value)| Some((rest.strip_prefix(name)?, value))) {
+        if let Some((after, value)) = values
+            .iter()
+            .find_map(|(name, value)| Some((rest.strip_prefix(name)?, value)))
+        {
             out.push_str(value);
             rest = after;
         } else {
@@ -137,19 +194,37 @@ fn python_repr(value: &Value) -> String {
         Value::Bool(false) => "False".into(),
         Value::Number(number) => number.to_string(),
         Value::String(text) => {
-            let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
-            let mut body = text.replace('\\', "\\\\").replace('\n', "\\n").replace('\r', "\\r").replace('\t', "\\t");
+            let quote = if text.contains('\'') && !text.contains('"') {
+                '"'
+            } else {
+                '\''
+            };
+            let mut body = text
+                .replace('\\', "\\\\")
+                .replace('\n', "\\n")
+                .replace('\r', "\\r")
+                .replace('\t', "\\t");
             if quote == '\'' {
                 body = body.replace('\'', "\\'");
             }
             format!("{quote}{body}{quote}")
         }
-        Value::Array(items) => format!("[{}]", items.iter().map(python_repr).collect::<Vec<_>>().join(", ")),
+        Value::Array(items) => format!(
+            "[{}]",
+            items.iter().map(python_repr).collect::<Vec<_>>().join(", ")
+        ),
         Value::Object(map) => {
             let entry = |(key, value): (&String, &Value)| {
-                format!("{}: {}", python_repr(&Value::String(key.clone())), python_repr(value))
+                format!(
+                    "{}: {}",
+                    python_repr(&Value::String(key.clone())),
+                    python_repr(value)
+                )
             };
-            format!("{{{}}}", map.iter().map(entry).collect::<Vec<_>>().join(", "))
+            format!(
+                "{{{}}}",
+                map.iter().map(entry).collect::<Vec<_>>().join(", ")
+            )
         }
     }
 }
@@ -160,7 +235,9 @@ fn without_nan(text: &str) -> String {
     let mut rest = text;
     let mut in_string = false;
     while let Some(c) = rest.chars().next() {
-        let word = ["-Infinity", "Infinity", "NaN"].into_iter().find(|word| !in_string && rest.starts_with(word));
+        let word = ["-Infinity", "Infinity", "NaN"]
+            .into_iter()
+            .find(|word| !in_string && rest.starts_with(word));
         if let Some(word) = word {
             out.push_str("null");
             rest = rest.get(word.len()..).unwrap_or_default();

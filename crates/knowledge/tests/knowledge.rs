@@ -7,7 +7,9 @@ use std::path::Path;
 use antiphon_knowledge::{KnowledgeBase, KnowledgeError, llamaindex};
 use proptest::prelude::*;
 
-const RELEASES: [&str; 6] = ["0.9.48", "0.10.68", "0.11.23", "0.12.0", "0.13.6", "0.14.25"];
+const RELEASES: [&str; 6] = [
+    "0.9.48", "0.10.68", "0.11.23", "0.12.0", "0.13.6", "0.14.25",
+];
 
 fn fixtures() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
@@ -24,8 +26,16 @@ fn nodes_of_every_llamaindex_release_have_the_texts_that_python_gives_them() {
         assert!(!nodes.is_empty());
         for node in nodes {
             let python = &expected["nodes"][&node.id];
-            assert_eq!(python["content_llm"], node.chunk.text, "{release} {}", node.id);
-            assert_eq!(python["content_embed"], node.embed_text, "{release} {}", node.id);
+            assert_eq!(
+                python["content_llm"], node.chunk.text,
+                "{release} {}",
+                node.id
+            );
+            assert_eq!(
+                python["content_embed"], node.embed_text,
+                "{release} {}",
+                node.id
+            );
         }
         let kinds = llamaindex::load(&folder.join("kinds")).unwrap();
         assert!(kinds.1.is_empty(), "{release}: {:?}", kinds.1);
@@ -47,8 +57,16 @@ fn a_llamaindex_directory_answers_a_question_with_its_source() {
 fn a_folder_is_searched_and_what_cannot_be_read_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
-    fs::write(path.join("menu.md"), "# Menu\n## Desserts\nChocolate cake for six euros.\n## Mains\nFish soup.").unwrap();
-    fs::write(path.join("hours.html"), "<title>x</title><h1>Hours</h1><p>We open on Sunday at noon.<script>evil()</script>").unwrap();
+    fs::write(
+        path.join("menu.md"),
+        "# Menu\n## Desserts\nChocolate cake for six euros.\n## Mains\nFish soup.",
+    )
+    .unwrap();
+    fs::write(
+        path.join("hours.html"),
+        "<title>x</title><h1>Hours</h1><p>We open on Sunday at noon.<script>evil()</script>",
+    )
+    .unwrap();
     fs::write(path.join("bad.txt"), [0xff, 0xfe, 0x00]).unwrap();
     fs::create_dir(path.join("sub")).unwrap();
     fs::write(path.join("sub/parking.txt"), "Parking is behind the house.").unwrap();
@@ -58,12 +76,24 @@ fn a_folder_is_searched_and_what_cannot_be_read_is_reported() {
     assert_eq!(loaded.warnings.len(), 1, "{:?}", loaded.warnings);
     assert!(loaded.warnings[0].starts_with("bad.txt"));
     assert_eq!(loaded.base.len(), 4);
-    assert_eq!(loaded.base.find("which desserts do you have")[0].source, "menu.md › Menu › Desserts");
+    assert_eq!(
+        loaded.base.find("which desserts do you have")[0].source,
+        "menu.md › Menu › Desserts"
+    );
     let hours = &loaded.base.find("when do you open on sunday")[0];
-    assert!(hours.source == "hours.html" && !hours.text.contains("evil"), "{hours:?}");
-    assert_eq!(loaded.base.find("where can I park")[0].source, "sub/parking.txt");
+    assert!(
+        hours.source == "hours.html" && !hours.text.contains("evil"),
+        "{hours:?}"
+    );
+    assert_eq!(
+        loaded.base.find("where can I park")[0].source,
+        "sub/parking.txt"
+    );
     assert_eq!(loaded.base.find("hello, how are you"), []);
-    assert!(matches!(KnowledgeBase::load(&path.join("none")), Err(KnowledgeError::Folder { .. })));
+    assert!(matches!(
+        KnowledgeBase::load(&path.join("none")),
+        Err(KnowledgeError::Folder { .. })
+    ));
 }
 
 #[test]

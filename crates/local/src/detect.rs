@@ -38,12 +38,18 @@ impl Engines {
 
 /// Look. Touches the file system only; starts nothing.
 pub fn detect() -> Engines {
-    Engines { pocketsphinx: pocketsphinx(), flite: program("flite"), espeak: program("espeak-ng") }
+    Engines {
+        pocketsphinx: pocketsphinx(),
+        flite: program("flite"),
+        espeak: program("espeak-ng"),
+    }
 }
 
 pub(crate) fn program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file())
 }
 
 fn pocketsphinx() -> bool {

@@ -25,7 +25,10 @@ impl Decoder {
         let text = |error: libloading::Error| error.to_string();
         // SAFETY: loading runs the libraries' initialisers, of which these two have none beyond libc's.
         let (base, sphinx) = unsafe {
-            (Library::new("libsphinxbase.so.3").map_err(text)?, Library::new("libpocketsphinx.so.3").map_err(text)?)
+            (
+                Library::new("libsphinxbase.so.3").map_err(text)?,
+                Library::new("libpocketsphinx.so.3").map_err(text)?,
+            )
         };
         let arguments = [
             "antiphon",
@@ -41,28 +44,46 @@ impl Decoder {
         .iter()
         .map(|argument| CString::new(*argument).map_err(|error| error.to_string()))
         .collect::<Result<Vec<_>, _>>()?;
-        let mut pointers: Vec<*const c_char> = arguments.iter().map(|argument| argument.as_ptr()).collect();
+        let mut pointers: Vec<*const c_char> =
+            arguments.iter().map(|argument| argument.as_ptr()).collect();
         // SAFETY: the signatures are those of the library's public headers for this major version of its ABI; the
         // argument array and its strings live as long as the decoder.
         let decoder = unsafe {
             let quiet: Symbol<unsafe extern "C" fn(*const c_char) -> c_int> =
                 base.get(b"err_set_logfile\0").map_err(text)?;
             quiet(c"/dev/null".as_ptr());
-            let definitions: Symbol<unsafe extern "C" fn() -> Handle> = sphinx.get(b"ps_args\0").map_err(text)?;
-            let parse: Symbol<unsafe extern "C" fn(Handle, Handle, c_int, *mut *const c_char, c_int) -> Handle> =
-                base.get(b"cmd_ln_parse_r\0").map_err(text)?;
-            let init: Symbol<unsafe extern "C" fn(Handle) -> Handle> = sphinx.get(b"ps_init\0").map_err(text)?;
+            let definitions: Symbol<unsafe extern "C" fn() -> Handle> =
+                sphinx.get(b"ps_args\0").map_err(text)?;
+            let parse: Symbol<
+                unsafe extern "C" fn(Handle, Handle, c_int, *mut *const c_char, c_int) -> Handle,
+            > = base.get(b"cmd_ln_parse_r\0").map_err(text)?;
+            let init: Symbol<unsafe extern "C" fn(Handle) -> Handle> =
+                sphinx.get(b"ps_init\0").map_err(text)?;
             let count = c_int::try_from(pointers.len()).unwrap_or(0);
-            let config = parse(std::ptr::null_mut(), definitions(), count, pointers.as_mut_ptr(), 0);
+            let config = parse(
+                std::ptr::null_mut(),
+                definitions(),
+                count,
+                pointers.as_mut_ptr(),
+                0,
+            );
             if config.is_null() {
                 return Err("the recogniser refused its options".into());
             }
             init(config)
         };
         if decoder.is_null() {
-            return Err(format!("the recogniser could not load its model from {model}"));
+            return Err(format!(
+                "the recogniser could not load its model from {model}"
+            ));
         }
-        Ok(Self { sphinx, _base: base, decoder, _arguments: arguments, _pointers: pointers })
+        Ok(Self {
+            sphinx,
+            _base: base,
+            decoder,
+            _arguments: arguments,
+            _pointers: pointers,
+        })
     }
 
     fn call(&self, name: &[u8]) -> Result<(), String> {
@@ -72,7 +93,11 @@ impl Decoder {
                 self.sphinx.get(name).map_err(|error| error.to_string())?;
             function(self.decoder)
         };
-        if status < 0 { Err(format!("{} failed", String::from_utf8_lossy(name))) } else { Ok(()) }
+        if status < 0 {
+            Err(format!("{} failed", String::from_utf8_lossy(name)))
+        } else {
+            Ok(())
+        }
     }
 
     /// Begin an utterance.
@@ -89,24 +114,37 @@ impl Decoder {
     pub(crate) fn process(&mut self, samples: &[i16]) -> Result<(), String> {
         // SAFETY: pointer and length belong to one slice that outlives the call.
         let status = unsafe {
-            let function: Symbol<unsafe extern "C" fn(Handle, *const i16, usize, c_int, c_int) -> c_int> =
-                self.sphinx.get(b"ps_process_raw").map_err(|error| error.to_string())?;
+            let function: Symbol<
+                unsafe extern "C" fn(Handle, *const i16, usize, c_int, c_int) -> c_int,
+            > = self
+                .sphinx
+                .get(b"ps_process_raw")
+                .map_err(|error| error.to_string())?;
             function(self.decoder, samples.as_ptr(), samples.len(), 0, 0)
         };
-        if status < 0 { Err("decoding failed".into()) } else { Ok(()) }
+        if status < 0 {
+            Err("decoding failed".into())
+        } else {
+            Ok(())
+        }
     }
 
     /// The best words so far.
     pub(crate) fn words(&self) -> String {
         // SAFETY: the returned string belongs to the decoder and is copied before the next call.
         unsafe {
-            let Ok(function) =
-                self.sphinx.get::<unsafe extern "C" fn(Handle, *mut i32) -> *const c_char>(b"ps_get_hyp")
+            let Ok(function) = self
+                .sphinx
+                .get::<unsafe extern "C" fn(Handle, *mut i32) -> *const c_char>(b"ps_get_hyp")
             else {
                 return String::new();
             };
             let text = function(self.decoder, std::ptr::null_mut());
-            if text.is_null() { String::new() } else { CStr::from_ptr(text).to_string_lossy().into_owned() }
+            if text.is_null() {
+                String::new()
+            } else {
+                CStr::from_ptr(text).to_string_lossy().into_owned()
+            }
         }
     }
 }

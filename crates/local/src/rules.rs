@@ -36,15 +36,18 @@ impl std::fmt::Debug for RulesLlm {
 impl RulesLlm {
     /// With a clock that says what day it is where the caller is.
     pub fn new(today: impl Fn() -> Date + Send + Sync + 'static) -> Self {
-        Self { today: Arc::new(today) }
+        Self {
+            today: Arc::new(today),
+        }
     }
 
     /// The whole answer.
     pub fn answer(&self, request: &ChatRequest, tools: &[ToolDefinition]) -> Vec<ChatChunk> {
         match self.decide(request, tools) {
-            Answer::Say(text) => {
-                text.split_inclusive(' ').map(|word| ChatChunk::Text(word.to_owned())).collect()
-            }
+            Answer::Say(text) => text
+                .split_inclusive(' ')
+                .map(|word| ChatChunk::Text(word.to_owned()))
+                .collect(),
             Answer::Call(call) => vec![ChatChunk::ToolCall(call)],
         }
     }
@@ -54,19 +57,30 @@ impl RulesLlm {
             return Answer::Say(spoken_output(&output.output, output.is_error));
         }
         let said = user_turns(&request.items);
-        let Some(latest) = said.last().copied() else { return Answer::Say(introduction(tools)) };
+        let Some(latest) = said.last().copied() else {
+            return Answer::Say(introduction(tools));
+        };
         let words = tokens(latest);
         let allowed = request.tool_choice != ToolChoice::None;
         if allowed && let Some((tool, turns)) = intent(request, tools, &said) {
             return self.use_tool(tool, &turns, &request.items);
         }
-        if let Some(quote) = request.passages.first().map(|passage| quote(passage, &words)) {
+        if let Some(quote) = request
+            .passages
+            .first()
+            .map(|passage| quote(passage, &words))
+        {
             return Answer::Say(quote);
         }
         Answer::Say(small_talk(&words, tools))
     }
 
-    fn use_tool(&self, tool: &ToolDefinition, turns: &[(&str, Option<&str>)], items: &[Item]) -> Answer {
+    fn use_tool(
+        &self,
+        tool: &ToolDefinition,
+        turns: &[(&str, Option<&str>)],
+        items: &[Item],
+    ) -> Answer {
         let properties = tool.parameters.get("properties").and_then(Value::as_object);
         let required: Vec<&str> = tool
             .parameters
@@ -79,7 +93,8 @@ impl RulesLlm {
         let mut arguments = Map::new();
         for (name, schema) in properties.into_iter().flatten() {
             for (said, asked) in turns {
-                let answers = asked.is_some_and(|question| question == fill::question(name, schema));
+                let answers =
+                    asked.is_some_and(|question| question == fill::question(name, schema));
                 if let Some(value) = fill::value(name, schema, said, answers, (self.today)()) {
                     arguments.insert(name.clone(), value);
                 }
@@ -87,7 +102,9 @@ impl RulesLlm {
         }
         let empty = Value::Null;
         if let Some(missing) = required.iter().find(|name| !arguments.contains_key(**name)) {
-            let schema = properties.and_then(|all| all.get(*missing)).unwrap_or(&empty);
+            let schema = properties
+                .and_then(|all| all.get(*missing))
+                .unwrap_or(&empty);
             return Answer::Say(fill::question(missing, schema));
         }
         Answer::Call(ToolCall {
@@ -105,11 +122,20 @@ enum Answer {
 
 impl Llm for RulesLlm {
     fn info(&self) -> ProviderInfo {
-        ProviderInfo { provider: "built-in", model: "rules".into() }
+        ProviderInfo {
+            provider: "built-in",
+            model: "rules".into(),
+        }
     }
 
-    fn chat(&self, request: ChatRequest, tools: Arc<[ToolDefinition]>) -> BoxStream<Result<ChatChunk, ProviderError>> {
-        Box::pin(futures_util::stream::iter(self.answer(&request, &tools).into_iter().map(Ok)))
+    fn chat(
+        &self,
+        request: ChatRequest,
+        tools: Arc<[ToolDefinition]>,
+    ) -> BoxStream<Result<ChatChunk, ProviderError>> {
+        Box::pin(futures_util::stream::iter(
+            self.answer(&request, &tools).into_iter().map(Ok),
+        ))
     }
 }
 
@@ -137,7 +163,9 @@ fn intent<'a>(
     let mut seen = 0;
     for item in &request.items {
         match item {
-            Item::Message(message) if message.role == Role::Assistant => asked = Some(&message.text),
+            Item::Message(message) if message.role == Role::Assistant => {
+                asked = Some(&message.text)
+            }
             Item::Message(message) if message.role == Role::User => {
                 seen += 1;
                 if seen <= skipped {
@@ -168,12 +196,16 @@ fn intent<'a>(
 
 /// Names of tools begin with verbs; a caller who says one wants that tool.
 fn is_order(text: &str) -> bool {
-    tokens(text).iter().any(|word| matches!(word.as_str(), "cancel" | "book" | "reserve"))
+    tokens(text)
+        .iter()
+        .any(|word| matches!(word.as_str(), "cancel" | "book" | "reserve"))
 }
 
 fn best_tool<'a>(text: &str, tools: &'a [ToolDefinition]) -> Option<&'a ToolDefinition> {
     let words = tokens(text);
-    let scored = tools.iter().map(|tool| (overlap(&words, &tool.name, &tool.description), tool));
+    let scored = tools
+        .iter()
+        .map(|tool| (overlap(&words, &tool.name, &tool.description), tool));
     let mut best: Option<(u32, &ToolDefinition)> = None;
     for (score, tool) in scored {
         if score >= words::ENOUGH && best.is_none_or(|(other, _)| score > other) {
@@ -184,17 +216,31 @@ fn best_tool<'a>(text: &str, tools: &'a [ToolDefinition]) -> Option<&'a ToolDefi
 }
 
 fn quote(passage: &Passage, words: &[String]) -> String {
-    let sentences = passage.text.split_inclusive(['.', '!', '?', '\n']).map(str::trim).filter(|s| !s.is_empty());
+    let sentences = passage
+        .text
+        .split_inclusive(['.', '!', '?', '\n'])
+        .map(str::trim)
+        .filter(|s| !s.is_empty());
     let mut best = ("", 0);
     for sentence in sentences {
-        let hits = tokens(sentence).iter().filter(|word| words.contains(word)).count();
+        let hits = tokens(sentence)
+            .iter()
+            .filter(|word| words.contains(word))
+            .count();
         if best.0.is_empty() || hits > best.1 {
             best = (sentence, hits);
         }
     }
-    let name = passage.source.rsplit(" › ").next().unwrap_or(&passage.source);
+    let name = passage
+        .source
+        .rsplit(" › ")
+        .next()
+        .unwrap_or(&passage.source);
     let name = name.rsplit('/').next().unwrap_or(name);
-    let name = name.rsplit_once('.').map_or(name, |(stem, _)| stem).replace(['_', '-'], " ");
+    let name = name
+        .rsplit_once('.')
+        .map_or(name, |(stem, _)| stem)
+        .replace(['_', '-'], " ");
     format!("Under {name} I find: {}", shorten(best.0, MAX_QUOTE_CHARS))
 }
 
@@ -203,7 +249,8 @@ fn shorten(text: &str, limit: usize) -> String {
         return text.to_owned();
     }
     let cut: String = text.chars().take(limit).collect();
-    cut.rsplit_once(' ').map_or(cut.clone(), |(before, _)| format!("{before} …"))
+    cut.rsplit_once(' ')
+        .map_or(cut.clone(), |(before, _)| format!("{before} …"))
 }
 
 fn spoken_output(output: &str, is_error: bool) -> String {
@@ -220,16 +267,25 @@ fn spoken_output(output: &str, is_error: bool) -> String {
 }
 
 fn introduction(tools: &[ToolDefinition]) -> String {
-    format!("Hello. I am a simple responder that works by rules, not a language model. {}", abilities(tools))
+    format!(
+        "Hello. I am a simple responder that works by rules, not a language model. {}",
+        abilities(tools)
+    )
 }
 
 fn abilities(tools: &[ToolDefinition]) -> String {
-    let names: Vec<String> = tools.iter().map(|tool| tool.name.replace(['_', '-'], " ")).collect();
+    let names: Vec<String> = tools
+        .iter()
+        .map(|tool| tool.name.replace(['_', '-'], " "))
+        .collect();
     match names.split_last() {
         None => "I can answer questions from my documents.".into(),
         Some((last, [])) => format!("I can answer questions from my documents and {last}."),
         Some((last, others)) => {
-            format!("I can answer questions from my documents, and I can {} or {last}.", others.join(", "))
+            format!(
+                "I can answer questions from my documents, and I can {} or {last}.",
+                others.join(", ")
+            )
         }
     }
 }
@@ -243,6 +299,9 @@ fn small_talk(words: &[String], tools: &[ToolDefinition]) -> String {
     } else if has(&["hello", "hi", "hey", "who", "robot", "ai"]) {
         introduction(tools)
     } else {
-        format!("I did not find anything about that. I work by rules, without a language model. {}", abilities(tools))
+        format!(
+            "I did not find anything about that. I work by rules, without a language model. {}",
+            abilities(tools)
+        )
     }
 }

@@ -45,21 +45,33 @@ impl FliteTts {
         let voice = voice.unwrap_or(Self::DEFAULT_VOICE);
         if !["slt", "rms", "awb", "kal16"].contains(&voice) {
             let message = format!("no voice `{voice}`; there are slt, rms, awb, kal16");
-            return Err(ProviderError::Unavailable { engine: "flite", message });
+            return Err(ProviderError::Unavailable {
+                engine: "flite",
+                message,
+            });
         }
-        Ok(Self { program, voice: voice.into() })
+        Ok(Self {
+            program,
+            voice: voice.into(),
+        })
     }
 }
 
 impl Tts for FliteTts {
     fn info(&self) -> ProviderInfo {
-        ProviderInfo { provider: "flite", model: self.voice.clone() }
+        ProviderInfo {
+            provider: "flite",
+            model: self.voice.clone(),
+        }
     }
 
     fn synthesize(&self, text: String) -> BoxStream<Result<TtsChunk, ProviderError>> {
         let mut command = Command::new(&self.program);
         // flite reads no text from a pipe; after -t the next argument is text whatever it begins with
-        command.args(["-voice", &self.voice, "-t"]).arg(speakable(&text)).args(["-o", "/dev/stdout"]);
+        command
+            .args(["-voice", &self.voice, "-t"])
+            .arg(speakable(&text))
+            .args(["-o", "/dev/stdout"]);
         speak::<16_000>("flite", command, text, None)
     }
 }
@@ -81,13 +93,19 @@ impl EspeakTts {
     /// [`ProviderError::Unavailable`] when espeak-ng is not installed.
     pub fn new(voice: Option<&str>) -> Result<Self, ProviderError> {
         let program = program("espeak-ng").ok_or_else(|| missing("espeak-ng", INSTALL_ESPEAK))?;
-        Ok(Self { program, voice: voice.unwrap_or(Self::DEFAULT_VOICE).into() })
+        Ok(Self {
+            program,
+            voice: voice.unwrap_or(Self::DEFAULT_VOICE).into(),
+        })
     }
 }
 
 impl Tts for EspeakTts {
     fn info(&self) -> ProviderInfo {
-        ProviderInfo { provider: "espeak-ng", model: self.voice.clone() }
+        ProviderInfo {
+            provider: "espeak-ng",
+            model: self.voice.clone(),
+        }
     }
 
     fn synthesize(&self, text: String) -> BoxStream<Result<TtsChunk, ProviderError>> {
@@ -99,12 +117,18 @@ impl Tts for EspeakTts {
 }
 
 fn missing(engine: &'static str, install: &str) -> ProviderError {
-    ProviderError::Unavailable { engine, message: format!("it is not installed. Install it: {install}") }
+    ProviderError::Unavailable {
+        engine,
+        message: format!("it is not installed. Install it: {install}"),
+    }
 }
 
 /// Without control characters (an argument must not hold NUL) and not longer than [`MAX_TEXT_CHARS`].
 fn speakable(text: &str) -> String {
-    text.chars().take(MAX_TEXT_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars()
+        .take(MAX_TEXT_CHARS)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
 }
 
 fn speak<const HZ: u32>(
@@ -124,14 +148,18 @@ fn speak<const HZ: u32>(
             let error = match outcome {
                 Ok(Ok(())) => return,
                 Ok(Err(error)) => error,
-                Err(_) => ProviderError::Timeout { provider: engine, after: TIMEOUT },
+                Err(_) => ProviderError::Timeout {
+                    provider: engine,
+                    after: TIMEOUT,
+                },
             };
             let _ = sender.send(Err(error)).await;
         });
     }
-    Box::pin(futures_util::stream::unfold(receiver, |mut receiver| async move {
-        receiver.recv().await.map(|item| (item, receiver))
-    }))
+    Box::pin(futures_util::stream::unfold(
+        receiver,
+        |mut receiver| async move { receiver.recv().await.map(|item| (item, receiver)) },
+    ))
 }
 
 async fn run<const HZ: u32>(
@@ -140,25 +168,43 @@ async fn run<const HZ: u32>(
     input: Option<String>,
     sender: &mpsc::Sender<Result<TtsChunk, ProviderError>>,
 ) -> Result<(), ProviderError> {
-    let broken = |message: String| ProviderError::Connection { provider: engine, message };
-    let stdin = if input.is_some() { Stdio::piped() } else { Stdio::null() };
+    let broken = |message: String| ProviderError::Connection {
+        provider: engine,
+        message,
+    };
+    let stdin = if input.is_some() {
+        Stdio::piped()
+    } else {
+        Stdio::null()
+    };
     let mut child = command
         .stdin(stdin)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .kill_on_drop(true)
         .spawn()
-        .map_err(|error| ProviderError::Unavailable { engine, message: error.to_string() })?;
+        .map_err(|error| ProviderError::Unavailable {
+            engine,
+            message: error.to_string(),
+        })?;
     if let (Some(mut pipe), Some(input)) = (child.stdin.take(), input) {
-        pipe.write_all(input.as_bytes()).await.map_err(|error| broken(error.to_string()))?;
+        pipe.write_all(input.as_bytes())
+            .await
+            .map_err(|error| broken(error.to_string()))?;
     }
-    let Some(mut output) = child.stdout.take() else { return Err(broken("no output".into())) };
-    let mut resampler = Resampler::<HZ, 24_000>::new().map_err(|error| broken(error.to_string()))?;
+    let Some(mut output) = child.stdout.take() else {
+        return Err(broken("no output".into()));
+    };
+    let mut resampler =
+        Resampler::<HZ, 24_000>::new().map_err(|error| broken(error.to_string()))?;
     let mut bytes = Vec::new();
     let mut in_data = false;
     loop {
         let mut piece = [0u8; READ_BYTES];
-        let length = output.read(&mut piece).await.map_err(|error| broken(error.to_string()))?;
+        let length = output
+            .read(&mut piece)
+            .await
+            .map_err(|error| broken(error.to_string()))?;
         if length == 0 {
             break;
         }
@@ -170,20 +216,32 @@ async fn run<const HZ: u32>(
                     bytes.drain(..at + 8);
                     in_data = true;
                 }
-                _ if bytes.len() > MAX_HEADER_BYTES => return Err(broken("its output is no WAV".into())),
+                _ if bytes.len() > MAX_HEADER_BYTES => {
+                    return Err(broken("its output is no WAV".into()));
+                }
                 _ => continue,
             }
         }
         let whole = bytes.len() & !1;
         let frame = Frame::<HZ>::from_le_bytes(&bytes.drain(..whole).collect::<Vec<_>>());
-        let made = resampler.push(&frame).map_err(|error| broken(error.to_string()))?;
+        let made = resampler
+            .push(&frame)
+            .map_err(|error| broken(error.to_string()))?;
         give(sender, made).await;
     }
-    let rest = resampler.flush().map_err(|error| broken(error.to_string()))?;
+    let rest = resampler
+        .flush()
+        .map_err(|error| broken(error.to_string()))?;
     give(sender, rest).await;
-    let status = child.wait().await.map_err(|error| broken(error.to_string()))?;
+    let status = child
+        .wait()
+        .await
+        .map_err(|error| broken(error.to_string()))?;
     if !status.success() || !in_data {
-        return Err(broken(format!("it ended with {status} and {}", if in_data { "sound" } else { "no sound" })));
+        return Err(broken(format!(
+            "it ended with {status} and {}",
+            if in_data { "sound" } else { "no sound" }
+        )));
     }
     Ok(())
 }

@@ -23,7 +23,9 @@ const INTERIM_SAMPLES: usize = 3_200;
 
 /// Run as a worker until standard input ends. The second argument may name the model's folder.
 pub fn main() -> ExitCode {
-    let model = std::env::args().skip_while(|argument| argument != "--model").nth(1);
+    let model = std::env::args()
+        .skip_while(|argument| argument != "--model")
+        .nth(1);
     let model = model.unwrap_or_else(|| crate::detect::MODEL_FOLDER.into());
     let mut output = std::io::stdout().lock();
     match run(&model, &mut std::io::stdin().lock(), &mut output) {
@@ -51,8 +53,10 @@ fn run(model: &str, input: &mut dyn Read, output: &mut dyn Write) -> Result<(), 
                     shown.clear();
                     since_interim = 0;
                 }
-                let samples: Vec<i16> =
-                    payload.chunks_exact(2).filter_map(|pair| Some(i16::from_le_bytes(pair.try_into().ok()?))).collect();
+                let samples: Vec<i16> = payload
+                    .chunks_exact(2)
+                    .filter_map(|pair| Some(i16::from_le_bytes(pair.try_into().ok()?)))
+                    .collect();
                 decoder.process(&samples)?;
                 since_interim += samples.len();
                 if since_interim >= INTERIM_SAMPLES {
@@ -71,7 +75,11 @@ fn run(model: &str, input: &mut dyn Read, output: &mut dyn Write) -> Result<(), 
                     decoder.end()?;
                     words = clean(&decoder.words());
                 }
-                if kind == b'F' { send(output, b'T', words.as_bytes())? } else { send(output, b'K', &[])? }
+                if kind == b'F' {
+                    send(output, b'T', words.as_bytes())?
+                } else {
+                    send(output, b'K', &[])?
+                }
             }
             other => return Err(format!("unknown order {other}")),
         }
@@ -90,11 +98,16 @@ pub(crate) fn clean(text: &str) -> String {
 }
 
 fn send(output: &mut dyn Write, kind: u8, payload: &[u8]) -> Result<(), String> {
-    let length = u32::try_from(payload.len()).map_err(|error| error.to_string())?.to_le_bytes();
+    let length = u32::try_from(payload.len())
+        .map_err(|error| error.to_string())?
+        .to_le_bytes();
     let mut message = vec![kind];
     message.extend_from_slice(&length);
     message.extend_from_slice(payload);
-    output.write_all(&message).and_then(|()| output.flush()).map_err(|error| error.to_string())
+    output
+        .write_all(&message)
+        .and_then(|()| output.flush())
+        .map_err(|error| error.to_string())
 }
 
 fn receive(input: &mut dyn Read) -> Result<Option<(u8, Vec<u8>)>, String> {
@@ -107,9 +120,13 @@ fn receive(input: &mut dyn Read) -> Result<Option<(u8, Vec<u8>)>, String> {
     let [kind, a, b, c, d] = head;
     let length = u32::from_le_bytes([a, b, c, d]) as usize;
     if length > MAX_PAYLOAD_BYTES {
-        return Err(format!("a message of {length} bytes is longer than {MAX_PAYLOAD_BYTES}"));
+        return Err(format!(
+            "a message of {length} bytes is longer than {MAX_PAYLOAD_BYTES}"
+        ));
     }
     let mut payload = vec![0; length];
-    input.read_exact(&mut payload).map_err(|error| error.to_string())?;
+    input
+        .read_exact(&mut payload)
+        .map_err(|error| error.to_string())?;
     Ok(Some((kind, payload)))
 }

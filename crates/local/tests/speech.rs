@@ -1,5 +1,11 @@
 //! flite speaks, PocketSphinx listens. Skipped with a note where the engines are not installed.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::print_stderr)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr
+)]
 
 use antiphon_agent::provider::{Stt, SttEvent, SttInput, Tts, TtsChunk};
 use antiphon_audio::Frame16k;
@@ -18,13 +24,18 @@ async fn spoken(tts: &dyn Tts, text: &str) -> Vec<i16> {
 }
 
 fn recogniser() -> PocketSphinxStt {
-    PocketSphinxStt::with_worker(env!("CARGO_BIN_EXE_antiphon-local-worker").into(), vec![]).unwrap()
+    PocketSphinxStt::with_worker(env!("CARGO_BIN_EXE_antiphon-local-worker").into(), vec![])
+        .unwrap()
 }
 
 async fn events(samples: &[i16], end: Option<SttInput>) -> Vec<SttEvent> {
     let mut session = recogniser().open().await.unwrap();
     for piece in samples.chunks(320) {
-        session.input.send(SttInput::Audio(Frame16k::new(piece.to_vec()))).await.unwrap();
+        session
+            .input
+            .send(SttInput::Audio(Frame16k::new(piece.to_vec())))
+            .await
+            .unwrap();
     }
     if let Some(end) = end {
         session.input.send(end).await.unwrap();
@@ -38,13 +49,26 @@ async fn events(samples: &[i16], end: Option<SttInput>) -> Vec<SttEvent> {
 }
 
 fn finals(events: &[SttEvent]) -> Vec<&str> {
-    events.iter().filter_map(|event| if let SttEvent::Final { text, .. } = event { Some(text.as_str()) } else { None }).collect()
+    events
+        .iter()
+        .filter_map(|event| {
+            if let SttEvent::Final { text, .. } = event {
+                Some(text.as_str())
+            } else {
+                None
+            }
+        })
+        .collect()
 }
 
 async fn menu_question() -> Vec<i16> {
     let sound = spoken(&FliteTts::new(None).unwrap(), "What is on the menu?").await;
     let mut samples = vec![0; 8_000];
-    samples.extend(antiphon_audio::resample::resample::<16_000>(&sound, 24_000).unwrap().into_samples());
+    samples.extend(
+        antiphon_audio::resample::resample::<16_000>(&sound, 24_000)
+            .unwrap()
+            .into_samples(),
+    );
     samples
 }
 
@@ -87,7 +111,13 @@ async fn silence_has_no_words() {
 async fn a_worker_that_cannot_run_is_an_error_that_says_so() {
     if installed() {
         let stt = PocketSphinxStt::with_worker("/nonexistent/worker".into(), vec![]).unwrap();
-        assert!(stt.open().await.unwrap_err().to_string().contains("apt-get install pocketsphinx"));
+        assert!(
+            stt.open()
+                .await
+                .unwrap_err()
+                .to_string()
+                .contains("apt-get install pocketsphinx")
+        );
     }
 }
 
@@ -96,10 +126,22 @@ async fn text_is_spoken_whatever_it_begins_with() {
     if !installed() {
         return;
     }
-    for tts in [&FliteTts::new(None).unwrap() as &dyn Tts, &EspeakTts::new(None).unwrap()] {
-        for text in ["-o /tmp/x --help", "`id` $(id) ; \0 <b>", "Hello, your table is booked."] {
+    for tts in [
+        &FliteTts::new(None).unwrap() as &dyn Tts,
+        &EspeakTts::new(None).unwrap(),
+    ] {
+        for text in [
+            "-o /tmp/x --help",
+            "`id` $(id) ; \0 <b>",
+            "Hello, your table is booked.",
+        ] {
             let samples = spoken(tts, text).await;
-            assert!(samples.len() > 6_000, "{:?} said {} samples for {text:?}", tts.info(), samples.len());
+            assert!(
+                samples.len() > 6_000,
+                "{:?} said {} samples for {text:?}",
+                tts.info(),
+                samples.len()
+            );
             assert!(samples.iter().any(|sample| sample.unsigned_abs() > 1_000));
         }
         assert!(spoken(tts, " … ").await.is_empty());

@@ -19,8 +19,12 @@ impl Date {
 
     /// Today in UTC by the machine's clock.
     pub fn today_utc() -> Self {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        Self { days: i64::try_from(since.as_secs() / 86_400).unwrap_or(0) }
+        let since = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap_or_default();
+        Self {
+            days: i64::try_from(since.as_secs() / 86_400).unwrap_or(0),
+        }
     }
 
     /// 0 is Monday.
@@ -39,7 +43,10 @@ impl Date {
         let month = (5 * day + 2) / 153;
         let day = day - (153 * month + 2) / 5 + 1;
         let month = if month < 10 { month + 3 } else { month - 9 };
-        format!("{:04}-{month:02}-{day:02}", era * 400 + year + i64::from(month <= 2))
+        format!(
+            "{:04}-{month:02}-{day:02}",
+            era * 400 + year + i64::from(month <= 2)
+        )
     }
 }
 
@@ -50,7 +57,9 @@ pub(super) fn question(name: &str, schema: &Value) -> String {
         Kind::Time => "At what time?".into(),
         Kind::Count => "For how many people?".into(),
         Kind::Name => "What name is it under?".into(),
-        Kind::Number | Kind::Text => format!("Please tell me the {}.", name.replace(['_', '-'], " ")),
+        Kind::Number | Kind::Text => {
+            format!("Please tell me the {}.", name.replace(['_', '-'], " "))
+        }
     }
 }
 
@@ -79,7 +88,9 @@ fn kind(name: &str, schema: &Value) -> Kind {
         (_, _, "time") => Kind::Time,
         (name, _, _) if name.contains("date") || name == "day" => Kind::Date,
         (name, _, _) if name.contains("time") => Kind::Time,
-        (name, "integer" | "number", _) if name.contains("size") || name.contains("people") || name.contains("guests") => {
+        (name, "integer" | "number", _)
+            if name.contains("size") || name.contains("people") || name.contains("guests") =>
+        {
             Kind::Count
         }
         (_, "integer" | "number", _) => Kind::Number,
@@ -89,10 +100,18 @@ fn kind(name: &str, schema: &Value) -> Kind {
 }
 
 /// The value of a parameter in what was said; `asked` when it answers our question for it.
-pub(super) fn value(name: &str, schema: &Value, said: &str, asked: bool, today: Date) -> Option<Value> {
+pub(super) fn value(
+    name: &str,
+    schema: &Value,
+    said: &str,
+    asked: bool,
+    today: Date,
+) -> Option<Value> {
     let lower = said.to_lowercase();
-    let words: Vec<&str> =
-        lower.split(|c: char| !(c.is_alphanumeric() || c == ':' || c == '-' || c == '\'')).filter(|w| !w.is_empty()).collect();
+    let words: Vec<&str> = lower
+        .split(|c: char| !(c.is_alphanumeric() || c == ':' || c == '-' || c == '\''))
+        .filter(|w| !w.is_empty())
+        .collect();
     match kind(name, schema) {
         Kind::Date => date(&words, today).map(Value::String),
         Kind::Time => time(&words, asked).map(Value::String),
@@ -105,16 +124,36 @@ pub(super) fn value(name: &str, schema: &Value, said: &str, asked: bool, today: 
 }
 
 fn date(words: &[&str], today: Date) -> Option<String> {
-    const DAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+    const DAYS: [&str; 7] = [
+        "monday",
+        "tuesday",
+        "wednesday",
+        "thursday",
+        "friday",
+        "saturday",
+        "sunday",
+    ];
     words.iter().find_map(|word| {
         let ahead = match *word {
             "today" | "tonight" => 0,
             "tomorrow" => 1,
-            word if word.len() == 10 && word.chars().enumerate().all(|(at, c)| if matches!(at, 4 | 7) { c == '-' } else { c.is_ascii_digit() }) => {
+            word if word.len() == 10
+                && word.chars().enumerate().all(|(at, c)| {
+                    if matches!(at, 4 | 7) {
+                        c == '-'
+                    } else {
+                        c.is_ascii_digit()
+                    }
+                }) =>
+            {
                 return Some(word.to_owned());
             }
             word => {
-                let day = i64::try_from(DAYS.iter().position(|day| *day == word.trim_end_matches("'s"))?).ok()?;
+                let day = i64::try_from(
+                    DAYS.iter()
+                        .position(|day| *day == word.trim_end_matches("'s"))?,
+                )
+                .ok()?;
                 (day - today.weekday()).rem_euclid(7)
             }
         };
@@ -124,22 +163,32 @@ fn date(words: &[&str], today: Date) -> Option<String> {
 
 /// Restaurants are called about evenings: 1 to 10 without "a m" are in the afternoon.
 fn time(words: &[&str], asked: bool) -> Option<String> {
-    let morning = words.iter().any(|word| matches!(*word, "am" | "morning")) || words.windows(2).any(|w| w == ["a", "m"]);
+    let morning = words.iter().any(|word| matches!(*word, "am" | "morning"))
+        || words.windows(2).any(|w| w == ["a", "m"]);
     let clock = |hour: i64, minute: i64| {
         let hour = match hour {
             1..=10 if !morning => hour + 12,
             12 if morning => 0,
             other => other,
         };
-        ((0..24).contains(&hour) && (0..60).contains(&minute)).then(|| format!("{hour:02}:{minute:02}"))
+        ((0..24).contains(&hour) && (0..60).contains(&minute))
+            .then(|| format!("{hour:02}:{minute:02}"))
     };
     for (at, word) in words.iter().enumerate() {
         let next = |by: usize| words.get(at + by).copied().unwrap_or_default();
-        let before = at.checked_sub(1).and_then(|at| words.get(at)).copied().unwrap_or_default();
+        let before = at
+            .checked_sub(1)
+            .and_then(|at| words.get(at))
+            .copied()
+            .unwrap_or_default();
         let digits = word.trim_end_matches("pm").trim_end_matches("am");
         if let Some((hour, minute)) = digits.split_once(':') {
             let (hour, minute) = (hour.parse().ok()?, minute.parse().ok()?);
-            return if hour == 0 { Some(format!("00:{minute:02}")) } else { clock(hour, minute) };
+            return if hour == 0 {
+                Some(format!("00:{minute:02}"))
+            } else {
+                clock(hour, minute)
+            };
         }
         match *word {
             "noon" => return Some("12:00".into()),
@@ -152,8 +201,12 @@ fn time(words: &[&str], asked: bool) -> Option<String> {
             || before == "at"
             || matches!(next(1), "pm" | "am" | "o'clock" | "oclock")
             || (matches!(next(1), "p" | "a") && next(2) == "m");
-        if (marked || asked) && let Some(hour) = number(digits).filter(|hour| (0..24).contains(hour)) {
-            let minute = number(next(1)).filter(|minute| [15, 20, 30, 40, 45, 50, 10].contains(minute)).unwrap_or(0);
+        if (marked || asked)
+            && let Some(hour) = number(digits).filter(|hour| (0..24).contains(hour))
+        {
+            let minute = number(next(1))
+                .filter(|minute| [15, 20, 30, 40, 45, 50, 10].contains(minute))
+                .unwrap_or(0);
             return clock(hour, minute);
         }
     }
@@ -164,7 +217,11 @@ fn count(words: &[&str], asked: bool) -> Option<i64> {
     words.iter().enumerate().find_map(|(at, word)| {
         let number = number(word).filter(|number| (1..=100).contains(number))?;
         let next = words.get(at + 1).copied().unwrap_or_default();
-        let before = at.checked_sub(1).and_then(|at| words.get(at)).copied().unwrap_or_default();
+        let before = at
+            .checked_sub(1)
+            .and_then(|at| words.get(at))
+            .copied()
+            .unwrap_or_default();
         let people = matches!(next, "people" | "persons" | "person" | "guests" | "of");
         (asked || people || matches!(before, "for" | "are")).then_some(number)
     })
@@ -172,21 +229,45 @@ fn count(words: &[&str], asked: bool) -> Option<i64> {
 
 fn person(words: &[&str], asked: bool) -> Option<String> {
     let after = |phrase: &[&str]| {
-        let at = words.windows(phrase.len()).position(|window| window == phrase)?;
+        let at = words
+            .windows(phrase.len())
+            .position(|window| window == phrase)?;
         words.get(at + phrase.len()..)
     };
-    let phrases: [&[&str]; 7] =
-        [&["name", "is"], &["name's"], &["under", "the", "name"], &["under"], &["this", "is"], &["i'm"], &["i", "am"]];
-    let found = phrases.iter().take(if asked { 7 } else { 4 }).find_map(|phrase| after(phrase));
-    let rest = if asked { found.unwrap_or(words) } else { found? };
-    let stop = ["and", "for", "at", "on", "please", "tomorrow", "today", "tonight", "it's", "it", "is", "the"];
-    let skip = rest.iter().skip_while(|word| matches!(**word, "of" | "it's" | "it" | "is" | "the"));
+    let phrases: [&[&str]; 7] = [
+        &["name", "is"],
+        &["name's"],
+        &["under", "the", "name"],
+        &["under"],
+        &["this", "is"],
+        &["i'm"],
+        &["i", "am"],
+    ];
+    let found = phrases
+        .iter()
+        .take(if asked { 7 } else { 4 })
+        .find_map(|phrase| after(phrase));
+    let rest = if asked {
+        found.unwrap_or(words)
+    } else {
+        found?
+    };
+    let stop = [
+        "and", "for", "at", "on", "please", "tomorrow", "today", "tonight", "it's", "it", "is",
+        "the",
+    ];
+    let skip = rest
+        .iter()
+        .skip_while(|word| matches!(**word, "of" | "it's" | "it" | "is" | "the"));
     let name: Vec<String> = skip
         .take_while(|word| !stop.contains(*word) && number(word).is_none())
         .take(3)
         .map(|word| {
             let mut letters = word.chars();
-            letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+            letters
+                .next()
+                .map(|first| first.to_uppercase().chain(letters).collect())
+                .unwrap_or_default()
         })
         .collect();
     (!name.is_empty()).then(|| name.join(" "))

@@ -6,9 +6,9 @@ use serde_json::Value;
 pub(super) const ENOUGH: u32 = 3;
 
 const EMPTY: [&str; 40] = [
-    "a", "an", "the", "and", "or", "of", "for", "to", "in", "on", "at", "by", "is", "are", "it", "i", "you", "we", "do",
-    "does", "have", "has", "can", "could", "would", "like", "please", "my", "me", "your", "with", "that", "this", "what",
-    "when", "use", "be", "if", "call", "want",
+    "a", "an", "the", "and", "or", "of", "for", "to", "in", "on", "at", "by", "is", "are", "it",
+    "i", "you", "we", "do", "does", "have", "has", "can", "could", "would", "like", "please", "my",
+    "me", "your", "with", "that", "this", "what", "when", "use", "be", "if", "call", "want",
 ];
 
 /// Lower-case words, a plural without its s.
@@ -17,7 +17,21 @@ pub(super) fn tokens(text: &str) -> Vec<String> {
     lower
         .split(|c: char| !(c.is_alphanumeric() || c == '\'' || c == ':'))
         .filter(|word| !word.is_empty())
-        .map(|word| if word.len() > 3 && !word.ends_with("ss") { word.trim_end_matches('s') } else { word })
+        // the verb "to book" makes something, the noun "booking" names it
+        .flat_map(|word| {
+            if matches!(word, "book" | "reserve") {
+                vec!["make", "book"]
+            } else {
+                vec![word]
+            }
+        })
+        .map(|word| {
+            if word.len() > 3 && !word.ends_with("ss") {
+                word.trim_end_matches('s')
+            } else {
+                word
+            }
+        })
         .map(|word| match word {
             "reserve" | "reservation" | "booking" | "booked" => "book".to_owned(),
             "free" | "available" | "availability" | "look" | "check" => "find".to_owned(),
@@ -32,7 +46,11 @@ pub(super) fn overlap(words: &[String], name: &str, description: &str) -> u32 {
     let description = tokens(description);
     let mut counted: Vec<&str> = Vec::new();
     let mut score = 0;
-    for word in words.iter().map(String::as_str).filter(|word| !EMPTY.contains(word)) {
+    for word in words
+        .iter()
+        .map(String::as_str)
+        .filter(|word| !EMPTY.contains(word))
+    {
         if counted.contains(&word) {
             continue;
         }
@@ -49,8 +67,27 @@ pub(super) fn overlap(words: &[String], name: &str, description: &str) -> u32 {
 /// A number in words or digits.
 pub(super) fn number(word: &str) -> Option<i64> {
     const NAMES: [&str; 21] = [
-        "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
-        "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty",
+        "zero",
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "eight",
+        "nine",
+        "ten",
+        "eleven",
+        "twelve",
+        "thirteen",
+        "fourteen",
+        "fifteen",
+        "sixteen",
+        "seventeen",
+        "eighteen",
+        "nineteen",
+        "twenty",
     ];
     let plain = match word {
         "thirty" => return Some(30),
@@ -58,8 +95,12 @@ pub(super) fn number(word: &str) -> Option<i64> {
         "fifty" => return Some(50),
         other => other,
     };
-    let named = NAMES.iter().position(|name| *name == plain || name.trim_end_matches('s') == plain);
-    named.and_then(|at| i64::try_from(at).ok()).or_else(|| plain.parse().ok())
+    let named = NAMES
+        .iter()
+        .position(|name| *name == plain || name.trim_end_matches('s') == plain);
+    named
+        .and_then(|at| i64::try_from(at).ok())
+        .or_else(|| plain.parse().ok())
 }
 
 /// JSON as a sentence: values only where a key says nothing, else `key value`.
@@ -72,10 +113,16 @@ pub(super) fn speak(value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Array(items) if items.is_empty() => "nothing".into(),
         Value::Array(items) => items.iter().map(speak).collect::<Vec<_>>().join(", "),
-        Value::Object(map) => match map.get("message").or_else(|| map.get("error")).and_then(Value::as_str) {
+        Value::Object(map) => match map
+            .get("message")
+            .or_else(|| map.get("error"))
+            .and_then(Value::as_str)
+        {
             Some(text) => text.to_owned(),
             None => {
-                let pair = |(key, value): (&String, &Value)| format!("{}: {}", key.replace('_', " "), speak(value));
+                let pair = |(key, value): (&String, &Value)| {
+                    format!("{}: {}", key.replace('_', " "), speak(value))
+                };
                 map.iter().map(pair).collect::<Vec<_>>().join(", ")
             }
         },

@@ -39,7 +39,10 @@ pub(super) struct Child {
 }
 
 fn broken(message: impl ToString) -> ProviderError {
-    ProviderError::Connection { provider: ENGINE, message: message.to_string() }
+    ProviderError::Connection {
+        provider: ENGINE,
+        message: message.to_string(),
+    }
 }
 
 impl Child {
@@ -51,7 +54,12 @@ impl Child {
             .stderr(Stdio::null())
             .kill_on_drop(true)
             .spawn()
-            .map_err(|error| unavailable(&format!("its worker {} does not start: {error}", program.display())))?;
+            .map_err(|error| {
+                unavailable(&format!(
+                    "its worker {} does not start: {error}",
+                    program.display()
+                ))
+            })?;
         let (Some(input), Some(mut output)) = (process.stdin.take(), process.stdout.take()) else {
             return Err(broken("its worker has no pipes"));
         };
@@ -65,22 +73,35 @@ impl Child {
                 }
             }
         });
-        let mut child = Self { _process: process, input, answers };
+        let mut child = Self {
+            _process: process,
+            input,
+            answers,
+        };
         match tokio::time::timeout(START_TIMEOUT, child.next()).await {
             Ok(Ok(Heard::Ready)) => Ok(child),
             Ok(Ok(_)) => Err(broken("its worker spoke out of turn")),
             Ok(Err(error)) => Err(error),
-            Err(_) => Err(ProviderError::Timeout { provider: ENGINE, after: START_TIMEOUT }),
+            Err(_) => Err(ProviderError::Timeout {
+                provider: ENGINE,
+                after: START_TIMEOUT,
+            }),
         }
     }
 
     pub(super) async fn next(&mut self) -> Result<Heard, ProviderError> {
-        self.answers.recv().await.unwrap_or_else(|| Err(broken("its worker ended")))
+        self.answers
+            .recv()
+            .await
+            .unwrap_or_else(|| Err(broken("its worker ended")))
     }
 
     pub(super) async fn audio(&mut self, samples: &[i16]) -> Result<(), ProviderError> {
         for piece in samples.chunks(PIECE) {
-            let bytes: Vec<u8> = piece.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+            let bytes: Vec<u8> = piece
+                .iter()
+                .flat_map(|sample| sample.to_le_bytes())
+                .collect();
             self.write(b'A', &bytes).await?;
         }
         Ok(())
@@ -97,7 +118,10 @@ impl Child {
         };
         match tokio::time::timeout(ANSWER_TIMEOUT, answer).await {
             Ok(text) => text,
-            Err(_) => Err(ProviderError::Timeout { provider: ENGINE, after: ANSWER_TIMEOUT }),
+            Err(_) => Err(ProviderError::Timeout {
+                provider: ENGINE,
+                after: ANSWER_TIMEOUT,
+            }),
         }
     }
 
@@ -106,7 +130,12 @@ impl Child {
         message.extend_from_slice(&u32::try_from(payload.len()).map_err(broken)?.to_le_bytes());
         message.extend_from_slice(payload);
         let written = tokio::time::timeout(ANSWER_TIMEOUT, self.input.write_all(&message)).await;
-        written.map_err(|_| ProviderError::Timeout { provider: ENGINE, after: ANSWER_TIMEOUT })?.map_err(broken)
+        written
+            .map_err(|_| ProviderError::Timeout {
+                provider: ENGINE,
+                after: ANSWER_TIMEOUT,
+            })?
+            .map_err(broken)
     }
 }
 

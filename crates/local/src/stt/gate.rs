@@ -39,7 +39,14 @@ pub(super) struct Gate {
 
 impl Default for Gate {
     fn default() -> Self {
-        Self { past: VecDeque::new(), block: Vec::new(), floor: MIN_LEVEL / OVER_FLOOR, loud: 0, quiet: 0, open: false }
+        Self {
+            past: VecDeque::new(),
+            block: Vec::new(),
+            floor: MIN_LEVEL / OVER_FLOOR,
+            loud: 0,
+            quiet: 0,
+            open: false,
+        }
     }
 }
 
@@ -76,12 +83,20 @@ impl Gate {
     }
 
     fn judge(&mut self) {
-        let energy: f32 = self.block.iter().map(|&sample| f32::from(sample) * f32::from(sample)).sum();
+        let energy: f32 = self
+            .block
+            .iter()
+            .map(|&sample| f32::from(sample) * f32::from(sample))
+            .sum();
         let level = (energy / BLOCK as f32).sqrt();
         self.block.clear();
         let loud = level > (self.floor * OVER_FLOOR).max(MIN_LEVEL);
         // down at once, up by 10 dB in about 10 s, and never above a level that would hide a voice
-        self.floor = if level < self.floor { level } else { (self.floor * 1.0023 + 0.01).min(400.0) };
+        self.floor = if level < self.floor {
+            level
+        } else {
+            (self.floor * 1.0023 + 0.01).min(400.0)
+        };
         if loud {
             self.loud += 1;
             self.quiet = 0;

@@ -67,7 +67,9 @@ impl PocketSphinxStt {
             permits: Arc::new(Semaphore::new(MAX_WORKERS)),
             idle: Mutex::default(),
         };
-        Ok(Self { pool: Arc::new(pool) })
+        Ok(Self {
+            pool: Arc::new(pool),
+        })
     }
 }
 
@@ -80,7 +82,10 @@ fn unavailable(what: &str) -> ProviderError {
 
 impl Stt for PocketSphinxStt {
     fn info(&self) -> ProviderInfo {
-        ProviderInfo { provider: ENGINE, model: "en-us".into() }
+        ProviderInfo {
+            provider: ENGINE,
+            model: "en-us".into(),
+        }
     }
 
     fn open(&self) -> BoxFuture<'_, Result<SttSession, ProviderError>> {
@@ -93,7 +98,10 @@ impl Stt for PocketSphinxStt {
             let (input, orders) = mpsc::channel(SttSession::INPUT_LIMIT);
             let (events, receiver) = mpsc::channel(SttSession::EVENT_LIMIT);
             tokio::spawn(Stream::new(self.pool.clone(), events).run(orders));
-            Ok(SttSession { input, events: receiver })
+            Ok(SttSession {
+                input,
+                events: receiver,
+            })
         })
     }
 }
@@ -212,10 +220,14 @@ impl Stream {
     /// Give the worker what it does not have yet, leasing one first if there is a free place.
     async fn feed(&mut self) -> Result<(), Closed> {
         if self.worker.is_none() {
-            let Ok(permit) = self.pool.permits.clone().try_acquire_owned() else { return Ok(()) };
+            let Ok(permit) = self.pool.permits.clone().try_acquire_owned() else {
+                return Ok(());
+            };
             self.start(permit).await?;
         }
-        let Some((child, _)) = &mut self.worker else { return Ok(()) };
+        let Some((child, _)) = &mut self.worker else {
+            return Ok(());
+        };
         let rest = self.utterance.get(self.sent..).unwrap_or_default();
         if child.audio(rest).await.is_ok() {
             self.sent = self.utterance.len();
@@ -257,24 +269,32 @@ impl Stream {
         self.worker = None;
         self.sent = 0;
         self.restarts += 1;
-        tracing::warn!(restarts = self.restarts, "the recogniser's worker ended unexpectedly");
+        tracing::warn!(
+            restarts = self.restarts,
+            "the recogniser's worker ended unexpectedly"
+        );
         if self.restarts > MAX_RESTARTS {
             // this sound may be what ends the workers
             self.utterance.clear();
             self.restarts = 0;
         }
-        self.degrade("the recogniser's worker ended; another one starts").await
+        self.degrade("the recogniser's worker ended; another one starts")
+            .await
     }
 
     /// Ask for the final words and wait for them: 70 ms, plus what is not decoded yet.
     async fn finish(&mut self) -> Result<(), Closed> {
         while !self.utterance.is_empty() {
             if self.worker.is_none() {
-                let Ok(permit) = self.pool.permits.clone().acquire_owned().await else { return Err(Closed) };
+                let Ok(permit) = self.pool.permits.clone().acquire_owned().await else {
+                    return Err(Closed);
+                };
                 self.start(permit).await?;
             }
             self.feed().await?;
-            let Some((child, _)) = &mut self.worker else { continue };
+            let Some((child, _)) = &mut self.worker else {
+                continue;
+            };
             match child.finalize().await {
                 Ok(text) => {
                     self.utterance.clear();
@@ -284,7 +304,11 @@ impl Stream {
                         self.pool.give_back(child);
                     }
                     if !is_noise(&text) {
-                        self.emit(SttEvent::Final { text, confidence: 1.0 }).await?;
+                        self.emit(SttEvent::Final {
+                            text,
+                            confidence: 1.0,
+                        })
+                        .await?;
                     }
                     return Ok(());
                 }
@@ -296,7 +320,9 @@ impl Stream {
 
     async fn heard(&mut self, heard: Result<Heard, ProviderError>) -> Result<(), Closed> {
         match heard {
-            Ok(Heard::Interim(text)) if !is_noise(&text) => self.emit(SttEvent::Interim(text)).await,
+            Ok(Heard::Interim(text)) if !is_noise(&text) => {
+                self.emit(SttEvent::Interim(text)).await
+            }
             Ok(_) => Ok(()),
             Err(_) => self.crashed().await,
         }
@@ -312,5 +338,10 @@ async fn heard(worker: &mut Option<(Child, OwnedSemaphorePermit)>) -> Result<Hea
 
 /// What the model makes of a click or a breath.
 fn is_noise(text: &str) -> bool {
-    text.split(' ').all(|word| matches!(word, "" | "ah" | "uh" | "huh" | "oh" | "hmm" | "um" | "the" | "a"))
+    text.split(' ').all(|word| {
+        matches!(
+            word,
+            "" | "ah" | "uh" | "huh" | "oh" | "hmm" | "um" | "the" | "a"
+        )
+    })
 }
