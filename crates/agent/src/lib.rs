@@ -29,7 +29,7 @@ pub use antiphon_macros::tool;
 pub use error::{AgentError, ProviderError, SessionError};
 pub use io::{AudioOutput, NoOutput, SessionIo};
 pub use session::{AgentSession, Events, WeakSession};
-pub use tool::{FunctionTool, Tool, ToolContext, ToolError, ToolReply};
+pub use tool::{FunctionTool, HttpTool, Tool, ToolContext, ToolError, ToolReply};
 
 /// What the code that `#[tool]` writes refers to. Not for direct use.
 #[doc(hidden)]

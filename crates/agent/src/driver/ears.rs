@@ -238,7 +238,7 @@ mod tests {
             [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 17],
             "10 to 15 were dropped"
         );
-        assert_eq!(all.get(16), Some(&-1), "after 20, where it was given");
+        assert_eq!(all.get(15), Some(&-1), "after 20, where it was given");
         assert_eq!(all.last(), Some(&114));
     }
 

@@ -22,6 +22,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 pub use function::FunctionTool;
+pub use http::{HttpMethod, HttpTool, HttpToolOptions};
 
 pub use set::ToolSet;
 

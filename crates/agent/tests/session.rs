@@ -1,0 +1,406 @@
+//! Whole conversations with scripted providers, in paused time.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use antiphon_agent::provider::{
+    BoxStream, ChatChunk, Llm, ProviderInfo, ToolDefinition, Tts, TtsChunk, Vad, VadModel,
+};
+use antiphon_agent::{
+    Agent, AgentSession, AudioOutput, Events, ProviderError, SessionIo, ToolError, tool,
+};
+use antiphon_audio::{Frame16k, Frame24k};
+use antiphon_dialogue::Event;
+use antiphon_dialogue::chat::{ChatRequest, Item, Role, ToolCall};
+use antiphon_dialogue::event::{AgentState, CloseReason};
+use antiphon_dialogue::input;
+use futures_util::stream;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout};
+
+/// Answers with the next line of its script and keeps what it was asked.
+#[derive(Default)]
+struct Script {
+    answers: Mutex<VecDeque<Vec<ChatChunk>>>,
+    asked: Mutex<Vec<ChatRequest>>,
+}
+
+impl Script {
+    fn new(answers: impl IntoIterator<Item = Vec<ChatChunk>>) -> Arc<Self> {
+        Arc::new(Self {
+            answers: Mutex::new(answers.into_iter().collect()),
+            asked: Mutex::default(),
+        })
+    }
+}
+
+impl Llm for Script {
+    fn info(&self) -> ProviderInfo {
+        ProviderInfo {
+            provider: "script",
+            model: String::new(),
+        }
+    }
+
+    fn chat(
+        &self,
+        request: ChatRequest,
+        _: Arc<[ToolDefinition]>,
+    ) -> BoxStream<Result<ChatChunk, ProviderError>> {
+        self.asked.lock().unwrap().push(request);
+        let answer = self
+            .answers
+            .lock()
+            .unwrap()
+            .pop_front()
+            .unwrap_or_else(|| vec![text("Nothing more.")]);
+        Box::pin(stream::iter(answer.into_iter().map(Ok)))
+    }
+}
+
+/// Speaks 100 ms per word, at once; or never.
+struct Voice {
+    hangs: bool,
+}
+
+impl Tts for Voice {
+    fn info(&self) -> ProviderInfo {
+        ProviderInfo {
+            provider: "script",
+            model: String::new(),
+        }
+    }
+
+    fn synthesize(&self, text: String) -> BoxStream<Result<TtsChunk, ProviderError>> {
+        if self.hangs {
+            return Box::pin(stream::pending());
+        }
+        let samples = text.split_whitespace().count() * 2400;
+        Box::pin(stream::iter([Ok(TtsChunk::Audio(Frame24k::new(
+            vec![1000; samples],
+        )))]))
+    }
+}
+
+/// Hears speech in every frame that is not silent.
+struct Ear;
+
+struct EarSession {
+    speech: Duration,
+    silence: Duration,
+}
+
+impl VadModel for Ear {
+    fn session(&self) -> Box<dyn Vad> {
+        Box::new(EarSession {
+            speech: Duration::ZERO,
+            silence: Duration::ZERO,
+        })
+    }
+}
+
+impl Vad for EarSession {
+    fn push(&mut self, frame: &Frame16k, emit: &mut dyn FnMut(input::Vad)) {
+        let before = self.speech;
+        if frame.samples().iter().any(|sample| *sample != 0) {
+            (self.speech, self.silence) = (before + frame.duration(), Duration::ZERO);
+            if before.is_zero() {
+                emit(input::Vad::SpeechStarted {
+                    speech: self.speech,
+                });
+            }
+        } else {
+            self.silence += frame.duration();
+        }
+        emit(input::Vad::Frame {
+            speaking: !self.speech.is_zero(),
+            speech: self.speech,
+            silence: self.silence,
+        });
+    }
+
+    fn reset(&mut self) {}
+}
+
+/// Keeps when each frame came and whether it had sound.
+#[derive(Clone, Default)]
+struct Heard(Arc<Mutex<Vec<(Instant, bool)>>>);
+
+impl AudioOutput for Heard {
+    fn play(&mut self, frame: &Frame24k) {
+        assert_eq!(frame.samples().len(), 480);
+        let loud = frame.samples().iter().any(|sample| *sample != 0);
+        self.0.lock().unwrap().push((Instant::now(), loud));
+    }
+}
+
+fn text(text: &str) -> ChatChunk {
+    ChatChunk::Text(text.into())
+}
+
+fn call(name: &str, arguments: &str) -> ChatChunk {
+    ChatChunk::ToolCall(ToolCall {
+        call_id: "call_1".into(),
+        name: name.into(),
+        arguments: arguments.into(),
+    })
+}
+
+/// Waits for an event for at most a minute of the test's time.
+async fn wait_for(events: &mut Events, wanted: impl Fn(&Event) -> bool) -> Event {
+    let found = async {
+        loop {
+            let (_, event) = events.recv().await.expect("the session ended early");
+            if wanted(&event) {
+                return event;
+            }
+        }
+    };
+    timeout(Duration::from_secs(60), found)
+        .await
+        .expect("it did not happen within a minute")
+}
+
+fn is_listening(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::AgentStateChanged {
+            new_state: AgentState::Listening,
+            ..
+        }
+    )
+}
+
+fn is_final_transcript(event: &Event) -> bool {
+    matches!(event, Event::AgentTranscript { is_final: true, .. })
+}
+
+fn said(history: &[Item], by: Role) -> Vec<String> {
+    let texts = history.iter().filter_map(|item| match item {
+        Item::Message(message) if message.role == by => Some(message.text.clone()),
+        _ => None,
+    });
+    texts.collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_greeting_is_spoken_and_paced() {
+    let agent = Agent::builder("a")
+        .greeting("Good evening my friend.")
+        .llm(Script::new([]))
+        .tts(Arc::new(Voice { hangs: false }))
+        .build()
+        .unwrap();
+    let heard = Heard::default();
+    let (_mouth, audio_in) = mpsc::channel(SessionIo::AUDIO_IN_LIMIT);
+    let session = AgentSession::start(
+        agent,
+        SessionIo {
+            audio_in,
+            audio_out: Box::new(heard.clone()),
+        },
+    );
+    let mut events = session.events();
+    session.started().unwrap();
+    wait_for(&mut events, is_final_transcript).await;
+    let frames = heard.0.lock().unwrap().clone();
+    assert_eq!(frames.len(), 20, "400 ms of speech");
+    assert!(
+        frames
+            .windows(2)
+            .all(|pair| matches!(pair, [a, b] if b.0 - a.0 >= Duration::from_millis(20)))
+    );
+    assert_eq!(
+        said(&session.history().await, Role::Assistant),
+        ["Good evening my friend."]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_typed_question_is_answered_in_writing_without_any_sound() {
+    let script = Script::new([vec![text("Until "), text("ten o'clock.")]]);
+    let agent = Agent::builder("a").llm(script.clone()).build().unwrap();
+    let session = AgentSession::start(agent, SessionIo::text_only());
+    let mut events = session.events();
+    session.started().unwrap();
+    session.user_text("When do you close?").unwrap();
+    wait_for(&mut events, is_final_transcript).await;
+    let history = session.history().await;
+    assert_eq!(said(&history, Role::User), ["When do you close?"]);
+    assert_eq!(said(&history, Role::Assistant), ["Until ten o'clock."]);
+    session.close(CloseReason::ParticipantDisconnected);
+    assert_eq!(session.closed().await, CloseReason::ParticipantDisconnected);
+    assert_eq!(
+        session.history().await.len(),
+        2,
+        "the history outlives the session"
+    );
+    assert!(session.user_text("hello?").is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn barge_in_silences_the_agent_within_one_frame() {
+    let script = Script::new([vec![text(
+        "One two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen.",
+    )]]);
+    let agent = Agent::builder("a")
+        .llm(script)
+        .tts(Arc::new(Voice { hangs: false }))
+        .vad(Arc::new(Ear))
+        .build()
+        .unwrap();
+    let heard = Heard::default();
+    let (mouth, audio_in) = mpsc::channel(SessionIo::AUDIO_IN_LIMIT);
+    let session = AgentSession::start(
+        agent,
+        SessionIo {
+            audio_in,
+            audio_out: Box::new(heard.clone()),
+        },
+    );
+    let mut events = session.events();
+    session.started().unwrap();
+    session.user_text("Count!").unwrap();
+    wait_for(&mut events, |event| {
+        matches!(
+            event,
+            Event::AgentStateChanged {
+                new_state: AgentState::Speaking,
+                ..
+            }
+        )
+    })
+    .await;
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    session.interrupt(true).unwrap();
+    wait_for(&mut events, |event| {
+        matches!(event, Event::Interrupted { .. })
+    })
+    .await;
+    let decided = Instant::now();
+    for _ in 0..50 {
+        mouth.send(Frame16k::new(vec![0; 320])).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let late = heard
+        .0
+        .lock()
+        .unwrap()
+        .iter()
+        .filter(|(at, _)| *at > decided)
+        .count();
+    assert!(late <= 1, "{late} frames after the decision");
+}
+
+/// Looks up a table.
+#[tool]
+async fn find_table(party: u32) -> Result<String, ToolError> {
+    match party {
+        0 => panic!("nobody"),
+        party => Err(ToolError::new(format!("We have no table for {party}."))),
+    }
+}
+
+async fn after_tool(arguments: &str) -> (Vec<Item>, ChatRequest) {
+    let script = Script::new([
+        vec![call("find_table", arguments)],
+        vec![text("I am sorry.")],
+    ]);
+    let agent = Agent::builder("a")
+        .llm(script.clone())
+        .tool(find_table)
+        .build()
+        .unwrap();
+    let session = AgentSession::start(agent, SessionIo::text_only());
+    let mut events = session.events();
+    session.started().unwrap();
+    session.user_text("A table please").unwrap();
+    wait_for(&mut events, |event| {
+        matches!(event, Event::ToolEnded { .. })
+    })
+    .await;
+    wait_for(&mut events, is_listening).await;
+    let second = script
+        .asked
+        .lock()
+        .unwrap()
+        .get(1)
+        .cloned()
+        .expect("the model is asked again");
+    (session.history().await, second)
+}
+
+fn output(items: &[Item]) -> (String, bool) {
+    let outputs = items.iter().filter_map(|item| match item {
+        Item::FunctionCallOutput { output, .. } => Some((output.output.clone(), output.is_error)),
+        _ => None,
+    });
+    outputs.last().expect("a result")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tools_error_is_read_by_the_model() {
+    let (history, second) = after_tool(r#"{"party": 9}"#).await;
+    assert_eq!(
+        output(&second.items),
+        ("We have no table for 9.".into(), true)
+    );
+    assert_eq!(said(&history, Role::Assistant), ["I am sorry."]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn wrong_arguments_are_explained_to_the_model() {
+    let (_, second) = after_tool(r#"{"party": "nine"}"#).await;
+    let (text, is_error) = output(&second.items);
+    assert!(
+        is_error
+            && text.contains("Error parsing arguments for `find_table`")
+            && text.contains("/party"),
+        "{text}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panicking_tool_does_not_end_the_session() {
+    let (history, second) = after_tool(r#"{"party": 0}"#).await;
+    assert_eq!(
+        output(&second.items),
+        ("An internal error occurred".into(), true)
+    );
+    assert_eq!(said(&history, Role::Assistant), ["I am sorry."]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hanging_synthesiser_is_told_and_the_session_goes_on() {
+    let agent = Agent::builder("a")
+        .greeting("Hello.")
+        .llm(Script::new([]))
+        .tts(Arc::new(Voice { hangs: true }))
+        .build()
+        .unwrap();
+    let (_mouth, audio_in) = mpsc::channel(1);
+    let session = AgentSession::start(
+        agent,
+        SessionIo {
+            audio_in,
+            audio_out: Box::new(Heard::default()),
+        },
+    );
+    let mut events = session.events();
+    session.started().unwrap();
+    wait_for(&mut events, |event| matches!(event, Event::Error { .. })).await;
+    session.close(CloseReason::UserInitiated);
+    assert_eq!(session.closed().await, CloseReason::UserInitiated);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_ends_when_nobody_holds_it_any_more() {
+    let agent = Agent::builder("a").llm(Script::new([])).build().unwrap();
+    let session = AgentSession::start(agent, SessionIo::text_only());
+    let mut events = session.events();
+    drop(session);
+    wait_for(&mut events, |event| matches!(event, Event::Closed { .. })).await;
+    assert!(events.recv().await.is_none(), "nothing comes after the end");
+}
