@@ -19,6 +19,8 @@ pub(crate) struct Speculation {
     /// The caller's message in its request.
     pub(crate) user: (Place, Message),
     pub(crate) step: Step,
+    /// Its first clause was given to TTS: once, also when that fails.
+    pub(crate) voiced: bool,
 }
 
 impl Dialogue {
@@ -70,6 +72,7 @@ impl Dialogue {
             version,
             user,
             step,
+            voiced: false,
         });
     }
 

@@ -22,12 +22,9 @@ impl Dialogue {
             && self.core.options.preemptive_tts
         {
             cut_pieces(&mut self.core, &mut kept.step);
-            if let Some(first) = kept
-                .step
-                .segments
-                .first_mut()
-                .filter(|first| first.synthesis == Synthesis::Wanted)
-            {
+            let first = kept.step.segments.first_mut().filter(|_| !kept.voiced);
+            if let Some(first) = first {
+                kept.voiced = true;
                 synthesize(&mut self.core, first);
             }
         }
@@ -283,14 +280,18 @@ impl Dialogue {
             Floor::Preparing(speech) | Floor::Speaking(speech) => Some(speech),
             Floor::Held(..) | Floor::NotStarted | Floor::Open | Floor::Closed => None,
         };
-        let first =
-            spoken.and_then(|speech| speech.segments().find(|segment| !segment.is_over()))?;
+        let speech = spoken?;
+        let first = speech.segments().find(|segment| !segment.is_over())?;
+        // it could not be heard before the one before it was over
+        let before = speech.segments().take_while(|segment| segment.is_over());
+        let since = before
+            .map(|segment| segment.sign_at)
+            .chain([first.sign_at])
+            .max()?;
         match first.synthesis {
             Synthesis::Wanted => None,
-            Synthesis::Asked | Synthesis::Arriving => Some(first.sign_at + options.tts_timeout),
-            Synthesis::Complete(duration) => {
-                Some(first.sign_at + options.playout_timeout + duration)
-            }
+            Synthesis::Asked | Synthesis::Arriving => Some(since + options.tts_timeout),
+            Synthesis::Complete(duration) => Some(since + options.playout_timeout + duration),
         }
     }
 
