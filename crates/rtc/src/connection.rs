@@ -80,6 +80,7 @@ pub(crate) struct Connection {
     pub(crate) key_frames: Vec<usize>,
     /// Sections in which silent frames are due.
     pub(crate) silent: Vec<usize>,
+    goodbye_said: bool,
     /// Why it is over.
     pub(crate) ended: Option<String>,
     /// Something was written that is not drained yet.
@@ -144,6 +145,7 @@ impl Connection {
             inbox: Vec::new(),
             key_frames: Vec::new(),
             silent: Vec::new(),
+            goodbye_said: false,
             ended: None,
             dirty: false,
             epoch: 0,
@@ -187,6 +189,9 @@ impl Connection {
 
     /// A datagram came.
     pub(crate) fn receive(&mut self, now: Instant, receive: str0m::net::Receive<'_>) {
+        if matches!(self.link, Link::Closing { .. }) {
+            self.say_goodbye();
+        }
         if let Err(error) = self.rtc.handle_input(Input::Receive(now, receive)) {
             // Anyone can send rubbish to our port: it must not end the call.
             tracing::debug!(peer = %self.config.label, %error, "a datagram was not understood");
@@ -359,10 +364,24 @@ impl Connection {
             Link::Closing { .. } => {}
             Link::Up | Link::Lost { .. } => {
                 self.link = Link::Closing { until: now + CLOSE_TIMEOUT };
-                if self.rtc.close().is_err() {
-                    self.end("closed");
-                }
+                self.say_goodbye();
             }
+        }
+    }
+
+    /// str0m cannot close while data channels are still being set up: asked again whenever something happens.
+    fn say_goodbye(&mut self) {
+        if !self.goodbye_said {
+            self.goodbye_said = self.rtc.close().is_ok();
+        }
+    }
+
+    /// It ended without a goodbye: say it now, as far as that goes.
+    pub(crate) fn last_words(&mut self, now: Instant, out: &mut Vec<Outgoing>) {
+        if matches!(self.link, Link::Up | Link::Lost { .. }) {
+            self.link = Link::Closing { until: now };
+            self.say_goodbye();
+            self.drain_once(now, out);
         }
     }
 
@@ -371,7 +390,8 @@ impl Connection {
             Link::Connecting { until } if until <= now => self.end("it did not connect in time"),
             Link::Lost { until } if until <= now => self.end("the other side was lost"),
             Link::Closing { until } if until <= now => self.end("closed"),
-            Link::New | Link::Connecting { .. } | Link::Up | Link::Lost { .. } | Link::Closing { .. } => {}
+            Link::Closing { .. } => self.say_goodbye(),
+            Link::New | Link::Connecting { .. } | Link::Up | Link::Lost { .. } => {}
         }
     }
 

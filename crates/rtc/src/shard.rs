@@ -148,8 +148,9 @@ impl Shard {
 
     /// Everything that there is to do now.
     fn turn(&mut self, now: Instant) {
-        self.read(now);
+        // Commands first: who was told to forward or hold before a packet was sent does so.
         self.obey(now);
+        self.read(now);
         self.wake(now);
         self.settle(now);
         self.send();
@@ -284,7 +285,7 @@ impl Shard {
         }
         for (section, packet) in inbox {
             self.received += 1;
-            self.forward(slot, section, packet, now);
+            self.forward(slot, section, packet);
         }
         for section in key_frames {
             self.pass_key_frame_request(slot, section, now);
@@ -341,7 +342,13 @@ impl Shard {
                 Some(None) | None => continue,
             };
             match ended {
-                Some(reason) => self.remove(slot, reason),
+                Some(reason) => {
+                    let outgoing = &mut self.outgoing;
+                    if let Some(Some(peer)) = self.peers.get_mut(slot) {
+                        let _ = catch_unwind(AssertUnwindSafe(|| peer.last_words(now, outgoing)));
+                    }
+                    self.remove(slot, reason);
+                }
                 None => self.drive(slot, now, |peer| peer.tick(now)),
             }
         }
@@ -358,7 +365,7 @@ impl Shard {
 
     // ---- forwarding
 
-    fn forward(&mut self, slot: usize, section: usize, packet: str0m::rtp::RtpPacket, now: Instant) {
+    fn forward(&mut self, slot: usize, section: usize, packet: str0m::rtp::RtpPacket) {
         let mut received = None;
         self.guarded(slot, |peer| received = peer.take_packet(section, packet));
         let Some(received) = received else { return };
@@ -385,7 +392,6 @@ impl Shard {
         {
             current.targets = targets;
         }
-        let _ = now;
     }
 
     /// Do something to a peer without draining; a panic ends that peer alone.

@@ -57,6 +57,12 @@ impl Side {
         Self::new(engine, PeerConfig { audio_level_interval_ms: 50, ..PeerConfig::server("server") })
     }
 
+    /// Everything reported so far no longer counts.
+    fn forget(&mut self) {
+        self.seen.clear();
+        while self.events.try_recv().is_ok() {}
+    }
+
     /// Wait for an event that gives something.
     async fn until<T>(&mut self, mut wanted: impl FnMut(&PeerEvent) -> Option<T>) -> T {
         if let Some(found) = self.seen.iter().position(|event| wanted(event).is_some()) {

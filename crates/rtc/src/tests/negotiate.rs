@@ -92,7 +92,10 @@ async fn an_unknown_codec_is_rejected_and_the_rest_works() {
         }
         let codec = ["a=rtpmap", "a=fmtp", "a=rtcp-fb", "a=ssrc"].iter().any(|prefix| line.starts_with(prefix));
         if video && line.starts_with("m=") {
-            text.push_str("m=video 9 UDP/TLS/RTP/SAVPF 101\r\na=rtpmap:101 H299/90000\r\n");
+            text.push_str("m=video 9 UDP/TLS/RTP/SAVPF 101\r\n");
+        } else if video && line.starts_with("a=mid") {
+            text.push_str(line);
+            text.push_str("\r\na=rtpmap:101 H299/90000\r\n");
         } else if !(video && codec) {
             text.push_str(line);
             text.push_str("\r\n");
