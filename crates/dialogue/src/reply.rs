@@ -179,8 +179,13 @@ impl Dialogue {
                 Step::of_text(place, message, &text)
             }
             Words::Model {
-                step: Some(step), ..
-            } => *step,
+                step: Some(mut step),
+                ..
+            } => {
+                // it was begun before the turn was committed, and stands after it
+                step.message.created_at = now;
+                *step
+            }
             Words::Model {
                 query,
                 instructions,
