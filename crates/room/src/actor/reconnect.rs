@@ -248,6 +248,15 @@ impl Actor {
             return Ok(Err(error));
         }
         self.republish(link);
+        // Who stayed is not announced again, so their tracks have to be asked for here.
+        let wanted: Vec<(String, bool)> = self
+            .wanted
+            .iter()
+            .map(|(sid, wanted)| (sid.clone(), *wanted))
+            .collect();
+        for (sid, wanted) in wanted {
+            self.want(Some(link), sid, wanted);
+        }
         if !self.attributes.is_empty() || !self.metadata.is_empty() {
             let attributes = self.attributes.clone();
             self.describe(link, attributes);

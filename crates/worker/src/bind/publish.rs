@@ -1,0 +1,289 @@
+//! States, transcripts and events for the clients in the room.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use antiphon_dialogue::Event;
+use antiphon_dialogue::event::TurnMetrics;
+use antiphon_dialogue::ids::SpeechId;
+use antiphon_protocol::names::{
+    ATTRIBUTE_AGENT_STATE, ATTRIBUTE_SEGMENT_ID, ATTRIBUTE_TRANSCRIBED_TRACK_ID,
+    ATTRIBUTE_TRANSCRIPTION_FINAL, TOPIC_TRANSCRIPTION,
+};
+use antiphon_room::{LocalAudioTrack, Room, RoomError, TextOptions, TextWriter};
+use serde_json::{Value, json};
+
+/// Text stream topic: what happens in the session, one JSON object a stream.
+const TOPIC_EVENTS: &str = "antiphon.events";
+/// The longest text in one event (tool outputs, passages): a page of a playground, not a transport.
+const EVENT_TEXT_CHARS: usize = 4000;
+
+/// Whose words the caller's transcript is.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Voice {
+    pub(super) identity: String,
+    pub(super) track_sid: String,
+}
+
+/// Tells the room.
+pub(super) struct Publisher {
+    room: Room,
+    track: LocalAudioTrack,
+    speech: Option<OpenSpeech>,
+}
+
+/// The agent's speech that is being written.
+struct OpenSpeech {
+    id: SpeechId,
+    writer: TextWriter,
+    text: String,
+}
+
+impl Publisher {
+    pub(super) fn new(room: Room, track: LocalAudioTrack) -> Self {
+        Self {
+            room,
+            track,
+            speech: None,
+        }
+    }
+
+    /// Tell the room about an event of the session.
+    pub(super) async fn event(&mut self, event: &Event, caller: &Voice) -> Result<(), RoomError> {
+        match event {
+            Event::UserInputTranscribed {
+                turn,
+                transcript,
+                is_final,
+            } => {
+                self.user_words(&format!("SG_{turn}"), transcript, *is_final, caller)
+                    .await?;
+            }
+            Event::AgentTranscript {
+                speech,
+                delta,
+                is_final,
+                ..
+            } => self.agent_words(*speech, delta, *is_final).await?,
+            Event::AgentStateChanged { new_state, .. } => {
+                let state = serde_json::to_value(new_state)
+                    .ok()
+                    .and_then(|state| state.as_str().map(str::to_owned));
+                let attributes =
+                    HashMap::from([(ATTRIBUTE_AGENT_STATE.to_owned(), state.unwrap_or_default())]);
+                self.room.set_attributes(attributes).await?;
+            }
+            _ => {}
+        }
+        if let Some(json) = event_json(event) {
+            let options = TextOptions {
+                topic: TOPIC_EVENTS.into(),
+                ..Default::default()
+            };
+            self.room.send_text(&json.to_string(), options).await?;
+        }
+        Ok(())
+    }
+
+    /// The caller's words: the whole text each time, one segment a turn.
+    async fn user_words(
+        &self,
+        segment: &str,
+        text: &str,
+        is_final: bool,
+        caller: &Voice,
+    ) -> Result<(), RoomError> {
+        let options = TextOptions {
+            sender_identity: Some(caller.identity.clone()).filter(|identity| !identity.is_empty()),
+            ..transcription(segment, is_final, &caller.track_sid)
+        };
+        self.room.send_text(text, options).await?;
+        self.room
+            .publish_transcription(&caller.identity, &caller.track_sid, segment, text, is_final)
+            .await
+    }
+
+    /// The agent's words: one stream a speech, written as it is spoken.
+    async fn agent_words(
+        &mut self,
+        id: SpeechId,
+        delta: &str,
+        is_final: bool,
+    ) -> Result<(), RoomError> {
+        if self.speech.as_ref().is_some_and(|speech| speech.id != id) {
+            self.end_speech().await?;
+        }
+        if !delta.is_empty() {
+            let segment = format!("SG_{id}");
+            let speech = match self.speech.take() {
+                Some(speech) => speech,
+                None => {
+                    let writer = self
+                        .room
+                        .stream_text(transcription(&segment, false, &self.track.sid()))
+                        .await?;
+                    OpenSpeech {
+                        id,
+                        writer,
+                        text: String::new(),
+                    }
+                }
+            };
+            let speech = self.speech.insert(speech);
+            speech.writer.write(delta).await?;
+            speech.text.push_str(delta);
+            if !is_final {
+                let text = speech.text.clone();
+                self.legacy_agent_words(&segment, &text, false).await?;
+            }
+        }
+        if is_final {
+            self.end_speech().await
+        } else {
+            Ok(())
+        }
+    }
+
+    async fn end_speech(&mut self) -> Result<(), RoomError> {
+        let Some(speech) = self.speech.take() else {
+            return Ok(());
+        };
+        let segment = format!("SG_{}", speech.id);
+        speech
+            .writer
+            .close(transcription(&segment, true, &self.track.sid()).attributes)
+            .await?;
+        self.legacy_agent_words(&segment, &speech.text, true).await
+    }
+
+    async fn legacy_agent_words(
+        &self,
+        segment: &str,
+        text: &str,
+        is_final: bool,
+    ) -> Result<(), RoomError> {
+        let identity = self.room.local_identity();
+        self.room
+            .publish_transcription(&identity, &self.track.sid(), segment, text, is_final)
+            .await
+    }
+}
+
+fn transcription(segment: &str, is_final: bool, track_sid: &str) -> TextOptions {
+    let attributes = HashMap::from([
+        (ATTRIBUTE_SEGMENT_ID.to_owned(), segment.to_owned()),
+        (
+            ATTRIBUTE_TRANSCRIPTION_FINAL.to_owned(),
+            is_final.to_string(),
+        ),
+        (
+            ATTRIBUTE_TRANSCRIBED_TRACK_ID.to_owned(),
+            track_sid.to_owned(),
+        ),
+    ]);
+    TextOptions {
+        topic: TOPIC_TRANSCRIPTION.into(),
+        attributes,
+        ..Default::default()
+    }
+}
+
+/// The event as the playground reads it; `None`: it travels in another way, or is nobody's business.
+fn event_json(event: &Event) -> Option<Value> {
+    Some(match event {
+        Event::AgentStateChanged {
+            old_state,
+            new_state,
+        } => {
+            json!({"type": "agent_state_changed", "old_state": old_state, "new_state": new_state})
+        }
+        Event::UserStateChanged {
+            old_state,
+            new_state,
+        } => {
+            json!({"type": "user_state_changed", "old_state": old_state, "new_state": new_state})
+        }
+        Event::AgentFalseInterruption { resumed } => {
+            json!({"type": "agent_false_interruption", "resumed": resumed})
+        }
+        Event::Interrupted { speech } => {
+            json!({"type": "interrupted", "speech": speech.to_string(), "segment_id": format!("SG_{speech}")})
+        }
+        Event::ToolStarted { call } => json!({
+            "type": "tool_started", "call_id": call.call_id, "name": call.name, "arguments": short(&call.arguments),
+        }),
+        Event::ToolEnded { output, duration } => json!({
+            "type": "tool_ended", "call_id": output.call_id, "name": output.name, "output": short(&output.output),
+            "is_error": output.is_error, "duration_ms": ms(*duration),
+        }),
+        Event::KnowledgeUsed { passages } => {
+            let passage = |passage: &antiphon_dialogue::chat::Passage| json!({"source": passage.source, "score": passage.score, "text": short(&passage.text)});
+            json!({"type": "knowledge_used", "passages": passages.iter().map(passage).collect::<Vec<_>>()})
+        }
+        Event::TurnMetrics(metrics) => turn_metrics(metrics),
+        Event::Error {
+            component,
+            message,
+            recoverable,
+        } => {
+            json!({"type": "error", "component": component, "message": short(message), "recoverable": recoverable})
+        }
+        Event::Closed { reason } => json!({"type": "closed", "reason": reason}),
+        Event::UserInputTranscribed { .. }
+        | Event::AgentTranscript { .. }
+        | Event::ConversationItemAdded { .. }
+        | Event::SpeechCreated { .. }
+        | Event::LlmUsage(_) => return None,
+        #[allow(unreachable_patterns, reason = "the dialogue may learn new events")]
+        _ => return None,
+    })
+}
+
+fn turn_metrics(metrics: &TurnMetrics) -> Value {
+    json!({
+        "type": "turn_metrics",
+        "turn": metrics.turn.map(|turn| turn.to_string()),
+        "segment_id": metrics.speech.map(|speech| format!("SG_{speech}")),
+        "end_of_turn_delay_ms": metrics.end_of_turn_delay.map(ms),
+        "transcription_delay_ms": metrics.transcription_delay.map(ms),
+        "retrieval_ms": metrics.retrieval.map(ms),
+        "llm_ttft_ms": metrics.llm_ttft.map(ms),
+        "llm_ttfs_ms": metrics.llm_ttfs.map(ms),
+        "tts_ttfb_ms": metrics.tts_ttfb.map(ms),
+        "e2e_latency_ms": metrics.e2e_latency.map(ms),
+        "preemptive": metrics.preemptive,
+        "tool_steps": metrics.tool_steps,
+    })
+}
+
+/// Milliseconds with one decimal.
+fn ms(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 10_000.0).round() / 10.0
+}
+
+fn short(text: &str) -> String {
+    text.chars().take(EVENT_TEXT_CHARS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+    use super::*;
+    use antiphon_dialogue::ids::TurnId;
+
+    #[test]
+    fn turn_metrics_are_milliseconds_under_the_playgrounds_names() {
+        let json = event_json(&Event::TurnMetrics(TurnMetrics {
+            turn: Some(TurnId(1)),
+            speech: Some(SpeechId(2)),
+            e2e_latency: Some(Duration::from_micros(512_340)),
+            ..Default::default()
+        }))
+        .unwrap();
+        assert_eq!(json["type"], "turn_metrics");
+        assert_eq!(json["turn"], "turn_1");
+        assert_eq!(json["segment_id"], "SG_speech_2");
+        assert_eq!(json["e2e_latency_ms"], 512.3);
+        assert_eq!(json["llm_ttft_ms"], Value::Null);
+    }
+}

@@ -1,0 +1,54 @@
+//! What can go wrong with a worker. No message holds a key or a token.
+
+use antiphon_room::RoomError;
+
+/// A failure of the worker.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// The room failed.
+    #[error(transparent)]
+    Room(#[from] RoomError),
+    /// No token could be made.
+    #[error("no token could be made: {0}. Check LIVEKIT_API_KEY and LIVEKIT_API_SECRET")]
+    Token(String),
+    /// The server refused the worker.
+    #[error(
+        "{server} refused the worker ({status}): {message}. Check LIVEKIT_API_KEY and LIVEKIT_API_SECRET"
+    )]
+    Refused {
+        /// Host and port.
+        server: String,
+        /// HTTP status.
+        status: u16,
+        /// Its text, shortened.
+        message: String,
+    },
+    /// No connection.
+    #[error("cannot reach the server {server}: {reason}")]
+    Unreachable {
+        /// Host and port.
+        server: String,
+        /// Why.
+        reason: String,
+    },
+    /// It did not come back.
+    #[error("gave up after {attempts} attempts to reach the server: {last}")]
+    GaveUp {
+        /// How many.
+        attempts: u32,
+        /// The last failure.
+        last: Box<WorkerError>,
+    },
+    /// The server did something that the protocol does not allow.
+    #[error("the server sent something unexpected: {0}")]
+    Protocol(String),
+    /// The codec refused to start.
+    #[error("no audio codec: {0}")]
+    Audio(#[from] antiphon_audio::AudioError),
+    /// Jobs did not end in time while draining.
+    #[error("{jobs} jobs were still running when the drain time was over")]
+    DrainTimeout {
+        /// How many.
+        jobs: usize,
+    },
+}
