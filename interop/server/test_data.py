@@ -12,10 +12,18 @@ from livekit import rtc
 @pytest.mark.parametrize("reliable", [True, False])
 async def test_a_packet_reaches_everybody_but_its_sender(room_name, reliable):
     async with joined("ann", room_name) as (ann, own), joined("bob", room_name) as (_, b), joined("cyd", room_name) as (_, c):
-        await ann.local_participant.publish_data(b"hello", reliable=reliable, topic="t")
+
+        async def send():
+            # A lossy packet may be lost, most of all while the others are still connecting: send until stopped.
+            while True:
+                await ann.local_participant.publish_data(b"hello", reliable=reliable, topic="t")
+                await asyncio.sleep(0.2)
+
+        sending = asyncio.create_task(send())
         for events in (b, c):
             (packet,) = await events.wait("data_received")
             assert (packet.data, packet.topic, packet.participant.identity) == (b"hello", "t", "ann")
+        sending.cancel()
         assert not any(name == "data_received" for name, _ in own.seen)
 
 

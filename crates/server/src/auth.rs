@@ -12,7 +12,10 @@ pub(crate) struct Denied {
 
 impl Denied {
     pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into() }
+        Self {
+            status,
+            message: message.into(),
+        }
     }
 
     pub(crate) fn unauthorized(message: impl Into<String>) -> Self {
@@ -32,24 +35,38 @@ pub(crate) const PERMISSIONS_DENIED: &str = "permissions denied";
 /// The token of a request: `Authorization: Bearer …`, else the query's `access_token`.
 pub(crate) fn token(headers: &HeaderMap, query: Option<&str>) -> Result<String, Denied> {
     if let Some(value) = headers.get(header::AUTHORIZATION) {
-        let value = value.to_str().map_err(|_| Denied::unauthorized("invalid authorization token"))?;
-        let token = value.strip_prefix("Bearer ").or_else(|| value.strip_prefix("bearer "));
+        let value = value
+            .to_str()
+            .map_err(|_| Denied::unauthorized("invalid authorization token"))?;
+        let token = value
+            .strip_prefix("Bearer ")
+            .or_else(|| value.strip_prefix("bearer "));
         return match token {
             Some(token) => Ok(token.trim().to_owned()),
-            None => Err(Denied::unauthorized("invalid authorization header. Must start with Bearer")),
+            None => Err(Denied::unauthorized(
+                "invalid authorization header. Must start with Bearer",
+            )),
         };
     }
     let from_query = query.and_then(|query| {
-        url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "access_token").map(|(_, value)| value.into_owned())
+        url::form_urlencoded::parse(query.as_bytes())
+            .find(|(name, _)| name == "access_token")
+            .map(|(_, value)| value.into_owned())
     });
     match from_query {
         Some(token) if !token.is_empty() => Ok(token),
-        _ => Err(Denied::unauthorized("missing Authorization header or access_token parameter")),
+        _ => Err(Denied::unauthorized(
+            "missing Authorization header or access_token parameter",
+        )),
     }
 }
 
 /// The verified claims of a request.
-pub(crate) fn claims(verifier: &Verifier, headers: &HeaderMap, query: Option<&str>) -> Result<Claims, Denied> {
+pub(crate) fn claims(
+    verifier: &Verifier,
+    headers: &HeaderMap,
+    query: Option<&str>,
+) -> Result<Claims, Denied> {
     Ok(verifier.verify(&token(headers, query)?)?)
 }
 
@@ -67,7 +84,10 @@ mod tests {
     #[test]
     fn the_token_is_taken_from_the_header_before_the_query() {
         let mut headers = HeaderMap::new();
-        assert_eq!(token(&headers, Some("a=b&access_token=q%2Bq")).unwrap(), "q+q");
+        assert_eq!(
+            token(&headers, Some("a=b&access_token=q%2Bq")).unwrap(),
+            "q+q"
+        );
         headers.insert(header::AUTHORIZATION, "Bearer h".parse().unwrap());
         assert_eq!(token(&headers, Some("access_token=q")).unwrap(), "h");
     }
@@ -76,7 +96,13 @@ mod tests {
     fn a_header_that_is_not_a_bearer_token_is_401_even_with_a_query() {
         let mut headers = HeaderMap::new();
         headers.insert(header::AUTHORIZATION, "Basic h".parse().unwrap());
-        assert_eq!(token(&headers, Some("access_token=q")).unwrap_err().status, StatusCode::UNAUTHORIZED);
-        assert_eq!(token(&HeaderMap::new(), None).unwrap_err().status, StatusCode::UNAUTHORIZED);
+        assert_eq!(
+            token(&headers, Some("access_token=q")).unwrap_err().status,
+            StatusCode::UNAUTHORIZED
+        );
+        assert_eq!(
+            token(&HeaderMap::new(), None).unwrap_err().status,
+            StatusCode::UNAUTHORIZED
+        );
     }
 }

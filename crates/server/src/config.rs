@@ -135,9 +135,17 @@ impl ServerConfig {
     /// # Errors
     /// [`ServerError::Config`] names the setting and what would be right.
     pub fn validate(&self) -> Result<(), ServerError> {
-        let wrong = |setting, problem: &str| Err(ServerError::Config { setting, problem: problem.to_owned() });
+        let wrong = |setting, problem: &str| {
+            Err(ServerError::Config {
+                setting,
+                problem: problem.to_owned(),
+            })
+        };
         if self.keys.is_empty() {
-            return wrong("keys", "at least one API key with its secret is needed; `--dev` uses devkey and secret");
+            return wrong(
+                "keys",
+                "at least one API key with its secret is needed; `--dev` uses devkey and secret",
+            );
         }
         if self.bind.is_empty() {
             return wrong("bind", "name at least one address, for example 0.0.0.0");
@@ -146,21 +154,36 @@ impl ServerConfig {
             return wrong("shards", "at least one media thread is needed");
         }
         if self.node_ip.iter().any(IpAddr::is_unspecified) {
-            return wrong("node_ip", "0.0.0.0 is nobody's address; name the one that clients can reach");
+            return wrong(
+                "node_ip",
+                "0.0.0.0 is nobody's address; name the one that clients can reach",
+            );
         }
         if self.port != 0 && Some(self.port) == self.rtc_tcp_port {
             return wrong("rtc.tcp_port", "must differ from the HTTP port");
         }
         self.limits.validate()?;
-        if !self.dev && self.keys.iter().any(|(_, secret)| secret.chars().count() < MIN_SECRET_CHARS) {
-            tracing::warn!(min_chars = MIN_SECRET_CHARS, "an API secret is short enough to be guessed; use a longer one");
+        if !self.dev
+            && self
+                .keys
+                .iter()
+                .any(|(_, secret)| secret.chars().count() < MIN_SECRET_CHARS)
+        {
+            tracing::warn!(
+                min_chars = MIN_SECRET_CHARS,
+                "an API secret is short enough to be guessed; use a longer one"
+            );
         }
         Ok(())
     }
 
     /// The engine that these settings ask for.
     pub(crate) fn engine(&self) -> antiphon_rtc::EngineConfig {
-        let address = self.bind.first().copied().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let address = self
+            .bind
+            .first()
+            .copied()
+            .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         antiphon_rtc::EngineConfig {
             bind: SocketAddr::new(address, self.rtc_udp_port),
             advertise: self.node_ip.clone(),
@@ -179,7 +202,16 @@ mod tests {
     #[test]
     fn a_server_without_keys_does_not_start() {
         let error = ServerConfig::new(Keys::default()).validate();
-        assert!(matches!(error, Err(ServerError::Config { setting: "keys", .. })), "{error:?}");
+        assert!(
+            matches!(
+                error,
+                Err(ServerError::Config {
+                    setting: "keys",
+                    ..
+                })
+            ),
+            "{error:?}"
+        );
     }
 
     #[test]
@@ -191,7 +223,10 @@ mod tests {
 
     #[test]
     fn an_unspecified_node_ip_is_refused() {
-        let config = ServerConfig { node_ip: vec![IpAddr::V4(Ipv4Addr::UNSPECIFIED)], ..ServerConfig::dev() };
+        let config = ServerConfig {
+            node_ip: vec![IpAddr::V4(Ipv4Addr::UNSPECIFIED)],
+            ..ServerConfig::dev()
+        };
         assert!(config.validate().is_err());
     }
 }

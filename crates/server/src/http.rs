@@ -34,12 +34,22 @@ pub(crate) struct ClientAddress(pub(crate) IpAddr);
 pub(crate) fn router(state: Arc<State>, extra: Router) -> Router {
     let cors = CorsLayer::new()
         .allow_origin(Any)
-        .allow_methods([Method::OPTIONS, Method::HEAD, Method::GET, Method::POST, Method::PATCH, Method::DELETE])
+        .allow_methods([
+            Method::OPTIONS,
+            Method::HEAD,
+            Method::GET,
+            Method::POST,
+            Method::PATCH,
+            Method::DELETE,
+        ])
         .allow_headers(Any)
         .max_age(CORS_MAX_AGE);
     let page = extra.clone();
     Router::new()
-        .route("/", get(move |shared: Shared<Arc<State>>, request: Request| root(shared, page, request)))
+        .route(
+            "/",
+            get(move |shared: Shared<Arc<State>>, request: Request| root(shared, page, request)),
+        )
         .route("/rtc", any(rtc))
         .route("/rtc/validate", get(validate))
         // A single peer connection will be served here. Until then the SDKs take the 404 for "use /rtc".
@@ -55,9 +65,16 @@ pub(crate) fn router(state: Arc<State>, extra: Router) -> Router {
 
 /// Health for machines, the page for browsers.
 async fn root(Shared(state): Shared<Arc<State>>, page: Router, request: Request) -> Response {
-    let accept = request.headers().get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let accept = request
+        .headers()
+        .get(header::ACCEPT)
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or_default();
     if accept.contains("text/html") {
-        let response = page.oneshot(request).await.unwrap_or_else(|never| match never {});
+        let response = page
+            .oneshot(request)
+            .await
+            .unwrap_or_else(|never| match never {});
         if response.status() != StatusCode::NOT_FOUND {
             return response;
         }
@@ -79,17 +96,22 @@ impl IntoResponse for Denied {
 }
 
 fn too_many(limit: TooMany, reason: &'static str) -> Response {
-    metrics::counter!(antiphon_telemetry::names::SERVER_REFUSED_TOTAL, "reason" => reason).increment(1);
+    metrics::counter!(antiphon_telemetry::names::SERVER_REFUSED_TOTAL, "reason" => reason)
+        .increment(1);
     let denied = signal::too_many_requests(&limit);
     let mut response = denied.into_response();
-    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(limit.retry_after.as_secs().saturating_add(1)));
+    response.headers_mut().insert(
+        header::RETRY_AFTER,
+        HeaderValue::from(limit.retry_after.as_secs().saturating_add(1)),
+    );
     response
 }
 
 fn refused(denied: Denied, address: IpAddr) -> Response {
     // Only the path is logged: the query holds the token.
     tracing::info!(%address, status = denied.status.as_u16(), reason = denied.message, "join refused");
-    metrics::counter!(antiphon_telemetry::names::SERVER_REFUSED_TOTAL, "reason" => "join").increment(1);
+    metrics::counter!(antiphon_telemetry::names::SERVER_REFUSED_TOTAL, "reason" => "join")
+        .increment(1);
     let wait = (denied.status == StatusCode::TOO_MANY_REQUESTS).then(|| HeaderValue::from(1));
     let mut response = denied.into_response();
     if let Some(wait) = wait {
@@ -105,7 +127,9 @@ async fn rtc(
     uri: Uri,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
-    let Ok(upgrade) = upgrade else { return not_offered().await };
+    let Ok(upgrade) = upgrade else {
+        return not_offered().await;
+    };
     if has_join_request(&uri) {
         return not_offered().await;
     }
@@ -120,21 +144,38 @@ async fn rtc(
         Ok(admitted) => admitted,
         Err(denied) => return refused(denied, address),
     };
-    let (room, sid, connection) = (admitted.room.clone(), Arc::clone(&admitted.sid), admitted.connection);
+    let (room, sid, connection) = (
+        admitted.room.clone(),
+        Arc::clone(&admitted.sid),
+        admitted.connection,
+    );
     upgrade
         .max_message_size(MAX_SIGNAL_BYTES)
         .max_frame_size(MAX_SIGNAL_BYTES)
         .on_failed_upgrade(move |_| {
             tokio::spawn(async move {
-                let _ = room.commands.send(Command::SignalClosed { sid, connection }).await;
+                let _ = room
+                    .commands
+                    .send(Command::SignalClosed { sid, connection })
+                    .await;
             });
         })
-        .on_upgrade(move |ws| socket::serve(admitted.room, admitted.sid, admitted.connection, ws, admitted.outgoing))
+        .on_upgrade(move |ws| {
+            socket::serve(
+                admitted.room,
+                admitted.sid,
+                admitted.connection,
+                ws,
+                admitted.outgoing,
+            )
+        })
 }
 
 /// A client that wants a single peer connection says so by this parameter.
 fn has_join_request(uri: &Uri) -> bool {
-    uri.query().is_some_and(|q| url::form_urlencoded::parse(q.as_bytes()).any(|(name, _)| name == "join_request"))
+    uri.query().is_some_and(|q| {
+        url::form_urlencoded::parse(q.as_bytes()).any(|(name, _)| name == "join_request")
+    })
 }
 
 async fn validate(
@@ -146,7 +187,8 @@ async fn validate(
     if let Err(limit) = state.rates.join(address) {
         return too_many(limit, "join_rate");
     }
-    let outcome = signal::admission(&state, &headers, uri.query(), address).and_then(|admission| admission.validate(&state));
+    let outcome = signal::admission(&state, &headers, uri.query(), address)
+        .and_then(|admission| admission.validate(&state));
     match outcome {
         Ok(()) => "success".into_response(),
         Err(denied) => refused(denied, address),
@@ -160,7 +202,9 @@ async fn agent(
     uri: Uri,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
-    let Ok(upgrade) = upgrade else { return not_offered().await };
+    let Ok(upgrade) = upgrade else {
+        return not_offered().await;
+    };
     if let Err(limit) = state.rates.join(address) {
         return too_many(limit, "worker_rate");
     }
@@ -170,7 +214,13 @@ async fn agent(
         Err(denied) => return refused(denied, address),
     };
     if state.is_draining() {
-        return refused(Denied::new(StatusCode::SERVICE_UNAVAILABLE, "the server is shutting down"), address);
+        return refused(
+            Denied::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the server is shutting down",
+            ),
+            address,
+        );
     }
     let (agents, info) = (state.agents.clone(), state.server_info());
     upgrade
@@ -196,7 +246,12 @@ async fn api(
 }
 
 /// Serve one request: its client's address is noted and `//` in its path becomes `/` before any route is looked for.
-pub(crate) async fn serve(router: Router, trusted: &[IpAddr], peer: IpAddr, mut request: Request<Body>) -> Response {
+pub(crate) async fn serve(
+    router: Router,
+    trusted: &[IpAddr],
+    peer: IpAddr,
+    mut request: Request<Body>,
+) -> Response {
     let address = client_address(request.headers(), trusted, peer);
     request.extensions_mut().insert(ClientAddress(address));
     if request.uri().path().contains("//")
@@ -204,7 +259,10 @@ pub(crate) async fn serve(router: Router, trusted: &[IpAddr], peer: IpAddr, mut 
     {
         *request.uri_mut() = uri;
     }
-    router.oneshot(request).await.unwrap_or_else(|never| match never {})
+    router
+        .oneshot(request)
+        .await
+        .unwrap_or_else(|never| match never {})
 }
 
 fn collapse_slashes(uri: &Uri) -> Option<Uri> {
@@ -226,9 +284,16 @@ fn client_address(headers: &HeaderMap, trusted: &[IpAddr], peer: IpAddr) -> IpAd
     if !trusted.contains(&peer) {
         return peer;
     }
-    let hops = headers.get_all("x-forwarded-for").iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(','));
+    let hops = headers
+        .get_all("x-forwarded-for")
+        .iter()
+        .filter_map(|v| v.to_str().ok())
+        .flat_map(|v| v.split(','));
     let hops: Vec<IpAddr> = hops.filter_map(|hop| hop.trim().parse().ok()).collect();
-    hops.into_iter().rev().find(|hop| !trusted.contains(hop)).unwrap_or(peer)
+    hops.into_iter()
+        .rev()
+        .find(|hop| !trusted.contains(hop))
+        .unwrap_or(peer)
 }
 
 #[cfg(test)]
@@ -239,7 +304,10 @@ mod tests {
     #[test]
     fn a_double_slash_becomes_one_and_the_query_stays() {
         let uri: Uri = "//rtc//validate?access_token=a//b".parse().unwrap();
-        assert_eq!(collapse_slashes(&uri).unwrap(), "/rtc/validate?access_token=a//b");
+        assert_eq!(
+            collapse_slashes(&uri).unwrap(),
+            "/rtc/validate?access_token=a//b"
+        );
     }
 
     #[test]
@@ -247,7 +315,10 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("x-forwarded-for", "6.6.6.6, 9.9.9.9".parse().unwrap());
         let (proxy, stranger) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([1, 2, 3, 4]));
-        assert_eq!(client_address(&headers, &[proxy], proxy), IpAddr::from([9, 9, 9, 9]));
+        assert_eq!(
+            client_address(&headers, &[proxy], proxy),
+            IpAddr::from([9, 9, 9, 9])
+        );
         assert_eq!(client_address(&headers, &[proxy], stranger), stranger);
     }
 }

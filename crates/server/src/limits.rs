@@ -46,6 +46,8 @@ pub const DATA_REPLAY_BYTES: usize = 100 * 1024;
 pub const JOIN_TIMEOUT: Duration = Duration::from_secs(60);
 /// An offer of ours must be answered after so long.
 pub const NEGOTIATION_TIMEOUT: Duration = Duration::from_secs(15);
+/// A participant whose media connection ended may still say that it leaves for so long; then it is told to join anew.
+pub const MEDIA_GRACE: Duration = Duration::from_secs(1);
 /// A participant without signalling is kept for so long, for it to come back.
 pub const RESUME_TIMEOUT: Duration = Duration::from_secs(10);
 /// Clients are told to ping this often.
@@ -125,15 +127,28 @@ impl Limits {
         ];
         let counts = [
             ("limits.max_connections", self.max_connections),
-            ("limits.max_connections_per_address", self.max_connections_per_address),
+            (
+                "limits.max_connections_per_address",
+                self.max_connections_per_address,
+            ),
             ("limits.max_rooms", self.max_rooms),
             ("limits.max_room_participants", self.max_room_participants),
             ("limits.max_peers", self.max_peers),
         ];
         let zero = rates.iter().filter(|(_, n)| *n == 0).map(|(name, _)| *name);
-        let zero = zero.chain(counts.iter().filter(|(_, n)| *n == 0).map(|(name, _)| *name)).next();
+        let zero = zero
+            .chain(
+                counts
+                    .iter()
+                    .filter(|(_, n)| *n == 0)
+                    .map(|(name, _)| *name),
+            )
+            .next();
         match zero {
-            Some(setting) => Err(ServerError::Config { setting, problem: "must be at least 1".to_owned() }),
+            Some(setting) => Err(ServerError::Config {
+                setting,
+                problem: "must be at least 1".to_owned(),
+            }),
             None => Ok(()),
         }
     }
@@ -156,7 +171,8 @@ pub(crate) struct TooMany {
 
 fn quota(per_second: u32, burst: u32) -> Quota {
     let one = NonZeroU32::MIN;
-    Quota::per_second(NonZeroU32::new(per_second).unwrap_or(one)).allow_burst(NonZeroU32::new(burst).unwrap_or(one))
+    Quota::per_second(NonZeroU32::new(per_second).unwrap_or(one))
+        .allow_burst(NonZeroU32::new(burst).unwrap_or(one))
 }
 
 impl Rates {
@@ -170,16 +186,22 @@ impl Rates {
     }
 
     pub(crate) fn join(&self, address: IpAddr) -> Result<(), TooMany> {
-        self.joins.check_key(&network(address)).map_err(|not_until| self.too_many(&not_until))
+        self.joins
+            .check_key(&network(address))
+            .map_err(|not_until| self.too_many(&not_until))
     }
 
     pub(crate) fn api(&self, address: IpAddr) -> Result<(), TooMany> {
-        self.api.check_key(&network(address)).map_err(|not_until| self.too_many(&not_until))
+        self.api
+            .check_key(&network(address))
+            .map_err(|not_until| self.too_many(&not_until))
     }
 
     /// Only for keys that were verified: an unknown key must not fill the table.
     pub(crate) fn key(&self, key: &str) -> Result<(), TooMany> {
-        self.keys.check_key(&Arc::from(key)).map_err(|not_until| self.too_many(&not_until))
+        self.keys
+            .check_key(&Arc::from(key))
+            .map_err(|not_until| self.too_many(&not_until))
     }
 
     /// Forget addresses that have all of their burst back. Called every minute.
@@ -190,8 +212,13 @@ impl Rates {
         self.api.shrink_to_fit();
     }
 
-    fn too_many(&self, not_until: &governor::NotUntil<<DefaultClock as Clock>::Instant>) -> TooMany {
-        TooMany { retry_after: not_until.wait_time_from(self.clock.now()) }
+    fn too_many(
+        &self,
+        not_until: &governor::NotUntil<<DefaultClock as Clock>::Instant>,
+    ) -> TooMany {
+        TooMany {
+            retry_after: not_until.wait_time_from(self.clock.now()),
+        }
     }
 }
 
@@ -215,23 +242,45 @@ mod tests {
 
     #[test]
     fn one_address_that_joins_too_often_is_told_when_to_come_back_and_others_are_not_disturbed() {
-        let rates = Rates::new(&Limits { joins_per_second: 1, joins_burst: 2, ..Limits::default() });
+        let rates = Rates::new(&Limits {
+            joins_per_second: 1,
+            joins_burst: 2,
+            ..Limits::default()
+        });
         let (busy, quiet) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
         assert!(rates.join(busy).is_ok() && rates.join(busy).is_ok());
         let refused = rates.join(busy);
-        assert!(matches!(refused, Err(TooMany { retry_after }) if retry_after <= Duration::from_secs(1)), "{refused:?}");
+        assert!(
+            matches!(refused, Err(TooMany { retry_after }) if retry_after <= Duration::from_secs(1)),
+            "{refused:?}"
+        );
         assert!(rates.join(quiet).is_ok());
     }
 
     #[test]
     fn addresses_of_one_ipv6_network_share_their_limit() {
-        assert_eq!(network("2001:db8::1".parse().unwrap_or(IpAddr::from([0; 16]))), network("2001:db8::2".parse().unwrap_or(IpAddr::from([1; 16]))));
-        assert_eq!(network(IpAddr::from(std::net::Ipv4Addr::new(1, 2, 3, 4).to_ipv6_mapped())), IpAddr::from([1, 2, 3, 4]));
+        assert_eq!(
+            network("2001:db8::1".parse().unwrap_or(IpAddr::from([0; 16]))),
+            network("2001:db8::2".parse().unwrap_or(IpAddr::from([1; 16])))
+        );
+        assert_eq!(
+            network(IpAddr::from(
+                std::net::Ipv4Addr::new(1, 2, 3, 4).to_ipv6_mapped()
+            )),
+            IpAddr::from([1, 2, 3, 4])
+        );
     }
 
     #[test]
     fn a_limit_of_zero_is_refused() {
-        assert!(Limits { max_rooms: 0, ..Limits::default() }.validate().is_err());
+        assert!(
+            Limits {
+                max_rooms: 0,
+                ..Limits::default()
+            }
+            .validate()
+            .is_err()
+        );
         assert!(Limits::default().validate().is_ok());
     }
 }

@@ -27,7 +27,10 @@ impl Rooms {
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<RoomHandle> {
-        self.open().get(name).filter(|room| !room.commands.is_closed()).cloned()
+        self.open()
+            .get(name)
+            .filter(|room| !room.commands.is_closed())
+            .cloned()
     }
 
     pub(crate) fn all(&self) -> Vec<RoomHandle> {
@@ -41,7 +44,10 @@ impl Rooms {
     /// Forget a room that ended, unless another of the same name has begun.
     pub(crate) fn forget(&self, room: &RoomHandle) {
         let mut open = self.open();
-        if open.get(&room.name).is_some_and(|known| known.sid == room.sid) {
+        if open
+            .get(&room.name)
+            .is_some_and(|known| known.sid == room.sid)
+        {
             open.remove(&room.name);
         }
         gauge(open.len());
@@ -59,13 +65,22 @@ impl Rooms {
                 return Ok(room.clone());
             }
             let Some(options) = create else {
-                return Err(Denied::new(StatusCode::NOT_FOUND, "requested room does not exist"));
+                return Err(Denied::new(
+                    StatusCode::NOT_FOUND,
+                    "requested room does not exist",
+                ));
             };
             if state.is_draining() {
-                return Err(Denied::new(StatusCode::SERVICE_UNAVAILABLE, "the server is shutting down"));
+                return Err(Denied::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "the server is shutting down",
+                ));
             }
             if open.len() >= state.config.limits.max_rooms {
-                return Err(Denied::new(StatusCode::SERVICE_UNAVAILABLE, "the server has too many rooms"));
+                return Err(Denied::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "the server has too many rooms",
+                ));
             }
             let agents = options.agents.clone();
             let handle = room::spawn(Arc::clone(state), name, options);
@@ -74,7 +89,14 @@ impl Rooms {
             (handle, agents)
         };
         if let Ok(info) = ask(&handle, Api::Info).await {
-            state.agents.notify(Notice::RoomCreated { room: Box::new(info), agents, handle: handle.clone() }).await;
+            state
+                .agents
+                .notify(Notice::RoomCreated {
+                    room: Box::new(info),
+                    agents,
+                    handle: handle.clone(),
+                })
+                .await;
         }
         Ok(handle)
     }
@@ -99,15 +121,32 @@ pub(crate) async fn ask<T>(
 ) -> Result<T, ApiError> {
     const GONE: ApiError = ApiError::NotFound("requested room does not exist");
     let (reply, answer) = oneshot::channel();
-    room.commands.send(Command::Api(question(reply))).await.map_err(|_| GONE)?;
+    room.commands
+        .send(Command::Api(question(reply)))
+        .await
+        .map_err(|_| GONE)?;
     answer.await.map_err(|_| GONE)?
 }
 
 /// How a room is made for a participant with this token.
 pub(crate) fn options_of_token(state: &State, claims: &Claims) -> RoomOptions {
     let config = claims.room_config.clone().unwrap_or_default();
-    let RoomConfiguration { empty_timeout, departure_timeout, max_participants, metadata, agents, .. } = config;
-    options(state, empty_timeout, departure_timeout, max_participants, metadata, agents)
+    let RoomConfiguration {
+        empty_timeout,
+        departure_timeout,
+        max_participants,
+        metadata,
+        agents,
+        ..
+    } = config;
+    options(
+        state,
+        empty_timeout,
+        departure_timeout,
+        max_participants,
+        metadata,
+        agents,
+    )
 }
 
 /// How a room is made for this API call.
@@ -131,11 +170,21 @@ fn options(
     agents: Vec<antiphon_protocol::proto::RoomAgentDispatch>,
 ) -> RoomOptions {
     let defaults = &state.config.rooms;
-    let or = |seconds: u32, default| if seconds > 0 { Duration::from_secs(seconds.into()) } else { default };
+    let or = |seconds: u32, default| {
+        if seconds > 0 {
+            Duration::from_secs(seconds.into())
+        } else {
+            default
+        }
+    };
     RoomOptions {
         empty_timeout: or(empty, defaults.empty_timeout),
         departure_timeout: or(departure, defaults.departure_timeout),
-        max_participants: if max_participants > 0 { max_participants } else { defaults.max_participants },
+        max_participants: if max_participants > 0 {
+            max_participants
+        } else {
+            defaults.max_participants
+        },
         metadata,
         agents,
     }

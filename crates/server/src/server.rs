@@ -68,14 +68,22 @@ impl Server {
         let mut port = config.port;
         for address in &config.bind {
             let address = SocketAddr::new(*address, port);
-            let listener = TcpListener::bind(address).await.map_err(|source| ServerError::Bind { address, source })?;
+            let listener = TcpListener::bind(address)
+                .await
+                .map_err(|source| ServerError::Bind { address, source })?;
             // With port 0 all addresses share the port that the first one got.
-            port = listener.local_addr().map_err(|source| ServerError::Bind { address, source })?.port();
+            port = listener
+                .local_addr()
+                .map_err(|source| ServerError::Bind { address, source })?
+                .port();
             listeners.push(listener);
         }
         let engine = Engine::start(config.engine())?;
         let state = State::new(config, engine);
-        let addresses = listeners.iter().filter_map(|l| l.local_addr().ok()).collect::<Vec<_>>();
+        let addresses = listeners
+            .iter()
+            .filter_map(|l| l.local_addr().ok())
+            .collect::<Vec<_>>();
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let router = http::router(Arc::clone(&state), extra);
         let connections = Arc::new(Connections::new(&state));
@@ -92,7 +100,13 @@ impl Server {
         }
         tasks.spawn(forget_addresses(Arc::clone(&state), stop.clone()));
         tracing::info!(?addresses, media = ?state.engine.udp_addresses(), "room server is listening");
-        Ok(Running { addresses, encrypted: acceptor.is_some(), state, stop, tasks })
+        Ok(Running {
+            addresses,
+            encrypted: acceptor.is_some(),
+            state,
+            stop,
+            tasks,
+        })
     }
 }
 
@@ -100,7 +114,10 @@ impl Running {
     /// Where HTTP is bound (the first address).
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
-        self.addresses.first().copied().unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)))
+        self.addresses
+            .first()
+            .copied()
+            .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)))
     }
 
     /// What clients of this machine connect to: `ws://127.0.0.1:7880`.
@@ -126,7 +143,10 @@ impl Running {
     /// Accept no new rooms and wait until those that are open have ended, at most so long. True if all have.
     pub async fn drain(&self, at_most: Duration) -> bool {
         self.state.start_draining();
-        tracing::info!(rooms = self.state.rooms.count(), "draining: no new rooms are accepted");
+        tracing::info!(
+            rooms = self.state.rooms.count(),
+            "draining: no new rooms are accepted"
+        );
         let empty = async {
             while self.state.rooms.count() > 0 {
                 tokio::time::sleep(DRAIN_POLL).await;
@@ -138,7 +158,10 @@ impl Running {
     /// Tell everybody to leave, then stop.
     pub async fn shutdown(self) {
         self.state.start_draining();
-        self.state.rooms.close_all(DisconnectReason::ServerShutdown).await;
+        self.state
+            .rooms
+            .close_all(DisconnectReason::ServerShutdown)
+            .await;
         let _ = tokio::time::timeout(GOODBYE, async {
             while self.state.rooms.count() > 0 {
                 tokio::time::sleep(Duration::from_millis(10)).await;
@@ -160,7 +183,9 @@ impl Drop for Running {
 
 impl std::fmt::Debug for Running {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Running").field("addresses", &self.addresses).finish_non_exhaustive()
+        f.debug_struct("Running")
+            .field("addresses", &self.addresses)
+            .finish_non_exhaustive()
     }
 }
 
@@ -190,7 +215,11 @@ struct Counted {
 impl Connections {
     fn new(state: &State) -> Self {
         let limits = &state.config.limits;
-        Self { max: limits.max_connections, max_per_address: limits.max_connections_per_address, open: Mutex::default() }
+        Self {
+            max: limits.max_connections,
+            max_per_address: limits.max_connections_per_address,
+            open: Mutex::default(),
+        }
     }
 
     fn count(self: &Arc<Self>, address: IpAddr) -> Option<Counted> {
@@ -203,13 +232,20 @@ impl Connections {
         *total += 1;
         by_address.insert(address, here + 1);
         gauge(*total);
-        Some(Counted { connections: Arc::clone(self), address })
+        Some(Counted {
+            connections: Arc::clone(self),
+            address,
+        })
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        let mut open = self.connections.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self
+            .connections
+            .open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let (total, by_address) = &mut *open;
         *total = total.saturating_sub(1);
         match by_address.get_mut(&self.address) {
@@ -220,7 +256,10 @@ impl Drop for Counted {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "no machine has that many connections")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "no machine has that many connections"
+)]
 fn gauge(connections: usize) {
     metrics::gauge!(antiphon_telemetry::names::SERVER_CONNECTIONS).set(connections as f64);
 }
@@ -264,23 +303,40 @@ impl Front {
         self.tasks.spawn(async move {
             match &front.acceptor {
                 None => front.serve(stream, peer, counted).await,
-                Some(acceptor) => match tokio::time::timeout(HEADER_TIMEOUT, acceptor.accept(stream)).await {
-                    Ok(Ok(stream)) => front.serve(stream, peer, counted).await,
-                    Ok(Err(error)) => tracing::debug!(%peer, %error, "TLS handshake failed"),
-                    Err(_) => tracing::debug!(%peer, "TLS handshake took too long"),
-                },
+                Some(acceptor) => {
+                    match tokio::time::timeout(HEADER_TIMEOUT, acceptor.accept(stream)).await {
+                        Ok(Ok(stream)) => front.serve(stream, peer, counted).await,
+                        Ok(Err(error)) => tracing::debug!(%peer, %error, "TLS handshake failed"),
+                        Err(_) => tracing::debug!(%peer, "TLS handshake took too long"),
+                    }
+                }
             }
         });
     }
 
-    async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(&self, stream: S, peer: IpAddr, counted: Counted) {
+    async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+        &self,
+        stream: S,
+        peer: IpAddr,
+        counted: Counted,
+    ) {
         // An upgraded WebSocket outlives this function; it is counted as long as its service is held.
         let counted = Arc::new(counted);
         let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
-            let (router, state, counted) = (self.router.clone(), Arc::clone(&self.state), Arc::clone(&counted));
+            let (router, state, counted) = (
+                self.router.clone(),
+                Arc::clone(&self.state),
+                Arc::clone(&counted),
+            );
             async move {
                 request.extensions_mut().insert(counted);
-                let response = http::serve(router, &state.config.trusted_proxies, peer, request.map(Body::new)).await;
+                let response = http::serve(
+                    router,
+                    &state.config.trusted_proxies,
+                    peer,
+                    request.map(Body::new),
+                )
+                .await;
                 Ok::<_, std::convert::Infallible>(response)
             }
         });

@@ -32,18 +32,28 @@ type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
 fn from_files(certificate: &Path, key: &Path) -> Result<Identity, ServerError> {
     let read = |path: &Path| {
-        std::fs::read(path).map_err(|source| ServerError::File { path: path.to_owned(), source })
+        std::fs::read(path).map_err(|source| ServerError::File {
+            path: path.to_owned(),
+            source,
+        })
     };
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(certificate)?).collect();
-    let chain = chain.map_err(|error| ServerError::Tls(format!("{}: {error:?}", certificate.display())))?;
-    let secret = PrivateKeyDer::from_pem_slice(&read(key)?)
-        .map_err(|_| ServerError::Tls(format!("{} holds no private key in PEM form", key.display())))?;
+    let chain =
+        chain.map_err(|error| ServerError::Tls(format!("{}: {error:?}", certificate.display())))?;
+    let secret = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|_| {
+        ServerError::Tls(format!(
+            "{} holds no private key in PEM form",
+            key.display()
+        ))
+    })?;
     Ok((chain, secret))
 }
 
 fn self_signed(names: &[String]) -> Result<Identity, ServerError> {
-    let made = rcgen::generate_simple_self_signed(names.to_vec()).map_err(|error| ServerError::Tls(error.to_string()))?;
-    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).map_err(|error| ServerError::Tls(error.to_owned()))?;
+    let made = rcgen::generate_simple_self_signed(names.to_vec())
+        .map_err(|error| ServerError::Tls(error.to_string()))?;
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der())
+        .map_err(|error| ServerError::Tls(error.to_owned()))?;
     Ok((vec![made.cert.der().clone()], key))
 }
 
@@ -53,13 +63,24 @@ mod tests {
 
     #[test]
     fn a_certificate_is_made_when_none_is_given() {
-        assert!(acceptor(&Tls::SelfSigned { names: vec!["localhost".into(), "127.0.0.1".into()] }).is_ok());
+        assert!(
+            acceptor(&Tls::SelfSigned {
+                names: vec!["localhost".into(), "127.0.0.1".into()]
+            })
+            .is_ok()
+        );
     }
 
     #[test]
     fn a_missing_certificate_file_is_named() {
-        let tls = Tls::Files { certificate: "/nowhere/c.pem".into(), key: "/nowhere/k.pem".into() };
-        let error = acceptor(&tls).err().map(|e| e.to_string()).unwrap_or_default();
+        let tls = Tls::Files {
+            certificate: "/nowhere/c.pem".into(),
+            key: "/nowhere/k.pem".into(),
+        };
+        let error = acceptor(&tls)
+            .err()
+            .map(|e| e.to_string())
+            .unwrap_or_default();
         assert!(error.contains("/nowhere/c.pem"), "{error}");
     }
 }

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use antiphon_protocol::proto::{
-    self, AgentDispatch, AgentDispatchState, AvailabilityRequest, AvailabilityResponse, CreateAgentDispatchRequest,
-    DisconnectReason, Job, JobAssignment, JobState, JobStatus, JobTermination, JobType, ParticipantInfo, ParticipantPermission,
-    RegisterWorkerRequest, RoomAgentDispatch, ServerMessage, UpdateWorkerStatus, WorkerMessage, WorkerPong, WorkerStatus,
+    self, AgentDispatch, AgentDispatchState, AvailabilityRequest, AvailabilityResponse,
+    CreateAgentDispatchRequest, DisconnectReason, Job, JobAssignment, JobState, JobStatus,
+    JobTermination, JobType, ParticipantInfo, ParticipantPermission, RegisterWorkerRequest,
+    RoomAgentDispatch, ServerMessage, UpdateWorkerStatus, WorkerMessage, WorkerPong, WorkerStatus,
     server_message, worker_message,
 };
 use antiphon_protocol::{AccessToken, Keys, ParticipantKind, VideoGrants, ids, names};
@@ -56,10 +57,22 @@ struct OpenRoom {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Stage {
     /// Nobody to take it. `Some`: everybody refused, ask again then.
-    Waiting { retry: Option<Instant> },
-    Offered { worker: Arc<str>, until: Instant },
-    Assigned { worker: Arc<str>, identity: String, until: Instant },
-    Running { worker: Arc<str>, identity: String },
+    Waiting {
+        retry: Option<Instant>,
+    },
+    Offered {
+        worker: Arc<str>,
+        until: Instant,
+    },
+    Assigned {
+        worker: Arc<str>,
+        identity: String,
+        until: Instant,
+    },
+    Running {
+        worker: Arc<str>,
+        identity: String,
+    },
     Ended,
 }
 
@@ -74,7 +87,9 @@ struct Entry {
 impl Entry {
     fn worker(&self) -> Option<&Arc<str>> {
         match &self.stage {
-            Stage::Offered { worker, .. } | Stage::Assigned { worker, .. } | Stage::Running { worker, .. } => Some(worker),
+            Stage::Offered { worker, .. }
+            | Stage::Assigned { worker, .. }
+            | Stage::Running { worker, .. } => Some(worker),
             Stage::Waiting { .. } | Stage::Ended => None,
         }
     }
@@ -102,7 +117,13 @@ pub(super) struct Dispatcher {
 
 impl Dispatcher {
     pub(super) fn new(keys: Keys, max_rooms: usize) -> Self {
-        Self { keys, max_rooms, workers: BTreeMap::new(), rooms: HashMap::new(), jobs: BTreeMap::new() }
+        Self {
+            keys,
+            max_rooms,
+            workers: BTreeMap::new(),
+            rooms: HashMap::new(),
+            jobs: BTreeMap::new(),
+        }
     }
 
     pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
@@ -121,7 +142,12 @@ impl Dispatcher {
     fn on_command(&mut self, command: Command) {
         match command {
             Command::Notice(notice) => self.on_notice(notice),
-            Command::Register { key, request, outgoing, reply } => {
+            Command::Register {
+                key,
+                request,
+                outgoing,
+                reply,
+            } => {
                 if let Some(id) = self.register(key, *request, outgoing) {
                     let _ = reply.send(id.to_string());
                     self.place_waiting();
@@ -148,31 +174,60 @@ impl Dispatcher {
 
     fn on_notice(&mut self, notice: Notice) {
         match notice {
-            Notice::RoomCreated { room, agents, handle } => self.room_created(*room, agents, handle),
+            Notice::RoomCreated {
+                room,
+                agents,
+                handle,
+            } => self.room_created(*room, agents, handle),
             Notice::RoomClosed { room } => self.room_closed(&room),
-            Notice::ParticipantJoined { room, participant, dependent } => {
+            Notice::ParticipantJoined {
+                room,
+                participant,
+                dependent,
+            } => {
                 if dependent {
                     self.agent_joined(&room, &participant.identity);
                 } else {
                     if let Some(open) = self.rooms.get_mut(&room) {
-                        open.callers.insert(Arc::from(participant.identity.as_str()));
+                        open.callers
+                            .insert(Arc::from(participant.identity.as_str()));
                     }
                     self.start_for(&room, JobType::JtParticipant, &participant);
                 }
             }
-            Notice::PublisherStarted { room, participant } => self.start_for(&room, JobType::JtPublisher, &participant),
-            Notice::ParticipantLeft { room, identity, reason } => self.participant_left(&room, &identity, reason),
+            Notice::PublisherStarted { room, participant } => {
+                self.start_for(&room, JobType::JtPublisher, &participant)
+            }
+            Notice::ParticipantLeft {
+                room,
+                identity,
+                reason,
+            } => self.participant_left(&room, &identity, reason),
         }
     }
 
-    fn room_created(&mut self, info: proto::Room, agents: Vec<RoomAgentDispatch>, handle: RoomHandle) {
+    fn room_created(
+        &mut self,
+        info: proto::Room,
+        agents: Vec<RoomAgentDispatch>,
+        handle: RoomHandle,
+    ) {
         if self.rooms.len() >= self.max_rooms {
             return;
         }
         let name: Arc<str> = Arc::from(info.name.as_str());
         // A room that asks for nobody in particular gets whoever registered without a name.
-        let agents = if agents.is_empty() { vec![RoomAgentDispatch::default()] } else { agents };
-        let room = OpenRoom { info, handle, dispatches: Vec::new(), callers: HashSet::new() };
+        let agents = if agents.is_empty() {
+            vec![RoomAgentDispatch::default()]
+        } else {
+            agents
+        };
+        let room = OpenRoom {
+            info,
+            handle,
+            dispatches: Vec::new(),
+            callers: HashSet::new(),
+        };
         self.rooms.insert(Arc::clone(&name), room);
         for agent in agents.into_iter().take(MAX_DISPATCHES) {
             let request = CreateAgentDispatchRequest {
@@ -187,8 +242,14 @@ impl Dispatcher {
         }
     }
 
-    fn create(&mut self, request: &CreateAgentDispatchRequest) -> Result<AgentDispatch, DispatchError> {
-        let (name, room) = self.rooms.get_key_value(request.room.as_str()).ok_or(DispatchError::NoRoom)?;
+    fn create(
+        &mut self,
+        request: &CreateAgentDispatchRequest,
+    ) -> Result<AgentDispatch, DispatchError> {
+        let (name, room) = self
+            .rooms
+            .get_key_value(request.room.as_str())
+            .ok_or(DispatchError::NoRoom)?;
         if room.dispatches.len() >= MAX_DISPATCHES {
             return Err(DispatchError::TooMany);
         }
@@ -198,7 +259,10 @@ impl Dispatcher {
             agent_name: request.agent_name.clone(),
             room: request.room.clone(),
             metadata: request.metadata.clone(),
-            state: Some(AgentDispatchState { created_at: unix_nanos(), ..AgentDispatchState::default() }),
+            state: Some(AgentDispatchState {
+                created_at: unix_nanos(),
+                ..AgentDispatchState::default()
+            }),
             restart_policy: request.restart_policy,
             deployment: request.deployment.clone(),
             attributes: request.attributes.clone(),
@@ -207,15 +271,22 @@ impl Dispatcher {
             room.dispatches.push(dispatch.clone());
         }
         self.start(&name, &dispatch, JobType::JtRoom, None);
-        Ok(self.list(&request.room, &dispatch.id).pop().unwrap_or(dispatch))
+        Ok(self
+            .list(&request.room, &dispatch.id)
+            .pop()
+            .unwrap_or(dispatch))
     }
 
     /// Jobs for participants exist only while a worker wants that type.
     fn start_for(&mut self, room: &Arc<str>, kind: JobType, participant: &ParticipantInfo) {
-        let Some(dispatches) = self.rooms.get(room).map(|open| open.dispatches.clone()) else { return };
+        let Some(dispatches) = self.rooms.get(room).map(|open| open.dispatches.clone()) else {
+            return;
+        };
         for dispatch in dispatches {
             let wanted = self.workers.values().any(|w| {
-                w.request.r#type == kind as i32 && w.request.agent_name == dispatch.agent_name && w.request.deployment == dispatch.deployment
+                w.request.r#type == kind as i32
+                    && w.request.agent_name == dispatch.agent_name
+                    && w.request.deployment == dispatch.deployment
             });
             if wanted {
                 self.start(room, &dispatch, kind, Some(participant));
@@ -223,8 +294,16 @@ impl Dispatcher {
         }
     }
 
-    fn start(&mut self, room: &Arc<str>, dispatch: &AgentDispatch, kind: JobType, participant: Option<&ParticipantInfo>) {
-        let Some(open) = self.rooms.get(room) else { return };
+    fn start(
+        &mut self,
+        room: &Arc<str>,
+        dispatch: &AgentDispatch,
+        kind: JobType,
+        participant: Option<&ParticipantInfo>,
+    ) {
+        let Some(open) = self.rooms.get(room) else {
+            return;
+        };
         let job = Job {
             id: ids::new(ids::JOB),
             dispatch_id: dispatch.id.clone(),
@@ -240,13 +319,24 @@ impl Dispatcher {
         };
         let id = job.id.clone();
         let stage = Stage::Waiting { retry: None };
-        self.jobs.insert(id.clone(), Entry { job, room: Arc::clone(room), stage, tried: HashSet::new(), starts: 0 });
+        self.jobs.insert(
+            id.clone(),
+            Entry {
+                job,
+                room: Arc::clone(room),
+                stage,
+                tried: HashSet::new(),
+                starts: 0,
+            },
+        );
         self.place(&id);
     }
 
     /// Offer a job to a worker; it waits if there is none.
     fn place(&mut self, id: &str) {
-        let Some(entry) = self.jobs.get_mut(id) else { return };
+        let Some(entry) = self.jobs.get_mut(id) else {
+            return;
+        };
         if entry.starts >= MAX_STARTS {
             tracing::error!(job = id, room = %entry.room, "the job failed too often; it is given up");
             entry.set_status(JobStatus::JsFailed, "the job failed too often");
@@ -257,13 +347,17 @@ impl Dispatcher {
             .iter()
             .filter(|(_, w)| {
                 let r = &w.request;
-                r.r#type == entry.job.r#type && r.agent_name == entry.job.agent_name && r.deployment == entry.job.deployment
+                r.r#type == entry.job.r#type
+                    && r.agent_name == entry.job.agent_name
+                    && r.deployment == entry.job.deployment
             })
             .filter(|(id, w)| w.available && !entry.tried.contains(*id))
             .collect();
         let Some(chosen) = choose(&suitable) else {
             let refused = !entry.tried.is_empty();
-            entry.stage = Stage::Waiting { retry: refused.then(|| Instant::now() + RETRY_AFTER) };
+            entry.stage = Stage::Waiting {
+                retry: refused.then(|| Instant::now() + RETRY_AFTER),
+            };
             tracing::info!(job = id, room = %entry.room, agent = entry.job.agent_name, refused, "the job waits for a worker");
             return;
         };
@@ -273,21 +367,34 @@ impl Dispatcher {
         state.worker_id = worker.to_string();
         state.updated_at = unix_nanos();
         entry.tried.insert(Arc::clone(&worker));
-        entry.stage = Stage::Offered { worker: Arc::clone(&worker), until: Instant::now() + ANSWER_TIMEOUT };
+        entry.stage = Stage::Offered {
+            worker: Arc::clone(&worker),
+            until: Instant::now() + ANSWER_TIMEOUT,
+        };
         let mut job = entry.job.clone();
         if let Some(state) = &mut job.state {
             state.status = JobStatus::JsRunning as i32;
             state.started_at = unix_nanos();
         }
         tracing::info!(job = id, room = %entry.room, %worker, "job offered");
-        let offer = AvailabilityRequest { job: Some(job), resuming: false };
+        let offer = AvailabilityRequest {
+            job: Some(job),
+            resuming: false,
+        };
         self.tell(&worker, server_message::Message::Availability(offer));
     }
 
     /// A worker that does not read its socket is gone.
     fn tell(&mut self, worker: &Arc<str>, message: server_message::Message) {
-        let Some(w) = self.workers.get(worker) else { return };
-        if w.outgoing.try_send(ServerMessage { message: Some(message) }).is_err() {
+        let Some(w) = self.workers.get(worker) else {
+            return;
+        };
+        if w.outgoing
+            .try_send(ServerMessage {
+                message: Some(message),
+            })
+            .is_err()
+        {
             self.worker_gone(worker);
         }
     }
@@ -304,14 +411,29 @@ impl Dispatcher {
         }
     }
 
-    fn register(&mut self, key: String, request: RegisterWorkerRequest, outgoing: mpsc::Sender<ServerMessage>) -> Option<Arc<str>> {
+    fn register(
+        &mut self,
+        key: String,
+        request: RegisterWorkerRequest,
+        outgoing: mpsc::Sender<ServerMessage>,
+    ) -> Option<Arc<str>> {
         if self.workers.len() >= MAX_WORKERS {
-            tracing::warn!(limit = MAX_WORKERS, "too many agent workers; one was refused");
+            tracing::warn!(
+                limit = MAX_WORKERS,
+                "too many agent workers; one was refused"
+            );
             return None;
         }
         let id: Arc<str> = Arc::from(ids::new(ids::WORKER));
         tracing::info!(worker = %id, agent = request.agent_name, kind = request.r#type, version = request.version, "agent worker registered");
-        let worker = Worker { key, request, outgoing, available: true, load: 0.0, given: 0 };
+        let worker = Worker {
+            key,
+            request,
+            outgoing,
+            available: true,
+            load: 0.0,
+            given: 0,
+        };
         self.workers.insert(Arc::clone(&id), worker);
         self.count_workers();
         // The answer to the registration must be the first message, so jobs are offered after it was sent.
@@ -345,8 +467,15 @@ impl Dispatcher {
             Some(worker_message::Message::Availability(answer)) => self.on_availability(id, answer),
             Some(worker_message::Message::UpdateWorker(status)) => self.on_status(id, &status),
             Some(worker_message::Message::UpdateJob(update)) => {
-                let Some(entry) = self.jobs.get_mut(&update.job_id).filter(|e| e.worker() == Some(id)) else { return };
-                let failed_early = update.status == JobStatus::JsFailed as i32 && !matches!(entry.stage, Stage::Running { .. });
+                let Some(entry) = self
+                    .jobs
+                    .get_mut(&update.job_id)
+                    .filter(|e| e.worker() == Some(id))
+                else {
+                    return;
+                };
+                let failed_early = update.status == JobStatus::JsFailed as i32
+                    && !matches!(entry.stage, Stage::Running { .. });
                 if failed_early {
                     self.place(&update.job_id);
                 } else if let Ok(status) = JobStatus::try_from(update.status) {
@@ -355,7 +484,10 @@ impl Dispatcher {
             }
             Some(worker_message::Message::Ping(ping)) => {
                 let timestamp = unix_nanos() / 1_000_000;
-                let pong = WorkerPong { last_timestamp: ping.timestamp, timestamp };
+                let pong = WorkerPong {
+                    last_timestamp: ping.timestamp,
+                    timestamp,
+                };
                 self.tell(id, server_message::Message::Pong(pong));
             }
             other => tracing::debug!(worker = %id, ?other, "worker message ignored"),
@@ -363,8 +495,14 @@ impl Dispatcher {
     }
 
     fn on_status(&mut self, id: &Arc<str>, status: &UpdateWorkerStatus) {
-        let Some(worker) = self.workers.get_mut(id) else { return };
-        worker.load = if status.load.is_finite() { status.load.max(0.0) } else { 1.0 };
+        let Some(worker) = self.workers.get_mut(id) else {
+            return;
+        };
+        worker.load = if status.load.is_finite() {
+            status.load.max(0.0)
+        } else {
+            1.0
+        };
         worker.given = 0;
         let full = status.draining || status.status == Some(WorkerStatus::WsFull as i32);
         let was_available = std::mem::replace(&mut worker.available, !full);
@@ -374,7 +512,9 @@ impl Dispatcher {
     }
 
     fn on_availability(&mut self, id: &Arc<str>, answer: AvailabilityResponse) {
-        let Some(entry) = self.jobs.get_mut(&answer.job_id) else { return };
+        let Some(entry) = self.jobs.get_mut(&answer.job_id) else {
+            return;
+        };
         if !matches!(&entry.stage, Stage::Offered { worker, .. } if worker == id) {
             tracing::debug!(job = answer.job_id, worker = %id, "an answer to no offer of ours is ignored");
             return;
@@ -384,7 +524,8 @@ impl Dispatcher {
             (false, true) => "terminated",
             (false, false) => "refused",
         };
-        metrics::counter!(antiphon_telemetry::names::SERVER_JOB_OFFERS_TOTAL, "outcome" => outcome).increment(1);
+        metrics::counter!(antiphon_telemetry::names::SERVER_JOB_OFFERS_TOTAL, "outcome" => outcome)
+            .increment(1);
         if answer.available {
             self.assign(id, answer);
         } else if answer.terminate {
@@ -395,13 +536,20 @@ impl Dispatcher {
     }
 
     fn assign(&mut self, id: &Arc<str>, answer: AvailabilityResponse) {
-        let (Some(entry), Some(worker)) = (self.jobs.get_mut(&answer.job_id), self.workers.get_mut(id)) else { return };
+        let (Some(entry), Some(worker)) =
+            (self.jobs.get_mut(&answer.job_id), self.workers.get_mut(id))
+        else {
+            return;
+        };
         let identity = match answer.participant_identity {
             identity if identity.is_empty() => format!("agent-{}", answer.job_id),
             identity => identity,
         };
         let mut attributes = answer.participant_attributes;
-        attributes.insert(names::ATTRIBUTE_AGENT_DISPATCH_NAME.to_owned(), entry.job.agent_name.clone());
+        attributes.insert(
+            names::ATTRIBUTE_AGENT_DISPATCH_NAME.to_owned(),
+            entry.job.agent_name.clone(),
+        );
         let token = self.keys.secret(&worker.key).and_then(|secret| {
             AccessToken::new(&worker.key, secret)
                 .identity(&identity)
@@ -409,7 +557,10 @@ impl Dispatcher {
                 .metadata(answer.participant_metadata)
                 .attributes(attributes)
                 .kind(ParticipantKind::Agent)
-                .grants(agent_grants(&entry.room, worker.request.allowed_permissions.as_ref()))
+                .grants(agent_grants(
+                    &entry.room,
+                    worker.request.allowed_permissions.as_ref(),
+                ))
                 .ttl(TOKEN_TTL)
                 .to_jwt()
                 .ok()
@@ -422,18 +573,33 @@ impl Dispatcher {
             state.started_at = unix_nanos();
             state.participant_identity.clone_from(&identity);
         }
-        entry.stage = Stage::Assigned { worker: Arc::clone(id), identity, until: Instant::now() + JOIN_TIMEOUT };
+        entry.stage = Stage::Assigned {
+            worker: Arc::clone(id),
+            identity,
+            until: Instant::now() + JOIN_TIMEOUT,
+        };
         tracing::info!(job = answer.job_id, worker = %id, room = %entry.room, "job assigned");
-        let assignment = JobAssignment { job: Some(entry.job.clone()), url: None, token };
+        let assignment = JobAssignment {
+            job: Some(entry.job.clone()),
+            url: None,
+            token,
+        };
         self.tell(id, server_message::Message::Assignment(assignment));
     }
 
     fn agent_joined(&mut self, room: &str, identity: &str) {
         for entry in self.jobs.values_mut().filter(|e| *e.room == *room) {
-            if let Stage::Assigned { worker, identity: expected, .. } = &entry.stage
+            if let Stage::Assigned {
+                worker,
+                identity: expected,
+                ..
+            } = &entry.stage
                 && expected == identity
             {
-                entry.stage = Stage::Running { worker: Arc::clone(worker), identity: identity.to_owned() };
+                entry.stage = Stage::Running {
+                    worker: Arc::clone(worker),
+                    identity: identity.to_owned(),
+                };
                 return;
             }
         }
@@ -445,28 +611,46 @@ impl Dispatcher {
             open.callers.len()
         });
         let job = self.jobs.iter().find_map(|(id, e)| match &e.stage {
-            Stage::Running { worker, identity: running } if *e.room == *room && running == identity => {
-                Some((id.clone(), Arc::clone(worker)))
-            }
+            Stage::Running {
+                worker,
+                identity: running,
+            } if *e.room == *room && running == identity => Some((id.clone(), Arc::clone(worker))),
             _ => None,
         });
         let Some((id, worker)) = job else { return };
-        let lost = matches!(reason, DisconnectReason::SignalClose | DisconnectReason::ConnectionTimeout);
+        let lost = matches!(
+            reason,
+            DisconnectReason::SignalClose | DisconnectReason::ConnectionTimeout
+        );
         if lost && !self.workers.contains_key(&worker) && callers > 0 {
-            tracing::warn!(job = id, room, "the agent died with its worker; the callers get another one");
+            tracing::warn!(
+                job = id,
+                room,
+                "the agent died with its worker; the callers get another one"
+            );
             self.place(&id);
             return;
         }
         if let Some(entry) = self.jobs.get_mut(&id) {
             entry.set_status(JobStatus::JsSuccess, "");
         }
-        self.tell(&worker, server_message::Message::Termination(JobTermination { job_id: id }));
+        self.tell(
+            &worker,
+            server_message::Message::Termination(JobTermination { job_id: id }),
+        );
     }
 
     fn room_closed(&mut self, room: &str) {
-        let Some(open) = self.rooms.get(room) else { return };
+        let Some(open) = self.rooms.get(room) else {
+            return;
+        };
         if self.jobs.values().any(|e| *e.room == *room) || !open.dispatches.is_empty() {
-            let jobs: Vec<String> = self.jobs.iter().filter(|(_, e)| *e.room == *room).map(|(id, _)| id.clone()).collect();
+            let jobs: Vec<String> = self
+                .jobs
+                .iter()
+                .filter(|(_, e)| *e.room == *room)
+                .map(|(id, _)| id.clone())
+                .collect();
             for job in jobs {
                 self.terminate(&job);
                 self.jobs.remove(&job);
@@ -477,14 +661,23 @@ impl Dispatcher {
 
     /// Tell the worker to end a job; true if somebody had it.
     fn terminate(&mut self, id: &str) -> bool {
-        let Some(entry) = self.jobs.get_mut(id) else { return false };
+        let Some(entry) = self.jobs.get_mut(id) else {
+            return false;
+        };
         let worker = match &entry.stage {
-            Stage::Assigned { worker, .. } | Stage::Running { worker, .. } => Some(Arc::clone(worker)),
+            Stage::Assigned { worker, .. } | Stage::Running { worker, .. } => {
+                Some(Arc::clone(worker))
+            }
             Stage::Waiting { .. } | Stage::Offered { .. } | Stage::Ended => None,
         };
         entry.set_status(JobStatus::JsSuccess, "");
         let Some(worker) = worker else { return false };
-        self.tell(&worker, server_message::Message::Termination(JobTermination { job_id: id.to_owned() }));
+        self.tell(
+            &worker,
+            server_message::Message::Termination(JobTermination {
+                job_id: id.to_owned(),
+            }),
+        );
         true
     }
 
@@ -494,7 +687,15 @@ impl Dispatcher {
             .jobs
             .iter()
             .filter(|(_, e)| e.job.dispatch_id == id)
-            .map(|(job, e)| (job.clone(), e.job.state.as_ref().map_or_else(String::new, |s| s.participant_identity.clone())))
+            .map(|(job, e)| {
+                (
+                    job.clone(),
+                    e.job
+                        .state
+                        .as_ref()
+                        .map_or_else(String::new, |s| s.participant_identity.clone()),
+                )
+            })
             .collect();
         for (job, identity) in jobs {
             if self.terminate(&job) {
@@ -513,7 +714,9 @@ impl Dispatcher {
 
     /// The agent has a moment to say goodbye.
     fn remove_later(&self, room: &str, identity: String) {
-        let Some(handle) = self.rooms.get(room).map(|open| open.handle.clone()) else { return };
+        let Some(handle) = self.rooms.get(room).map(|open| open.handle.clone()) else {
+            return;
+        };
         tokio::spawn(async move {
             tokio::time::sleep(GOODBYE).await;
             let _ = crate::rooms::ask(&handle, |reply| Api::Remove(identity, reply)).await;
@@ -521,11 +724,26 @@ impl Dispatcher {
     }
 
     fn list(&self, room: &str, id: &str) -> Vec<AgentDispatch> {
-        let Some(open) = self.rooms.get(room) else { return Vec::new() };
-        let mut found: Vec<AgentDispatch> = open.dispatches.iter().filter(|d| id.is_empty() || d.id == id).cloned().collect();
+        let Some(open) = self.rooms.get(room) else {
+            return Vec::new();
+        };
+        let mut found: Vec<AgentDispatch> = open
+            .dispatches
+            .iter()
+            .filter(|d| id.is_empty() || d.id == id)
+            .cloned()
+            .collect();
         for dispatch in &mut found {
-            let jobs = self.jobs.values().filter(|e| e.job.dispatch_id == dispatch.id).map(|e| e.job.clone()).collect();
-            dispatch.state.get_or_insert_with(AgentDispatchState::default).jobs = jobs;
+            let jobs = self
+                .jobs
+                .values()
+                .filter(|e| e.job.dispatch_id == dispatch.id)
+                .map(|e| e.job.clone())
+                .collect();
+            dispatch
+                .state
+                .get_or_insert_with(AgentDispatchState::default)
+                .jobs = jobs;
         }
         found
     }
@@ -535,7 +753,9 @@ impl Dispatcher {
             .jobs
             .iter()
             .filter_map(|(id, e)| match &e.stage {
-                Stage::Offered { until, .. } | Stage::Assigned { until, .. } if *until <= now => Some((id.clone(), false)),
+                Stage::Offered { until, .. } | Stage::Assigned { until, .. } if *until <= now => {
+                    Some((id.clone(), false))
+                }
                 Stage::Waiting { retry: Some(retry) } if *retry <= now => Some((id.clone(), true)),
                 _ => None,
             })
@@ -575,7 +795,11 @@ fn choose<'a>(workers: &[(&'a Arc<str>, &Worker)]) -> Option<&'a Arc<str>> {
 }
 
 fn agent_grants(room: &str, allowed: Option<&ParticipantPermission>) -> VideoGrants {
-    let mut grants = VideoGrants { agent: true, can_update_own_metadata: Some(true), ..VideoGrants::join(room) };
+    let mut grants = VideoGrants {
+        agent: true,
+        can_update_own_metadata: Some(true),
+        ..VideoGrants::join(room)
+    };
     grants.can_publish = Some(true);
     grants.can_subscribe = Some(true);
     grants.can_publish_data = Some(true);
@@ -587,6 +811,8 @@ fn agent_grants(room: &str, allowed: Option<&ParticipantPermission>) -> VideoGra
 }
 
 fn unix_nanos() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     i64::try_from(now.as_nanos()).unwrap_or(i64::MAX)
 }

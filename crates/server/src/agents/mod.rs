@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use antiphon_protocol::Keys;
 use antiphon_protocol::proto::{
-    self, AgentDispatch, CreateAgentDispatchRequest, DisconnectReason, ParticipantInfo, RegisterWorkerRequest, RoomAgentDispatch,
-    ServerMessage, WorkerMessage,
+    self, AgentDispatch, CreateAgentDispatchRequest, DisconnectReason, ParticipantInfo,
+    RegisterWorkerRequest, RoomAgentDispatch, ServerMessage, WorkerMessage,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -27,15 +27,30 @@ const QUEUE: usize = 4096;
 /// What rooms tell.
 pub(crate) enum Notice {
     /// A room was made, with the agents asked for.
-    RoomCreated { room: Box<proto::Room>, agents: Vec<RoomAgentDispatch>, handle: RoomHandle },
+    RoomCreated {
+        room: Box<proto::Room>,
+        agents: Vec<RoomAgentDispatch>,
+        handle: RoomHandle,
+    },
     /// A room ended.
     RoomClosed { room: Arc<str> },
     /// Somebody joined; agents are dependent.
-    ParticipantJoined { room: Arc<str>, participant: Box<ParticipantInfo>, dependent: bool },
+    ParticipantJoined {
+        room: Arc<str>,
+        participant: Box<ParticipantInfo>,
+        dependent: bool,
+    },
     /// Somebody published for the first time.
-    PublisherStarted { room: Arc<str>, participant: Box<ParticipantInfo> },
+    PublisherStarted {
+        room: Arc<str>,
+        participant: Box<ParticipantInfo>,
+    },
     /// Somebody left.
-    ParticipantLeft { room: Arc<str>, identity: Arc<str>, reason: DisconnectReason },
+    ParticipantLeft {
+        room: Arc<str>,
+        identity: Arc<str>,
+        reason: DisconnectReason,
+    },
 }
 
 /// Why a dispatch was refused.
@@ -49,12 +64,33 @@ pub(crate) enum DispatchError {
 pub(crate) enum Command {
     Notice(Notice),
     /// A worker registered; it is answered by its identifier.
-    Register { key: String, request: Box<RegisterWorkerRequest>, outgoing: mpsc::Sender<ServerMessage>, reply: oneshot::Sender<String> },
-    Worker { id: Arc<str>, message: Box<WorkerMessage> },
-    Gone { id: Arc<str> },
-    Create { request: Box<CreateAgentDispatchRequest>, reply: oneshot::Sender<Result<AgentDispatch, DispatchError>> },
-    Delete { room: String, id: String, reply: oneshot::Sender<Result<AgentDispatch, DispatchError>> },
-    List { room: String, id: String, reply: oneshot::Sender<Vec<AgentDispatch>> },
+    Register {
+        key: String,
+        request: Box<RegisterWorkerRequest>,
+        outgoing: mpsc::Sender<ServerMessage>,
+        reply: oneshot::Sender<String>,
+    },
+    Worker {
+        id: Arc<str>,
+        message: Box<WorkerMessage>,
+    },
+    Gone {
+        id: Arc<str>,
+    },
+    Create {
+        request: Box<CreateAgentDispatchRequest>,
+        reply: oneshot::Sender<Result<AgentDispatch, DispatchError>>,
+    },
+    Delete {
+        room: String,
+        id: String,
+        reply: oneshot::Sender<Result<AgentDispatch, DispatchError>>,
+    },
+    List {
+        room: String,
+        id: String,
+        reply: oneshot::Sender<Vec<AgentDispatch>>,
+    },
     Workers(oneshot::Sender<usize>),
 }
 
@@ -78,17 +114,30 @@ impl Agents {
 
     async fn send(&self, command: Command) {
         if self.commands.send(command).await.is_err() {
-            tracing::error!("the agent dispatcher has ended; no agents will be dispatched. Restart the server");
+            tracing::error!(
+                "the agent dispatcher has ended; no agents will be dispatched. Restart the server"
+            );
         }
     }
 
-    pub(crate) async fn create(&self, request: CreateAgentDispatchRequest) -> Result<AgentDispatch, DispatchError> {
+    pub(crate) async fn create(
+        &self,
+        request: CreateAgentDispatchRequest,
+    ) -> Result<AgentDispatch, DispatchError> {
         let (reply, answer) = oneshot::channel();
-        self.send(Command::Create { request: Box::new(request), reply }).await;
+        self.send(Command::Create {
+            request: Box::new(request),
+            reply,
+        })
+        .await;
         answer.await.unwrap_or(Err(DispatchError::NoRoom))
     }
 
-    pub(crate) async fn delete(&self, room: String, id: String) -> Result<AgentDispatch, DispatchError> {
+    pub(crate) async fn delete(
+        &self,
+        room: String,
+        id: String,
+    ) -> Result<AgentDispatch, DispatchError> {
         let (reply, answer) = oneshot::channel();
         self.send(Command::Delete { room, id, reply }).await;
         answer.await.unwrap_or(Err(DispatchError::NotFound))

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon_protocol::proto::{
-    JobType, RegisterWorkerRequest, RegisterWorkerResponse, ServerMessage, WorkerMessage, server_message, worker_message,
+    JobType, RegisterWorkerRequest, RegisterWorkerResponse, ServerMessage, WorkerMessage,
+    server_message, worker_message,
 };
 use axum::extract::ws::WebSocket;
 use tokio::sync::{mpsc, oneshot};
@@ -22,25 +23,53 @@ const OUTGOING: usize = 256;
 const MAX_DEPLOYMENT_BYTES: usize = 64;
 
 /// Serve a worker whose token was checked until it goes.
-pub(crate) async fn serve(agents: Agents, key: String, server_info: antiphon_protocol::proto::ServerInfo, mut socket: WebSocket) {
+pub(crate) async fn serve(
+    agents: Agents,
+    key: String,
+    server_info: antiphon_protocol::proto::ServerInfo,
+    mut socket: WebSocket,
+) {
     let mut encoding = Encoding::Protobuf;
-    let Some(request) = registration(&mut socket, &mut encoding).await else { return };
+    let Some(request) = registration(&mut socket, &mut encoding).await else {
+        return;
+    };
     let (outgoing, mut inbox) = mpsc::channel::<ServerMessage>(OUTGOING);
     let (reply, answer) = oneshot::channel();
-    agents.send(Command::Register { key, request: Box::new(request), outgoing, reply }).await;
+    agents
+        .send(Command::Register {
+            key,
+            request: Box::new(request),
+            outgoing,
+            reply,
+        })
+        .await;
     let Ok(worker_id) = answer.await else { return };
     let id: Arc<str> = Arc::from(worker_id.as_str());
-    let response = RegisterWorkerResponse { worker_id, server_info: Some(server_info), ..Default::default() };
-    let first = ServerMessage { message: Some(server_message::Message::Register(response)) };
+    let response = RegisterWorkerResponse {
+        worker_id,
+        server_info: Some(server_info),
+        ..Default::default()
+    };
+    let first = ServerMessage {
+        message: Some(server_message::Message::Register(response)),
+    };
     if write(&mut socket, encoding.encode(&first)).await {
         pump(&agents, &id, &mut socket, &mut inbox, &mut encoding).await;
     }
     agents.send(Command::Gone { id }).await;
 }
 
-async fn registration(socket: &mut WebSocket, encoding: &mut Encoding) -> Option<RegisterWorkerRequest> {
-    let first = tokio::time::timeout(REGISTER_TIMEOUT, socket.recv()).await.ok()??.ok()?;
-    let Frame::Message(message, used) = decode::<WorkerMessage>(&first) else { return None };
+async fn registration(
+    socket: &mut WebSocket,
+    encoding: &mut Encoding,
+) -> Option<RegisterWorkerRequest> {
+    let first = tokio::time::timeout(REGISTER_TIMEOUT, socket.recv())
+        .await
+        .ok()??
+        .ok()?;
+    let Frame::Message(message, used) = decode::<WorkerMessage>(&first) else {
+        return None;
+    };
     *encoding = used;
     let Some(worker_message::Message::Register(request)) = message.message else {
         tracing::info!("a worker did not begin with its registration; closed");
@@ -51,7 +80,10 @@ async fn registration(socket: &mut WebSocket, encoding: &mut Encoding) -> Option
         && deployment.len() <= MAX_DEPLOYMENT_BYTES
         && !deployment.contains(|c: char| c == '_' || c.is_whitespace());
     if !valid {
-        tracing::info!(kind = request.r#type, "a worker's registration is invalid; closed");
+        tracing::info!(
+            kind = request.r#type,
+            "a worker's registration is invalid; closed"
+        );
         return None;
     }
     Some(request)

@@ -8,8 +8,9 @@ use antiphon_protocol::names::SERVER_VERSION;
 use antiphon_protocol::proto::participant_info::State as Stage;
 use antiphon_protocol::proto::signal_response::Message;
 use antiphon_protocol::proto::{
-    self, ConnectionQuality, ConnectionQualityInfo, ConnectionQualityUpdate, DisconnectReason, JoinResponse, ParticipantInfo,
-    ParticipantUpdate, ReconnectResponse, RoomUpdate, SignalResponse, SpeakerInfo, SpeakersChanged, leave_request,
+    self, ConnectionQuality, ConnectionQualityInfo, ConnectionQualityUpdate, DisconnectReason,
+    JoinResponse, ParticipantInfo, ParticipantUpdate, ReconnectResponse, RoomUpdate,
+    SignalResponse, SpeakerInfo, SpeakersChanged, leave_request,
 };
 use antiphon_protocol::{AccessToken, ids};
 use antiphon_rtc::{PeerConfig, PeerEvent, ShardId};
@@ -21,8 +22,8 @@ use super::speaker::{Speaker, UPDATE_INTERVAL_MS};
 use super::{Command, Join, RoomHandle, RoomOptions, Target};
 use crate::agents::Notice;
 use crate::limits::{
-    JOIN_TIMEOUT, NEGOTIATION_TIMEOUT, PEER_QUEUE, PING_INTERVAL, PING_TIMEOUT, REFRESH_INTERVAL, REFRESH_TTL, RESUME_TIMEOUT,
-    ROOM_QUEUE,
+    JOIN_TIMEOUT, MEDIA_GRACE, NEGOTIATION_TIMEOUT, PEER_QUEUE, PING_INTERVAL, PING_TIMEOUT,
+    REFRESH_INTERVAL, REFRESH_TTL, RESUME_TIMEOUT, ROOM_QUEUE,
 };
 use crate::state::State;
 
@@ -55,7 +56,11 @@ pub(super) struct Room {
 /// Start a room's task. A panic in it ends this room only; the registry forgets it either way.
 pub(crate) fn spawn(state: Arc<State>, name: &str, options: RoomOptions) -> RoomHandle {
     let (commands, inbox) = mpsc::channel(ROOM_QUEUE);
-    let handle = RoomHandle { name: Arc::from(name), sid: Arc::from(ids::room()), commands };
+    let handle = RoomHandle {
+        name: Arc::from(name),
+        sid: Arc::from(ids::room()),
+        commands,
+    };
     let room = Room {
         shard: state.engine.least_loaded_shard(),
         metadata: options.metadata.clone(),
@@ -76,11 +81,17 @@ pub(crate) fn spawn(state: Arc<State>, name: &str, options: RoomOptions) -> Room
     tokio::spawn(async move {
         let outcome = tokio::spawn(room.run(inbox)).await;
         if outcome.is_err_and(|error| error.is_panic()) {
-            metrics::counter!(antiphon_telemetry::names::PANICS_TOTAL, "place" => "room").increment(1);
+            metrics::counter!(antiphon_telemetry::names::PANICS_TOTAL, "place" => "room")
+                .increment(1);
             tracing::error!(room = %supervised.name, room_sid = %supervised.sid, "the room panicked; it is closed, other rooms go on");
         }
         state.rooms.forget(&supervised);
-        state.agents.notify(Notice::RoomClosed { room: Arc::clone(&supervised.name) }).await;
+        state
+            .agents
+            .notify(Notice::RoomClosed {
+                room: Arc::clone(&supervised.name),
+            })
+            .await;
     });
     handle
 }
@@ -107,8 +118,16 @@ impl Room {
     async fn handle_command(&mut self, command: Command) {
         match command {
             Command::Join(join) => self.join(*join).await,
-            Command::Signal { sid, connection, request } => {
-                if self.participants.get(&sid).is_some_and(|p| p.connection == connection) {
+            Command::Signal {
+                sid,
+                connection,
+                request,
+            } => {
+                if self
+                    .participants
+                    .get(&sid)
+                    .is_some_and(|p| p.connection == connection)
+                {
                     self.on_request(&sid, *request).await;
                 }
             }
@@ -121,11 +140,21 @@ impl Room {
 
     async fn join(&mut self, join: Join) {
         let identity: Arc<str> = Arc::from(join.claims.participant_identity());
-        let known = self.participants.values().find(|p| p.identity == identity).map(|p| Arc::clone(&p.sid));
+        let known = self
+            .participants
+            .values()
+            .find(|p| p.identity == identity)
+            .map(|p| Arc::clone(&p.sid));
         if let Some(resume) = &join.resume {
             match known {
-                Some(sid) if sid.as_ref() == resume.as_str() && self.may_resume(&sid) => self.resume(&sid, join).await,
-                _ => refuse(join, DisconnectReason::StateMismatch, leave_request::Action::Reconnect),
+                Some(sid) if sid.as_ref() == resume.as_str() && self.may_resume(&sid) => {
+                    self.resume(&sid, join).await
+                }
+                _ => refuse(
+                    join,
+                    DisconnectReason::StateMismatch,
+                    leave_request::Action::Reconnect,
+                ),
             }
             return;
         }
@@ -136,13 +165,21 @@ impl Room {
             join.claims.participant_kind(),
             antiphon_protocol::ParticipantKind::Agent | antiphon_protocol::ParticipantKind::Egress
         );
-        let counted = self.participants.values().filter(|p| !p.is_dependent()).count();
+        let counted = self
+            .participants
+            .values()
+            .filter(|p| !p.is_dependent())
+            .count();
         let max = usize::try_from(self.options.max_participants).unwrap_or(usize::MAX);
         let full = (max > 0 && !dependent && counted >= max)
             || self.participants.len() >= self.state.config.limits.max_room_participants;
         if full {
             tracing::warn!(room = %self.handle.name, %identity, "the room is full");
-            refuse(join, DisconnectReason::JoinFailure, leave_request::Action::Disconnect);
+            refuse(
+                join,
+                DisconnectReason::JoinFailure,
+                leave_request::Action::Disconnect,
+            );
             return;
         }
         self.admit(join, identity).await;
@@ -151,13 +188,22 @@ impl Room {
     async fn admit(&mut self, join: Join, identity: Arc<str>) {
         let sid: Arc<str> = Arc::from(ids::participant());
         let Some(mut participant) = self.participant(&sid, &identity, &join) else {
-            refuse(join, DisconnectReason::JoinFailure, leave_request::Action::Disconnect);
+            refuse(
+                join,
+                DisconnectReason::JoinFailure,
+                leave_request::Action::Disconnect,
+            );
             return;
         };
         tracing::info!(room = %self.handle.name, participant = %sid, %identity, kind = ?participant.kind, sdk = join.client.sdk,
             sdk_version = %join.client.version, protocol = join.client.protocol, "participant joins");
         metrics::counter!(antiphon_telemetry::names::SERVER_JOINS_TOTAL).increment(1);
-        let others = self.participants.values().filter(|p| !p.permission.hidden).map(Participant::info).collect();
+        let others = self
+            .participants
+            .values()
+            .filter(|p| !p.permission.hidden)
+            .map(Participant::info)
+            .collect();
         participant.send(Message::Join(self.join_response(&participant, others)));
         let notice = Notice::ParticipantJoined {
             room: Arc::clone(&self.handle.name),
@@ -183,7 +229,10 @@ impl Room {
         let claims = join.claims.clone();
         let permission = claims.video_grants().permission();
         let subscriber = if permission.can_subscribe {
-            let peer = self.peer(sid, Target::Subscriber).inspect_err(|error| tracing::error!(%error, "no peer")).ok()?;
+            let peer = self
+                .peer(sid, Target::Subscriber)
+                .inspect_err(|error| tracing::error!(%error, "no peer"))
+                .ok()?;
             Some(Subscriber {
                 peer,
                 offer_id: rand::random_range(1..=256),
@@ -218,6 +267,7 @@ impl Room {
             connection: join.connection,
             outgoing: Some(join.outgoing.clone()),
             signal_lost: None,
+            media_lost: None,
             next_refresh: now + REFRESH_INTERVAL,
             tracks: Vec::new(),
             unbound: Vec::new(),
@@ -237,17 +287,29 @@ impl Room {
     }
 
     /// A peer connection whose events come to this room.
-    pub(super) fn peer(&self, sid: &Arc<str>, target: Target) -> Result<antiphon_rtc::Peer, antiphon_rtc::RtcError> {
+    pub(super) fn peer(
+        &self,
+        sid: &Arc<str>,
+        target: Target,
+    ) -> Result<antiphon_rtc::Peer, antiphon_rtc::RtcError> {
         let (events, mut inbox) = mpsc::channel::<PeerEvent>(PEER_QUEUE);
         let config = PeerConfig {
-            audio_level_interval_ms: if target == Target::Publisher { UPDATE_INTERVAL_MS } else { 0 },
+            audio_level_interval_ms: if target == Target::Publisher {
+                UPDATE_INTERVAL_MS
+            } else {
+                0
+            },
             ..PeerConfig::server(format!("{} {sid} {target:?}", self.handle.name))
         };
         let peer = self.state.engine.peer(self.shard, config, events)?;
         let (commands, sid) = (self.handle.commands.clone(), Arc::clone(sid));
         tokio::spawn(async move {
             while let Some(event) = inbox.recv().await {
-                let command = Command::Peer { sid: Arc::clone(&sid), target, event };
+                let command = Command::Peer {
+                    sid: Arc::clone(&sid),
+                    target,
+                    event,
+                };
                 if commands.send(command).await.is_err() {
                     break;
                 }
@@ -256,7 +318,11 @@ impl Room {
         Ok(peer)
     }
 
-    fn join_response(&self, participant: &Participant, others: Vec<ParticipantInfo>) -> JoinResponse {
+    fn join_response(
+        &self,
+        participant: &Participant,
+        others: Vec<ParticipantInfo>,
+    ) -> JoinResponse {
         JoinResponse {
             room: Some(self.info()),
             participant: Some(participant.info()),
@@ -274,25 +340,40 @@ impl Room {
 
     fn may_resume(&self, sid: &str) -> bool {
         // An offer that was never answered cannot be taken back: then a full reconnect is the safe way.
-        self.participants
-            .get(sid)
-            .is_some_and(|p| p.primary_is_ready() && p.subscriber.as_ref().is_none_or(|s| s.outstanding.is_none()))
+        self.participants.get(sid).is_some_and(|p| {
+            p.primary_is_ready()
+                && p.subscriber
+                    .as_ref()
+                    .is_none_or(|s| s.outstanding.is_none())
+        })
     }
 
     async fn resume(&mut self, sid: &Arc<str>, join: Join) {
         tracing::info!(room = %self.handle.name, participant = %sid, "participant resumes");
-        let everybody: Vec<ParticipantInfo> =
-            self.participants.values().filter(|p| !p.permission.hidden || p.sid == *sid).map(Participant::info).collect();
+        let everybody: Vec<ParticipantInfo> = self
+            .participants
+            .values()
+            .filter(|p| !p.permission.hidden || p.sid == *sid)
+            .map(Participant::info)
+            .collect();
         let room = self.info();
         let server_info = self.state.server_info();
-        let Some(p) = self.participants.get_mut(sid) else { return };
+        let Some(p) = self.participants.get_mut(sid) else {
+            return;
+        };
         p.connection = join.connection;
         p.outgoing = Some(join.outgoing.clone());
         p.signal_lost = None;
         p.candidates = 0;
         let last_message_seq = p.last_sequence;
-        p.send(Message::Reconnect(ReconnectResponse { server_info: Some(server_info), last_message_seq, ..Default::default() }));
-        p.send(Message::Update(ParticipantUpdate { participants: everybody }));
+        p.send(Message::Reconnect(ReconnectResponse {
+            server_info: Some(server_info),
+            last_message_seq,
+            ..Default::default()
+        }));
+        p.send(Message::Update(ParticipantUpdate {
+            participants: everybody,
+        }));
         p.send(Message::RoomUpdate(RoomUpdate { room: Some(room) }));
         if let Some(subscriber) = &mut p.subscriber {
             subscriber.restart_ice = true;
@@ -303,7 +384,13 @@ impl Room {
     }
 
     async fn signal_closed(&mut self, sid: &str, connection: u64) {
-        let Some(p) = self.participants.get_mut(sid).filter(|p| p.connection == connection) else { return };
+        let Some(p) = self
+            .participants
+            .get_mut(sid)
+            .filter(|p| p.connection == connection)
+        else {
+            return;
+        };
         p.outgoing = None;
         p.signal_lost.get_or_insert_with(Instant::now);
         if p.state != Stage::Active {
@@ -312,7 +399,9 @@ impl Room {
     }
 
     async fn on_peer(&mut self, sid: &Arc<str>, target: Target, event: PeerEvent) {
-        let Some(p) = self.participants.get_mut(sid) else { return };
+        let Some(p) = self.participants.get_mut(sid) else {
+            return;
+        };
         match event {
             PeerEvent::Connected => match target {
                 Target::Publisher => p.publisher_connected = true,
@@ -326,7 +415,11 @@ impl Room {
             PeerEvent::AudioLevels(levels) => {
                 let heard: Vec<_> = levels
                     .into_iter()
-                    .filter(|l| p.tracks.iter().any(|t| t.mid.as_deref() == Some(&*l.mid) && !t.info.muted))
+                    .filter(|l| {
+                        p.tracks
+                            .iter()
+                            .any(|t| t.mid.as_deref() == Some(&*l.mid) && !t.info.muted)
+                    })
                     .collect();
                 p.speaker.observe(&heard);
                 return;
@@ -337,17 +430,21 @@ impl Room {
             }
             PeerEvent::Closed { reason } => {
                 tracing::info!(room = %self.handle.name, participant = %sid, ?target, reason, "media connection closed");
-                p.send_leave(DisconnectReason::ConnectionTimeout, leave_request::Action::Reconnect);
-                self.remove(sid, DisconnectReason::ConnectionTimeout).await;
+                // A client that leaves closes its connections first and says so a moment later.
+                p.media_lost.get_or_insert_with(Instant::now);
                 return;
             }
-            PeerEvent::MediaReceiving { .. } | PeerEvent::MediaFlowing { .. } | PeerEvent::Rtp(_) => return,
+            PeerEvent::MediaReceiving { .. }
+            | PeerEvent::MediaFlowing { .. }
+            | PeerEvent::Rtp(_) => return,
         }
         self.activate_if_ready(sid);
     }
 
     fn activate_if_ready(&mut self, sid: &Arc<str>) {
-        let Some(p) = self.participants.get_mut(sid) else { return };
+        let Some(p) = self.participants.get_mut(sid) else {
+            return;
+        };
         if p.state == Stage::Active || !p.primary_is_ready() {
             return;
         }
@@ -366,27 +463,46 @@ impl Room {
             quality: ConnectionQuality::Excellent as i32,
             score: MAX_SCORE,
         };
-        let visible: Vec<Arc<str>> =
-            self.participants.values().filter(|p| !p.permission.hidden).map(|p| Arc::clone(&p.sid)).collect();
-        let hidden = self.participants.get(newcomer).is_some_and(|p| p.permission.hidden);
+        let visible: Vec<Arc<str>> = self
+            .participants
+            .values()
+            .filter(|p| !p.permission.hidden)
+            .map(|p| Arc::clone(&p.sid))
+            .collect();
+        let hidden = self
+            .participants
+            .get(newcomer)
+            .is_some_and(|p| p.permission.hidden);
         for p in self.participants.values_mut() {
             let updates = if p.sid == *newcomer {
-                visible.iter().chain(hidden.then_some(newcomer)).map(quality).collect()
+                visible
+                    .iter()
+                    .chain(hidden.then_some(newcomer))
+                    .map(quality)
+                    .collect()
             } else if hidden {
                 continue;
             } else {
                 vec![quality(newcomer)]
             };
-            p.send(Message::ConnectionQuality(ConnectionQualityUpdate { updates }));
+            p.send(Message::ConnectionQuality(ConnectionQualityUpdate {
+                updates,
+            }));
         }
     }
 
     /// Tell everybody (a hidden one: only itself) what this participant is now.
     pub(super) fn announce(&mut self, sid: &Arc<str>) {
-        let Some(p) = self.participants.get(sid) else { return };
+        let Some(p) = self.participants.get(sid) else {
+            return;
+        };
         let hidden = p.permission.hidden;
-        let update = Message::Update(ParticipantUpdate { participants: vec![p.info()] });
-        let shared = Arc::new(SignalResponse { message: Some(update) });
+        let update = Message::Update(ParticipantUpdate {
+            participants: vec![p.info()],
+        });
+        let shared = Arc::new(SignalResponse {
+            message: Some(update),
+        });
         for other in self.participants.values_mut() {
             if !hidden || other.sid == *sid {
                 other.send_shared(&shared);
@@ -405,7 +521,9 @@ impl Room {
 
     /// Send to everybody.
     pub(super) fn broadcast(&mut self, message: Message) {
-        let shared = Arc::new(SignalResponse { message: Some(message) });
+        let shared = Arc::new(SignalResponse {
+            message: Some(message),
+        });
         for p in self.participants.values_mut() {
             p.send_shared(&shared);
         }
@@ -413,10 +531,14 @@ impl Room {
 
     /// End a participant: its tracks, its subscriptions, its sockets. Everybody else is told.
     pub(super) async fn remove(&mut self, sid: &str, reason: DisconnectReason) {
-        let Some(mut p) = self.participants.remove(sid) else { return };
+        let Some(mut p) = self.participants.remove(sid) else {
+            return;
+        };
         tracing::info!(room = %self.handle.name, participant = %p.sid, identity = %p.identity, ?reason, "participant left");
         let action = match reason {
-            DisconnectReason::StateMismatch => leave_request::Action::Reconnect,
+            DisconnectReason::StateMismatch | DisconnectReason::ConnectionTimeout => {
+                leave_request::Action::Reconnect
+            }
             _ => leave_request::Action::Disconnect,
         };
         if reason != DisconnectReason::ClientInitiated {
@@ -430,8 +552,13 @@ impl Room {
             track.mid = None;
         }
         if !p.permission.hidden {
-            let info = ParticipantInfo { disconnect_reason: reason as i32, ..p.info() };
-            self.broadcast(Message::Update(ParticipantUpdate { participants: vec![info] }));
+            let info = ParticipantInfo {
+                disconnect_reason: reason as i32,
+                ..p.info()
+            };
+            self.broadcast(Message::Update(ParticipantUpdate {
+                participants: vec![info],
+            }));
         }
         let subscribers = self.forget_tracks(&tracks);
         p.close_peers();
@@ -443,7 +570,11 @@ impl Room {
             self.empty_since = Some(Instant::now());
         }
         let (room, identity) = (Arc::clone(&self.handle.name), Arc::clone(&p.identity));
-        let notice = Notice::ParticipantLeft { room, identity, reason };
+        let notice = Notice::ParticipantLeft {
+            room,
+            identity,
+            reason,
+        };
         self.state.agents.notify(notice).await;
     }
 
@@ -465,9 +596,18 @@ impl Room {
             let unanswered = p.subscriber.as_ref().and_then(|s| s.outstanding);
             if p.state != Stage::Active && now.duration_since(p.joined) > JOIN_TIMEOUT {
                 gone.push((Arc::clone(&p.sid), DisconnectReason::JoinFailure));
-            } else if p.signal_lost.is_some_and(|lost| now.duration_since(lost) > RESUME_TIMEOUT) {
+            } else if p
+                .media_lost
+                .is_some_and(|lost| now.duration_since(lost) > MEDIA_GRACE)
+            {
+                gone.push((Arc::clone(&p.sid), DisconnectReason::ConnectionTimeout));
+            } else if p
+                .signal_lost
+                .is_some_and(|lost| now.duration_since(lost) > RESUME_TIMEOUT)
+            {
                 gone.push((Arc::clone(&p.sid), DisconnectReason::SignalClose));
-            } else if unanswered.is_some_and(|sent| now.duration_since(sent) > NEGOTIATION_TIMEOUT) {
+            } else if unanswered.is_some_and(|sent| now.duration_since(sent) > NEGOTIATION_TIMEOUT)
+            {
                 gone.push((Arc::clone(&p.sid), DisconnectReason::StateMismatch));
             } else if p.next_refresh <= now {
                 refresh.push(Arc::clone(&p.sid));
@@ -480,11 +620,20 @@ impl Room {
             self.refresh_token(&sid);
         }
         if std::mem::take(&mut self.counts_changed) {
-            self.broadcast(Message::RoomUpdate(RoomUpdate { room: Some(self.info()) }));
+            self.broadcast(Message::RoomUpdate(RoomUpdate {
+                room: Some(self.info()),
+            }));
         }
         self.replay.forget_old(now);
-        let timeout = if self.ever_joined { self.options.departure_timeout } else { self.options.empty_timeout };
-        if self.empty_since.is_some_and(|since| now.duration_since(since) >= timeout) {
+        let timeout = if self.ever_joined {
+            self.options.departure_timeout
+        } else {
+            self.options.empty_timeout
+        };
+        if self
+            .empty_since
+            .is_some_and(|since| now.duration_since(since) >= timeout)
+        {
             self.close(DisconnectReason::RoomClosed);
         }
     }
@@ -496,7 +645,11 @@ impl Room {
             let level = p.speaker.level();
             if (level - p.speaker.reported).abs() > f32::EPSILON {
                 p.speaker.reported = level;
-                changes.push(SpeakerInfo { sid: p.sid.to_string(), level, active: level > 0.0 });
+                changes.push(SpeakerInfo {
+                    sid: p.sid.to_string(),
+                    level,
+                    active: level > 0.0,
+                });
             }
         }
         self.send_speakers(&changes);
@@ -508,9 +661,13 @@ impl Room {
         }
         for p in self.participants.values_mut() {
             let hears = |sid: &str| {
-                *p.sid == *sid || p.subscriber.as_ref().is_some_and(|s| s.wanted.iter().any(|w| *w.publisher == *sid))
+                *p.sid == *sid
+                    || p.subscriber
+                        .as_ref()
+                        .is_some_and(|s| s.wanted.iter().any(|w| *w.publisher == *sid))
             };
-            let mut speakers: Vec<SpeakerInfo> = changes.iter().filter(|c| hears(&c.sid)).cloned().collect();
+            let mut speakers: Vec<SpeakerInfo> =
+                changes.iter().filter(|c| hears(&c.sid)).cloned().collect();
             if !speakers.is_empty() {
                 speakers.sort_by(|a, b| b.level.total_cmp(&a.level));
                 p.send(Message::SpeakersChanged(SpeakersChanged { speakers }));
@@ -520,7 +677,9 @@ impl Room {
 
     /// A token with what the participant is now, for it to come back with.
     pub(super) fn refresh_token(&mut self, sid: &str) {
-        let Some(p) = self.participants.get_mut(sid) else { return };
+        let Some(p) = self.participants.get_mut(sid) else {
+            return;
+        };
         p.next_refresh = Instant::now() + REFRESH_INTERVAL;
         let mut claims = p.claims.clone();
         claims.sub = p.identity.to_string();
@@ -530,11 +689,19 @@ impl Room {
         let mut grants = claims.video_grants();
         grants.set_permission(&p.permission);
         claims.video = Some(grants);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs();
         let remaining = Duration::from_secs(claims.exp.unwrap_or_default().saturating_sub(now));
         let key = claims.iss.clone();
-        let Some(secret) = self.state.config.keys.secret(&key) else { return };
-        if let Ok(token) = AccessToken::from_claims(key, secret, claims).ttl(remaining.max(REFRESH_TTL)).to_jwt() {
+        let Some(secret) = self.state.config.keys.secret(&key) else {
+            return;
+        };
+        if let Ok(token) = AccessToken::from_claims(key, secret, claims)
+            .ttl(remaining.max(REFRESH_TTL))
+            .to_jwt()
+        {
             p.send(Message::RefreshToken(token));
         }
     }
@@ -548,24 +715,40 @@ impl Room {
             sid: self.handle.sid.to_string(),
             name: self.handle.name.to_string(),
             empty_timeout: u32::try_from(self.options.empty_timeout.as_secs()).unwrap_or(u32::MAX),
-            departure_timeout: u32::try_from(self.options.departure_timeout.as_secs()).unwrap_or(u32::MAX),
+            departure_timeout: u32::try_from(self.options.departure_timeout.as_secs())
+                .unwrap_or(u32::MAX),
             max_participants: self.options.max_participants,
             creation_time: i64::try_from(created.as_secs()).unwrap_or_default(),
             creation_time_ms: i64::try_from(created.as_millis()).unwrap_or_default(),
             enabled_codecs: enabled_codecs(),
             metadata: self.metadata.clone(),
             num_participants: count(counted().count()),
-            num_publishers: count(self.participants.values().filter(|p| p.tracks.iter().any(|t| t.mid.is_some())).count()),
+            num_publishers: count(
+                self.participants
+                    .values()
+                    .filter(|p| p.tracks.iter().any(|t| t.mid.is_some()))
+                    .count(),
+            ),
             ..proto::Room::default()
         }
     }
 }
 
 fn enabled_codecs() -> Vec<proto::Codec> {
-    ["video/VP8", "video/H264", "video/VP9", "video/AV1", "audio/opus", "audio/red"]
-        .into_iter()
-        .map(|mime| proto::Codec { mime: mime.to_owned(), fmtp_line: String::new() })
-        .collect()
+    [
+        "video/VP8",
+        "video/H264",
+        "video/VP9",
+        "video/AV1",
+        "audio/opus",
+        "audio/red",
+    ]
+    .into_iter()
+    .map(|mime| proto::Codec {
+        mime: mime.to_owned(),
+        fmtp_line: String::new(),
+    })
+    .collect()
 }
 
 /// Say no by the first message of the signal connection, as SDKs expect.
@@ -576,7 +759,9 @@ fn refuse(join: Join, reason: DisconnectReason, action: leave_request::Action) {
         action: action as i32,
         regions: None,
     };
-    let message = Arc::new(SignalResponse { message: Some(Message::Leave(leave)) });
+    let message = Arc::new(SignalResponse {
+        message: Some(Message::Leave(leave)),
+    });
     let _ = join.outgoing.try_send(super::Outgoing::Message(message));
     let _ = join.outgoing.try_send(super::Outgoing::Close);
     // No identifier: nobody has this one, so what the client still says is ignored.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use antiphon_protocol::proto::data_packet::{Kind, Value};
 use antiphon_protocol::proto::{
-    self, DataPacket, DisconnectReason, ParticipantInfo, RpcRequest, TrackInfo, UpdateParticipantRequest, UpdateSubscription,
-    UserPacket,
+    self, DataPacket, DisconnectReason, ParticipantInfo, RpcRequest, TrackInfo,
+    UpdateParticipantRequest, UpdateSubscription, UserPacket,
 };
 use tokio::sync::oneshot;
 
@@ -42,7 +42,11 @@ pub(crate) enum Api {
     SendData(Box<proto::SendDataRequest>, Reply<()>),
     Metadata(String, Reply<proto::Room>),
     /// The answer of the participant comes by the second channel.
-    Call(proto::PerformRpcRequest, Duration, Reply<oneshot::Receiver<proto::RpcResponse>>),
+    Call(
+        proto::PerformRpcRequest,
+        Duration,
+        Reply<oneshot::Receiver<proto::RpcResponse>>,
+    ),
 }
 
 const NO_PARTICIPANT: ApiError = ApiError::NotFound("participant does not exist");
@@ -53,7 +57,13 @@ impl Room {
         match api {
             Api::Info(reply) => drop(reply.send(Ok(self.info()))),
             Api::Participants(reply) => {
-                drop(reply.send(Ok(self.participants.values().map(super::participant::Participant::info).collect())));
+                drop(
+                    reply.send(Ok(self
+                        .participants
+                        .values()
+                        .map(super::participant::Participant::info)
+                        .collect())),
+                );
             }
             Api::Participant(identity, reply) => drop(reply.send(self.info_of(&identity))),
             Api::Remove(identity, reply) => {
@@ -74,8 +84,13 @@ impl Room {
             Api::Subscriptions(request, reply) => {
                 let found = self.find(&request.identity);
                 if let Ok(sid) = &found {
-                    let (track_sids, participant_tracks) = (request.track_sids, request.participant_tracks);
-                    let update = UpdateSubscription { track_sids, subscribe: request.subscribe, participant_tracks };
+                    let (track_sids, participant_tracks) =
+                        (request.track_sids, request.participant_tracks);
+                    let update = UpdateSubscription {
+                        track_sids,
+                        subscribe: request.subscribe,
+                        participant_tracks,
+                    };
                     self.on_subscription(sid, &update).await;
                 }
                 drop(reply.send(found.map(|_| ())));
@@ -96,11 +111,19 @@ impl Room {
     }
 
     fn find(&self, identity: &str) -> Result<Arc<str>, ApiError> {
-        self.participants.values().find(|p| *p.identity == *identity).map(|p| Arc::clone(&p.sid)).ok_or(NO_PARTICIPANT)
+        self.participants
+            .values()
+            .find(|p| *p.identity == *identity)
+            .map(|p| Arc::clone(&p.sid))
+            .ok_or(NO_PARTICIPANT)
     }
 
     fn info_of(&self, identity: &str) -> Result<ParticipantInfo, ApiError> {
-        self.participants.values().find(|p| *p.identity == *identity).map(super::participant::Participant::info).ok_or(NO_PARTICIPANT)
+        self.participants
+            .values()
+            .find(|p| *p.identity == *identity)
+            .map(super::participant::Participant::info)
+            .ok_or(NO_PARTICIPANT)
     }
 
     fn mute(&mut self, request: &proto::MuteRoomTrackRequest) -> Result<TrackInfo, ApiError> {
@@ -108,13 +131,22 @@ impl Room {
             return Err(ApiError::Precondition("remote unmute not enabled"));
         }
         let sid = self.find(&request.identity)?;
-        self.set_muted(&sid, &request.track_sid, request.muted, true).ok_or(ApiError::NotFound("track is not published"))
+        self.set_muted(&sid, &request.track_sid, request.muted, true)
+            .ok_or(ApiError::NotFound("track is not published"))
     }
 
-    async fn update(&mut self, request: UpdateParticipantRequest) -> Result<ParticipantInfo, ApiError> {
+    async fn update(
+        &mut self,
+        request: UpdateParticipantRequest,
+    ) -> Result<ParticipantInfo, ApiError> {
         let sid = self.find(&request.identity)?;
-        self.update_participant(&sid, Some(&request.name), Some(&request.metadata), &request.attributes)
-            .map_err(ApiError::Invalid)?;
+        self.update_participant(
+            &sid,
+            Some(&request.name),
+            Some(&request.metadata),
+            &request.attributes,
+        )
+        .map_err(ApiError::Invalid)?;
         if let Some(permission) = request.permission {
             self.set_permission(&sid, permission).await;
         }
@@ -160,7 +192,11 @@ impl Room {
         }
         self.metadata = metadata;
         let room = self.info();
-        self.broadcast(proto::signal_response::Message::RoomUpdate(proto::RoomUpdate { room: Some(room.clone()) }));
+        self.broadcast(proto::signal_response::Message::RoomUpdate(
+            proto::RoomUpdate {
+                room: Some(room.clone()),
+            },
+        ));
         Ok(room)
     }
 
@@ -172,7 +208,9 @@ impl Room {
         self.find(&request.destination_identity)?;
         self.rpc.retain(|_, waiting| !waiting.is_closed());
         if self.rpc.len() >= MAX_CALLS {
-            return Err(ApiError::Exhausted("too many calls are waiting in this room"));
+            return Err(ApiError::Exhausted(
+                "too many calls are waiting in this room",
+            ));
         }
         let id = antiphon_protocol::ids::new("RPC_");
         let (answer, answered) = oneshot::channel();

@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
+use antiphon_protocol::ParticipantKind;
 use antiphon_protocol::names::{CHANNEL_LOSSY, CHANNEL_RELIABLE, MAX_DATA_PACKET_BYTES};
 use antiphon_protocol::prost::Message as _;
 use antiphon_protocol::proto::data_packet::{Kind, Value};
 use antiphon_protocol::proto::data_stream::header::ContentHeader;
 use antiphon_protocol::proto::participant_info::State as Stage;
 use antiphon_protocol::proto::{DataChannelReceiveState, DataPacket};
-use antiphon_protocol::ParticipantKind;
 use bytes::Bytes;
 
 use super::actor::Room;
@@ -49,7 +49,11 @@ impl Replay {
     }
 
     pub(super) fn forget_old(&mut self, now: Instant) {
-        while self.packets.front().is_some_and(|p| now.duration_since(p.at) > DATA_REPLAY_TIME) {
+        while self
+            .packets
+            .front()
+            .is_some_and(|p| now.duration_since(p.at) > DATA_REPLAY_TIME)
+        {
             self.pop();
         }
     }
@@ -66,7 +70,9 @@ impl Room {
                 return;
             }
         };
-        let Some(p) = self.participants.get_mut(sid) else { return };
+        let Some(p) = self.participants.get_mut(sid) else {
+            return;
+        };
         if !p.permission.can_publish_data || data.len() > MAX_DATA_PACKET_BYTES + 1024 {
             tracing::debug!(participant = %sid, bytes = data.len(), "data packet refused");
             return;
@@ -107,7 +113,11 @@ impl Room {
             let is_for = (to.is_empty() && to_sids.is_empty())
                 || to.iter().any(|i| *i == *p.identity)
                 || to_sids.iter().any(|s| *s == *p.sid);
-            if is_sender || !is_for || p.state != Stage::Active || (metrics && !p.permission.can_subscribe_metrics) {
+            if is_sender
+                || !is_for
+                || p.state != Stage::Active
+                || (metrics && !p.permission.can_subscribe_metrics)
+            {
                 continue;
             }
             if let Some(peer) = p.data_peer() {
@@ -116,21 +126,33 @@ impl Room {
         }
         if kind == Kind::Reliable && !metrics && to_sids.is_empty() {
             let sender = sender.cloned().unwrap_or_else(|| Arc::from(""));
-            self.replay.push(Recent { at: Instant::now(), sender, sequence: packet.sequence, to, data });
+            self.replay.push(Recent {
+                at: Instant::now(),
+                sender,
+                sequence: packet.sequence,
+                to,
+                data,
+            });
         }
     }
 
     /// What a participant missed between its joining and now.
     pub(super) fn replay_to(&mut self, sid: &str) {
-        let Some(p) = self.participants.get(sid) else { return };
+        let Some(p) = self.participants.get(sid) else {
+            return;
+        };
         self.replay_where(p, |recent| recent.at >= p.joined);
     }
 
     /// What a participant missed while its connection was away.
     pub(super) fn replay_after(&mut self, sid: &str, received: &[DataChannelReceiveState]) {
-        let Some(p) = self.participants.get(sid) else { return };
+        let Some(p) = self.participants.get(sid) else {
+            return;
+        };
         self.replay_where(p, |recent| {
-            received.iter().any(|r| *r.publisher_sid == *recent.sender && recent.sequence > r.last_seq)
+            received
+                .iter()
+                .any(|r| *r.publisher_sid == *recent.sender && recent.sequence > r.last_seq)
         });
     }
 
@@ -146,7 +168,10 @@ impl Room {
 }
 
 /// Write the true sender into a packet. False: it must not be sent on.
-#[allow(deprecated, reason = "old clients still read the fields inside of the user packet")]
+#[allow(
+    deprecated,
+    reason = "old clients still read the fields inside of the user packet"
+)]
 fn stamp(packet: &mut DataPacket, p: &Participant, kind: Kind) -> bool {
     let agent = p.kind == ParticipantKind::Agent || p.permission.agent;
     let mut impersonate = false;
@@ -207,7 +232,13 @@ mod tests {
         let now = Instant::now();
         for sequence in 0..50 {
             let data = Bytes::from(vec![0; 10_000]);
-            replay.push(Recent { at: now, sender: Arc::from("PA_a"), sequence, to: Vec::new(), data });
+            replay.push(Recent {
+                at: now,
+                sender: Arc::from("PA_a"),
+                sequence,
+                to: Vec::new(),
+                data,
+            });
         }
         assert!(replay.bytes <= DATA_REPLAY_BYTES);
         assert_eq!(replay.packets.back().map(|p| p.sequence), Some(49));

@@ -26,7 +26,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon_protocol::Claims;
-use antiphon_protocol::proto::{ClientInfo, DisconnectReason, RoomAgentDispatch, SignalRequest, SignalResponse};
+use antiphon_protocol::proto::{
+    ClientInfo, DisconnectReason, RoomAgentDispatch, SignalRequest, SignalResponse,
+};
 use antiphon_rtc::PeerEvent;
 use tokio::sync::{mpsc, oneshot};
 
@@ -56,11 +58,19 @@ pub(crate) enum Command {
     /// Somebody wants to join or to come back.
     Join(Box<Join>),
     /// A signal message.
-    Signal { sid: Arc<str>, connection: u64, request: Box<SignalRequest> },
+    Signal {
+        sid: Arc<str>,
+        connection: u64,
+        request: Box<SignalRequest>,
+    },
     /// The signal connection is gone.
     SignalClosed { sid: Arc<str>, connection: u64 },
     /// A peer connection reports.
-    Peer { sid: Arc<str>, target: Target, event: PeerEvent },
+    Peer {
+        sid: Arc<str>,
+        target: Target,
+        event: PeerEvent,
+    },
     /// A server API.
     Api(Api),
     /// Everybody must leave.

@@ -7,8 +7,8 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use antiphon_protocol::proto::participant_info::State;
 use antiphon_protocol::proto::signal_response::Message;
 use antiphon_protocol::proto::{
-    ClientInfo, DisconnectReason, LeaveRequest, ParticipantInfo, ParticipantPermission, SignalResponse, SubscriptionPermission,
-    TrackInfo, leave_request,
+    ClientInfo, DisconnectReason, LeaveRequest, ParticipantInfo, ParticipantPermission,
+    SignalResponse, SubscriptionPermission, TrackInfo, leave_request,
 };
 use antiphon_protocol::{Claims, ParticipantKind};
 use antiphon_rtc::{MediaKind, Peer};
@@ -30,7 +30,11 @@ pub(super) struct Track {
 
 impl Track {
     pub(super) fn kind(&self) -> MediaKind {
-        if self.info.r#type == antiphon_protocol::proto::TrackType::Video as i32 { MediaKind::Video } else { MediaKind::Audio }
+        if self.info.r#type == antiphon_protocol::proto::TrackType::Video as i32 {
+            MediaKind::Video
+        } else {
+            MediaKind::Audio
+        }
     }
 }
 
@@ -103,6 +107,8 @@ pub(super) struct Participant {
     pub(super) connection: u64,
     pub(super) outgoing: Option<mpsc::Sender<Outgoing>>,
     pub(super) signal_lost: Option<Instant>,
+    /// A media connection ended since then.
+    pub(super) media_lost: Option<Instant>,
     pub(super) next_refresh: Instant,
     pub(super) tracks: Vec<Track>,
     pub(super) unbound: Vec<Unbound>,
@@ -123,8 +129,16 @@ pub(super) struct Participant {
 impl Participant {
     /// What others may know of it.
     pub(super) fn info(&self) -> ParticipantInfo {
-        let joined = self.joined_at.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let tracks: Vec<TrackInfo> = self.tracks.iter().filter(|t| t.mid.is_some()).map(|t| t.info.clone()).collect();
+        let joined = self
+            .joined_at
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let tracks: Vec<TrackInfo> = self
+            .tracks
+            .iter()
+            .filter(|t| t.mid.is_some())
+            .map(|t| t.info.clone())
+            .collect();
         ParticipantInfo {
             sid: self.sid.to_string(),
             identity: self.identity.to_string(),
@@ -160,9 +174,15 @@ impl Participant {
         let (connected, open, has_data) = if self.subscriber_is_primary() {
             (self.subscriber_connected, &self.subscriber_open, true)
         } else {
-            (self.publisher_connected, &self.publisher_open, self.publisher_has_data)
+            (
+                self.publisher_connected,
+                &self.publisher_open,
+                self.publisher_has_data,
+            )
         };
-        let both = ["_reliable", "_lossy"].iter().all(|label| open.iter().any(|l| l.as_ref() == *label));
+        let both = ["_reliable", "_lossy"]
+            .iter()
+            .all(|label| open.iter().any(|l| l.as_ref() == *label));
         connected && (both || !has_data)
     }
 
@@ -176,13 +196,20 @@ impl Participant {
 
     /// Send a signal message. A client that does not read its socket loses it.
     pub(super) fn send(&mut self, message: Message) {
-        self.send_shared(&Arc::new(SignalResponse { message: Some(message) }));
+        self.send_shared(&Arc::new(SignalResponse {
+            message: Some(message),
+        }));
     }
 
     /// Send a message that several get.
     pub(super) fn send_shared(&mut self, message: &Arc<SignalResponse>) {
-        let Some(outgoing) = &self.outgoing else { return };
-        if outgoing.try_send(Outgoing::Message(Arc::clone(message))).is_err() {
+        let Some(outgoing) = &self.outgoing else {
+            return;
+        };
+        if outgoing
+            .try_send(Outgoing::Message(Arc::clone(message)))
+            .is_err()
+        {
             tracing::warn!(participant = %self.sid, identity = %self.identity, "the client does not read its signal connection; closing it");
             self.outgoing = None;
             self.signal_lost.get_or_insert_with(Instant::now);
@@ -192,7 +219,12 @@ impl Participant {
     /// Tell the client to leave, and close its socket.
     pub(super) fn send_leave(&mut self, reason: DisconnectReason, action: leave_request::Action) {
         let can_reconnect = action != leave_request::Action::Disconnect;
-        let leave = LeaveRequest { can_reconnect, reason: reason as i32, action: action as i32, regions: None };
+        let leave = LeaveRequest {
+            can_reconnect,
+            reason: reason as i32,
+            action: action as i32,
+            regions: None,
+        };
         self.send(Message::Leave(leave));
         if let Some(outgoing) = self.outgoing.take() {
             let _ = outgoing.try_send(Outgoing::Close);
@@ -205,8 +237,15 @@ impl Participant {
     }
 
     /// May `subscriber` have this track, as far as this publisher is concerned?
-    pub(super) fn allows(&self, subscriber_sid: &str, subscriber_identity: &str, track: &str) -> bool {
-        let Some(permission) = &self.subscription_permission else { return true };
+    pub(super) fn allows(
+        &self,
+        subscriber_sid: &str,
+        subscriber_identity: &str,
+        track: &str,
+    ) -> bool {
+        let Some(permission) = &self.subscription_permission else {
+            return true;
+        };
         permission.all_participants
             || permission.track_permissions.iter().any(|p| {
                 let named = if p.participant_identity.is_empty() {

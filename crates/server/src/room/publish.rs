@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use antiphon_protocol::grants::may_publish;
+use antiphon_protocol::ids;
 use antiphon_protocol::proto::signal_response::Message;
 use antiphon_protocol::proto::{
-    self, AddTrackRequest, DisconnectReason, RequestResponse, SessionDescription, SimulcastCodecInfo, TrackInfo,
-    TrackPublishedResponse, TrackSource, TrackType, TrackUnpublishedResponse, leave_request, request_response,
+    self, AddTrackRequest, DisconnectReason, RequestResponse, SessionDescription,
+    SimulcastCodecInfo, TrackInfo, TrackPublishedResponse, TrackSource, TrackType,
+    TrackUnpublishedResponse, leave_request, request_response,
 };
-use antiphon_protocol::ids;
 use antiphon_rtc::MediaKind;
 
 use super::Target;
@@ -21,18 +22,33 @@ use crate::limits::{MAX_NAME_BYTES, MAX_PENDING_TRACKS, MAX_SDP_SECTIONS, MAX_TR
 
 impl Room {
     pub(super) async fn on_add_track(&mut self, sid: &Arc<str>, request: AddTrackRequest) {
-        let Some(p) = self.participants.get_mut(sid) else { return };
+        let Some(p) = self.participants.get_mut(sid) else {
+            return;
+        };
         let source = TrackSource::try_from(request.source).unwrap_or(TrackSource::Unknown);
         let kind = TrackType::try_from(request.r#type).unwrap_or(TrackType::Data);
         let pending = p.tracks.iter().filter(|t| t.mid.is_none()).count();
-        let refusal = if !may_publish(&p.permission, source) && !(source == TrackSource::Unknown && p.permission.can_publish && p.permission.can_publish_sources.is_empty()) {
-            Some((request_response::Reason::NotAllowed, "not allowed to publish from this source"))
+        let refusal = if !may_publish(&p.permission, source)
+            && !(source == TrackSource::Unknown
+                && p.permission.can_publish
+                && p.permission.can_publish_sources.is_empty())
+        {
+            Some((
+                request_response::Reason::NotAllowed,
+                "not allowed to publish from this source",
+            ))
         } else if kind == TrackType::Data {
-            Some((request_response::Reason::UnsupportedType, "a track is audio or video"))
+            Some((
+                request_response::Reason::UnsupportedType,
+                "a track is audio or video",
+            ))
         } else if pending >= MAX_PENDING_TRACKS || p.tracks.len() >= MAX_TRACKS {
             Some((request_response::Reason::LimitExceeded, "too many tracks"))
         } else if request.name.len() > MAX_NAME_BYTES || request.cid.len() > MAX_NAME_BYTES {
-            Some((request_response::Reason::LimitExceeded, "a name is too long"))
+            Some((
+                request_response::Reason::LimitExceeded,
+                "a name is too long",
+            ))
         } else {
             None
         };
@@ -47,20 +63,37 @@ impl Room {
             return;
         }
         // The same cid again while it is pending: clients retry. Say the same again.
-        if let Some(track) = p.tracks.iter().find(|t| t.mid.is_none() && t.cid == request.cid) {
-            let published = TrackPublishedResponse { cid: track.cid.clone(), track: Some(track.info.clone()) };
+        if let Some(track) = p
+            .tracks
+            .iter()
+            .find(|t| t.mid.is_none() && t.cid == request.cid)
+        {
+            let published = TrackPublishedResponse {
+                cid: track.cid.clone(),
+                track: Some(track.info.clone()),
+            };
             p.send(Message::TrackPublished(published));
             return;
         }
         let info = track_info(&request, kind, source);
-        p.tracks.push(Track { info: info.clone(), cid: request.cid.clone(), mid: None, subscribed: false });
-        p.send(Message::TrackPublished(TrackPublishedResponse { cid: request.cid, track: Some(info) }));
+        p.tracks.push(Track {
+            info: info.clone(),
+            cid: request.cid.clone(),
+            mid: None,
+            subscribed: false,
+        });
+        p.send(Message::TrackPublished(TrackPublishedResponse {
+            cid: request.cid,
+            track: Some(info),
+        }));
         self.bind_tracks(sid).await;
     }
 
     /// An offer of the publisher connection.
     pub(super) async fn on_offer(&mut self, sid: &Arc<str>, offer: SessionDescription) {
-        let Some(p) = self.participants.get(sid) else { return };
+        let Some(p) = self.participants.get(sid) else {
+            return;
+        };
         let sections = sdp::sections(&offer.sdp);
         if sections.len() > MAX_SDP_SECTIONS {
             tracing::warn!(room = %self.handle.name, participant = %sid, sections = sections.len(), "offer with too many sections");
@@ -79,7 +112,9 @@ impl Room {
             },
         };
         let answer = peer.accept_offer(offer.sdp).await;
-        let Some(p) = self.participants.get_mut(sid) else { return };
+        let Some(p) = self.participants.get_mut(sid) else {
+            return;
+        };
         p.publisher = Some(peer);
         match answer {
             Ok(sdp) => p.send(Message::Answer(SessionDescription {
@@ -90,7 +125,10 @@ impl Room {
             })),
             Err(error) => {
                 tracing::warn!(room = %self.handle.name, participant = %sid, %error, "offer refused");
-                p.send_leave(DisconnectReason::StateMismatch, leave_request::Action::Reconnect);
+                p.send_leave(
+                    DisconnectReason::StateMismatch,
+                    leave_request::Action::Reconnect,
+                );
                 self.remove(sid, DisconnectReason::StateMismatch).await;
                 return;
             }
@@ -100,7 +138,9 @@ impl Room {
 
     /// Note which sections send now; tracks whose section stopped sending are unpublished.
     async fn take_sections(&mut self, sid: &Arc<str>, sections: &[sdp::Section]) {
-        let Some(p) = self.participants.get_mut(sid) else { return };
+        let Some(p) = self.participants.get_mut(sid) else {
+            return;
+        };
         p.publisher_has_data = sections.iter().any(|s| s.kind.is_none());
         let sends = |mid: &str| sections.iter().any(|s| s.sending && s.mid == mid);
         let stopped: Vec<String> = p
@@ -113,7 +153,13 @@ impl Room {
         p.unbound = sections
             .iter()
             .filter(|s| s.sending && !bound.contains(&s.mid))
-            .filter_map(|s| Some(Unbound { mid: s.mid.clone(), kind: s.kind?, cid: s.track.clone() }))
+            .filter_map(|s| {
+                Some(Unbound {
+                    mid: s.mid.clone(),
+                    kind: s.kind?,
+                    cid: s.track.clone(),
+                })
+            })
             .collect();
         for track in stopped {
             self.unpublish(sid, &track, false).await;
@@ -123,13 +169,20 @@ impl Room {
 
     /// Bring announced tracks and sending sections together: by cid, else the first of the same kind.
     async fn bind_tracks(&mut self, sid: &Arc<str>) {
-        let Some(p) = self.participants.get_mut(sid) else { return };
+        let Some(p) = self.participants.get_mut(sid) else {
+            return;
+        };
         let mut published = Vec::new();
         let mut rest = Vec::new();
         for section in std::mem::take(&mut p.unbound) {
             let waiting = |t: &&mut Track| t.mid.is_none() && t.kind() == section.kind;
             let by_cid = p.tracks.iter().position(|t| {
-                t.mid.is_none() && (t.cid == section.cid || t.info.codecs.iter().any(|c| c.cid == section.cid || c.sdp_cid == section.cid))
+                t.mid.is_none()
+                    && (t.cid == section.cid
+                        || t.info
+                            .codecs
+                            .iter()
+                            .any(|c| c.cid == section.cid || c.sdp_cid == section.cid))
             });
             let track = match by_cid {
                 Some(at) => p.tracks.get_mut(at),
@@ -144,7 +197,12 @@ impl Room {
             for codec in &mut track.info.codecs {
                 codec.mid.clone_from(&section.mid);
             }
-            published.push((track.info.sid.clone(), section.kind, section.mid, track.info.muted));
+            published.push((
+                track.info.sid.clone(),
+                section.kind,
+                section.mid,
+                track.info.muted,
+            ));
         }
         p.unbound = rest;
         if published.is_empty() {
@@ -160,19 +218,27 @@ impl Room {
         self.changed(sid);
         for (track, kind, _, muted) in published {
             tracing::info!(room = %self.handle.name, participant = %sid, track, ?kind, muted, "track published");
-            metrics::counter!(antiphon_telemetry::names::SERVER_TRACKS_PUBLISHED_TOTAL).increment(1);
+            metrics::counter!(antiphon_telemetry::names::SERVER_TRACKS_PUBLISHED_TOTAL)
+                .increment(1);
             self.offer_track_to_all(sid, &track, kind).await;
         }
         if first {
-            let notice = Notice::PublisherStarted { room: Arc::clone(&self.handle.name), participant: Box::new(info) };
+            let notice = Notice::PublisherStarted {
+                room: Arc::clone(&self.handle.name),
+                participant: Box::new(info),
+            };
             self.state.agents.notify(notice).await;
         }
     }
 
     /// Subscribe everybody who wants all tracks to this one.
     async fn offer_track_to_all(&mut self, sid: &Arc<str>, track: &str, kind: MediaKind) {
-        let subscribers: Vec<Arc<str>> =
-            self.participants.values().filter(|p| p.sid != *sid && p.auto_subscribe).map(|p| Arc::clone(&p.sid)).collect();
+        let subscribers: Vec<Arc<str>> = self
+            .participants
+            .values()
+            .filter(|p| p.sid != *sid && p.auto_subscribe)
+            .map(|p| Arc::clone(&p.sid))
+            .collect();
         for subscriber in subscribers {
             if self.want(&subscriber, sid, track, kind) {
                 self.negotiate(&subscriber).await;
@@ -182,7 +248,9 @@ impl Room {
 
     /// Take a track away from everybody. `tell`: the publisher did not do it itself.
     pub(super) async fn unpublish(&mut self, sid: &Arc<str>, track: &str, tell: bool) {
-        let Some(p) = self.participants.get_mut(sid) else { return };
+        let Some(p) = self.participants.get_mut(sid) else {
+            return;
+        };
         let before = p.tracks.len();
         p.tracks.retain(|t| t.info.sid != track);
         if p.tracks.len() == before {
@@ -190,7 +258,9 @@ impl Room {
         }
         p.speaker.silence();
         if tell {
-            p.send(Message::TrackUnpublished(TrackUnpublishedResponse { track_sid: track.to_owned() }));
+            p.send(Message::TrackUnpublished(TrackUnpublishedResponse {
+                track_sid: track.to_owned(),
+            }));
         }
         tracing::info!(room = %self.handle.name, participant = %sid, track, "track unpublished");
         let subscribers = self.forget_tracks(&[track.to_owned()]);
@@ -201,7 +271,13 @@ impl Room {
     }
 
     /// Mute or unmute. `tell`: the publisher did not do it itself.
-    pub(super) fn set_muted(&mut self, sid: &Arc<str>, track: &str, muted: bool, tell: bool) -> Option<TrackInfo> {
+    pub(super) fn set_muted(
+        &mut self,
+        sid: &Arc<str>,
+        track: &str,
+        muted: bool,
+        tell: bool,
+    ) -> Option<TrackInfo> {
         let p = self.participants.get_mut(sid)?;
         let found = p.track(track)?;
         let changed = found.info.muted != muted;
@@ -214,7 +290,10 @@ impl Room {
             peer.set_muted(mid, muted);
         }
         if tell {
-            p.send(Message::Mute(proto::MuteTrackRequest { sid: track.to_owned(), muted }));
+            p.send(Message::Mute(proto::MuteTrackRequest {
+                sid: track.to_owned(),
+                muted,
+            }));
         }
         if changed {
             self.changed(sid);
@@ -223,7 +302,10 @@ impl Room {
     }
 }
 
-#[allow(deprecated, reason = "clients older than the audio features read the old fields")]
+#[allow(
+    deprecated,
+    reason = "clients older than the audio features read the old fields"
+)]
 fn track_info(request: &AddTrackRequest, kind: TrackType, source: TrackSource) -> TrackInfo {
     let mime = match kind {
         TrackType::Audio if request.disable_red || request.encryption != 0 => "audio/opus",
@@ -232,10 +314,14 @@ fn track_info(request: &AddTrackRequest, kind: TrackType, source: TrackSource) -
     };
     let stream = match (request.stream.is_empty(), source) {
         (false, _) => request.stream.clone(),
-        (true, TrackSource::ScreenShare | TrackSource::ScreenShareAudio) => "screen_share".to_owned(),
+        (true, TrackSource::ScreenShare | TrackSource::ScreenShareAudio) => {
+            "screen_share".to_owned()
+        }
         (true, _) => "camera".to_owned(),
     };
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
     TrackInfo {
         sid: ids::track(kind, source),
         r#type: kind as i32,
@@ -247,12 +333,19 @@ fn track_info(request: &AddTrackRequest, kind: TrackType, source: TrackSource) -
         source: source as i32,
         layers: request.layers.clone(),
         mime_type: mime.to_owned(),
-        codecs: vec![SimulcastCodecInfo { mime_type: mime.to_owned(), cid: request.cid.clone(), ..Default::default() }],
+        codecs: vec![SimulcastCodecInfo {
+            mime_type: mime.to_owned(),
+            cid: request.cid.clone(),
+            ..Default::default()
+        }],
         stereo: request.stereo,
         disable_red: request.disable_red,
         encryption: request.encryption,
         stream,
-        version: Some(proto::TimedVersion { unix_micro: i64::try_from(now.as_micros()).unwrap_or_default(), ticks: 0 }),
+        version: Some(proto::TimedVersion {
+            unix_micro: i64::try_from(now.as_micros()).unwrap_or_default(),
+            ticks: 0,
+        }),
         audio_features: request.audio_features.clone(),
         backup_codec_policy: request.backup_codec_policy,
         packet_trailer_features: request.packet_trailer_features.clone(),

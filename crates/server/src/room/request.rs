@@ -4,14 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use antiphon_protocol::grants::may_publish;
 use antiphon_protocol::proto::signal_request::Message as Request;
 use antiphon_protocol::proto::signal_response::Message;
 use antiphon_protocol::proto::{
-    DisconnectReason, ParticipantPermission, Pong, RequestResponse, SignalRequest, SimulateScenario, SpeakerInfo,
-    SubscriptionPermission, SubscriptionPermissionUpdate, SyncState, TrackSource, TrickleRequest, UpdateParticipantMetadata,
-    UpdateSubscription, leave_request, request_response, simulate_scenario,
+    DisconnectReason, ParticipantPermission, Pong, RequestResponse, SignalRequest,
+    SimulateScenario, SpeakerInfo, SubscriptionPermission, SubscriptionPermissionUpdate, SyncState,
+    TrackSource, TrickleRequest, UpdateParticipantMetadata, UpdateSubscription, leave_request,
+    request_response, simulate_scenario,
 };
-use antiphon_protocol::grants::may_publish;
 
 use super::actor::Room;
 use crate::limits::{MAX_ATTRIBUTES_BYTES, MAX_CANDIDATES, MAX_METADATA_BYTES, MAX_NAME_BYTES};
@@ -32,11 +33,16 @@ impl Room {
                 self.set_muted(sid, &mute.sid, mute.muted, false);
             }
             Request::Subscription(update) => self.on_subscription(sid, &update).await,
-            Request::TrackSetting(settings) => self.set_disabled(sid, &settings.track_sids, settings.disabled),
+            Request::TrackSetting(settings) => {
+                self.set_disabled(sid, &settings.track_sids, settings.disabled)
+            }
             Request::Leave(leave) => {
-                let reason = DisconnectReason::try_from(leave.reason).unwrap_or(DisconnectReason::ClientInitiated);
+                let reason = DisconnectReason::try_from(leave.reason)
+                    .unwrap_or(DisconnectReason::ClientInitiated);
                 let reason = match reason {
-                    DisconnectReason::UserUnavailable | DisconnectReason::UserRejected | DisconnectReason::AgentError => reason,
+                    DisconnectReason::UserUnavailable
+                    | DisconnectReason::UserRejected
+                    | DisconnectReason::AgentError => reason,
                     _ => DisconnectReason::ClientInitiated,
                 };
                 if let Some(p) = self.participants.get_mut(sid)
@@ -46,24 +52,37 @@ impl Room {
                 }
                 self.remove(sid, reason).await;
             }
-            Request::SubscriptionPermission(permission) => self.on_subscription_permission(sid, permission).await,
+            Request::SubscriptionPermission(permission) => {
+                self.on_subscription_permission(sid, permission).await
+            }
             Request::SyncState(sync) => self.on_sync_state(sid, sync).await,
             Request::Simulate(scenario) => self.on_simulate(sid, scenario).await,
             Request::Ping(_) => self.send_to(sid, Message::Pong(unix_millis())),
             Request::UpdateMetadata(update) => self.on_update_metadata(sid, update),
             Request::PingReq(ping) => {
-                let pong = Pong { last_ping_timestamp: ping.timestamp, timestamp: unix_millis() };
+                let pong = Pong {
+                    last_ping_timestamp: ping.timestamp,
+                    timestamp: unix_millis(),
+                };
                 self.send_to(sid, Message::PongResp(pong));
             }
             Request::UpdateAudioTrack(update) => {
-                let Some(track) = self.participants.get_mut(sid).and_then(|p| p.track(&update.track_sid)) else { return };
+                let Some(track) = self
+                    .participants
+                    .get_mut(sid)
+                    .and_then(|p| p.track(&update.track_sid))
+                else {
+                    return;
+                };
                 track.info.audio_features = update.features;
                 self.changed(sid);
             }
             Request::UpdateLayers(_) | Request::UpdateVideoTrack(_) => {
                 tracing::debug!(participant = %sid, "video layers are not chosen here: ignored");
             }
-            Request::PublishDataTrackRequest(_) | Request::UnpublishDataTrackRequest(_) | Request::UpdateDataSubscription(_) => {
+            Request::PublishDataTrackRequest(_)
+            | Request::UnpublishDataTrackRequest(_)
+            | Request::UpdateDataSubscription(_) => {
                 tracing::info!(participant = %sid, "data tracks are not offered: ignored");
             }
             Request::StoreDataBlobRequest(_) | Request::GetDataBlobRequest(_) => {
@@ -79,7 +98,9 @@ impl Room {
     }
 
     fn on_trickle(&mut self, sid: &str, trickle: &TrickleRequest) {
-        let Some(p) = self.participants.get_mut(sid) else { return };
+        let Some(p) = self.participants.get_mut(sid) else {
+            return;
+        };
         p.candidates += 1;
         if p.candidates > MAX_CANDIDATES {
             return;
@@ -89,14 +110,21 @@ impl Room {
             .and_then(|json| json.get("candidate")?.as_str().map(str::to_owned))
             .filter(|candidate| !candidate.is_empty());
         let Some(candidate) = candidate else { return };
-        let peer = if trickle.target == 0 { p.publisher.as_ref() } else { p.subscriber.as_ref().map(|s| &s.peer) };
+        let peer = if trickle.target == 0 {
+            p.publisher.as_ref()
+        } else {
+            p.subscriber.as_ref().map(|s| &s.peer)
+        };
         if let Some(peer) = peer {
             peer.add_remote_candidate(candidate);
         }
     }
 
     pub(super) async fn on_subscription(&mut self, sid: &Arc<str>, update: &UpdateSubscription) {
-        let listed = update.participant_tracks.iter().flat_map(|p| p.track_sids.iter());
+        let listed = update
+            .participant_tracks
+            .iter()
+            .flat_map(|p| p.track_sids.iter());
         let tracks: Vec<String> = update.track_sids.iter().chain(listed).cloned().collect();
         let mut changed = false;
         if update.subscribe {
@@ -114,21 +142,40 @@ impl Room {
     }
 
     /// A publisher chooses who may hear it.
-    async fn on_subscription_permission(&mut self, sid: &Arc<str>, permission: SubscriptionPermission) {
-        let Some(p) = self.participants.get_mut(sid) else { return };
+    async fn on_subscription_permission(
+        &mut self,
+        sid: &Arc<str>,
+        permission: SubscriptionPermission,
+    ) {
+        let Some(p) = self.participants.get_mut(sid) else {
+            return;
+        };
         p.subscription_permission = Some(permission);
-        let tracks: Vec<_> =
-            p.tracks.iter().filter(|t| t.mid.is_some()).map(|t| (t.info.sid.clone(), t.kind())).collect();
+        let tracks: Vec<_> = p
+            .tracks
+            .iter()
+            .filter(|t| t.mid.is_some())
+            .map(|t| (t.info.sid.clone(), t.kind()))
+            .collect();
         let others: Vec<_> = self
             .participants
             .values()
             .filter(|p| p.sid != *sid)
-            .map(|p| (Arc::clone(&p.sid), Arc::clone(&p.identity), p.auto_subscribe))
+            .map(|p| {
+                (
+                    Arc::clone(&p.sid),
+                    Arc::clone(&p.identity),
+                    p.auto_subscribe,
+                )
+            })
             .collect();
         for (other, identity, auto) in others {
             let mut changed = false;
             for (track, kind) in &tracks {
-                let allowed = self.participants.get(sid).is_some_and(|p| p.allows(&other, &identity, track));
+                let allowed = self
+                    .participants
+                    .get(sid)
+                    .is_some_and(|p| p.allows(&other, &identity, track));
                 let now = if allowed {
                     auto && self.want(&other, sid, track, *kind)
                 } else {
@@ -136,8 +183,11 @@ impl Room {
                 };
                 if now {
                     changed = true;
-                    let update =
-                        SubscriptionPermissionUpdate { participant_sid: sid.to_string(), track_sid: track.clone(), allowed };
+                    let update = SubscriptionPermissionUpdate {
+                        participant_sid: sid.to_string(),
+                        track_sid: track.clone(),
+                        allowed,
+                    };
                     self.send_to(&other, Message::SubscriptionPermissionUpdate(update));
                 }
             }
@@ -149,36 +199,62 @@ impl Room {
 
     /// What a client that came back believes. If it differs in tracks, it must start anew.
     async fn on_sync_state(&mut self, sid: &Arc<str>, sync: SyncState) {
-        let Some(p) = self.participants.get(sid) else { return };
+        let Some(p) = self.participants.get(sid) else {
+            return;
+        };
         let published = sync.publish_tracks.iter().filter_map(|t| t.track.as_ref());
-        if published.clone().any(|info| !p.tracks.iter().any(|t| t.info.sid == info.sid)) {
+        if published
+            .clone()
+            .any(|info| !p.tracks.iter().any(|t| t.info.sid == info.sid))
+        {
             self.remove(sid, DisconnectReason::StateMismatch).await;
             return;
         }
         self.set_disabled(sid, &sync.track_sids_disabled, true);
-        if let Some(update) = sync.subscription.filter(|update| !update.track_sids.is_empty()) {
+        if let Some(update) = sync
+            .subscription
+            .filter(|update| !update.track_sids.is_empty())
+        {
             self.on_subscription(sid, &update).await;
         }
         self.replay_after(sid, &sync.datachannel_receive_states);
     }
 
     fn on_update_metadata(&mut self, sid: &Arc<str>, update: UpdateParticipantMetadata) {
-        let Some(p) = self.participants.get_mut(sid) else { return };
+        let Some(p) = self.participants.get_mut(sid) else {
+            return;
+        };
         let request_id = update.request_id;
         let outcome = if !p.permission.can_update_metadata {
-            Err((request_response::Reason::NotAllowed, "does not have permission to update own metadata".to_owned()))
+            Err((
+                request_response::Reason::NotAllowed,
+                "does not have permission to update own metadata".to_owned(),
+            ))
         } else {
-            self.update_participant(sid, Some(&update.name), Some(&update.metadata), &update.attributes)
-                .map_err(|text| (request_response::Reason::LimitExceeded, text.to_owned()))
+            self.update_participant(
+                sid,
+                Some(&update.name),
+                Some(&update.metadata),
+                &update.attributes,
+            )
+            .map_err(|text| (request_response::Reason::LimitExceeded, text.to_owned()))
         };
         let (reason, message) = match outcome {
             Ok(()) => (request_response::Reason::Ok, String::new()),
             Err(refusal) => refusal,
         };
-        let ok_is_understood = self.participants.get(sid).is_some_and(|p| p.client.protocol > 14);
+        let ok_is_understood = self
+            .participants
+            .get(sid)
+            .is_some_and(|p| p.client.protocol > 14);
         if request_id > 0 && (reason != request_response::Reason::Ok || ok_is_understood) {
             let request = Some(request_response::Request::UpdateMetadata(update));
-            let response = RequestResponse { request_id, reason: reason as i32, message, request };
+            let response = RequestResponse {
+                request_id,
+                reason: reason as i32,
+                message,
+                request,
+            };
             self.send_to(sid, Message::RequestResponse(response));
         }
     }
@@ -191,7 +267,9 @@ impl Room {
         metadata: Option<&str>,
         attributes: &HashMap<String, String>,
     ) -> Result<(), &'static str> {
-        let Some(p) = self.participants.get_mut(sid) else { return Err("participant does not exist") };
+        let Some(p) = self.participants.get_mut(sid) else {
+            return Err("participant does not exist");
+        };
         let (name, metadata) = (name.unwrap_or_default(), metadata.unwrap_or_default());
         if name.len() > MAX_NAME_BYTES {
             return Err("name exceeds 256 bytes");
@@ -224,20 +302,29 @@ impl Room {
     }
 
     /// Change what a participant may do; what it no longer may is ended.
-    pub(super) async fn set_permission(&mut self, sid: &Arc<str>, permission: ParticipantPermission) {
-        let Some(p) = self.participants.get_mut(sid) else { return };
+    pub(super) async fn set_permission(
+        &mut self,
+        sid: &Arc<str>,
+        permission: ParticipantPermission,
+    ) {
+        let Some(p) = self.participants.get_mut(sid) else {
+            return;
+        };
         p.permission = permission;
         let forbidden: Vec<String> = p
             .tracks
             .iter()
             .filter(|t| {
                 let source = TrackSource::try_from(t.info.source).unwrap_or(TrackSource::Unknown);
-                !may_publish(&p.permission, source) && !(source == TrackSource::Unknown && p.permission.can_publish)
+                !may_publish(&p.permission, source)
+                    && !(source == TrackSource::Unknown && p.permission.can_publish)
             })
             .map(|t| t.info.sid.clone())
             .collect();
         let hears: Vec<String> = match &p.subscriber {
-            Some(s) if !p.permission.can_subscribe => s.wanted.iter().map(|w| w.track.clone()).collect(),
+            Some(s) if !p.permission.can_subscribe => {
+                s.wanted.iter().map(|w| w.track.clone()).collect()
+            }
             _ => Vec::new(),
         };
         for track in forbidden {
@@ -246,7 +333,11 @@ impl Room {
         if self.unwant(sid, &hears) {
             self.negotiate(sid).await;
         }
-        if self.participants.get(sid).is_some_and(|p| p.permission.can_subscribe) {
+        if self
+            .participants
+            .get(sid)
+            .is_some_and(|p| p.permission.can_subscribe)
+        {
             self.subscribe_to_everything(sid);
             self.negotiate(sid).await;
         }
@@ -262,9 +353,15 @@ impl Room {
         }
         match simulate.scenario {
             Some(Scenario::SpeakerUpdate(_)) => {
-                self.send_speakers(&[SpeakerInfo { sid: sid.to_string(), level: 0.9, active: true }]);
+                self.send_speakers(&[SpeakerInfo {
+                    sid: sid.to_string(),
+                    level: 0.9,
+                    active: true,
+                }]);
             }
-            Some(Scenario::ServerLeave(_)) => self.remove(sid, DisconnectReason::ServerShutdown).await,
+            Some(Scenario::ServerLeave(_)) => {
+                self.remove(sid, DisconnectReason::ServerShutdown).await
+            }
             Some(Scenario::NodeFailure(_) | Scenario::Migration(_)) => {
                 if let Some(p) = self.participants.get_mut(sid)
                     && let Some(outgoing) = p.outgoing.take()
@@ -276,7 +373,10 @@ impl Room {
             }
             Some(Scenario::LeaveRequestFullReconnect(_)) => {
                 if let Some(p) = self.participants.get_mut(sid) {
-                    p.send_leave(DisconnectReason::StateMismatch, leave_request::Action::Reconnect);
+                    p.send_leave(
+                        DisconnectReason::StateMismatch,
+                        leave_request::Action::Reconnect,
+                    );
                 }
             }
             other => tracing::debug!(participant = %sid, ?other, "scenario not simulated"),
@@ -285,6 +385,8 @@ impl Room {
 }
 
 fn unix_millis() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
 }

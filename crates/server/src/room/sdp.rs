@@ -20,7 +20,11 @@ pub(super) struct Section {
 
 /// The sections of a description. Never fails: a text without sections has none.
 pub(super) fn sections(sdp: &str) -> Vec<Section> {
-    split(sdp).into_iter().filter(|section| section.starts_with("m=")).map(parse_section).collect()
+    split(sdp)
+        .into_iter()
+        .filter(|section| section.starts_with("m="))
+        .map(parse_section)
+        .collect()
 }
 
 fn parse_section(text: &str) -> Section {
@@ -33,19 +37,30 @@ fn parse_section(text: &str) -> Section {
         _ => None,
     };
     let rejected = words.next() == Some("0") && !text.contains("a=bundle-only");
-    let mut section = Section { mid: String::new(), kind, track: String::new(), sending: kind.is_some() && !rejected };
+    let mut section = Section {
+        mid: String::new(),
+        kind,
+        track: String::new(),
+        sending: kind.is_some() && !rejected,
+    };
     for line in lines {
         if let Some(mid) = line.strip_prefix("a=mid:") {
             mid.clone_into(&mut section.mid);
         } else if let Some(msid) = line.strip_prefix("a=msid:") {
-            msid.split(' ').nth(1).unwrap_or_default().clone_into(&mut section.track);
+            msid.split(' ')
+                .nth(1)
+                .unwrap_or_default()
+                .clone_into(&mut section.track);
         } else if line == "a=recvonly" || line == "a=inactive" {
             section.sending = false;
         } else if section.track.is_empty()
             && line.starts_with("a=ssrc:")
             && let Some((_, msid)) = line.split_once(" msid:")
         {
-            msid.split(' ').nth(1).unwrap_or_default().clone_into(&mut section.track);
+            msid.split(' ')
+                .nth(1)
+                .unwrap_or_default()
+                .clone_into(&mut section.track);
         }
     }
     section
@@ -55,7 +70,9 @@ fn parse_section(text: &str) -> Section {
 pub(super) fn rewrite_msids(sdp: &str, msids: &HashMap<String, (String, String)>) -> String {
     let mut out = String::with_capacity(sdp.len() + 64);
     for section in split(sdp) {
-        let mid = section.lines().find_map(|line| line.trim_end().strip_prefix("a=mid:"));
+        let mid = section
+            .lines()
+            .find_map(|line| line.trim_end().strip_prefix("a=mid:"));
         match mid.and_then(|mid| msids.get(mid)) {
             Some((stream, track)) => rewrite_section(section, stream, track, &mut out),
             None => out.push_str(section),
@@ -111,7 +128,10 @@ pub(super) fn polish_answer(sdp: &str) -> String {
 fn opus_payload_type(section: &str) -> Option<&str> {
     section.lines().find_map(|line| {
         let (pt, codec) = line.strip_prefix("a=rtpmap:")?.split_once(' ')?;
-        codec.to_ascii_lowercase().starts_with("opus/").then_some(pt)
+        codec
+            .to_ascii_lowercase()
+            .starts_with("opus/")
+            .then_some(pt)
     })
 }
 
@@ -148,7 +168,14 @@ mod tests {
         let found = sections(OFFER);
         assert_eq!(found.len(), 3);
         assert_eq!(found[0].kind, None);
-        assert_eq!((found[1].mid.as_str(), found[1].track.as_str(), found[1].sending), ("1", "cid-1", true));
+        assert_eq!(
+            (
+                found[1].mid.as_str(),
+                found[1].track.as_str(),
+                found[1].sending
+            ),
+            ("1", "cid-1", true)
+        );
         assert!(!found[2].sending);
     }
 
@@ -156,7 +183,11 @@ mod tests {
     fn only_the_named_section_gets_a_new_msid() {
         let msids = HashMap::from([("1".to_owned(), ("PA_x|TR_y".to_owned(), "TR_y".to_owned()))]);
         let out = rewrite_msids(OFFER, &msids);
-        assert!(out.contains("a=msid:PA_x|TR_y TR_y\r\n") && out.contains("a=ssrc:5 msid:PA_x|TR_y TR_y\r\n"), "{out}");
+        assert!(
+            out.contains("a=msid:PA_x|TR_y TR_y\r\n")
+                && out.contains("a=ssrc:5 msid:PA_x|TR_y TR_y\r\n"),
+            "{out}"
+        );
         assert!(!out.contains("cid-1"));
         assert_eq!(out.matches("a=msid").count(), 1);
     }
@@ -164,7 +195,10 @@ mod tests {
     #[test]
     fn the_answer_asks_for_dtx_and_promises_no_audio_retransmission() {
         let out = polish_answer(OFFER);
-        assert!(out.contains("a=fmtp:111 minptime=10;useinbandfec=1;usedtx=1\r\n"), "{out}");
+        assert!(
+            out.contains("a=fmtp:111 minptime=10;useinbandfec=1;usedtx=1\r\n"),
+            "{out}"
+        );
         assert!(!out.contains("nack"));
     }
 

@@ -54,7 +54,11 @@ mod tests {
     use super::*;
 
     fn level(loudest: u8, active: f32) -> AudioLevel {
-        AudioLevel { mid: "0".into(), loudest, active }
+        AudioLevel {
+            mid: "0".into(),
+            loudest,
+            active,
+        }
     }
 
     #[test]

@@ -15,27 +15,62 @@ use super::sdp;
 
 impl Room {
     /// Note that a participant shall hear a track. True if that is new; then [`negotiate`](Self::negotiate).
-    pub(super) fn want(&mut self, subscriber: &Arc<str>, publisher: &Arc<str>, track: &str, kind: MediaKind) -> bool {
-        let Some(identity) = self.participants.get(subscriber).map(|p| Arc::clone(&p.identity)) else { return false };
-        let allowed = self.participants.get(publisher).is_some_and(|p| p.allows(subscriber, &identity, track));
-        let Some(p) = self.participants.get_mut(subscriber) else { return false };
-        let Some(s) = p.subscriber.as_mut().filter(|_| p.permission.can_subscribe && allowed) else { return false };
+    pub(super) fn want(
+        &mut self,
+        subscriber: &Arc<str>,
+        publisher: &Arc<str>,
+        track: &str,
+        kind: MediaKind,
+    ) -> bool {
+        let Some(identity) = self
+            .participants
+            .get(subscriber)
+            .map(|p| Arc::clone(&p.identity))
+        else {
+            return false;
+        };
+        let allowed = self
+            .participants
+            .get(publisher)
+            .is_some_and(|p| p.allows(subscriber, &identity, track));
+        let Some(p) = self.participants.get_mut(subscriber) else {
+            return false;
+        };
+        let Some(s) = p
+            .subscriber
+            .as_mut()
+            .filter(|_| p.permission.can_subscribe && allowed)
+        else {
+            return false;
+        };
         if s.wanted.iter().any(|w| w.track == track) {
             return false;
         }
-        s.wanted.push(Wanted { track: track.to_owned(), publisher: Arc::clone(publisher), kind, disabled: false });
+        s.wanted.push(Wanted {
+            track: track.to_owned(),
+            publisher: Arc::clone(publisher),
+            kind,
+            disabled: false,
+        });
         true
     }
 
     /// A participant shall no longer hear these tracks. True if that changed something; then negotiate.
     pub(super) fn unwant(&mut self, subscriber: &Arc<str>, tracks: &[String]) -> bool {
         let mut stopped = Vec::new();
-        let Some(p) = self.participants.get_mut(subscriber) else { return false };
-        let Some(s) = &mut p.subscriber else { return false };
+        let Some(p) = self.participants.get_mut(subscriber) else {
+            return false;
+        };
+        let Some(s) = &mut p.subscriber else {
+            return false;
+        };
         let before = s.wanted.len();
         s.wanted.retain(|w| !tracks.contains(&w.track));
         for section in &mut s.sections {
-            if let Some(used) = section.used.as_mut().filter(|used| tracks.contains(&used.track))
+            if let Some(used) = section
+                .used
+                .as_mut()
+                .filter(|used| tracks.contains(&used.track))
                 && let Some(from) = used.forwarding_from.take()
             {
                 stopped.push((Arc::clone(&used.publisher), from, section.mid.clone()));
@@ -44,7 +79,11 @@ impl Room {
         let changed = s.wanted.len() != before;
         let peer = s.peer.clone();
         for (publisher, from, to) in stopped {
-            if let Some(publisher) = self.participants.get(&publisher).and_then(|p| p.publisher.as_ref()) {
+            if let Some(publisher) = self
+                .participants
+                .get(&publisher)
+                .and_then(|p| p.publisher.as_ref())
+            {
                 publisher.stop_forward(&from, &peer, &to);
             }
         }
@@ -54,7 +93,10 @@ impl Room {
     /// These tracks are gone. Whose sections must be negotiated anew?
     pub(super) fn forget_tracks(&mut self, tracks: &[String]) -> Vec<Arc<str>> {
         let everybody: Vec<Arc<str>> = self.participants.keys().cloned().collect();
-        everybody.into_iter().filter(|sid| self.unwant(sid, tracks)).collect()
+        everybody
+            .into_iter()
+            .filter(|sid| self.unwant(sid, tracks))
+            .collect()
     }
 
     /// A participant that left receives nothing any more.
@@ -62,7 +104,10 @@ impl Room {
         let Some(s) = &gone.subscriber else { return };
         for section in &s.sections {
             let Some(used) = &section.used else { continue };
-            let publisher = self.participants.get(&used.publisher).and_then(|p| p.publisher.as_ref());
+            let publisher = self
+                .participants
+                .get(&used.publisher)
+                .and_then(|p| p.publisher.as_ref());
             if let (Some(publisher), Some(from)) = (publisher, &used.forwarding_from) {
                 publisher.stop_forward(from, &s.peer, &section.mid);
             }
@@ -84,13 +129,20 @@ impl Room {
         self.participants
             .values()
             .filter(|p| p.sid.as_ref() != except)
-            .flat_map(|p| p.tracks.iter().filter(|t| t.mid.is_some()).map(|t| (Arc::clone(&p.sid), t.info.sid.clone(), t.kind())))
+            .flat_map(|p| {
+                p.tracks
+                    .iter()
+                    .filter(|t| t.mid.is_some())
+                    .map(|t| (Arc::clone(&p.sid), t.info.sid.clone(), t.kind()))
+            })
             .collect()
     }
 
     /// Offer what changed, unless an offer is still waiting for its answer: then afterwards.
     pub(super) async fn negotiate(&mut self, sid: &Arc<str>) {
-        let Some(p) = self.participants.get_mut(sid) else { return };
+        let Some(p) = self.participants.get_mut(sid) else {
+            return;
+        };
         let Some(s) = &mut p.subscriber else { return };
         if s.outstanding.is_some() {
             s.again = true;
@@ -110,26 +162,55 @@ impl Room {
             }
         };
         for (wanted, mid) in plan.added.into_iter().zip(offer.mids) {
-            let used = Some(Used { track: wanted.track, publisher: wanted.publisher, forwarding_from: None });
-            s.sections.push(Section { mid, kind: wanted.kind, used });
+            let used = Some(Used {
+                track: wanted.track,
+                publisher: wanted.publisher,
+                forwarding_from: None,
+            });
+            s.sections.push(Section {
+                mid,
+                kind: wanted.kind,
+                used,
+            });
         }
         s.outstanding = Some(Instant::now());
         s.offer_id = s.offer_id.wrapping_add(1).max(1);
-        let used = || s.sections.iter().filter_map(|section| Some((section.mid.clone(), section.used.as_ref()?)));
-        let msids: HashMap<String, (String, String)> =
-            used().map(|(mid, used)| (mid, (format!("{}|{}", used.publisher, used.track), used.track.clone()))).collect();
+        let used = || {
+            s.sections
+                .iter()
+                .filter_map(|section| Some((section.mid.clone(), section.used.as_ref()?)))
+        };
+        let msids: HashMap<String, (String, String)> = used()
+            .map(|(mid, used)| {
+                (
+                    mid,
+                    (
+                        format!("{}|{}", used.publisher, used.track),
+                        used.track.clone(),
+                    ),
+                )
+            })
+            .collect();
         let description = SessionDescription {
             r#type: "offer".to_owned(),
             sdp: sdp::rewrite_msids(&offer.sdp, &msids),
             id: s.offer_id,
-            mid_to_track_id: used().map(|(mid, used)| (mid, used.track.clone())).collect(),
+            mid_to_track_id: used()
+                .map(|(mid, used)| (mid, used.track.clone()))
+                .collect(),
         };
         p.send(Message::Offer(description));
     }
 
     /// The answer to our offer: media may flow.
     pub(super) async fn on_answer(&mut self, sid: &Arc<str>, answer: SessionDescription) {
-        let Some(s) = self.participants.get_mut(sid).and_then(|p| p.subscriber.as_mut()) else { return };
+        let Some(s) = self
+            .participants
+            .get_mut(sid)
+            .and_then(|p| p.subscriber.as_mut())
+        else {
+            return;
+        };
         if s.outstanding.is_none() || (answer.id != 0 && answer.id != s.offer_id) {
             tracing::debug!(participant = %sid, id = answer.id, "an answer to no offer of ours is ignored");
             return;
@@ -150,18 +231,44 @@ impl Room {
     /// Start what was negotiated, wanted and not paused.
     pub(super) fn start_forwarding(&mut self, sid: &Arc<str>) {
         let mut start = Vec::new();
-        let Some(s) = self.participants.get_mut(sid).and_then(|p| p.subscriber.as_mut()) else { return };
+        let Some(s) = self
+            .participants
+            .get_mut(sid)
+            .and_then(|p| p.subscriber.as_mut())
+        else {
+            return;
+        };
         for section in &s.sections {
-            let Some(used) = section.used.as_ref().filter(|used| used.forwarding_from.is_none()) else { continue };
-            if s.wanted.iter().any(|w| w.track == used.track && !w.disabled) {
-                start.push((section.mid.clone(), Arc::clone(&used.publisher), used.track.clone()));
+            let Some(used) = section
+                .used
+                .as_ref()
+                .filter(|used| used.forwarding_from.is_none())
+            else {
+                continue;
+            };
+            if s.wanted
+                .iter()
+                .any(|w| w.track == used.track && !w.disabled)
+            {
+                start.push((
+                    section.mid.clone(),
+                    Arc::clone(&used.publisher),
+                    used.track.clone(),
+                ));
             }
         }
         let to = s.peer.clone();
         for (to_mid, publisher, track) in start {
             if let Some(from) = self.forward(&publisher, &track, to.clone(), &to_mid)
-                && let Some(s) = self.participants.get_mut(sid).and_then(|p| p.subscriber.as_mut())
-                && let Some(used) = s.sections.iter_mut().find(|x| x.mid == to_mid).and_then(|x| x.used.as_mut())
+                && let Some(s) = self
+                    .participants
+                    .get_mut(sid)
+                    .and_then(|p| p.subscriber.as_mut())
+                && let Some(used) = s
+                    .sections
+                    .iter_mut()
+                    .find(|x| x.mid == to_mid)
+                    .and_then(|x| x.used.as_mut())
             {
                 used.forwarding_from = Some(from);
             }
@@ -169,16 +276,28 @@ impl Room {
     }
 
     /// Forward a track and tell its publisher that somebody listens; agents wait for that before they speak.
-    fn forward(&mut self, publisher: &str, track: &str, to: antiphon_rtc::Peer, to_mid: &str) -> Option<String> {
+    fn forward(
+        &mut self,
+        publisher: &str,
+        track: &str,
+        to: antiphon_rtc::Peer,
+        to_mid: &str,
+    ) -> Option<String> {
         let p = self.participants.get_mut(publisher)?;
         let protocol = p.client.protocol;
         let peer = p.publisher.clone()?;
         let found = p.track(track)?;
         let from_mid = found.mid.clone()?;
         let first = !std::mem::replace(&mut found.subscribed, true);
-        peer.forward(Forward { from_mid: from_mid.clone(), to, to_mid: to_mid.to_owned() });
+        peer.forward(Forward {
+            from_mid: from_mid.clone(),
+            to,
+            to_mid: to_mid.to_owned(),
+        });
         if first && protocol >= 10 {
-            p.send(Message::TrackSubscribed(TrackSubscribed { track_sid: track.to_owned() }));
+            p.send(Message::TrackSubscribed(TrackSubscribed {
+                track_sid: track.to_owned(),
+            }));
         }
         Some(from_mid)
     }
@@ -186,7 +305,13 @@ impl Room {
     /// Pause or go on with tracks, as the subscriber asks.
     pub(super) fn set_disabled(&mut self, sid: &Arc<str>, tracks: &[String], disabled: bool) {
         let mut stop = Vec::new();
-        let Some(s) = self.participants.get_mut(sid).and_then(|p| p.subscriber.as_mut()) else { return };
+        let Some(s) = self
+            .participants
+            .get_mut(sid)
+            .and_then(|p| p.subscriber.as_mut())
+        else {
+            return;
+        };
         for wanted in s.wanted.iter_mut().filter(|w| tracks.contains(&w.track)) {
             wanted.disabled = disabled;
         }
@@ -195,7 +320,10 @@ impl Room {
             return;
         }
         for section in &mut s.sections {
-            if let Some(used) = section.used.as_mut().filter(|used| tracks.contains(&used.track))
+            if let Some(used) = section
+                .used
+                .as_mut()
+                .filter(|used| tracks.contains(&used.track))
                 && let Some(from) = used.forwarding_from.take()
             {
                 stop.push((Arc::clone(&used.publisher), from, section.mid.clone()));
@@ -203,7 +331,11 @@ impl Room {
         }
         let peer = s.peer.clone();
         for (publisher, from, to) in stop {
-            if let Some(publisher) = self.participants.get(&publisher).and_then(|p| p.publisher.as_ref()) {
+            if let Some(publisher) = self
+                .participants
+                .get(&publisher)
+                .and_then(|p| p.publisher.as_ref())
+            {
                 publisher.stop_forward(&from, &peer, &to);
             }
         }
@@ -218,29 +350,58 @@ struct Plan {
 /// What an offer must change so that the sections carry what is wanted. Sections that became free are used again by a
 /// later offer, when the client has seen them inactive.
 fn plan(s: &mut Subscriber) -> Plan {
-    let mut plan = Plan { changes: Vec::new(), added: Vec::new() };
+    let mut plan = Plan {
+        changes: Vec::new(),
+        added: Vec::new(),
+    };
     if !std::mem::replace(&mut s.channels_offered, true) {
         for label in [CHANNEL_RELIABLE, CHANNEL_LOSSY, CHANNEL_DATA_TRACK] {
-            plan.changes.push(MediaChange::AddChannel { label: label.to_owned() });
+            plan.changes.push(MediaChange::AddChannel {
+                label: label.to_owned(),
+            });
         }
     }
-    let mut free: Vec<usize> = (0..s.sections.len()).filter(|at| s.sections.get(*at).is_some_and(|x| x.used.is_none())).collect();
+    let mut free: Vec<usize> = (0..s.sections.len())
+        .filter(|at| s.sections.get(*at).is_some_and(|x| x.used.is_none()))
+        .collect();
     for section in &mut s.sections {
-        if section.used.as_ref().is_some_and(|used| !s.wanted.iter().any(|w| w.track == used.track)) {
+        if section
+            .used
+            .as_ref()
+            .is_some_and(|used| !s.wanted.iter().any(|w| w.track == used.track))
+        {
             section.used = None;
-            plan.changes.push(MediaChange::SetSending { mid: section.mid.clone(), sending: false });
+            plan.changes.push(MediaChange::SetSending {
+                mid: section.mid.clone(),
+                sending: false,
+            });
         }
     }
     for wanted in &s.wanted {
-        if s.sections.iter().any(|x| x.used.as_ref().is_some_and(|used| used.track == wanted.track)) {
+        if s.sections.iter().any(|x| {
+            x.used
+                .as_ref()
+                .is_some_and(|used| used.track == wanted.track)
+        }) {
             continue;
         }
-        let reuse = free.iter().position(|at| s.sections.get(*at).is_some_and(|x| x.kind == wanted.kind));
-        match reuse.map(|at| free.swap_remove(at)).and_then(|at| s.sections.get_mut(at)) {
+        let reuse = free
+            .iter()
+            .position(|at| s.sections.get(*at).is_some_and(|x| x.kind == wanted.kind));
+        match reuse
+            .map(|at| free.swap_remove(at))
+            .and_then(|at| s.sections.get_mut(at))
+        {
             Some(section) => {
-                section.used =
-                    Some(Used { track: wanted.track.clone(), publisher: Arc::clone(&wanted.publisher), forwarding_from: None });
-                plan.changes.push(MediaChange::SetSending { mid: section.mid.clone(), sending: true });
+                section.used = Some(Used {
+                    track: wanted.track.clone(),
+                    publisher: Arc::clone(&wanted.publisher),
+                    forwarding_from: None,
+                });
+                plan.changes.push(MediaChange::SetSending {
+                    mid: section.mid.clone(),
+                    sending: true,
+                });
             }
             None => {
                 plan.changes.push(MediaChange::AddSending {

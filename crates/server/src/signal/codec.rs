@@ -34,10 +34,12 @@ impl Encoding {
 /// Read one frame.
 pub(crate) fn decode<T: prost::Message + Default + DeserializeOwned>(frame: &Ws) -> Frame<T> {
     match frame {
-        Ws::Binary(data) => T::decode(data.as_ref()).map_or(Frame::Malformed, |message| Frame::Message(message, Encoding::Protobuf)),
-        Ws::Text(text) => {
-            serde_json::from_str(text.as_str()).map_or(Frame::Malformed, |message| Frame::Message(message, Encoding::Json))
-        }
+        Ws::Binary(data) => T::decode(data.as_ref()).map_or(Frame::Malformed, |message| {
+            Frame::Message(message, Encoding::Protobuf)
+        }),
+        Ws::Text(text) => serde_json::from_str(text.as_str()).map_or(Frame::Malformed, |message| {
+            Frame::Message(message, Encoding::Json)
+        }),
         Ws::Ping(_) | Ws::Pong(_) => Frame::Control,
         Ws::Close(_) => Frame::Close,
     }
@@ -53,8 +55,12 @@ mod tests {
     #[test]
     fn a_client_that_speaks_json_is_understood_and_answered_in_json() {
         let frame = Ws::Text(r#"{"pingReq":{"timestamp":"5","unknown":1}}"#.into());
-        let Frame::Message(message, encoding) = decode::<SignalRequest>(&frame) else { panic!("not understood") };
-        assert!(matches!(&message.message, Some(signal_request::Message::PingReq(ping)) if ping.timestamp == 5));
+        let Frame::Message(message, encoding) = decode::<SignalRequest>(&frame) else {
+            panic!("not understood")
+        };
+        assert!(
+            matches!(&message.message, Some(signal_request::Message::PingReq(ping)) if ping.timestamp == 5)
+        );
         assert_eq!(encoding, Encoding::Json);
         assert!(matches!(encoding.encode(&message), Ws::Text(_)));
     }

@@ -46,14 +46,21 @@ pub(crate) struct Admitted {
 }
 
 /// Everything that can be checked before a room is asked.
-pub(crate) fn admission(state: &State, headers: &HeaderMap, query: Option<&str>, address: IpAddr) -> Result<Admission, Denied> {
+pub(crate) fn admission(
+    state: &State,
+    headers: &HeaderMap,
+    query: Option<&str>,
+    address: IpAddr,
+) -> Result<Admission, Denied> {
     let claims = auth::claims(&state.verifier, headers, query)?;
     let grants = claims.video_grants();
     if !grants.room_join {
         return Err(Denied::unauthorized(PERMISSIONS_DENIED));
     }
     let query: HashMap<String, String> =
-        url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect();
+        url::form_urlencoded::parse(query.unwrap_or_default().as_bytes())
+            .into_owned()
+            .collect();
     let room = match query.get("room") {
         Some(asked) if !asked.is_empty() && *asked != grants.room && !grants.room.is_empty() => {
             return Err(Denied::unauthorized(PERMISSIONS_DENIED));
@@ -79,31 +86,61 @@ pub(crate) fn admission(state: &State, headers: &HeaderMap, query: Option<&str>,
         return bad("participant name exceeds 256 bytes");
     }
     let attributes = attributes(&query, grants.can_update_own_metadata.unwrap_or(false))?;
-    state.rates.key(&claims.iss).map_err(|too_many| too_many_requests(&too_many))?;
-    Ok(Admission { claims, room, query, attributes, address })
+    state
+        .rates
+        .key(&claims.iss)
+        .map_err(|too_many| too_many_requests(&too_many))?;
+    Ok(Admission {
+        claims,
+        room,
+        query,
+        attributes,
+        address,
+    })
 }
 
 /// 429; `http` adds `Retry-After` from the message's number.
 pub(crate) fn too_many_requests(too_many: &crate::limits::TooMany) -> Denied {
     let seconds = too_many.retry_after.as_secs().saturating_add(1);
-    Denied::new(StatusCode::TOO_MANY_REQUESTS, format!("too many requests; retry after {seconds} s"))
+    Denied::new(
+        StatusCode::TOO_MANY_REQUESTS,
+        format!("too many requests; retry after {seconds} s"),
+    )
 }
 
-fn attributes(query: &HashMap<String, String>, allowed: bool) -> Result<HashMap<String, String>, Denied> {
-    let Some(text) = query.get("attributes").filter(|text| !text.is_empty()) else { return Ok(HashMap::new()) };
+fn attributes(
+    query: &HashMap<String, String>,
+    allowed: bool,
+) -> Result<HashMap<String, String>, Denied> {
+    let Some(text) = query.get("attributes").filter(|text| !text.is_empty()) else {
+        return Ok(HashMap::new());
+    };
     if !allowed {
         return Err(Denied::unauthorized(PERMISSIONS_DENIED));
     }
-    let json = URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')).or_else(|_| URL_SAFE.decode(text));
-    let parsed = json.ok().filter(|j| j.len() <= MAX_ATTRIBUTES_BYTES).and_then(|json| serde_json::from_slice(&json).ok());
-    parsed.ok_or_else(|| Denied::new(StatusCode::BAD_REQUEST, "attributes are not base64url of a JSON map of strings"))
+    let json = URL_SAFE_NO_PAD
+        .decode(text.trim_end_matches('='))
+        .or_else(|_| URL_SAFE.decode(text));
+    let parsed = json
+        .ok()
+        .filter(|j| j.len() <= MAX_ATTRIBUTES_BYTES)
+        .and_then(|json| serde_json::from_slice(&json).ok());
+    parsed.ok_or_else(|| {
+        Denied::new(
+            StatusCode::BAD_REQUEST,
+            "attributes are not base64url of a JSON map of strings",
+        )
+    })
 }
 
 impl Admission {
     /// Is the room there, or may it be made? Nothing is changed.
     pub(crate) fn validate(&self, state: &State) -> Result<(), Denied> {
         if !state.config.rooms.auto_create && state.rooms.find(&self.room).is_none() {
-            return Err(Denied::new(StatusCode::NOT_FOUND, "requested room does not exist"));
+            return Err(Denied::new(
+                StatusCode::NOT_FOUND,
+                "requested room does not exist",
+            ));
         }
         Ok(())
     }
@@ -116,7 +153,8 @@ impl Admission {
             .unwrap_or(false)
             .then(|| self.query.get("sid").cloned().unwrap_or_default());
         for _ in 0..JOIN_ATTEMPTS {
-            let create = (state.config.rooms.auto_create && resume.is_none()).then(|| options_of_token(state, &self.claims));
+            let create = (state.config.rooms.auto_create && resume.is_none())
+                .then(|| options_of_token(state, &self.claims));
             let room = match Rooms::get_or_create(state, &self.room, create).await {
                 Ok(room) => room,
                 // Nobody to resume with: the client shall join anew.
@@ -138,19 +176,33 @@ impl Admission {
                 outgoing,
                 reply,
             };
-            if room.commands.send(Command::Join(Box::new(join))).await.is_ok()
+            if room
+                .commands
+                .send(Command::Join(Box::new(join)))
+                .await
+                .is_ok()
                 && let Ok(sid) = joined.await
             {
-                return Ok(Admitted { room, sid, connection, outgoing: messages });
+                return Ok(Admitted {
+                    room,
+                    sid,
+                    connection,
+                    outgoing: messages,
+                });
             }
             tokio::task::yield_now().await;
         }
-        Err(Denied::new(StatusCode::SERVICE_UNAVAILABLE, "the room is closing; try again"))
+        Err(Denied::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the room is closing; try again",
+        ))
     }
 
     /// A resume into a room that is gone: the answer comes by signalling, since an error status would end the client.
     async fn join_anew(&self, state: &Arc<State>) -> Result<Admitted, Denied> {
-        use antiphon_protocol::proto::{DisconnectReason, LeaveRequest, SignalResponse, leave_request, signal_response};
+        use antiphon_protocol::proto::{
+            DisconnectReason, LeaveRequest, SignalResponse, leave_request, signal_response,
+        };
         let (outgoing, messages) = mpsc::channel(2);
         let leave = LeaveRequest {
             can_reconnect: true,
@@ -158,17 +210,33 @@ impl Admission {
             action: leave_request::Action::Reconnect as i32,
             regions: None,
         };
-        let message = SignalResponse { message: Some(signal_response::Message::Leave(leave)) };
+        let message = SignalResponse {
+            message: Some(signal_response::Message::Leave(leave)),
+        };
         let _ = outgoing.try_send(Outgoing::Message(Arc::new(message)));
         let _ = outgoing.try_send(Outgoing::Close);
         let (commands, _) = mpsc::channel(1);
-        let room = RoomHandle { name: Arc::from(self.room.as_str()), sid: Arc::from(""), commands };
-        Ok(Admitted { room, sid: Arc::from(""), connection: state.next_connection(), outgoing: messages })
+        let room = RoomHandle {
+            name: Arc::from(self.room.as_str()),
+            sid: Arc::from(""),
+            commands,
+        };
+        Ok(Admitted {
+            room,
+            sid: Arc::from(""),
+            connection: state.next_connection(),
+            outgoing: messages,
+        })
     }
 
     fn client(&self) -> ClientInfo {
         let text = |name: &str| self.query.get(name).cloned().unwrap_or_default();
-        let number = |name: &str| self.query.get(name).and_then(|v| v.parse().ok()).unwrap_or_default();
+        let number = |name: &str| {
+            self.query
+                .get(name)
+                .and_then(|v| v.parse().ok())
+                .unwrap_or_default()
+        };
         let capabilities = text("capabilities");
         let capabilities = capabilities
             .split(',')
@@ -194,7 +262,9 @@ impl Admission {
 }
 
 fn flag(query: &HashMap<String, String>, name: &str) -> Option<bool> {
-    query.get(name).map(|value| value == "1" || value.eq_ignore_ascii_case("true"))
+    query
+        .get(name)
+        .map(|value| value == "1" || value.eq_ignore_ascii_case("true"))
 }
 
 fn sdk(name: &str) -> client_info::Sdk {

@@ -15,7 +15,10 @@ use crate::room::{Command, Outgoing, RoomHandle};
 
 /// Write one frame; false when the other side is gone or does not read.
 pub(crate) async fn write(socket: &mut WebSocket, message: Ws) -> bool {
-    matches!(tokio::time::timeout(WRITE_TIMEOUT, socket.send(message)).await, Ok(Ok(())))
+    matches!(
+        tokio::time::timeout(WRITE_TIMEOUT, socket.send(message)).await,
+        Ok(Ok(()))
+    )
 }
 
 /// Serve an admitted participant until its socket or its room ends.
@@ -28,10 +31,16 @@ pub(crate) async fn serve(
 ) {
     let close = pump(&room, &sid, connection, &mut socket, &mut outgoing).await;
     if let Some(code) = close {
-        let frame = CloseFrame { code, reason: "".into() };
+        let frame = CloseFrame {
+            code,
+            reason: "".into(),
+        };
         let _ = write(&mut socket, Ws::Close(Some(frame))).await;
     }
-    let _ = room.commands.send(Command::SignalClosed { sid, connection }).await;
+    let _ = room
+        .commands
+        .send(Command::SignalClosed { sid, connection })
+        .await;
 }
 
 /// The code to close with; `None` when the socket is gone already.

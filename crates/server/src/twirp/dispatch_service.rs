@@ -1,8 +1,8 @@
 //! `livekit.AgentDispatchService`.
 
 use antiphon_protocol::proto::{
-    CreateAgentDispatchRequest, CreateRoomRequest, DeleteAgentDispatchRequest, ListAgentDispatchRequest,
-    ListAgentDispatchResponse, RoomAgentDispatch,
+    CreateAgentDispatchRequest, CreateRoomRequest, DeleteAgentDispatchRequest,
+    ListAgentDispatchRequest, ListAgentDispatchResponse, RoomAgentDispatch,
 };
 use axum::response::Response;
 
@@ -17,18 +17,29 @@ pub(super) async fn handle(call: &Call<'_>, method: &str) -> Result<Response, Tw
         "DeleteDispatch" => {
             let request: DeleteAgentDispatchRequest = call.request()?;
             call.need_admin(&request.room)?;
-            let dispatch = call.state.agents.delete(request.room, request.dispatch_id).await?;
+            let dispatch = call
+                .state
+                .agents
+                .delete(request.room, request.dispatch_id)
+                .await?;
             Ok(call.respond(&dispatch))
         }
         "ListDispatch" => {
             let request: ListAgentDispatchRequest = call.request()?;
             call.need_admin(&request.room)?;
-            let mut agent_dispatches = call.state.agents.list(request.room, request.dispatch_id).await;
+            let mut agent_dispatches = call
+                .state
+                .agents
+                .list(request.room, request.dispatch_id)
+                .await;
             // Nobody asked for the automatic dispatch of unnamed workers.
             agent_dispatches.retain(|d| !d.agent_name.is_empty());
             Ok(call.respond(&ListAgentDispatchResponse { agent_dispatches }))
         }
-        _ => Err(TwirpError::new(Code::BadRoute, "AgentDispatchService has no such method")),
+        _ => Err(TwirpError::new(
+            Code::BadRoute,
+            "AgentDispatchService has no such method",
+        )),
     }
 }
 
@@ -37,7 +48,10 @@ async fn create(call: &Call<'_>) -> Result<Response, TwirpError> {
     let request: CreateAgentDispatchRequest = call.request()?;
     call.need_admin(&request.room)?;
     if request.room.is_empty() || request.room.len() > MAX_NAME_BYTES {
-        return Err(TwirpError::new(Code::InvalidArgument, "a room's name has 1 to 256 bytes"));
+        return Err(TwirpError::new(
+            Code::InvalidArgument,
+            "a room's name has 1 to 256 bytes",
+        ));
     }
     if call.state.rooms.find(&request.room).is_some() {
         return Ok(call.respond(&call.state.agents.create(request).await?));
@@ -49,11 +63,22 @@ async fn create(call: &Call<'_>) -> Result<Response, TwirpError> {
         deployment: request.deployment,
         attributes: request.attributes,
     };
-    let room = CreateRoomRequest { name: request.room.clone(), agents: vec![agent], ..CreateRoomRequest::default() };
+    let room = CreateRoomRequest {
+        name: request.room.clone(),
+        agents: vec![agent],
+        ..CreateRoomRequest::default()
+    };
     let options = options_of_request(call.state, &room);
     Rooms::get_or_create(call.state, &request.room, Some(options)).await?;
-    let made = call.state.agents.list(request.room, String::new()).await.into_iter().next();
-    let made = made.ok_or_else(|| TwirpError::new(Code::NotFound, "requested room does not exist"))?;
+    let made = call
+        .state
+        .agents
+        .list(request.room, String::new())
+        .await
+        .into_iter()
+        .next();
+    let made =
+        made.ok_or_else(|| TwirpError::new(Code::NotFound, "requested room does not exist"))?;
     Ok(call.respond(&made))
 }
 
@@ -61,8 +86,12 @@ impl From<DispatchError> for TwirpError {
     fn from(error: DispatchError) -> Self {
         match error {
             DispatchError::NoRoom => Self::new(Code::NotFound, "requested room does not exist"),
-            DispatchError::NotFound => Self::new(Code::NotFound, "requested dispatch does not exist"),
-            DispatchError::TooMany => Self::new(Code::ResourceExhausted, "the room has too many dispatches"),
+            DispatchError::NotFound => {
+                Self::new(Code::NotFound, "requested dispatch does not exist")
+            }
+            DispatchError::TooMany => {
+                Self::new(Code::ResourceExhausted, "the room has too many dispatches")
+            }
         }
     }
 }

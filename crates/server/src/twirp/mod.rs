@@ -75,7 +75,10 @@ impl Code {
 
 impl TwirpError {
     pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self {
+            code,
+            message: message.into(),
+        }
     }
 
     fn denied() -> Self {
@@ -125,7 +128,12 @@ pub(crate) struct Call<'a> {
 impl Call<'_> {
     /// The request.
     fn request<T: prost::Message + Default + DeserializeOwned>(&self) -> Result<T, TwirpError> {
-        let malformed = || TwirpError::new(Code::Malformed, "the body is not the request that this method takes");
+        let malformed = || {
+            TwirpError::new(
+                Code::Malformed,
+                "the body is not the request that this method takes",
+            )
+        };
         if self.json {
             return serde_json::from_slice(&self.body).map_err(|_| malformed());
         }
@@ -137,11 +145,19 @@ impl Call<'_> {
         if self.json {
             return axum::Json(message).into_response();
         }
-        ([(header::CONTENT_TYPE, "application/protobuf")], message.encode_to_vec()).into_response()
+        (
+            [(header::CONTENT_TYPE, "application/protobuf")],
+            message.encode_to_vec(),
+        )
+            .into_response()
     }
 
     fn need(&self, allowed: bool) -> Result<(), TwirpError> {
-        if allowed { Ok(()) } else { Err(TwirpError::denied()) }
+        if allowed {
+            Ok(())
+        } else {
+            Err(TwirpError::denied())
+        }
     }
 
     /// Administration of that room.
@@ -151,16 +167,37 @@ impl Call<'_> {
 }
 
 /// Services that LiveKit has and this server does not: SDKs get Twirp's answer, not a missing page.
-const OTHER_SERVICES: [&str; 6] =
-    ["livekit.Egress", "livekit.Ingress", "livekit.SIP", "livekit.Connector", "livekit.PhoneNumberService", "livekit.CloudAgent"];
+const OTHER_SERVICES: [&str; 6] = [
+    "livekit.Egress",
+    "livekit.Ingress",
+    "livekit.SIP",
+    "livekit.Connector",
+    "livekit.PhoneNumberService",
+    "livekit.CloudAgent",
+];
 
 /// Answer a call.
-pub(crate) async fn handle(state: &Arc<State>, service: &str, method: &str, headers: &HeaderMap, body: Bytes) -> Response {
+pub(crate) async fn handle(
+    state: &Arc<State>,
+    service: &str,
+    method: &str,
+    headers: &HeaderMap,
+    body: Bytes,
+) -> Response {
     let outcome = call(state, service, method, headers, body).await;
-    let code = outcome.as_ref().map_or_else(|error| error.code.name(), |_| "ok");
+    let code = outcome
+        .as_ref()
+        .map_or_else(|error| error.code.name(), |_| "ok");
     // Names come from outside; only known ones may become label values.
-    let known = matches!(service, "livekit.RoomService" | "livekit.AgentDispatchService") && code != "bad_route";
-    let (service, method) = if known { (service.to_owned(), method.to_owned()) } else { ("other".to_owned(), "other".to_owned()) };
+    let known = matches!(
+        service,
+        "livekit.RoomService" | "livekit.AgentDispatchService"
+    ) && code != "bad_route";
+    let (service, method) = if known {
+        (service.to_owned(), method.to_owned())
+    } else {
+        ("other".to_owned(), "other".to_owned())
+    };
     metrics::counter!(antiphon_telemetry::names::SERVER_API_CALLS_TOTAL, "service" => service, "method" => method, "code" => code)
         .increment(1);
     outcome.unwrap_or_else(IntoResponse::into_response)
@@ -173,21 +210,43 @@ async fn call(
     headers: &HeaderMap,
     body: Bytes,
 ) -> Result<Response, TwirpError> {
-    let media = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    let json = match media.split(';').next().map(|m| m.trim().to_ascii_lowercase()).as_deref() {
+    let media = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or_default();
+    let json = match media
+        .split(';')
+        .next()
+        .map(|m| m.trim().to_ascii_lowercase())
+        .as_deref()
+    {
         Some("application/json") => true,
         Some("application/protobuf") => false,
-        _ => return Err(TwirpError::new(Code::BadRoute, "the content type must be application/json or application/protobuf")),
+        _ => {
+            return Err(TwirpError::new(
+                Code::BadRoute,
+                "the content type must be application/json or application/protobuf",
+            ));
+        }
     };
     let claims = auth::claims(&state.verifier, headers, None)?;
-    state.rates.key(&claims.iss).map_err(|too_many| crate::signal::too_many_requests(&too_many))?;
-    let call = Call { state, claims, json, body };
+    state
+        .rates
+        .key(&claims.iss)
+        .map_err(|too_many| crate::signal::too_many_requests(&too_many))?;
+    let call = Call {
+        state,
+        claims,
+        json,
+        body,
+    };
     match service {
         "livekit.RoomService" => room_service::handle(&call, method).await,
         "livekit.AgentDispatchService" => dispatch_service::handle(&call, method).await,
-        other if OTHER_SERVICES.contains(&other) => {
-            Err(TwirpError::new(Code::Unimplemented, format!("{other} is not offered by this server")))
-        }
+        other if OTHER_SERVICES.contains(&other) => Err(TwirpError::new(
+            Code::Unimplemented,
+            format!("{other} is not offered by this server"),
+        )),
         _ => Err(TwirpError::new(Code::BadRoute, "no such service")),
     }
 }

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use antiphon_protocol::proto::{
-    CreateRoomRequest, DeleteRoomRequest, DeleteRoomResponse, DisconnectReason, ListParticipantsRequest,
-    ListParticipantsResponse, ListRoomsRequest, ListRoomsResponse, MuteRoomTrackRequest, MuteRoomTrackResponse,
-    PerformRpcRequest, PerformRpcResponse, RemoveParticipantResponse, RoomParticipantIdentity, SendDataRequest,
-    SendDataResponse, UpdateParticipantRequest, UpdateRoomMetadataRequest, UpdateSubscriptionsRequest,
+    CreateRoomRequest, DeleteRoomRequest, DeleteRoomResponse, DisconnectReason,
+    ListParticipantsRequest, ListParticipantsResponse, ListRoomsRequest, ListRoomsResponse,
+    MuteRoomTrackRequest, MuteRoomTrackResponse, PerformRpcRequest, PerformRpcResponse,
+    RemoveParticipantResponse, RoomParticipantIdentity, SendDataRequest, SendDataResponse,
+    UpdateParticipantRequest, UpdateRoomMetadataRequest, UpdateSubscriptionsRequest,
     UpdateSubscriptionsResponse, rpc_response,
 };
 use axum::response::Response;
@@ -67,27 +68,40 @@ pub(super) async fn handle(call: &Call<'_>, method: &str) -> Result<Response, Tw
             Ok(call.respond(&ask(&room, |reply| Api::Metadata(request.metadata, reply)).await?))
         }
         "PerformRpc" => perform_rpc(call).await,
-        "ForwardParticipant" | "MoveParticipant" => {
-            Err(TwirpError::new(Code::Unimplemented, format!("{method} needs several rooms' servers; LiveKit Cloud has it")))
-        }
-        _ => Err(TwirpError::new(Code::BadRoute, "RoomService has no such method")),
+        "ForwardParticipant" | "MoveParticipant" => Err(TwirpError::new(
+            Code::Unimplemented,
+            format!("{method} needs several rooms' servers; LiveKit Cloud has it"),
+        )),
+        _ => Err(TwirpError::new(
+            Code::BadRoute,
+            "RoomService has no such method",
+        )),
     }
 }
 
 /// A room that exists and that the caller may administer.
 fn administered(call: &Call<'_>, name: &str) -> Result<RoomHandle, TwirpError> {
     call.need_admin(name)?;
-    call.state.rooms.find(name).ok_or_else(|| TwirpError::new(Code::NotFound, "requested room does not exist"))
+    call.state
+        .rooms
+        .find(name)
+        .ok_or_else(|| TwirpError::new(Code::NotFound, "requested room does not exist"))
 }
 
 async fn create_room(call: &Call<'_>) -> Result<Response, TwirpError> {
     let request: CreateRoomRequest = call.request()?;
     call.need(call.claims.video_grants().room_create)?;
     if request.name.is_empty() || request.name.len() > MAX_NAME_BYTES {
-        return Err(TwirpError::new(Code::InvalidArgument, "a room's name has 1 to 256 bytes"));
+        return Err(TwirpError::new(
+            Code::InvalidArgument,
+            "a room's name has 1 to 256 bytes",
+        ));
     }
     if request.metadata.len() > MAX_METADATA_BYTES {
-        return Err(TwirpError::new(Code::InvalidArgument, "metadata exceeds 512 KiB"));
+        return Err(TwirpError::new(
+            Code::InvalidArgument,
+            "metadata exceeds 512 KiB",
+        ));
     }
     let options = options_of_request(call.state, &request);
     let room = Rooms::get_or_create(call.state, &request.name, Some(options)).await?;
@@ -99,7 +113,8 @@ async fn list_rooms(call: &Call<'_>) -> Result<Response, TwirpError> {
     call.need(call.claims.video_grants().room_list)?;
     let mut rooms = Vec::new();
     for room in call.state.rooms.all() {
-        let asked = request.names.is_empty() || request.names.iter().any(|name| *name == *room.name);
+        let asked =
+            request.names.is_empty() || request.names.iter().any(|name| *name == *room.name);
         if asked && let Ok(info) = ask(&room, Api::Info).await {
             rooms.push(info);
         }
@@ -114,7 +129,10 @@ async fn delete_room(call: &Call<'_>) -> Result<Response, TwirpError> {
     call.need(grants.room_create || (grants.room_admin && grants.room == request.room))?;
     let gone = || TwirpError::new(Code::NotFound, "requested room does not exist");
     let room = call.state.rooms.find(&request.room).ok_or_else(gone)?;
-    room.commands.send(Command::Close(DisconnectReason::RoomDeleted)).await.map_err(|_| gone())?;
+    room.commands
+        .send(Command::Close(DisconnectReason::RoomDeleted))
+        .await
+        .map_err(|_| gone())?;
     // Gone when the answer arrives: a caller that makes it again at once gets a new one.
     room.commands.closed().await;
     call.state.rooms.forget(&room);
@@ -137,15 +155,27 @@ async fn perform_rpc(call: &Call<'_>) -> Result<Response, TwirpError> {
         ms => Duration::from_millis(ms.into()).min(MAX_RPC_TIMEOUT),
     };
     let answer = ask(&room, |reply| Api::Call(request, timeout, reply)).await?;
-    let late = || TwirpError::new(Code::DeadlineExceeded, "1502: the participant did not answer in time");
-    let response = tokio::time::timeout(timeout, answer).await.map_err(|_| late())?.map_err(|_| late())?;
+    let late = || {
+        TwirpError::new(
+            Code::DeadlineExceeded,
+            "1502: the participant did not answer in time",
+        )
+    };
+    let response = tokio::time::timeout(timeout, answer)
+        .await
+        .map_err(|_| late())?
+        .map_err(|_| late())?;
     match response.value {
-        Some(rpc_response::Value::Payload(payload)) => Ok(call.respond(&PerformRpcResponse { payload })),
-        Some(rpc_response::Value::Error(error)) => {
-            Err(TwirpError::new(Code::FailedPrecondition, format!("{}: {}", error.code, error.message)))
+        Some(rpc_response::Value::Payload(payload)) => {
+            Ok(call.respond(&PerformRpcResponse { payload }))
         }
-        Some(rpc_response::Value::CompressedPayload(_)) | None => {
-            Err(TwirpError::new(Code::FailedPrecondition, "1500: the participant's answer has no payload"))
-        }
+        Some(rpc_response::Value::Error(error)) => Err(TwirpError::new(
+            Code::FailedPrecondition,
+            format!("{}: {}", error.code, error.message),
+        )),
+        Some(rpc_response::Value::CompressedPayload(_)) | None => Err(TwirpError::new(
+            Code::FailedPrecondition,
+            "1500: the participant's answer has no payload",
+        )),
     }
 }

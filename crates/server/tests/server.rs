@@ -1,0 +1,750 @@
+//! A running server as its clients meet it: admission, signalling, APIs, agents, limits.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs
+)]
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use antiphon_protocol::prost::Message as _;
+use antiphon_protocol::proto::{
+    self, AvailabilityResponse, RegisterWorkerRequest, RoomAgentDispatch, RoomConfiguration,
+    ServerMessage, SignalRequest, SignalResponse, UpdateWorkerStatus, WorkerMessage,
+    server_message, signal_request, signal_response, worker_message,
+};
+use antiphon_protocol::{AccessToken, VideoGrants};
+use antiphon_server::{Limits, Running, Server, ServerConfig};
+use futures_util::{SinkExt, StreamExt};
+use tokio_tungstenite::tungstenite::Message as Ws;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+
+type Socket =
+    tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
+
+/// A bound for waiting on what must happen; it decides nothing when all is well.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+async fn server(limits: Limits) -> Running {
+    let config = ServerConfig {
+        limits,
+        ..ServerConfig::dev().any_ports()
+    };
+    Server::start(config, axum::Router::new()).await.unwrap()
+}
+
+fn token(identity: &str, room: &str) -> AccessToken {
+    AccessToken::new("devkey", "secret")
+        .identity(identity)
+        .grants(VideoGrants::join(room))
+}
+
+fn http(server: &Running, path: &str) -> String {
+    format!("http://{}{path}", server.local_addr())
+}
+
+async fn validate(server: &Running, jwt: &str) -> (u16, String) {
+    let response = reqwest::Client::new()
+        .get(http(server, "/rtc/validate"))
+        .bearer_auth(jwt)
+        .send()
+        .await
+        .unwrap();
+    (response.status().as_u16(), response.text().await.unwrap())
+}
+
+async fn socket(server: &Running, path: &str, jwt: &str) -> Result<Socket, u16> {
+    let mut request = format!("{}{path}", server.url())
+        .into_client_request()
+        .unwrap();
+    request
+        .headers_mut()
+        .insert("authorization", format!("Bearer {jwt}").parse().unwrap());
+    match tokio_tungstenite::connect_async(request).await {
+        Ok((socket, _)) => Ok(socket),
+        Err(tokio_tungstenite::tungstenite::Error::Http(response)) => {
+            Err(response.status().as_u16())
+        }
+        Err(other) => panic!("{other}"),
+    }
+}
+
+async fn next(socket: &mut Socket) -> Option<signal_response::Message> {
+    loop {
+        match tokio::time::timeout(PATIENCE, socket.next())
+            .await
+            .unwrap()?
+        {
+            Ok(Ws::Binary(data)) => return SignalResponse::decode(data).unwrap().message,
+            Ok(Ws::Ping(_) | Ws::Pong(_)) => {}
+            _ => return None,
+        }
+    }
+}
+
+async fn until<T>(socket: &mut Socket, want: impl Fn(signal_response::Message) -> Option<T>) -> T {
+    loop {
+        if let Some(found) = want(next(socket).await.unwrap()) {
+            return found;
+        }
+    }
+}
+
+async fn join(server: &Running, identity: &str, room: &str) -> (Socket, proto::JoinResponse) {
+    let mut socket = socket(
+        server,
+        "/rtc?protocol=17&sdk=rust",
+        &token(identity, room).to_jwt().unwrap(),
+    )
+    .await
+    .unwrap();
+    let Some(signal_response::Message::Join(join)) = next(&mut socket).await else {
+        panic!("join must be the first message")
+    };
+    (socket, join)
+}
+
+#[tokio::test]
+async fn a_good_token_joins_and_join_offer_and_fresh_token_come_in_this_order() {
+    let server = server(Limits::default()).await;
+    let (mut socket, join) = join(&server, "ann", "hall").await;
+    assert!(
+        join.room.unwrap().sid.starts_with("RM_")
+            && join.participant.unwrap().sid.starts_with("PA_")
+    );
+    assert!(
+        join.subscriber_primary
+            && join.fast_publish
+            && !join.server_info.unwrap().version.is_empty()
+    );
+    let Some(signal_response::Message::Offer(offer)) = next(&mut socket).await else {
+        panic!("offer expected")
+    };
+    assert!(offer.id > 0 && offer.sdp.contains("webrtc-datachannel"));
+    let Some(signal_response::Message::RefreshToken(fresh)) = next(&mut socket).await else {
+        panic!("token expected")
+    };
+    assert_eq!(validate(&server, &fresh).await.0, 200);
+}
+
+#[tokio::test]
+async fn every_wrong_token_is_refused_with_its_status_before_the_upgrade() {
+    let server = server(Limits::default()).await;
+    let hour = Duration::from_secs(3600);
+    let good = token("ann", "hall").to_jwt().unwrap();
+    let (_, rest) = good.split_once('.').unwrap();
+    let none = format!(
+        "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.{}.",
+        rest.split_once('.').unwrap().0
+    );
+    let unsigned = format!("{}.", good.rsplit_once('.').unwrap().0);
+    let expired = token("ann", "hall")
+        .ttl(Duration::ZERO)
+        .to_jwt_at(std::time::SystemTime::now() - hour)
+        .unwrap();
+    let wrong_key = AccessToken::new("nobody", "secret")
+        .identity("ann")
+        .grants(VideoGrants::join("hall"))
+        .to_jwt()
+        .unwrap();
+    let wrong_secret = AccessToken::new("devkey", "x")
+        .identity("ann")
+        .grants(VideoGrants::join("hall"))
+        .to_jwt()
+        .unwrap();
+    let no_join = token("ann", "hall")
+        .grants(VideoGrants {
+            room_join: false,
+            ..VideoGrants::join("hall")
+        })
+        .to_jwt()
+        .unwrap();
+    let no_room = token("ann", "").to_jwt().unwrap();
+    let no_identity = token("", "hall").to_jwt().unwrap();
+    let long_room = token("ann", &"r".repeat(257)).to_jwt().unwrap();
+    let cases = [
+        ("alg none", none, 401),
+        ("unsigned", unsigned, 401),
+        ("expired", expired, 401),
+        ("unknown key", wrong_key, 401),
+        ("wrong secret", wrong_secret, 401),
+        ("no roomJoin", no_join, 401),
+        ("not a token", "x.y".to_owned(), 401),
+        ("no room", no_room, 400),
+        ("no identity", no_identity, 400),
+        ("long room name", long_room, 400),
+    ];
+    for (name, jwt, status) in cases {
+        assert_eq!(validate(&server, &jwt).await.0, status, "{name}");
+        assert_eq!(
+            socket(&server, "/rtc?protocol=17", &jwt).await.err(),
+            Some(status),
+            "{name}"
+        );
+    }
+    assert_eq!(
+        socket(&server, "/rtc?protocol=17&room=other", &good)
+            .await
+            .err(),
+        Some(401),
+        "wrong room"
+    );
+    assert_eq!(validate(&server, &good).await, (200, "success".to_owned()));
+}
+
+#[tokio::test]
+async fn sdks_that_try_a_single_peer_connection_first_get_the_404_that_sends_them_to_the_other() {
+    let server = server(Limits::default()).await;
+    let jwt = token("ann", "hall").to_jwt().unwrap();
+    assert_eq!(
+        socket(&server, "/rtc/v1?join_request=x", &jwt).await.err(),
+        Some(404)
+    );
+    let body = reqwest::get(http(&server, "/rtc/v1/validate"))
+        .await
+        .unwrap();
+    assert_eq!(body.status(), 404);
+    assert!(
+        !body
+            .text()
+            .await
+            .unwrap()
+            .contains("requested room does not exist")
+    );
+}
+
+#[tokio::test]
+async fn a_double_slash_and_another_origin_are_no_obstacle_and_health_says_ok() {
+    let server = server(Limits::default()).await;
+    let jwt = token("ann", "hall").to_jwt().unwrap();
+    let request = reqwest::Client::new()
+        .get(http(&server, "//rtc//validate"))
+        .header("origin", "https://a.example")
+        .bearer_auth(jwt);
+    let response = request.send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.headers()["access-control-allow-origin"], "*");
+    assert_eq!(
+        reqwest::get(http(&server, "/"))
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap(),
+        "OK"
+    );
+}
+
+#[tokio::test]
+async fn malformed_and_oversized_signal_messages_close_that_connection_and_disturb_nobody_else() {
+    let server = server(Limits::default()).await;
+    let (mut other, _) = join(&server, "bob", "hall").await;
+    for bad in [
+        Ws::Binary(vec![0xff; 64].into()),
+        Ws::Text("{not json".into()),
+        Ws::Binary(vec![0; 3 * 1024 * 1024].into()),
+    ] {
+        let (mut socket, _) = join(&server, "ann", "hall").await;
+        let _ = socket.send(bad).await;
+        while next(&mut socket).await.is_some() {}
+    }
+    let ping = SignalRequest {
+        message: Some(signal_request::Message::PingReq(proto::Ping {
+            timestamp: 7,
+            rtt: 0,
+        })),
+    };
+    other
+        .send(Ws::Binary(ping.encode_to_vec().into()))
+        .await
+        .unwrap();
+    let pong = until(&mut other, |m| {
+        if let signal_response::Message::PongResp(p) = m {
+            Some(p)
+        } else {
+            None
+        }
+    })
+    .await;
+    assert_eq!(pong.last_ping_timestamp, 7);
+}
+
+#[tokio::test]
+async fn a_resume_that_is_not_known_is_told_to_join_anew() {
+    let server = server(Limits::default()).await;
+    let jwt = token("ann", "hall").to_jwt().unwrap();
+    let mut socket = socket(&server, "/rtc?protocol=17&reconnect=1&sid=PA_unknown", &jwt)
+        .await
+        .unwrap();
+    let Some(signal_response::Message::Leave(leave)) = next(&mut socket).await else {
+        panic!("leave must be first")
+    };
+    assert_eq!(leave.action, proto::leave_request::Action::Reconnect as i32);
+    assert_eq!(leave.reason, proto::DisconnectReason::StateMismatch as i32);
+}
+
+#[tokio::test]
+async fn an_address_that_joins_too_often_gets_429_with_retry_after() {
+    let server = server(Limits {
+        joins_per_second: 1,
+        joins_burst: 2,
+        ..Limits::default()
+    })
+    .await;
+    let jwt = token("ann", "hall").to_jwt().unwrap();
+    let mut last = None;
+    for _ in 0..5 {
+        last = Some(
+            reqwest::Client::new()
+                .get(http(&server, "/rtc/validate"))
+                .bearer_auth(&jwt)
+                .send()
+                .await
+                .unwrap(),
+        );
+    }
+    let last = last.unwrap();
+    assert_eq!(last.status(), 429);
+    assert!(
+        last.headers()["retry-after"]
+            .to_str()
+            .unwrap()
+            .parse::<u64>()
+            .unwrap()
+            >= 1
+    );
+}
+
+async fn twirp(
+    server: &Running,
+    grants: VideoGrants,
+    method: &str,
+    body: &str,
+) -> (u16, serde_json::Value) {
+    let jwt = AccessToken::new("devkey", "secret")
+        .grants(grants)
+        .to_jwt()
+        .unwrap();
+    let request = reqwest::Client::new()
+        .post(http(server, &format!("/twirp/livekit.{method}")))
+        .bearer_auth(jwt);
+    let response = request
+        .header("content-type", "application/json")
+        .body(body.to_owned())
+        .send()
+        .await
+        .unwrap();
+    let status = response.status().as_u16();
+    (status, response.json().await.unwrap())
+}
+
+#[tokio::test]
+async fn the_api_obeys_grants_and_names_its_errors_as_twirp_does() {
+    let server = server(Limits::default()).await;
+    let creator = VideoGrants {
+        room_create: true,
+        room_list: true,
+        ..VideoGrants::default()
+    };
+    let admin = VideoGrants {
+        room_admin: true,
+        room: "hall".into(),
+        ..VideoGrants::default()
+    };
+    let (status, room) = twirp(
+        &server,
+        creator.clone(),
+        "RoomService/CreateRoom",
+        r#"{"name":"hall","empty_timeout":9}"#,
+    )
+    .await;
+    assert_eq!(
+        (status, room["name"].as_str(), room["emptyTimeout"].as_u64()),
+        (200, Some("hall"), Some(9))
+    );
+    let cases = [
+        (
+            VideoGrants::default(),
+            "RoomService/ListRooms",
+            "{}",
+            401,
+            "unauthenticated",
+        ),
+        (
+            admin.clone(),
+            "RoomService/CreateRoom",
+            r#"{"name":"x"}"#,
+            401,
+            "unauthenticated",
+        ),
+        (
+            admin.clone(),
+            "RoomService/ListParticipants",
+            r#"{"room":"other"}"#,
+            401,
+            "unauthenticated",
+        ),
+        (
+            admin.clone(),
+            "RoomService/GetParticipant",
+            r#"{"room":"hall","identity":"x"}"#,
+            404,
+            "not_found",
+        ),
+        (
+            admin.clone(),
+            "RoomService/Nonsense",
+            "{}",
+            404,
+            "bad_route",
+        ),
+        (
+            admin.clone(),
+            "RoomService/MoveParticipant",
+            "{}",
+            501,
+            "unimplemented",
+        ),
+        (
+            admin.clone(),
+            "Egress/ListEgress",
+            "{}",
+            501,
+            "unimplemented",
+        ),
+        (
+            admin,
+            "RoomService/ListParticipants",
+            "{not json",
+            400,
+            "malformed",
+        ),
+    ];
+    for (grants, method, body, status, code) in cases {
+        let (got, error) = twirp(&server, grants, method, body).await;
+        assert_eq!(
+            (got, error["code"].as_str()),
+            (status, Some(code)),
+            "{method} {body}"
+        );
+    }
+    assert_eq!(
+        twirp(
+            &server,
+            creator,
+            "RoomService/DeleteRoom",
+            r#"{"room":"hall"}"#
+        )
+        .await
+        .0,
+        200
+    );
+}
+
+struct Worker {
+    socket: Socket,
+    id: String,
+}
+
+impl Worker {
+    async fn register(server: &Running, agent_name: &str) -> Self {
+        let grants = VideoGrants {
+            agent: true,
+            ..VideoGrants::default()
+        };
+        let jwt = AccessToken::new("devkey", "secret")
+            .grants(grants)
+            .to_jwt()
+            .unwrap();
+        let mut worker = Self {
+            socket: socket(server, "/agent", &jwt).await.unwrap(),
+            id: String::new(),
+        };
+        let request = RegisterWorkerRequest {
+            agent_name: agent_name.to_owned(),
+            version: "1".into(),
+            ..Default::default()
+        };
+        worker
+            .send(worker_message::Message::Register(request))
+            .await;
+        let server_message::Message::Register(answer) = worker.next().await else {
+            panic!("register must be first")
+        };
+        worker.id = answer.worker_id;
+        worker
+    }
+
+    async fn send(&mut self, message: worker_message::Message) {
+        let message = WorkerMessage {
+            message: Some(message),
+        };
+        self.socket
+            .send(Ws::Binary(message.encode_to_vec().into()))
+            .await
+            .unwrap();
+    }
+
+    async fn next(&mut self) -> server_message::Message {
+        loop {
+            if let Ws::Binary(data) = tokio::time::timeout(PATIENCE, self.socket.next())
+                .await
+                .unwrap()
+                .unwrap()
+                .unwrap()
+            {
+                return ServerMessage::decode(data).unwrap().message.unwrap();
+            }
+        }
+    }
+
+    async fn offered(&mut self) -> proto::Job {
+        let server_message::Message::Availability(offer) = self.next().await else {
+            panic!("an offer expected")
+        };
+        offer.job.unwrap()
+    }
+
+    async fn answer(&mut self, job: &str, available: bool) {
+        let answer = AvailabilityResponse {
+            job_id: job.to_owned(),
+            available,
+            ..Default::default()
+        };
+        self.send(worker_message::Message::Availability(answer))
+            .await;
+    }
+
+    async fn assigned(&mut self) -> proto::JobAssignment {
+        let server_message::Message::Assignment(assignment) = self.next().await else {
+            panic!("an assignment expected")
+        };
+        assignment
+    }
+
+    /// The server has handled everything that was sent before when the pong arrives.
+    async fn settle(&mut self) {
+        self.send(worker_message::Message::Ping(proto::WorkerPing {
+            timestamp: 1,
+        }))
+        .await;
+        let server_message::Message::Pong(_) = self.next().await else {
+            panic!("a pong expected")
+        };
+    }
+}
+
+#[tokio::test]
+async fn a_room_gets_an_agent_once_and_its_token_joins_as_an_agent() {
+    let server = server(Limits::default()).await;
+    let mut worker = Worker::register(&server, "").await;
+    assert!(worker.id.starts_with("AW_"));
+    let (_ann, _) = join(&server, "ann", "hall").await;
+    let (_bob, _) = join(&server, "bob", "hall").await;
+    let job = worker.offered().await;
+    assert!(job.id.starts_with("AJ_") && job.room.as_ref().unwrap().name == "hall");
+    worker.answer(&job.id, true).await;
+    let assignment = worker.assigned().await;
+    let mut agent = socket(&server, "/rtc?protocol=17", &assignment.token)
+        .await
+        .unwrap();
+    let Some(signal_response::Message::Join(join)) = next(&mut agent).await else {
+        panic!("join expected")
+    };
+    let me = join.participant.unwrap();
+    assert_eq!(
+        (me.kind, me.identity),
+        (
+            proto::participant_info::Kind::Agent as i32,
+            format!("agent-{}", job.id)
+        )
+    );
+    assert_eq!(join.other_participants.len(), 2);
+    // The next thing this worker hears is the pong: no second job for the second caller.
+    worker.settle().await;
+}
+
+#[tokio::test]
+async fn a_caller_who_comes_before_any_worker_gets_the_first_that_registers() {
+    let server = server(Limits::default()).await;
+    let (_ann, _) = join(&server, "ann", "hall").await;
+    let mut worker = Worker::register(&server, "").await;
+    assert_eq!(worker.offered().await.room.unwrap().name, "hall");
+}
+
+#[tokio::test]
+async fn a_worker_that_refuses_or_dies_is_followed_by_another() {
+    let server = server(Limits::default()).await;
+    let mut first = Worker::register(&server, "").await;
+    let (_ann, _) = join(&server, "ann", "hall").await;
+    let job = first.offered().await;
+    let mut second = Worker::register(&server, "").await;
+    first.answer(&job.id, false).await;
+    assert_eq!(second.offered().await.id, job.id);
+    second.answer(&job.id, true).await;
+    second.assigned().await;
+    let mut third = Worker::register(&server, "").await;
+    drop(second);
+    assert_eq!(third.offered().await.id, job.id);
+}
+
+#[tokio::test]
+async fn a_full_worker_gets_no_jobs_until_it_has_room_again() {
+    let server = server(Limits::default()).await;
+    let mut worker = Worker::register(&server, "").await;
+    let status = |full| UpdateWorkerStatus {
+        status: Some(i32::from(full)),
+        load: 0.9,
+        ..Default::default()
+    };
+    worker
+        .send(worker_message::Message::UpdateWorker(status(true)))
+        .await;
+    worker.settle().await;
+    let (_ann, _) = join(&server, "ann", "hall").await;
+    worker.settle().await;
+    worker
+        .send(worker_message::Message::UpdateWorker(status(false)))
+        .await;
+    assert_eq!(worker.offered().await.room.unwrap().name, "hall");
+}
+
+#[tokio::test]
+async fn a_named_agent_of_the_token_is_dispatched_with_its_metadata_and_the_unnamed_is_not() {
+    let server = server(Limits::default()).await;
+    let mut unnamed = Worker::register(&server, "").await;
+    let mut desk = Worker::register(&server, "desk").await;
+    let agents = vec![RoomAgentDispatch {
+        agent_name: "desk".into(),
+        metadata: "m".into(),
+        ..Default::default()
+    }];
+    let jwt = token("ann", "hall")
+        .room_config(RoomConfiguration {
+            agents,
+            ..Default::default()
+        })
+        .to_jwt()
+        .unwrap();
+    let _ann = socket(&server, "/rtc?protocol=17", &jwt).await.unwrap();
+    let job = desk.offered().await;
+    assert_eq!(
+        (job.agent_name.as_str(), job.metadata.as_str()),
+        ("desk", "m")
+    );
+    unnamed.settle().await;
+}
+
+#[tokio::test]
+async fn a_deleted_room_ends_its_jobs_and_its_participants() {
+    let server = server(Limits::default()).await;
+    let mut worker = Worker::register(&server, "").await;
+    let (mut ann, _) = join(&server, "ann", "hall").await;
+    let job = worker.offered().await;
+    worker.answer(&job.id, true).await;
+    worker.assigned().await;
+    let creator = VideoGrants {
+        room_create: true,
+        ..VideoGrants::default()
+    };
+    assert_eq!(
+        twirp(
+            &server,
+            creator,
+            "RoomService/DeleteRoom",
+            r#"{"room":"hall"}"#
+        )
+        .await
+        .0,
+        200
+    );
+    let leave = until(&mut ann, |m| {
+        if let signal_response::Message::Leave(leave) = m {
+            Some(leave)
+        } else {
+            None
+        }
+    })
+    .await;
+    assert_eq!(leave.reason, proto::DisconnectReason::RoomDeleted as i32);
+    let server_message::Message::Termination(end) = worker.next().await else {
+        panic!("termination expected")
+    };
+    assert_eq!(end.job_id, job.id);
+}
+
+#[tokio::test]
+async fn who_is_no_worker_may_not_register_as_one() {
+    let server = server(Limits::default()).await;
+    let jwt = token("ann", "hall").to_jwt().unwrap();
+    assert_eq!(socket(&server, "/agent", &jwt).await.err(), Some(401));
+}
+
+#[tokio::test]
+async fn a_draining_server_says_so_and_makes_no_new_rooms_but_lets_open_ones_go_on() {
+    let server = server(Limits::default()).await;
+    let (_ann, _) = join(&server, "ann", "hall").await;
+    assert!(!server.drain(Duration::from_millis(1)).await);
+    assert!(server.state().await.draining);
+    assert_eq!(
+        reqwest::get(http(&server, "/")).await.unwrap().status(),
+        503
+    );
+    let jwt = |room| token("bob", room).to_jwt().unwrap();
+    assert_eq!(
+        socket(&server, "/rtc?protocol=17", &jwt("new")).await.err(),
+        Some(503)
+    );
+    assert!(
+        socket(&server, "/rtc?protocol=17", &jwt("hall"))
+            .await
+            .is_ok()
+    );
+}
+
+#[tokio::test]
+async fn attributes_are_announced_to_the_others_at_once() {
+    let server = server(Limits::default()).await;
+    let (mut bob, _) = join(&server, "bob", "hall").await;
+    let grants = VideoGrants {
+        can_update_own_metadata: Some(true),
+        ..VideoGrants::join("hall")
+    };
+    let mut ann = socket(
+        &server,
+        "/rtc?protocol=17",
+        &token("ann", "hall").grants(grants).to_jwt().unwrap(),
+    )
+    .await
+    .unwrap();
+    let update = proto::UpdateParticipantMetadata {
+        attributes: HashMap::from([("lk.agent.state".to_owned(), "listening".to_owned())]),
+        request_id: 5,
+        ..Default::default()
+    };
+    let request = SignalRequest {
+        message: Some(signal_request::Message::UpdateMetadata(update)),
+    };
+    ann.send(Ws::Binary(request.encode_to_vec().into()))
+        .await
+        .unwrap();
+    let seen = |m| match m {
+        signal_response::Message::Update(u) => u
+            .participants
+            .into_iter()
+            .find(|p| p.attributes.contains_key("lk.agent.state")),
+        _ => None,
+    };
+    assert_eq!(until(&mut bob, seen).await.identity, "ann");
+    let ok = until(&mut ann, |m| {
+        if let signal_response::Message::RequestResponse(r) = m {
+            Some(r)
+        } else {
+            None
+        }
+    })
+    .await;
+    assert_eq!((ok.request_id, ok.reason), (5, 0));
+}
