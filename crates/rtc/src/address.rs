@@ -30,26 +30,43 @@ impl Addresses {
         let advertised = if config.advertise.is_empty() {
             choose(&own, bound, config.loopback)
         } else {
-            let loopback = own.iter().copied().filter(|ip| config.loopback && ip.is_loopback() && fits(bound, *ip));
+            let loopback = own
+                .iter()
+                .copied()
+                .filter(|ip| config.loopback && ip.is_loopback() && fits(bound, *ip));
             config.advertise.iter().copied().chain(loopback).collect()
         };
-        Self { advertised: tidy(advertised), own }
+        Self {
+            advertised: tidy(advertised),
+            own,
+        }
     }
 
     /// Host candidates of a socket bound to this port.
     pub(crate) fn candidates(&self, port: u16) -> Vec<SocketAddr> {
-        self.advertised.iter().map(|ip| SocketAddr::new(*ip, port)).collect()
+        self.advertised
+            .iter()
+            .map(|ip| SocketAddr::new(*ip, port))
+            .collect()
     }
 }
 
 /// str0m drops checks whose destination is not one of our candidates: name the candidate a datagram came to. An address
 /// that is none of them is that of a machine behind NAT 1:1, which is known to others by the first of its family.
-pub(crate) fn arrived_at(candidates: &[SocketAddr], destination: Option<IpAddr>, source: SocketAddr) -> Option<SocketAddr> {
+pub(crate) fn arrived_at(
+    candidates: &[SocketAddr],
+    destination: Option<IpAddr>,
+    source: SocketAddr,
+) -> Option<SocketAddr> {
     let exact = destination
         .map(|ip| ip.to_canonical())
         .and_then(|ip| candidates.iter().find(|c| c.ip() == ip));
     exact
-        .or_else(|| candidates.iter().find(|c| c.is_ipv4() == source.is_ipv4() && c.ip().is_loopback() == source.ip().is_loopback()))
+        .or_else(|| {
+            candidates.iter().find(|c| {
+                c.is_ipv4() == source.is_ipv4() && c.ip().is_loopback() == source.ip().is_loopback()
+            })
+        })
         .or_else(|| candidates.iter().find(|c| c.is_ipv4() == source.is_ipv4()))
         .copied()
 }
@@ -60,8 +77,10 @@ fn choose(own: &[IpAddr], bound: IpAddr, loopback: bool) -> Vec<IpAddr> {
     }
     let usable: Vec<IpAddr> = own.iter().copied().filter(|ip| fits(bound, *ip)).collect();
     let only_loopback = usable.iter().all(IpAddr::is_loopback);
-    let mut chosen: Vec<IpAddr> =
-        usable.into_iter().filter(|ip| !ip.is_loopback() || loopback || only_loopback).collect();
+    let mut chosen: Vec<IpAddr> = usable
+        .into_iter()
+        .filter(|ip| !ip.is_loopback() || loopback || only_loopback)
+        .collect();
     if chosen.is_empty() {
         chosen.push(IpAddr::from([127, 0, 0, 1]));
     }
@@ -103,9 +122,18 @@ mod tests {
         let own = [ip("127.0.0.1"), ip("10.1.1.1"), ip("2001:db8::1")];
         let any = ip("0.0.0.0");
         assert_eq!(choose(&own, any, false), vec![ip("10.1.1.1")]);
-        assert_eq!(choose(&own, any, true), vec![ip("127.0.0.1"), ip("10.1.1.1")]);
-        assert_eq!(choose(&[ip("127.0.0.1")], any, false), vec![ip("127.0.0.1")]);
-        assert_eq!(choose(&own, ip("::"), false), vec![ip("10.1.1.1"), ip("2001:db8::1")]);
+        assert_eq!(
+            choose(&own, any, true),
+            vec![ip("127.0.0.1"), ip("10.1.1.1")]
+        );
+        assert_eq!(
+            choose(&[ip("127.0.0.1")], any, false),
+            vec![ip("127.0.0.1")]
+        );
+        assert_eq!(
+            choose(&own, ip("::"), false),
+            vec![ip("10.1.1.1"), ip("2001:db8::1")]
+        );
         assert_eq!(choose(&own, ip("127.0.0.1"), false), vec![ip("127.0.0.1")]);
     }
 
@@ -113,9 +141,18 @@ mod tests {
     fn behind_nat_datagrams_arrive_at_the_advertised_address() {
         let public: SocketAddr = SocketAddr::new(ip("203.0.113.5"), 7882);
         let source = SocketAddr::new(ip("198.51.100.7"), 4000);
-        assert_eq!(arrived_at(&[public], Some(ip("10.0.0.4")), source), Some(public));
+        assert_eq!(
+            arrived_at(&[public], Some(ip("10.0.0.4")), source),
+            Some(public)
+        );
         let local = SocketAddr::new(ip("127.0.0.1"), 7882);
-        assert_eq!(arrived_at(&[public, local], Some(ip("127.0.0.1")), source), Some(local));
-        assert_eq!(arrived_at(&[public, local], Some(ip("::ffff:127.0.0.1")), source), Some(local));
+        assert_eq!(
+            arrived_at(&[public, local], Some(ip("127.0.0.1")), source),
+            Some(local)
+        );
+        assert_eq!(
+            arrived_at(&[public, local], Some(ip("::ffff:127.0.0.1")), source),
+            Some(local)
+        );
     }
 }

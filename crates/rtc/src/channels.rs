@@ -45,7 +45,11 @@ pub(crate) fn config_of(label: &str) -> ChannelConfig {
     ChannelConfig {
         label: label.to_owned(),
         ordered: !lossy,
-        reliability: if lossy { Reliability::MaxRetransmits { retransmits: 0 } } else { Reliability::Reliable },
+        reliability: if lossy {
+            Reliability::MaxRetransmits { retransmits: 0 }
+        } else {
+            Reliability::Reliable
+        },
         ..ChannelConfig::default()
     }
 }
@@ -82,13 +86,20 @@ impl Channels {
 
     /// Whose channel is this?
     pub(crate) fn label(&self, id: ChannelId) -> Option<Arc<str>> {
-        self.lanes.iter().find(|lane| lane.open.contains(&id)).map(|lane| Arc::clone(&lane.label))
+        self.lanes
+            .iter()
+            .find(|lane| lane.open.contains(&id))
+            .map(|lane| Arc::clone(&lane.label))
     }
 
     /// Send a message, at once or as soon as there is room.
     pub(crate) fn send(&mut self, rtc: &mut Rtc, label: &str, data: Bytes) -> Sent {
         if data.len() > MAX_DATA_MESSAGE_BYTES {
-            tracing::warn!(label, bytes = data.len(), "a data message is too long and was dropped");
+            tracing::warn!(
+                label,
+                bytes = data.len(),
+                "a data message is too long and was dropped"
+            );
             return Sent::Dropped;
         }
         let Some(lane) = self.lanes.iter_mut().find(|lane| &*lane.label == label) else {
@@ -140,8 +151,12 @@ impl Channels {
 impl Lane {
     /// Write one message unless more than `limit` bytes are under way.
     fn write(&mut self, rtc: &mut Rtc, data: &[u8], limit: usize) -> bool {
-        let Some(id) = self.open.first() else { return false };
-        let Some(mut channel) = rtc.channel(*id) else { return false };
+        let Some(id) = self.open.first() else {
+            return false;
+        };
+        let Some(mut channel) = rtc.channel(*id) else {
+            return false;
+        };
         if channel.buffered_amount() + data.len() > limit {
             return false;
         }

@@ -15,20 +15,76 @@ pub(crate) type PeerId = u64;
 
 /// A command to a shard.
 pub(crate) enum Command {
-    Create { id: PeerId, config: PeerConfig, events: mpsc::Sender<PeerEvent> },
-    AcceptOffer { id: PeerId, sdp: String, reply: oneshot::Sender<Result<String, RtcError>> },
-    CreateOffer { id: PeerId, changes: Vec<MediaChange>, reply: oneshot::Sender<Result<Offer, RtcError>> },
-    AcceptAnswer { id: PeerId, sdp: String, reply: oneshot::Sender<Result<(), RtcError>> },
-    RemoteCandidate { id: PeerId, candidate: String },
-    Forward { from: PeerId, from_mid: String, to: PeerId, to_mid: String },
-    StopForward { from: PeerId, from_mid: String, to: PeerId, to_mid: String },
-    SetMuted { id: PeerId, from_mid: String, muted: bool },
-    SendOpus { id: PeerId, mid: String, payload: Bytes, timestamp: u64, marker: bool, level: u8 },
-    SendData { id: PeerId, label: String, data: Bytes },
-    Close { id: PeerId },
+    Create {
+        id: PeerId,
+        config: PeerConfig,
+        events: mpsc::Sender<PeerEvent>,
+    },
+    AcceptOffer {
+        id: PeerId,
+        sdp: String,
+        reply: oneshot::Sender<Result<String, RtcError>>,
+    },
+    CreateOffer {
+        id: PeerId,
+        changes: Vec<MediaChange>,
+        reply: oneshot::Sender<Result<Offer, RtcError>>,
+    },
+    AcceptAnswer {
+        id: PeerId,
+        sdp: String,
+        reply: oneshot::Sender<Result<(), RtcError>>,
+    },
+    RemoteCandidate {
+        id: PeerId,
+        candidate: String,
+    },
+    Forward {
+        from: PeerId,
+        from_mid: String,
+        to: PeerId,
+        to_mid: String,
+    },
+    StopForward {
+        from: PeerId,
+        from_mid: String,
+        to: PeerId,
+        to_mid: String,
+    },
+    SetMuted {
+        id: PeerId,
+        from_mid: String,
+        muted: bool,
+    },
+    SendOpus {
+        id: PeerId,
+        mid: String,
+        payload: Bytes,
+        timestamp: u64,
+        marker: bool,
+        level: u8,
+    },
+    SendData {
+        id: PeerId,
+        label: String,
+        data: Bytes,
+    },
+    Close {
+        id: PeerId,
+    },
     Shutdown,
     #[cfg(test)]
-    Panic { id: PeerId },
+    Panic {
+        id: PeerId,
+    },
+    /// A RED payload with this sequence number and 960 times it as time stamp, as a browser would send it.
+    #[cfg(test)]
+    SendRed {
+        id: PeerId,
+        mid: String,
+        payload: Bytes,
+        number: u64,
+    },
 }
 
 /// How a command is treated when many wait.
@@ -54,7 +110,7 @@ impl Command {
             | Self::SetMuted { .. }
             | Self::SendData { .. } => Priority::Control,
             #[cfg(test)]
-            Self::Panic { .. } => Priority::Control,
+            Self::Panic { .. } | Self::SendRed { .. } => Priority::Control,
         }
     }
 }
@@ -70,7 +126,12 @@ pub(crate) struct ShardHandle {
 
 impl ShardHandle {
     pub(crate) fn new(index: usize, waker: mio::Waker) -> Self {
-        Self { index, queue: Mutex::new(VecDeque::new()), waker, peers: AtomicUsize::new(0) }
+        Self {
+            index,
+            queue: Mutex::new(VecDeque::new()),
+            waker,
+            peers: AtomicUsize::new(0),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<Command>> {

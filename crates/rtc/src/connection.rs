@@ -16,7 +16,8 @@ use tokio::sync::mpsc;
 use crate::channels::Channels;
 use crate::command::PeerId;
 use crate::limits::{
-    CLOSE_TIMEOUT, CONNECT_TIMEOUT, EVENT_RESERVE, LOST_TIMEOUT, MAX_PEER_ADDRESSES, MAX_SSRCS, SCTP_BUFFER_BYTES,
+    CLOSE_TIMEOUT, CONNECT_TIMEOUT, EVENT_RESERVE, LOST_TIMEOUT, MAX_PEER_ADDRESSES, MAX_SSRCS,
+    SCTP_BUFFER_BYTES,
 };
 use crate::negotiation::Negotiation;
 use crate::section::Section;
@@ -156,13 +157,16 @@ impl Connection {
     /// Report something. A reader too slow for control events ends the peer; sound is dropped long before that.
     pub(crate) fn emit(&mut self, event: PeerEvent) {
         let perishable = matches!(event, PeerEvent::Rtp(_) | PeerEvent::AudioLevels(_));
-        if perishable && self.events.capacity() < EVENT_RESERVE.min(self.events.max_capacity() / 2) {
+        if perishable && self.events.capacity() < EVENT_RESERVE.min(self.events.max_capacity() / 2)
+        {
             crate::counters::dropped("slow_reader");
             return;
         }
         match self.events.try_send(event) {
             Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => {}
-            Err(mpsc::error::TrySendError::Full(_)) if perishable => crate::counters::dropped("slow_reader"),
+            Err(mpsc::error::TrySendError::Full(_)) if perishable => {
+                crate::counters::dropped("slow_reader")
+            }
             Err(mpsc::error::TrySendError::Full(_)) => {
                 self.end("the reader of its events is too slow");
             }
@@ -276,11 +280,18 @@ impl Connection {
             Event::ChannelOpen(id, label) => self.on_channel_open(id, &label),
             Event::ChannelData(data) => {
                 if let Some(label) = self.channels.label(data.id) {
-                    self.emit(PeerEvent::Data { label, data: Bytes::from(data.data) });
+                    self.emit(PeerEvent::Data {
+                        label,
+                        data: Bytes::from(data.data),
+                    });
                 }
             }
             Event::ChannelClose(id) => self.channels.closed(id),
-            Event::Closed => self.link = Link::Closing { until: now + CLOSE_TIMEOUT },
+            Event::Closed => {
+                self.link = Link::Closing {
+                    until: now + CLOSE_TIMEOUT,
+                }
+            }
             // Everything else is for modes that we do not use, or follows from descriptions that we read ourselves.
             _ => {}
         }
@@ -289,7 +300,9 @@ impl Connection {
     fn on_ice(&mut self, state: IceConnectionState, now: Instant) {
         match (state, self.link) {
             (IceConnectionState::Disconnected, Link::Up) => {
-                self.link = Link::Lost { until: now + LOST_TIMEOUT };
+                self.link = Link::Lost {
+                    until: now + LOST_TIMEOUT,
+                };
                 self.emit(PeerEvent::Disconnected);
             }
             (IceConnectionState::Connected | IceConnectionState::Completed, Link::Lost { .. }) => {
@@ -305,7 +318,11 @@ impl Connection {
         let index = match self.by_ssrc.get(&ssrc) {
             Some(index) => Some(*index),
             None => {
-                let mid = self.rtc.direct_api().stream_rx(&ssrc).map(|stream| stream.mid());
+                let mid = self
+                    .rtc
+                    .direct_api()
+                    .stream_rx(&ssrc)
+                    .map(|stream| stream.mid());
                 let found = mid.and_then(|mid| self.section(mid));
                 if let Some(index) = found {
                     if self.by_ssrc.len() >= MAX_SSRCS {
@@ -338,7 +355,9 @@ impl Connection {
 
     /// The index of a section by its name.
     pub(crate) fn section_named(&self, mid: &str) -> Option<usize> {
-        self.sections.iter().position(|section| &*section.name == mid)
+        self.sections
+            .iter()
+            .position(|section| &*section.name == mid)
     }
 
     /// What the sections remember about payload types and SSRCs may no longer hold.
@@ -353,7 +372,9 @@ impl Connection {
     /// A description of the other side was accepted: it has to connect now.
     pub(crate) fn expect_connection(&mut self, now: Instant) {
         if self.link == Link::New {
-            self.link = Link::Connecting { until: now + CONNECT_TIMEOUT };
+            self.link = Link::Connecting {
+                until: now + CONNECT_TIMEOUT,
+            };
         }
     }
 
@@ -363,7 +384,9 @@ impl Connection {
             Link::New | Link::Connecting { .. } => self.end("closed"),
             Link::Closing { .. } => {}
             Link::Up | Link::Lost { .. } => {
-                self.link = Link::Closing { until: now + CLOSE_TIMEOUT };
+                self.link = Link::Closing {
+                    until: now + CLOSE_TIMEOUT,
+                };
                 self.say_goodbye();
             }
         }
@@ -404,10 +427,16 @@ impl Connection {
     }
 
     fn report_levels(&mut self, now: Instant) {
-        let Some(at) = self.levels_at.filter(|at| *at <= now) else { return };
+        let Some(at) = self.levels_at.filter(|at| *at <= now) else {
+            return;
+        };
         let interval = Duration::from_millis(u64::from(self.config.audio_level_interval_ms));
         // Reports that were missed while the shard was busy are not made up for.
-        self.levels_at = Some(if at + interval > now { at + interval } else { now + interval });
+        self.levels_at = Some(if at + interval > now {
+            at + interval
+        } else {
+            now + interval
+        });
         let levels: Vec<_> = self
             .sections
             .iter_mut()
@@ -423,10 +452,18 @@ impl Connection {
     pub(crate) fn wake_at(&self) -> Instant {
         let link = match self.link {
             Link::New | Link::Up => None,
-            Link::Connecting { until } | Link::Lost { until } | Link::Closing { until } => Some(until),
+            Link::Connecting { until } | Link::Lost { until } | Link::Closing { until } => {
+                Some(until)
+            }
         };
-        let silence =
-            self.silent.iter().filter_map(|index| self.sections.get(*index)?.silence_at).min();
-        [link, silence, self.levels_at].into_iter().flatten().fold(self.deadline, Instant::min)
+        let silence = self
+            .silent
+            .iter()
+            .filter_map(|index| self.sections.get(*index)?.silence_at)
+            .min();
+        [link, silence, self.levels_at]
+            .into_iter()
+            .flatten()
+            .fold(self.deadline, Instant::min)
     }
 }

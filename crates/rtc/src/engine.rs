@@ -40,7 +40,10 @@ impl Engine {
     pub fn start(config: EngineConfig) -> Result<Self, RtcError> {
         let addresses = Arc::new(Addresses::find(&config));
         // One certificate for all: making one costs more than the rest of a peer, and browsers check its fingerprint only.
-        let certificate = str0m::crypto::from_feature_flags().dtls_provider.generate_certificate().map(Arc::new);
+        let certificate = str0m::crypto::from_feature_flags()
+            .dtls_provider
+            .generate_certificate()
+            .map(Arc::new);
         let total = Arc::new(AtomicUsize::new(0));
         let mut inner = EngineInner {
             shards: Vec::new(),
@@ -55,7 +58,10 @@ impl Engine {
             if first_port != 0 {
                 bind.set_port(first_port.saturating_add(u16::try_from(index).unwrap_or(u16::MAX)));
             }
-            let failed = |source| RtcError::Bind { address: bind, source };
+            let failed = |source| RtcError::Bind {
+                address: bind,
+                source,
+            };
             let socket = Socket::bind(bind, SHARED_SOCKET_BUFFER_BYTES)?;
             let local = socket.local();
             let poll = Poll::new().map_err(failed)?;
@@ -78,7 +84,9 @@ impl Engine {
             inner.addresses.push(local);
         }
         tracing::info!(udp = ?inner.addresses, candidates = ?addresses.advertised, "media engine started");
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
     }
 
     /// The shard with the fewest peers.
@@ -101,14 +109,21 @@ impl Engine {
     ///
     /// Fails with [`RtcError::Full`] beyond the configured number of peers and [`RtcError::Unknown`] for a shard that does
     /// not exist.
-    pub fn peer(&self, shard: ShardId, config: PeerConfig, events: mpsc::Sender<PeerEvent>) -> Result<Peer, RtcError> {
+    pub fn peer(
+        &self,
+        shard: ShardId,
+        config: PeerConfig,
+        events: mpsc::Sender<PeerEvent>,
+    ) -> Result<Peer, RtcError> {
         let Some(shard) = self.inner.shards.get(shard.0) else {
             return Err(RtcError::Unknown(format!("shard {}", shard.0)));
         };
         let limit = self.inner.max_peers;
         self.inner
             .total
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| (count < limit).then_some(count + 1))
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
+                (count < limit).then_some(count + 1)
+            })
             .map_err(|_| RtcError::Full { limit })?;
         shard.peers.fetch_add(1, Ordering::Relaxed);
         let id = self.inner.next_peer.fetch_add(1, Ordering::Relaxed);
@@ -117,7 +132,13 @@ impl Engine {
             self.inner.total.fetch_sub(1, Ordering::Relaxed);
             return Err(RtcError::Full { limit });
         }
-        Ok(Peer { inner: Arc::new(PeerInner { id, shard: Arc::clone(shard), _engine: Arc::clone(&self.inner) }) })
+        Ok(Peer {
+            inner: Arc::new(PeerInner {
+                id,
+                shard: Arc::clone(shard),
+                _engine: Arc::clone(&self.inner),
+            }),
+        })
     }
 }
 
@@ -131,6 +152,9 @@ impl Drop for EngineInner {
 
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Engine").field("udp", &self.inner.addresses).field("peers", &self.peers()).finish()
+        f.debug_struct("Engine")
+            .field("udp", &self.inner.addresses)
+            .field("peers", &self.peers())
+            .finish()
     }
 }

@@ -24,7 +24,9 @@ pub enum RtcError {
     #[error("an offer is already waiting for its answer")]
     OfferPending,
     /// The engine is full.
-    #[error("no room for another peer ({limit} at most); try again later or raise `limits.max_peers`")]
+    #[error(
+        "no room for another peer ({limit} at most); try again later or raise `limits.max_peers`"
+    )]
     Full {
         /// The limit.
         limit: usize,

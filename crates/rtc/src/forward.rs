@@ -74,7 +74,9 @@ impl Connection {
         };
         let name = Arc::clone(&current.name);
         if first {
-            self.emit(PeerEvent::MediaFlowing { mid: Arc::clone(&name) });
+            self.emit(PeerEvent::MediaFlowing {
+                mid: Arc::clone(&name),
+            });
         }
         if deliver && fresh {
             self.deliver(&name, &received);
@@ -84,29 +86,57 @@ impl Connection {
 
     fn deliver(&mut self, mid: &Arc<str>, received: &Received) {
         let packet = |sequence, timestamp, marker, payload| {
-            PeerEvent::Rtp(RtpPacket { mid: Arc::clone(mid), sequence, timestamp, marker, received: received.at, payload })
+            PeerEvent::Rtp(RtpPacket {
+                mid: Arc::clone(mid),
+                sequence,
+                timestamp,
+                marker,
+                received: received.at,
+                payload,
+            })
         };
         if received.meaning.red {
             for (one, payload) in &received.unwrapped {
                 let marker = received.marker && !one.recovered;
-                self.emit(packet(one.sequence, one.timestamp, marker, Bytes::from_owner(Arc::clone(payload))));
+                self.emit(packet(
+                    one.sequence,
+                    one.timestamp,
+                    marker,
+                    Bytes::from_owner(Arc::clone(payload)),
+                ));
             }
         } else {
             let payload = Bytes::from_owner(Arc::clone(&received.payload));
-            self.emit(packet(received.sequence, received.timestamp, received.marker, payload));
+            self.emit(packet(
+                received.sequence,
+                received.timestamp,
+                received.marker,
+                payload,
+            ));
         }
     }
 
     /// Write a packet that another peer received. True: something was written.
-    pub(crate) fn write_forwarded(&mut self, target: &mut Target, source_epoch: u32, received: &Received) -> u64 {
+    pub(crate) fn write_forwarded(
+        &mut self,
+        target: &mut Target,
+        source_epoch: u32,
+        received: &Received,
+    ) -> u64 {
         if target.epochs != (source_epoch, self.epoch) {
             target.epochs = (source_epoch, self.epoch);
             target.routes.clear();
         }
-        let route = match target.routes.iter().find(|(pt, _)| *pt == received.payload_type) {
+        let route = match target
+            .routes
+            .iter()
+            .find(|(pt, _)| *pt == received.payload_type)
+        {
             Some((_, route)) => *route,
             None => {
-                let Some(section) = self.sections.get(target.section) else { return 0 };
+                let Some(section) = self.sections.get(target.section) else {
+                    return 0;
+                };
                 let route = section::route(&self.rtc, section.mid, received.meaning);
                 target.routes.push((received.payload_type, route));
                 route
@@ -118,8 +148,11 @@ impl Connection {
                 self.write_one(target, received, outer, &received.payload, None)
             }
             Route::Red { outer, inner } => {
-                let changed = red::with_payload_type(&received.payload, *received.meaning.codec_pt, *inner);
-                changed.map_or(0, |payload| self.write_one(target, received, outer, &payload.into(), None))
+                let changed =
+                    red::with_payload_type(&received.payload, *received.meaning.codec_pt, *inner);
+                changed.map_or(0, |payload| {
+                    self.write_one(target, received, outer, &payload.into(), None)
+                })
             }
             Route::Unwrap(pt) => received
                 .unwrapped
@@ -142,16 +175,38 @@ impl Connection {
         payload: &Arc<[u8]>,
         unwrapped: Option<&Unwrapped>,
     ) -> u64 {
-        let (sequence, timestamp, recovered) =
-            unwrapped.map_or((received.sequence, received.timestamp, false), |one| (one.sequence, one.timestamp, one.recovered));
-        let Some(section) = self.sections.get_mut(target.section) else { return 0 };
+        let (sequence, timestamp, recovered) = unwrapped
+            .map_or((received.sequence, received.timestamp, false), |one| {
+                (one.sequence, one.timestamp, one.recovered)
+            });
+        let Some(section) = self.sections.get_mut(target.section) else {
+            return 0;
+        };
         section.stop_silence();
-        let place =
-            section.out.place(&mut target.mapping, received.ssrc, sequence, timestamp as u32, received.at);
+        let place = section.out.place(
+            &mut target.mapping,
+            received.ssrc,
+            sequence,
+            timestamp as u32,
+            received.at,
+        );
         let Some(place) = place else { return 0 };
-        let marker = (received.marker && !recovered) || (place.first && section.kind == MediaKind::Audio);
-        let extensions = if recovered { ExtensionValues::default() } else { received.extensions.clone() };
-        u64::from(self.write(target.section, pt, place, received.at, marker, extensions, Arc::clone(payload)))
+        let marker =
+            (received.marker && !recovered) || (place.first && section.kind == MediaKind::Audio);
+        let extensions = if recovered {
+            ExtensionValues::default()
+        } else {
+            received.extensions.clone()
+        };
+        u64::from(self.write(
+            target.section,
+            pt,
+            place,
+            received.at,
+            marker,
+            extensions,
+            Arc::clone(payload),
+        ))
     }
 
     #[allow(clippy::too_many_arguments)] // They are the fields of an RTP packet.
@@ -169,12 +224,21 @@ impl Connection {
             crate::counters::dropped("unsendable");
             return false;
         }
-        let Some(section) = self.sections.get_mut(index) else { return false };
-        let sends = self.rtc.media(section.mid).is_some_and(|media| media.direction().is_sending());
-        let Some(ssrc) = section.ssrc(&mut self.rtc).filter(|_| sends) else { return false };
+        let Some(section) = self.sections.get_mut(index) else {
+            return false;
+        };
+        let sends = self
+            .rtc
+            .media(section.mid)
+            .is_some_and(|media| media.direction().is_sending());
+        let Some(ssrc) = section.ssrc(&mut self.rtc).filter(|_| sends) else {
+            return false;
+        };
         let nackable = section.kind == MediaKind::Video;
         let mut api = self.rtc.direct_api();
-        let Some(stream) = api.stream_tx(&ssrc) else { return false };
+        let Some(stream) = api.stream_tx(&ssrc) else {
+            return false;
+        };
         let write = RtpWrite::new(pt, place.sequence.into(), place.timestamp, at, payload)
             .marker(marker)
             .nackable(nackable)
@@ -184,21 +248,86 @@ impl Connection {
     }
 
     /// Send our own Opus packet.
-    pub(crate) fn write_opus(&mut self, mid: &str, payload: &[u8], timestamp: u64, marker: bool, level: u8, now: Instant) {
-        let Some(index) = self.section_named(mid) else { return };
-        let Some(section) = self.sections.get_mut(index) else { return };
-        let Some(pt) = section.opus(&self.rtc) else { return };
+    pub(crate) fn write_opus(
+        &mut self,
+        mid: &str,
+        payload: &[u8],
+        timestamp: u64,
+        marker: bool,
+        level: u8,
+        now: Instant,
+    ) {
+        let Some(index) = self.section_named(mid) else {
+            return;
+        };
+        let Some(section) = self.sections.get_mut(index) else {
+            return;
+        };
+        let Some(pt) = section.opus(&self.rtc) else {
+            return;
+        };
         section.stop_silence();
         // Our own stream has no sequence numbers of its own: one packet follows the other.
         let next = section.own_next;
-        let Some(place) = section.out.place(&mut section.own_mapping, 0, next, timestamp as u32, now) else { return };
+        let Some(place) =
+            section
+                .out
+                .place(&mut section.own_mapping, 0, next, timestamp as u32, now)
+        else {
+            return;
+        };
         section.own_next = next + 1;
-        self.write(index, pt, place, now, marker, voice_extensions(level), Arc::from(payload));
+        self.write(
+            index,
+            pt,
+            place,
+            now,
+            marker,
+            voice_extensions(level),
+            Arc::from(payload),
+        );
+    }
+
+    #[cfg(test)]
+    #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+    pub(crate) fn write_red(&mut self, mid: &str, payload: &[u8], number: u64, now: Instant) {
+        let index = self.section_named(mid).unwrap();
+        let section = &mut self.sections[index];
+        let opus = section.opus(&self.rtc).unwrap();
+        let red = self
+            .rtc
+            .codec_config()
+            .params()
+            .iter()
+            .find(|p| p.pt() == opus)
+            .and_then(|p| p.red())
+            .unwrap();
+        let place = section
+            .out
+            .place(
+                &mut section.own_mapping,
+                0,
+                number,
+                (number * 960) as u32,
+                now,
+            )
+            .unwrap();
+        self.write(
+            index,
+            red,
+            place,
+            now,
+            false,
+            voice_extensions(20),
+            Arc::from(payload),
+        );
     }
 
     /// Let a listener's jitter buffer run empty: nothing more will come for now.
     pub(crate) fn begin_silence(&mut self, index: usize, now: Instant) {
-        let Some(section) = self.sections.get_mut(index) else { return };
+        let Some(section) = self.sections.get_mut(index) else {
+            return;
+        };
         if section.kind == MediaKind::Audio && section.out.started() {
             section.own_mapping = None;
             section.silent_frames = SILENT_FRAMES;
@@ -211,8 +340,12 @@ impl Connection {
 
     /// Ask the other side for a key frame, not too often.
     pub(crate) fn request_key_frame(&mut self, index: usize, now: Instant) {
-        let Some(section) = self.sections.get_mut(index) else { return };
-        let recently = section.key_frame_at.is_some_and(|at| now.saturating_duration_since(at) < KEY_FRAME_INTERVAL);
+        let Some(section) = self.sections.get_mut(index) else {
+            return;
+        };
+        let recently = section
+            .key_frame_at
+            .is_some_and(|at| now.saturating_duration_since(at) < KEY_FRAME_INTERVAL);
         if section.kind != MediaKind::Video || recently {
             return;
         }
@@ -226,11 +359,20 @@ impl Connection {
 impl Received {
     fn unwrap(&mut self, unwrapper: &mut red::Unwrapper) {
         let mut found = Vec::new();
-        unwrapper.unwrap(self.sequence, self.timestamp, &self.payload, *self.meaning.codec_pt, &mut found);
+        unwrapper.unwrap(
+            self.sequence,
+            self.timestamp,
+            &self.payload,
+            *self.meaning.codec_pt,
+            &mut found,
+        );
         self.unwrapped = found
             .into_iter()
             .filter_map(|one| {
-                let payload = self.payload.get(one.range.clone()).filter(|bytes| !bytes.is_empty())?;
+                let payload = self
+                    .payload
+                    .get(one.range.clone())
+                    .filter(|bytes| !bytes.is_empty())?;
                 Some((one, Arc::from(payload)))
             })
             .collect();
@@ -239,8 +381,12 @@ impl Received {
 
 /// Write the silent frame that is due in a section; true: more follow.
 pub(crate) fn send_silence(connection: &mut Connection, index: usize, now: Instant) -> bool {
-    let Some(section) = connection.sections.get_mut(index) else { return false };
-    let Some(at) = section.silence_at else { return false };
+    let Some(section) = connection.sections.get_mut(index) else {
+        return false;
+    };
+    let Some(at) = section.silence_at else {
+        return false;
+    };
     if at > now {
         return true;
     }
@@ -252,7 +398,15 @@ pub(crate) fn send_silence(connection: &mut Connection, index: usize, now: Insta
     section.silent_frames = section.silent_frames.saturating_sub(1);
     section.silence_at = (section.silent_frames > 0).then(|| at + SILENT_FRAME);
     let more = section.silence_at.is_some();
-    connection.write(index, pt, place, now, false, voice_extensions(SILENCE_LEVEL), Arc::from(&OPUS_SILENCE[..]));
+    connection.write(
+        index,
+        pt,
+        place,
+        now,
+        false,
+        voice_extensions(SILENCE_LEVEL),
+        Arc::from(&OPUS_SILENCE[..]),
+    );
     more
 }
 

@@ -26,15 +26,25 @@ pub(crate) struct LevelMeter {
 
 impl Default for LevelMeter {
     fn default() -> Self {
-        Self { loudest: SILENCE, active: 0, last: None }
+        Self {
+            loudest: SILENCE,
+            active: 0,
+            last: None,
+        }
     }
 }
 
 impl LevelMeter {
     /// A packet with this level (-dBov) and time stamp arrived.
     pub(crate) fn packet(&mut self, level: u8, timestamp: u64) {
-        let step = self.last.map_or(USUAL_PACKET, |last| timestamp.saturating_sub(last));
-        let step = if step == 0 || step > LONGEST_PACKET { USUAL_PACKET } else { step };
+        let step = self
+            .last
+            .map_or(USUAL_PACKET, |last| timestamp.saturating_sub(last));
+        let step = if step == 0 || step > LONGEST_PACKET {
+            USUAL_PACKET
+        } else {
+            step
+        };
         self.last = Some(timestamp);
         self.loudest = self.loudest.min(level.min(SILENCE));
         if level <= ACTIVE_LEVEL {
@@ -49,7 +59,11 @@ impl LevelMeter {
         let loudest = self.loudest;
         self.loudest = SILENCE;
         self.active = 0;
-        AudioLevel { mid: Arc::clone(mid), loudest, active }
+        AudioLevel {
+            mid: Arc::clone(mid),
+            loudest,
+            active,
+        }
     }
 }
 

@@ -27,7 +27,8 @@ impl Connection {
     pub(crate) fn accept_offer(&mut self, text: &str, now: Instant) -> Result<String, RtcError> {
         self.ensure_open()?;
         let text = sdp::normalise_remote(text)?;
-        let offer = SdpOffer::from_sdp_string(&text).map_err(|error| RtcError::Sdp(error.to_string()))?;
+        let offer =
+            SdpOffer::from_sdp_string(&text).map_err(|error| RtcError::Sdp(error.to_string()))?;
         self.negotiation.pending = None;
         let answer = self.rtc.sdp_api().accept_offer(offer).map_err(refused)?;
         self.agreed(&text, now);
@@ -42,7 +43,9 @@ impl Connection {
         }
         self.check(changes)?;
         let any_section = self.sections.iter().find_map(|section| {
-            self.rtc.media(section.mid).map(|media| (section.mid, media.direction()))
+            self.rtc
+                .media(section.mid)
+                .map(|media| (section.mid, media.direction()))
         });
         let directions = self.directions(changes);
         let mut api = self.rtc.sdp_api();
@@ -53,9 +56,14 @@ impl Connection {
                     self.channels.expect(label);
                     api.add_channel_with_config(channels::config_of(label));
                 }
-                MediaChange::AddSending { kind, stream_id, track_id } => {
+                MediaChange::AddSending {
+                    kind,
+                    stream_id,
+                    track_id,
+                } => {
                     let (stream, track) = (Some(stream_id.clone()), Some(track_id.clone()));
-                    let mid = api.add_media(kind_of(*kind), Direction::SendOnly, stream, track, None);
+                    let mid =
+                        api.add_media(kind_of(*kind), Direction::SendOnly, stream, track, None);
                     mids.push(mid.to_string());
                 }
                 MediaChange::SetSending { .. } => {}
@@ -76,29 +84,45 @@ impl Connection {
         }
         let Some((offer, pending)) = api.apply() else {
             if changes.is_empty() {
-                return Err(RtcError::Sdp("there is nothing to offer yet: add a channel or a section".to_owned()));
+                return Err(RtcError::Sdp(
+                    "there is nothing to offer yet: add a channel or a section".to_owned(),
+                ));
             }
-            return Ok(Offer { sdp: String::new(), mids });
+            return Ok(Offer {
+                sdp: String::new(),
+                mids,
+            });
         };
         self.negotiation.pending = Some(pending);
-        Ok(Offer { sdp: offer.to_sdp_string(), mids })
+        Ok(Offer {
+            sdp: offer.to_sdp_string(),
+            mids,
+        })
     }
 
     /// The other side's answer to our offer.
     pub(crate) fn accept_answer(&mut self, text: &str, now: Instant) -> Result<(), RtcError> {
         self.ensure_open()?;
         let text = sdp::normalise_remote(text)?;
-        let answer = SdpAnswer::from_sdp_string(&text).map_err(|error| RtcError::Sdp(error.to_string()))?;
+        let answer =
+            SdpAnswer::from_sdp_string(&text).map_err(|error| RtcError::Sdp(error.to_string()))?;
         let Some(pending) = self.negotiation.pending.take() else {
             return Err(RtcError::Sdp("it answers no offer of ours".to_owned()));
         };
-        self.rtc.sdp_api().accept_answer(pending, answer).map_err(refused)?;
+        self.rtc
+            .sdp_api()
+            .accept_answer(pending, answer)
+            .map_err(refused)?;
         self.agreed(&text, now);
         Ok(())
     }
 
     fn ensure_open(&self) -> Result<(), RtcError> {
-        if self.is_open() { Ok(()) } else { Err(RtcError::Closed) }
+        if self.is_open() {
+            Ok(())
+        } else {
+            Err(RtcError::Closed)
+        }
     }
 
     fn check(&self, changes: &[MediaChange]) -> Result<(), RtcError> {
@@ -115,7 +139,9 @@ impl Connection {
             }
         }
         if sections > MAX_SECTIONS {
-            return Err(RtcError::Sdp(format!("it would have more than {MAX_SECTIONS} sections")));
+            return Err(RtcError::Sdp(format!(
+                "it would have more than {MAX_SECTIONS} sections"
+            )));
         }
         Ok(())
     }
@@ -129,7 +155,9 @@ impl Connection {
                     let receiving = self.rtc.media(section.mid)?.direction().is_receiving();
                     Some((section.mid, direction(*sending, receiving)))
                 }
-                MediaChange::AddChannel { .. } | MediaChange::AddSending { .. } | MediaChange::RestartIce => None,
+                MediaChange::AddChannel { .. }
+                | MediaChange::AddSending { .. }
+                | MediaChange::RestartIce => None,
             })
             .collect()
     }
@@ -140,7 +168,8 @@ impl Connection {
         self.renegotiated();
         for named in sdp::sections(text) {
             if self.section_named(&Mid::from(named.mid.as_str())).is_none() {
-                self.sections.push(Section::new(&Mid::from(named.mid.as_str()), named.kind));
+                self.sections
+                    .push(Section::new(&Mid::from(named.mid.as_str()), named.kind));
             }
         }
         let ufrag = self.rtc.direct_api().local_ice_credentials().ufrag;
@@ -162,7 +191,8 @@ impl Connection {
 }
 
 fn receives(rtc: &Rtc, mid: Mid) -> bool {
-    rtc.media(mid).is_some_and(|media| media.direction().is_receiving() && !media.remote_pts().is_empty())
+    rtc.media(mid)
+        .is_some_and(|media| media.direction().is_receiving() && !media.remote_pts().is_empty())
 }
 
 fn direction(sending: bool, receiving: bool) -> Direction {

@@ -46,7 +46,14 @@ impl OutStream {
     /// A new stream with a random start.
     pub(crate) fn new(clock_hz: u32) -> Self {
         let start = rand::random::<u64>() % MAX_START + WINDOW;
-        Self { start, next: start, used: 0, timestamp: rand::random(), at: None, clock_hz }
+        Self {
+            start,
+            next: start,
+            used: 0,
+            timestamp: rand::random(),
+            at: None,
+            clock_hz,
+        }
     }
 
     /// Has anything been sent?
@@ -57,9 +64,17 @@ impl OutStream {
     /// Where the next packet goes when it is ours, `samples` after the last.
     pub(crate) fn append(&mut self, samples: u32, now: Instant) -> Place {
         let sequence = self.next;
-        let timestamp = if self.at.is_some() { self.timestamp.wrapping_add(samples) } else { self.timestamp };
+        let timestamp = if self.at.is_some() {
+            self.timestamp.wrapping_add(samples)
+        } else {
+            self.timestamp
+        };
         self.take(sequence, timestamp, now);
-        Place { sequence, timestamp, first: false }
+        Place {
+            sequence,
+            timestamp,
+            first: false,
+        }
     }
 
     /// Where a packet of a source goes; `None`: too late, or its number was used. Sources are told apart by `source`
@@ -72,21 +87,30 @@ impl OutStream {
         timestamp: u32,
         now: Instant,
     ) -> Option<Place> {
-        let known = mapping
-            .filter(|m| m.source == source && m.highest.abs_diff(sequence) <= MAX_JUMP);
+        let known =
+            mapping.filter(|m| m.source == source && m.highest.abs_diff(sequence) <= MAX_JUMP);
         let (mut map, first) = match known {
             Some(map) => (map, false),
             None => (self.join(source, sequence, timestamp, now), true),
         };
         map.highest = map.highest.max(sequence);
         *mapping = Some(map);
-        let out = u64::try_from(i64::try_from(sequence).ok()?.checked_add(map.sequence_offset)?).ok()?;
+        let out = u64::try_from(
+            i64::try_from(sequence)
+                .ok()?
+                .checked_add(map.sequence_offset)?,
+        )
+        .ok()?;
         if out < map.floor || out < self.start || self.was_used(out) {
             return None;
         }
         let timestamp = timestamp.wrapping_add(map.timestamp_offset);
         self.take(out, timestamp, now);
-        Some(Place { sequence: out, timestamp, first })
+        Some(Place {
+            sequence: out,
+            timestamp,
+            first,
+        })
     }
 
     /// A packet of the source is not sent at all: close the gap it would leave.
@@ -104,7 +128,9 @@ impl OutStream {
         let next_timestamp = match self.at {
             None => self.timestamp,
             Some(at) => {
-                let passed = now.saturating_duration_since(at).max(Duration::from_millis(20));
+                let passed = now
+                    .saturating_duration_since(at)
+                    .max(Duration::from_millis(20));
                 let samples = passed.as_micros() * u128::from(self.clock_hz) / 1_000_000;
                 self.timestamp.wrapping_add(samples as u32)
             }
@@ -129,7 +155,11 @@ impl OutStream {
     fn take(&mut self, sequence: u64, timestamp: u32, now: Instant) {
         if sequence >= self.next {
             let step = sequence - self.next + 1;
-            self.used = if step < WINDOW { (self.used << step) | 1 } else { 1 };
+            self.used = if step < WINDOW {
+                (self.used << step) | 1
+            } else {
+                1
+            };
             self.next = sequence + 1;
             self.timestamp = timestamp;
             self.at = Some(now);
@@ -154,11 +184,17 @@ mod tests {
         let first = out.place(&mut a, 1, 70_000, 5, now).unwrap();
         assert!(first.sequence < 65_536 && first.first);
         let second = out.place(&mut a, 1, 70_001, 965, now).unwrap();
-        assert_eq!((second.sequence, second.timestamp), (first.sequence + 1, first.timestamp.wrapping_add(960)));
+        assert_eq!(
+            (second.sequence, second.timestamp),
+            (first.sequence + 1, first.timestamp.wrapping_add(960))
+        );
         let mut b = None;
         let later = now + Duration::from_millis(100);
         let third = out.place(&mut b, 2, 3, 4_000_000_000, later).unwrap();
-        assert_eq!((third.sequence, third.timestamp), (second.sequence + 1, second.timestamp.wrapping_add(4_800)));
+        assert_eq!(
+            (third.sequence, third.timestamp),
+            (second.sequence + 1, second.timestamp.wrapping_add(4_800))
+        );
         assert!(third.first);
     }
 
@@ -168,8 +204,14 @@ mod tests {
         let mut out = OutStream::new(48_000);
         let mut map = None;
         let base = out.place(&mut map, 1, 10, 0, now).unwrap().sequence;
-        assert_eq!(out.place(&mut map, 1, 12, 1_920, now).unwrap().sequence, base + 2);
-        assert_eq!(out.place(&mut map, 1, 11, 960, now).unwrap().sequence, base + 1);
+        assert_eq!(
+            out.place(&mut map, 1, 12, 1_920, now).unwrap().sequence,
+            base + 2
+        );
+        assert_eq!(
+            out.place(&mut map, 1, 11, 960, now).unwrap().sequence,
+            base + 1
+        );
         assert_eq!(out.place(&mut map, 1, 11, 960, now), None, "never twice");
         assert_eq!(out.place(&mut map, 1, 9, 0, now), None, "before the start");
     }
@@ -181,7 +223,10 @@ mod tests {
         let mut map = None;
         let base = out.place(&mut map, 1, 10, 0, now).unwrap().sequence;
         OutStream::skip(&mut map, 11);
-        assert_eq!(out.place(&mut map, 1, 12, 1_920, now).unwrap().sequence, base + 1);
+        assert_eq!(
+            out.place(&mut map, 1, 12, 1_920, now).unwrap().sequence,
+            base + 1
+        );
     }
 
     proptest! {

@@ -32,7 +32,10 @@ impl Drop for PeerInner {
 
 impl fmt::Debug for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Peer").field("id", &self.inner.id).field("shard", &self.inner.shard.index).finish()
+        f.debug_struct("Peer")
+            .field("id", &self.inner.id)
+            .field("shard", &self.inner.shard.index)
+            .finish()
     }
 }
 
@@ -94,32 +97,47 @@ impl Peer {
 
     /// Answer the other side's offer. The answer holds our candidates. An offer of ours that waits is withdrawn.
     pub async fn accept_offer(&self, sdp: String) -> Result<String, RtcError> {
-        self.ask(|id, reply| Command::AcceptOffer { id, sdp, reply }).await
+        self.ask(|id, reply| Command::AcceptOffer { id, sdp, reply })
+            .await
     }
 
     /// Offer these changes (none: renegotiate). One offer at a time.
     pub async fn create_offer(&self, changes: Vec<MediaChange>) -> Result<Offer, RtcError> {
-        self.ask(|id, reply| Command::CreateOffer { id, changes, reply }).await
+        self.ask(|id, reply| Command::CreateOffer { id, changes, reply })
+            .await
     }
 
     /// The other side's answer to our offer.
     pub async fn accept_answer(&self, sdp: String) -> Result<(), RtcError> {
-        self.ask(|id, reply| Command::AcceptAnswer { id, sdp, reply }).await
+        self.ask(|id, reply| Command::AcceptAnswer { id, sdp, reply })
+            .await
     }
 
     /// A candidate of the other side, as in `candidate:…`. Unusable ones (mDNS, unknown transports) are ignored.
     pub fn add_remote_candidate(&self, candidate: String) {
-        self.tell(Command::RemoteCandidate { id: self.inner.id, candidate });
+        self.tell(Command::RemoteCandidate {
+            id: self.inner.id,
+            candidate,
+        });
     }
 
     /// Forward media from here on, with continuous sequence numbers and time stamps at the receiver. Both peers must be on
     /// one shard. RED is unwrapped for receivers that did not negotiate it; key frames are asked for where needed.
     pub fn forward(&self, forward: Forward) {
-        let Forward { from_mid, to, to_mid } = forward;
+        let Forward {
+            from_mid,
+            to,
+            to_mid,
+        } = forward;
         if !self.beside(&to) {
             return;
         }
-        self.tell(Command::Forward { from: self.inner.id, from_mid, to: to.inner.id, to_mid });
+        self.tell(Command::Forward {
+            from: self.inner.id,
+            from_mid,
+            to: to.inner.id,
+            to_mid,
+        });
     }
 
     /// Stop forwarding to that section; the receiver hears 200 ms of silence and then nothing.
@@ -137,20 +155,35 @@ impl Peer {
 
     /// Hold (mute) or go on with everything forwarded from this section.
     pub fn set_muted(&self, from_mid: &str, muted: bool) {
-        self.tell(Command::SetMuted { id: self.inner.id, from_mid: from_mid.to_owned(), muted });
+        self.tell(Command::SetMuted {
+            id: self.inner.id,
+            from_mid: from_mid.to_owned(),
+            muted,
+        });
     }
 
     /// Send one Opus packet in a section. `timestamp` in 48 kHz units; `level` is its loudness in -dBov (127 silence).
     /// Never blocks; a packet that finds no room is dropped and counted.
     pub fn send_opus(&self, mid: &str, payload: Bytes, timestamp: u64, marker: bool, level: u8) {
-        self.tell(Command::SendOpus { id: self.inner.id, mid: mid.to_owned(), payload, timestamp, marker, level });
+        self.tell(Command::SendOpus {
+            id: self.inner.id,
+            mid: mid.to_owned(),
+            payload,
+            timestamp,
+            marker,
+            level,
+        });
     }
 
     /// Send a message on a data channel. Messages wait while the channel's buffer is full: up to 4 MiB on reliable ones
     /// (then the peer is closed, since a hole would break its streams), up to 64 kB on lossy ones (then the message is
     /// dropped and counted). Messages over 128 kiB, and those for channels that nobody opened, are dropped and counted.
     pub fn send_data(&self, label: &str, data: Bytes) {
-        self.tell(Command::SendData { id: self.inner.id, label: label.to_owned(), data });
+        self.tell(Command::SendData {
+            id: self.inner.id,
+            label: label.to_owned(),
+            data,
+        });
     }
 
     /// Close it: the other side is told.
@@ -158,9 +191,22 @@ impl Peer {
         self.tell(Command::Close { id: self.inner.id });
     }
 
+    #[cfg(test)]
+    pub(crate) fn send_red(&self, mid: &str, payload: Bytes, number: u64) {
+        self.tell(Command::SendRed {
+            id: self.inner.id,
+            mid: mid.to_owned(),
+            payload,
+            number,
+        });
+    }
+
     fn tell(&self, command: Command) {
         if !self.inner.shard.send(command) {
-            tracing::warn!(peer = self.inner.id, "the media shard is too busy; a command was dropped");
+            tracing::warn!(
+                peer = self.inner.id,
+                "the media shard is too busy; a command was dropped"
+            );
         }
     }
 
@@ -178,7 +224,9 @@ impl Peer {
     fn beside(&self, other: &Self) -> bool {
         let same = Arc::ptr_eq(&self.inner.shard, &other.inner.shard);
         if !same {
-            tracing::error!("peers on different shards cannot forward to each other; make all peers of a room on one");
+            tracing::error!(
+                "peers on different shards cannot forward to each other; make all peers of a room on one"
+            );
         }
         same
     }

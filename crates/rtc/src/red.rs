@@ -34,7 +34,9 @@ pub(crate) fn parse(payload: &[u8]) -> Option<Vec<Block>> {
             at += 1;
             break first & PT_MASK;
         }
-        let &[_, high, middle, low] = payload.get(at..at + 4)? else { return None };
+        let &[_, high, middle, low] = payload.get(at..at + 4)? else {
+            return None;
+        };
         let offset = (u32::from(high) << 6) | (u32::from(middle) >> 2);
         let length = (usize::from(middle & 0b11) << 8) | usize::from(low);
         headers.push((first & PT_MASK, offset, length));
@@ -49,10 +51,18 @@ pub(crate) fn parse(payload: &[u8]) -> Option<Vec<Block>> {
         if end > payload.len() {
             return None;
         }
-        blocks.push(Block { payload_type, offset, range: at..end });
+        blocks.push(Block {
+            payload_type,
+            offset,
+            range: at..end,
+        });
         at = end;
     }
-    blocks.push(Block { payload_type: primary, offset: 0, range: at..payload.len() });
+    blocks.push(Block {
+        payload_type: primary,
+        offset: 0,
+        range: at..payload.len(),
+    });
     Some(blocks)
 }
 
@@ -109,7 +119,11 @@ impl Unwrapper {
                 if step > MAX_JUMP {
                     self.restart(sequence);
                 } else {
-                    self.seen = if step < WINDOW { (self.seen << step) | 1 } else { 1 };
+                    self.seen = if step < WINDOW {
+                        (self.seen << step) | 1
+                    } else {
+                        1
+                    };
                     self.span = Some((first, sequence));
                 }
                 true
@@ -138,9 +152,18 @@ impl Unwrapper {
 
     /// Take apart a RED payload: what was missing first, then the packet itself. Nothing for a duplicate or rubbish.
     /// `codec` is the payload type of the codec inside; blocks of other codecs are skipped.
-    pub(crate) fn unwrap(&mut self, sequence: u64, timestamp: u64, payload: &[u8], codec: u8, out: &mut Vec<Unwrapped>) {
+    pub(crate) fn unwrap(
+        &mut self,
+        sequence: u64,
+        timestamp: u64,
+        payload: &[u8],
+        codec: u8,
+        out: &mut Vec<Unwrapped>,
+    ) {
         let Some(blocks) = parse(payload) else { return };
-        let Some((primary, redundant)) = blocks.split_last() else { return };
+        let Some((primary, redundant)) = blocks.split_last() else {
+            return;
+        };
         let near = self
             .span
             .is_some_and(|(_, highest)| sequence.abs_diff(highest) <= MAX_JUMP);
@@ -148,12 +171,14 @@ impl Unwrapper {
             let deepest = redundant.len() as u64;
             for (index, block) in redundant.iter().enumerate() {
                 let back = deepest - index as u64;
-                let (Some(lost), Some(time)) =
-                    (sequence.checked_sub(back), timestamp.checked_sub(u64::from(block.offset)))
-                else {
+                let (Some(lost), Some(time)) = (
+                    sequence.checked_sub(back),
+                    timestamp.checked_sub(u64::from(block.offset)),
+                ) else {
                     continue;
                 };
-                let usable = block.payload_type == codec && !block.range.is_empty() && block.offset > 0;
+                let usable =
+                    block.payload_type == codec && !block.range.is_empty() && block.offset > 0;
                 if usable && self.fits(lost, time) && self.note(lost, time) {
                     out.push(Unwrapped {
                         sequence: lost,
@@ -165,7 +190,12 @@ impl Unwrapper {
             }
         }
         if primary.payload_type == codec && self.note(sequence, timestamp) {
-            out.push(Unwrapped { sequence, timestamp, range: primary.range.clone(), recovered: false });
+            out.push(Unwrapped {
+                sequence,
+                timestamp,
+                range: primary.range.clone(),
+                recovered: false,
+            });
         }
     }
 
@@ -179,16 +209,25 @@ impl Unwrapper {
     fn fits(&self, sequence: u64, timestamp: u64) -> bool {
         let after_start = self.span.is_some_and(|(first, _)| sequence > first);
         after_start
-            && self.history.iter().flatten().all(|&(other, time)| match other.cmp(&sequence) {
-                std::cmp::Ordering::Less => time < timestamp,
-                std::cmp::Ordering::Equal => false,
-                std::cmp::Ordering::Greater => time > timestamp,
-            })
+            && self
+                .history
+                .iter()
+                .flatten()
+                .all(|&(other, time)| match other.cmp(&sequence) {
+                    std::cmp::Ordering::Less => time < timestamp,
+                    std::cmp::Ordering::Equal => false,
+                    std::cmp::Ordering::Greater => time > timestamp,
+                })
     }
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
 mod tests {
     use proptest::prelude::*;
 
@@ -212,10 +251,23 @@ mod tests {
         bytes
     }
 
-    fn feed(unwrapper: &mut Unwrapper, sequence: u64, payload: &[u8]) -> Vec<(u64, u64, Vec<u8>, bool)> {
+    fn feed(
+        unwrapper: &mut Unwrapper,
+        sequence: u64,
+        payload: &[u8],
+    ) -> Vec<(u64, u64, Vec<u8>, bool)> {
         let mut out = Vec::new();
         unwrapper.unwrap(sequence, sequence * 960, payload, OPUS, &mut out);
-        out.into_iter().map(|u| (u.sequence, u.timestamp, payload[u.range].to_vec(), u.recovered)).collect()
+        out.into_iter()
+            .map(|u| {
+                (
+                    u.sequence,
+                    u.timestamp,
+                    payload[u.range].to_vec(),
+                    u.recovered,
+                )
+            })
+            .collect()
     }
 
     #[test]
@@ -230,18 +282,38 @@ mod tests {
     #[test]
     fn a_lost_packet_is_heard_from_the_next_ones_redundancy() {
         let mut unwrapper = Unwrapper::default();
-        assert_eq!(feed(&mut unwrapper, 10, &red(&[(960, b"9")], b"10")).len(), 1, "nothing before the start");
+        assert_eq!(
+            feed(&mut unwrapper, 10, &red(&[(960, b"9")], b"10")).len(),
+            1,
+            "nothing before the start"
+        );
         let out = feed(&mut unwrapper, 12, &red(&[(960, b"11")], b"12"));
-        assert_eq!(out, vec![(11, 11 * 960, b"11".to_vec(), true), (12, 12 * 960, b"12".to_vec(), false)]);
-        assert!(feed(&mut unwrapper, 11, &red(&[(960, b"10")], b"11")).is_empty(), "the late original is not heard twice");
+        assert_eq!(
+            out,
+            vec![
+                (11, 11 * 960, b"11".to_vec(), true),
+                (12, 12 * 960, b"12".to_vec(), false)
+            ]
+        );
+        assert!(
+            feed(&mut unwrapper, 11, &red(&[(960, b"10")], b"11")).is_empty(),
+            "the late original is not heard twice"
+        );
     }
 
     #[test]
     fn two_lost_in_a_row_come_back_in_order() {
         let mut unwrapper = Unwrapper::default();
         feed(&mut unwrapper, 100, &red(&[], b"0"));
-        let out = feed(&mut unwrapper, 103, &red(&[(1_920, b"1"), (960, b"2")], b"3"));
-        assert_eq!(out.iter().map(|o| o.0).collect::<Vec<_>>(), vec![101, 102, 103]);
+        let out = feed(
+            &mut unwrapper,
+            103,
+            &red(&[(1_920, b"1"), (960, b"2")], b"3"),
+        );
+        assert_eq!(
+            out.iter().map(|o| o.0).collect::<Vec<_>>(),
+            vec![101, 102, 103]
+        );
     }
 
     #[test]
@@ -251,7 +323,11 @@ mod tests {
         for sequence in [1u64, 3, 2, 5, 4, 4, 6] {
             let before = format!("{}", sequence - 1);
             let this = format!("{sequence}");
-            heard.extend(feed(&mut unwrapper, sequence, &red(&[(960, before.as_bytes())], this.as_bytes())));
+            heard.extend(feed(
+                &mut unwrapper,
+                sequence,
+                &red(&[(960, before.as_bytes())], this.as_bytes()),
+            ));
         }
         let mut numbers: Vec<u64> = heard.iter().map(|h| h.0).collect();
         numbers.sort_unstable();

@@ -17,15 +17,26 @@ pub(crate) struct SectionName {
 /// The other side's description as str0m can take it: CRLF line ends, only candidates that it understands.
 pub(crate) fn normalise_remote(text: &str) -> Result<String, RtcError> {
     if text.len() > MAX_SDP_BYTES {
-        return Err(RtcError::Sdp(format!("it is longer than {MAX_SDP_BYTES} bytes")));
+        return Err(RtcError::Sdp(format!(
+            "it is longer than {MAX_SDP_BYTES} bytes"
+        )));
     }
     if text.lines().filter(|line| line.starts_with("m=")).count() > MAX_SECTIONS {
-        return Err(RtcError::Sdp(format!("it has more than {MAX_SECTIONS} sections")));
+        return Err(RtcError::Sdp(format!(
+            "it has more than {MAX_SECTIONS} sections"
+        )));
     }
     let mut out = String::with_capacity(text.len() + 64);
     let mut candidates = 0;
-    for line in text.lines().map(str::trim_end).filter(|line| !line.is_empty()) {
-        if let Some(candidate) = line.strip_prefix("a=").filter(|value| value.starts_with("candidate:")) {
+    for line in text
+        .lines()
+        .map(str::trim_end)
+        .filter(|line| !line.is_empty())
+    {
+        if let Some(candidate) = line
+            .strip_prefix("a=")
+            .filter(|value| value.starts_with("candidate:"))
+        {
             candidates += 1;
             if candidates > MAX_REMOTE_CANDIDATES || remote_candidate(candidate).is_none() {
                 continue;
@@ -59,7 +70,10 @@ pub(crate) fn sections(text: &str) -> Vec<SectionName> {
                 Some(_) | None => None,
             };
         } else if let (Some(mid), Some(known)) = (line.strip_prefix("a=mid:"), kind) {
-            found.push(SectionName { mid: mid.trim().to_owned(), kind: known });
+            found.push(SectionName {
+                mid: mid.trim().to_owned(),
+                kind: known,
+            });
             kind = None;
         }
     }

@@ -133,7 +133,10 @@ impl Section {
     /// The SSRC we send with.
     pub(crate) fn ssrc(&mut self, rtc: &mut Rtc) -> Option<Ssrc> {
         if self.out_ssrc.is_none() {
-            self.out_ssrc = rtc.direct_api().stream_tx_by_mid(self.mid, None).map(|stream| stream.ssrc());
+            self.out_ssrc = rtc
+                .direct_api()
+                .stream_tx_by_mid(self.mid, None)
+                .map(|stream| stream.ssrc());
         }
         self.out_ssrc
     }
@@ -156,19 +159,27 @@ impl Section {
 pub(crate) fn meaning(rtc: &Rtc, pt: Pt) -> Option<Meaning> {
     rtc.codec_config().params().iter().find_map(|p| {
         let red = p.red() == Some(pt);
-        (red || p.pt() == pt).then(|| Meaning { spec: p.spec(), codec_pt: p.pt(), red })
+        (red || p.pt() == pt).then(|| Meaning {
+            spec: p.spec(),
+            codec_pt: p.pt(),
+            red,
+        })
     })
 }
 
 /// How does that travel to this section of another peer?
 pub(crate) fn route(rtc: &Rtc, mid: Mid, meaning: Meaning) -> Route {
-    let Some(media) = rtc.media(mid) else { return Route::Unknown };
+    let Some(media) = rtc.media(mid) else {
+        return Route::Unknown;
+    };
     let mut usable = rtc
         .codec_config()
         .params()
         .iter()
         .filter(|p| media.remote_pts().contains(&p.pt()))
-        .filter(|p| p.spec().codec == meaning.spec.codec && p.spec().clock_rate == meaning.spec.clock_rate);
+        .filter(|p| {
+            p.spec().codec == meaning.spec.codec && p.spec().clock_rate == meaning.spec.clock_rate
+        });
     let params = if matches!(meaning.spec.codec, Codec::H264 | Codec::Vp9) {
         // Profiles are different formats; only the same one can be decoded for sure.
         usable.find(|p| same_profile(p.spec(), meaning.spec))
@@ -179,7 +190,10 @@ pub(crate) fn route(rtc: &Rtc, mid: Mid, meaning: Meaning) -> Route {
         (None, _) => Route::Unknown,
         (Some(params), false) => Route::Plain(params.pt()),
         (Some(params), true) => match params.red() {
-            Some(outer) => Route::Red { outer, inner: params.pt() },
+            Some(outer) => Route::Red {
+                outer,
+                inner: params.pt(),
+            },
             None => Route::Unwrap(params.pt()),
         },
     }
@@ -188,5 +202,7 @@ pub(crate) fn route(rtc: &Rtc, mid: Mid, meaning: Meaning) -> Route {
 fn same_profile(a: CodecSpec, b: CodecSpec) -> bool {
     let profile = |spec: CodecSpec| spec.format.profile_level_id.map(|id| id >> 8);
     let mode = |spec: CodecSpec| spec.format.packetization_mode.unwrap_or(0);
-    profile(a) == profile(b) && mode(a) == mode(b) && a.format.profile_id.unwrap_or(0) == b.format.profile_id.unwrap_or(0)
+    profile(a) == profile(b)
+        && mode(a) == mode(b)
+        && a.format.profile_id.unwrap_or(0) == b.format.profile_id.unwrap_or(0)
 }

@@ -21,7 +21,8 @@ use crate::address::{Addresses, arrived_at};
 use crate::command::{Command, PeerId, ShardHandle};
 use crate::connection::Connection;
 use crate::limits::{
-    MAX_BATCHES_PER_TURN, MAX_FORWARDS, MAX_PEER_ADDRESSES, MAX_REMOTE_CANDIDATES, OWN_SOCKET_BUFFER_BYTES,
+    MAX_BATCHES_PER_TURN, MAX_FORWARDS, MAX_PEER_ADDRESSES, MAX_REMOTE_CANDIDATES,
+    OWN_SOCKET_BUFFER_BYTES,
 };
 use crate::section::Target;
 use crate::socket::{Outgoing, ReceiveBuffers, Socket};
@@ -79,7 +80,15 @@ pub(crate) struct Shard {
 impl Shard {
     /// Take over the socket.
     pub(crate) fn new(setup: Setup) -> Result<Self, RtcError> {
-        let Setup { handle, poll, mut socket, addresses, certificate, bind, total } = setup;
+        let Setup {
+            handle,
+            poll,
+            mut socket,
+            addresses,
+            certificate,
+            bind,
+            total,
+        } = setup;
         let address = socket.local();
         socket.candidates = addresses.candidates(address.port());
         let buffers = ReceiveBuffers::new(socket.gro_segments());
@@ -141,9 +150,10 @@ impl Shard {
         if !self.ready.is_empty() {
             return Duration::ZERO;
         }
-        self.timers
-            .next()
-            .map_or(LONGEST_SLEEP, |at| at.saturating_duration_since(Instant::now()).min(LONGEST_SLEEP))
+        self.timers.next().map_or(LONGEST_SLEEP, |at| {
+            at.saturating_duration_since(Instant::now())
+                .min(LONGEST_SLEEP)
+        })
     }
 
     /// Everything that there is to do now.
@@ -160,7 +170,9 @@ impl Shard {
     // ---- reading
 
     fn read(&mut self, now: Instant) {
-        let Some(mut buffers) = self.buffers.take() else { return };
+        let Some(mut buffers) = self.buffers.take() else {
+            return;
+        };
         for key in std::mem::take(&mut self.ready) {
             let mut batches = 0;
             while let Some(socket) = self.sockets.get(key) {
@@ -176,10 +188,8 @@ impl Shard {
                             self.on_batch(key, meta, bytes, now);
                         }
                     }
-                    Err(error) => {
-                        tracing::debug!(%error, "reading a media socket failed");
-                        break;
-                    }
+                    // Readiness is told once: go on until there is nothing more, or the turn is over.
+                    Err(error) => tracing::debug!(%error, "reading a media socket failed"),
                 }
             }
         }
@@ -189,8 +199,12 @@ impl Shard {
     fn on_batch(&mut self, key: usize, meta: &RecvMeta, bytes: &[u8], now: Instant) {
         let source = SocketAddr::new(meta.addr.ip().to_canonical(), meta.addr.port());
         for datagram in bytes.chunks(meta.stride.max(1)) {
-            let Some(socket) = self.sockets.get(key) else { return };
-            let Some(destination) = arrived_at(&socket.candidates, meta.dst_ip, source) else { continue };
+            let Some(socket) = self.sockets.get(key) else {
+                return;
+            };
+            let Some(destination) = arrived_at(&socket.candidates, meta.dst_ip, source) else {
+                continue;
+            };
             let slot = match socket.owner {
                 Some(slot) => Some(slot),
                 None => self.find(source, datagram),
@@ -226,12 +240,15 @@ impl Shard {
         if self.by_address.get(&source) == Some(&slot) {
             return;
         }
-        let Ok(request) = StunMessage::parse(request) else { return };
+        let Ok(request) = StunMessage::parse(request) else {
+            return;
+        };
         let answered = request.is_binding_request()
             && self.outgoing.iter().rev().take(EVENTS).any(|out| {
                 out.destination == source
                     && StunMessage::parse(&out.contents).is_ok_and(|answer| {
-                        answer.is_successful_binding_response() && answer.trans_id() == request.trans_id()
+                        answer.is_successful_binding_response()
+                            && answer.trans_id() == request.trans_id()
                     })
             });
         if answered {
@@ -241,7 +258,9 @@ impl Shard {
 
     fn learn(&mut self, slot: usize, address: SocketAddr, proven: bool) {
         let taken = self.by_address.contains_key(&address);
-        let Some(Some(peer)) = self.peers.get_mut(slot) else { return };
+        let Some(Some(peer)) = self.peers.get_mut(slot) else {
+            return;
+        };
         if (taken && !proven) || peer.addresses.len() >= MAX_PEER_ADDRESSES {
             return;
         }
@@ -260,7 +279,9 @@ impl Shard {
 
     /// Change a peer and drain it; a panic ends that peer alone.
     fn drive(&mut self, slot: usize, now: Instant, change: impl FnOnce(&mut Connection)) {
-        let Some(place) = self.peers.get_mut(slot) else { return };
+        let Some(place) = self.peers.get_mut(slot) else {
+            return;
+        };
         let Some(mut peer) = place.take() else { return };
         let outgoing = &mut self.outgoing;
         let result = catch_unwind(AssertUnwindSafe(|| {
@@ -304,7 +325,9 @@ impl Shard {
 
     /// Note when the peer wants to be looked at, or that it is over.
     fn arm(&mut self, slot: usize, now: Instant) {
-        let Some(Some(peer)) = self.peers.get_mut(slot) else { return };
+        let Some(Some(peer)) = self.peers.get_mut(slot) else {
+            return;
+        };
         if peer.ended.is_some() {
             if !peer.dirty {
                 peer.dirty = true;
@@ -321,7 +344,9 @@ impl Shard {
 
     fn wake(&mut self, now: Instant) {
         while let Some((at, slot)) = self.timers.due(now) {
-            let Some(Some(peer)) = self.peers.get_mut(slot) else { continue };
+            let Some(Some(peer)) = self.peers.get_mut(slot) else {
+                continue;
+            };
             if peer.armed != Some(at) {
                 continue;
             }
@@ -369,8 +394,12 @@ impl Shard {
         let mut received = None;
         self.guarded(slot, |peer| received = peer.take_packet(section, packet));
         let Some(received) = received else { return };
-        let Some(Some(peer)) = self.peers.get_mut(slot) else { return };
-        let (epoch, Some(current)) = (peer.epoch, peer.sections.get_mut(section)) else { return };
+        let Some(Some(peer)) = self.peers.get_mut(slot) else {
+            return;
+        };
+        let (epoch, Some(current)) = (peer.epoch, peer.sections.get_mut(section)) else {
+            return;
+        };
         if current.muted || current.targets.is_empty() {
             return;
         }
@@ -380,7 +409,9 @@ impl Shard {
                 return false;
             }
             let mut written = 0;
-            self.guarded(target.slot, |peer| written = peer.write_forwarded(target, epoch, &received));
+            self.guarded(target.slot, |peer| {
+                written = peer.write_forwarded(target, epoch, &received)
+            });
             if written > 0 {
                 self.forwarded += written;
                 self.mark(target.slot);
@@ -396,7 +427,9 @@ impl Shard {
 
     /// Do something to a peer without draining; a panic ends that peer alone.
     fn guarded(&mut self, slot: usize, change: impl FnOnce(&mut Connection)) {
-        let Some(place) = self.peers.get_mut(slot) else { return };
+        let Some(place) = self.peers.get_mut(slot) else {
+            return;
+        };
         let Some(mut peer) = place.take() else { return };
         if catch_unwind(AssertUnwindSafe(|| change(&mut peer))).is_err() {
             self.panicked(slot, peer);
@@ -411,7 +444,10 @@ impl Shard {
 
     fn pass_key_frame_request(&mut self, slot: usize, section: usize, now: Instant) {
         let source = match self.peers.get(slot) {
-            Some(Some(peer)) => peer.sections.get(section).and_then(|section| section.source),
+            Some(Some(peer)) => peer
+                .sections
+                .get(section)
+                .and_then(|section| section.source),
             Some(None) | None => None,
         };
         if let Some((source, id, section)) = source
@@ -448,23 +484,59 @@ impl Shard {
                 let done = self.negotiate(id, now, |peer| peer.accept_answer(&sdp, now));
                 let _ = reply.send(done);
             }
-            Command::RemoteCandidate { id, candidate } => self.with(id, now, |peer| add_candidate(peer, &candidate)),
-            Command::Forward { from, from_mid, to, to_mid } => self.start_forward(from, &from_mid, to, &to_mid, now),
-            Command::StopForward { from, from_mid, to, to_mid } => {
+            Command::RemoteCandidate { id, candidate } => {
+                self.with(id, now, |peer| add_candidate(peer, &candidate))
+            }
+            Command::Forward {
+                from,
+                from_mid,
+                to,
+                to_mid,
+            } => self.start_forward(from, &from_mid, to, &to_mid, now),
+            Command::StopForward {
+                from,
+                from_mid,
+                to,
+                to_mid,
+            } => {
                 self.stop_forward(from, &from_mid, to, &to_mid, now);
             }
-            Command::SetMuted { id, from_mid, muted } => self.set_muted(id, &from_mid, muted, now),
-            Command::SendOpus { id, mid, payload, timestamp, marker, level } => {
+            Command::SetMuted {
+                id,
+                from_mid,
+                muted,
+            } => self.set_muted(id, &from_mid, muted, now),
+            Command::SendOpus {
+                id,
+                mid,
+                payload,
+                timestamp,
+                marker,
+                level,
+            } => {
                 if let Some(slot) = self.by_id.get(&id).copied() {
-                    self.guarded(slot, |peer| peer.write_opus(&mid, &payload, timestamp, marker, level, now));
+                    self.guarded(slot, |peer| {
+                        peer.write_opus(&mid, &payload, timestamp, marker, level, now)
+                    });
                     self.mark(slot);
                 }
             }
-            Command::SendData { id, label, data } => self.with(id, now, |peer| send_data(peer, &label, data, now)),
+            Command::SendData { id, label, data } => {
+                self.with(id, now, |peer| send_data(peer, &label, data, now))
+            }
             Command::Close { id } => self.with(id, now, |peer| peer.close(now)),
             Command::Shutdown => self.running = false,
             #[cfg(test)]
             Command::Panic { id } => self.with(id, now, |_| panic!("on purpose")),
+            #[cfg(test)]
+            Command::SendRed {
+                id,
+                mid,
+                payload,
+                number,
+            } => {
+                self.with(id, now, |peer| peer.write_red(&mid, &payload, number, now));
+            }
         }
     }
 
@@ -497,14 +569,34 @@ impl Shard {
         result
     }
 
-    fn create(&mut self, id: PeerId, config: PeerConfig, events: mpsc::Sender<PeerEvent>, now: Instant) {
+    fn create(
+        &mut self,
+        id: PeerId,
+        config: PeerConfig,
+        events: mpsc::Sender<PeerEvent>,
+        now: Instant,
+    ) {
         let slot = self.peers.vacant_key();
-        let key = if config.own_socket { self.own_socket(slot) } else { Ok(self.shared) };
+        let key = if config.own_socket {
+            self.own_socket(slot)
+        } else {
+            Ok(self.shared)
+        };
         let made = key.and_then(|key| {
-            let candidates = self.sockets.get(key).map_or(&[][..], |socket| &socket.candidates);
+            let candidates = self
+                .sockets
+                .get(key)
+                .map_or(&[][..], |socket| &socket.candidates);
             let certificate = self.certificate.as_deref();
             catch_unwind(AssertUnwindSafe(|| {
-                Connection::new(id, config, events.clone(), (key, candidates), certificate, now)
+                Connection::new(
+                    id,
+                    config,
+                    events.clone(),
+                    (key, candidates),
+                    certificate,
+                    now,
+                )
             }))
             .map_err(|_| {
                 counters::panicked();
@@ -520,7 +612,9 @@ impl Shard {
             Err(error) => {
                 tracing::error!(%error, "a peer could not be made");
                 self.left();
-                let _ = events.try_send(PeerEvent::Closed { reason: error.to_string() });
+                let _ = events.try_send(PeerEvent::Closed {
+                    reason: error.to_string(),
+                });
             }
         }
     }
@@ -541,7 +635,9 @@ impl Shard {
     }
 
     fn remove(&mut self, slot: usize, reason: String) {
-        let Some(place) = self.peers.try_remove(slot) else { return };
+        let Some(place) = self.peers.try_remove(slot) else {
+            return;
+        };
         let Some(peer) = place else { return };
         // What it said last goes out while its socket is there.
         self.send();
@@ -580,10 +676,18 @@ impl Shard {
         Some((slot, peer.section_named(mid)?))
     }
 
-    fn start_forward(&mut self, from: PeerId, from_mid: &str, to: PeerId, to_mid: &str, now: Instant) {
-        let (Some((slot, section)), Some((to_slot, to_section))) =
-            (self.sections_of(from, from_mid), self.sections_of(to, to_mid))
-        else {
+    fn start_forward(
+        &mut self,
+        from: PeerId,
+        from_mid: &str,
+        to: PeerId,
+        to_mid: &str,
+        now: Instant,
+    ) {
+        let (Some((slot, section)), Some((to_slot, to_section))) = (
+            self.sections_of(from, from_mid),
+            self.sections_of(to, to_mid),
+        ) else {
             tracing::warn!(from_mid, to_mid, "cannot forward: no such peer or section");
             return;
         };
@@ -593,8 +697,13 @@ impl Shard {
             target.source = Some((slot, from, section));
         }
         self.guarded(slot, |peer| {
-            let Some(source) = peer.sections.get_mut(section) else { return };
-            let known = source.targets.iter().any(|t| t.peer == to && t.section == to_section);
+            let Some(source) = peer.sections.get_mut(section) else {
+                return;
+            };
+            let known = source
+                .targets
+                .iter()
+                .any(|t| t.peer == to && t.section == to_section);
             if known || source.targets.len() >= MAX_FORWARDS {
                 return;
             }
@@ -611,15 +720,26 @@ impl Shard {
         self.mark(slot);
     }
 
-    fn stop_forward(&mut self, from: PeerId, from_mid: &str, to: PeerId, to_mid: &str, now: Instant) {
-        let Some((to_slot, to_section)) = self.sections_of(to, to_mid) else { return };
+    fn stop_forward(
+        &mut self,
+        from: PeerId,
+        from_mid: &str,
+        to: PeerId,
+        to_mid: &str,
+        now: Instant,
+    ) {
+        let Some((to_slot, to_section)) = self.sections_of(to, to_mid) else {
+            return;
+        };
         let mut stopped = false;
         if let Some((slot, section)) = self.sections_of(from, from_mid)
             && let Some(Some(peer)) = self.peers.get_mut(slot)
             && let Some(source) = peer.sections.get_mut(section)
         {
             let before = source.targets.len();
-            source.targets.retain(|target| target.peer != to || target.section != to_section);
+            source
+                .targets
+                .retain(|target| target.peer != to || target.section != to_section);
             stopped = source.targets.len() < before;
         }
         if stopped {
@@ -639,7 +759,9 @@ impl Shard {
     }
 
     fn set_muted(&mut self, id: PeerId, mid: &str, muted: bool, now: Instant) {
-        let Some((slot, section)) = self.sections_of(id, mid) else { return };
+        let Some((slot, section)) = self.sections_of(id, mid) else {
+            return;
+        };
         let mut listeners = Vec::new();
         if let Some(Some(peer)) = self.peers.get_mut(slot)
             && let Some(current) = peer.sections.get_mut(section)
@@ -670,7 +792,10 @@ impl Shard {
         let mut rest: &[Outgoing] = &self.outgoing;
         let mut unsent = 0;
         while let Some(first) = rest.first() {
-            let count = rest.iter().take_while(|out| out.socket == first.socket).count();
+            let count = rest
+                .iter()
+                .take_while(|out| out.socket == first.socket)
+                .count();
             let (run, after) = rest.split_at(count);
             rest = after;
             if let Some(socket) = self.sockets.get(first.socket) {

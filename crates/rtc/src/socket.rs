@@ -51,7 +51,11 @@ impl ReceiveBuffers {
     /// Room for one batch, each place wide enough for what the kernel may have merged (GRO).
     pub(crate) fn new(gro_segments: usize) -> Self {
         let each = DATAGRAM_BYTES * gro_segments.max(1);
-        Self { bytes: vec![0; each * BATCH_SIZE], metas: [RecvMeta::default(); BATCH_SIZE], each }
+        Self {
+            bytes: vec![0; each * BATCH_SIZE],
+            metas: [RecvMeta::default(); BATCH_SIZE],
+            each,
+        }
     }
 
     /// The first `count` datagrams' descriptions and bytes.
@@ -75,7 +79,13 @@ impl Socket {
         let _ = options.set_send_buffer_size(buffer);
         let state = UdpSocketState::new(UdpSockRef::from(&io)).map_err(failed)?;
         let local = io.local_addr().map_err(failed)?;
-        Ok(Self { io: UdpSocket::from_std(io), state, local, candidates: Vec::new(), owner: None })
+        Ok(Self {
+            io: UdpSocket::from_std(io),
+            state,
+            local,
+            candidates: Vec::new(),
+            owner: None,
+        })
     }
 
     /// Where it is bound.
@@ -95,8 +105,15 @@ impl Socket {
 
     /// Read a batch; `Ok(0)`: nothing there.
     pub(crate) fn receive(&self, buffers: &mut ReceiveBuffers) -> io::Result<usize> {
-        let mut slices: Vec<IoSliceMut<'_>> = buffers.bytes.chunks_mut(buffers.each).map(IoSliceMut::new).collect();
-        match self.state.recv(UdpSockRef::from(&self.io), &mut slices, &mut buffers.metas) {
+        let mut slices: Vec<IoSliceMut<'_>> = buffers
+            .bytes
+            .chunks_mut(buffers.each)
+            .map(IoSliceMut::new)
+            .collect();
+        match self
+            .state
+            .recv(UdpSockRef::from(&self.io), &mut slices, &mut buffers.metas)
+        {
             Ok(count) => Ok(count),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
             Err(error) => Err(error),
@@ -104,13 +121,21 @@ impl Socket {
     }
 
     /// Send a run of datagrams of one length (the last may be shorter) to one destination.
-    fn send_run(&self, destination: SocketAddr, source: Option<IpAddr>, bytes: &[u8], each: usize) -> io::Result<()> {
+    fn send_run(
+        &self,
+        destination: SocketAddr,
+        source: Option<IpAddr>,
+        bytes: &[u8],
+        each: usize,
+    ) -> io::Result<()> {
         let transmit = Transmit {
             destination: self.on_wire(destination),
             ecn: None,
             contents: bytes,
             segment_size: (bytes.len() > each).then_some(each),
-            src_ip: source.filter(|_| self.local.ip().is_unspecified()).map(|ip| self.ip_on_wire(ip)),
+            src_ip: source
+                .filter(|_| self.local.ip().is_unspecified())
+                .map(|ip| self.ip_on_wire(ip)),
         };
         self.state.try_send(UdpSockRef::from(&self.io), &transmit)
     }
@@ -134,7 +159,12 @@ impl Socket {
     /// Send datagrams that are all of this socket, in order; runs of equal length to one destination go in one call.
     /// `own` are this machine's addresses. Returns how many were dropped: the kernel's buffer was full or the network
     /// refused, and the protocols above repeat what matters.
-    pub(crate) fn send_all(&self, outgoing: &[Outgoing], own: &[IpAddr], scratch: &mut Vec<u8>) -> u64 {
+    pub(crate) fn send_all(
+        &self,
+        outgoing: &[Outgoing],
+        own: &[IpAddr],
+        scratch: &mut Vec<u8>,
+    ) -> u64 {
         let mut dropped = 0;
         let mut rest = outgoing;
         while let Some(first) = rest.first() {
@@ -143,7 +173,12 @@ impl Socket {
             rest = after;
             let source = own.contains(&first.source).then_some(first.source);
             let result = if run.len() == 1 {
-                self.send_run(first.destination, source, &first.contents, first.contents.len())
+                self.send_run(
+                    first.destination,
+                    source,
+                    &first.contents,
+                    first.contents.len(),
+                )
             } else {
                 scratch.clear();
                 for one in run {
@@ -161,7 +196,9 @@ impl Socket {
 }
 
 fn run_length(outgoing: &[Outgoing], most: usize) -> usize {
-    let Some(first) = outgoing.first() else { return 0 };
+    let Some(first) = outgoing.first() else {
+        return 0;
+    };
     let mut count = 1;
     let mut bytes = first.contents.len();
     for next in outgoing.iter().skip(1).take(most.saturating_sub(1)) {
@@ -193,10 +230,21 @@ mod tests {
             source: IpAddr::from([127, 0, 0, 1]),
             contents: vec![0; bytes],
         };
-        let list = [to(1, 100), to(1, 100), to(1, 50), to(1, 50), to(2, 50), to(2, 60)];
+        let list = [
+            to(1, 100),
+            to(1, 100),
+            to(1, 50),
+            to(1, 50),
+            to(2, 50),
+            to(2, 60),
+        ];
         assert_eq!(run_length(&list, 32), 3, "the last of a run may be shorter");
         assert_eq!(run_length(list.get(3..).unwrap_or_default(), 32), 1);
-        assert_eq!(run_length(list.get(4..).unwrap_or_default(), 32), 1, "a longer one starts anew");
+        assert_eq!(
+            run_length(list.get(4..).unwrap_or_default(), 32),
+            1,
+            "a longer one starts anew"
+        );
         assert_eq!(run_length(&list, 2), 2);
     }
 }

@@ -1,6 +1,11 @@
 //! Whole connections over loopback, in one process.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
 
 mod connect;
 mod data;
@@ -45,8 +50,14 @@ struct Side {
 impl Side {
     fn new(engine: &Engine, config: PeerConfig) -> Self {
         let (sender, events) = mpsc::channel(4_096);
-        let peer = engine.peer(engine.least_loaded_shard(), config, sender).unwrap();
-        Self { peer, events, seen: Vec::new() }
+        let peer = engine
+            .peer(engine.least_loaded_shard(), config, sender)
+            .unwrap();
+        Self {
+            peer,
+            events,
+            seen: Vec::new(),
+        }
     }
 
     fn client(engine: &Engine) -> Self {
@@ -54,7 +65,22 @@ impl Side {
     }
 
     fn server(engine: &Engine) -> Self {
-        Self::new(engine, PeerConfig { audio_level_interval_ms: 50, ..PeerConfig::server("server") })
+        Self::new(
+            engine,
+            PeerConfig {
+                audio_level_interval_ms: 50,
+                ..PeerConfig::server("server")
+            },
+        )
+    }
+
+    /// All commands so far have been obeyed: they are taken in order, and this one is answered.
+    async fn settled(&self) {
+        let nothing = MediaChange::SetSending {
+            mid: "none".to_owned(),
+            sending: false,
+        };
+        assert!(self.peer.create_offer(vec![nothing]).await.is_err());
     }
 
     /// Everything reported so far no longer counts.
@@ -85,7 +111,8 @@ impl Side {
     }
 
     async fn connected(&mut self) {
-        self.until(|event| matches!(event, PeerEvent::Connected).then_some(())).await;
+        self.until(|event| matches!(event, PeerEvent::Connected).then_some(()))
+            .await;
     }
 
     async fn closed(&mut self) -> String {
@@ -97,7 +124,10 @@ impl Side {
     }
 
     async fn channel(&mut self, wanted: &str) {
-        self.until(|event| matches!(event, PeerEvent::ChannelOpen { label } if &**label == wanted).then_some(())).await;
+        self.until(|event| {
+            matches!(event, PeerEvent::ChannelOpen { label } if &**label == wanted).then_some(())
+        })
+        .await;
     }
 
     async fn receiving(&mut self) -> (String, bool) {
@@ -126,11 +156,17 @@ impl Side {
 }
 
 fn channel(label: &str) -> MediaChange {
-    MediaChange::AddChannel { label: label.to_owned() }
+    MediaChange::AddChannel {
+        label: label.to_owned(),
+    }
 }
 
 fn sending(kind: MediaKind) -> MediaChange {
-    MediaChange::AddSending { kind, stream_id: "PA_a|TR_b".to_owned(), track_id: "TR_b".to_owned() }
+    MediaChange::AddSending {
+        kind,
+        stream_id: "PA_a|TR_b".to_owned(),
+        track_id: "TR_b".to_owned(),
+    }
 }
 
 /// One offers, the other answers.
@@ -142,7 +178,11 @@ async fn negotiate(offerer: &Side, answerer: &Side, changes: Vec<MediaChange>) -
 }
 
 /// A connected pair; the first offers these changes.
-async fn pair(mut offerer: Side, mut answerer: Side, changes: Vec<MediaChange>) -> (Side, Side, Vec<String>) {
+async fn pair(
+    mut offerer: Side,
+    mut answerer: Side,
+    changes: Vec<MediaChange>,
+) -> (Side, Side, Vec<String>) {
     let mids = negotiate(&offerer, &answerer, changes).await;
     offerer.connected().await;
     answerer.connected().await;

@@ -3,13 +3,19 @@ use super::*;
 #[tokio::test]
 async fn two_peers_connect_and_talk_over_a_channel() {
     let (server, client) = (engine(), engine());
-    let (mut a, mut b, _) = pair(Side::client(&client), Side::server(&server), vec![channel("_reliable")]).await;
+    let (mut a, mut b, _) = pair(
+        Side::client(&client),
+        Side::server(&server),
+        vec![channel("_reliable")],
+    )
+    .await;
     a.channel("_reliable").await;
     b.channel("_reliable").await;
     a.peer.send_data("_reliable", Bytes::from_static(b"hello"));
     assert_eq!(b.data().await, "hello");
     // The answerer writes on the channel that the other opened.
-    b.peer.send_data("_reliable", Bytes::from_static(b"and back"));
+    b.peer
+        .send_data("_reliable", Bytes::from_static(b"and back"));
     assert_eq!(a.data().await, "and back");
 }
 
@@ -18,7 +24,11 @@ async fn a_server_offers_and_many_clients_share_its_socket() {
     let (server, client) = (engine(), engine());
     let mut pairs = Vec::new();
     for _ in 0..20 {
-        let changes = vec![channel("_reliable"), channel("_lossy"), channel("_data_track")];
+        let changes = vec![
+            channel("_reliable"),
+            channel("_lossy"),
+            channel("_data_track"),
+        ];
         pairs.push(pair(Side::server(&server), Side::client(&client), changes).await);
     }
     for (index, (a, b, _)) in pairs.iter_mut().enumerate() {
@@ -33,7 +43,13 @@ async fn a_server_offers_and_many_clients_share_its_socket() {
 #[tokio::test]
 async fn an_ice_lite_server_connects() {
     let (server, client) = (engine(), engine());
-    let lite = Side::new(&server, PeerConfig { ice_lite: true, ..PeerConfig::server("lite") });
+    let lite = Side::new(
+        &server,
+        PeerConfig {
+            ice_lite: true,
+            ..PeerConfig::server("lite")
+        },
+    );
     let (mut a, _b, _) = pair(Side::client(&client), lite, vec![channel("_reliable")]).await;
     a.channel("_reliable").await;
 }
@@ -42,10 +58,22 @@ async fn an_ice_lite_server_connects() {
 async fn trickled_candidates_connect_too() {
     let (server, client) = (engine(), engine());
     let (mut a, mut b) = (Side::client(&client), Side::server(&server));
-    let offer = a.peer.create_offer(vec![channel("_reliable")]).await.unwrap();
+    let offer = a
+        .peer
+        .create_offer(vec![channel("_reliable")])
+        .await
+        .unwrap();
     let split = |sdp: &str| -> (String, Vec<String>) {
-        let (candidates, rest): (Vec<&str>, Vec<&str>) = sdp.lines().partition(|line| line.starts_with("a=candidate"));
-        (rest.join("\r\n") + "\r\n", candidates.iter().map(|c| c.trim_start_matches("a=").to_owned()).collect())
+        let (candidates, rest): (Vec<&str>, Vec<&str>) = sdp
+            .lines()
+            .partition(|line| line.starts_with("a=candidate"));
+        (
+            rest.join("\r\n") + "\r\n",
+            candidates
+                .iter()
+                .map(|c| c.trim_start_matches("a=").to_owned())
+                .collect(),
+        )
     };
     let (offer, ours) = split(&offer.sdp);
     assert!(!ours.is_empty());
@@ -55,7 +83,10 @@ async fn trickled_candidates_connect_too() {
     for candidate in theirs {
         a.peer.add_remote_candidate(candidate);
     }
-    for candidate in ours.into_iter().chain(["rubbish".to_owned(), String::new()]) {
+    for candidate in ours
+        .into_iter()
+        .chain(["rubbish".to_owned(), String::new()])
+    {
         b.peer.add_remote_candidate(candidate);
     }
     a.connected().await;
@@ -65,21 +96,35 @@ async fn trickled_candidates_connect_too() {
 #[tokio::test]
 async fn closing_one_side_closes_the_other() {
     let (server, client) = (engine(), engine());
-    let (mut a, mut b, _) = pair(Side::client(&client), Side::server(&server), vec![channel("_reliable")]).await;
+    let (mut a, mut b, _) = pair(
+        Side::client(&client),
+        Side::server(&server),
+        vec![channel("_reliable")],
+    )
+    .await;
     a.peer.close();
     a.closed().await;
     b.closed().await;
     assert_eq!((server.peers(), client.peers()), (0, 0));
-    assert!(matches!(b.peer.accept_offer("v=0".to_owned()).await, Err(crate::RtcError::Closed)));
+    assert!(matches!(
+        b.peer.accept_offer("v=0".to_owned()).await,
+        Err(crate::RtcError::Closed)
+    ));
 }
 
 #[tokio::test]
 async fn dropping_the_handle_closes_the_peer() {
     let (server, client) = (engine(), engine());
-    let (a, mut b, _) = pair(Side::client(&client), Side::server(&server), vec![channel("_reliable")]).await;
+    let (a, mut b, _) = pair(
+        Side::client(&client),
+        Side::server(&server),
+        vec![channel("_reliable")],
+    )
+    .await;
     let clone = a.peer.clone();
     drop(a.peer);
-    b.peer.send_data("_reliable", Bytes::from_static(b"still there"));
+    b.peer
+        .send_data("_reliable", Bytes::from_static(b"still there"));
     drop(clone);
     b.closed().await;
 }
@@ -89,20 +134,43 @@ async fn a_full_engine_refuses_and_recovers() {
     let engine = engine_with(1);
     let mut first = Side::server(&engine);
     let (sender, _events) = mpsc::channel(8);
-    let refused = engine.peer(engine.least_loaded_shard(), PeerConfig::server("second"), sender.clone());
+    let refused = engine.peer(
+        engine.least_loaded_shard(),
+        PeerConfig::server("second"),
+        sender.clone(),
+    );
     assert!(matches!(refused, Err(crate::RtcError::Full { limit: 1 })));
     first.peer.close();
     first.closed().await;
-    engine.peer(engine.least_loaded_shard(), PeerConfig::server("third"), sender).unwrap();
+    engine
+        .peer(
+            engine.least_loaded_shard(),
+            PeerConfig::server("third"),
+            sender,
+        )
+        .unwrap();
 }
 
 #[tokio::test]
 async fn a_restart_of_ice_keeps_the_connection() {
     let (server, client) = (engine(), engine());
-    let (mut a, mut b, _) = pair(Side::client(&client), Side::server(&server), vec![channel("_reliable")]).await;
+    let (mut a, mut b, _) = pair(
+        Side::client(&client),
+        Side::server(&server),
+        vec![channel("_reliable")],
+    )
+    .await;
     a.channel("_reliable").await;
-    let before = a.peer.create_offer(vec![MediaChange::RestartIce]).await.unwrap();
-    let ufrag = |sdp: &str| sdp.lines().find(|l| l.starts_with("a=ice-ufrag")).map(str::to_owned);
+    let before = a
+        .peer
+        .create_offer(vec![MediaChange::RestartIce])
+        .await
+        .unwrap();
+    let ufrag = |sdp: &str| {
+        sdp.lines()
+            .find(|l| l.starts_with("a=ice-ufrag"))
+            .map(str::to_owned)
+    };
     let answer = b.peer.accept_offer(before.sdp.clone()).await.unwrap();
     a.peer.accept_answer(answer.clone()).await.unwrap();
     assert_ne!(ufrag(&before.sdp), ufrag(&answer));

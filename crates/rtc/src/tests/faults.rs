@@ -6,7 +6,12 @@ use crate::command::Command;
 #[tokio::test]
 async fn rubbish_at_the_media_port_disturbs_nobody() {
     let (server, client) = (engine(), engine());
-    let (mut a, mut b, _) = pair(Side::client(&client), Side::server(&server), vec![channel("_reliable")]).await;
+    let (mut a, mut b, _) = pair(
+        Side::client(&client),
+        Side::server(&server),
+        vec![channel("_reliable")],
+    )
+    .await;
     a.channel("_reliable").await;
     let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
     let target = server.udp_addresses()[0];
@@ -31,7 +36,8 @@ async fn rubbish_at_the_media_port_disturbs_nobody() {
         }
         stranger.send_to(&bytes, target).unwrap();
         if round % 100 == 0 {
-            a.peer.send_data("_reliable", Bytes::from(round.to_string()));
+            a.peer
+                .send_data("_reliable", Bytes::from(round.to_string()));
             assert_eq!(b.data().await, round.to_string());
         }
     }
@@ -41,12 +47,19 @@ async fn rubbish_at_the_media_port_disturbs_nobody() {
 #[tokio::test]
 async fn rubbish_from_the_callers_own_address_does_not_end_the_call() {
     let (server, client) = (engine(), engine());
-    let (mut a, mut b, _) = pair(Side::client(&client), Side::server(&server), vec![channel("_reliable")]).await;
+    let (mut a, mut b, _) = pair(
+        Side::client(&client),
+        Side::server(&server),
+        vec![channel("_reliable")],
+    )
+    .await;
     a.channel("_reliable").await;
     // From the server's port to the server's port: known to nobody, but read by the same thread.
     for first in 0..=255u8 {
         let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
-        stranger.send_to(&[first; 40], server.udp_addresses()[0]).unwrap();
+        stranger
+            .send_to(&[first; 40], server.udp_addresses()[0])
+            .unwrap();
     }
     a.peer.send_data("_reliable", Bytes::from_static(b"fine"));
     assert_eq!(b.data().await, "fine");
@@ -55,10 +68,22 @@ async fn rubbish_from_the_callers_own_address_does_not_end_the_call() {
 #[tokio::test]
 async fn a_panic_ends_one_peer_and_no_other() {
     let (server, client) = (engine(), engine());
-    let (mut a, mut b, _) = pair(Side::client(&client), Side::server(&server), vec![channel("_reliable")]).await;
-    let (mut c, mut d, _) = pair(Side::client(&client), Side::server(&server), vec![channel("_reliable")]).await;
+    let (mut a, mut b, _) = pair(
+        Side::client(&client),
+        Side::server(&server),
+        vec![channel("_reliable")],
+    )
+    .await;
+    let (mut c, mut d, _) = pair(
+        Side::client(&client),
+        Side::server(&server),
+        vec![channel("_reliable")],
+    )
+    .await;
     c.channel("_reliable").await;
-    b.peer.inner.shard.send(Command::Panic { id: b.peer.inner.id });
+    b.peer.inner.shard.send(Command::Panic {
+        id: b.peer.inner.id,
+    });
     assert_eq!(b.closed().await, "an internal error");
     c.peer.send_data("_reliable", Bytes::from_static(b"alive"));
     assert_eq!(d.data().await, "alive");
@@ -71,14 +96,32 @@ async fn a_panic_ends_one_peer_and_no_other() {
 async fn descriptions_that_are_none_are_refused_and_harm_nothing() {
     let (server, client) = (engine(), engine());
     let mut b = Side::server(&server);
-    for text in ["", "v=0", "rubbish", "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\n"] {
-        assert!(b.peer.accept_offer(text.to_owned()).await.is_err(), "{text:?}");
-        assert!(b.peer.accept_answer(text.to_owned()).await.is_err(), "{text:?}");
+    for text in [
+        "",
+        "v=0",
+        "rubbish",
+        "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\n",
+    ] {
+        assert!(
+            b.peer.accept_offer(text.to_owned()).await.is_err(),
+            "{text:?}"
+        );
+        assert!(
+            b.peer.accept_answer(text.to_owned()).await.is_err(),
+            "{text:?}"
+        );
     }
     let mut a = Side::client(&client);
     // A refused offer may leave the peer unusable, but it says so.
-    let offer = a.peer.create_offer(vec![channel("_reliable")]).await.unwrap();
-    assert!(matches!(a.peer.create_offer(vec![]).await, Err(crate::RtcError::OfferPending)));
+    let offer = a
+        .peer
+        .create_offer(vec![channel("_reliable")])
+        .await
+        .unwrap();
+    assert!(matches!(
+        a.peer.create_offer(vec![]).await,
+        Err(crate::RtcError::OfferPending)
+    ));
     let mut fresh = Side::server(&server);
     let answer = fresh.peer.accept_offer(offer.sdp).await.unwrap();
     a.peer.accept_answer(answer).await.unwrap();
@@ -92,8 +135,18 @@ async fn descriptions_that_are_none_are_refused_and_harm_nothing() {
 async fn a_reader_that_never_reads_ends_its_peer() {
     let (server, client) = (engine(), engine());
     let (sender, events) = mpsc::channel(2);
-    let peer = server.peer(server.least_loaded_shard(), PeerConfig::server("slow"), sender).unwrap();
-    let slow = Side { peer, events, seen: Vec::new() };
+    let peer = server
+        .peer(
+            server.least_loaded_shard(),
+            PeerConfig::server("slow"),
+            sender,
+        )
+        .unwrap();
+    let slow = Side {
+        peer,
+        events,
+        seen: Vec::new(),
+    };
     let mut a = Side::client(&client);
     negotiate(&a, &slow, vec![channel("_reliable")]).await;
     a.connected().await;

@@ -11,7 +11,12 @@ fn speak(side: &Side, mid: &str, numbers: std::ops::Range<u64>) {
 #[tokio::test]
 async fn a_voice_arrives_in_order_with_its_times() {
     let (server, client) = (engine(), engine());
-    let (a, mut b, mids) = pair(Side::client(&client), Side::client(&server), vec![sending(MediaKind::Audio)]).await;
+    let (a, mut b, mids) = pair(
+        Side::client(&client),
+        Side::client(&server),
+        vec![sending(MediaKind::Audio)],
+    )
+    .await;
     speak(&a, &mids[0], 0..100);
     let first = b.rtp().await;
     assert_eq!(number(&first.payload), Some(0));
@@ -27,15 +32,22 @@ async fn a_voice_arrives_in_order_with_its_times() {
 #[tokio::test]
 async fn levels_are_reported_while_speaking_and_while_silent() {
     let (server, client) = (engine(), engine());
-    let (a, mut b, mids) = pair(Side::client(&client), Side::server(&server), vec![sending(MediaKind::Audio)]).await;
+    let (a, mut b, mids) = pair(
+        Side::client(&client),
+        Side::server(&server),
+        vec![sending(MediaKind::Audio)],
+    )
+    .await;
     speak(&a, &mids[0], 0..3);
     let levels = |event: &PeerEvent| match event {
         PeerEvent::AudioLevels(levels) => levels.first().cloned(),
         _ => None,
     };
-    b.until(|event| levels(event).filter(|level| level.loudest == 20 && level.active > 0.5)).await;
+    b.until(|event| levels(event).filter(|level| level.loudest == 20 && level.active > 0.5))
+        .await;
     b.forget();
-    b.until(|event| levels(event).filter(|level| level.loudest == 127 && level.active == 0.0)).await;
+    b.until(|event| levels(event).filter(|level| level.loudest == 127 && level.active == 0.0))
+        .await;
 }
 
 /// Speaker -> server -> listener.
@@ -50,7 +62,10 @@ struct Relay {
 
 async fn relay(speaker_red: bool, listener_red: bool) -> Relay {
     let (server, client) = (engine(), engine());
-    let red = |red| PeerConfig { red, ..PeerConfig::client("client") };
+    let red = |red| PeerConfig {
+        red,
+        ..PeerConfig::client("client")
+    };
     let (speaker, ingress, from) = pair(
         Side::new(&client, red(speaker_red)),
         Side::server(&server),
@@ -64,8 +79,20 @@ async fn relay(speaker_red: bool, listener_red: bool) -> Relay {
     )
     .await;
     let (from, to) = (from[0].clone(), to[0].clone());
-    ingress.peer.forward(Forward { from_mid: from.clone(), to: egress.peer.clone(), to_mid: to.clone() });
-    Relay { speaker, ingress, egress, listener, from, to }
+    ingress.peer.forward(Forward {
+        from_mid: from.clone(),
+        to: egress.peer.clone(),
+        to_mid: to.clone(),
+    });
+    ingress.settled().await;
+    Relay {
+        speaker,
+        ingress,
+        egress,
+        listener,
+        from,
+        to,
+    }
 }
 
 #[tokio::test]
@@ -90,6 +117,7 @@ async fn muting_holds_the_voice_and_silence_follows() {
         last = relay.listener.rtp().await;
     }
     relay.ingress.peer.set_muted(&relay.from, true);
+    relay.ingress.settled().await;
     for n in 1..=10 {
         let silent = relay.listener.rtp().await;
         assert_eq!(&silent.payload[..], &[0xf8, 0xff, 0xfe], "silent frame {n}");
@@ -100,14 +128,21 @@ async fn muting_holds_the_voice_and_silence_follows() {
     relay.ingress.forget();
     speak(&relay.speaker, &relay.from, 5..10);
     let heard = |event: &PeerEvent| match event {
-        PeerEvent::AudioLevels(levels) => levels.first().filter(|level| level.loudest == 20).map(|_| ()),
+        PeerEvent::AudioLevels(levels) => levels
+            .first()
+            .filter(|level| level.loudest == 20)
+            .map(|_| ()),
         _ => None,
     };
     relay.ingress.until(heard).await;
     relay.ingress.peer.set_muted(&relay.from, false);
+    relay.ingress.settled().await;
     speak(&relay.speaker, &relay.from, 10..12);
     let next = relay.listener.rtp().await;
-    assert!(number(&next.payload).is_some_and(|n| n >= 10), "what was said while muted is not heard");
+    assert!(
+        number(&next.payload).is_some_and(|n| n >= 10),
+        "what was said while muted is not heard"
+    );
     assert_eq!(next.sequence, last.sequence + 1);
     assert!(next.timestamp > last.timestamp);
     assert!(next.marker, "a new talk spurt");
@@ -120,7 +155,10 @@ async fn after_the_end_of_a_forward_there_is_silence_and_another_voice_may_follo
     for _ in 0..3 {
         relay.listener.rtp().await;
     }
-    relay.ingress.peer.stop_forward(&relay.from, &relay.egress.peer, &relay.to);
+    relay
+        .ingress
+        .peer
+        .stop_forward(&relay.from, &relay.egress.peer, &relay.to);
     let mut last = relay.listener.rtp().await;
     for _ in 1..10 {
         last = relay.listener.rtp().await;
@@ -131,6 +169,7 @@ async fn after_the_end_of_a_forward_there_is_silence_and_another_voice_may_follo
         to: relay.egress.peer.clone(),
         to_mid: relay.to.clone(),
     });
+    relay.ingress.settled().await;
     speak(&relay.speaker, &relay.from, 100..101);
     let next = relay.listener.rtp().await;
     assert_eq!(number(&next.payload), Some(100));
@@ -146,6 +185,53 @@ async fn a_listener_that_leaves_does_not_disturb_the_speaker() {
     relay.listener.closed().await;
     relay.ingress.forget();
     speak(&relay.speaker, &relay.from, 1..5);
-    let heard = |event: &PeerEvent| matches!(event, PeerEvent::AudioLevels(l) if l[0].loudest == 20).then_some(());
+    let heard = |event: &PeerEvent| {
+        matches!(event, PeerEvent::AudioLevels(l) if l[0].loudest == 20).then_some(())
+    };
     relay.ingress.until(heard).await;
+}
+
+#[tokio::test]
+async fn a_listener_without_red_hears_a_voice_sent_in_red() {
+    let mut relay = relay(true, false).await;
+    // The speaker wraps as browsers do: every packet carries the one before it. Packet 3 is never sent.
+    for n in [0u64, 1, 2, 4, 5] {
+        let mut red = vec![0x80 | 111, 0, 0, 0, 111];
+        let (before, this) = (packet(n.saturating_sub(1)), packet(n));
+        red[1..4].copy_from_slice(&[
+            (960u32 >> 6) as u8,
+            ((960u32 << 2) & 0xff) as u8,
+            before.len() as u8,
+        ]);
+        red.extend_from_slice(&before);
+        red.extend_from_slice(&this);
+        relay.speaker.peer.send_red(&relay.from, red.into(), n);
+    }
+    let first = relay.listener.rtp().await;
+    for n in 1..=5 {
+        let next = relay.listener.rtp().await;
+        assert_eq!(number(&next.payload), Some(n));
+        assert_eq!(next.sequence, first.sequence + n);
+        assert_eq!(next.timestamp, first.timestamp + n * 960);
+    }
+}
+
+#[tokio::test]
+async fn a_listener_with_red_gets_the_lost_packet_from_the_next_one() {
+    let mut relay = relay(true, true).await;
+    for n in [0u64, 1, 3] {
+        let mut red = vec![0x80 | 111, 0, 0, 0, 111];
+        let (before, this) = (packet(n.saturating_sub(1)), packet(n));
+        red[1..4].copy_from_slice(&[
+            (960u32 >> 6) as u8,
+            ((960u32 << 2) & 0xff) as u8,
+            before.len() as u8,
+        ]);
+        red.extend_from_slice(&before);
+        red.extend_from_slice(&this);
+        relay.speaker.peer.send_red(&relay.from, red.into(), n);
+    }
+    for n in 0..=3 {
+        assert_eq!(number(&relay.listener.rtp().await.payload), Some(n));
+    }
 }

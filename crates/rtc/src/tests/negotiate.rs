@@ -3,7 +3,12 @@ use super::*;
 #[tokio::test]
 async fn renegotiation_adds_a_section() {
     let (server, client) = (engine(), engine());
-    let (a, mut b, _) = pair(Side::client(&client), Side::server(&server), vec![channel("_reliable")]).await;
+    let (a, mut b, _) = pair(
+        Side::client(&client),
+        Side::server(&server),
+        vec![channel("_reliable")],
+    )
+    .await;
     let mids = negotiate(&a, &b, vec![sending(MediaKind::Audio)]).await;
     assert_eq!(mids.len(), 1);
     assert_eq!(b.receiving().await, (mids[0].clone(), true));
@@ -20,21 +25,42 @@ async fn renegotiation_adds_a_section() {
 #[tokio::test]
 async fn stopping_and_resuming_a_section_is_told() {
     let (server, client) = (engine(), engine());
-    let (a, mut b, mids) = pair(Side::client(&client), Side::server(&server), vec![sending(MediaKind::Audio)]).await;
+    let (a, mut b, mids) = pair(
+        Side::client(&client),
+        Side::server(&server),
+        vec![sending(MediaKind::Audio)],
+    )
+    .await;
     assert_eq!(b.receiving().await, (mids[0].clone(), true));
-    let set = |sending| vec![MediaChange::SetSending { mid: mids[0].clone(), sending }];
+    let set = |sending| {
+        vec![MediaChange::SetSending {
+            mid: mids[0].clone(),
+            sending,
+        }]
+    };
     negotiate(&a, &b, set(false)).await;
     assert_eq!(b.receiving().await, (mids[0].clone(), false));
     negotiate(&a, &b, set(true)).await;
     assert_eq!(b.receiving().await, (mids[0].clone(), true));
-    let unknown = a.peer.create_offer(vec![MediaChange::SetSending { mid: "none".to_owned(), sending: true }]).await;
+    let unknown = a
+        .peer
+        .create_offer(vec![MediaChange::SetSending {
+            mid: "none".to_owned(),
+            sending: true,
+        }])
+        .await;
     assert!(matches!(unknown, Err(crate::RtcError::Unknown(_))));
 }
 
 #[tokio::test]
 async fn an_offer_without_changes_renegotiates() {
     let (server, client) = (engine(), engine());
-    let (a, b, mids) = pair(Side::client(&client), Side::server(&server), vec![sending(MediaKind::Audio)]).await;
+    let (a, b, mids) = pair(
+        Side::client(&client),
+        Side::server(&server),
+        vec![sending(MediaKind::Audio)],
+    )
+    .await;
     let offer = a.peer.create_offer(vec![]).await.unwrap();
     assert!(offer.sdp.contains(&format!("a=mid:{}", mids[0])));
     assert!(offer.sdp.contains("a=sendonly"), "{}", offer.sdp);
@@ -45,7 +71,12 @@ async fn an_offer_without_changes_renegotiates() {
 #[tokio::test]
 async fn a_further_channel_opens_without_negotiation() {
     let (server, client) = (engine(), engine());
-    let (a, mut b, _) = pair(Side::client(&client), Side::server(&server), vec![channel("_reliable")]).await;
+    let (a, mut b, _) = pair(
+        Side::client(&client),
+        Side::server(&server),
+        vec![channel("_reliable")],
+    )
+    .await;
     let offer = a.peer.create_offer(vec![channel("more")]).await.unwrap();
     assert_eq!(offer.sdp, "");
     b.channel("more").await;
@@ -54,9 +85,22 @@ async fn a_further_channel_opens_without_negotiation() {
 #[tokio::test]
 async fn an_answer_withdraws_our_own_offer() {
     let (server, client) = (engine(), engine());
-    let (a, b, _) = pair(Side::client(&client), Side::server(&server), vec![channel("_reliable")]).await;
-    let ours = a.peer.create_offer(vec![sending(MediaKind::Audio)]).await.unwrap();
-    let theirs = b.peer.create_offer(vec![sending(MediaKind::Audio)]).await.unwrap();
+    let (a, b, _) = pair(
+        Side::client(&client),
+        Side::server(&server),
+        vec![channel("_reliable")],
+    )
+    .await;
+    let ours = a
+        .peer
+        .create_offer(vec![sending(MediaKind::Audio)])
+        .await
+        .unwrap();
+    let theirs = b
+        .peer
+        .create_offer(vec![sending(MediaKind::Audio)])
+        .await
+        .unwrap();
     let answer = a.peer.accept_offer(theirs.sdp).await.unwrap();
     b.peer.accept_answer(answer).await.unwrap();
     assert!(a.peer.accept_answer(ours.sdp).await.is_err());
@@ -66,15 +110,34 @@ async fn an_answer_withdraws_our_own_offer() {
 async fn what_is_offered_for_a_voice() {
     let client = engine();
     let a = Side::client(&client);
-    let offer = a.peer.create_offer(vec![sending(MediaKind::Audio), channel("_reliable")]).await.unwrap().sdp;
+    let offer = a
+        .peer
+        .create_offer(vec![sending(MediaKind::Audio), channel("_reliable")])
+        .await
+        .unwrap()
+        .sdp;
     assert!(offer.contains("opus/48000/2"), "{offer}");
     assert!(offer.contains("red/48000/2"), "{offer}");
     assert!(offer.contains("ssrc-audio-level"), "{offer}");
     assert!(offer.contains("a=candidate:"), "{offer}");
     assert!(!offer.contains("nack"), "audio cannot be repeated: {offer}");
-    assert!(!offer.contains("0.0.0.0 ") || !offer.contains("candidate:0.0.0.0"), "{offer}");
-    let plain = Side::new(&client, PeerConfig { red: false, ..PeerConfig::client("plain") });
-    let offer = plain.peer.create_offer(vec![sending(MediaKind::Audio)]).await.unwrap().sdp;
+    assert!(
+        !offer.contains("0.0.0.0 ") || !offer.contains("candidate:0.0.0.0"),
+        "{offer}"
+    );
+    let plain = Side::new(
+        &client,
+        PeerConfig {
+            red: false,
+            ..PeerConfig::client("plain")
+        },
+    );
+    let offer = plain
+        .peer
+        .create_offer(vec![sending(MediaKind::Audio)])
+        .await
+        .unwrap()
+        .sdp;
     assert!(!offer.contains("red/48000"), "{offer}");
 }
 
@@ -82,7 +145,11 @@ async fn what_is_offered_for_a_voice() {
 async fn an_unknown_codec_is_rejected_and_the_rest_works() {
     let (server, client) = (engine(), engine());
     let (mut a, mut b) = (Side::client(&client), Side::server(&server));
-    let offer = a.peer.create_offer(vec![sending(MediaKind::Audio), sending(MediaKind::Video)]).await.unwrap();
+    let offer = a
+        .peer
+        .create_offer(vec![sending(MediaKind::Audio), sending(MediaKind::Video)])
+        .await
+        .unwrap();
     // A client whose only video codec is from the future.
     let mut video = false;
     let mut text = String::new();
@@ -90,7 +157,9 @@ async fn an_unknown_codec_is_rejected_and_the_rest_works() {
         if line.starts_with("m=") {
             video = line.starts_with("m=video");
         }
-        let codec = ["a=rtpmap", "a=fmtp", "a=rtcp-fb", "a=ssrc"].iter().any(|prefix| line.starts_with(prefix));
+        let codec = ["a=rtpmap", "a=fmtp", "a=rtcp-fb", "a=ssrc"]
+            .iter()
+            .any(|prefix| line.starts_with(prefix));
         if video && line.starts_with("m=") {
             text.push_str("m=video 9 UDP/TLS/RTP/SAVPF 101\r\n");
         } else if video && line.starts_with("a=mid") {
