@@ -262,11 +262,9 @@ impl Connection {
 
     fn on_event(&mut self, event: Event, now: Instant) {
         match event {
-            Event::Connected => {
-                if self.is_open() {
-                    self.link = Link::Up;
-                    self.emit(PeerEvent::Connected);
-                }
+            Event::Connected if self.is_open() => {
+                self.link = Link::Up;
+                self.emit(PeerEvent::Connected);
             }
             Event::IceConnectionStateChange(state) => self.on_ice(state, now),
             Event::RtpPacket(packet) => self.on_packet(packet),

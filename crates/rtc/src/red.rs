@@ -142,10 +142,8 @@ impl Unwrapper {
                 }
             }
         };
-        if fresh {
-            if let Some(slot) = self.history.get_mut((sequence % HISTORY as u64) as usize) {
-                *slot = Some((sequence, timestamp));
-            }
+        if fresh && let Some(slot) = self.history.get_mut((sequence % HISTORY as u64) as usize) {
+            *slot = Some((sequence, timestamp));
         }
         fresh
     }

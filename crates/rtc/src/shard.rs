@@ -527,6 +527,7 @@ impl Shard {
             Command::Close { id } => self.with(id, now, |peer| peer.close(now)),
             Command::Shutdown => self.running = false,
             #[cfg(test)]
+            #[allow(clippy::panic)]
             Command::Panic { id } => self.with(id, now, |_| panic!("on purpose")),
             #[cfg(test)]
             Command::SendRed {
