@@ -1,5 +1,5 @@
 //! Whole conversations with scripted providers, in paused time.
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -294,6 +294,57 @@ async fn barge_in_silences_the_agent_within_one_frame() {
     assert!(late <= 1, "{late} frames after the decision");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_caller_who_speaks_up_is_not_talked_over() {
+    let words = "One two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen.";
+    let agent = Agent::builder("a")
+        .llm(Script::new([vec![text(&words.repeat(3))]]))
+        .tts(Arc::new(Voice { hangs: false }))
+        .vad(Arc::new(Ear))
+        .build()
+        .unwrap();
+    let heard = Heard::default();
+    let (mouth, audio_in) = mpsc::channel(SessionIo::AUDIO_IN_LIMIT);
+    let session = AgentSession::start(
+        agent,
+        SessionIo {
+            audio_in,
+            audio_out: Box::new(heard.clone()),
+        },
+    );
+    let mut events = session.events();
+    session.started().unwrap();
+    session.user_text("Count!").unwrap();
+    wait_for(&mut events, |event| {
+        matches!(
+            event,
+            Event::AgentStateChanged {
+                new_state: AgentState::Speaking,
+                ..
+            }
+        )
+    })
+    .await;
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    let spoke_up = Instant::now();
+    for _ in 0..60 {
+        mouth.send(Frame16k::new(vec![500; 320])).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let last = heard
+        .0
+        .lock()
+        .unwrap()
+        .last()
+        .map(|(at, _)| *at - spoke_up)
+        .unwrap();
+    // Half a second of speech interrupts; then comes one frame that fades.
+    assert!(
+        last <= Duration::from_millis(540),
+        "the agent went on for {last:?}"
+    );
+}
+
 /// Looks up a table.
 #[tool]
 async fn find_table(party: u32) -> Result<String, ToolError> {
@@ -333,11 +384,11 @@ async fn after_tool(arguments: &str) -> (Vec<Item>, ChatRequest) {
 }
 
 fn output(items: &[Item]) -> (String, bool) {
-    let outputs = items.iter().filter_map(|item| match item {
+    let mut outputs = items.iter().rev().filter_map(|item| match item {
         Item::FunctionCallOutput { output, .. } => Some((output.output.clone(), output.is_error)),
         _ => None,
     });
-    outputs.last().expect("a result")
+    outputs.next().expect("a result")
 }
 
 #[tokio::test(start_paused = true)]

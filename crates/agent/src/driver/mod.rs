@@ -237,16 +237,8 @@ impl Driver {
 
     /// A fact of a child; some mean work for the driver as well.
     fn hear(&mut self, fact: Input) {
-        match &fact {
-            Input::ToolFinished { call_id, .. } => {
-                self.running_tools.retain(|(id, _)| id != call_id)
-            }
-            Input::Playout(_) | Input::Vad(_) | Input::Stt(_) | Input::Started | Input::Time => {}
-            Input::TurnPrediction { .. }
-            | Input::Retrieved { .. }
-            | Input::Llm { .. }
-            | Input::Tts { .. } => {}
-            Input::UserText(_) | Input::Command(_) => {}
+        if let Input::ToolFinished { call_id, .. } = &fact {
+            self.running_tools.retain(|(id, _)| id != call_id);
         }
         self.tell(fact);
     }
