@@ -159,7 +159,7 @@ fn numeric_date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64
             clippy::cast_sign_loss,
             reason = "the range was checked"
         )]
-        Some(seconds) if seconds >= 0.0 && seconds < 1e15 => Ok(Some(seconds as u64)),
+        Some(seconds) if (0.0..1e15).contains(&seconds) => Ok(Some(seconds as u64)),
         _ => Err(serde::de::Error::custom(
             "a date must be a number of seconds since 1970",
         )),

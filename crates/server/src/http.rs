@@ -240,7 +240,15 @@ async fn api(
         return too_many(limit, "api_rate");
     }
     match body {
-        Ok(body) => twirp::handle(&state, &service, &method, &headers, body).await,
+        Ok(body) => {
+            let mut response = twirp::handle(&state, &service, &method, &headers, body).await;
+            if response.status() == StatusCode::TOO_MANY_REQUESTS {
+                response
+                    .headers_mut()
+                    .insert(header::RETRY_AFTER, HeaderValue::from(1));
+            }
+            response
+        }
         Err(rejection) => rejection.into_response(),
     }
 }

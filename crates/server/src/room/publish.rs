@@ -28,11 +28,7 @@ impl Room {
         let source = TrackSource::try_from(request.source).unwrap_or(TrackSource::Unknown);
         let kind = TrackType::try_from(request.r#type).unwrap_or(TrackType::Data);
         let pending = p.tracks.iter().filter(|t| t.mid.is_none()).count();
-        let refusal = if !may_publish(&p.permission, source)
-            && !(source == TrackSource::Unknown
-                && p.permission.can_publish
-                && p.permission.can_publish_sources.is_empty())
-        {
+        let refusal = if !may_publish(&p.permission, source) {
             Some((
                 request_response::Reason::NotAllowed,
                 "not allowed to publish from this source",

@@ -317,7 +317,6 @@ impl Room {
             .filter(|t| {
                 let source = TrackSource::try_from(t.info.source).unwrap_or(TrackSource::Unknown);
                 !may_publish(&p.permission, source)
-                    && !(source == TrackSource::Unknown && p.permission.can_publish)
             })
             .map(|t| t.info.sid.clone())
             .collect();

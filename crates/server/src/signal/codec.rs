@@ -47,7 +47,7 @@ pub(crate) fn decode<T: prost::Message + Default + DeserializeOwned>(frame: &Ws)
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
     use antiphon_protocol::proto::{SignalRequest, signal_request};
     use proptest::prelude::*;
