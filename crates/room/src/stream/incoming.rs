@@ -278,9 +278,9 @@ mod tests {
     fn text_in_chunks_arrives_as_deltas_and_then_whole_even_when_a_character_is_split() {
         let (mut streams, mut events) = (Incoming::default(), Vec::new());
         streams.header("PA_1", "ann", text_header("s"), &mut events);
-        let bytes = "grüß dich".as_bytes();
-        streams.chunk("PA_1", chunk("s", 0, &bytes[..3]), &mut events);
-        streams.chunk("PA_1", chunk("s", 1, &bytes[3..]), &mut events);
+        let (one, two) = "grüß dich".as_bytes().split_at(3);
+        streams.chunk("PA_1", chunk("s", 0, one), &mut events);
+        streams.chunk("PA_1", chunk("s", 1, two), &mut events);
         streams.trailer("PA_1", trailer("s"), &mut events);
         let deltas: String = events
             .iter()
