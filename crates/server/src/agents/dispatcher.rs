@@ -5,20 +5,20 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use antiphon_protocol::proto::{
     self, AgentDispatch, AgentDispatchState, AvailabilityRequest, AvailabilityResponse,
     CreateAgentDispatchRequest, DisconnectReason, Job, JobAssignment, JobState, JobStatus,
-    JobTermination, JobType, ParticipantInfo, ParticipantPermission, RegisterWorkerRequest,
-    RoomAgentDispatch, ServerMessage, UpdateWorkerStatus, WorkerMessage, WorkerPong, WorkerStatus,
-    server_message, worker_message,
+    JobTermination, JobType, ParticipantInfo, RegisterWorkerRequest, RoomAgentDispatch,
+    ServerMessage, UpdateWorkerStatus, WorkerMessage, WorkerPong, WorkerStatus, server_message,
+    worker_message,
 };
-use antiphon_protocol::{AccessToken, Keys, ParticipantKind, VideoGrants, ids, names};
-use rand::Rng;
+use antiphon_protocol::{AccessToken, Keys, ParticipantKind, ids, names};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::job::{Entry, OpenRoom, Stage, Worker, agent_grants, choose, unix_nanos};
 use super::{Command, DispatchError, Notice};
 use crate::limits::{MAX_DISPATCHES, MAX_WORKERS};
 use crate::room::{Api, RoomHandle};
@@ -35,77 +35,6 @@ const MAX_STARTS: u32 = 5;
 const TOKEN_TTL: Duration = Duration::from_secs(3600);
 /// A removed agent may say goodbye for so long.
 const GOODBYE: Duration = Duration::from_secs(3);
-/// Added to a worker's load for every job given since its last report, so that a burst of calls is spread.
-const LOAD_PER_JOB: f32 = 0.05;
-
-struct Worker {
-    key: String,
-    request: RegisterWorkerRequest,
-    outgoing: mpsc::Sender<ServerMessage>,
-    available: bool,
-    load: f32,
-    given: u32,
-}
-
-struct OpenRoom {
-    info: proto::Room,
-    handle: RoomHandle,
-    dispatches: Vec<AgentDispatch>,
-    callers: HashSet<Arc<str>>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Stage {
-    /// Nobody to take it. `Some`: everybody refused, ask again then.
-    Waiting {
-        retry: Option<Instant>,
-    },
-    Offered {
-        worker: Arc<str>,
-        until: Instant,
-    },
-    Assigned {
-        worker: Arc<str>,
-        identity: String,
-        until: Instant,
-    },
-    Running {
-        worker: Arc<str>,
-        identity: String,
-    },
-    Ended,
-}
-
-struct Entry {
-    job: Job,
-    room: Arc<str>,
-    stage: Stage,
-    tried: HashSet<Arc<str>>,
-    starts: u32,
-}
-
-impl Entry {
-    fn worker(&self) -> Option<&Arc<str>> {
-        match &self.stage {
-            Stage::Offered { worker, .. }
-            | Stage::Assigned { worker, .. }
-            | Stage::Running { worker, .. } => Some(worker),
-            Stage::Waiting { .. } | Stage::Ended => None,
-        }
-    }
-
-    fn set_status(&mut self, status: JobStatus, error: &str) {
-        let now = unix_nanos();
-        let state = self.job.state.get_or_insert_with(JobState::default);
-        state.status = status as i32;
-        error.clone_into(&mut state.error);
-        state.updated_at = now;
-        if matches!(status, JobStatus::JsSuccess | JobStatus::JsFailed) {
-            state.ended_at = now;
-            self.stage = Stage::Ended;
-        }
-    }
-}
 
 pub(super) struct Dispatcher {
     keys: Keys,
@@ -772,47 +701,4 @@ impl Dispatcher {
             self.place(&id);
         }
     }
-}
-
-/// A random worker, the idle ones more often.
-fn choose<'a>(workers: &[(&'a Arc<str>, &Worker)]) -> Option<&'a Arc<str>> {
-    #[expect(clippy::cast_precision_loss, reason = "a handful of jobs")]
-    let weight = |w: &Worker| (1.0 - w.load - LOAD_PER_JOB * w.given as f32).max(0.0);
-    let total: f32 = workers.iter().map(|(_, w)| weight(w)).sum();
-    let mut rng = rand::rng();
-    if total <= 0.0 {
-        let at = rng.random_range(0..workers.len().max(1));
-        return workers.get(at).map(|(id, _)| *id);
-    }
-    let mut at = rng.random_range(0.0..total);
-    for (id, worker) in workers {
-        at -= weight(worker);
-        if at < 0.0 {
-            return Some(*id);
-        }
-    }
-    workers.last().map(|(id, _)| *id)
-}
-
-fn agent_grants(room: &str, allowed: Option<&ParticipantPermission>) -> VideoGrants {
-    let mut grants = VideoGrants {
-        agent: true,
-        can_update_own_metadata: Some(true),
-        ..VideoGrants::join(room)
-    };
-    grants.can_publish = Some(true);
-    grants.can_subscribe = Some(true);
-    grants.can_publish_data = Some(true);
-    if let Some(allowed) = allowed {
-        grants.set_permission(allowed);
-        grants.agent = true;
-    }
-    grants
-}
-
-fn unix_nanos() -> i64 {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(now.as_nanos()).unwrap_or(i64::MAX)
 }

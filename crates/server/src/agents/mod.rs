@@ -3,9 +3,11 @@
 //! | module | what |
 //! |---|---|
 //! | `dispatcher` | the task that owns workers, dispatches and jobs |
+//! | `job` | workers and jobs as it knows them; which worker is asked |
 //! | `worker` | the WebSocket of a worker |
 
 mod dispatcher;
+mod job;
 mod worker;
 
 use std::sync::Arc;

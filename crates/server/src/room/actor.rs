@@ -4,15 +4,14 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use antiphon_protocol::ids;
 use antiphon_protocol::names::SERVER_VERSION;
 use antiphon_protocol::proto::participant_info::State as Stage;
 use antiphon_protocol::proto::signal_response::Message;
 use antiphon_protocol::proto::{
-    self, ConnectionQuality, ConnectionQualityInfo, ConnectionQualityUpdate, DisconnectReason,
-    JoinResponse, ParticipantInfo, ParticipantUpdate, ReconnectResponse, RoomUpdate,
-    SignalResponse, SpeakerInfo, SpeakersChanged, leave_request,
+    self, DisconnectReason, JoinResponse, ParticipantInfo, ParticipantUpdate, ReconnectResponse,
+    RoomUpdate, SignalResponse, leave_request,
 };
-use antiphon_protocol::{AccessToken, ids};
 use antiphon_rtc::{PeerConfig, PeerEvent, ShardId};
 use tokio::sync::{mpsc, oneshot};
 
@@ -21,16 +20,11 @@ use super::participant::{Participant, Subscriber};
 use super::speaker::{Speaker, UPDATE_INTERVAL_MS};
 use super::{Command, Join, RoomHandle, RoomOptions, Target};
 use crate::agents::Notice;
-use crate::limits::{
-    JOIN_TIMEOUT, MEDIA_GRACE, NEGOTIATION_TIMEOUT, PEER_QUEUE, PING_INTERVAL, PING_TIMEOUT,
-    REFRESH_INTERVAL, REFRESH_TTL, RESUME_TIMEOUT, ROOM_QUEUE,
-};
+use crate::limits::{PEER_QUEUE, PING_INTERVAL, PING_TIMEOUT, REFRESH_INTERVAL, ROOM_QUEUE};
 use crate::state::State;
 
 /// How often the room looks at its clocks; speakers are reported at this pace.
 const TICK: Duration = Duration::from_millis(UPDATE_INTERVAL_MS as u64);
-/// The mean opinion score that goes with an excellent connection.
-const MAX_SCORE: f32 = 4.5;
 
 /// Everything of a room.
 pub(super) struct Room {
@@ -47,10 +41,10 @@ pub(super) struct Room {
     /// Recent nonces of packets sent by API.
     pub(super) nonces: VecDeque<Vec<u8>>,
     /// Nobody that counts is here since then.
-    empty_since: Option<Instant>,
-    ever_joined: bool,
-    counts_changed: bool,
-    closed: bool,
+    pub(super) empty_since: Option<Instant>,
+    pub(super) ever_joined: bool,
+    pub(super) counts_changed: bool,
+    pub(super) closed: bool,
 }
 
 /// Start a room's task. A panic in it ends this room only; the registry forgets it either way.
@@ -456,41 +450,6 @@ impl Room {
         self.send_quality(sid);
     }
 
-    /// Everybody starts with an excellent connection; SDKs show "unknown" until told.
-    fn send_quality(&mut self, newcomer: &Arc<str>) {
-        let quality = |sid: &Arc<str>| ConnectionQualityInfo {
-            participant_sid: sid.to_string(),
-            quality: ConnectionQuality::Excellent as i32,
-            score: MAX_SCORE,
-        };
-        let visible: Vec<Arc<str>> = self
-            .participants
-            .values()
-            .filter(|p| !p.permission.hidden)
-            .map(|p| Arc::clone(&p.sid))
-            .collect();
-        let hidden = self
-            .participants
-            .get(newcomer)
-            .is_some_and(|p| p.permission.hidden);
-        for p in self.participants.values_mut() {
-            let updates = if p.sid == *newcomer {
-                visible
-                    .iter()
-                    .chain(hidden.then_some(newcomer))
-                    .map(quality)
-                    .collect()
-            } else if hidden {
-                continue;
-            } else {
-                vec![quality(newcomer)]
-            };
-            p.send(Message::ConnectionQuality(ConnectionQualityUpdate {
-                updates,
-            }));
-        }
-    }
-
     /// Tell everybody (a hidden one: only itself) what this participant is now.
     pub(super) fn announce(&mut self, sid: &Arc<str>) {
         let Some(p) = self.participants.get(sid) else {
@@ -578,132 +537,13 @@ impl Room {
         self.state.agents.notify(notice).await;
     }
 
-    fn close(&mut self, reason: DisconnectReason) {
+    pub(super) fn close(&mut self, reason: DisconnectReason) {
         for p in self.participants.values_mut() {
             p.send_leave(reason, leave_request::Action::Disconnect);
             p.close_peers();
         }
         self.participants.clear();
         self.closed = true;
-    }
-
-    async fn tick(&mut self) {
-        let now = Instant::now();
-        self.report_speakers();
-        let mut gone = Vec::new();
-        let mut refresh = Vec::new();
-        for p in self.participants.values() {
-            let unanswered = p.subscriber.as_ref().and_then(|s| s.outstanding);
-            if p.state != Stage::Active && now.duration_since(p.joined) > JOIN_TIMEOUT {
-                gone.push((Arc::clone(&p.sid), DisconnectReason::JoinFailure));
-            } else if p
-                .media_lost
-                .is_some_and(|lost| now.duration_since(lost) > MEDIA_GRACE)
-            {
-                gone.push((Arc::clone(&p.sid), DisconnectReason::ConnectionTimeout));
-            } else if p
-                .signal_lost
-                .is_some_and(|lost| now.duration_since(lost) > RESUME_TIMEOUT)
-            {
-                gone.push((Arc::clone(&p.sid), DisconnectReason::SignalClose));
-            } else if unanswered.is_some_and(|sent| now.duration_since(sent) > NEGOTIATION_TIMEOUT)
-            {
-                gone.push((Arc::clone(&p.sid), DisconnectReason::StateMismatch));
-            } else if p.next_refresh <= now {
-                refresh.push(Arc::clone(&p.sid));
-            }
-        }
-        for (sid, reason) in gone {
-            self.remove(&sid, reason).await;
-        }
-        for sid in refresh {
-            self.refresh_token(&sid);
-        }
-        if std::mem::take(&mut self.counts_changed) {
-            self.broadcast(Message::RoomUpdate(RoomUpdate {
-                room: Some(self.info()),
-            }));
-        }
-        self.replay.forget_old(now);
-        let timeout = if self.ever_joined {
-            self.options.departure_timeout
-        } else {
-            self.options.empty_timeout
-        };
-        if self
-            .empty_since
-            .is_some_and(|since| now.duration_since(since) >= timeout)
-        {
-            self.close(DisconnectReason::RoomClosed);
-        }
-    }
-
-    /// Send everybody what changed about the speakers that it hears, and about itself.
-    fn report_speakers(&mut self) {
-        let mut changes = Vec::new();
-        for p in self.participants.values_mut() {
-            let level = p.speaker.level();
-            if (level - p.speaker.reported).abs() > f32::EPSILON {
-                p.speaker.reported = level;
-                changes.push(SpeakerInfo {
-                    sid: p.sid.to_string(),
-                    level,
-                    active: level > 0.0,
-                });
-            }
-        }
-        self.send_speakers(&changes);
-    }
-
-    pub(super) fn send_speakers(&mut self, changes: &[SpeakerInfo]) {
-        if changes.is_empty() {
-            return;
-        }
-        for p in self.participants.values_mut() {
-            let hears = |sid: &str| {
-                *p.sid == *sid
-                    || p.subscriber
-                        .as_ref()
-                        .is_some_and(|s| s.wanted.iter().any(|w| *w.publisher == *sid))
-            };
-            let mut speakers: Vec<SpeakerInfo> =
-                changes.iter().filter(|c| hears(&c.sid)).cloned().collect();
-            if !speakers.is_empty() {
-                speakers.sort_by(|a, b| b.level.total_cmp(&a.level));
-                p.send(Message::SpeakersChanged(SpeakersChanged { speakers }));
-            }
-        }
-    }
-
-    /// A token with what the participant is now, for it to come back with.
-    pub(super) fn refresh_token(&mut self, sid: &str) {
-        let Some(p) = self.participants.get_mut(sid) else {
-            return;
-        };
-        p.next_refresh = Instant::now() + REFRESH_INTERVAL;
-        let mut claims = p.claims.clone();
-        claims.sub = p.identity.to_string();
-        claims.name.clone_from(&p.name);
-        claims.metadata.clone_from(&p.metadata);
-        claims.attributes.clone_from(&p.attributes);
-        let mut grants = claims.video_grants();
-        grants.set_permission(&p.permission);
-        claims.video = Some(grants);
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
-            .as_secs();
-        let remaining = Duration::from_secs(claims.exp.unwrap_or_default().saturating_sub(now));
-        let key = claims.iss.clone();
-        let Some(secret) = self.state.config.keys.secret(&key) else {
-            return;
-        };
-        if let Ok(token) = AccessToken::from_claims(key, secret, claims)
-            .ttl(remaining.max(REFRESH_TTL))
-            .to_jwt()
-        {
-            p.send(Message::RefreshToken(token));
-        }
     }
 
     /// The room as others see it.

@@ -3,6 +3,7 @@
 //! | module | what |
 //! |---|---|
 //! | `actor` | the task: joins, leaves, time |
+//! | `clock` | what happens as time passes |
 //! | `participant` | what the room knows of one participant |
 //! | `publish` | tracks of a publisher: announced, negotiated, muted, gone |
 //! | `subscribe` | offers to a subscriber and forwarding |
@@ -14,6 +15,7 @@
 
 mod actor;
 mod api;
+mod clock;
 mod data;
 mod participant;
 mod publish;
