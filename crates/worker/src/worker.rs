@@ -172,7 +172,7 @@ impl Worker {
             let wait = Duration::from_secs(u64::from((failures * 2).min(10)));
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
-                _ = drain.wait_for(|drain| *drain) => if self.slots.running.is_empty() { return Ok(()) } else {
+                () = ordered(&mut drain) => if self.slots.running.is_empty() { return Ok(()) } else {
                     tokio::time::sleep(wait.max(LOAD_INTERVAL)).await;
                 },
             }
@@ -240,7 +240,7 @@ impl Worker {
                     self.report(|status| (status.load, status.active_jobs) = (load, active_jobs));
                 }
                 _ = status.tick() => if !self.send_status(&socket) { return End::Lost },
-                _ = drain.wait_for(|drain| *drain), if !self.slots.draining => {
+                () = ordered(&mut drain), if !self.slots.draining => {
                     self.slots.draining = true;
                     drain_over = Some(tokio::time::Instant::now() + self.options.drain_timeout);
                     self.report(|status| status.draining = true);
@@ -379,6 +379,13 @@ fn permissions() -> ParticipantPermission {
         can_publish_data: true,
         can_update_metadata: true,
         ..Default::default()
+    }
+}
+
+/// Waits for the order to drain. (A guard of the watch channel must not live across an await.)
+async fn ordered(drain: &mut watch::Receiver<bool>) {
+    if drain.wait_for(|drain| *drain).await.is_err() {
+        std::future::pending::<()>().await;
     }
 }
 
