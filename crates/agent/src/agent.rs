@@ -58,6 +58,11 @@ impl Agent {
         &self.tools
     }
 
+    /// Is there speech recognition? Without it callers type.
+    pub fn can_hear(&self) -> bool {
+        self.stt.is_some()
+    }
+
     /// Open connections that the first turn will need. Cheap, best effort; a good moment is when a caller is about to
     /// join.
     pub fn prewarm(&self) {

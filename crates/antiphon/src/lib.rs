@@ -1,1 +1,27 @@
-//! antiphon
+//! Antiphon: a self-hosted voice agent in one binary. This crate is the binary (`antiphon dev`, `serve`, `start`, …) and the
+//! facade through which an agent is written in Rust:
+//!
+//! ```ignore
+//! use antiphon::prelude::*;
+//! ```
+//!
+//! | module | what |
+//! |---|---|
+//! | [`prelude`] | what a program that defines an agent needs |
+//! | [`cli`] | the command line |
+//! | [`config`] | `antiphon.toml` and the secrets of the environment |
+//! | [`choose`] | which providers are used, and why |
+//! | [`assemble`] | the agent of a configuration |
+//! | [`playground`] | the page |
+//! | [`verbs`] | what each verb of the command line does |
+
+/// The agent library, under the name that `#[tool]` refers to.
+pub use antiphon_agent as agent;
+
+pub mod assemble;
+pub mod choose;
+pub mod cli;
+pub mod config;
+pub mod playground;
+pub mod prelude;
+pub mod verbs;

@@ -7,7 +7,7 @@ use antiphon_agent::provider::{BoxFuture, Knowledge};
 use antiphon_dialogue::chat::Passage;
 
 use crate::bm25::Bm25;
-use crate::chunk::Chunk;
+use crate::chunk::{self, Chunk};
 use crate::error::KnowledgeError;
 use crate::{folder, llamaindex};
 
@@ -62,27 +62,38 @@ impl KnowledgeBase {
     /// # Errors
     /// The folder or the index cannot be read at all.
     pub fn load(path: &Path) -> Result<Loaded, KnowledgeError> {
-        let (chunks, texts, warnings) = if llamaindex::is_index(path) {
+        if llamaindex::is_index(path) {
             let (nodes, warnings) = llamaindex::load(path)?;
             let (texts, chunks): (Vec<_>, Vec<_>) = nodes
                 .into_iter()
                 .map(|node| (node.embed_text, node.chunk))
                 .unzip();
-            (chunks, texts, warnings)
-        } else {
-            let (chunks, warnings) = folder::load(path)?;
-            // headings are searched too: "desserts" may stand nowhere else
-            let texts = chunks
-                .iter()
-                .map(|chunk| format!("{}\n{}", chunk.source, chunk.text))
-                .collect();
-            (chunks, texts, warnings)
-        };
+            let bm25 = Bm25::new(texts.iter().map(String::as_str));
+            let base = Self::new(chunks, Arc::new(bm25));
+            return Ok(Loaded { base, warnings });
+        }
+        let (chunks, warnings) = folder::load(path)?;
+        let base = Self::searchable(chunks);
+        Ok(Loaded { base, warnings })
+    }
+
+    /// Markdown documents that are already in memory: file names and texts.
+    pub fn from_markdown(documents: impl IntoIterator<Item = (String, String)>) -> Self {
+        let chunks = documents
+            .into_iter()
+            .flat_map(|(name, text)| chunk::markdown(&name, &text))
+            .collect();
+        Self::searchable(chunks)
+    }
+
+    fn searchable(chunks: Vec<Chunk>) -> Self {
+        // headings are searched too: "desserts" may stand nowhere else
+        let texts: Vec<String> = chunks
+            .iter()
+            .map(|chunk| format!("{}\n{}", chunk.source, chunk.text))
+            .collect();
         let bm25 = Bm25::new(texts.iter().map(String::as_str));
-        Ok(Loaded {
-            base: Self::new(chunks, Arc::new(bm25)),
-            warnings,
-        })
+        Self::new(chunks, Arc::new(bm25))
     }
 
     /// Passages with a ranking of one's own.

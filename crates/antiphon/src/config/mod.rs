@@ -289,19 +289,27 @@ pub struct ServerConfig {
     pub tls_cert: Option<PathBuf>,
     /// PEM file; with `tls_cert`.
     pub tls_key: Option<PathBuf>,
-    /// Trust `X-Forwarded-For` of a reverse proxy. Default false.
-    pub trust_forwarded_for: bool,
+    /// Media over TCP, for callers whose network lets no UDP through. Default 7881; 0: UDP only.
+    pub rtc_tcp_port: Option<u16>,
+    /// Reverse proxies whose `X-Forwarded-For` is believed. Default none.
+    pub trusted_proxies: Vec<IpAddr>,
 }
 
 /// `[limits]`
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LimitsConfig {
-    /// Joins and API calls of one address in a minute. Default 120.
-    pub requests_per_minute_per_ip: Option<u32>,
-    /// Joins and API calls with one API key in a minute. Default 6000.
-    pub requests_per_minute_per_key: Option<u32>,
-    /// Rooms at once. Default 1000.
+    /// Joins of one address in a second.
+    pub joins_per_second: Option<u32>,
+    /// API calls of one address in a second.
+    pub api_per_second: Option<u32>,
+    /// Joins and API calls with one API key in a second.
+    pub key_per_second: Option<u32>,
+    /// Connections at once.
+    pub max_connections: Option<usize>,
+    /// Connections at once of one address.
+    pub max_connections_per_address: Option<usize>,
+    /// Rooms at once.
     pub max_rooms: Option<usize>,
     /// Calls that this process's agent takes at once. Default: 50 a core.
     pub max_sessions: Option<usize>,

@@ -1,0 +1,44 @@
+//! The documents.
+
+use antiphon_agent::tool::{FunctionTool, Tool, ToolContext, ToolError};
+use antiphon_knowledge::{KnowledgeBase, KnowledgeTool};
+use anyhow::Context as _;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::config::Config;
+
+/// The documents of `[knowledge]`, read and indexed; of the example those in the binary.
+pub(super) fn load(config: &Config, is_example: bool, notes: &mut Vec<String>) -> anyhow::Result<Option<KnowledgeBase>> {
+    let Some(knowledge) = &config.knowledge else { return Ok(None) };
+    let base = if is_example {
+        KnowledgeBase::from_markdown(antiphon_restaurant::files::documents())
+    } else {
+        let path = config.folder.join(&knowledge.path);
+        let loaded = KnowledgeBase::load(&path).with_context(|| format!("[knowledge] path {}", path.display()))?;
+        notes.extend(loaded.warnings);
+        loaded.base
+    };
+    if base.is_empty() {
+        notes.push("the knowledge holds nothing to search; put Markdown, text or HTML files there".into());
+    }
+    Ok(Some(match knowledge.top_k {
+        Some(top_k) => base.with_top_k(top_k),
+        None => base,
+    }))
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Search {
+    /// What to look for, in a few words.
+    query: String,
+}
+
+/// The same documents as a tool.
+pub(super) fn tool(base: KnowledgeBase) -> impl Tool {
+    let tool = KnowledgeTool(base);
+    FunctionTool::new(KnowledgeTool::NAME, KnowledgeTool::DESCRIPTION, move |search: Search, _: ToolContext| {
+        let found = tool.call(&search.query);
+        async move { Ok::<_, ToolError>(found) }
+    })
+}

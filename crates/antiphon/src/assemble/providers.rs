@@ -1,0 +1,203 @@
+//! The chosen providers, made.
+
+use std::sync::Arc;
+
+use antiphon_agent::provider::{Llm, LlmOptions, Stt, Tts};
+use antiphon_agent::AgentBuilder;
+use antiphon_deepgram::{DeepgramConfig, DeepgramStt};
+use antiphon_local::{EspeakTts, FliteTts, PocketSphinxStt, RulesLlm};
+use antiphon_openai::{Endpoint, Finding, Level, OpenAiLlm, OpenAiTts};
+use antiphon_silero::{Silero, SileroOptions};
+use anyhow::Context as _;
+
+use crate::choose::{Choice, LlmChoice, SttChoice, TtsChoice};
+use crate::config::{Config, Secrets};
+use crate::playground::AboutProvider;
+
+/// Add them to the agent.
+pub(super) fn add(
+    builder: AgentBuilder,
+    config: &Config,
+    secrets: &Secrets,
+    choice: &Choice,
+) -> anyhow::Result<AgentBuilder> {
+    let mut builder = builder.llm(llm(config, secrets, &choice.llm.what)?);
+    if let Some(stt) = stt(config, secrets, &choice.stt.what)? {
+        let vad = Silero::new(vad_options(config)).context("the voice activity detector cannot be loaded")?;
+        builder = builder.stt(stt).vad(Arc::new(vad));
+    }
+    if let Some(tts) = tts(config, secrets, &choice.tts.what)? {
+        builder = builder.tts(tts);
+    }
+    Ok(builder)
+}
+
+fn stt(config: &Config, secrets: &Secrets, choice: &SttChoice) -> anyhow::Result<Option<Arc<dyn Stt>>> {
+    Ok(match choice {
+        SttChoice::Deepgram => Some(Arc::new(DeepgramStt::new(deepgram(config, secrets)?)?)),
+        SttChoice::PocketSphinx => Some(Arc::new(PocketSphinxStt::new()?)),
+        SttChoice::None => None,
+    })
+}
+
+/// Deepgram as configured.
+fn deepgram(config: &Config, secrets: &Secrets) -> anyhow::Result<DeepgramConfig> {
+    let key = secrets.deepgram_api_key.clone().context("DEEPGRAM_API_KEY is not set")?;
+    let mut deepgram = DeepgramConfig::new(key);
+    if let Some(base_url) = &secrets.deepgram_base_url {
+        deepgram = deepgram.with_base_url(base_url);
+    }
+    if let Some(model) = &config.stt.model {
+        deepgram = deepgram.with_model(model);
+    }
+    if let Some(language) = &config.stt.language {
+        deepgram = deepgram.with_language(language);
+    }
+    if let Some(endpointing) = config.stt.endpointing_ms {
+        deepgram.endpointing = std::time::Duration::from_millis(endpointing.into());
+    }
+    deepgram.keyterms.clone_from(&config.stt.keyterms);
+    deepgram.smart_format = config.stt.smart_format;
+    Ok(deepgram)
+}
+
+fn llm(config: &Config, secrets: &Secrets, choice: &LlmChoice) -> anyhow::Result<Arc<dyn Llm>> {
+    Ok(match choice {
+        LlmChoice::BuiltIn => Arc::new(RulesLlm::new(|| {
+            let days = jiff::Zoned::now().date().since(jiff::civil::date(1970, 1, 1));
+            antiphon_local::Date::from_days(days.map_or(0, |span| i64::from(span.get_days())))
+        })),
+        LlmChoice::OpenAi { base_url, model } => {
+            let llm = llm_config(config, secrets, base_url.as_deref(), model.as_deref());
+            Arc::new(OpenAiLlm::new(llm)?)
+        }
+    })
+}
+
+/// The language model as configured.
+fn llm_config(
+    config: &Config,
+    secrets: &Secrets,
+    base_url: Option<&str>,
+    model: Option<&str>,
+) -> antiphon_openai::LlmConfig {
+    let mut llm = antiphon_openai::LlmConfig::new(endpoint(base_url, secrets)).with_options(LlmOptions {
+        temperature: config.llm.temperature,
+        max_completion_tokens: config.llm.max_completion_tokens,
+    });
+    if let Some(model) = model {
+        llm = llm.with_model(model);
+    }
+    llm
+}
+
+fn tts(config: &Config, secrets: &Secrets, choice: &TtsChoice) -> anyhow::Result<Option<Arc<dyn Tts>>> {
+    let voice = config.tts.voice.as_deref();
+    Ok(match choice {
+        TtsChoice::OpenAi => Some(Arc::new(OpenAiTts::new(tts_config(config, secrets))?)),
+        TtsChoice::Flite => Some(Arc::new(FliteTts::new(voice)?)),
+        TtsChoice::EspeakNg => Some(Arc::new(EspeakTts::new(voice)?)),
+        TtsChoice::None => None,
+    })
+}
+
+/// OpenAI's speech as configured.
+fn tts_config(config: &Config, secrets: &Secrets) -> antiphon_openai::TtsConfig {
+    let base_url = config.tts.base_url.as_deref().or(secrets.openai_base_url.as_deref());
+    let mut tts = antiphon_openai::TtsConfig::new(endpoint(base_url, secrets));
+    if let Some(model) = &config.tts.model {
+        tts = tts.with_model(model);
+    }
+    if let Some(voice) = &config.tts.voice {
+        tts = tts.with_voice(voice);
+    }
+    tts.speed = config.tts.speed;
+    tts.instructions.clone_from(&config.tts.instructions);
+    tts
+}
+
+fn endpoint(base_url: Option<&str>, secrets: &Secrets) -> Endpoint {
+    let base_url = base_url.unwrap_or(antiphon_openai::config::DEFAULT_BASE_URL);
+    Endpoint::new(base_url, secrets.openai_api_key.clone())
+}
+
+fn vad_options(config: &Config) -> SileroOptions {
+    let mut options = SileroOptions::default();
+    if let Some(threshold) = config.vad.activation_threshold {
+        // LiveKit's distance between both thresholds.
+        options.activation_threshold = threshold;
+        options.deactivation_threshold = (threshold - 0.15).max(0.01);
+    }
+    if let Some(duration) = config.vad.min_speech_duration {
+        options.min_speech_duration = duration.0;
+    }
+    if let Some(duration) = config.vad.min_silence_duration {
+        options.min_silence_duration = duration.0;
+    }
+    options
+}
+
+/// Ask the chosen ones that are elsewhere.
+pub(super) async fn probe(config: &Config, secrets: &Secrets, choice: &Choice) -> Vec<(&'static str, Vec<Finding>)> {
+    let mut findings = Vec::new();
+    let cannot = |error: &dyn std::fmt::Display| {
+        vec![Finding { level: Level::Error, message: error.to_string(), fix: None }]
+    };
+    if choice.stt.what == SttChoice::Deepgram {
+        let probed = match deepgram(config, secrets).and_then(|config| Ok(DeepgramStt::new(config)?)) {
+            Ok(stt) => stt.probe().await.map_err(anyhow::Error::from),
+            Err(error) => Err(error),
+        };
+        let ok = || vec![Finding { level: Level::Ok, message: "Deepgram accepts the key".into(), fix: None }];
+        findings.push(("STT", probed.map_or_else(|error| cannot(&error), |()| ok())));
+    }
+    if let LlmChoice::OpenAi { base_url, model } = &choice.llm.what {
+        let found = match OpenAiLlm::new(llm_config(config, secrets, base_url.as_deref(), model.as_deref())) {
+            Ok(llm) => llm.probe().await,
+            Err(error) => cannot(&error),
+        };
+        findings.push(("LLM", found));
+    }
+    if choice.tts.what == TtsChoice::OpenAi {
+        let found = match OpenAiTts::new(tts_config(config, secrets)) {
+            Ok(tts) => tts.probe().await,
+            Err(error) => cannot(&error),
+        };
+        findings.push(("TTS", found));
+    }
+    findings
+}
+
+/// Who does what, for people.
+pub(super) fn about(config: &Config, choice: &Choice) -> Vec<AboutProvider> {
+    let (stt, stt_model) = match &choice.stt.what {
+        SttChoice::Deepgram => ("Deepgram", config.stt.model.as_deref().unwrap_or("nova-3")),
+        SttChoice::PocketSphinx => ("PocketSphinx", "US English"),
+        SttChoice::None => ("typing", ""),
+    };
+    let (llm, llm_model) = match &choice.llm.what {
+        LlmChoice::OpenAi { base_url, model } => {
+            let model = model.as_deref().unwrap_or(antiphon_openai::config::DEFAULT_LLM_MODEL);
+            (base_url.as_deref().unwrap_or("OpenAI"), model)
+        }
+        LlmChoice::BuiltIn => ("built in", "rules"),
+    };
+    let tts_model = config.tts.model.as_deref().unwrap_or(antiphon_openai::config::DEFAULT_TTS_MODEL);
+    let (tts, tts_model) = match &choice.tts.what {
+        TtsChoice::OpenAi => ("OpenAI", tts_model),
+        TtsChoice::Flite => ("flite", config.tts.voice.as_deref().unwrap_or("slt")),
+        TtsChoice::EspeakNg => ("espeak-ng", config.tts.voice.as_deref().unwrap_or("en-us")),
+        TtsChoice::None => ("writing", ""),
+    };
+    let row = |role, provider: &str, model: &str, why: &str| AboutProvider {
+        role,
+        provider: provider.to_owned(),
+        model: model.to_owned(),
+        why: why.to_owned(),
+    };
+    vec![
+        row("STT", stt, stt_model, &choice.stt.why),
+        row("LLM", llm, llm_model, &choice.llm.why),
+        row("TTS", tts, tts_model, &choice.tts.why),
+    ]
+}

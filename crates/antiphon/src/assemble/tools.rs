@@ -1,0 +1,111 @@
+//! The tools of the file.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use antiphon_agent::tool::http::{HttpMethod, HttpToolOptions};
+use antiphon_agent::tool::{HttpTool, Tool};
+use antiphon_restaurant::{Bookings, tools as restaurant};
+use anyhow::Context as _;
+
+use crate::config::{Config, ToolConfig};
+
+/// All of them.
+pub(super) fn all(config: &Config, is_example: bool) -> anyhow::Result<Vec<Arc<dyn Tool>>> {
+    let mut tools: Vec<Arc<dyn Tool>> = Vec::new();
+    for tool in &config.tools {
+        if tool.builtin.is_some() {
+            tools.extend(bookings(config, tool, is_example)?);
+        } else {
+            tools.push(Arc::new(http(tool)?));
+        }
+    }
+    Ok(tools)
+}
+
+/// `restaurant_bookings`, the only tool set in the binary (the check of the file refuses others).
+fn bookings(config: &Config, tool: &ToolConfig, is_example: bool) -> anyhow::Result<Vec<Arc<dyn Tool>>> {
+    let path = tool.database.as_ref().map(|path| if is_example { data_folder().join(path) } else { config.folder.join(path) });
+    let book = match &path {
+        Some(path) => Bookings::open(path).with_context(|| format!("[[tool]] database {}", path.display())),
+        None => Bookings::in_memory().context("[[tool]] restaurant_bookings"),
+    };
+    let book = match book {
+        Ok(book) => book,
+        // The example must run even when another one holds the file or the folder cannot be written.
+        Err(error) if is_example => {
+            tracing::warn!("bookings are kept in memory only: {error:#}");
+            Bookings::in_memory()?
+        }
+        Err(error) => return Err(error),
+    };
+    Ok(restaurant::tools(&Arc::new(book), &restaurant::local_today()))
+}
+
+/// Where the example keeps its bookings: the user's data folder (XDG Base Directory Specification).
+fn data_folder() -> PathBuf {
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share"));
+    let base = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute()).or_else(home);
+    base.unwrap_or_default().join("antiphon")
+}
+
+fn http(tool: &ToolConfig) -> anyhow::Result<HttpTool> {
+    let name = tool.name.clone().unwrap_or_default();
+    let mut headers = std::collections::BTreeMap::new();
+    for (header, value) in &tool.headers {
+        let value = with_environment(value, |variable| std::env::var(variable).ok())
+            .with_context(|| format!("[[tool]] `{name}`: header {header}"))?;
+        headers.insert(header.clone(), value);
+    }
+    let empty = || serde_json::json!({"type": "object", "properties": {}});
+    let parameters = match &tool.parameters {
+        Some(table) => serde_json::to_value(table).with_context(|| format!("[[tool]] `{name}`: parameters"))?,
+        None => empty(),
+    };
+    let options = HttpToolOptions {
+        name,
+        description: tool.description.clone().unwrap_or_default(),
+        method: match tool.method.as_deref() {
+            Some("POST") => HttpMethod::Post,
+            Some("PUT") => HttpMethod::Put,
+            Some("PATCH") => HttpMethod::Patch,
+            Some("DELETE") => HttpMethod::Delete,
+            _ => HttpMethod::Get,
+        },
+        url: tool.url.clone().unwrap_or_default(),
+        parameters,
+        headers,
+        timeout: tool.timeout.map(|seconds| seconds.0),
+        allowed_hosts: tool.allowed_hosts.clone(),
+    };
+    Ok(HttpTool::new(options)?)
+}
+
+/// `Bearer ${TOKEN}` with the variable's value.
+fn with_environment(text: &str, lookup: impl Fn(&str) -> Option<String>) -> anyhow::Result<String> {
+    let mut filled = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("${") {
+        let (name, after) = after.split_once('}').context("a `${` without `}`")?;
+        let value = lookup(name).with_context(|| format!("{name} is not set in the environment or .env"))?;
+        filled.push_str(before);
+        filled.push_str(&value);
+        rest = after;
+    }
+    filled.push_str(rest);
+    Ok(filled)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::with_environment;
+
+    #[test]
+    fn a_header_takes_its_secret_from_the_environment() {
+        let lookup = |name: &str| (name == "TOKEN").then(|| "t".to_owned());
+        assert_eq!(with_environment("Bearer ${TOKEN}", lookup).unwrap(), "Bearer t");
+        assert!(with_environment("${MISSING}", lookup).unwrap_err().to_string().contains("MISSING is not set"));
+        assert!(with_environment("${TOKEN", lookup).is_err());
+    }
+}

@@ -1,0 +1,256 @@
+//! The command line.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// A self-hosted voice agent: room server, agent and playground in one binary.
+#[derive(Debug, Parser)]
+#[command(name = "antiphon", version, about, propagate_version = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Room server, agent and playground in one process, for trying and developing
+    Dev(DevArgs),
+    /// The room server alone
+    Serve(ServeArgs),
+    /// The agent alone, for production: a worker of the LiveKit server at LIVEKIT_URL
+    Start(StartArgs),
+    /// The agent joins one named room at LIVEKIT_URL directly, without dispatch
+    Connect(ConnectArgs),
+    /// Talk to the agent in the terminal by typing, or from a WAV file
+    Console(ConsoleArgs),
+    /// Access tokens
+    #[command(subcommand)]
+    Token(TokenVerb),
+    /// Check configuration, keys, ports, providers and local engines; each finding with its fix
+    Doctor(DoctorArgs),
+    /// The recogniser's child process; not for people
+    #[command(name = "__pocketsphinx", hide = true)]
+    PocketSphinx,
+}
+
+/// Which agent.
+#[derive(Debug, Args)]
+pub struct AgentArgs {
+    /// The agent's file; without it `antiphon.toml` of this folder, else the built-in example
+    #[arg(long, short = 'c', value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// `antiphon dev`
+#[derive(Debug, Args)]
+pub struct DevArgs {
+    /// Which agent.
+    #[command(flatten)]
+    pub agent: AgentArgs,
+    /// HTTP and WebSocket port
+    #[arg(long)]
+    pub port: Option<u16>,
+    /// Address to listen on [default: 127.0.0.1]
+    #[arg(long)]
+    pub bind: Option<IpAddr>,
+    /// Media port (UDP); 0 takes any
+    #[arg(long, value_name = "PORT")]
+    pub udp_port: Option<u16>,
+}
+
+/// `antiphon serve`
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Settings of `[server]`, `[limits]` and `[telemetry]` come from here
+    #[arg(long, short = 'c', value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// For development: key `devkey`, secret `secret`, listens on 127.0.0.1
+    #[arg(long)]
+    pub dev: bool,
+    /// HTTP and WebSocket port [default: 7880]
+    #[arg(long)]
+    pub port: Option<u16>,
+    /// Address to listen on [default: 0.0.0.0, with --dev 127.0.0.1]
+    #[arg(long)]
+    pub bind: Option<IpAddr>,
+    /// API keys, `key: secret`, several separated by line breaks
+    #[arg(long, env = "LIVEKIT_KEYS", hide_env_values = true, value_name = "KEY: SECRET")]
+    pub keys: Option<String>,
+    /// Our address as callers see it (behind NAT)
+    #[arg(long, env = "NODE_IP")]
+    pub node_ip: Option<IpAddr>,
+    /// Media port (UDP); 0 takes any
+    #[arg(long, env = "UDP_PORT", value_name = "PORT")]
+    pub udp_port: Option<u16>,
+    /// TLS certificate chain (PEM)
+    #[arg(long, requires = "tls_key", value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
+    /// TLS private key (PEM)
+    #[arg(long, requires = "tls_cert", value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
+    /// TLS with a certificate made now, which browsers will warn about
+    #[arg(long, conflicts_with = "tls_cert")]
+    pub tls_self_signed: bool,
+}
+
+/// Where a LiveKit server is.
+#[derive(Debug, Args)]
+pub struct LiveKitArgs {
+    /// The LiveKit server, for example wss://example.livekit.cloud
+    #[arg(long, env = "LIVEKIT_URL")]
+    pub url: Option<String>,
+    /// API key
+    #[arg(long, env = "LIVEKIT_API_KEY")]
+    pub api_key: Option<String>,
+    /// API secret
+    #[arg(long, env = "LIVEKIT_API_SECRET", hide_env_values = true)]
+    pub api_secret: Option<String>,
+}
+
+/// `antiphon start`
+#[derive(Debug, Args)]
+pub struct StartArgs {
+    /// Which agent.
+    #[command(flatten)]
+    pub agent: AgentArgs,
+    /// Where.
+    #[command(flatten)]
+    pub livekit: LiveKitArgs,
+    /// Be dispatched only by this name; without it every new room gets the agent
+    #[arg(long, env = "LIVEKIT_AGENT_NAME")]
+    pub agent_name: Option<String>,
+    /// Health and metrics port; 0 takes any
+    #[arg(long, default_value_t = 8081)]
+    pub port: u16,
+    /// How long running calls may go on after SIGTERM, in seconds
+    #[arg(long, default_value_t = 3600, value_name = "SECONDS")]
+    pub drain_timeout: u64,
+}
+
+/// `antiphon connect`
+#[derive(Debug, Args)]
+pub struct ConnectArgs {
+    /// Which agent.
+    #[command(flatten)]
+    pub agent: AgentArgs,
+    /// Where.
+    #[command(flatten)]
+    pub livekit: LiveKitArgs,
+    /// The room
+    #[arg(long)]
+    pub room: String,
+    /// Talk with this participant only; without it with the first caller
+    #[arg(long, value_name = "IDENTITY")]
+    pub participant_identity: Option<String>,
+}
+
+/// `antiphon console`
+#[derive(Debug, Args)]
+pub struct ConsoleArgs {
+    /// Which agent.
+    #[command(flatten)]
+    pub agent: AgentArgs,
+    /// Speech to hear instead of typed text (WAV)
+    #[arg(long, value_name = "FILE")]
+    pub audio: Option<PathBuf>,
+    /// Where the call is written as stereo WAV: left the caller, right the agent [default: answer.wav]
+    #[arg(long, value_name = "FILE", requires = "audio")]
+    pub output: Option<PathBuf>,
+}
+
+/// `antiphon token`
+#[derive(Debug, Subcommand)]
+pub enum TokenVerb {
+    /// Print an access token
+    Create(TokenArgs),
+}
+
+/// `antiphon token create`
+#[derive(Debug, Args)]
+pub struct TokenArgs {
+    /// The room to join
+    #[arg(long)]
+    pub room: String,
+    /// Who joins
+    #[arg(long)]
+    pub identity: String,
+    /// Name shown to others
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Metadata of the participant
+    #[arg(long)]
+    pub metadata: Option<String>,
+    /// How long it is valid: 30s, 10m, 6h, 7d
+    #[arg(long, default_value = "6h", value_parser = duration)]
+    pub valid_for: std::time::Duration,
+    /// May hear but not speak
+    #[arg(long)]
+    pub listen_only: bool,
+    /// May manage the room
+    #[arg(long)]
+    pub admin: bool,
+    /// Dispatch the agent of this name into the room
+    #[arg(long, value_name = "NAME")]
+    pub agent: Option<String>,
+    /// API key; the development key without it
+    #[arg(long, env = "LIVEKIT_API_KEY")]
+    pub api_key: Option<String>,
+    /// API secret; the development secret without it
+    #[arg(long, env = "LIVEKIT_API_SECRET", hide_env_values = true)]
+    pub api_secret: Option<String>,
+}
+
+/// `antiphon doctor`
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Which agent.
+    #[command(flatten)]
+    pub agent: AgentArgs,
+    /// Also ask the providers whether the keys work (one small request each)
+    #[arg(long)]
+    pub online: bool,
+}
+
+fn duration(text: &str) -> Result<std::time::Duration, String> {
+    let usage = || format!("`{text}` is not a duration such as 30s, 10m, 6h or 7d");
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: u64 = digits.parse().map_err(|_| usage())?;
+    let seconds = match text.strip_prefix(digits).unwrap_or_default() {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => return Err(usage()),
+    };
+    match number.checked_mul(seconds) {
+        Some(0) | None => Err(usage()),
+        Some(seconds) if seconds > 366 * 86_400 => Err("a token is valid for a year at most".into()),
+        Some(seconds) => Ok(std::time::Duration::from_secs(seconds)),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_are_read_with_their_units_and_absurd_ones_refused() {
+        assert_eq!(duration("90").unwrap().as_secs(), 90);
+        assert_eq!(duration("6h").unwrap().as_secs(), 21_600);
+        for bad in ["", "h", "0s", "-1h", "1w", "9999999999999999999h", "900d"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! The playground: one page, embedded in the binary, and the two requests that it makes.
+
+use std::sync::Arc;
+
+use antiphon_protocol::{AccessToken, VideoGrants};
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::{get, post};
+use rust_embed::{EmbeddedFile, RustEmbed};
+use serde::Serialize;
+
+#[derive(RustEmbed)]
+#[folder = "$OUT_DIR/playground"]
+struct Files;
+
+/// How long a playground token may be used to join.
+const TOKEN_TTL: std::time::Duration = std::time::Duration::from_secs(600);
+
+/// Nothing but ourselves and the sockets of this server; the page has no inline script.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; \
+     style-src 'self' 'unsafe-inline'; media-src 'self' blob: mediastream:; worker-src 'self' blob:; \
+     frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+
+/// What the page shows about the agent, and what it needs to make tokens.
+#[derive(Debug)]
+pub struct Playground {
+    /// Signs the tokens of the page's callers.
+    pub api_key: String,
+    /// Its secret.
+    pub api_secret: String,
+    /// What `GET api/playground` answers.
+    pub about: About,
+}
+
+/// What the page shows about the agent.
+#[derive(Clone, Debug, Serialize)]
+pub struct About {
+    /// The agent.
+    pub agent: AboutAgent,
+    /// Who does what, and why.
+    pub providers: Vec<AboutProvider>,
+    /// Things to say first.
+    pub suggestions: Vec<String>,
+}
+
+/// The agent on the page.
+#[derive(Clone, Debug, Serialize)]
+pub struct AboutAgent {
+    /// Its name.
+    pub name: String,
+}
+
+/// A provider on the page.
+#[derive(Clone, Debug, Serialize)]
+pub struct AboutProvider {
+    /// `STT`, `LLM`, `TTS`.
+    pub role: &'static str,
+    /// Who.
+    pub provider: String,
+    /// Which model or voice.
+    pub model: String,
+    /// Why this one.
+    pub why: String,
+}
+
+/// LiveKit's answer of a token endpoint.
+#[derive(Debug, Serialize)]
+struct Connection {
+    server_url: String,
+    room_name: String,
+    participant_name: String,
+    participant_token: String,
+}
+
+/// The page's routes. `GET /` gives the page to browsers and `OK` to health checks.
+pub fn router(playground: Arc<Playground>) -> Router {
+    Router::new()
+        .route("/api/playground", get(about))
+        .route("/api/playground/connect", post(connect))
+        .route("/assets/{*path}", get(file))
+        .route("/icon.svg", get(file))
+        .with_state(playground)
+}
+
+/// The page itself, for requests that ask for HTML.
+pub fn page() -> Response {
+    respond("index.html")
+}
+
+/// Does this request come from somebody who wants to see a page?
+pub fn wants_page(headers: &HeaderMap) -> bool {
+    headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).is_some_and(|accept| accept.contains("text/html"))
+}
+
+async fn about(State(playground): State<Arc<Playground>>) -> Json<About> {
+    Json(playground.about.clone())
+}
+
+async fn connect(State(playground): State<Arc<Playground>>, headers: HeaderMap) -> Response {
+    let room = format!("playground-{:08x}", rand::random::<u32>());
+    let identity = format!("caller-{:08x}", rand::random::<u32>());
+    let token = AccessToken::new(&playground.api_key, &playground.api_secret)
+        .identity(&identity)
+        .name("Caller")
+        .grants(VideoGrants::join(&room))
+        .ttl(TOKEN_TTL)
+        .to_jwt();
+    let (Ok(participant_token), Some(server_url)) = (token, url_of(&headers)) else {
+        return (StatusCode::BAD_REQUEST, "the request has no usable Host header").into_response();
+    };
+    Json(Connection { server_url, room_name: room, participant_name: identity, participant_token }).into_response()
+}
+
+/// Where the page's own server is, as the page sees it.
+fn url_of(headers: &HeaderMap) -> Option<String> {
+    let host = headers.get(header::HOST)?.to_str().ok()?;
+    let origin = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()).unwrap_or("http://");
+    let scheme = if origin.starts_with("https://") { "wss" } else { "ws" };
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-.:[]_".contains(c);
+    (!host.is_empty() && host.chars().all(allowed)).then(|| format!("{scheme}://{host}"))
+}
+
+async fn file(uri: Uri) -> Response {
+    respond(uri.path().trim_start_matches('/'))
+}
+
+fn respond(path: &str) -> Response {
+    let Some(EmbeddedFile { data, metadata, .. }) = Files::get(path) else {
+        return (StatusCode::NOT_FOUND, "not found").into_response();
+    };
+    let kind = HeaderValue::from_str(metadata.mimetype()).unwrap_or(HeaderValue::from_static("text/plain"));
+    // Files under assets/ carry their hash in their name.
+    let cache = if path.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let headers = [
+        (header::CONTENT_TYPE, kind),
+        (header::CACHE_CONTROL, HeaderValue::from_static(cache)),
+        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY)),
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    ];
+    (headers, data.into_owned()).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.parse().expect("a name"), HeaderValue::from_static(value))).collect()
+    }
+
+    #[test]
+    fn the_page_is_told_to_connect_where_it_came_from() {
+        assert_eq!(url_of(&headers(&[("host", "localhost:7880")])).as_deref(), Some("ws://localhost:7880"));
+        let https = headers(&[("host", "voice.example.com"), ("origin", "https://voice.example.com")]);
+        assert_eq!(url_of(&https).as_deref(), Some("wss://voice.example.com"));
+        assert_eq!(url_of(&headers(&[("host", "a\"b")])), None);
+        assert_eq!(url_of(&headers(&[])), None);
+    }
+
+    #[test]
+    fn browsers_get_the_page_and_health_checks_do_not() {
+        assert!(wants_page(&headers(&[("accept", "text/html,application/xhtml+xml")])));
+        assert!(!wants_page(&headers(&[("accept", "*/*")])));
+        assert_eq!(page().status(), StatusCode::OK);
+        assert_eq!(respond("../Cargo.toml").status(), StatusCode::NOT_FOUND);
+    }
+}

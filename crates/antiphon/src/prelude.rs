@@ -1,0 +1,4 @@
+//! What a program that defines an agent needs.
+
+pub use antiphon_agent::tool::{FunctionTool, Tool, ToolContext, ToolError, ToolReply};
+pub use antiphon_agent::{Agent, AgentSession, SessionIo, tool};

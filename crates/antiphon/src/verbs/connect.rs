@@ -1,0 +1,30 @@
+//! `antiphon connect`: the agent joins one named room, without dispatch.
+
+use antiphon_worker::{BindOptions, ConnectOptions, connect_room};
+
+use super::{LiveKit, agent_engine, announce, init_logs, print_line, signals};
+use crate::assemble::{assemble, configuration};
+use crate::cli::ConnectArgs;
+use crate::config::{LogFormat, Secrets};
+
+/// Run until the conversation is over.
+pub async fn run(args: ConnectArgs, secrets: &Secrets) -> anyhow::Result<()> {
+    let livekit = LiveKit::from_args(args.livekit)?;
+    let (config, is_example) = configuration(args.agent.config.as_deref())?;
+    init_logs(&config.telemetry, LogFormat::Text)?;
+    let assembled = assemble(config, is_example, secrets).await?;
+    let signals = signals::listen()?;
+    let engine = agent_engine()?;
+    print_line(&format!("agent {} joins room {} at {}", assembled.agent.name(), args.room, livekit.url));
+    announce(&assembled);
+    let options = ConnectOptions {
+        url: livekit.url,
+        api_key: livekit.api_key,
+        api_secret: livekit.api_secret,
+        room: args.room,
+        identity: format!("agent-{:08x}", rand::random::<u32>()),
+        bind: BindOptions { participant_identity: args.participant_identity, ..BindOptions::default() },
+    };
+    connect_room(&assembled.agent, &engine, options, signals.drain).await?;
+    Ok(())
+}

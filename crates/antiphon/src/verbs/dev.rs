@@ -1,0 +1,107 @@
+//! `antiphon dev`: room server, agent and playground in one process. The agent is a worker of the server beside it and
+//! joins rooms through the same public protocol as everybody else.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use antiphon_protocol::Keys;
+use antiphon_server::{Server, ServerConfig};
+use antiphon_telemetry::metrics::Metrics;
+use antiphon_worker::{AgentJobs, BindOptions, Worker, WorkerOptions};
+use anyhow::Context as _;
+use axum::Router;
+
+use super::{DEV_KEY, DEV_SECRET, agent_engine, announce, default_max_sessions, init_logs, print_line, print_note, serve, signals, web};
+use crate::assemble::{Assembled, assemble, configuration};
+use crate::cli::DevArgs;
+use crate::config::{LogFormat, Secrets, TelemetryConfig};
+use crate::playground::{self, About, AboutAgent, Playground};
+
+/// A developer who stops does not want to wait for the call in the other window.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// Run until SIGTERM or Ctrl-C.
+pub async fn run(args: DevArgs, secrets: &Secrets) -> anyhow::Result<()> {
+    let (config, is_example) = configuration(args.agent.config.as_deref())?;
+    let quiet = TelemetryConfig { log_level: config.telemetry.log_level.clone().or(Some("warn".into())), ..config.telemetry.clone() };
+    init_logs(&quiet, LogFormat::Text)?;
+    let assembled = assemble(config, is_example, secrets).await?;
+    let metrics = Metrics::install().context("metrics")?;
+    let server = server_config(&args, &assembled);
+    let signals = signals::listen()?;
+    let page = playground::router(Arc::new(about(&assembled)));
+    let extra = Router::new().merge(web::metrics(metrics)).merge(page);
+    let running = Server::start(server, extra).await?;
+
+    let engine = agent_engine()?;
+    let worker = Worker::new(worker_options(&running.url(), &assembled), Arc::new(AgentJobs {
+        agent: assembled.agent.clone(),
+        engine,
+        options: BindOptions::default(),
+    }));
+    let handle = worker.handle();
+    let worker = tokio::spawn(worker.run());
+
+    print_line(&format!("Antiphon is running: open {} and speak", serve::http_url(&running)));
+    print_line(&format!("  agent {}{}", assembled.agent.name(), if is_example { " (the built-in example; write an antiphon.toml for your own)" } else { "" }));
+    announce(&assembled);
+    print_line(&format!("  API key {DEV_KEY}, secret {DEV_SECRET}; to use other providers set keys in the environment or .env (docs/providers.md)"));
+
+    tokio::select! {
+        () = signals.drain.cancelled() => {}
+        ended = worker => {
+            running.shutdown().await;
+            ended.context("the agent's worker has panicked")??;
+            anyhow::bail!("the agent's worker has ended");
+        }
+    }
+    print_note("stopping");
+    handle.drain();
+    tokio::select! {
+        _ = running.drain(DRAIN) => {}
+        () = signals.end.cancelled() => {}
+    }
+    running.shutdown().await;
+    Ok(())
+}
+
+fn server_config(args: &DevArgs, assembled: &Assembled) -> ServerConfig {
+    let base = ServerConfig { dev: true, ..ServerConfig::new(Keys::single(DEV_KEY, DEV_SECRET)) };
+    let mut server = serve::with_sections(base, &assembled.config.server, &assembled.config.limits);
+    // The development key is public: nobody but this machine, unless asked for.
+    let bind = args.bind.or(assembled.config.server.bind).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    server.bind = vec![bind];
+    server.port = args.port.unwrap_or(server.port);
+    server.rtc_udp_port = args.udp_port.unwrap_or(server.rtc_udp_port);
+    if server.rtc_udp_port == 0 {
+        server.rtc_tcp_port = None;
+    }
+    server
+}
+
+fn worker_options(url: &str, assembled: &Assembled) -> WorkerOptions {
+    WorkerOptions {
+        load_threshold: f32::INFINITY,
+        drain_timeout: DRAIN,
+        max_jobs: assembled.config.limits.max_sessions.unwrap_or_else(default_max_sessions),
+        ..WorkerOptions::new(url, DEV_KEY, DEV_SECRET)
+    }
+}
+
+fn about(assembled: &Assembled) -> Playground {
+    let suggestions: &[&str] = if assembled.is_example {
+        &["Do you have vegan dishes?", "When are you open on Sunday?", "A table for two tomorrow at seven, please."]
+    } else {
+        &[]
+    };
+    Playground {
+        api_key: DEV_KEY.to_owned(),
+        api_secret: DEV_SECRET.to_owned(),
+        about: About {
+            agent: AboutAgent { name: assembled.agent.name().to_owned() },
+            providers: assembled.providers.clone(),
+            suggestions: suggestions.iter().map(|&words| words.to_owned()).collect(),
+        },
+    }
+}

@@ -1,0 +1,127 @@
+//! What each verb of the command line does.
+//!
+//! | module | verb |
+//! |---|---|
+//! | [`dev`] | room server, agent and playground in one process |
+//! | [`serve`] | the room server alone |
+//! | [`start`] | the agent alone: a LiveKit worker |
+//! | [`connect`] | the agent in one named room |
+//! | [`console`] | the agent in the terminal |
+//! | [`token`] | access tokens |
+//! | [`doctor`] | what is wrong and how to mend it |
+//! | [`signals`] | SIGTERM and Ctrl-C |
+//! | [`web`] | the routes that the binary adds: page, metrics |
+
+pub mod connect;
+pub mod console;
+pub mod dev;
+pub mod doctor;
+pub mod serve;
+pub mod signals;
+pub mod start;
+pub mod token;
+pub mod web;
+
+use std::io::Write as _;
+
+use antiphon_agent::Agent;
+use antiphon_rtc::{Engine, EngineConfig};
+use antiphon_telemetry::logs;
+use anyhow::Context as _;
+
+use crate::cli::LiveKitArgs;
+use crate::config::{LogFormat, TelemetryConfig};
+
+/// The key of `dev` and `serve --dev`, the same as livekit-server's.
+pub const DEV_KEY: &str = "devkey";
+/// Its secret.
+pub const DEV_SECRET: &str = "secret";
+
+/// A line for programs and people: standard output. A closed pipe is no reason to fail.
+pub fn print_line(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// A line for people: standard error.
+pub fn print_note(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Logs as `[telemetry]` says, else in this format.
+fn init_logs(telemetry: &TelemetryConfig, format: LogFormat) -> anyhow::Result<()> {
+    let format = match telemetry.log_format.unwrap_or(format) {
+        LogFormat::Text => logs::Format::Text,
+        LogFormat::Json => logs::Format::Json,
+    };
+    let level = telemetry.log_level.as_deref().unwrap_or("info");
+    logs::init(format, level).context("[telemetry] log_level")
+}
+
+/// The media engine of an agent: any port, every address.
+fn agent_engine() -> anyhow::Result<Engine> {
+    Engine::start(EngineConfig {
+        bind: ([0, 0, 0, 0], 0).into(),
+        advertise: Vec::new(),
+        // The room server may be on this machine.
+        loopback: true,
+        tcp: None,
+        shards: std::thread::available_parallelism().map_or(1, usize::from),
+        max_peers: MAX_AGENT_PEERS,
+    })
+    .context("the media engine cannot be started")
+}
+
+/// Two peer connections a call: this many calls are more than one machine's cores carry.
+const MAX_AGENT_PEERS: usize = 4_000;
+
+/// Calls that an agent takes at once unless `[limits] max_sessions` says otherwise: 50 a core, half of what was measured.
+fn default_max_sessions() -> usize {
+    50 * std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// The LiveKit server of `start` and `connect`.
+struct LiveKit {
+    url: String,
+    api_key: String,
+    api_secret: String,
+}
+
+impl LiveKit {
+    /// All three, or which are missing.
+    fn from_args(args: LiveKitArgs) -> anyhow::Result<Self> {
+        let present = |value: Option<String>| value.map(|v| v.trim().to_owned()).filter(|v| !v.is_empty());
+        let (url, api_key, api_secret) = (present(args.url), present(args.api_key), present(args.api_secret));
+        match (url, api_key, api_secret) {
+            (Some(url), Some(api_key), Some(api_secret)) => Ok(Self { url, api_key, api_secret }),
+            (url, key, secret) => {
+                let missing: Vec<&str> = [("LIVEKIT_URL", url), ("LIVEKIT_API_KEY", key), ("LIVEKIT_API_SECRET", secret)]
+                    .into_iter()
+                    .filter(|(_, value)| value.is_none())
+                    .map(|(name, _)| name)
+                    .collect();
+                anyhow::bail!(
+                    "{} not set; set it in the environment or .env (with `antiphon serve --dev`: ws://localhost:7880, \
+                     {DEV_KEY}, {DEV_SECRET})",
+                    missing.join(" and ") + if missing.len() == 1 { " is" } else { " are" }
+                )
+            }
+        }
+    }
+}
+
+/// What a user wants to read at the start.
+fn announce(assembled: &crate::assemble::Assembled) {
+    for provider in &assembled.providers {
+        let model = if provider.model.is_empty() { String::new() } else { format!(" {}", provider.model) };
+        print_line(&format!("  {}  {}{model}: {}", provider.role, provider.provider, provider.why));
+    }
+    for note in &assembled.notes {
+        print_line(&format!("  note: {note}"));
+    }
+    prewarm(&assembled.agent);
+}
+
+/// The first caller should not wait for the first TLS handshake.
+fn prewarm(agent: &Agent) {
+    agent.prewarm();
+}

@@ -1,0 +1,118 @@
+//! `antiphon serve`: the room server alone.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use antiphon_protocol::Keys;
+use antiphon_server::{Limits, Running, Server, ServerConfig, Tls};
+use antiphon_telemetry::metrics::Metrics;
+use anyhow::Context as _;
+
+use super::{DEV_KEY, DEV_SECRET, init_logs, print_line, print_note, signals, web};
+use crate::cli::ServeArgs;
+use crate::config::{Config, LimitsConfig, LogFormat, ServerConfig as ServerSection, load};
+
+/// How long rooms may go on after SIGTERM: as LiveKit's Helm chart has it, five hours, so that no call is cut.
+const DRAIN: Duration = Duration::from_secs(5 * 3600);
+
+/// Run until SIGTERM.
+pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
+    let config = match &args.config {
+        Some(path) => load(path)?,
+        None => Config::default(),
+    };
+    init_logs(&config.telemetry, if args.dev { LogFormat::Text } else { LogFormat::Json })?;
+    let mut server = with_sections(ServerConfig::new(keys(&args)?), &config.server, &config.limits);
+    if args.dev {
+        server.dev = true;
+        server.bind = vec![config.server.bind.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))];
+    }
+    server.port = args.port.unwrap_or(server.port);
+    if let Some(bind) = args.bind {
+        server.bind = vec![bind];
+    }
+    if let Some(node_ip) = args.node_ip {
+        server.node_ip = vec![node_ip];
+    }
+    server.rtc_udp_port = args.udp_port.unwrap_or(server.rtc_udp_port);
+    if server.rtc_udp_port == 0 {
+        server.rtc_tcp_port = None;
+    }
+    if let (Some(certificate), Some(key)) = (args.tls_cert, args.tls_key) {
+        server.tls = Some(Tls::Files { certificate, key });
+    } else if args.tls_self_signed {
+        let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+        names.extend(server.node_ip.iter().map(IpAddr::to_string));
+        server.tls = Some(Tls::SelfSigned { names });
+    }
+    warn_of_short_secrets(&server);
+    let metrics = Metrics::install().context("metrics")?;
+    let signals = signals::listen()?;
+    let running = Server::start(server, web::metrics(metrics)).await?;
+    print_line(&format!("Antiphon's room server is listening: {}", http_url(&running)));
+    if args.dev {
+        print_line(&format!("  API key {DEV_KEY}, secret {DEV_SECRET}"));
+    }
+    signals.drain.cancelled().await;
+    print_note("draining: no new rooms; a second signal ends at once");
+    tokio::select! {
+        _ = running.drain(DRAIN) => {}
+        () = signals.end.cancelled() => {}
+    }
+    running.shutdown().await;
+    Ok(())
+}
+
+/// The server's settings with those of the file.
+pub(super) fn with_sections(mut server: ServerConfig, section: &ServerSection, limits: &LimitsConfig) -> ServerConfig {
+    server.port = section.port.unwrap_or(server.port);
+    if let Some(bind) = section.bind {
+        server.bind = vec![bind];
+    }
+    if let Some(node_ip) = section.node_ip {
+        server.node_ip = vec![node_ip];
+    }
+    server.rtc_udp_port = section.rtc_udp_port.unwrap_or(server.rtc_udp_port);
+    match section.rtc_tcp_port {
+        Some(0) => server.rtc_tcp_port = None,
+        Some(port) => server.rtc_tcp_port = Some(port),
+        None => {}
+    }
+    if let (Some(certificate), Some(key)) = (section.tls_cert.clone(), section.tls_key.clone()) {
+        server.tls = Some(Tls::Files { certificate, key });
+    }
+    server.trusted_proxies.clone_from(&section.trusted_proxies);
+    let defaults = Limits::default();
+    server.limits = Limits {
+        joins_per_second: limits.joins_per_second.unwrap_or(defaults.joins_per_second),
+        api_per_second: limits.api_per_second.unwrap_or(defaults.api_per_second),
+        key_per_second: limits.key_per_second.unwrap_or(defaults.key_per_second),
+        max_connections: limits.max_connections.unwrap_or(defaults.max_connections),
+        max_connections_per_address: limits.max_connections_per_address.unwrap_or(defaults.max_connections_per_address),
+        max_rooms: limits.max_rooms.unwrap_or(defaults.max_rooms),
+        ..defaults
+    };
+    server
+}
+
+/// Where browsers and people find it.
+pub(super) fn http_url(running: &Running) -> String {
+    running.url().replacen("ws", "http", 1)
+}
+
+fn keys(args: &ServeArgs) -> anyhow::Result<Keys> {
+    match &args.keys {
+        Some(text) => Keys::parse(text).context("--keys or LIVEKIT_KEYS"),
+        None if args.dev => Ok(Keys::single(DEV_KEY, DEV_SECRET)),
+        None => anyhow::bail!(
+            "no API keys; give --keys \"key: secret\" or LIVEKIT_KEYS (a secret: `openssl rand -base64 32`), or --dev to try it"
+        ),
+    }
+}
+
+fn warn_of_short_secrets(server: &ServerConfig) {
+    let short = |secret: &str| secret.chars().count() < antiphon_server::config::MIN_SECRET_CHARS;
+    for (key, _) in server.keys.iter().filter(|(_, secret)| !server.dev && short(secret)) {
+        print_note(&format!("warning: the secret of API key {key} is shorter than 32 characters and can be guessed"));
+    }
+}
