@@ -7,9 +7,9 @@ const MAX_TOOLS: usize = 64;
 /// Deepgram's limit on key terms.
 const MAX_KEYTERMS: usize = 100;
 /// HTTP methods that a tool may use.
-pub const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+pub(super) const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 /// Tool sets in the binary.
-pub const BUILTIN_TOOLS: [&str; 1] = ["restaurant_bookings"];
+pub(super) const BUILTIN_TOOLS: [&str; 1] = ["restaurant_bookings"];
 
 /// Everything that is wrong with a configuration.
 pub fn check(config: &Config) -> Vec<String> {

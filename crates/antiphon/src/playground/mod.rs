@@ -74,9 +74,10 @@ struct Connection {
     participant_token: String,
 }
 
-/// The page's routes. `GET /` gives the page to browsers and `OK` to health checks.
+/// The page's routes. The room server passes `GET /` on only for requests that ask for HTML; health checks get its `OK`.
 pub fn router(playground: Arc<Playground>) -> Router {
     Router::new()
+        .route("/", get(async || page()))
         .route("/api/playground", get(about))
         .route("/api/playground/connect", post(connect))
         .route("/assets/{*path}", get(file))
@@ -84,14 +85,8 @@ pub fn router(playground: Arc<Playground>) -> Router {
         .with_state(playground)
 }
 
-/// The page itself, for requests that ask for HTML.
-pub fn page() -> Response {
+fn page() -> Response {
     respond("index.html")
-}
-
-/// Does this request come from somebody who wants to see a page?
-pub fn wants_page(headers: &HeaderMap) -> bool {
-    headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).is_some_and(|accept| accept.contains("text/html"))
 }
 
 async fn about(State(playground): State<Arc<Playground>>) -> Json<About> {
@@ -160,9 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn browsers_get_the_page_and_health_checks_do_not() {
-        assert!(wants_page(&headers(&[("accept", "text/html,application/xhtml+xml")])));
-        assert!(!wants_page(&headers(&[("accept", "*/*")])));
+    fn only_files_of_the_page_are_given_out() {
         assert_eq!(page().status(), StatusCode::OK);
         assert_eq!(respond("../Cargo.toml").status(), StatusCode::NOT_FOUND);
     }

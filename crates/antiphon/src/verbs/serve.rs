@@ -95,9 +95,10 @@ pub(super) fn with_sections(mut server: ServerConfig, section: &ServerSection, l
     server
 }
 
-/// Where browsers and people find it.
+/// Where browsers and people find it. Browsers give the microphone to `localhost` and https only.
 pub(super) fn http_url(running: &Running) -> String {
-    running.url().replacen("ws", "http", 1)
+    let url = running.url().replacen("ws", "http", 1);
+    if running.local_addr().ip().is_loopback() { url.replace("127.0.0.1", "localhost") } else { url }
 }
 
 fn keys(args: &ServeArgs) -> anyhow::Result<Keys> {
