@@ -16,7 +16,10 @@ fn main() -> io::Result<()> {
     if built.join("index.html").exists() {
         copy(&built, &target)
     } else {
-        fs::write(target.join("index.html"), include_str!("src/playground/missing.html"))
+        fs::write(
+            target.join("index.html"),
+            include_str!("src/playground/missing.html"),
+        )
     }
 }
 

@@ -43,7 +43,10 @@ pub fn configuration(file: Option<&Path>) -> anyhow::Result<(Config, bool)> {
         None if standard.exists() => Ok((load(&standard)?, false)),
         None => {
             let path = Path::new("the example's antiphon.toml");
-            Ok((parse(antiphon_restaurant::files::CONFIGURATION, path)?, true))
+            Ok((
+                parse(antiphon_restaurant::files::CONFIGURATION, path)?,
+                true,
+            ))
         }
     }
 }
@@ -52,9 +55,14 @@ pub fn configuration(file: Option<&Path>) -> anyhow::Result<(Config, bool)> {
 ///
 /// # Errors
 /// Something is missing (every finding at once, each with its fix) or cannot be read.
-pub async fn assemble(config: Config, is_example: bool, secrets: &Secrets) -> anyhow::Result<Assembled> {
+pub async fn assemble(
+    config: Config,
+    is_example: bool,
+    secrets: &Secrets,
+) -> anyhow::Result<Assembled> {
     let found = look_around(&config, secrets).await;
-    let choice = choose(&config, secrets, &found).map_err(|findings| anyhow::anyhow!(findings.join("\n  ")))?;
+    let choice = choose(&config, secrets, &found)
+        .map_err(|findings| anyhow::anyhow!(findings.join("\n  ")))?;
     let providers = providers::about(&config, &choice);
     let mut notes = Vec::new();
     let mut builder = Agent::builder(&config.name).options(options(&config));
@@ -63,7 +71,10 @@ pub async fn assemble(config: Config, is_example: bool, secrets: &Secrets) -> an
     }
     builder = providers::add(builder, &config, secrets, &choice)?;
     let knowledge = knowledge::load(&config, is_example, &mut notes)?;
-    let automatic = config.knowledge.as_ref().is_none_or(|k| k.automatic.unwrap_or(true));
+    let automatic = config
+        .knowledge
+        .as_ref()
+        .is_none_or(|k| k.automatic.unwrap_or(true));
     if let Some(base) = knowledge {
         builder = builder.tool(knowledge::tool(base.clone()));
         if automatic {
@@ -71,18 +82,32 @@ pub async fn assemble(config: Config, is_example: bool, secrets: &Secrets) -> an
         }
     }
     builder = builder.tools(tools::all(&config, is_example)?);
-    let agent = builder.build().context("the agent cannot be put together")?;
-    Ok(Assembled { agent, config, providers, notes, is_example })
+    let agent = builder
+        .build()
+        .context("the agent cannot be put together")?;
+    Ok(Assembled {
+        agent,
+        config,
+        providers,
+        notes,
+        is_example,
+    })
 }
 
 /// What is there on this machine. Asks for a local language model only when one would be used.
 pub async fn look_around(config: &Config, secrets: &Secrets) -> Found {
-    let engines = tokio::task::spawn_blocking(antiphon_local::detect).await.unwrap_or_default();
+    let engines = tokio::task::spawn_blocking(antiphon_local::detect)
+        .await
+        .unwrap_or_default();
     let wanted = config.llm.provider == crate::config::LlmProvider::Auto
         && config.llm.base_url.is_none()
         && secrets.openai_base_url.is_none()
         && secrets.openai_api_key.is_none();
-    let local_llm = if wanted { antiphon_openai::detect_local().await } else { None };
+    let local_llm = if wanted {
+        antiphon_openai::detect_local().await
+    } else {
+        None
+    };
     let missing = format!(
         "PocketSphinx or its model is not installed ({})",
         antiphon_local::detect::INSTALL_POCKETSPHINX
@@ -96,7 +121,10 @@ pub async fn look_around(config: &Config, secrets: &Secrets) -> Found {
 }
 
 /// Ask the providers that would be used whether keys and addresses work: one small request each.
-pub async fn probe(config: &Config, secrets: &Secrets) -> Vec<(&'static str, Vec<antiphon_openai::Finding>)> {
+pub async fn probe(
+    config: &Config,
+    secrets: &Secrets,
+) -> Vec<(&'static str, Vec<antiphon_openai::Finding>)> {
     let found = look_around(config, secrets).await;
     match choose(config, secrets, &found) {
         Ok(choice) => providers::probe(config, secrets, &choice).await,
@@ -114,11 +142,26 @@ fn options(config: &Config) -> Options {
             *target = duration;
         }
     };
-    set(&mut options.min_endpointing_delay, turn.min_endpointing_delay);
-    set(&mut options.max_endpointing_delay, turn.max_endpointing_delay);
-    set(&mut options.min_interruption_duration, turn.min_interruption_duration);
-    set(&mut options.false_interruption_timeout, turn.false_interruption_timeout);
-    set(&mut options.retrieval_budget, config.knowledge.as_ref().and_then(|k| k.budget));
+    set(
+        &mut options.min_endpointing_delay,
+        turn.min_endpointing_delay,
+    );
+    set(
+        &mut options.max_endpointing_delay,
+        turn.max_endpointing_delay,
+    );
+    set(
+        &mut options.min_interruption_duration,
+        turn.min_interruption_duration,
+    );
+    set(
+        &mut options.false_interruption_timeout,
+        turn.false_interruption_timeout,
+    );
+    set(
+        &mut options.retrieval_budget,
+        config.knowledge.as_ref().and_then(|k| k.budget),
+    );
     if let Some(Seconds(away)) = turn.user_away_timeout {
         options.user_away_timeout = (!away.is_zero()).then_some(away);
     }
@@ -129,17 +172,31 @@ fn options(config: &Config) -> Options {
             TurnDetection::Manual => DialogueTurnDetection::Manual,
         };
     }
-    options.allow_interruptions = turn.allow_interruptions.unwrap_or(options.allow_interruptions);
-    options.min_interruption_words = turn.min_interruption_words.unwrap_or(options.min_interruption_words);
-    options.resume_false_interruption = turn.resume_false_interruption.unwrap_or(options.resume_false_interruption);
-    options.preemptive_generation = turn.preemptive_generation.unwrap_or(options.preemptive_generation);
+    options.allow_interruptions = turn
+        .allow_interruptions
+        .unwrap_or(options.allow_interruptions);
+    options.min_interruption_words = turn
+        .min_interruption_words
+        .unwrap_or(options.min_interruption_words);
+    options.resume_false_interruption = turn
+        .resume_false_interruption
+        .unwrap_or(options.resume_false_interruption);
+    options.preemptive_generation = turn
+        .preemptive_generation
+        .unwrap_or(options.preemptive_generation);
     options.max_tool_steps = turn.max_tool_steps.unwrap_or(options.max_tool_steps);
-    options.max_endpointing_delay = options.max_endpointing_delay.max(options.min_endpointing_delay);
+    options.max_endpointing_delay = options
+        .max_endpointing_delay
+        .max(options.min_endpointing_delay);
     options
 }
 
 /// Models do not know what day it is, and callers say "tomorrow".
 fn with_date(instructions: &str) -> String {
     let now = jiff::Zoned::now();
-    format!("{}\n\nToday is {}.", instructions.trim(), now.strftime("%A, %Y-%m-%d"))
+    format!(
+        "{}\n\nToday is {}.",
+        instructions.trim(),
+        now.strftime("%A, %Y-%m-%d")
+    )
 }

@@ -26,7 +26,10 @@ pub struct Chosen<T> {
 
 impl<T> Chosen<T> {
     fn new(what: T, why: impl Into<String>) -> Self {
-        Self { what, why: why.into() }
+        Self {
+            what,
+            why: why.into(),
+        }
     }
 }
 
@@ -95,47 +98,78 @@ pub fn choose(config: &Config, secrets: &Secrets, found: &Found) -> Result<Choic
 fn stt(config: &Config, secrets: &Secrets, found: &Found) -> Result<Chosen<SttChoice>, String> {
     let key = secrets.deepgram_api_key.is_some();
     match config.stt.provider {
-        SttProvider::Deepgram if key => Ok(Chosen::new(SttChoice::Deepgram, "antiphon.toml says so")),
-        SttProvider::Deepgram => Err("[stt] provider is \"deepgram\" but DEEPGRAM_API_KEY is not set; set it in the \
+        SttProvider::Deepgram if key => {
+            Ok(Chosen::new(SttChoice::Deepgram, "antiphon.toml says so"))
+        }
+        SttProvider::Deepgram => Err(
+            "[stt] provider is \"deepgram\" but DEEPGRAM_API_KEY is not set; set it in the \
              environment or .env, or use provider = \"auto\""
-            .into()),
+                .into(),
+        ),
         SttProvider::PocketSphinx => match &found.pocketsphinx {
-            None => Ok(Chosen::new(SttChoice::PocketSphinx, "antiphon.toml says so")),
+            None => Ok(Chosen::new(
+                SttChoice::PocketSphinx,
+                "antiphon.toml says so",
+            )),
             Some(missing) => Err(format!("[stt] provider is \"pocketsphinx\" but {missing}")),
         },
-        SttProvider::None => Ok(Chosen::new(SttChoice::None, "antiphon.toml says so; callers type")),
+        SttProvider::None => Ok(Chosen::new(
+            SttChoice::None,
+            "antiphon.toml says so; callers type",
+        )),
         SttProvider::Auto if key => Ok(Chosen::new(SttChoice::Deepgram, "DEEPGRAM_API_KEY is set")),
         SttProvider::Auto => Ok(match &found.pocketsphinx {
             None => Chosen::new(
                 SttChoice::PocketSphinx,
                 "no DEEPGRAM_API_KEY; on this machine, US English, modest accuracy",
             ),
-            Some(missing) => {
-                Chosen::new(SttChoice::None, format!("no DEEPGRAM_API_KEY and {missing}; callers type"))
-            }
+            Some(missing) => Chosen::new(
+                SttChoice::None,
+                format!("no DEEPGRAM_API_KEY and {missing}; callers type"),
+            ),
         }),
     }
 }
 
 fn llm(config: &Config, secrets: &Secrets, found: &Found) -> Result<Chosen<LlmChoice>, String> {
     let key = secrets.openai_api_key.is_some();
-    let base_url = config.llm.base_url.clone().or_else(|| secrets.openai_base_url.clone());
+    let base_url = config
+        .llm
+        .base_url
+        .clone()
+        .or_else(|| secrets.openai_base_url.clone());
     let openai = |model: Option<String>, why: &str| {
-        Ok(Chosen::new(LlmChoice::OpenAi { base_url: base_url.clone(), model }, why))
+        Ok(Chosen::new(
+            LlmChoice::OpenAi {
+                base_url: base_url.clone(),
+                model,
+            },
+            why,
+        ))
     };
     let model = config.llm.model.clone();
     match config.llm.provider {
-        LlmProvider::BuiltIn => Ok(Chosen::new(LlmChoice::BuiltIn, "antiphon.toml says so; rules, not a language model")),
+        LlmProvider::BuiltIn => Ok(Chosen::new(
+            LlmChoice::BuiltIn,
+            "antiphon.toml says so; rules, not a language model",
+        )),
         LlmProvider::OpenAi if key || base_url.is_some() => openai(model, "antiphon.toml says so"),
-        LlmProvider::OpenAi => Err("[llm] provider is \"openai\" but neither OPENAI_API_KEY nor OPENAI_BASE_URL is set; \
+        LlmProvider::OpenAi => Err(
+            "[llm] provider is \"openai\" but neither OPENAI_API_KEY nor OPENAI_BASE_URL is set; \
              set one in the environment or .env, or use provider = \"auto\""
-            .into()),
-        LlmProvider::Auto if key && base_url.is_some() => openai(model, "OPENAI_API_KEY and a base URL are set"),
+                .into(),
+        ),
+        LlmProvider::Auto if key && base_url.is_some() => {
+            openai(model, "OPENAI_API_KEY and a base URL are set")
+        }
         LlmProvider::Auto if key => openai(model, "OPENAI_API_KEY is set"),
         LlmProvider::Auto if base_url.is_some() => openai(model, "a base URL is set"),
         LlmProvider::Auto => Ok(match &found.local_llm {
             Some((url, first)) => Chosen::new(
-                LlmChoice::OpenAi { base_url: Some(url.clone()), model: Some(model.unwrap_or_else(|| first.clone())) },
+                LlmChoice::OpenAi {
+                    base_url: Some(url.clone()),
+                    model: Some(model.unwrap_or_else(|| first.clone())),
+                },
                 "no OPENAI_API_KEY, but a server was found on this machine",
             ),
             None => Chosen::new(
@@ -154,26 +188,34 @@ fn tts(config: &Config, secrets: &Secrets, found: &Found) -> Result<Chosen<TtsCh
         TtsProvider::OpenAi if key || address || secrets.openai_base_url.is_some() => {
             Ok(Chosen::new(TtsChoice::OpenAi, says_so))
         }
-        TtsProvider::OpenAi => Err("[tts] provider is \"openai\" but OPENAI_API_KEY is not set; set it in the \
+        TtsProvider::OpenAi => Err(
+            "[tts] provider is \"openai\" but OPENAI_API_KEY is not set; set it in the \
              environment or .env, or use provider = \"auto\""
-            .into()),
+                .into(),
+        ),
         TtsProvider::Flite if found.flite => Ok(Chosen::new(TtsChoice::Flite, says_so)),
         TtsProvider::Flite => {
             Err("[tts] provider is \"flite\" but it is not installed; apt-get install flite".into())
         }
         TtsProvider::EspeakNg if found.espeak_ng => Ok(Chosen::new(TtsChoice::EspeakNg, says_so)),
-        TtsProvider::EspeakNg => {
-            Err("[tts] provider is \"espeak-ng\" but it is not installed; apt-get install espeak-ng".into())
-        }
-        TtsProvider::None => Ok(Chosen::new(TtsChoice::None, "antiphon.toml says so; answers are written")),
+        TtsProvider::EspeakNg => Err(
+            "[tts] provider is \"espeak-ng\" but it is not installed; apt-get install espeak-ng"
+                .into(),
+        ),
+        TtsProvider::None => Ok(Chosen::new(
+            TtsChoice::None,
+            "antiphon.toml says so; answers are written",
+        )),
         TtsProvider::Auto if key => Ok(Chosen::new(TtsChoice::OpenAi, "OPENAI_API_KEY is set")),
         TtsProvider::Auto if address => Ok(Chosen::new(TtsChoice::OpenAi, "[tts] base_url is set")),
-        TtsProvider::Auto if found.flite => {
-            Ok(Chosen::new(TtsChoice::Flite, "no OPENAI_API_KEY; on this machine"))
-        }
-        TtsProvider::Auto if found.espeak_ng => {
-            Ok(Chosen::new(TtsChoice::EspeakNg, "no OPENAI_API_KEY and no flite; on this machine"))
-        }
+        TtsProvider::Auto if found.flite => Ok(Chosen::new(
+            TtsChoice::Flite,
+            "no OPENAI_API_KEY; on this machine",
+        )),
+        TtsProvider::Auto if found.espeak_ng => Ok(Chosen::new(
+            TtsChoice::EspeakNg,
+            "no OPENAI_API_KEY and no flite; on this machine",
+        )),
         TtsProvider::Auto => Ok(Chosen::new(
             TtsChoice::None,
             "no OPENAI_API_KEY, flite or espeak-ng; answers are written (apt-get install flite)",
@@ -190,13 +232,24 @@ mod tests {
     fn with(text: &str, names: &[&str], found: &Found) -> Result<Choice, Vec<String>> {
         let config = parse(text, std::path::Path::new("antiphon.toml")).unwrap();
         let secrets = Secrets::from_lookup(|name| {
-            names.contains(&name).then(|| if name.ends_with("URL") { "http://localhost:1".into() } else { "k".into() })
+            names.contains(&name).then(|| {
+                if name.ends_with("URL") {
+                    "http://localhost:1".into()
+                } else {
+                    "k".into()
+                }
+            })
         });
         choose(&config, &secrets, found)
     }
 
     fn machine() -> Found {
-        Found { local_llm: None, pocketsphinx: None, flite: true, espeak_ng: true }
+        Found {
+            local_llm: None,
+            pocketsphinx: None,
+            flite: true,
+            espeak_ng: true,
+        }
     }
 
     #[test]
@@ -212,18 +265,32 @@ mod tests {
     fn with_keys_the_same_command_uses_deepgram_and_openai() {
         let choice = with("", &["DEEPGRAM_API_KEY", "OPENAI_API_KEY"], &machine()).unwrap();
         assert_eq!(choice.stt.what, SttChoice::Deepgram);
-        assert_eq!(choice.llm.what, LlmChoice::OpenAi { base_url: None, model: None });
+        assert_eq!(
+            choice.llm.what,
+            LlmChoice::OpenAi {
+                base_url: None,
+                model: None
+            }
+        );
         assert_eq!(choice.tts.what, TtsChoice::OpenAi);
     }
 
     #[test]
     fn a_local_server_thinks_when_there_is_no_key_but_never_before_one() {
-        let found = Found { local_llm: Some(("http://localhost:11434/v1".into(), "llama3".into())), ..machine() };
+        let found = Found {
+            local_llm: Some(("http://localhost:11434/v1".into(), "llama3".into())),
+            ..machine()
+        };
         let LlmChoice::OpenAi { base_url, model } = with("", &[], &found).unwrap().llm.what else {
             panic!("the local server is not used")
         };
-        assert_eq!((base_url.as_deref(), model.as_deref()), (Some("http://localhost:11434/v1"), Some("llama3")));
-        let LlmChoice::OpenAi { base_url, .. } = with("", &["OPENAI_API_KEY"], &found).unwrap().llm.what else {
+        assert_eq!(
+            (base_url.as_deref(), model.as_deref()),
+            (Some("http://localhost:11434/v1"), Some("llama3"))
+        );
+        let LlmChoice::OpenAi { base_url, .. } =
+            with("", &["OPENAI_API_KEY"], &found).unwrap().llm.what
+        else {
             panic!("the key is not used")
         };
         assert_eq!(base_url, None);
@@ -231,15 +298,26 @@ mod tests {
 
     #[test]
     fn a_provider_that_is_asked_for_without_its_key_is_refused_with_the_fix() {
-        let findings = with("[stt]\nprovider = \"deepgram\"\n[tts]\nprovider = \"openai\"", &[], &machine()).unwrap_err();
+        let findings = with(
+            "[stt]\nprovider = \"deepgram\"\n[tts]\nprovider = \"openai\"",
+            &[],
+            &machine(),
+        )
+        .unwrap_err();
         assert_eq!(findings.len(), 2);
         assert!(findings[0].contains("DEEPGRAM_API_KEY") && findings[1].contains("OPENAI_API_KEY"));
     }
 
     #[test]
     fn a_bare_machine_still_runs_by_typing() {
-        let found = Found { pocketsphinx: Some("PocketSphinx is not installed".into()), ..Found::default() };
+        let found = Found {
+            pocketsphinx: Some("PocketSphinx is not installed".into()),
+            ..Found::default()
+        };
         let choice = with("", &[], &found).unwrap();
-        assert_eq!((choice.stt.what, choice.tts.what), (SttChoice::None, TtsChoice::None));
+        assert_eq!(
+            (choice.stt.what, choice.tts.what),
+            (SttChoice::None, TtsChoice::None)
+        );
     }
 }

@@ -78,7 +78,12 @@ pub struct ServeArgs {
     #[arg(long)]
     pub bind: Option<IpAddr>,
     /// API keys, `key: secret`, several separated by line breaks
-    #[arg(long, env = "LIVEKIT_KEYS", hide_env_values = true, value_name = "KEY: SECRET")]
+    #[arg(
+        long,
+        env = "LIVEKIT_KEYS",
+        hide_env_values = true,
+        value_name = "KEY: SECRET"
+    )]
     pub keys: Option<String>,
     /// Our address as callers see it (behind NAT)
     #[arg(long, env = "NODE_IP")]
@@ -228,7 +233,9 @@ fn duration(text: &str) -> Result<std::time::Duration, String> {
     };
     match number.checked_mul(seconds) {
         Some(0) | None => Err(usage()),
-        Some(seconds) if seconds > 366 * 86_400 => Err("a token is valid for a year at most".into()),
+        Some(seconds) if seconds > 366 * 86_400 => {
+            Err("a token is valid for a year at most".into())
+        }
         Some(seconds) => Ok(std::time::Duration::from_secs(seconds)),
     }
 }

@@ -16,9 +16,16 @@ fn main() -> ExitCode {
     let secrets = Secrets::from_env();
     // One crypto library for all of TLS; it cannot be set already, since nothing has run.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
-        Err(error) => return failed(&anyhow::anyhow!("the async runtime cannot be started: {error}")),
+        Err(error) => {
+            return failed(&anyhow::anyhow!(
+                "the async runtime cannot be started: {error}"
+            ));
+        }
     };
     match runtime.block_on(run(verb, &secrets)) {
         Ok(code) => {

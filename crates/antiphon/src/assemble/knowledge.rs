@@ -9,18 +9,27 @@ use serde::Deserialize;
 use crate::config::Config;
 
 /// The documents of `[knowledge]`, read and indexed; of the example those in the binary.
-pub(super) fn load(config: &Config, is_example: bool, notes: &mut Vec<String>) -> anyhow::Result<Option<KnowledgeBase>> {
-    let Some(knowledge) = &config.knowledge else { return Ok(None) };
+pub(super) fn load(
+    config: &Config,
+    is_example: bool,
+    notes: &mut Vec<String>,
+) -> anyhow::Result<Option<KnowledgeBase>> {
+    let Some(knowledge) = &config.knowledge else {
+        return Ok(None);
+    };
     let base = if is_example {
         KnowledgeBase::from_markdown(antiphon_restaurant::files::documents())
     } else {
         let path = config.folder.join(&knowledge.path);
-        let loaded = KnowledgeBase::load(&path).with_context(|| format!("[knowledge] path {}", path.display()))?;
+        let loaded = KnowledgeBase::load(&path)
+            .with_context(|| format!("[knowledge] path {}", path.display()))?;
         notes.extend(loaded.warnings);
         loaded.base
     };
     if base.is_empty() {
-        notes.push("the knowledge holds nothing to search; put Markdown, text or HTML files there".into());
+        notes.push(
+            "the knowledge holds nothing to search; put Markdown, text or HTML files there".into(),
+        );
     }
     Ok(Some(match knowledge.top_k {
         Some(top_k) => base.with_top_k(top_k),
@@ -37,8 +46,12 @@ struct Search {
 /// The same documents as a tool.
 pub(super) fn tool(base: KnowledgeBase) -> impl Tool {
     let tool = KnowledgeTool(base);
-    FunctionTool::new(KnowledgeTool::NAME, KnowledgeTool::DESCRIPTION, move |search: Search, _: ToolContext| {
-        let found = tool.call(&search.query);
-        async move { Ok::<_, ToolError>(found) }
-    })
+    FunctionTool::new(
+        KnowledgeTool::NAME,
+        KnowledgeTool::DESCRIPTION,
+        move |search: Search, _: ToolContext| {
+            let found = tool.call(&search.query);
+            async move { Ok::<_, ToolError>(found) }
+        },
+    )
 }

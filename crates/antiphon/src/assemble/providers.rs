@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use antiphon_agent::provider::{Llm, LlmOptions, Stt, Tts};
 use antiphon_agent::AgentBuilder;
+use antiphon_agent::provider::{Llm, LlmOptions, Stt, Tts};
 use antiphon_deepgram::{DeepgramConfig, DeepgramStt};
 use antiphon_local::{EspeakTts, FliteTts, PocketSphinxStt, RulesLlm};
 use antiphon_openai::{Endpoint, Finding, Level, OpenAiLlm, OpenAiTts};
@@ -23,7 +23,8 @@ pub(super) fn add(
 ) -> anyhow::Result<AgentBuilder> {
     let mut builder = builder.llm(llm(config, secrets, &choice.llm.what)?);
     if let Some(stt) = stt(config, secrets, &choice.stt.what)? {
-        let vad = Silero::new(vad_options(config)).context("the voice activity detector cannot be loaded")?;
+        let vad = Silero::new(vad_options(config))
+            .context("the voice activity detector cannot be loaded")?;
         builder = builder.stt(stt).vad(Arc::new(vad));
     }
     if let Some(tts) = tts(config, secrets, &choice.tts.what)? {
@@ -32,7 +33,11 @@ pub(super) fn add(
     Ok(builder)
 }
 
-fn stt(config: &Config, secrets: &Secrets, choice: &SttChoice) -> anyhow::Result<Option<Arc<dyn Stt>>> {
+fn stt(
+    config: &Config,
+    secrets: &Secrets,
+    choice: &SttChoice,
+) -> anyhow::Result<Option<Arc<dyn Stt>>> {
     Ok(match choice {
         SttChoice::Deepgram => Some(Arc::new(DeepgramStt::new(deepgram(config, secrets)?)?)),
         SttChoice::PocketSphinx => Some(Arc::new(PocketSphinxStt::new()?)),
@@ -42,7 +47,10 @@ fn stt(config: &Config, secrets: &Secrets, choice: &SttChoice) -> anyhow::Result
 
 /// Deepgram as configured.
 fn deepgram(config: &Config, secrets: &Secrets) -> anyhow::Result<DeepgramConfig> {
-    let key = secrets.deepgram_api_key.clone().context("DEEPGRAM_API_KEY is not set")?;
+    let key = secrets
+        .deepgram_api_key
+        .clone()
+        .context("DEEPGRAM_API_KEY is not set")?;
     let mut deepgram = DeepgramConfig::new(key);
     if let Some(base_url) = &secrets.deepgram_base_url {
         deepgram = deepgram.with_base_url(base_url);
@@ -64,7 +72,9 @@ fn deepgram(config: &Config, secrets: &Secrets) -> anyhow::Result<DeepgramConfig
 fn llm(config: &Config, secrets: &Secrets, choice: &LlmChoice) -> anyhow::Result<Arc<dyn Llm>> {
     Ok(match choice {
         LlmChoice::BuiltIn => Arc::new(RulesLlm::new(|| {
-            let days = jiff::Zoned::now().date().since(jiff::civil::date(1970, 1, 1));
+            let days = jiff::Zoned::now()
+                .date()
+                .since(jiff::civil::date(1970, 1, 1));
             antiphon_local::Date::from_days(days.map_or(0, |span| i64::from(span.get_days())))
         })),
         LlmChoice::OpenAi { base_url, model } => {
@@ -81,17 +91,22 @@ fn llm_config(
     base_url: Option<&str>,
     model: Option<&str>,
 ) -> antiphon_openai::LlmConfig {
-    let mut llm = antiphon_openai::LlmConfig::new(endpoint(base_url, secrets)).with_options(LlmOptions {
-        temperature: config.llm.temperature,
-        max_completion_tokens: config.llm.max_completion_tokens,
-    });
+    let mut llm =
+        antiphon_openai::LlmConfig::new(endpoint(base_url, secrets)).with_options(LlmOptions {
+            temperature: config.llm.temperature,
+            max_completion_tokens: config.llm.max_completion_tokens,
+        });
     if let Some(model) = model {
         llm = llm.with_model(model);
     }
     llm
 }
 
-fn tts(config: &Config, secrets: &Secrets, choice: &TtsChoice) -> anyhow::Result<Option<Arc<dyn Tts>>> {
+fn tts(
+    config: &Config,
+    secrets: &Secrets,
+    choice: &TtsChoice,
+) -> anyhow::Result<Option<Arc<dyn Tts>>> {
     let voice = config.tts.voice.as_deref();
     Ok(match choice {
         TtsChoice::OpenAi => Some(Arc::new(OpenAiTts::new(tts_config(config, secrets))?)),
@@ -103,7 +118,11 @@ fn tts(config: &Config, secrets: &Secrets, choice: &TtsChoice) -> anyhow::Result
 
 /// OpenAI's speech as configured.
 fn tts_config(config: &Config, secrets: &Secrets) -> antiphon_openai::TtsConfig {
-    let base_url = config.tts.base_url.as_deref().or(secrets.openai_base_url.as_deref());
+    let base_url = config
+        .tts
+        .base_url
+        .as_deref()
+        .or(secrets.openai_base_url.as_deref());
     let mut tts = antiphon_openai::TtsConfig::new(endpoint(base_url, secrets));
     if let Some(model) = &config.tts.model {
         tts = tts.with_model(model);
@@ -138,21 +157,41 @@ fn vad_options(config: &Config) -> SileroOptions {
 }
 
 /// Ask the chosen ones that are elsewhere.
-pub(super) async fn probe(config: &Config, secrets: &Secrets, choice: &Choice) -> Vec<(&'static str, Vec<Finding>)> {
+pub(super) async fn probe(
+    config: &Config,
+    secrets: &Secrets,
+    choice: &Choice,
+) -> Vec<(&'static str, Vec<Finding>)> {
     let mut findings = Vec::new();
     let cannot = |error: &dyn std::fmt::Display| {
-        vec![Finding { level: Level::Error, message: error.to_string(), fix: None }]
+        vec![Finding {
+            level: Level::Error,
+            message: error.to_string(),
+            fix: None,
+        }]
     };
     if choice.stt.what == SttChoice::Deepgram {
-        let probed = match deepgram(config, secrets).and_then(|config| Ok(DeepgramStt::new(config)?)) {
-            Ok(stt) => stt.probe().await.map_err(anyhow::Error::from),
-            Err(error) => Err(error),
+        let probed =
+            match deepgram(config, secrets).and_then(|config| Ok(DeepgramStt::new(config)?)) {
+                Ok(stt) => stt.probe().await.map_err(anyhow::Error::from),
+                Err(error) => Err(error),
+            };
+        let ok = || {
+            vec![Finding {
+                level: Level::Ok,
+                message: "Deepgram accepts the key".into(),
+                fix: None,
+            }]
         };
-        let ok = || vec![Finding { level: Level::Ok, message: "Deepgram accepts the key".into(), fix: None }];
         findings.push(("STT", probed.map_or_else(|error| cannot(&error), |()| ok())));
     }
     if let LlmChoice::OpenAi { base_url, model } = &choice.llm.what {
-        let found = match OpenAiLlm::new(llm_config(config, secrets, base_url.as_deref(), model.as_deref())) {
+        let found = match OpenAiLlm::new(llm_config(
+            config,
+            secrets,
+            base_url.as_deref(),
+            model.as_deref(),
+        )) {
             Ok(llm) => llm.probe().await,
             Err(error) => cannot(&error),
         };
@@ -177,12 +216,18 @@ pub(super) fn about(config: &Config, choice: &Choice) -> Vec<AboutProvider> {
     };
     let (llm, llm_model) = match &choice.llm.what {
         LlmChoice::OpenAi { base_url, model } => {
-            let model = model.as_deref().unwrap_or(antiphon_openai::config::DEFAULT_LLM_MODEL);
+            let model = model
+                .as_deref()
+                .unwrap_or(antiphon_openai::config::DEFAULT_LLM_MODEL);
             (base_url.as_deref().unwrap_or("OpenAI"), model)
         }
         LlmChoice::BuiltIn => ("built in", "rules"),
     };
-    let tts_model = config.tts.model.as_deref().unwrap_or(antiphon_openai::config::DEFAULT_TTS_MODEL);
+    let tts_model = config
+        .tts
+        .model
+        .as_deref()
+        .unwrap_or(antiphon_openai::config::DEFAULT_TTS_MODEL);
     let (tts, tts_model) = match &choice.tts.what {
         TtsChoice::OpenAi => ("OpenAI", tts_model),
         TtsChoice::Flite => ("flite", config.tts.voice.as_deref().unwrap_or("slt")),

@@ -24,10 +24,22 @@ pub(super) fn all(config: &Config, is_example: bool) -> anyhow::Result<Vec<Arc<d
 }
 
 /// `restaurant_bookings`, the only tool set in the binary (the check of the file refuses others).
-fn bookings(config: &Config, tool: &ToolConfig, is_example: bool) -> anyhow::Result<Vec<Arc<dyn Tool>>> {
-    let path = tool.database.as_ref().map(|path| if is_example { data_folder().join(path) } else { config.folder.join(path) });
+fn bookings(
+    config: &Config,
+    tool: &ToolConfig,
+    is_example: bool,
+) -> anyhow::Result<Vec<Arc<dyn Tool>>> {
+    let path = tool.database.as_ref().map(|path| {
+        if is_example {
+            data_folder().join(path)
+        } else {
+            config.folder.join(path)
+        }
+    });
     let book = match &path {
-        Some(path) => Bookings::open(path).with_context(|| format!("[[tool]] database {}", path.display())),
+        Some(path) => {
+            Bookings::open(path).with_context(|| format!("[[tool]] database {}", path.display()))
+        }
         None => Bookings::in_memory().context("[[tool]] restaurant_bookings"),
     };
     let book = match book {
@@ -39,13 +51,19 @@ fn bookings(config: &Config, tool: &ToolConfig, is_example: bool) -> anyhow::Res
         }
         Err(error) => return Err(error),
     };
-    Ok(restaurant::tools(&Arc::new(book), &restaurant::local_today()))
+    Ok(restaurant::tools(
+        &Arc::new(book),
+        &restaurant::local_today(),
+    ))
 }
 
 /// Where the example keeps its bookings: the user's data folder (XDG Base Directory Specification).
 fn data_folder() -> PathBuf {
     let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share"));
-    let base = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute()).or_else(home);
+    let base = std::env::var_os("XDG_DATA_HOME")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute())
+        .or_else(home);
     base.unwrap_or_default().join("antiphon")
 }
 
@@ -59,7 +77,9 @@ fn http(tool: &ToolConfig) -> anyhow::Result<HttpTool> {
     }
     let empty = || serde_json::json!({"type": "object", "properties": {}});
     let parameters = match &tool.parameters {
-        Some(table) => serde_json::to_value(table).with_context(|| format!("[[tool]] `{name}`: parameters"))?,
+        Some(table) => {
+            serde_json::to_value(table).with_context(|| format!("[[tool]] `{name}`: parameters"))?
+        }
         None => empty(),
     };
     let options = HttpToolOptions {
@@ -87,7 +107,8 @@ fn with_environment(text: &str, lookup: impl Fn(&str) -> Option<String>) -> anyh
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("${") {
         let (name, after) = after.split_once('}').context("a `${` without `}`")?;
-        let value = lookup(name).with_context(|| format!("{name} is not set in the environment or .env"))?;
+        let value = lookup(name)
+            .with_context(|| format!("{name} is not set in the environment or .env"))?;
         filled.push_str(before);
         filled.push_str(&value);
         rest = after;
@@ -104,8 +125,16 @@ mod tests {
     #[test]
     fn a_header_takes_its_secret_from_the_environment() {
         let lookup = |name: &str| (name == "TOKEN").then(|| "t".to_owned());
-        assert_eq!(with_environment("Bearer ${TOKEN}", lookup).unwrap(), "Bearer t");
-        assert!(with_environment("${MISSING}", lookup).unwrap_err().to_string().contains("MISSING is not set"));
+        assert_eq!(
+            with_environment("Bearer ${TOKEN}", lookup).unwrap(),
+            "Bearer t"
+        );
+        assert!(
+            with_environment("${MISSING}", lookup)
+                .unwrap_err()
+                .to_string()
+                .contains("MISSING is not set")
+        );
         assert!(with_environment("${TOKEN", lookup).is_err());
     }
 }

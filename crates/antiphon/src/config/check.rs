@@ -19,43 +19,88 @@ pub fn check(config: &Config) -> Vec<String> {
             findings.push(finding.to_owned());
         }
     };
-    need(!config.name.trim().is_empty(), "name is empty; give the agent a name such as \"front-desk\"");
-    need(config.name.len() <= 64, "name is longer than 64 bytes; shorten it");
     need(
-        !config.name.chars().any(|c| c.is_whitespace() || c.is_control()),
+        !config.name.trim().is_empty(),
+        "name is empty; give the agent a name such as \"front-desk\"",
+    );
+    need(
+        config.name.len() <= 64,
+        "name is longer than 64 bytes; shorten it",
+    );
+    need(
+        !config
+            .name
+            .chars()
+            .any(|c| c.is_whitespace() || c.is_control()),
         "name holds white space; use a name such as \"front-desk\"",
     );
     need(
-        config.greeting.as_deref().is_none_or(|text| !text.trim().is_empty()),
+        config
+            .greeting
+            .as_deref()
+            .is_none_or(|text| !text.trim().is_empty()),
         "greeting is empty; leave the key out for an agent that waits for the caller",
     );
-    need(config.stt.keyterms.len() <= MAX_KEYTERMS, "[stt] keyterms has more than 100 entries; keep the most unusual words");
     need(
-        config.llm.temperature.is_none_or(|t| (0.0..=2.0).contains(&t)),
+        config.stt.keyterms.len() <= MAX_KEYTERMS,
+        "[stt] keyterms has more than 100 entries; keep the most unusual words",
+    );
+    need(
+        config
+            .llm
+            .temperature
+            .is_none_or(|t| (0.0..=2.0).contains(&t)),
         "[llm] temperature must be between 0 and 2",
     );
-    need(config.tts.speed.is_none_or(|s| (0.25..=4.0).contains(&s)), "[tts] speed must be between 0.25 and 4");
     need(
-        config.vad.activation_threshold.is_none_or(|p| p > 0.0 && p < 1.0),
+        config.tts.speed.is_none_or(|s| (0.25..=4.0).contains(&s)),
+        "[tts] speed must be between 0.25 and 4",
+    );
+    need(
+        config
+            .vad
+            .activation_threshold
+            .is_none_or(|p| p > 0.0 && p < 1.0),
         "[vad] activation_threshold must be between 0 and 1",
     );
-    let delays = (config.turn.min_endpointing_delay, config.turn.max_endpointing_delay);
+    let delays = (
+        config.turn.min_endpointing_delay,
+        config.turn.max_endpointing_delay,
+    );
     if let (Some(Seconds(min)), Some(Seconds(max))) = delays {
-        need(min <= max, "[turn] min_endpointing_delay is longer than max_endpointing_delay; swap them");
+        need(
+            min <= max,
+            "[turn] min_endpointing_delay is longer than max_endpointing_delay; swap them",
+        );
     }
     need(
         config.server.tls_cert.is_some() == config.server.tls_key.is_some(),
         "[server] tls_cert and tls_key belong together; give both or neither",
     );
-    need(config.limits.max_sessions != Some(0), "[limits] max_sessions is 0: nobody could call; leave it out for the default");
     need(
-        config.knowledge.as_ref().and_then(|k| k.top_k).is_none_or(|k| (1..=20).contains(&k)),
+        config.limits.max_sessions != Some(0),
+        "[limits] max_sessions is 0: nobody could call; leave it out for the default",
+    );
+    need(
+        config
+            .knowledge
+            .as_ref()
+            .and_then(|k| k.top_k)
+            .is_none_or(|k| (1..=20).contains(&k)),
         "[knowledge] top_k must be between 1 and 20",
     );
-    need(config.tools.len() <= MAX_TOOLS, "more than 64 [[tool]] entries; models confuse so many");
-    for url in [&config.llm.base_url, &config.tts.base_url].into_iter().flatten() {
+    need(
+        config.tools.len() <= MAX_TOOLS,
+        "more than 64 [[tool]] entries; models confuse so many",
+    );
+    for url in [&config.llm.base_url, &config.tts.base_url]
+        .into_iter()
+        .flatten()
+    {
         if !is_http(url) {
-            findings.push(format!("base_url `{url}` is not an http:// or https:// address"));
+            findings.push(format!(
+                "base_url `{url}` is not an http:// or https:// address"
+            ));
         }
     }
     let mut names = Vec::new();
@@ -68,10 +113,14 @@ pub fn check(config: &Config) -> Vec<String> {
 fn check_tool<'a>(tool: &'a ToolConfig, names: &mut Vec<&'a str>, findings: &mut Vec<String>) {
     if let Some(builtin) = &tool.builtin {
         if !BUILTIN_TOOLS.contains(&builtin.as_str()) {
-            findings.push(format!("[[tool]] builtin `{builtin}` is unknown; known: {}", BUILTIN_TOOLS.join(", ")));
+            findings.push(format!(
+                "[[tool]] builtin `{builtin}` is unknown; known: {}",
+                BUILTIN_TOOLS.join(", ")
+            ));
         }
         if tool.name.is_some() || tool.url.is_some() {
-            findings.push("[[tool]] has both builtin and name or url; make two entries of it".into());
+            findings
+                .push("[[tool]] has both builtin and name or url; make two entries of it".into());
         }
         return;
     }
@@ -79,30 +128,52 @@ fn check_tool<'a>(tool: &'a ToolConfig, names: &mut Vec<&'a str>, findings: &mut
         findings.push("[[tool]] without name; add name = \"…\" or builtin = \"…\"".into());
         return;
     };
-    let valid = !name.is_empty() && name.len() <= 64 && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
+    let valid = !name.is_empty()
+        && name.len() <= 64
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
     if !valid {
-        findings.push(format!("[[tool]] name `{name}` must be 1 to 64 letters, digits, `_` or `-`"));
+        findings.push(format!(
+            "[[tool]] name `{name}` must be 1 to 64 letters, digits, `_` or `-`"
+        ));
     }
     if names.contains(&name.as_str()) {
-        findings.push(format!("[[tool]] name `{name}` is there twice; names must differ"));
+        findings.push(format!(
+            "[[tool]] name `{name}` is there twice; names must differ"
+        ));
     }
     names.push(name);
-    if tool.description.as_deref().is_none_or(|text| text.trim().is_empty()) {
-        findings.push(format!("[[tool]] `{name}` has no description; say what it does and when to use it"));
+    if tool
+        .description
+        .as_deref()
+        .is_none_or(|text| text.trim().is_empty())
+    {
+        findings.push(format!(
+            "[[tool]] `{name}` has no description; say what it does and when to use it"
+        ));
     }
     match &tool.url {
         None => findings.push(format!("[[tool]] `{name}` has no url")),
-        Some(url) if !is_http(url) => findings.push(format!("[[tool]] `{name}`: url must begin with http:// or https://")),
+        Some(url) if !is_http(url) => findings.push(format!(
+            "[[tool]] `{name}`: url must begin with http:// or https://"
+        )),
         Some(_) => {}
     }
     if let Some(method) = &tool.method
         && !METHODS.contains(&method.as_str())
     {
-        findings.push(format!("[[tool]] `{name}`: method `{method}` is not one of {}", METHODS.join(", ")));
+        findings.push(format!(
+            "[[tool]] `{name}`: method `{method}` is not one of {}",
+            METHODS.join(", ")
+        ));
     }
-    let object = |table: &toml::Table| table.get("type").and_then(|kind| kind.as_str()) == Some("object");
+    let object =
+        |table: &toml::Table| table.get("type").and_then(|kind| kind.as_str()) == Some("object");
     if tool.parameters.as_ref().is_some_and(|table| !object(table)) {
-        findings.push(format!("[[tool]] `{name}`: parameters must be a JSON Schema with type = \"object\""));
+        findings.push(format!(
+            "[[tool]] `{name}`: parameters must be a JSON Schema with type = \"object\""
+        ));
     }
 }
 
@@ -118,20 +189,29 @@ mod tests {
     use crate::config::parse;
 
     fn error(text: &str) -> String {
-        parse(text, Path::new("antiphon.toml")).unwrap_err().to_string()
+        parse(text, Path::new("antiphon.toml"))
+            .unwrap_err()
+            .to_string()
     }
 
     #[test]
     fn all_findings_come_at_once_and_each_names_its_fix() {
         let text = error("greeting = \"\"\n[llm]\ntemperature = 3.0\n[[tool]]\nname = \"a b\"");
-        for part in ["leave the key out", "between 0 and 2", "letters, digits", "no description", "no url"] {
+        for part in [
+            "leave the key out",
+            "between 0 and 2",
+            "letters, digits",
+            "no description",
+            "no url",
+        ] {
             assert!(text.contains(part), "{part} is missing in: {text}");
         }
     }
 
     #[test]
     fn two_tools_of_one_name_are_refused() {
-        let tool = "[[tool]]\nname = \"weather\"\ndescription = \"d\"\nurl = \"https://example.com\"\n";
+        let tool =
+            "[[tool]]\nname = \"weather\"\ndescription = \"d\"\nurl = \"https://example.com\"\n";
         assert!(error(&tool.repeat(2)).contains("there twice"));
     }
 

@@ -48,10 +48,15 @@ pub enum ConfigError {
 
 /// Read and check a file.
 pub fn load(path: &Path) -> Result<Config, ConfigError> {
-    let read_error = |source| ConfigError::Read { path: path.to_owned(), source };
+    let read_error = |source| ConfigError::Read {
+        path: path.to_owned(),
+        source,
+    };
     let length = std::fs::metadata(path).map_err(read_error)?.len();
     if length > MAX_FILE_BYTES {
-        return Err(ConfigError::TooLarge { path: path.to_owned() });
+        return Err(ConfigError::TooLarge {
+            path: path.to_owned(),
+        });
     }
     let text = std::fs::read_to_string(path).map_err(read_error)?;
     parse(&text, path)
@@ -66,19 +71,38 @@ pub fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
     })?;
     config.folder = path.parent().map(Path::to_owned).unwrap_or_default();
     let findings = super::check(&config);
-    if findings.is_empty() { Ok(config) } else { Err(ConfigError::Invalid { path: path.to_owned(), findings }) }
+    if findings.is_empty() {
+        Ok(config)
+    } else {
+        Err(ConfigError::Invalid {
+            path: path.to_owned(),
+            findings,
+        })
+    }
 }
 
 fn line_of(text: &str, offset: usize) -> usize {
-    text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
+    text.bytes()
+        .take(offset)
+        .filter(|byte| *byte == b'\n')
+        .count()
+        + 1
 }
 
 /// ``unknown field `greting`, expected one of `name`, `greeting` `` → ``unknown key `greting`; did you mean `greeting`?``
 fn with_nearest_name(message: &str) -> String {
     let mut names = message.split('`').skip(1).step_by(2);
-    let unknown = ["unknown field", "unknown variant"].iter().find(|start| message.starts_with(**start));
-    let (Some(start), Some(wrong)) = (unknown, names.next()) else { return message.to_owned() };
-    let what = if *start == "unknown field" { "key" } else { "value" };
+    let unknown = ["unknown field", "unknown variant"]
+        .iter()
+        .find(|start| message.starts_with(**start));
+    let (Some(start), Some(wrong)) = (unknown, names.next()) else {
+        return message.to_owned();
+    };
+    let what = if *start == "unknown field" {
+        "key"
+    } else {
+        "value"
+    };
     let known: Vec<&str> = names.collect();
     let nearest = known
         .iter()
@@ -97,12 +121,17 @@ mod tests {
     use super::*;
 
     fn error(text: &str) -> String {
-        parse(text, Path::new("antiphon.toml")).unwrap_err().to_string()
+        parse(text, Path::new("antiphon.toml"))
+            .unwrap_err()
+            .to_string()
     }
 
     #[test]
     fn a_typo_is_refused_with_the_nearest_name_and_its_line() {
-        assert_eq!(error("name = \"x\"\ngreting = \"hi\""), "antiphon.toml:2: unknown key `greting`; did you mean `greeting`?");
+        assert_eq!(
+            error("name = \"x\"\ngreting = \"hi\""),
+            "antiphon.toml:2: unknown key `greting`; did you mean `greeting`?"
+        );
         assert_eq!(
             error("[turn]\nmin_endpoint_delay = 1"),
             "antiphon.toml:2: unknown key `min_endpoint_delay`; did you mean `min_endpointing_delay`?"
@@ -112,13 +141,20 @@ mod tests {
 
     #[test]
     fn a_key_that_resembles_nothing_lists_what_is_known() {
-        assert!(error("[knowledge]\npath = \"k\"\nzzz = 1").contains("known here: path, budget, top_k, automatic"));
+        assert!(
+            error("[knowledge]\npath = \"k\"\nzzz = 1")
+                .contains("known here: path, budget, top_k, automatic")
+        );
     }
 
     #[test]
     fn times_that_cannot_be_are_refused() {
         for bad in ["-1", "nan", "inf", "1e9"] {
-            assert!(error(&format!("[turn]\nmin_endpointing_delay = {bad}")).contains("number of seconds"), "{bad}");
+            assert!(
+                error(&format!("[turn]\nmin_endpointing_delay = {bad}"))
+                    .contains("number of seconds"),
+                "{bad}"
+            );
         }
     }
 

@@ -38,11 +38,18 @@ impl Secrets {
 
     /// Read from any source of names; empty values count as absent.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Self {
-        let text = |name: &str| lookup(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
+        let text = |name: &str| {
+            lookup(name)
+                .map(|value| value.trim().to_owned())
+                .filter(|value| !value.is_empty())
+        };
         let secret = |name: &str| text(name).and_then(|key| Secret::new(&key));
         let livekit = text("LIVEKIT_API_KEY")
             .zip(secret("LIVEKIT_API_SECRET"))
-            .map(|(api_key, api_secret)| LiveKitKeys { api_key, api_secret });
+            .map(|(api_key, api_secret)| LiveKitKeys {
+                api_key,
+                api_secret,
+            });
         Self {
             deepgram_api_key: secret("DEEPGRAM_API_KEY"),
             deepgram_base_url: text("DEEPGRAM_BASE_URL"),
@@ -69,7 +76,8 @@ mod tests {
 
     #[test]
     fn an_empty_variable_counts_as_absent() {
-        let secrets = Secrets::from_lookup(|name| (name == "OPENAI_API_KEY").then(|| "  ".to_owned()));
+        let secrets =
+            Secrets::from_lookup(|name| (name == "OPENAI_API_KEY").then(|| "  ".to_owned()));
         assert!(secrets.openai_api_key.is_none());
     }
 }

@@ -13,7 +13,9 @@ impl<'de> Deserialize<'de> for Seconds {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let seconds = f64::deserialize(deserializer)?;
         if !(0.0..=86_400.0).contains(&seconds) {
-            return Err(D::Error::custom(format!("{seconds} is not a number of seconds between 0 and 86400")));
+            return Err(D::Error::custom(format!(
+                "{seconds} is not a number of seconds between 0 and 86400"
+            )));
         }
         Ok(Self(Duration::from_secs_f64(seconds)))
     }

@@ -103,16 +103,33 @@ async fn connect(State(playground): State<Arc<Playground>>, headers: HeaderMap) 
         .ttl(TOKEN_TTL)
         .to_jwt();
     let (Ok(participant_token), Some(server_url)) = (token, url_of(&headers)) else {
-        return (StatusCode::BAD_REQUEST, "the request has no usable Host header").into_response();
+        return (
+            StatusCode::BAD_REQUEST,
+            "the request has no usable Host header",
+        )
+            .into_response();
     };
-    Json(Connection { server_url, room_name: room, participant_name: identity, participant_token }).into_response()
+    Json(Connection {
+        server_url,
+        room_name: room,
+        participant_name: identity,
+        participant_token,
+    })
+    .into_response()
 }
 
 /// Where the page's own server is, as the page sees it.
 fn url_of(headers: &HeaderMap) -> Option<String> {
     let host = headers.get(header::HOST)?.to_str().ok()?;
-    let origin = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()).unwrap_or("http://");
-    let scheme = if origin.starts_with("https://") { "wss" } else { "ws" };
+    let origin = headers
+        .get(header::ORIGIN)
+        .and_then(|origin| origin.to_str().ok())
+        .unwrap_or("http://");
+    let scheme = if origin.starts_with("https://") {
+        "wss"
+    } else {
+        "ws"
+    };
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-.:[]_".contains(c);
     (!host.is_empty() && host.chars().all(allowed)).then(|| format!("{scheme}://{host}"))
 }
@@ -125,14 +142,25 @@ fn respond(path: &str) -> Response {
     let Some(EmbeddedFile { data, metadata, .. }) = Files::get(path) else {
         return (StatusCode::NOT_FOUND, "not found").into_response();
     };
-    let kind = HeaderValue::from_str(metadata.mimetype()).unwrap_or(HeaderValue::from_static("text/plain"));
+    let kind = HeaderValue::from_str(metadata.mimetype())
+        .unwrap_or(HeaderValue::from_static("text/plain"));
     // Files under assets/ carry their hash in their name.
-    let cache = if path.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let cache = if path.starts_with("assets/") {
+        "public, max-age=31536000, immutable"
+    } else {
+        "no-cache"
+    };
     let headers = [
         (header::CONTENT_TYPE, kind),
         (header::CACHE_CONTROL, HeaderValue::from_static(cache)),
-        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY)),
-        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static(CONTENT_SECURITY_POLICY),
+        ),
+        (
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        ),
     ];
     (headers, data.into_owned()).into_response()
 }
@@ -142,13 +170,27 @@ mod tests {
     use super::*;
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (name.parse().expect("a name"), HeaderValue::from_static(value))).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| {
+                (
+                    name.parse().expect("a name"),
+                    HeaderValue::from_static(value),
+                )
+            })
+            .collect()
     }
 
     #[test]
     fn the_page_is_told_to_connect_where_it_came_from() {
-        assert_eq!(url_of(&headers(&[("host", "localhost:7880")])).as_deref(), Some("ws://localhost:7880"));
-        let https = headers(&[("host", "voice.example.com"), ("origin", "https://voice.example.com")]);
+        assert_eq!(
+            url_of(&headers(&[("host", "localhost:7880")])).as_deref(),
+            Some("ws://localhost:7880")
+        );
+        let https = headers(&[
+            ("host", "voice.example.com"),
+            ("origin", "https://voice.example.com"),
+        ]);
         assert_eq!(url_of(&https).as_deref(), Some("wss://voice.example.com"));
         assert_eq!(url_of(&headers(&[("host", "a\"b")])), None);
         assert_eq!(url_of(&headers(&[])), None);

@@ -15,7 +15,12 @@ pub async fn run(args: ConnectArgs, secrets: &Secrets) -> anyhow::Result<()> {
     let assembled = assemble(config, is_example, secrets).await?;
     let signals = signals::listen()?;
     let engine = agent_engine()?;
-    print_line(&format!("agent {} joins room {} at {}", assembled.agent.name(), args.room, livekit.url));
+    print_line(&format!(
+        "agent {} joins room {} at {}",
+        assembled.agent.name(),
+        args.room,
+        livekit.url
+    ));
     announce(&assembled);
     let options = ConnectOptions {
         url: livekit.url,
@@ -23,7 +28,10 @@ pub async fn run(args: ConnectArgs, secrets: &Secrets) -> anyhow::Result<()> {
         api_secret: livekit.api_secret,
         room: args.room,
         identity: format!("agent-{:08x}", rand::random::<u32>()),
-        bind: BindOptions { participant_identity: args.participant_identity, ..BindOptions::default() },
+        bind: BindOptions {
+            participant_identity: args.participant_identity,
+            ..BindOptions::default()
+        },
     };
     connect_room(&assembled.agent, &engine, options, signals.drain).await?;
     Ok(())

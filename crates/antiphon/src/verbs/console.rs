@@ -15,14 +15,24 @@ use crate::config::{LogFormat, Secrets, TelemetryConfig};
 /// Run until the end of the input.
 pub async fn run(args: ConsoleArgs, secrets: &Secrets) -> anyhow::Result<()> {
     let (config, is_example) = configuration(args.agent.config.as_deref())?;
-    let quiet = TelemetryConfig { log_level: config.telemetry.log_level.clone().or(Some("warn".into())), ..config.telemetry.clone() };
+    let quiet = TelemetryConfig {
+        log_level: config.telemetry.log_level.clone().or(Some("warn".into())),
+        ..config.telemetry.clone()
+    };
     init_logs(&quiet, LogFormat::Text)?;
     // A file that is no WAV is refused before anything else starts.
     let speech = args.audio.as_deref().map(audio::read).transpose()?;
     let assembled = assemble(config, is_example, secrets).await?;
     announce(&assembled);
     match speech {
-        Some(speech) => audio::run(assembled.agent, speech, args.output.unwrap_or("answer.wav".into())).await,
+        Some(speech) => {
+            audio::run(
+                assembled.agent,
+                speech,
+                args.output.unwrap_or("answer.wav".into()),
+            )
+            .await
+        }
         None => type_and_read(AgentSession::start(assembled.agent, SessionIo::text_only())).await,
     }
 }
@@ -78,17 +88,30 @@ impl Progress {
 
     fn show(&mut self, event: &Event) {
         match event {
-            Event::AgentTranscript { delta, is_final, interrupted, .. } => {
+            Event::AgentTranscript {
+                delta,
+                is_final,
+                interrupted,
+                ..
+            } => {
                 self.line.push_str(delta);
                 if *is_final && !self.line.trim().is_empty() {
                     let cut = if *interrupted { " [interrupted]" } else { "" };
-                    print_line(&format!("agent: {}{cut}", std::mem::take(&mut self.line).trim()));
+                    print_line(&format!(
+                        "agent: {}{cut}",
+                        std::mem::take(&mut self.line).trim()
+                    ));
                 }
             }
-            Event::ToolStarted { call } => print_line(&format!("tool:  {} {}", call.name, call.arguments)),
+            Event::ToolStarted { call } => {
+                print_line(&format!("tool:  {} {}", call.name, call.arguments))
+            }
             Event::ToolEnded { output, .. } => print_line(&format!("tool:  → {}", output.output)),
             Event::Error { message, .. } => print_note(&format!("error: {message}")),
-            Event::AgentStateChanged { new_state: AgentState::Listening, .. } => {
+            Event::AgentStateChanged {
+                new_state: AgentState::Listening,
+                ..
+            } => {
                 self.greeted = true;
                 self.waiting = false;
             }

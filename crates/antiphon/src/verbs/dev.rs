@@ -12,7 +12,10 @@ use antiphon_worker::{AgentJobs, BindOptions, Worker, WorkerOptions};
 use anyhow::Context as _;
 use axum::Router;
 
-use super::{DEV_KEY, DEV_SECRET, agent_engine, announce, default_max_sessions, init_logs, print_line, print_note, serve, signals, web};
+use super::{
+    DEV_KEY, DEV_SECRET, agent_engine, announce, default_max_sessions, init_logs, print_line,
+    print_note, serve, signals, web,
+};
 use crate::assemble::{Assembled, assemble, configuration};
 use crate::cli::DevArgs;
 use crate::config::{LogFormat, Secrets, TelemetryConfig};
@@ -24,7 +27,10 @@ const DRAIN: Duration = Duration::from_secs(2);
 /// Run until SIGTERM or Ctrl-C.
 pub async fn run(args: DevArgs, secrets: &Secrets) -> anyhow::Result<()> {
     let (config, is_example) = configuration(args.agent.config.as_deref())?;
-    let quiet = TelemetryConfig { log_level: config.telemetry.log_level.clone().or(Some("warn".into())), ..config.telemetry.clone() };
+    let quiet = TelemetryConfig {
+        log_level: config.telemetry.log_level.clone().or(Some("warn".into())),
+        ..config.telemetry.clone()
+    };
     init_logs(&quiet, LogFormat::Text)?;
     let assembled = assemble(config, is_example, secrets).await?;
     let metrics = Metrics::install().context("metrics")?;
@@ -35,18 +41,34 @@ pub async fn run(args: DevArgs, secrets: &Secrets) -> anyhow::Result<()> {
     let running = Server::start(server, extra).await?;
 
     let engine = agent_engine()?;
-    let worker = Worker::new(worker_options(&running.url(), &assembled), Arc::new(AgentJobs {
-        agent: assembled.agent.clone(),
-        engine,
-        options: BindOptions::default(),
-    }));
+    let worker = Worker::new(
+        worker_options(&running.url(), &assembled),
+        Arc::new(AgentJobs {
+            agent: assembled.agent.clone(),
+            engine,
+            options: BindOptions::default(),
+        }),
+    );
     let handle = worker.handle();
     let worker = tokio::spawn(worker.run());
 
-    print_line(&format!("Antiphon is running: open {} and speak", serve::http_url(&running)));
-    print_line(&format!("  agent {}{}", assembled.agent.name(), if is_example { " (the built-in example; write an antiphon.toml for your own)" } else { "" }));
+    print_line(&format!(
+        "Antiphon is running: open {} and speak",
+        serve::http_url(&running)
+    ));
+    print_line(&format!(
+        "  agent {}{}",
+        assembled.agent.name(),
+        if is_example {
+            " (the built-in example; write an antiphon.toml for your own)"
+        } else {
+            ""
+        }
+    ));
     announce(&assembled);
-    print_line(&format!("  API key {DEV_KEY}, secret {DEV_SECRET}; to use other providers set keys in the environment or .env (docs/providers.md)"));
+    print_line(&format!(
+        "  API key {DEV_KEY}, secret {DEV_SECRET}; to use other providers set keys in the environment or .env (docs/providers.md)"
+    ));
 
     tokio::select! {
         () = signals.drain.cancelled() => {}
@@ -67,10 +89,16 @@ pub async fn run(args: DevArgs, secrets: &Secrets) -> anyhow::Result<()> {
 }
 
 fn server_config(args: &DevArgs, assembled: &Assembled) -> ServerConfig {
-    let base = ServerConfig { dev: true, ..ServerConfig::new(Keys::single(DEV_KEY, DEV_SECRET)) };
+    let base = ServerConfig {
+        dev: true,
+        ..ServerConfig::new(Keys::single(DEV_KEY, DEV_SECRET))
+    };
     let mut server = serve::with_sections(base, &assembled.config.server, &assembled.config.limits);
     // The development key is public: nobody but this machine, unless asked for.
-    let bind = args.bind.or(assembled.config.server.bind).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let bind = args
+        .bind
+        .or(assembled.config.server.bind)
+        .unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
     server.bind = vec![bind];
     server.port = args.port.unwrap_or(server.port);
     server.rtc_udp_port = args.udp_port.unwrap_or(server.rtc_udp_port);
@@ -84,14 +112,22 @@ fn worker_options(url: &str, assembled: &Assembled) -> WorkerOptions {
     WorkerOptions {
         load_threshold: f32::INFINITY,
         drain_timeout: DRAIN,
-        max_jobs: assembled.config.limits.max_sessions.unwrap_or_else(default_max_sessions),
+        max_jobs: assembled
+            .config
+            .limits
+            .max_sessions
+            .unwrap_or_else(default_max_sessions),
         ..WorkerOptions::new(url, DEV_KEY, DEV_SECRET)
     }
 }
 
 fn about(assembled: &Assembled) -> Playground {
     let suggestions: &[&str] = if assembled.is_example {
-        &["Do you have vegan dishes?", "When are you open on Sunday?", "A table for two tomorrow at seven, please."]
+        &[
+            "Do you have vegan dishes?",
+            "When are you open on Sunday?",
+            "A table for two tomorrow at seven, please.",
+        ]
     } else {
         &[]
     };
@@ -99,7 +135,9 @@ fn about(assembled: &Assembled) -> Playground {
         api_key: DEV_KEY.to_owned(),
         api_secret: DEV_SECRET.to_owned(),
         about: About {
-            agent: AboutAgent { name: assembled.agent.name().to_owned() },
+            agent: AboutAgent {
+                name: assembled.agent.name().to_owned(),
+            },
             providers: assembled.providers.clone(),
             suggestions: suggestions.iter().map(|&words| words.to_owned()).collect(),
         },

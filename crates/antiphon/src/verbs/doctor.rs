@@ -19,15 +19,27 @@ struct Finding {
 
 impl Finding {
     fn ok(what: impl Into<String>) -> Self {
-        Self { level: Level::Ok, what: what.into(), fix: None }
+        Self {
+            level: Level::Ok,
+            what: what.into(),
+            fix: None,
+        }
     }
 
     fn warning(what: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { level: Level::Warning, what: what.into(), fix: Some(fix.into()) }
+        Self {
+            level: Level::Warning,
+            what: what.into(),
+            fix: Some(fix.into()),
+        }
     }
 
     fn error(what: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { level: Level::Error, what: what.into(), fix: Some(fix.into()) }
+        Self {
+            level: Level::Error,
+            what: what.into(),
+            fix: Some(fix.into()),
+        }
     }
 }
 
@@ -36,18 +48,32 @@ pub async fn run(args: DoctorArgs, secrets: &Secrets) -> anyhow::Result<ExitCode
     let mut findings = keys(secrets);
     findings.extend(engines().await);
     match configuration(args.agent.config.as_deref()) {
-        Err(error) => findings.push(Finding::error(format!("configuration: {error:#}"), "correct the file; see docs/configuration.md")),
+        Err(error) => findings.push(Finding::error(
+            format!("configuration: {error:#}"),
+            "correct the file; see docs/configuration.md",
+        )),
         Ok((config, is_example)) => {
-            let name = if is_example { "no antiphon.toml: the built-in example runs".to_owned() } else { format!("agent {}", config.name) };
+            let name = if is_example {
+                "no antiphon.toml: the built-in example runs".to_owned()
+            } else {
+                format!("agent {}", config.name)
+            };
             findings.push(Finding::ok(format!("configuration: {name}")));
             findings.extend(ports(&config));
             match assemble(config.clone(), is_example, secrets).await {
-                Err(error) => findings.push(Finding::error(format!("agent: {error:#}"), "see the text")),
+                Err(error) => {
+                    findings.push(Finding::error(format!("agent: {error:#}"), "see the text"))
+                }
                 Ok(assembled) => {
                     for provider in &assembled.providers {
-                        findings.push(Finding::ok(format!("{}: {} {} ({})", provider.role, provider.provider, provider.model, provider.why)));
+                        findings.push(Finding::ok(format!(
+                            "{}: {} {} ({})",
+                            provider.role, provider.provider, provider.model, provider.why
+                        )));
                     }
-                    findings.extend(assembled.notes.iter().map(|note| Finding::warning(note, "see docs/configuration.md, [knowledge]")));
+                    findings.extend(assembled.notes.iter().map(|note| {
+                        Finding::warning(note, "see docs/configuration.md, [knowledge]")
+                    }));
                 }
             }
             if args.online {
@@ -70,10 +96,20 @@ fn report(findings: &[Finding]) -> ExitCode {
             print_line(&format!("         fix: {fix}"));
         }
     }
-    let errors = findings.iter().filter(|finding| finding.level == Level::Error).count();
-    let warnings = findings.iter().filter(|finding| finding.level == Level::Warning).count();
+    let errors = findings
+        .iter()
+        .filter(|finding| finding.level == Level::Error)
+        .count();
+    let warnings = findings
+        .iter()
+        .filter(|finding| finding.level == Level::Warning)
+        .count();
     print_line(&format!("{errors} errors, {warnings} warnings"));
-    if errors == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if errors == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 fn keys(secrets: &Secrets) -> Vec<Finding> {
@@ -81,12 +117,23 @@ fn keys(secrets: &Secrets) -> Vec<Finding> {
         if present {
             Finding::ok(format!("{name} is set"))
         } else {
-            Finding::warning(format!("{name} is not set: {without}"), format!("set {name} in the environment or .env, if you have one"))
+            Finding::warning(
+                format!("{name} is not set: {without}"),
+                format!("set {name} in the environment or .env, if you have one"),
+            )
         }
     };
     let mut findings = vec![
-        key(secrets.deepgram_api_key.is_some(), "DEEPGRAM_API_KEY", "speech is recognised on this machine"),
-        key(secrets.openai_api_key.is_some(), "OPENAI_API_KEY", "a local server or the built-in responder answers"),
+        key(
+            secrets.deepgram_api_key.is_some(),
+            "DEEPGRAM_API_KEY",
+            "speech is recognised on this machine",
+        ),
+        key(
+            secrets.openai_api_key.is_some(),
+            "OPENAI_API_KEY",
+            "a local server or the built-in responder answers",
+        ),
     ];
     if secrets.livekit_url.is_some() && secrets.livekit.is_none() {
         findings.push(Finding::error(
@@ -98,18 +145,32 @@ fn keys(secrets: &Secrets) -> Vec<Finding> {
 }
 
 async fn engines() -> Vec<Finding> {
-    let engines = tokio::task::spawn_blocking(antiphon_local::detect).await.unwrap_or_default();
+    let engines = tokio::task::spawn_blocking(antiphon_local::detect)
+        .await
+        .unwrap_or_default();
     let missing = engines.missing();
     if missing.is_empty() {
         return vec![Finding::ok("local speech engines are installed")];
     }
-    missing.into_iter().map(|(engine, install)| Finding::warning(format!("{engine} is not installed"), install)).collect()
+    missing
+        .into_iter()
+        .map(|(engine, install)| Finding::warning(format!("{engine} is not installed"), install))
+        .collect()
 }
 
 fn ports(config: &crate::config::Config) -> Vec<Finding> {
-    let bind = config.server.bind.unwrap_or(std::net::Ipv4Addr::LOCALHOST.into());
-    let http = config.server.port.unwrap_or(antiphon_server::config::DEFAULT_PORT);
-    let udp = config.server.rtc_udp_port.unwrap_or(antiphon_server::config::DEFAULT_RTC_UDP_PORT);
+    let bind = config
+        .server
+        .bind
+        .unwrap_or(std::net::Ipv4Addr::LOCALHOST.into());
+    let http = config
+        .server
+        .port
+        .unwrap_or(antiphon_server::config::DEFAULT_PORT);
+    let udp = config
+        .server
+        .rtc_udp_port
+        .unwrap_or(antiphon_server::config::DEFAULT_RTC_UDP_PORT);
     let free = |result: std::io::Result<()>, what: String, flag: &str| match result {
         Ok(()) => Finding::ok(format!("port {what} is free")),
         Err(error) => Finding::warning(
@@ -118,8 +179,16 @@ fn ports(config: &crate::config::Config) -> Vec<Finding> {
         ),
     };
     vec![
-        free(TcpListener::bind((bind, http)).map(drop), format!("{http}/tcp"), "--port"),
-        free(UdpSocket::bind((bind, udp)).map(drop), format!("{udp}/udp"), "--udp-port"),
+        free(
+            TcpListener::bind((bind, http)).map(drop),
+            format!("{http}/tcp"),
+            "--port",
+        ),
+        free(
+            UdpSocket::bind((bind, udp)).map(drop),
+            format!("{udp}/udp"),
+            "--udp-port",
+        ),
     ]
 }
 

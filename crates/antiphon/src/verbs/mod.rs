@@ -89,16 +89,29 @@ struct LiveKit {
 impl LiveKit {
     /// All three, or which are missing.
     fn from_args(args: LiveKitArgs) -> anyhow::Result<Self> {
-        let present = |value: Option<String>| value.map(|v| v.trim().to_owned()).filter(|v| !v.is_empty());
-        let (url, api_key, api_secret) = (present(args.url), present(args.api_key), present(args.api_secret));
+        let present =
+            |value: Option<String>| value.map(|v| v.trim().to_owned()).filter(|v| !v.is_empty());
+        let (url, api_key, api_secret) = (
+            present(args.url),
+            present(args.api_key),
+            present(args.api_secret),
+        );
         match (url, api_key, api_secret) {
-            (Some(url), Some(api_key), Some(api_secret)) => Ok(Self { url, api_key, api_secret }),
+            (Some(url), Some(api_key), Some(api_secret)) => Ok(Self {
+                url,
+                api_key,
+                api_secret,
+            }),
             (url, key, secret) => {
-                let missing: Vec<&str> = [("LIVEKIT_URL", url), ("LIVEKIT_API_KEY", key), ("LIVEKIT_API_SECRET", secret)]
-                    .into_iter()
-                    .filter(|(_, value)| value.is_none())
-                    .map(|(name, _)| name)
-                    .collect();
+                let missing: Vec<&str> = [
+                    ("LIVEKIT_URL", url),
+                    ("LIVEKIT_API_KEY", key),
+                    ("LIVEKIT_API_SECRET", secret),
+                ]
+                .into_iter()
+                .filter(|(_, value)| value.is_none())
+                .map(|(name, _)| name)
+                .collect();
                 anyhow::bail!(
                     "{} not set; set it in the environment or .env (with `antiphon serve --dev`: ws://localhost:7880, \
                      {DEV_KEY}, {DEV_SECRET})",
@@ -112,8 +125,15 @@ impl LiveKit {
 /// What a user wants to read at the start.
 fn announce(assembled: &crate::assemble::Assembled) {
     for provider in &assembled.providers {
-        let model = if provider.model.is_empty() { String::new() } else { format!(" {}", provider.model) };
-        print_line(&format!("  {}  {}{model}: {}", provider.role, provider.provider, provider.why));
+        let model = if provider.model.is_empty() {
+            String::new()
+        } else {
+            format!(" {}", provider.model)
+        };
+        print_line(&format!(
+            "  {}  {}{model}: {}",
+            provider.role, provider.provider, provider.why
+        ));
     }
     for note in &assembled.notes {
         print_line(&format!("  note: {note}"));

@@ -21,11 +21,27 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
         Some(path) => load(path)?,
         None => Config::default(),
     };
-    init_logs(&config.telemetry, if args.dev { LogFormat::Text } else { LogFormat::Json })?;
-    let mut server = with_sections(ServerConfig::new(keys(&args)?), &config.server, &config.limits);
+    init_logs(
+        &config.telemetry,
+        if args.dev {
+            LogFormat::Text
+        } else {
+            LogFormat::Json
+        },
+    )?;
+    let mut server = with_sections(
+        ServerConfig::new(keys(&args)?),
+        &config.server,
+        &config.limits,
+    );
     if args.dev {
         server.dev = true;
-        server.bind = vec![config.server.bind.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))];
+        server.bind = vec![
+            config
+                .server
+                .bind
+                .unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        ];
     }
     server.port = args.port.unwrap_or(server.port);
     if let Some(bind) = args.bind {
@@ -49,7 +65,10 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let metrics = Metrics::install().context("metrics")?;
     let signals = signals::listen()?;
     let running = Server::start(server, web::metrics(metrics)).await?;
-    print_line(&format!("Antiphon's room server is listening: {}", http_url(&running)));
+    print_line(&format!(
+        "Antiphon's room server is listening: {}",
+        http_url(&running)
+    ));
     if args.dev {
         print_line(&format!("  API key {DEV_KEY}, secret {DEV_SECRET}"));
     }
@@ -64,7 +83,11 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
 }
 
 /// The server's settings with those of the file.
-pub(super) fn with_sections(mut server: ServerConfig, section: &ServerSection, limits: &LimitsConfig) -> ServerConfig {
+pub(super) fn with_sections(
+    mut server: ServerConfig,
+    section: &ServerSection,
+    limits: &LimitsConfig,
+) -> ServerConfig {
     server.port = section.port.unwrap_or(server.port);
     if let Some(bind) = section.bind {
         server.bind = vec![bind];
@@ -88,7 +111,9 @@ pub(super) fn with_sections(mut server: ServerConfig, section: &ServerSection, l
         api_per_second: limits.api_per_second.unwrap_or(defaults.api_per_second),
         key_per_second: limits.key_per_second.unwrap_or(defaults.key_per_second),
         max_connections: limits.max_connections.unwrap_or(defaults.max_connections),
-        max_connections_per_address: limits.max_connections_per_address.unwrap_or(defaults.max_connections_per_address),
+        max_connections_per_address: limits
+            .max_connections_per_address
+            .unwrap_or(defaults.max_connections_per_address),
         max_rooms: limits.max_rooms.unwrap_or(defaults.max_rooms),
         ..defaults
     };
@@ -98,7 +123,11 @@ pub(super) fn with_sections(mut server: ServerConfig, section: &ServerSection, l
 /// Where browsers and people find it. Browsers give the microphone to `localhost` and https only.
 pub(super) fn http_url(running: &Running) -> String {
     let url = running.url().replacen("ws", "http", 1);
-    if running.local_addr().ip().is_loopback() { url.replace("127.0.0.1", "localhost") } else { url }
+    if running.local_addr().ip().is_loopback() {
+        url.replace("127.0.0.1", "localhost")
+    } else {
+        url
+    }
 }
 
 fn keys(args: &ServeArgs) -> anyhow::Result<Keys> {
@@ -113,7 +142,13 @@ fn keys(args: &ServeArgs) -> anyhow::Result<Keys> {
 
 fn warn_of_short_secrets(server: &ServerConfig) {
     let short = |secret: &str| secret.chars().count() < antiphon_server::config::MIN_SECRET_CHARS;
-    for (key, _) in server.keys.iter().filter(|(_, secret)| !server.dev && short(secret)) {
-        print_note(&format!("warning: the secret of API key {key} is shorter than 32 characters and can be guessed"));
+    for (key, _) in server
+        .keys
+        .iter()
+        .filter(|(_, secret)| !server.dev && short(secret))
+    {
+        print_note(&format!(
+            "warning: the secret of API key {key} is shorter than 32 characters and can be guessed"
+        ));
     }
 }

@@ -13,7 +13,10 @@ pub struct Signals {
 
 /// Listen for both signals from now on.
 pub fn listen() -> anyhow::Result<Signals> {
-    let signals = Signals { drain: CancellationToken::new(), end: CancellationToken::new() };
+    let signals = Signals {
+        drain: CancellationToken::new(),
+        end: CancellationToken::new(),
+    };
     let (drain, end) = (signals.drain.clone(), signals.end.clone());
     #[cfg(unix)]
     let mut term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;

@@ -9,7 +9,10 @@ use antiphon_worker::{AgentJobs, BindOptions, Worker, WorkerOptions, health_rout
 use anyhow::Context as _;
 use tokio::net::TcpListener;
 
-use super::{LiveKit, agent_engine, announce, default_max_sessions, init_logs, print_line, print_note, signals, web};
+use super::{
+    LiveKit, agent_engine, announce, default_max_sessions, init_logs, print_line, print_note,
+    signals, web,
+};
 use crate::assemble::{assemble, configuration};
 use crate::cli::StartArgs;
 use crate::config::{LogFormat, Secrets};
@@ -23,21 +26,34 @@ pub async fn run(args: StartArgs, secrets: &Secrets) -> anyhow::Result<()> {
     let metrics = Metrics::install().context("metrics")?;
     let signals = signals::listen()?;
     let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, args.port));
-    let listener = TcpListener::bind(address)
-        .await
-        .with_context(|| format!("cannot bind {address} for health and metrics; choose another with --port"))?;
+    let listener = TcpListener::bind(address).await.with_context(|| {
+        format!("cannot bind {address} for health and metrics; choose another with --port")
+    })?;
     let engine = agent_engine()?;
     let options = WorkerOptions {
         agent_name: args.agent_name.unwrap_or_default(),
         drain_timeout: Duration::from_secs(args.drain_timeout),
-        max_jobs: assembled.config.limits.max_sessions.unwrap_or_else(default_max_sessions),
+        max_jobs: assembled
+            .config
+            .limits
+            .max_sessions
+            .unwrap_or_else(default_max_sessions),
         ..WorkerOptions::new(livekit.url.clone(), livekit.api_key, livekit.api_secret)
     };
-    let jobs = AgentJobs { agent: assembled.agent.clone(), engine, options: BindOptions::default() };
+    let jobs = AgentJobs {
+        agent: assembled.agent.clone(),
+        engine,
+        options: BindOptions::default(),
+    };
     let worker = Worker::new(options, Arc::new(jobs));
     let handle = worker.handle();
     let routes = health_router(handle.clone()).merge(web::metrics(metrics));
-    print_line(&format!("agent {} works for {}; health: http://{}", assembled.agent.name(), livekit.url, listener.local_addr()?));
+    print_line(&format!(
+        "agent {} works for {}; health: http://{}",
+        assembled.agent.name(),
+        livekit.url,
+        listener.local_addr()?
+    ));
     announce(&assembled);
     let health = tokio::spawn(async move { axum::serve(listener, routes).await });
     let mut worker = tokio::spawn(worker.run());

@@ -15,18 +15,31 @@ pub fn create(args: TokenArgs) -> anyhow::Result<(String, Option<&'static str>)>
             let warning = "signed with the development key; set LIVEKIT_API_KEY and LIVEKIT_API_SECRET for another server";
             (DEV_KEY.to_owned(), DEV_SECRET.to_owned(), Some(warning))
         }
-        (Some(_), None) => anyhow::bail!("LIVEKIT_API_KEY is set but LIVEKIT_API_SECRET is not; set both or neither"),
-        (None, Some(_)) => anyhow::bail!("LIVEKIT_API_SECRET is set but LIVEKIT_API_KEY is not; set both or neither"),
+        (Some(_), None) => anyhow::bail!(
+            "LIVEKIT_API_KEY is set but LIVEKIT_API_SECRET is not; set both or neither"
+        ),
+        (None, Some(_)) => anyhow::bail!(
+            "LIVEKIT_API_SECRET is set but LIVEKIT_API_KEY is not; set both or neither"
+        ),
     };
-    anyhow::ensure!(!args.room.trim().is_empty(), "--room is empty; name the room to join");
-    anyhow::ensure!(!args.identity.trim().is_empty(), "--identity is empty; every participant needs one of its own");
+    anyhow::ensure!(
+        !args.room.trim().is_empty(),
+        "--room is empty; name the room to join"
+    );
+    anyhow::ensure!(
+        !args.identity.trim().is_empty(),
+        "--identity is empty; every participant needs one of its own"
+    );
     let mut grants = VideoGrants::join(&args.room);
     if args.listen_only {
         grants.can_publish = Some(false);
         grants.can_publish_data = Some(false);
     }
     grants.room_admin = args.admin;
-    let mut token = AccessToken::new(key, secret).identity(args.identity).grants(grants).ttl(args.valid_for);
+    let mut token = AccessToken::new(key, secret)
+        .identity(args.identity)
+        .grants(grants)
+        .ttl(args.valid_for);
     if let Some(name) = args.name {
         token = token.name(name);
     }
@@ -34,10 +47,19 @@ pub fn create(args: TokenArgs) -> anyhow::Result<(String, Option<&'static str>)>
         token = token.metadata(metadata);
     }
     if let Some(agent_name) = args.agent {
-        let agents = vec![RoomAgentDispatch { agent_name, ..RoomAgentDispatch::default() }];
-        token = token.room_config(RoomConfiguration { agents, ..RoomConfiguration::default() });
+        let agents = vec![RoomAgentDispatch {
+            agent_name,
+            ..RoomAgentDispatch::default()
+        }];
+        token = token.room_config(RoomConfiguration {
+            agents,
+            ..RoomConfiguration::default()
+        });
     }
-    Ok((token.to_jwt().context("the token could not be made")?, warning))
+    Ok((
+        token.to_jwt().context("the token could not be made")?,
+        warning,
+    ))
 }
 
 #[cfg(test)]
@@ -49,10 +71,24 @@ mod tests {
     use crate::cli::{Cli, TokenVerb, Verb};
 
     fn args(extra: &[&str]) -> TokenArgs {
-        let words = ["antiphon", "token", "create", "--room", "hall", "--identity", "ann"];
+        let words = [
+            "antiphon",
+            "token",
+            "create",
+            "--room",
+            "hall",
+            "--identity",
+            "ann",
+        ];
         let cli = Cli::try_parse_from(words.iter().chain(extra)).unwrap();
-        let Verb::Token(TokenVerb::Create(args)) = cli.verb else { panic!("another verb") };
-        TokenArgs { api_key: None, api_secret: None, ..args }
+        let Verb::Token(TokenVerb::Create(args)) = cli.verb else {
+            panic!("another verb")
+        };
+        TokenArgs {
+            api_key: None,
+            api_secret: None,
+            ..args
+        }
     }
 
     #[test]
@@ -62,12 +98,23 @@ mod tests {
         let keys = antiphon_protocol::Keys::single(DEV_KEY, DEV_SECRET);
         let claims = antiphon_protocol::Verifier::new(keys).verify(&jwt).unwrap();
         assert_eq!(claims.sub, "ann");
-        assert_eq!(claims.room_config.unwrap().agents[0].agent_name, "front-desk");
+        assert_eq!(
+            claims.room_config.unwrap().agents[0].agent_name,
+            "front-desk"
+        );
     }
 
     #[test]
     fn half_a_key_is_refused() {
-        let half = TokenArgs { api_key: Some("key".into()), ..args(&[]) };
-        assert!(create(half).unwrap_err().to_string().contains("LIVEKIT_API_SECRET"));
+        let half = TokenArgs {
+            api_key: Some("key".into()),
+            ..args(&[])
+        };
+        assert!(
+            create(half)
+                .unwrap_err()
+                .to_string()
+                .contains("LIVEKIT_API_SECRET")
+        );
     }
 }

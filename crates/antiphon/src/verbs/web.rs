@@ -9,7 +9,15 @@ use axum::routing::get;
 pub fn metrics(metrics: Metrics) -> Router {
     let render = move || {
         let metrics = metrics.clone();
-        async move { ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.render()) }
+        async move {
+            (
+                [(
+                    header::CONTENT_TYPE,
+                    "text/plain; version=0.0.4; charset=utf-8",
+                )],
+                metrics.render(),
+            )
+        }
     };
     Router::new().route("/metrics", get(render))
 }

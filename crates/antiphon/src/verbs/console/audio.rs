@@ -32,10 +32,16 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Frame16k> {
 
 /// Speak it to the agent and write the call to `output`.
 pub(super) async fn run(agent: Agent, speech: Frame16k, output: PathBuf) -> anyhow::Result<()> {
-    anyhow::ensure!(agent.can_hear(), "nobody would hear the file: no speech recognition is available (antiphon doctor)");
+    anyhow::ensure!(
+        agent.can_hear(),
+        "nobody would hear the file: no speech recognition is available (antiphon doctor)"
+    );
     let recording = Arc::new(Recording::default());
     let (audio, audio_in) = mpsc::channel(SessionIo::AUDIO_IN_LIMIT);
-    let io = SessionIo { audio_in, audio_out: Box::new(Ear(recording.clone())) };
+    let io = SessionIo {
+        audio_in,
+        audio_out: Box::new(Ear(recording.clone())),
+    };
     let session = AgentSession::start(agent, io);
     let mut events = session.events();
     session.started()?;
@@ -44,12 +50,23 @@ pub(super) async fn run(agent: Agent, speech: Frame16k, output: PathBuf) -> anyh
     let deadline = Instant::now() + speech.duration() + ANSWER_TIMEOUT;
     let mut answered = false;
     while let Ok(Some((_, event))) = timeout_at(deadline, events.recv()).await {
-        if let Event::UserInputTranscribed { transcript, is_final: true, .. } = &event {
+        if let Event::UserInputTranscribed {
+            transcript,
+            is_final: true,
+            ..
+        } = &event
+        {
             print_line(&format!("you:   {transcript}"));
         }
         progress.show(&event);
         answered |= matches!(&event, Event::UserInputTranscribed { is_final: true, .. });
-        let silent = matches!(&event, Event::AgentStateChanged { old_state: AgentState::Speaking, new_state: AgentState::Listening });
+        let silent = matches!(
+            &event,
+            Event::AgentStateChanged {
+                old_state: AgentState::Speaking,
+                new_state: AgentState::Listening
+            }
+        );
         if silent && !recording.is_listening() {
             recording.listen();
         } else if silent && answered && recording.is_spoken() {
@@ -61,9 +78,14 @@ pub(super) async fn run(agent: Agent, speech: Frame16k, output: PathBuf) -> anyh
     session.closed().await;
     let bytes = recording.wav()?;
     std::fs::write(&output, bytes).with_context(|| format!("cannot write {}", output.display()))?;
-    print_line(&format!("the call was written to {} (left: the caller, right: the agent)", output.display()));
+    print_line(&format!(
+        "the call was written to {} (left: the caller, right: the agent)",
+        output.display()
+    ));
     if !answered {
-        print_note("nothing was understood; is it speech, in US English when PocketSphinx listens?");
+        print_note(
+            "nothing was understood; is it speech, in US English when PocketSphinx listens?",
+        );
     }
     Ok(())
 }
@@ -105,7 +127,10 @@ impl Recording {
         let length = tape.caller.len().max(tape.agent.len());
         tape.caller.resize(length, 0);
         tape.agent.resize(length, 0);
-        Ok(wav::write_stereo(&Frame24k::new(tape.caller.clone()), &Frame24k::new(tape.agent.clone()))?)
+        Ok(wav::write_stereo(
+            &Frame24k::new(tape.caller.clone()),
+            &Frame24k::new(tape.agent.clone()),
+        )?)
     }
 }
 
@@ -125,11 +150,16 @@ impl AudioOutput for Ear {
 
 /// Real time: 20 ms of the caller at a time, silence while the agent greets and after the last word.
 async fn run_clock(speech: Frame16k, audio: mpsc::Sender<Frame16k>, recording: Arc<Recording>) {
-    let Ok(heard) = resample::resample::<24_000>(speech.samples(), Frame16k::RATE_HZ) else { return };
+    let Ok(heard) = resample::resample::<24_000>(speech.samples(), Frame16k::RATE_HZ) else {
+        return;
+    };
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let silence = usize::try_from(SILENCE_AFTER.as_millis() / TICK.as_millis()).unwrap_or(0);
-    let (mut words, mut recorded) = (speech.samples().chunks(Frame16k::SAMPLES_20_MS), heard.samples().chunks(Frame24k::SAMPLES_20_MS));
+    let (mut words, mut recorded) = (
+        speech.samples().chunks(Frame16k::SAMPLES_20_MS),
+        heard.samples().chunks(Frame24k::SAMPLES_20_MS),
+    );
     let mut after = 0;
     loop {
         tick.tick().await;
