@@ -93,6 +93,8 @@ async fn words_come_as_interim_and_are_final_when_asked_for() {
 async fn cleared_words_are_not_heard_again() {
     let (_simulator, mut session) = open(script(&["forget this", "keep this"])).await;
     speak(&session, 600).await;
+    // Before the connection is there nothing would have reached the server that could be cleared.
+    assert_eq!(next(&mut session).await, SttEvent::SpeechStarted);
     session.input.send(SttInput::Clear).await.unwrap();
     speak(&session, 600).await;
     session.input.send(SttInput::Finalize).await.unwrap();
