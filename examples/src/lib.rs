@@ -2,4 +2,7 @@
 //!
 //! | example | idea | run |
 //! |---|---|---|
-//! | `opening_hours` | an agent with one tool, by typing | `OPENAI_API_KEY=… cargo run -p antiphon-examples --example opening_hours` |
+//! | `front_desk` | an agent with one tool and the whole command line of `antiphon` | `cargo run -p antiphon-examples --example front_desk -- dev` |
+//! | `session` | a session without a room, event by event | `OPENAI_API_KEY=… cargo run -p antiphon-examples --example session` |
+//!
+//! `restaurant/` is the example that `antiphon dev` carries: documents, and tools on an embedded database.

@@ -9,11 +9,18 @@ use crate::error::AgentError;
 use crate::provider::{Knowledge, Llm, Stt, Tts, TurnDetector, VadModel};
 use crate::tool::{Tool, ToolSet};
 
+/// What an agent is told that was given no instructions: nothing but how one talks on a telephone.
+const DEFAULT_INSTRUCTIONS: &str =
+    "You are a helpful voice assistant. Answer in one or two short sentences.";
+
+/// Writes the instructions of one session.
+type Instructions = Arc<dyn Fn() -> String + Send + Sync>;
+
 /// An agent: who it is, what it can do, which providers it hears, thinks and speaks with. Cheap to clone.
 #[derive(Clone)]
 pub struct Agent {
     pub(crate) name: Arc<str>,
-    pub(crate) instructions: Arc<str>,
+    pub(crate) instructions: Instructions,
     pub(crate) options: Options,
     pub(crate) llm: Arc<dyn Llm>,
     pub(crate) stt: Option<Arc<dyn Stt>>,
@@ -29,9 +36,7 @@ impl Agent {
     pub fn builder(name: impl Into<String>) -> AgentBuilder {
         AgentBuilder {
             name: name.into(),
-            instructions: String::from(
-                "You are a helpful voice assistant. Answer in one or two short sentences.",
-            ),
+            instructions: Arc::new(|| DEFAULT_INSTRUCTIONS.to_owned()),
             options: Options::default(),
             llm: None,
             stt: None,
@@ -86,7 +91,7 @@ impl fmt::Debug for Agent {
 #[must_use]
 pub struct AgentBuilder {
     name: String,
-    instructions: String,
+    instructions: Instructions,
     options: Options,
     llm: Option<Arc<dyn Llm>>,
     stt: Option<Arc<dyn Stt>>,
@@ -98,9 +103,25 @@ pub struct AgentBuilder {
 }
 
 impl AgentBuilder {
+    /// Another name.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
     /// Who it is and how it behaves: the only text in the model's system role.
-    pub fn instructions(mut self, text: impl Into<String>) -> Self {
-        self.instructions = text.into();
+    pub fn instructions(self, text: impl Into<String>) -> Self {
+        let text = text.into();
+        self.instructions_with(move || text.clone())
+    }
+
+    /// As [`Self::instructions`], written anew at the start of every session: for what changes while the process lives, such
+    /// as the date. Called on the session's start, so it must not block.
+    pub fn instructions_with(
+        mut self,
+        write: impl Fn() -> String + Send + Sync + 'static,
+    ) -> Self {
+        self.instructions = Arc::new(write);
         self
     }
 
@@ -175,7 +196,7 @@ impl AgentBuilder {
         options.retrieval = self.knowledge.is_some();
         Ok(Agent {
             name: self.name.into(),
-            instructions: self.instructions.into(),
+            instructions: self.instructions,
             options,
             llm: self.llm.ok_or(AgentError::NoLlm)?,
             stt: self.stt,

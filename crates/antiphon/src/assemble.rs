@@ -13,6 +13,7 @@ use antiphon_dialogue::Options;
 use antiphon_dialogue::options::TurnDetection as DialogueTurnDetection;
 use anyhow::Context as _;
 
+use crate::app::App;
 use crate::choose::{Found, choose};
 use crate::config::{Config, Seconds, Secrets, TurnDetection, load, parse};
 use crate::playground::AboutProvider;
@@ -32,15 +33,17 @@ pub struct Assembled {
     pub is_example: bool,
 }
 
-/// The configuration file to use: the named one, else `antiphon.toml` of this folder, else the example.
+/// The configuration file to use: the named one, else `antiphon.toml` of this folder, else nothing but defaults for
+/// a program with an agent of its own, else the example.
 ///
 /// # Errors
 /// The file cannot be used; the text says why and how to mend it.
-pub fn configuration(file: Option<&Path>) -> anyhow::Result<(Config, bool)> {
+pub fn configuration(file: Option<&Path>, app: &App) -> anyhow::Result<(Config, bool)> {
     let standard = PathBuf::from("antiphon.toml");
     match file {
         Some(path) => Ok((load(path)?, false)),
         None if standard.exists() => Ok((load(&standard)?, false)),
+        None if app.define.is_some() => Ok((parse("", &standard)?, false)),
         None => {
             let path = Path::new("the example's antiphon.toml");
             Ok((
@@ -58,8 +61,9 @@ pub fn configuration(file: Option<&Path>) -> anyhow::Result<(Config, bool)> {
 pub async fn assemble(
     config: Config,
     is_example: bool,
-    secrets: &Secrets,
+    app: &App,
 ) -> anyhow::Result<Assembled> {
+    let secrets = &app.secrets;
     let found = look_around(&config, secrets).await;
     let choice = choose(&config, secrets, &found)
         .map_err(|findings| anyhow::anyhow!(findings.join("\n  ")))?;
@@ -67,7 +71,9 @@ pub async fn assemble(
     let mut notes = Vec::new();
     let mut builder = Agent::builder(&config.name).options(options(&config));
     if !config.instructions.trim().is_empty() {
-        builder = builder.instructions(with_date(&config.instructions));
+        let instructions = config.instructions.clone();
+        // The process may live for weeks; the date is the one of the call.
+        builder = builder.instructions_with(move || with_date(&instructions));
     }
     builder = providers::add(builder, &config, secrets, &choice)?;
     let knowledge = knowledge::load(&config, is_example, &mut notes)?;
@@ -136,6 +142,9 @@ pub async fn probe(
 fn options(config: &Config) -> Options {
     let mut options = Options::default();
     options.greeting.clone_from(&config.greeting);
+    if let Some(message) = &config.trouble_message {
+        options.trouble_message.clone_from(message);
+    }
     let turn = &config.turn;
     let set = |target: &mut std::time::Duration, value: Option<Seconds>| {
         if let Some(Seconds(duration)) = value {

@@ -134,6 +134,9 @@ pub struct StartArgs {
     /// How long running calls may go on after SIGTERM, in seconds
     #[arg(long, default_value_t = 3600, value_name = "SECONDS")]
     pub drain_timeout: u64,
+    /// Take no new calls while the processors are busier than this (0 to 1)
+    #[arg(long, default_value_t = 0.7, value_name = "SHARE")]
+    pub load_threshold: f32,
 }
 
 /// `antiphon connect`

@@ -1,13 +1,27 @@
 //! Antiphon: a self-hosted voice agent in one binary. This crate is the binary (`antiphon dev`, `serve`, `start`, …) and the
 //! facade through which an agent is written in Rust:
 //!
-//! ```ignore
+//! ```no_run
 //! use antiphon::prelude::*;
+//!
+//! /// Looks up the weather.
+//! #[tool]
+//! async fn weather(
+//!     /// The city's name.
+//!     city: String,
+//! ) -> String {
+//!     format!("It is sunny in {city}.")
+//! }
+//!
+//! fn main() -> std::process::ExitCode {
+//!     antiphon::run(|agent| agent.instructions("You talk about the weather.").tool(weather))
+//! }
 //! ```
 //!
 //! | module | what |
 //! |---|---|
 //! | [`prelude`] | what a program that defines an agent needs |
+//! | [`app`] | [`run`]: a program that is an agent, with the same command line |
 //! | [`cli`] | the command line |
 //! | [`config`] | `antiphon.toml` and the secrets of the environment |
 //! | [`choose`] | which providers are used, and why |
@@ -17,7 +31,9 @@
 
 /// The agent library, under the name that `#[tool]` refers to.
 pub use antiphon_agent as agent;
+pub use app::{main, run};
 
+pub mod app;
 pub mod assemble;
 pub mod choose;
 pub mod cli;

@@ -1,4 +1,5 @@
 //! What a program that defines an agent needs.
 
 pub use antiphon_agent::tool::{FunctionTool, Tool, ToolContext, ToolError, ToolReply};
-pub use antiphon_agent::{Agent, AgentSession, SessionIo, tool};
+pub use antiphon_agent::{Agent, AgentBuilder, AgentSession, AudioOutput, SessionIo, tool};
+pub use antiphon_dialogue::Event;

@@ -6,12 +6,12 @@ use antiphon_agent::AgentBuilder;
 use antiphon_agent::provider::{Llm, LlmOptions, Stt, Tts};
 use antiphon_deepgram::{DeepgramConfig, DeepgramStt};
 use antiphon_local::{EspeakTts, FliteTts, PocketSphinxStt, RulesLlm};
-use antiphon_openai::{Endpoint, Finding, Level, OpenAiLlm, OpenAiTts};
+use antiphon_openai::{Endpoint, Finding, Level, OpenAiLlm, OpenAiTts, Timeouts};
 use antiphon_silero::{Silero, SileroOptions};
 use anyhow::Context as _;
 
 use crate::choose::{Choice, LlmChoice, SttChoice, TtsChoice};
-use crate::config::{Config, Secrets};
+use crate::config::{Config, Seconds, Secrets};
 use crate::playground::AboutProvider;
 
 /// Add them to the agent.
@@ -92,7 +92,7 @@ fn llm_config(
     model: Option<&str>,
 ) -> antiphon_openai::LlmConfig {
     let mut llm =
-        antiphon_openai::LlmConfig::new(endpoint(base_url, secrets)).with_options(LlmOptions {
+        antiphon_openai::LlmConfig::new(endpoint(base_url, secrets, config.llm.timeout)).with_options(LlmOptions {
             temperature: config.llm.temperature,
             max_completion_tokens: config.llm.max_completion_tokens,
         });
@@ -123,7 +123,7 @@ fn tts_config(config: &Config, secrets: &Secrets) -> antiphon_openai::TtsConfig 
         .base_url
         .as_deref()
         .or(secrets.openai_base_url.as_deref());
-    let mut tts = antiphon_openai::TtsConfig::new(endpoint(base_url, secrets));
+    let mut tts = antiphon_openai::TtsConfig::new(endpoint(base_url, secrets, config.tts.timeout));
     if let Some(model) = &config.tts.model {
         tts = tts.with_model(model);
     }
@@ -135,9 +135,13 @@ fn tts_config(config: &Config, secrets: &Secrets) -> antiphon_openai::TtsConfig 
     tts
 }
 
-fn endpoint(base_url: Option<&str>, secrets: &Secrets) -> Endpoint {
+fn endpoint(base_url: Option<&str>, secrets: &Secrets, patience: Option<Seconds>) -> Endpoint {
     let base_url = base_url.unwrap_or(antiphon_openai::config::DEFAULT_BASE_URL);
-    Endpoint::new(base_url, secrets.openai_api_key.clone())
+    let endpoint = Endpoint::new(base_url, secrets.openai_api_key.clone());
+    let Some(Seconds(patience)) = patience else { return endpoint };
+    // The dialogue gives up after the same time; a provider that gave up before would make a longer one useless.
+    let timeouts = Timeouts { first_chunk: patience, between_chunks: patience, ..endpoint.timeouts };
+    endpoint.with_timeouts(timeouts)
 }
 
 fn vad_options(config: &Config) -> SileroOptions {

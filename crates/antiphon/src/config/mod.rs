@@ -30,6 +30,8 @@ pub struct Config {
     pub instructions: String,
     /// Said as soon as the caller can hear; absent: the caller speaks first.
     pub greeting: Option<String>,
+    /// Said when a provider fails; empty: nothing. Default: an apology that asks the caller to say it again.
+    pub trouble_message: Option<String>,
     /// Speech recognition.
     #[serde(default)]
     pub stt: SttConfig,
@@ -116,6 +118,8 @@ pub struct LlmConfig {
     pub temperature: Option<f32>,
     /// The longest answer in tokens.
     pub max_completion_tokens: Option<u32>,
+    /// The longest wait for the first token and between tokens. Default 10 s; a model that loads slowly needs more.
+    pub timeout: Option<Seconds>,
 }
 
 /// Who thinks.
@@ -147,6 +151,8 @@ pub struct TtsConfig {
     pub instructions: Option<String>,
     /// 0.25 to 4. Default 1.
     pub speed: Option<f32>,
+    /// The longest wait for the first sound of a sentence and between its pieces. Default 10 s.
+    pub timeout: Option<Seconds>,
 }
 
 /// Who speaks.

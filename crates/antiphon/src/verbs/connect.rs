@@ -3,16 +3,17 @@
 use antiphon_worker::{BindOptions, ConnectOptions, connect_room};
 
 use super::{LiveKit, agent_engine, announce, init_logs, print_line, signals};
+use crate::app::App;
 use crate::assemble::{assemble, configuration};
 use crate::cli::ConnectArgs;
-use crate::config::{LogFormat, Secrets};
+use crate::config::{LogFormat};
 
 /// Run until the conversation is over.
-pub async fn run(args: ConnectArgs, secrets: &Secrets) -> anyhow::Result<()> {
+pub async fn run(args: ConnectArgs, app: &App) -> anyhow::Result<()> {
     let livekit = LiveKit::from_args(args.livekit)?;
-    let (config, is_example) = configuration(args.agent.config.as_deref())?;
+    let (config, is_example) = configuration(args.agent.config.as_deref(), app)?;
     init_logs(&config.telemetry, LogFormat::Text)?;
-    let assembled = assemble(config, is_example, secrets).await?;
+    let assembled = assemble(config, is_example, app).await?;
     let signals = signals::listen()?;
     let engine = agent_engine()?;
     print_line(&format!(

@@ -8,13 +8,14 @@ use antiphon_dialogue::event::{AgentState, CloseReason};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use super::{announce, init_logs, print_line, print_note, signals};
+use crate::app::App;
 use crate::assemble::{assemble, configuration};
 use crate::cli::ConsoleArgs;
-use crate::config::{LogFormat, Secrets, TelemetryConfig};
+use crate::config::{LogFormat, TelemetryConfig};
 
 /// Run until the end of the input.
-pub async fn run(args: ConsoleArgs, secrets: &Secrets) -> anyhow::Result<()> {
-    let (config, is_example) = configuration(args.agent.config.as_deref())?;
+pub async fn run(args: ConsoleArgs, app: &App) -> anyhow::Result<()> {
+    let (config, is_example) = configuration(args.agent.config.as_deref(), app)?;
     let quiet = TelemetryConfig {
         log_level: config.telemetry.log_level.clone().or(Some("warn".into())),
         ..config.telemetry.clone()
@@ -22,7 +23,7 @@ pub async fn run(args: ConsoleArgs, secrets: &Secrets) -> anyhow::Result<()> {
     init_logs(&quiet, LogFormat::Text)?;
     // A file that is no WAV is refused before anything else starts.
     let speech = args.audio.as_deref().map(audio::read).transpose()?;
-    let assembled = assemble(config, is_example, secrets).await?;
+    let assembled = assemble(config, is_example, app).await?;
     announce(&assembled);
     match speech {
         Some(speech) => {

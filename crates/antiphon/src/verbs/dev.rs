@@ -16,23 +16,24 @@ use super::{
     DEV_KEY, DEV_SECRET, agent_engine, announce, default_max_sessions, init_logs, print_line,
     print_note, serve, signals, web,
 };
+use crate::app::App;
 use crate::assemble::{Assembled, assemble, configuration};
 use crate::cli::DevArgs;
-use crate::config::{LogFormat, Secrets, TelemetryConfig};
+use crate::config::{LogFormat, TelemetryConfig};
 use crate::playground::{self, About, AboutAgent, Playground};
 
 /// A developer who stops does not want to wait for the call in the other window.
 const DRAIN: Duration = Duration::from_secs(2);
 
 /// Run until SIGTERM or Ctrl-C.
-pub async fn run(args: DevArgs, secrets: &Secrets) -> anyhow::Result<()> {
-    let (config, is_example) = configuration(args.agent.config.as_deref())?;
+pub async fn run(args: DevArgs, app: &App) -> anyhow::Result<()> {
+    let (config, is_example) = configuration(args.agent.config.as_deref(), app)?;
     let quiet = TelemetryConfig {
         log_level: config.telemetry.log_level.clone().or(Some("warn".into())),
         ..config.telemetry.clone()
     };
     init_logs(&quiet, LogFormat::Text)?;
-    let assembled = assemble(config, is_example, secrets).await?;
+    let assembled = assemble(config, is_example, app).await?;
     let metrics = Metrics::install().context("metrics")?;
     let server = server_config(&args, &assembled);
     let signals = signals::listen()?;

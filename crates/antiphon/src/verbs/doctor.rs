@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use antiphon_openai::Level;
 
 use super::print_line;
+use crate::app::App;
 use crate::assemble::{assemble, configuration};
 use crate::cli::DoctorArgs;
 use crate::config::Secrets;
@@ -44,10 +45,10 @@ impl Finding {
 }
 
 /// Look at everything; the exit code is a failure when something cannot work.
-pub async fn run(args: DoctorArgs, secrets: &Secrets) -> anyhow::Result<ExitCode> {
-    let mut findings = keys(secrets);
+pub async fn run(args: DoctorArgs, app: &App) -> anyhow::Result<ExitCode> {
+    let mut findings = keys(&app.secrets);
     findings.extend(engines().await);
-    match configuration(args.agent.config.as_deref()) {
+    match configuration(args.agent.config.as_deref(), app) {
         Err(error) => findings.push(Finding::error(
             format!("configuration: {error:#}"),
             "correct the file; see docs/configuration.md",
@@ -60,7 +61,7 @@ pub async fn run(args: DoctorArgs, secrets: &Secrets) -> anyhow::Result<ExitCode
             };
             findings.push(Finding::ok(format!("configuration: {name}")));
             findings.extend(ports(&config));
-            match assemble(config.clone(), is_example, secrets).await {
+            match assemble(config.clone(), is_example, app).await {
                 Err(error) => {
                     findings.push(Finding::error(format!("agent: {error:#}"), "see the text"))
                 }
@@ -77,7 +78,7 @@ pub async fn run(args: DoctorArgs, secrets: &Secrets) -> anyhow::Result<ExitCode
                 }
             }
             if args.online {
-                findings.extend(online(&config, secrets).await);
+                findings.extend(online(&config, &app.secrets).await);
             }
         }
     }

@@ -13,16 +13,17 @@ use super::{
     LiveKit, agent_engine, announce, default_max_sessions, init_logs, print_line, print_note,
     signals, web,
 };
+use crate::app::App;
 use crate::assemble::{assemble, configuration};
 use crate::cli::StartArgs;
-use crate::config::{LogFormat, Secrets};
+use crate::config::{LogFormat};
 
 /// Run until SIGTERM and the end of the running calls.
-pub async fn run(args: StartArgs, secrets: &Secrets) -> anyhow::Result<()> {
+pub async fn run(args: StartArgs, app: &App) -> anyhow::Result<()> {
     let livekit = LiveKit::from_args(args.livekit)?;
-    let (config, is_example) = configuration(args.agent.config.as_deref())?;
+    let (config, is_example) = configuration(args.agent.config.as_deref(), app)?;
     init_logs(&config.telemetry, LogFormat::Json)?;
-    let assembled = assemble(config, is_example, secrets).await?;
+    let assembled = assemble(config, is_example, app).await?;
     let metrics = Metrics::install().context("metrics")?;
     let signals = signals::listen()?;
     let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, args.port));
@@ -32,6 +33,7 @@ pub async fn run(args: StartArgs, secrets: &Secrets) -> anyhow::Result<()> {
     let engine = agent_engine()?;
     let options = WorkerOptions {
         agent_name: args.agent_name.unwrap_or_default(),
+        load_threshold: args.load_threshold,
         drain_timeout: Duration::from_secs(args.drain_timeout),
         max_jobs: assembled
             .config
