@@ -10,6 +10,8 @@
 
 pub mod config;
 mod connection;
+#[doc(hidden)]
+pub mod fuzzing;
 mod message;
 mod replay;
 pub mod stt;

@@ -16,6 +16,8 @@
 mod chat;
 mod client;
 pub mod config;
+#[doc(hidden)]
+pub mod fuzzing;
 mod generator;
 pub mod llm;
 mod pcm;

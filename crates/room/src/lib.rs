@@ -30,6 +30,8 @@ mod address;
 pub mod audio;
 pub mod error;
 pub mod event;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod limits;
 pub mod options;
 mod outbox;

@@ -25,6 +25,8 @@ pub mod engine;
 pub mod error;
 pub mod event;
 mod forward;
+#[doc(hidden)]
+pub mod fuzzing;
 mod level;
 mod limits;
 mod negotiation;

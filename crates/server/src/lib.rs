@@ -27,6 +27,8 @@ mod agents;
 mod auth;
 pub mod config;
 pub mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 pub mod limits;
 mod room;

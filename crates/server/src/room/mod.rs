@@ -20,7 +20,7 @@ mod data;
 mod participant;
 mod publish;
 mod request;
-mod sdp;
+pub(crate) mod sdp;
 mod speaker;
 mod subscribe;
 

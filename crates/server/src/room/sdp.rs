@@ -7,19 +7,19 @@ use antiphon_rtc::MediaKind;
 
 /// One media section of an offer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Section {
+pub(crate) struct Section {
     /// Its `a=mid`.
-    pub(super) mid: String,
+    pub(crate) mid: String,
     /// Audio, video, or `None` for data channels.
-    pub(super) kind: Option<MediaKind>,
+    pub(crate) kind: Option<MediaKind>,
     /// The track of its `a=msid`: the `cid` of an `AddTrackRequest`.
-    pub(super) track: String,
+    pub(crate) track: String,
     /// Does the side that wrote it send?
-    pub(super) sending: bool,
+    pub(crate) sending: bool,
 }
 
 /// The sections of a description. Never fails: a text without sections has none.
-pub(super) fn sections(sdp: &str) -> Vec<Section> {
+pub(crate) fn sections(sdp: &str) -> Vec<Section> {
     split(sdp)
         .into_iter()
         .filter(|section| section.starts_with("m="))
@@ -67,7 +67,7 @@ fn parse_section(text: &str) -> Section {
 }
 
 /// Put `(stream, track)` of each mid into its section's msid lines. A sending section that has no `a=msid` gets one.
-pub(super) fn rewrite_msids(sdp: &str, msids: &HashMap<String, (String, String)>) -> String {
+pub(crate) fn rewrite_msids(sdp: &str, msids: &HashMap<String, (String, String)>) -> String {
     let mut out = String::with_capacity(sdp.len() + 64);
     for section in split(sdp) {
         let mid = section
@@ -101,7 +101,7 @@ fn rewrite_section(section: &str, stream: &str, track: &str, out: &mut String) {
 
 /// Our answer to a publisher: ask for discontinuous transmission of Opus, and do not promise retransmission of audio,
 /// which the media engine does not do (loss is covered by RED and in-band FEC).
-pub(super) fn polish_answer(sdp: &str) -> String {
+pub(crate) fn polish_answer(sdp: &str) -> String {
     let mut out = String::with_capacity(sdp.len() + 64);
     for section in split(sdp) {
         if !section.starts_with("m=audio") {

@@ -108,7 +108,7 @@ pub(crate) fn too_many_requests(too_many: &crate::limits::TooMany) -> Denied {
     )
 }
 
-fn attributes(
+pub(crate) fn attributes(
     query: &HashMap<String, String>,
     allowed: bool,
 ) -> Result<HashMap<String, String>, Denied> {
@@ -147,7 +147,7 @@ impl Admission {
 
     /// Join the room.
     pub(crate) async fn join(self, state: &Arc<State>) -> Result<Admitted, Denied> {
-        let client = self.client();
+        let client = client_info(&self.query, self.address);
         let auto_subscribe = flag(&self.query, "auto_subscribe").unwrap_or(true);
         let resume = flag(&self.query, "reconnect")
             .unwrap_or(false)
@@ -228,36 +228,37 @@ impl Admission {
             outgoing: messages,
         })
     }
+}
 
-    fn client(&self) -> ClientInfo {
-        let text = |name: &str| self.query.get(name).cloned().unwrap_or_default();
-        let number = |name: &str| {
-            self.query
-                .get(name)
-                .and_then(|v| v.parse().ok())
-                .unwrap_or_default()
-        };
-        let capabilities = text("capabilities");
-        let capabilities = capabilities
-            .split(',')
-            .filter_map(|name| client_info::Capability::from_str_name(name.trim()))
-            .map(|capability| capability as i32)
-            .collect();
-        ClientInfo {
-            sdk: sdk(&text("sdk")) as i32,
-            version: text("version"),
-            protocol: number("protocol"),
-            os: text("os"),
-            os_version: text("os_version"),
-            device_model: text("device_model"),
-            browser: text("browser"),
-            browser_version: text("browser_version"),
-            network: text("network"),
-            address: self.address.to_string(),
-            client_protocol: number("client_protocol"),
-            capabilities,
-            ..ClientInfo::default()
-        }
+/// What the client says about itself in its query.
+pub(crate) fn client_info(query: &HashMap<String, String>, address: IpAddr) -> ClientInfo {
+    let text = |name: &str| query.get(name).cloned().unwrap_or_default();
+    let number = |name: &str| {
+        query
+            .get(name)
+            .and_then(|v| v.parse().ok())
+            .unwrap_or_default()
+    };
+    let capabilities = text("capabilities");
+    let capabilities = capabilities
+        .split(',')
+        .filter_map(|name| client_info::Capability::from_str_name(name.trim()))
+        .map(|capability| capability as i32)
+        .collect();
+    ClientInfo {
+        sdk: sdk(&text("sdk")) as i32,
+        version: text("version"),
+        protocol: number("protocol"),
+        os: text("os"),
+        os_version: text("os_version"),
+        device_model: text("device_model"),
+        browser: text("browser"),
+        browser_version: text("browser_version"),
+        network: text("network"),
+        address: address.to_string(),
+        client_protocol: number("client_protocol"),
+        capabilities,
+        ..ClientInfo::default()
     }
 }
 

@@ -1,0 +1,76 @@
+//! Doors for the fuzzer (`make fuzz`) to the parsers of outside bytes; no interface of this crate. Always compiled, unlike
+//! code behind a cfg, so that whoever changes a parser learns at once that the fuzzer uses it.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
+
+use antiphon_protocol::prost;
+use antiphon_protocol::proto::{SignalRequest, WorkerMessage};
+use axum::extract::ws::Message;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::room::sdp;
+use crate::signal::codec::{Frame, decode};
+use crate::signal::{attributes, client_info};
+
+/// A frame of a participant's socket. What can be read can be written and read again.
+pub fn signal_frame(binary: bool, data: &[u8]) {
+    frame::<SignalRequest>(binary, data);
+}
+
+/// A frame of a worker's socket.
+pub fn worker_frame(binary: bool, data: &[u8]) {
+    frame::<WorkerMessage>(binary, data);
+}
+
+fn frame<T: prost::Message + Default + Serialize + DeserializeOwned>(binary: bool, data: &[u8]) {
+    let received = if binary {
+        Message::Binary(data.to_vec().into())
+    } else {
+        Message::Text(String::from_utf8_lossy(data).into_owned().into())
+    };
+    if let Frame::Message(message, encoding) = decode::<T>(&received) {
+        let again = decode::<T>(&encoding.encode(&message));
+        assert!(
+            matches!(again, Frame::Message(..)),
+            "our own writing cannot be read"
+        );
+    }
+}
+
+/// The query of a join.
+pub fn join_query(query: &str) {
+    let query: HashMap<String, String> = url::form_urlencoded::parse(query.as_bytes())
+        .into_owned()
+        .collect();
+    let _ = client_info(&query, IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let _ = attributes(&query, true);
+}
+
+/// A session description of a client.
+pub fn sdp(text: &str) {
+    let sections = sdp::sections(text);
+    assert_eq!(
+        sdp::rewrite_msids(text, &HashMap::new()),
+        text,
+        "nothing to change, yet changed"
+    );
+    let name = || ("PA_x|TR_y".to_owned(), "TR_y".to_owned());
+    let msids = sections
+        .into_iter()
+        .map(|section| (section.mid, name()))
+        .collect();
+    let rewritten = sdp::rewrite_msids(text, &msids);
+    assert_eq!(
+        sdp::rewrite_msids(&rewritten, &msids),
+        rewritten,
+        "the second time changes more than the first"
+    );
+    let polished = sdp::polish_answer(text);
+    assert_eq!(
+        sdp::polish_answer(&polished),
+        polished,
+        "the second time changes more than the first"
+    );
+}

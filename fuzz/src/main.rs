@@ -1,0 +1,52 @@
+//! One program for all targets: `ANTIPHON_FUZZ=<target>` chooses; the arguments are libFuzzer's. One, because linking it
+//! takes longer than compiling a target.
+
+#![no_main]
+
+mod bytes;
+mod dialogue;
+mod media;
+mod protocol;
+mod providers;
+mod texts;
+
+use std::sync::LazyLock;
+
+type Target = fn(&[u8]);
+
+/// Every parser of bytes from outside. scripts/fuzz.sh reads the names from here.
+#[rustfmt::skip]
+const TARGETS: &[(&str, Target)] = &[
+    // protocol.rs
+    ("token", protocol::token),
+    ("signal", protocol::signal),
+    ("worker", protocol::worker),
+    ("join_query", protocol::join_query),
+    ("sdp", protocol::sdp),
+    ("data_packet", protocol::data_packet),
+    // media.rs
+    ("datagram", media::datagram),
+    ("red", media::red),
+    ("opus", media::opus),
+    ("jitter", media::jitter),
+    ("wav", media::wav),
+    // providers.rs
+    ("chat", providers::chat),
+    ("speech", providers::speech),
+    ("deepgram", providers::deepgram),
+    ("arguments", providers::arguments),
+    // texts.rs
+    ("config", texts::config),
+    ("docstore", texts::docstore),
+    ("documents", texts::documents),
+    // dialogue.rs
+    ("dialogue", dialogue::interleave),
+];
+
+static TARGET: LazyLock<Target> = LazyLock::new(|| {
+    let name = std::env::var("ANTIPHON_FUZZ").unwrap_or_default();
+    let found = TARGETS.iter().find(|(known, _)| *known == name);
+    found.unwrap_or_else(|| panic!("set ANTIPHON_FUZZ to one of: {:?}", TARGETS.iter().map(|t| t.0).collect::<Vec<_>>())).1
+});
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| { (*TARGET)(data) });

@@ -1,0 +1,27 @@
+//! Files of the person who runs it.
+
+use std::path::Path;
+
+use antiphon_knowledge::{KnowledgeBase, chunk, folder, llamaindex};
+
+pub fn config(data: &[u8]) {
+    let _ = antiphon::config::parse(&String::from_utf8_lossy(data), Path::new("antiphon.toml"));
+}
+
+pub fn docstore(data: &[u8]) {
+    let _ = llamaindex::parse(data);
+}
+
+/// First byte: which kind of document.
+pub fn documents(data: &[u8]) {
+    let Some((kind, data)) = data.split_first() else { return };
+    let text = String::from_utf8_lossy(data);
+    let chunks = match kind % 3 {
+        0 => chunk::markdown("a.md", &text),
+        1 => chunk::plain("a.txt", &text),
+        _ => folder::html("a.html", &text).unwrap_or_default(),
+    };
+    assert!(chunks.iter().all(|chunk| !chunk.text.trim().is_empty()), "an empty passage");
+    let base = KnowledgeBase::from_markdown([("a.md".to_owned(), text.into_owned())]);
+    let _ = base.find("when do you open on sundays");
+}
