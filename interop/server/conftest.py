@@ -12,3 +12,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 @pytest.fixture
 def room_name() -> str:
     return f"room-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _server(room_server: str) -> str:
+    """Every test here talks with the one server that `support.server_url` names."""
+    return room_server

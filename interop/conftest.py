@@ -1,4 +1,4 @@
-"""Starts the built `antiphon` the way a user does, and stops it again."""
+"""Starts the built `antiphon` the way a user does, and stops it again; the caller of `call/` for everybody."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent / "call"))
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 SPEECH = ROOT / "interop" / "speech"
 ARTIFACTS = Path(os.environ.get("ANTIPHON_ARTIFACTS", ROOT / "artifacts"))
 SECRETS = ("DEEPGRAM", "OPENAI", "LIVEKIT")
@@ -91,10 +91,28 @@ def run(tmp_path: Path) -> Iterator[Callable[..., Process]]:
         running.append(process)
         return process
 
+    starter.binary = str(binary("antiphon"))  # for tests that only want its output
     yield starter
     for process in reversed(running):
         process.stop()
         print(f"--- output of {process.child.args}\n{process.output()}")
+
+
+@pytest.fixture(scope="session")
+def room_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A room server for all tests that share one (ws://…): the one at ANTIPHON_URL, else one started here."""
+    if given := os.environ.get("ANTIPHON_URL"):
+        yield given
+        return
+    # one address makes hundreds of connections here, more than a stranger may
+    limits = tmp_path_factory.mktemp("room-server") / "limits.toml"
+    limits.write_text("[limits]\njoins_per_second = 1000\napi_per_second = 1000\nkey_per_second = 1000\n")
+    command = [str(binary("antiphon")), "serve", "--dev", "--port", "0", "--udp-port", "0", "--config", str(limits)]
+    process = start(command, r"(http://[\w.:\[\]-]+)", {}, limits.parent)
+    os.environ["ANTIPHON_URL"] = process.ws_url
+    yield process.ws_url
+    del os.environ["ANTIPHON_URL"]
+    process.stop()
 
 
 @pytest.fixture
