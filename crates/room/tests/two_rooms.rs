@@ -36,7 +36,6 @@ fn engine() -> Engine {
         bind: "127.0.0.1:0".parse().unwrap(),
         advertise: Vec::new(),
         loopback: true,
-        tcp: None,
         shards: 1,
         max_peers: 16,
     })

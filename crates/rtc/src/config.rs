@@ -13,8 +13,6 @@ pub struct EngineConfig {
     pub advertise: Vec<IpAddr>,
     /// Put loopback into candidates as well, so that browsers and agents of the same machine always connect.
     pub loopback: bool,
-    /// Passive ICE-TCP (RFC 4571 framing) at this address too; `None`: UDP only.
-    pub tcp: Option<SocketAddr>,
     /// Threads. Default: the number of cores.
     pub shards: usize,
     /// The most peers at once; more are refused. A peer costs 64 kB.
@@ -28,7 +26,6 @@ impl Default for EngineConfig {
             bind: SocketAddr::from(([0, 0, 0, 0], 0)),
             advertise: Vec::new(),
             loopback: true,
-            tcp: None,
             shards: std::thread::available_parallelism().map_or(1, usize::from),
             max_peers: 10_000,
         }

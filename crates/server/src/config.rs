@@ -11,8 +11,6 @@ use crate::limits::Limits;
 
 /// LiveKit's port for HTTP and signalling.
 pub const DEFAULT_PORT: u16 = 7880;
-/// LiveKit's port for ICE over TCP.
-pub const DEFAULT_RTC_TCP_PORT: u16 = 7881;
 /// LiveKit's port for media over UDP; shards take the ports after it.
 pub const DEFAULT_RTC_UDP_PORT: u16 = 7882;
 /// Secrets shorter than this can be guessed; LiveKit warns about the same.
@@ -29,8 +27,6 @@ pub struct ServerConfig {
     pub port: u16,
     /// UDP port of the first media shard; 0 takes any.
     pub rtc_udp_port: u16,
-    /// ICE-TCP port; `None`: UDP only.
-    pub rtc_tcp_port: Option<u16>,
     /// The address that clients reach media at, when it is not one of this machine's own (NAT).
     pub node_ip: Vec<IpAddr>,
     /// Media threads; default: the number of cores.
@@ -100,7 +96,6 @@ impl ServerConfig {
             bind: vec![IpAddr::V4(Ipv4Addr::UNSPECIFIED)],
             port: DEFAULT_PORT,
             rtc_udp_port: DEFAULT_RTC_UDP_PORT,
-            rtc_tcp_port: Some(DEFAULT_RTC_TCP_PORT),
             node_ip: Vec::new(),
             shards: std::thread::available_parallelism().map_or(1, usize::from),
             tls: None,
@@ -126,7 +121,6 @@ impl ServerConfig {
     pub fn any_ports(mut self) -> Self {
         self.port = 0;
         self.rtc_udp_port = 0;
-        self.rtc_tcp_port = None;
         self
     }
 
@@ -159,9 +153,6 @@ impl ServerConfig {
                 "0.0.0.0 is nobody's address; name the one that clients can reach",
             );
         }
-        if self.port != 0 && Some(self.port) == self.rtc_tcp_port {
-            return wrong("rtc.tcp_port", "must differ from the HTTP port");
-        }
         self.limits.validate()?;
         if !self.dev
             && self
@@ -188,7 +179,6 @@ impl ServerConfig {
             bind: SocketAddr::new(address, self.rtc_udp_port),
             advertise: self.node_ip.clone(),
             loopback: self.dev || address.is_loopback(),
-            tcp: self.rtc_tcp_port.map(|port| SocketAddr::new(address, port)),
             shards: self.shards,
             max_peers: self.limits.max_peers,
         }

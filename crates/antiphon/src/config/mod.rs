@@ -295,8 +295,6 @@ pub struct ServerConfig {
     pub tls_cert: Option<PathBuf>,
     /// PEM file; with `tls_cert`.
     pub tls_key: Option<PathBuf>,
-    /// Media over TCP, for callers whose network lets no UDP through. Default 7881; 0: UDP only.
-    pub rtc_tcp_port: Option<u16>,
     /// Reverse proxies whose `X-Forwarded-For` is believed. Default none.
     pub trusted_proxies: Vec<IpAddr>,
 }

@@ -103,9 +103,6 @@ fn server_config(args: &DevArgs, assembled: &Assembled) -> ServerConfig {
     server.bind = vec![bind];
     server.port = args.port.unwrap_or(server.port);
     server.rtc_udp_port = args.udp_port.unwrap_or(server.rtc_udp_port);
-    if server.rtc_udp_port == 0 {
-        server.rtc_tcp_port = None;
-    }
     server
 }
 

@@ -64,7 +64,6 @@ fn agent_engine() -> anyhow::Result<Engine> {
         advertise: Vec::new(),
         // The room server may be on this machine.
         loopback: true,
-        tcp: None,
         shards: std::thread::available_parallelism().map_or(1, usize::from),
         max_peers: MAX_AGENT_PEERS,
     })

@@ -51,9 +51,6 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
         server.node_ip = vec![node_ip];
     }
     server.rtc_udp_port = args.udp_port.unwrap_or(server.rtc_udp_port);
-    if server.rtc_udp_port == 0 {
-        server.rtc_tcp_port = None;
-    }
     if let (Some(certificate), Some(key)) = (args.tls_cert, args.tls_key) {
         server.tls = Some(Tls::Files { certificate, key });
     } else if args.tls_self_signed {
@@ -96,11 +93,6 @@ pub(super) fn with_sections(
         server.node_ip = vec![node_ip];
     }
     server.rtc_udp_port = section.rtc_udp_port.unwrap_or(server.rtc_udp_port);
-    match section.rtc_tcp_port {
-        Some(0) => server.rtc_tcp_port = None,
-        Some(port) => server.rtc_tcp_port = Some(port),
-        None => {}
-    }
     if let (Some(certificate), Some(key)) = (section.tls_cert.clone(), section.tls_key.clone()) {
         server.tls = Some(Tls::Files { certificate, key });
     }
