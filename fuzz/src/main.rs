@@ -49,4 +49,4 @@ static TARGET: LazyLock<Target> = LazyLock::new(|| {
     found.unwrap_or_else(|| panic!("set ANTIPHON_FUZZ to one of: {:?}", TARGETS.iter().map(|t| t.0).collect::<Vec<_>>())).1
 });
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| { (*TARGET)(data) });
+libfuzzer_sys::fuzz_target!(|data: &[u8]| (*TARGET)(data));
