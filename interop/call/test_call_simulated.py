@@ -116,11 +116,17 @@ async def test_a_tool_is_called_and_its_result_is_spoken(simulator, server, room
     assert call["tool_calls"][0]["id"] == result["tool_call_id"] and "Montmartre" in content(result)
 
 
-async def begin_story(simulator, caller: Caller) -> None:
+@pytest.fixture
+def stories(simulator):
+    """A recogniser hears what the script says when the call begins."""
     simulator.script(
         utterances=["Please stop, I want to know about Paris."],
         rules=[{"when": "story", "text": STORY}, {"when": "paris", "text": SUNSHINE}, {"when": "weather", "text": SUNSHINE}],
     )
+    return simulator
+
+
+async def begin_story(caller: Caller) -> None:
     await caller.type("Tell me a story")
     await caller.until("three sentences", lambda: any("number three" in text for text in caller.words("agent", final=False)), 40)
 
@@ -132,9 +138,9 @@ def assert_cut(messages: list[dict]) -> None:
     assert STORY.startswith(story) and "number two" in story and len(story) < len(STORY), story
 
 
-async def test_a_caller_who_speaks_up_silences_the_agent_and_is_answered(simulator, server, room, tmp_path):
+async def test_a_caller_who_speaks_up_silences_the_agent_and_is_answered(stories, server, room, tmp_path):
     async with greeted(server, room) as caller:
-        await begin_story(simulator, caller)
+        await begin_story(caller)
         caller.say(speak("please stop I want to know about Paris and nothing else at all", tmp_path))
         await caller.until("the interruption", lambda: caller.of_type("interrupted"))
         told = len(caller.words("agent"))
@@ -144,18 +150,18 @@ async def test_a_caller_who_speaks_up_silences_the_agent_and_is_answered(simulat
         await caller.until("the answer", lambda: answers(caller)[-1:] == [SUNSHINE] and caller.states[-1] == "listening", 30)
         story = answers(caller)[0]
         assert STORY.startswith(story) and len(story) < len(STORY), "the transcript shows what was heard"
-    asked = simulator.chats()[-1]
+    asked = stories.chats()[-1]
     assert_cut(asked)
     assert content(asked[-1]).endswith("Please stop, I want to know about Paris."), asked[-1]
 
 
-async def test_typed_text_interrupts_and_is_answered(simulator, server, room):
+async def test_typed_text_interrupts_and_is_answered(stories, server, room):
     async with greeted(server, room) as caller:
-        await begin_story(simulator, caller)
+        await begin_story(caller)
         await caller.type("And the weather?")
         await caller.until("the interruption", lambda: caller.of_type("interrupted"))
         await caller.until("the answer", lambda: answers(caller)[-1:] == [SUNSHINE] and caller.states[-1] == "listening", 30)
-    assert_cut(simulator.chats()[-1])
+    assert_cut(stories.chats()[-1])
 
 
 async def test_two_callers_at_once_do_not_hear_each_other(simulator, server, room, tmp_path):

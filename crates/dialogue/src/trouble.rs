@@ -15,6 +15,8 @@ pub(crate) struct Trouble {
     llm: u32,
     tts: u32,
     stt: u32,
+    /// The recogniser is known not to hear.
+    deaf: bool,
     /// Times that the caller was told.
     told: u32,
     /// Before this it is not said again.
@@ -60,11 +62,34 @@ impl Dialogue {
         self.count_failures(self.trouble.llm);
     }
 
+    /// The recogniser has heard something, or says that it hears again.
+    pub(crate) fn stt_answered(&mut self) {
+        self.trouble.stt = 0;
+        self.trouble.deaf = false;
+    }
+
+    /// It tries to come back by itself.
+    pub(crate) fn stt_degraded(&mut self, message: String) {
+        self.trouble.deaf = true;
+        self.core.error(Component::Stt, message, true);
+    }
+
     pub(crate) fn stt_failed(&mut self, message: String) {
         self.trouble.stt += 1;
+        self.trouble.deaf = true;
         self.core.error(Component::Stt, message, false);
-        self.tell_trouble();
+        // the driver goes on trying: an outage is told once, and whenever the caller speaks into it
+        if self.trouble.stt == 1 {
+            self.tell_trouble();
+        }
         self.count_failures(self.trouble.stt);
+    }
+
+    /// The caller spoke and no word came of it. While the recogniser is known not to hear this was not a cough.
+    pub(crate) fn spoken_in_vain(&mut self) {
+        if self.trouble.deaf {
+            self.tell_trouble();
+        }
     }
 
     /// TTS has failed: what was played counts, and the rest cannot be said.
@@ -96,6 +121,10 @@ impl Dialogue {
         self.trouble.tts += 1;
         self.cut();
         self.reconsider_kept_words();
+        // a voice that failed just now may work for the next words; one that has failed before cannot say so itself
+        if self.trouble.tts == 1 {
+            self.tell_trouble();
+        }
         self.count_failures(self.trouble.tts);
     }
 

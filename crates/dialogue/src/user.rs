@@ -1,7 +1,7 @@
 //! What the caller does: voice activity, words, and the end of a turn.
 
 use crate::action::Action;
-use crate::event::{Component, Event, UserState};
+use crate::event::{Event, UserState};
 use crate::ids::PredictionId;
 use crate::input::{Stt, Vad};
 use crate::limits::{BACKCHANNEL_BOUNDARY, STABLE_SILENCE};
@@ -145,6 +145,15 @@ impl Dialogue {
     }
 
     pub(crate) fn on_stt(&mut self, stt: Stt) {
+        match &stt {
+            Stt::Degraded(_) | Stt::Failed(_) => {}
+            Stt::Interim(_)
+            | Stt::Preflight(_)
+            | Stt::Final { .. }
+            | Stt::SpeechStarted
+            | Stt::SpeechEnded
+            | Stt::Recovered => self.stt_answered(),
+        }
         match stt {
             Stt::Interim(text) => self.words_so_far(&text, false),
             Stt::Preflight(text) => self.words_so_far(&text, true),
@@ -163,7 +172,7 @@ impl Dialogue {
                 }
             }
             Stt::SpeechStarted | Stt::SpeechEnded => {}
-            Stt::Degraded(message) => self.core.error(Component::Stt, message, true),
+            Stt::Degraded(message) => self.stt_degraded(message),
             Stt::Recovered => {}
             Stt::Failed(message) => self.stt_failed(message),
         }
@@ -288,6 +297,7 @@ impl Dialogue {
                 self.drop_speculation();
                 self.turn.stage = Stage::Quiet;
                 self.turn.renew(id);
+                self.spoken_in_vain();
             }
             Stage::AwaitingWords { .. } | Stage::Pausing => {
                 if self.turn.has_interim() {

@@ -36,6 +36,11 @@ const SPEECH_LIMIT: Duration = Duration::from_secs(300);
 /// The longest that a turn detector may think; later its answer is useless.
 const PREDICTION_LIMIT: Duration = Duration::from_millis(500);
 
+/// The longest wait before a recogniser that has given up is opened anew.
+const REOPEN_LONGEST: Duration = Duration::from_secs(30);
+/// Opened anew and still open after this: it works. Longer than a handshake may take.
+const REOPENED_WORKS_AFTER: Duration = Duration::from_secs(8);
+
 /// Which child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Key {
@@ -382,31 +387,72 @@ fn length(samples: u64) -> Duration {
     Duration::from_micros(samples * 1_000_000 / u64::from(antiphon_audio::Frame24k::RATE_HZ))
 }
 
-/// Connect the recogniser and pass on what it hears. Afterwards reconnecting is its own business.
+/// Connect the recogniser and pass on what it hears. Reconnecting is its own business; when it gives up it is opened anew,
+/// again and again: a key that was refused may be paid for, and an agent that stays deaf is of no use to its caller.
 async fn recognise(stt: Arc<dyn Stt>, orders: mpsc::Sender<Order>, facts: mpsc::Sender<Input>) {
-    let session = match open(stt.as_ref(), &facts).await {
-        Ok(session) => session,
-        Err(message) => {
-            let _ = facts.send(Input::Stt(SttFact::Failed(message))).await;
+    let mut failures = 0;
+    loop {
+        let Some(message) = hear(stt.as_ref(), &orders, &facts, &mut failures).await else {
+            return; // the session is over
+        };
+        if facts
+            .send(Input::Stt(SttFact::Failed(message)))
+            .await
+            .is_err()
+        {
             return;
         }
+        tokio::time::sleep(reopen_after(failures)).await;
+        failures += 1;
+    }
+}
+
+/// 1 s, doubled with each failure in a row, at most 30 s.
+fn reopen_after(failures: u32) -> Duration {
+    Duration::from_secs(1 << failures.min(5)).min(REOPEN_LONGEST)
+}
+
+/// One life of the recogniser; why it ended, or `None`: the session is over. `failures` is set back when it works.
+async fn hear(
+    stt: &dyn Stt,
+    orders: &mpsc::Sender<Order>,
+    facts: &mpsc::Sender<Input>,
+    failures: &mut u32,
+) -> Option<String> {
+    let session = match open(stt, facts).await {
+        Ok(session) => session,
+        Err(message) => return Some(message),
     };
     let SttSession { input, mut events } = session;
     let _ = orders.send(Order::Recogniser(input)).await;
-    while let Some(event) = events.recv().await {
-        let failed = matches!(event, SttFact::Failed(_));
-        if let SttFact::Failed(message) | SttFact::Degraded(message) = &event {
-            measure::provider_error("stt", message);
+    loop {
+        let event = if *failures == 0 {
+            events.recv().await
+        } else {
+            // A caller who is silent proves nothing: a stream that stays open works.
+            match tokio::time::timeout(REOPENED_WORKS_AFTER, events.recv()).await {
+                Ok(event) => event,
+                Err(_) => Some(SttFact::Recovered),
+            }
+        };
+        let Some(event) = event else {
+            return Some(String::from("the recogniser has ended its stream"));
+        };
+        match event {
+            SttFact::Failed(message) => {
+                measure::provider_error("stt", &message);
+                return Some(message);
+            }
+            SttFact::Degraded(ref message) => measure::provider_error("stt", message),
+            SttFact::Interim(_)
+            | SttFact::Preflight(_)
+            | SttFact::Final { .. }
+            | SttFact::SpeechStarted
+            | SttFact::SpeechEnded
+            | SttFact::Recovered => *failures = 0,
         }
-        if facts.send(Input::Stt(event)).await.is_err() || failed {
-            return;
-        }
+        facts.send(Input::Stt(event)).await.ok()?;
     }
-    let _ = facts
-        .send(Input::Stt(SttFact::Failed(String::from(
-            "the recogniser has ended its stream",
-        ))))
-        .await;
 }
 
 async fn open(stt: &dyn Stt, facts: &mpsc::Sender<Input>) -> Result<SttSession, String> {

@@ -339,6 +339,8 @@ fn input(words: &mut Words<'_>) -> Result<Input, String> {
         }
         "stt-starts" => return Ok(Input::Stt(Stt::SpeechStarted)),
         "stt-ends" => return Ok(Input::Stt(Stt::SpeechEnded)),
+        "stt-degrades" => return Ok(Input::Stt(Stt::Degraded(words.quoted()?))),
+        "stt-recovers" => return Ok(Input::Stt(Stt::Recovered)),
         "stt-fails" => return Ok(Input::Stt(Stt::Failed(words.quoted()?))),
         "say" => Command::Say {
             text: words.quoted()?,
