@@ -31,6 +31,17 @@ pub enum WorkerError {
         /// Why.
         reason: String,
     },
+    /// The server is not who it says it is, as far as anybody can tell.
+    #[error(
+        "the certificate of {server} is not trusted: {reason}. Give the server a certificate of a public authority \
+         (--tls-cert, --tls-key, or a proxy such as Caddy), or use ws:// inside a private network"
+    )]
+    Certificate {
+        /// Host and port.
+        server: String,
+        /// Why.
+        reason: String,
+    },
     /// It did not come back.
     #[error("gave up after {attempts} attempts to reach the server: {last}")]
     GaveUp {

@@ -27,6 +27,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const HEARTBEAT: Duration = Duration::from_secs(30);
 /// Our own token is needed for the upgrade only.
 const TOKEN_TTL: Duration = Duration::from_secs(600);
+/// A goodbye must not hold up the end of the process.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Text of the server in our errors.
 const SERVER_MESSAGE_CHARS: usize = 200;
 
@@ -35,7 +37,8 @@ const SERVER_MESSAGE_CHARS: usize = 200;
 pub(crate) struct Socket {
     outgoing: mpsc::Sender<WorkerMessage>,
     pub(crate) incoming: mpsc::Receiver<ServerMessage>,
-    _tasks: [AbortOnDropHandle<()>; 2],
+    writer: AbortOnDropHandle<()>,
+    _reader: AbortOnDropHandle<()>,
 }
 
 impl Socket {
@@ -46,6 +49,18 @@ impl Socket {
                 message: Some(message),
             })
             .is_ok()
+    }
+
+    /// Send what is queued (how the last jobs ended), then close.
+    pub(crate) async fn close(self) {
+        let Self {
+            outgoing,
+            incoming,
+            writer,
+            _reader,
+        } = self;
+        drop((outgoing, incoming));
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, writer).await;
     }
 }
 
@@ -100,6 +115,12 @@ pub(crate) async fn open(options: &WorkerOptions) -> Result<Socket, WorkerError>
                 message,
             });
         }
+        Ok(Err(Error::Io(error))) if is_about_certificate(&error) => {
+            return Err(WorkerError::Certificate {
+                server,
+                reason: error.to_string(),
+            });
+        }
         Ok(Err(error)) => return Err(unreachable(error.to_string())),
         Ok(Ok(connected)) => connected,
     };
@@ -142,9 +163,15 @@ pub(crate) async fn open(options: &WorkerOptions) -> Result<Socket, WorkerError>
     Ok(Socket {
         outgoing,
         incoming,
-        _tasks: [
-            AbortOnDropHandle::new(writer),
-            AbortOnDropHandle::new(reader),
-        ],
+        writer: AbortOnDropHandle::new(writer),
+        _reader: AbortOnDropHandle::new(reader),
     })
+}
+
+/// Did the handshake fail because of who the server says it is? Another attempt would fail in the same way.
+fn is_about_certificate(error: &std::io::Error) -> bool {
+    let tls = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    matches!(tls, Some(rustls::Error::InvalidCertificate(_)))
 }

@@ -15,6 +15,7 @@ use livekit_protocol::{
 };
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::load::LoadMeter;
 use crate::slots::Slots;
@@ -29,6 +30,8 @@ const STATUS_INTERVAL: Duration = Duration::from_millis(2500);
 const LOAD_INTERVAL: Duration = Duration::from_millis(500);
 /// After a cancelled job's shutdown it has this long before it is dropped.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
+/// A connection that lived this long was a good one; the pauses begin anew.
+const SETTLED: Duration = Duration::from_secs(5);
 /// The longest error text in a job's status.
 const ERROR_CHARS: usize = 300;
 
@@ -80,6 +83,8 @@ pub struct Worker {
     jobs: JoinSet<(String, Result<(), String>)>,
     meter: LoadMeter,
     started: Instant,
+    /// When draining ends by force; it stays across reconnections.
+    drain_over: Option<tokio::time::Instant>,
 }
 
 impl std::fmt::Debug for Worker {
@@ -94,7 +99,8 @@ impl std::fmt::Debug for Worker {
 enum End {
     Lost,
     Drained,
-    DrainTimeout,
+    /// With so many jobs still running.
+    DrainTimeout(usize),
 }
 
 impl Worker {
@@ -113,6 +119,7 @@ impl Worker {
             jobs: JoinSet::new(),
             meter: LoadMeter::default(),
             started: Instant::now(),
+            drain_over: None,
             options,
             handler,
         }
@@ -130,17 +137,19 @@ impl Worker {
         loop {
             match self.connect().await {
                 Ok(socket) => {
-                    failures = 0;
+                    let since = Instant::now();
                     self.report(|status| status.connected = true);
                     let end = self.serve(socket).await;
+                    // A server that hangs up on everybody at once must not be asked without a pause.
+                    failures = if since.elapsed() < SETTLED {
+                        failures + 1
+                    } else {
+                        0
+                    };
                     self.report(|status| status.connected = false);
                     match end {
                         End::Drained => return Ok(()),
-                        End::DrainTimeout => {
-                            return Err(WorkerError::DrainTimeout {
-                                jobs: self.slots.running.len(),
-                            });
-                        }
+                        End::DrainTimeout(jobs) => return Err(WorkerError::DrainTimeout { jobs }),
                         End::Lost => {
                             tracing::warn!("the connection to the server is lost; coming back")
                         }
@@ -151,6 +160,7 @@ impl Worker {
                     error @ (WorkerError::Refused {
                         status: 400..500, ..
                     }
+                    | WorkerError::Certificate { .. }
                     | WorkerError::Token(_)
                     | WorkerError::Room(_)),
                 ) => {
@@ -219,9 +229,9 @@ impl Worker {
         let mut status = tokio::time::interval(STATUS_INTERVAL);
         let mut load = tokio::time::interval(LOAD_INTERVAL);
         let mut drain = self.handle.drain.subscribe();
-        let mut drain_over: Option<tokio::time::Instant> = None;
         loop {
             if self.slots.draining && self.slots.running.is_empty() {
+                socket.close().await;
                 return End::Drained;
             }
             tokio::select! {
@@ -242,17 +252,28 @@ impl Worker {
                 _ = status.tick() => if !self.send_status(&socket) { return End::Lost },
                 () = ordered(&mut drain), if !self.slots.draining => {
                     self.slots.draining = true;
-                    drain_over = Some(tokio::time::Instant::now() + self.options.drain_timeout);
+                    self.drain_over = Some(tokio::time::Instant::now() + self.options.drain_timeout);
                     self.report(|status| status.draining = true);
                     self.send_status(&socket);
                 }
-                () = passed(drain_over) => {
+                () = passed(self.drain_over) => {
                     let jobs = self.slots.running.len();
                     self.slots.running.values().for_each(tokio_util::sync::CancellationToken::cancel);
                     tracing::warn!(jobs, "the drain time is over; ending the jobs that still run");
-                    let all = async { while self.jobs.join_next().await.is_some() {} };
-                    let _ = tokio::time::timeout(SHUTDOWN_GRACE, all).await;
-                    return End::DrainTimeout;
+                    let grace = tokio::time::sleep(SHUTDOWN_GRACE);
+                    tokio::pin!(grace);
+                    loop {
+                        tokio::select! {
+                            ended = self.jobs.join_next() => match ended {
+                                Some(Ok((job_id, result))) => self.ended(&socket, job_id, result),
+                                Some(Err(_)) => {}
+                                None => break,
+                            },
+                            () = &mut grace => break,
+                        }
+                    }
+                    socket.close().await;
+                    return End::DrainTimeout(jobs);
                 }
             }
         }
@@ -310,8 +331,9 @@ impl Worker {
         };
         let handler = self.handler.clone();
         self.jobs.spawn(async move {
-            // A task of its own, so that a panic is a value here.
-            let job = tokio::spawn(async move { handler.run(context).await });
+            // A task of its own, so that a panic is a value here. It ends with the worker.
+            let job =
+                AbortOnDropHandle::new(tokio::spawn(async move { handler.run(context).await }));
             let result = match job.await {
                 Ok(result) => result.map_err(|error| error.to_string()),
                 Err(_) => {

@@ -105,6 +105,7 @@ impl Vad for LoudnessSession {
             self.silence += frame.duration();
             if !self.speech.is_zero() && self.silence > Duration::from_millis(300) {
                 emit(input::Vad::SpeechEnded {
+                    speech: self.speech,
                     silence: self.silence,
                 });
                 self.speech = Duration::ZERO;
@@ -181,7 +182,6 @@ impl House {
             bind: "127.0.0.1:0".parse().unwrap(),
             advertise: Vec::new(),
             loopback: true,
-            tcp: None,
             shards: 1,
             max_peers: 64,
         })
@@ -273,14 +273,23 @@ impl Caller {
         .await
     }
 
-    async fn state(&mut self, wanted: &str) {
-        self.until(wanted, |event| match event {
-            RoomEvent::AttributesChanged { changed, .. } => {
-                (changed.get("lk.agent.state")? == wanted).then_some(())
+    /// Wait until the agent's state is this one.
+    async fn state(&self, wanted: &str) {
+        let state = || {
+            let everybody = self.room.participants();
+            let mut states = everybody
+                .iter()
+                .filter_map(|participant| participant.attributes.get("lk.agent.state").cloned());
+            states.next()
+        };
+        let wait = async {
+            while state().as_deref() != Some(wanted) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
             }
-            _ => None,
-        })
-        .await;
+        };
+        tokio::time::timeout(PATIENCE, wait)
+            .await
+            .unwrap_or_else(|_| panic!("not {wanted} but {:?}", state()));
     }
 
     async fn type_text(&self, text: &str) {

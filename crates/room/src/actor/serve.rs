@@ -159,7 +159,10 @@ impl Actor {
             PeerEvent::Disconnected => *lost = Some(Instant::now()),
             PeerEvent::Closed { reason } => {
                 tracing::warn!(?target, reason, "a peer connection ended");
-                return Some(Exit::Full);
+                // The server ends it on purpose, too, and its goodbye over the signal connection may be a moment slower
+                // than this: a room that was deleted must not be joined again.
+                *lost = Some(Instant::now());
+                link.ice_restarted = true;
             }
             PeerEvent::ChannelOpen { label } => {
                 if target == Target::Publisher {

@@ -95,9 +95,12 @@ async fn converse(
         },
     );
     let session_events = session.events();
+    let publisher = Publisher::new(room.clone(), track.clone(), session.id());
     call.ears = Some(ears);
     call.session = Some(session.clone());
-    let result = call.run(events, session_events, track, shutdown).await;
+    let result = call
+        .run(events, session_events, publisher, track, shutdown)
+        .await;
     session.close(CloseReason::JobShutdown);
     let _ = tokio::time::timeout(CLOSE_TIMEOUT, session.closed()).await;
     result
@@ -120,10 +123,10 @@ impl Call {
         &mut self,
         mut events: mpsc::Receiver<RoomEvent>,
         mut session_events: Events,
+        mut publisher: Publisher,
         track: LocalAudioTrack,
         shutdown: CancellationToken,
     ) -> Result<(), WorkerError> {
-        let mut publisher = Publisher::new(self.room.clone(), track.clone());
         let mut heard = false;
         let mut shutting_down = false;
         loop {

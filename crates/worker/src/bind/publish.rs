@@ -29,7 +29,25 @@ pub(super) struct Voice {
 pub(super) struct Publisher {
     room: Room,
     track: LocalAudioTrack,
+    segments: Segments,
     speech: Option<OpenSpeech>,
+}
+
+/// Names segments of transcripts; two sessions never have the same one.
+struct Segments {
+    session: String,
+}
+
+impl Segments {
+    fn new(session: &str) -> Self {
+        Self {
+            session: session.trim_start_matches("AS_").to_owned(),
+        }
+    }
+
+    fn id(&self, of: &impl std::fmt::Display) -> String {
+        format!("SG_{}_{of}", self.session)
+    }
 }
 
 /// The agent's speech that is being written.
@@ -40,10 +58,12 @@ struct OpenSpeech {
 }
 
 impl Publisher {
-    pub(super) fn new(room: Room, track: LocalAudioTrack) -> Self {
+    /// `session` names the session for ever, so that segments of an agent that takes over are not taken for those before.
+    pub(super) fn new(room: Room, track: LocalAudioTrack, session: &str) -> Self {
         Self {
             room,
             track,
+            segments: Segments::new(session),
             speech: None,
         }
     }
@@ -56,7 +76,7 @@ impl Publisher {
                 transcript,
                 is_final,
             } => {
-                self.user_words(&format!("SG_{turn}"), transcript, *is_final, caller)
+                self.user_words(&self.segments.id(turn), transcript, *is_final, caller)
                     .await?;
             }
             Event::AgentTranscript {
@@ -75,7 +95,7 @@ impl Publisher {
             }
             _ => {}
         }
-        if let Some(json) = event_json(event) {
+        if let Some(json) = event_json(event, &self.segments) {
             let options = TextOptions {
                 topic: TOPIC_EVENTS.into(),
                 ..Default::default()
@@ -114,7 +134,7 @@ impl Publisher {
             self.end_speech().await?;
         }
         if !delta.is_empty() {
-            let segment = format!("SG_{id}");
+            let segment = self.segments.id(&id);
             let speech = match self.speech.take() {
                 Some(speech) => speech,
                 None => {
@@ -148,7 +168,7 @@ impl Publisher {
         let Some(speech) = self.speech.take() else {
             return Ok(());
         };
-        let segment = format!("SG_{}", speech.id);
+        let segment = self.segments.id(&speech.id);
         speech
             .writer
             .close(transcription(&segment, true, &self.track.sid()).attributes)
@@ -189,7 +209,7 @@ fn transcription(segment: &str, is_final: bool, track_sid: &str) -> TextOptions 
 }
 
 /// The event as the playground reads it; `None`: it travels in another way, or is nobody's business.
-fn event_json(event: &Event) -> Option<Value> {
+fn event_json(event: &Event, segments: &Segments) -> Option<Value> {
     Some(match event {
         Event::AgentStateChanged {
             old_state,
@@ -207,7 +227,7 @@ fn event_json(event: &Event) -> Option<Value> {
             json!({"type": "agent_false_interruption", "resumed": resumed})
         }
         Event::Interrupted { speech } => {
-            json!({"type": "interrupted", "speech": speech.to_string(), "segment_id": format!("SG_{speech}")})
+            json!({"type": "interrupted", "speech": speech.to_string(), "segment_id": segments.id(speech)})
         }
         Event::ToolStarted { call } => json!({
             "type": "tool_started", "call_id": call.call_id, "name": call.name, "arguments": short(&call.arguments),
@@ -220,7 +240,7 @@ fn event_json(event: &Event) -> Option<Value> {
             let passage = |passage: &antiphon_dialogue::chat::Passage| json!({"source": passage.source, "score": passage.score, "text": short(&passage.text)});
             json!({"type": "knowledge_used", "passages": passages.iter().map(passage).collect::<Vec<_>>()})
         }
-        Event::TurnMetrics(metrics) => turn_metrics(metrics),
+        Event::TurnMetrics(metrics) => turn_metrics(metrics, segments),
         Event::Error {
             component,
             message,
@@ -239,11 +259,11 @@ fn event_json(event: &Event) -> Option<Value> {
     })
 }
 
-fn turn_metrics(metrics: &TurnMetrics) -> Value {
+fn turn_metrics(metrics: &TurnMetrics, segments: &Segments) -> Value {
     json!({
         "type": "turn_metrics",
         "turn": metrics.turn.map(|turn| turn.to_string()),
-        "segment_id": metrics.speech.map(|speech| format!("SG_{speech}")),
+        "segment_id": metrics.speech.map(|speech| segments.id(&speech)),
         "end_of_turn_delay_ms": metrics.end_of_turn_delay.map(ms),
         "transcription_delay_ms": metrics.transcription_delay.map(ms),
         "retrieval_ms": metrics.retrieval.map(ms),
@@ -273,16 +293,16 @@ mod tests {
 
     #[test]
     fn turn_metrics_are_milliseconds_under_the_playgrounds_names() {
-        let json = event_json(&Event::TurnMetrics(TurnMetrics {
+        let metrics = Event::TurnMetrics(TurnMetrics {
             turn: Some(TurnId(1)),
             speech: Some(SpeechId(2)),
             e2e_latency: Some(Duration::from_micros(512_340)),
             ..Default::default()
-        }))
-        .unwrap();
+        });
+        let json = event_json(&metrics, &Segments::new("AS_1f")).unwrap();
         assert_eq!(json["type"], "turn_metrics");
         assert_eq!(json["turn"], "turn_1");
-        assert_eq!(json["segment_id"], "SG_speech_2");
+        assert_eq!(json["segment_id"], "SG_1f_speech_2");
         assert_eq!(json["e2e_latency_ms"], 512.3);
         assert_eq!(json["llm_ttft_ms"], Value::Null);
     }
