@@ -1,6 +1,6 @@
 // One call: the official LiveKit client, joined to a room of its own.
 
-import { type Participant, ParticipantKind, type RemoteTrack, Room, RoomEvent, Track } from 'livekit-client';
+import { DefaultReconnectPolicy, DisconnectReason, type Participant, ParticipantKind, type RemoteTrack, Room, RoomEvent, Track } from 'livekit-client';
 
 import { CHAT_TOPIC, EVENTS_TOPIC, TRANSCRIPTION_TOPIC, type AgentEvent, parseEvent } from './events';
 
@@ -21,9 +21,14 @@ interface Connection {
 
 /** No agent after this long: say so instead of leaving the caller alone with silence. */
 const AGENT_TIMEOUT_MS = 10_000;
+/** Waits between attempts to get a lost connection back; whoever waits longer would rather be told. */
+const RECONNECT_DELAYS_MS = [0, 300, 1000, 2000, 3000, 4000];
+
+const UNREACHABLE = 'This page cannot reach Antiphon. Is it still running? Start it again and try once more.';
+const LOST = 'The connection was lost. Trying to get it back …';
 
 export class Call {
-  readonly room = new Room({ adaptiveStream: false, dynacast: false });
+  readonly room = new Room({ adaptiveStream: false, dynacast: false, reconnectPolicy: new DefaultReconnectPolicy(RECONNECT_DELAYS_MS) });
   private agentTimer = 0;
   private ending = false;
 
@@ -39,11 +44,17 @@ export class Call {
       if (publication.source === Track.Source.Microphone) handlers.microphone(publication.track?.mediaStreamTrack);
     });
     room.on(RoomEvent.MediaDevicesError, (error) => handlers.trouble(microphoneTrouble(error)));
-    room.on(RoomEvent.Reconnecting, () => handlers.state('reconnecting'));
-    room.on(RoomEvent.Reconnected, () => this.agents().forEach((agent) => this.seen(agent)));
+    room.on(RoomEvent.Reconnecting, () => {
+      handlers.state('reconnecting');
+      handlers.trouble(LOST);
+    });
+    room.on(RoomEvent.Reconnected, () => {
+      handlers.trouble('');
+      this.agents().forEach((agent) => this.seen(agent));
+    });
     room.on(RoomEvent.Disconnected, (reason) => {
       clearTimeout(this.agentTimer);
-      handlers.ended(this.ending ? '' : `The connection ended${reason === undefined ? '' : ` (reason ${reason})`}.`);
+      handlers.ended(this.ending ? '' : farewell(reason));
     });
     room.registerTextStreamHandler(TRANSCRIPTION_TOPIC, (reader, sender) => {
       const attributes = reader.info.attributes ?? {};
@@ -60,11 +71,12 @@ export class Call {
   }
 
   async start(microphoneId: string): Promise<void> {
-    const response = await fetch('./api/playground/connect', { method: 'POST' });
-    if (response.status === 429) throw new Error('Too many calls in a short time. Wait a moment and try again.');
-    if (!response.ok) throw new Error(`The server refused the call: ${(await response.text()) || response.status}`);
-    const connection = (await response.json()) as Connection;
-    await this.room.connect(connection.server_url, connection.participant_token);
+    const connection = await this.ask();
+    try {
+      await this.room.connect(connection.server_url, connection.participant_token);
+    } catch (error) {
+      throw new Error(`The call could not be connected (${error instanceof Error ? error.message : String(error)}). Is Antiphon still running?`);
+    }
     await this.room.startAudio().catch(ignore);
     this.agentTimer = window.setTimeout(() => {
       if (this.agents().length === 0) this.handlers.trouble('No agent has joined. Is one running? `antiphon doctor` tells what is missing.');
@@ -76,6 +88,18 @@ export class Call {
     } catch (error) {
       this.handlers.trouble(microphoneTrouble(error));
     }
+  }
+
+  /** Where to join, and with which token. */
+  private async ask(): Promise<Connection> {
+    const response = await fetch('./api/playground/connect', { method: 'POST' }).catch(() => undefined);
+    if (!response) throw new Error(UNREACHABLE);
+    if (response.status === 429) {
+      const seconds = Number(response.headers.get('retry-after'));
+      throw new Error(`Too many calls in a short time. Wait ${seconds > 1 ? `${seconds} seconds` : 'a moment'} and try again.`);
+    }
+    if (!response.ok) throw new Error(`The server refused the call: ${(await response.text().catch(() => '')).slice(0, 300) || response.status}`);
+    return (await response.json()) as Connection;
   }
 
   async end(): Promise<void> {
@@ -126,6 +150,22 @@ export class Call {
       // the sender left in mid-stream: what was heard stays on the page
     }
     this.handlers.transcript(who, segment, words, who === 'agent' || final);
+  }
+}
+
+/** Why the call is over, for its caller. */
+function farewell(reason: DisconnectReason | undefined): string {
+  switch (reason) {
+    case DisconnectReason.SERVER_SHUTDOWN:
+      return 'The server was stopped, and the call with it.';
+    case DisconnectReason.ROOM_DELETED:
+    case DisconnectReason.ROOM_CLOSED:
+    case DisconnectReason.PARTICIPANT_REMOVED:
+      return 'The call was ended by the server.';
+    case DisconnectReason.DUPLICATE_IDENTITY:
+      return 'The call goes on in another window.';
+    default:
+      return 'The connection was lost and did not come back. Is Antiphon still running?';
   }
 }
 

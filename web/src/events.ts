@@ -55,7 +55,11 @@ export type AgentEvent = TurnMetrics | ToolStarted | ToolEnded | KnowledgeUsed |
 
 type Fields = Record<string, unknown>;
 
+/** A turn that takes longer than an hour is a broken clock, not a turn. */
+const MAX_DURATION_MS = 3_600_000;
+
 const isNumber = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value);
+const isDuration = (value: unknown): value is number => isNumber(value) && value >= 0 && value <= MAX_DURATION_MS;
 const text = (value: unknown): string => (typeof value === 'string' ? value : '');
 
 export function parseEvent(json: string): AgentEvent | undefined {
@@ -79,7 +83,7 @@ export function parseEvent(json: string): AgentEvent | undefined {
         name: text(fields['name']),
         output: text(fields['output']),
         is_error: fields['is_error'] === true,
-        duration_ms: isNumber(fields['duration_ms']) ? fields['duration_ms'] : 0,
+        duration_ms: isDuration(fields['duration_ms']) ? fields['duration_ms'] : 0,
       };
     case 'knowledge_used':
       return { type: 'knowledge_used', passages: passages(fields['passages']) };
@@ -112,7 +116,7 @@ function metrics(fields: Fields): TurnMetrics {
   ] as const;
   for (const name of durations) {
     const value = fields[name];
-    if (isNumber(value)) event[name] = value;
+    if (isDuration(value)) event[name] = value;
   }
   return event;
 }

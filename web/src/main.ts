@@ -16,15 +16,24 @@ const muteButton = get<HTMLButtonElement>('mute');
 const microphoneSelect = get<HTMLSelectElement>('microphone');
 const levelMeter = get('level');
 const stateText = get('agent-state');
-const alertBox = get('alert');
+const alertBox = get('alert-box');
+const alertText = get('alert');
 const messageInput = get<HTMLInputElement>('message');
-const transcript = new Transcript(get<HTMLOListElement>('transcript'), () => (get('empty').hidden = true));
+const announcer = get('announcer');
+const transcript = new Transcript(get<HTMLOListElement>('transcript'), {
+  first: () => (get('empty').hidden = true),
+  follows: (following) => (get('latest').hidden = following),
+  announce,
+});
+
+/** So many announcements stay in the page for a screen reader to find. */
+const MAX_ANNOUNCEMENTS = 3;
 
 const STATE_WORDS: Record<string, string> = {
   off: 'Not in a call',
   connecting: 'Connecting …',
   reconnecting: 'Reconnecting …',
-  initializing: 'The agent is coming …',
+  initializing: 'Calling the agent …',
   idle: 'Ready',
   listening: 'Listening',
   thinking: 'Thinking',
@@ -45,15 +54,29 @@ function setState(state: string): void {
 }
 
 function trouble(message: string): void {
-  alertBox.textContent = message;
+  alertText.textContent = message;
   alertBox.hidden = message === '';
+}
+
+/** Reads something out, once: what changes all the time on the page (interim words, states) is not live. */
+function announce(words: string): void {
+  const line = document.createElement('p');
+  line.textContent = words;
+  announcer.append(line);
+  while (announcer.childElementCount > MAX_ANNOUNCEMENTS) announcer.firstElementChild?.remove();
+}
+
+/** While a call is being made the button does nothing. It is not `disabled`, which would take the focus away. */
+function busy(value: boolean): void {
+  callButton.setAttribute('aria-disabled', String(value));
 }
 
 async function start(): Promise<void> {
   trouble('');
   transcript.clear();
-  callButton.disabled = true;
+  busy(true);
   setState('connecting');
+  document.body.classList.add('in-call');
   const next = new Call({
     state: setState,
     transcript: (who, segment, words, final) => transcript.say(who, segment, words, final),
@@ -78,18 +101,20 @@ async function start(): Promise<void> {
   call = next;
   try {
     await next.start(microphoneSelect.value);
-    document.body.classList.add('in-call');
+    if (call !== next) return; // it ended before it had begun
     muteButton.hidden = false;
     label(callButton, 'End call');
+    announce('You are in the call');
   } catch (error) {
     finish(error instanceof Error ? error.message : String(error));
     await next.end().catch(() => undefined);
   } finally {
-    callButton.disabled = false;
+    busy(false);
   }
 }
 
 function finish(reason: string): void {
+  if (!muteButton.hidden) announce('The call has ended');
   call = undefined;
   userMeter?.close();
   agentMeter?.close();
@@ -111,9 +136,10 @@ function label(button: HTMLButtonElement, words: string): void {
 
 function setMuted(value: boolean): void {
   muted = value;
+  // the name stays and the state changes: “Mute microphone, pressed”
   muteButton.setAttribute('aria-pressed', String(value));
   muteButton.querySelector('use')?.setAttribute('href', value ? '#mic-off' : '#mic');
-  label(muteButton, value ? 'Unmute microphone' : 'Mute microphone');
+  document.body.classList.toggle('muted', value);
 }
 
 async function listMicrophones(): Promise<void> {
@@ -133,7 +159,7 @@ interface About {
 
 async function describe(): Promise<void> {
   const response = await fetch('./api/playground').catch(() => undefined);
-  if (!response?.ok) return trouble('This page cannot reach Antiphon. Is `antiphon dev` still running?');
+  if (!response?.ok) return trouble('This page cannot reach Antiphon. Is it still running?');
   const about = (await response.json()) as About;
   get('agent-name').textContent = about.agent.name;
   get('providers').replaceChildren(
@@ -141,8 +167,13 @@ async function describe(): Promise<void> {
       const item = document.createElement('li');
       const role = document.createElement('b');
       role.textContent = provider.role;
-      item.append(role, ` ${provider.provider}`);
-      item.title = [provider.model, provider.why].filter(Boolean).join(': ');
+      item.append(role, ` ${provider.provider.replace(/^https?:\/\//, '')}`);
+      const why = [provider.model, provider.why].filter(Boolean).join(': ');
+      item.title = why;
+      const spoken = document.createElement('span');
+      spoken.className = 'visually-hidden';
+      spoken.textContent = why && `, ${why}`;
+      item.append(spoken);
       return item;
     }),
   );
@@ -172,12 +203,21 @@ function tick(): void {
   levelMeter.setAttribute('aria-valuenow', String(percent));
 }
 
-callButton.addEventListener('click', () => void (call ? call.end() : start()));
+callButton.addEventListener('click', () => {
+  if (callButton.getAttribute('aria-disabled') !== 'true') void (call ? call.end() : start());
+});
+get('alert-close').addEventListener('click', () => {
+  trouble('');
+  callButton.focus();
+});
+get('latest').addEventListener('click', () => transcript.toEnd());
 muteButton.addEventListener('click', () => {
   setMuted(!muted);
-  void call?.setMuted(muted);
+  call?.setMuted(muted).catch(() => trouble('The microphone could not be switched. You can type instead.'));
 });
-microphoneSelect.addEventListener('change', () => void call?.useMicrophone(microphoneSelect.value));
+microphoneSelect.addEventListener('change', () => {
+  call?.useMicrophone(microphoneSelect.value).catch(() => trouble('This microphone does not work. Choose another one.'));
+});
 navigator.mediaDevices?.addEventListener('devicechange', () => void listMicrophones());
 get<HTMLFormElement>('compose').addEventListener('submit', (submit) => {
   submit.preventDefault();

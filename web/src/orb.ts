@@ -66,7 +66,7 @@ export class Orb {
     const agentColor = style.getPropertyValue('--agent').trim() || '#e08b2c';
     const userColor = style.getPropertyValue('--user').trim() || '#2a9d8f';
     const size = Math.min(width, height);
-    const quiet = this.state === 'off' ? 0.35 : 1;
+    const quiet = this.state === 'off' ? 0.55 : 1;
     context.save();
     context.translate(width / 2, height / 2);
     const glow = context.createRadialGradient(0, 0, size * 0.12, 0, 0, size * 0.5);

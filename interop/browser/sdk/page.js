@@ -1,5 +1,5 @@
 // Two participants in one page: what the second hears, sees and reads of the first, and a broken signal connection resumed.
-import { Room, RoomEvent } from "livekit-client";
+import { Room, RoomEvent } from "/livekit-client.mjs";
 
 const FREQUENCY = 440;
 

@@ -1,0 +1,45 @@
+// Without any account: recognition, answers and speech on this machine.
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+
+import { startAntiphon } from './programs.mjs';
+import { microphoneFile } from './sound.mjs';
+import { Visitor, launch } from './visitor.mjs';
+
+test('a newcomer without keys speaks and is answered from the knowledge, and books a table by typing', { timeout: 150_000 }, async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'antiphon-microphone-'));
+  const antiphon = await startAntiphon();
+  const browser = await launch(microphoneFile(join(folder, 'microphone.wav'), [[7, 'are you open on sunday']]));
+  try {
+    const visitor = await Visitor.arrive(browser, antiphon.url);
+    assert.match(await visitor.page.getByRole('list', { name: 'Providers in use' }).innerText(), /PocketSphinx[^]*built in[^]*flite/);
+    await visitor.press('Start call');
+    await visitor.listen();
+    await visitor.hears();
+    await visitor.said('agent', 'the olive press');
+    await visitor.said('user', 'sunday');
+    await visitor.said('agent', 'sunday');
+    await visitor.page.locator('.knowledge').first().waitFor();
+    await visitor.page.locator('.said.agent .waterfall').first().waitFor();
+    await visitor.type('A table for two tomorrow at seven in the evening, please. My name is Ada.');
+    await visitor.page.locator('.tool').first().waitFor();
+    await visitor.page.locator('.tool:not(.running)').first().waitFor();
+    await visitor.state('listening');
+    await visitor.screenshot('local');
+    const loud = (await visitor.heard('local')).filter((level) => level > 0.01).length;
+    assert.ok(loud > 40, `several seconds of speech were heard: ${loud / 10} s`);
+    await visitor.press('End call');
+    await visitor.state('off');
+    assert.deepEqual(visitor.problems, []);
+  } catch (error) {
+    error.message += `\n--- antiphon\n${antiphon.output}`;
+    throw error;
+  } finally {
+    await browser.close();
+    await antiphon.stop();
+    rmSync(folder, { recursive: true });
+  }
+});

@@ -1,0 +1,85 @@
+// Starts the built programs the way a user does, and stops them again.
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+
+export const ROOT = resolve(import.meta.dirname, '../..');
+export const ARTIFACTS = process.env.ANTIPHON_ARTIFACTS ?? join(ROOT, 'artifacts');
+mkdirSync(ARTIFACTS, { recursive: true });
+
+const READY_MS = 60_000;
+const STOP_MS = 15_000;
+/** A newcomer's environment has none of these; a developer's may. */
+const SECRETS = /^(DEEPGRAM|OPENAI|LIVEKIT)/;
+
+export function binary(name) {
+  const folder = process.env.ANTIPHON_BIN_DIR ?? join(process.env.CARGO_TARGET_DIR ?? join(ROOT, 'target'), 'debug');
+  const path = join(folder, name);
+  if (!existsSync(path)) throw new Error(`${path} is not built: cargo build --workspace --bins`);
+  return path;
+}
+
+/** A started program: the address that it printed first, and everything it printed. */
+class Program {
+  output = '';
+
+  constructor(child, folder) {
+    this.child = child;
+    this.folder = folder;
+    this.over = new Promise((done) => child.once('exit', done));
+  }
+
+  /** By SIGTERM, as a service manager would; by SIGKILL when `kind` says so or it does not obey. */
+  async stop(kind = 'SIGTERM') {
+    this.child.kill(kind);
+    const impatience = setTimeout(() => this.child.kill('SIGKILL'), STOP_MS);
+    await this.over;
+    clearTimeout(impatience);
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+async function start(name, args, env = {}) {
+  const folder = mkdtempSync(join(tmpdir(), 'antiphon-browser-'));
+  const clean = Object.fromEntries(Object.entries(process.env).filter(([variable]) => !SECRETS.test(variable)));
+  const child = spawn(binary(name), args, { cwd: folder, env: { ...clean, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const program = new Program(child, folder);
+  await new Promise((ready, failed) => {
+    const late = setTimeout(() => failed(new Error(`${name} did not get ready:\n${program.output}`)), READY_MS);
+    const read = (text) => {
+      program.output += text;
+      const address = /(http:\/\/[\w.:[\]-]+)/.exec(program.output)?.[1];
+      if (!address || program.url) return;
+      program.url = address;
+      clearTimeout(late);
+      ready();
+    };
+    for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', read);
+    child.once('exit', (code) => failed(new Error(`${name} ended with ${code}:\n${program.output}`)));
+  });
+  return program;
+}
+
+/** Room server, agent and page in one process, on free ports. */
+export const startAntiphon = (env) => start('antiphon', ['dev', '--port', '0', '--udp-port', '0'], env);
+
+/** The room server alone, with the development key. */
+export const startServer = () => start('antiphon', ['serve', '--dev', '--port', '0', '--udp-port', '0']);
+
+/** Deepgram and OpenAI on loopback; `script(…)` tells it what it hears and says. */
+export async function startSimulator(script) {
+  const simulator = await start('antiphon-simulator', []);
+  simulator.script = async (body) => {
+    const response = await fetch(`${simulator.url}/_simulator/script`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
+    if (!response.ok) throw new Error(`the simulator refused the script: ${await response.text()}`);
+  };
+  await simulator.script(script);
+  simulator.env = {
+    DEEPGRAM_API_KEY: 'dg-test',
+    DEEPGRAM_BASE_URL: simulator.url,
+    OPENAI_API_KEY: 'sk-test',
+    OPENAI_BASE_URL: `${simulator.url}/v1`,
+  };
+  return simulator;
+}
