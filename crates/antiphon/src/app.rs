@@ -22,7 +22,9 @@ pub struct App {
 
 impl std::fmt::Debug for App {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("App").field("secrets", &self.secrets).finish_non_exhaustive()
+        f.debug_struct("App")
+            .field("secrets", &self.secrets)
+            .finish_non_exhaustive()
     }
 }
 
@@ -51,12 +53,22 @@ fn start(define: Option<Box<Define>>) -> ExitCode {
         return antiphon_local::worker::main();
     }
     // Before any thread starts: .env fills the environment of this process.
-    let app = App { secrets: Secrets::from_env(), define };
+    let app = App {
+        secrets: Secrets::from_env(),
+        define,
+    };
     // One crypto library for all of TLS; it cannot be set already, since nothing has run.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
-        Err(error) => return failed(&anyhow::anyhow!("the async runtime cannot be started: {error}")),
+        Err(error) => {
+            return failed(&anyhow::anyhow!(
+                "the async runtime cannot be started: {error}"
+            ));
+        }
     };
     match runtime.block_on(dispatch(verb, &app)) {
         Ok(code) => {
@@ -89,6 +101,18 @@ async fn dispatch(verb: Verb, app: &App) -> anyhow::Result<ExitCode> {
 }
 
 fn failed(error: &anyhow::Error) -> ExitCode {
-    verbs::print_note(&format!("error: {error:#}"));
+    verbs::print_note(&format!("error: {}", with_causes(error)));
     ExitCode::FAILURE
+}
+
+/// The error and its causes, each said once: many messages hold their cause already.
+fn with_causes(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |text, cause| {
+        let cause = cause.to_string();
+        match text.as_str() {
+            "" => cause,
+            said if said.contains(&cause) => text,
+            said => format!("{said}: {cause}"),
+        }
+    })
 }

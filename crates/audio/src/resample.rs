@@ -72,16 +72,25 @@ pub fn resample<const OUT: u32>(samples: &[i16], from_hz: u32) -> Result<Frame<O
     resample_f32(samples.iter().map(|&sample| to_f32(sample)), from_hz)
 }
 
-/// [`resample`] for samples within -1.0..=1.0; louder ones are clipped.
+/// [`resample`] for samples within -1.0..=1.0; louder ones are clipped and those that are no number are silent, before the
+/// filter would spread them over everything around (and `rubato` panics on what is not finite).
 pub(crate) fn resample_f32<const OUT: u32>(
     samples: impl Iterator<Item = f32>,
     from_hz: u32,
 ) -> Result<Frame<OUT>, AudioError> {
     let mut converter = Converter::new(from_hz, OUT)?;
     let mut out = Vec::new();
-    converter.push(samples, &mut out)?;
+    converter.push(samples.map(finite), &mut out)?;
     converter.flush(&mut out)?;
     Ok(Frame::new(out))
+}
+
+fn finite(sample: f32) -> f32 {
+    if sample.is_nan() {
+        0.0
+    } else {
+        sample.clamp(-1.0, 1.0)
+    }
 }
 
 fn to_f32(sample: i16) -> f32 {
@@ -89,7 +98,7 @@ fn to_f32(sample: i16) -> f32 {
 }
 
 fn to_i16(sample: f32) -> i16 {
-    // `as` saturates, and maps NaN (a float WAV may hold one) to silence.
+    // `as` saturates.
     (sample * 32_768.0).round() as i16
 }
 

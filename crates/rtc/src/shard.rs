@@ -1,6 +1,9 @@
 //! One thread with its sockets and peers: reads, drives, forwards, sends. No locks but the command queue's, one clock
 //! reading per batch, and never a look at a peer that nothing happened to.
 
+mod commands;
+mod forwarding;
+
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,19 +18,14 @@ use slab::Slab;
 use str0m::config::DtlsCert;
 use str0m::ice::StunMessage;
 use str0m::net::{Protocol, Receive};
-use tokio::sync::mpsc;
 
 use crate::address::{Addresses, arrived_at};
 use crate::command::{Command, PeerId, ShardHandle};
 use crate::connection::Connection;
-use crate::limits::{
-    MAX_BATCHES_PER_TURN, MAX_FORWARDS, MAX_PEER_ADDRESSES, MAX_REMOTE_CANDIDATES,
-    OWN_SOCKET_BUFFER_BYTES,
-};
-use crate::section::Target;
+use crate::limits::{MAX_BATCHES_PER_TURN, MAX_PEER_ADDRESSES};
 use crate::socket::{Outgoing, ReceiveBuffers, Socket};
 use crate::timers::Timers;
-use crate::{PeerConfig, PeerEvent, RtcError, counters, sdp};
+use crate::{RtcError, counters};
 
 /// The waker's token; sockets have their keys.
 pub(crate) const WAKER: Token = Token(usize::MAX);
@@ -388,43 +386,6 @@ impl Shard {
         }
     }
 
-    // ---- forwarding
-
-    fn forward(&mut self, slot: usize, section: usize, packet: str0m::rtp::RtpPacket) {
-        let mut received = None;
-        self.guarded(slot, |peer| received = peer.take_packet(section, packet));
-        let Some(received) = received else { return };
-        let Some(Some(peer)) = self.peers.get_mut(slot) else {
-            return;
-        };
-        let (epoch, Some(current)) = (peer.epoch, peer.sections.get_mut(section)) else {
-            return;
-        };
-        if current.muted || current.targets.is_empty() {
-            return;
-        }
-        let mut targets = std::mem::take(&mut current.targets);
-        targets.retain_mut(|target| {
-            if !self.is(target.slot, target.peer) {
-                return false;
-            }
-            let mut written = 0;
-            self.guarded(target.slot, |peer| {
-                written = peer.write_forwarded(target, epoch, &received)
-            });
-            if written > 0 {
-                self.forwarded += written;
-                self.mark(target.slot);
-            }
-            true
-        });
-        if let Some(Some(peer)) = self.peers.get_mut(slot)
-            && let Some(current) = peer.sections.get_mut(section)
-        {
-            current.targets = targets;
-        }
-    }
-
     /// Do something to a peer without draining; a panic ends that peer alone.
     fn guarded(&mut self, slot: usize, change: impl FnOnce(&mut Connection)) {
         let Some(place) = self.peers.get_mut(slot) else {
@@ -440,199 +401,6 @@ impl Shard {
 
     fn is(&self, slot: usize, id: PeerId) -> bool {
         matches!(self.peers.get(slot), Some(Some(peer)) if peer.id == id)
-    }
-
-    fn pass_key_frame_request(&mut self, slot: usize, section: usize, now: Instant) {
-        let source = match self.peers.get(slot) {
-            Some(Some(peer)) => peer
-                .sections
-                .get(section)
-                .and_then(|section| section.source),
-            Some(None) | None => None,
-        };
-        if let Some((source, id, section)) = source
-            && self.is(source, id)
-        {
-            self.guarded(source, |peer| peer.request_key_frame(section, now));
-            self.mark(source);
-        }
-    }
-
-    // ---- commands
-
-    fn obey(&mut self, now: Instant) {
-        let mut commands = std::mem::take(&mut self.commands);
-        self.handle.take(&mut commands);
-        for command in commands.drain(..) {
-            self.on_command(command, now);
-        }
-        self.commands = commands;
-    }
-
-    fn on_command(&mut self, command: Command, now: Instant) {
-        match command {
-            Command::Create { id, config, events } => self.create(id, config, events, now),
-            Command::AcceptOffer { id, sdp, reply } => {
-                let answer = self.negotiate(id, now, |peer| peer.accept_offer(&sdp, now));
-                let _ = reply.send(answer);
-            }
-            Command::CreateOffer { id, changes, reply } => {
-                let offer = self.negotiate(id, now, |peer| peer.create_offer(&changes));
-                let _ = reply.send(offer);
-            }
-            Command::AcceptAnswer { id, sdp, reply } => {
-                let done = self.negotiate(id, now, |peer| peer.accept_answer(&sdp, now));
-                let _ = reply.send(done);
-            }
-            Command::RemoteCandidate { id, candidate } => {
-                self.with(id, now, |peer| add_candidate(peer, &candidate))
-            }
-            Command::Forward {
-                from,
-                from_mid,
-                to,
-                to_mid,
-            } => self.start_forward(from, &from_mid, to, &to_mid, now),
-            Command::StopForward {
-                from,
-                from_mid,
-                to,
-                to_mid,
-            } => {
-                self.stop_forward(from, &from_mid, to, &to_mid, now);
-            }
-            Command::SetMuted {
-                id,
-                from_mid,
-                muted,
-            } => self.set_muted(id, &from_mid, muted, now),
-            Command::SendOpus {
-                id,
-                mid,
-                payload,
-                timestamp,
-                marker,
-                level,
-            } => {
-                if let Some(slot) = self.by_id.get(&id).copied() {
-                    self.guarded(slot, |peer| {
-                        peer.write_opus(&mid, &payload, timestamp, marker, level, now)
-                    });
-                    self.mark(slot);
-                }
-            }
-            Command::SendData { id, label, data } => {
-                self.with(id, now, |peer| send_data(peer, &label, data, now))
-            }
-            Command::Close { id } => self.with(id, now, |peer| peer.close(now)),
-            Command::Shutdown => self.running = false,
-            #[cfg(test)]
-            #[allow(clippy::panic)]
-            Command::Panic { id } => self.with(id, now, |_| panic!("on purpose")),
-            #[cfg(test)]
-            Command::SendRed {
-                id,
-                mid,
-                payload,
-                number,
-            } => {
-                self.with(id, now, |peer| peer.write_red(&mid, &payload, number, now));
-            }
-        }
-    }
-
-    /// Change a peer, then let it run.
-    fn with(&mut self, id: PeerId, now: Instant, change: impl FnOnce(&mut Connection)) {
-        if let Some(slot) = self.by_id.get(&id).copied() {
-            self.drive(slot, now, |peer| {
-                change(peer);
-                peer.tick(now);
-            });
-        }
-    }
-
-    fn negotiate<T>(
-        &mut self,
-        id: PeerId,
-        now: Instant,
-        change: impl FnOnce(&mut Connection) -> Result<T, RtcError>,
-    ) -> Result<T, RtcError> {
-        let mut result = Err(RtcError::Closed);
-        self.with(id, now, |peer| result = change(peer));
-        let slot = self.by_id.get(&id).copied();
-        if let Some(slot) = slot
-            && let Some(Some(peer)) = self.peers.get(slot)
-        {
-            for ufrag in &peer.ufrags {
-                self.by_ufrag.entry(ufrag.clone()).or_insert(slot);
-            }
-        }
-        result
-    }
-
-    fn create(
-        &mut self,
-        id: PeerId,
-        config: PeerConfig,
-        events: mpsc::Sender<PeerEvent>,
-        now: Instant,
-    ) {
-        let slot = self.peers.vacant_key();
-        let key = if config.own_socket {
-            self.own_socket(slot)
-        } else {
-            Ok(self.shared)
-        };
-        let made = key.and_then(|key| {
-            let candidates = self
-                .sockets
-                .get(key)
-                .map_or(&[][..], |socket| &socket.candidates);
-            let certificate = self.certificate.as_deref();
-            catch_unwind(AssertUnwindSafe(|| {
-                Connection::new(
-                    id,
-                    config,
-                    events.clone(),
-                    (key, candidates),
-                    certificate,
-                    now,
-                )
-            }))
-            .map_err(|_| {
-                counters::panicked();
-                RtcError::Closed
-            })
-        });
-        match made {
-            Ok(peer) => {
-                self.peers.insert(Some(Box::new(peer)));
-                self.by_id.insert(id, slot);
-                self.drive(slot, now, |_| {});
-            }
-            Err(error) => {
-                tracing::error!(%error, "a peer could not be made");
-                self.left();
-                let _ = events.try_send(PeerEvent::Closed {
-                    reason: error.to_string(),
-                });
-            }
-        }
-    }
-
-    fn own_socket(&mut self, slot: usize) -> Result<usize, RtcError> {
-        let address = SocketAddr::new(self.bind.ip(), 0);
-        let mut socket = Socket::bind(address, OWN_SOCKET_BUFFER_BYTES)?;
-        socket.candidates = self.addresses.candidates(socket.local().port());
-        socket.owner = Some(slot);
-        let entry = self.sockets.vacant_entry();
-        let key = entry.key();
-        self.poll
-            .registry()
-            .register(socket.source(), Token(key), Interest::READABLE)
-            .map_err(|source| RtcError::Bind { address, source })?;
-        entry.insert(socket);
-        Ok(key)
     }
 
     fn remove(&mut self, slot: usize, reason: String) {
@@ -669,122 +437,6 @@ impl Shard {
     fn left(&self) {
         self.handle.peers.fetch_sub(1, Ordering::Relaxed);
         self.total.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    fn sections_of(&self, id: PeerId, mid: &str) -> Option<(usize, usize)> {
-        let slot = *self.by_id.get(&id)?;
-        let peer = self.peers.get(slot)?.as_ref()?;
-        Some((slot, peer.section_named(mid)?))
-    }
-
-    fn start_forward(
-        &mut self,
-        from: PeerId,
-        from_mid: &str,
-        to: PeerId,
-        to_mid: &str,
-        now: Instant,
-    ) {
-        let (Some((slot, section)), Some((to_slot, to_section))) = (
-            self.sections_of(from, from_mid),
-            self.sections_of(to, to_mid),
-        ) else {
-            tracing::warn!(from_mid, to_mid, "cannot forward: no such peer or section");
-            return;
-        };
-        if let Some(Some(receiver)) = self.peers.get_mut(to_slot)
-            && let Some(target) = receiver.sections.get_mut(to_section)
-        {
-            target.source = Some((slot, from, section));
-        }
-        self.guarded(slot, |peer| {
-            let Some(source) = peer.sections.get_mut(section) else {
-                return;
-            };
-            let known = source
-                .targets
-                .iter()
-                .any(|t| t.peer == to && t.section == to_section);
-            if known || source.targets.len() >= MAX_FORWARDS {
-                return;
-            }
-            source.targets.push(Target {
-                slot: to_slot,
-                peer: to,
-                section: to_section,
-                mapping: None,
-                routes: Vec::new(),
-                epochs: (0, 0),
-            });
-            peer.request_key_frame(section, now);
-        });
-        self.mark(slot);
-    }
-
-    fn stop_forward(
-        &mut self,
-        from: PeerId,
-        from_mid: &str,
-        to: PeerId,
-        to_mid: &str,
-        now: Instant,
-    ) {
-        let Some((to_slot, to_section)) = self.sections_of(to, to_mid) else {
-            return;
-        };
-        let mut stopped = false;
-        if let Some((slot, section)) = self.sections_of(from, from_mid)
-            && let Some(Some(peer)) = self.peers.get_mut(slot)
-            && let Some(source) = peer.sections.get_mut(section)
-        {
-            let before = source.targets.len();
-            source
-                .targets
-                .retain(|target| target.peer != to || target.section != to_section);
-            stopped = source.targets.len() < before;
-        }
-        if stopped {
-            self.silence(to_slot, to_section, from, now);
-        }
-    }
-
-    fn silence(&mut self, slot: usize, section: usize, from: PeerId, now: Instant) {
-        self.guarded(slot, |peer| {
-            if let Some(target) = peer.sections.get_mut(section)
-                && target.source.is_some_and(|(_, id, _)| id == from)
-            {
-                peer.begin_silence(section, now);
-            }
-        });
-        self.mark(slot);
-    }
-
-    fn set_muted(&mut self, id: PeerId, mid: &str, muted: bool, now: Instant) {
-        let Some((slot, section)) = self.sections_of(id, mid) else {
-            return;
-        };
-        let mut listeners = Vec::new();
-        if let Some(Some(peer)) = self.peers.get_mut(slot)
-            && let Some(current) = peer.sections.get_mut(section)
-            && current.muted != muted
-        {
-            current.muted = muted;
-            for target in &mut current.targets {
-                // After a pause the numbers join on anew.
-                target.mapping = None;
-                listeners.push((target.slot, target.peer, target.section));
-            }
-        }
-        if muted {
-            for (to, peer, to_section) in listeners {
-                if self.is(to, peer) {
-                    self.silence(to, to_section, id, now);
-                }
-            }
-        } else {
-            self.guarded(slot, |peer| peer.request_key_frame(section, now));
-            self.mark(slot);
-        }
     }
 
     // ---- sending
@@ -825,29 +477,4 @@ impl Shard {
 /// First two bits zero (RFC 7983).
 fn is_stun(datagram: &[u8]) -> bool {
     datagram.first().is_some_and(|byte| *byte < 4)
-}
-
-fn add_candidate(peer: &mut Connection, text: &str) {
-    if peer.negotiation.candidates >= MAX_REMOTE_CANDIDATES {
-        return;
-    }
-    if let Some(candidate) = sdp::remote_candidate(text) {
-        peer.negotiation.candidates += 1;
-        peer.rtc.add_remote_candidate(candidate);
-    }
-}
-
-fn send_data(peer: &mut Connection, label: &str, data: bytes::Bytes, now: Instant) {
-    use crate::channels::Sent;
-    if !peer.is_open() {
-        return;
-    }
-    match peer.channels.send(&mut peer.rtc, label, data) {
-        Sent::Taken => {}
-        Sent::Dropped => counters::dropped("data"),
-        Sent::Overflow => {
-            tracing::warn!(peer = %peer.config.label, label, "the other side takes its data too slowly");
-            peer.close(now);
-        }
-    }
 }

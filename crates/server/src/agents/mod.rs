@@ -5,10 +5,12 @@
 //! | `dispatcher` | the task that owns workers, dispatches and jobs |
 //! | `job` | workers and jobs as it knows them; which worker is asked |
 //! | `worker` | the WebSocket of a worker |
+//! | `workers` | the dispatcher's side of its workers |
 
 mod dispatcher;
 mod job;
 mod worker;
+mod workers;
 
 use std::sync::Arc;
 

@@ -2,7 +2,8 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | `actor` | the task: joins, leaves, time |
+//! | `actor` | the task: what reaches it, who leaves |
+//! | `join` | who joins, and who comes back |
 //! | `clock` | what happens as time passes |
 //! | `participant` | what the room knows of one participant |
 //! | `publish` | tracks of a publisher: announced, negotiated, muted, gone |
@@ -17,6 +18,7 @@ mod actor;
 mod api;
 mod clock;
 mod data;
+mod join;
 mod participant;
 mod publish;
 mod request;

@@ -82,7 +82,7 @@ pub(crate) fn rewrite_msids(sdp: &str, msids: &HashMap<String, (String, String)>
 }
 
 fn rewrite_section(section: &str, stream: &str, track: &str, out: &mut String) {
-    let has_msid = section.contains("a=msid:");
+    let mut has_msid = section.lines().any(|line| line.starts_with("a=msid:"));
     for line in section.split_inclusive('\n') {
         if line.starts_with("a=msid:") {
             out.push_str(&format!("a=msid:{stream} {track}\r\n"));
@@ -93,6 +93,7 @@ fn rewrite_section(section: &str, stream: &str, track: &str, out: &mut String) {
         } else {
             out.push_str(line);
             if !has_msid && line.starts_with("a=mid:") {
+                has_msid = true;
                 out.push_str(&format!("a=msid:{stream} {track}\r\n"));
             }
         }
@@ -190,6 +191,15 @@ mod tests {
         );
         assert!(!out.contains("cid-1"));
         assert_eq!(out.matches("a=msid").count(), 1);
+    }
+
+    #[test]
+    fn a_section_gets_one_msid_even_if_its_mid_stands_twice_or_the_word_elsewhere() {
+        let msids = HashMap::from([("1".to_owned(), ("PA_x|TR_y".to_owned(), "TR_y".to_owned()))]);
+        let section = "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:1\r\na=x-a=msid:\r\na=mid:1\r\n";
+        let once = rewrite_msids(section, &msids);
+        assert_eq!(once.matches("\na=msid:").count(), 1, "{once}");
+        assert_eq!(rewrite_msids(&once, &msids), once);
     }
 
     #[test]

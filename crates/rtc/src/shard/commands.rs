@@ -1,0 +1,217 @@
+//! What the handles ask of a shard.
+
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+use mio::{Interest, Token};
+use tokio::sync::mpsc;
+
+use super::Shard;
+use crate::command::{Command, PeerId};
+use crate::connection::Connection;
+use crate::limits::{MAX_REMOTE_CANDIDATES, OWN_SOCKET_BUFFER_BYTES};
+use crate::socket::Socket;
+use crate::{PeerConfig, PeerEvent, RtcError, counters, sdp};
+
+impl Shard {
+    pub(super) fn obey(&mut self, now: Instant) {
+        let mut commands = std::mem::take(&mut self.commands);
+        self.handle.take(&mut commands);
+        for command in commands.drain(..) {
+            self.on_command(command, now);
+        }
+        self.commands = commands;
+    }
+
+    fn on_command(&mut self, command: Command, now: Instant) {
+        match command {
+            Command::Create { id, config, events } => self.create(id, config, events, now),
+            Command::AcceptOffer { id, sdp, reply } => {
+                let answer = self.negotiate(id, now, |peer| peer.accept_offer(&sdp, now));
+                let _ = reply.send(answer);
+            }
+            Command::CreateOffer { id, changes, reply } => {
+                let offer = self.negotiate(id, now, |peer| peer.create_offer(&changes));
+                let _ = reply.send(offer);
+            }
+            Command::AcceptAnswer { id, sdp, reply } => {
+                let done = self.negotiate(id, now, |peer| peer.accept_answer(&sdp, now));
+                let _ = reply.send(done);
+            }
+            Command::RemoteCandidate { id, candidate } => {
+                self.with(id, now, |peer| add_candidate(peer, &candidate))
+            }
+            Command::Forward {
+                from,
+                from_mid,
+                to,
+                to_mid,
+            } => self.start_forward(from, &from_mid, to, &to_mid, now),
+            Command::StopForward {
+                from,
+                from_mid,
+                to,
+                to_mid,
+            } => {
+                self.stop_forward(from, &from_mid, to, &to_mid, now);
+            }
+            Command::SetMuted {
+                id,
+                from_mid,
+                muted,
+            } => self.set_muted(id, &from_mid, muted, now),
+            Command::SendOpus {
+                id,
+                mid,
+                payload,
+                timestamp,
+                marker,
+                level,
+            } => {
+                if let Some(slot) = self.by_id.get(&id).copied() {
+                    self.guarded(slot, |peer| {
+                        peer.write_opus(&mid, &payload, timestamp, marker, level, now)
+                    });
+                    self.mark(slot);
+                }
+            }
+            Command::SendData { id, label, data } => {
+                self.with(id, now, |peer| send_data(peer, &label, data, now))
+            }
+            Command::Close { id } => self.with(id, now, |peer| peer.close(now)),
+            Command::Shutdown => self.running = false,
+            #[cfg(test)]
+            #[allow(clippy::panic)]
+            Command::Panic { id } => self.with(id, now, |_| panic!("on purpose")),
+            #[cfg(test)]
+            Command::SendRed {
+                id,
+                mid,
+                payload,
+                number,
+            } => {
+                self.with(id, now, |peer| peer.write_red(&mid, &payload, number, now));
+            }
+        }
+    }
+
+    /// Change a peer, then let it run.
+    fn with(&mut self, id: PeerId, now: Instant, change: impl FnOnce(&mut Connection)) {
+        if let Some(slot) = self.by_id.get(&id).copied() {
+            self.drive(slot, now, |peer| {
+                change(peer);
+                peer.tick(now);
+            });
+        }
+    }
+
+    fn negotiate<T>(
+        &mut self,
+        id: PeerId,
+        now: Instant,
+        change: impl FnOnce(&mut Connection) -> Result<T, RtcError>,
+    ) -> Result<T, RtcError> {
+        let mut result = Err(RtcError::Closed);
+        self.with(id, now, |peer| result = change(peer));
+        let slot = self.by_id.get(&id).copied();
+        if let Some(slot) = slot
+            && let Some(Some(peer)) = self.peers.get(slot)
+        {
+            for ufrag in &peer.ufrags {
+                self.by_ufrag.entry(ufrag.clone()).or_insert(slot);
+            }
+        }
+        result
+    }
+
+    fn create(
+        &mut self,
+        id: PeerId,
+        config: PeerConfig,
+        events: mpsc::Sender<PeerEvent>,
+        now: Instant,
+    ) {
+        let slot = self.peers.vacant_key();
+        let key = if config.own_socket {
+            self.own_socket(slot)
+        } else {
+            Ok(self.shared)
+        };
+        let made = key.and_then(|key| {
+            let candidates = self
+                .sockets
+                .get(key)
+                .map_or(&[][..], |socket| &socket.candidates);
+            let certificate = self.certificate.as_deref();
+            catch_unwind(AssertUnwindSafe(|| {
+                Connection::new(
+                    id,
+                    config,
+                    events.clone(),
+                    (key, candidates),
+                    certificate,
+                    now,
+                )
+            }))
+            .map_err(|_| {
+                counters::panicked();
+                RtcError::Closed
+            })
+        });
+        match made {
+            Ok(peer) => {
+                self.peers.insert(Some(Box::new(peer)));
+                self.by_id.insert(id, slot);
+                self.drive(slot, now, |_| {});
+            }
+            Err(error) => {
+                tracing::error!(%error, "a peer could not be made");
+                self.left();
+                let _ = events.try_send(PeerEvent::Closed {
+                    reason: error.to_string(),
+                });
+            }
+        }
+    }
+
+    fn own_socket(&mut self, slot: usize) -> Result<usize, RtcError> {
+        let address = SocketAddr::new(self.bind.ip(), 0);
+        let mut socket = Socket::bind(address, OWN_SOCKET_BUFFER_BYTES)?;
+        socket.candidates = self.addresses.candidates(socket.local().port());
+        socket.owner = Some(slot);
+        let entry = self.sockets.vacant_entry();
+        let key = entry.key();
+        self.poll
+            .registry()
+            .register(socket.source(), Token(key), Interest::READABLE)
+            .map_err(|source| RtcError::Bind { address, source })?;
+        entry.insert(socket);
+        Ok(key)
+    }
+}
+
+fn add_candidate(peer: &mut Connection, text: &str) {
+    if peer.negotiation.candidates >= MAX_REMOTE_CANDIDATES {
+        return;
+    }
+    if let Some(candidate) = sdp::remote_candidate(text) {
+        peer.negotiation.candidates += 1;
+        peer.rtc.add_remote_candidate(candidate);
+    }
+}
+
+fn send_data(peer: &mut Connection, label: &str, data: bytes::Bytes, now: Instant) {
+    use crate::channels::Sent;
+    if !peer.is_open() {
+        return;
+    }
+    match peer.channels.send(&mut peer.rtc, label, data) {
+        Sent::Taken => {}
+        Sent::Dropped => counters::dropped("data"),
+        Sent::Overflow => {
+            tracing::warn!(peer = %peer.config.label, label, "the other side takes its data too slowly");
+            peer.close(now);
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Who hears whom: from a section of one peer to sections of others.
+
+use std::time::Instant;
+
+use super::Shard;
+use crate::command::PeerId;
+use crate::limits::MAX_FORWARDS;
+use crate::section::Target;
+
+impl Shard {
+    pub(super) fn forward(&mut self, slot: usize, section: usize, packet: str0m::rtp::RtpPacket) {
+        let mut received = None;
+        self.guarded(slot, |peer| received = peer.take_packet(section, packet));
+        let Some(received) = received else { return };
+        let Some(Some(peer)) = self.peers.get_mut(slot) else {
+            return;
+        };
+        let (epoch, Some(current)) = (peer.epoch, peer.sections.get_mut(section)) else {
+            return;
+        };
+        if current.muted || current.targets.is_empty() {
+            return;
+        }
+        let mut targets = std::mem::take(&mut current.targets);
+        targets.retain_mut(|target| {
+            if !self.is(target.slot, target.peer) {
+                return false;
+            }
+            let mut written = 0;
+            self.guarded(target.slot, |peer| {
+                written = peer.write_forwarded(target, epoch, &received)
+            });
+            if written > 0 {
+                self.forwarded += written;
+                self.mark(target.slot);
+            }
+            true
+        });
+        if let Some(Some(peer)) = self.peers.get_mut(slot)
+            && let Some(current) = peer.sections.get_mut(section)
+        {
+            current.targets = targets;
+        }
+    }
+
+    pub(super) fn pass_key_frame_request(&mut self, slot: usize, section: usize, now: Instant) {
+        let source = match self.peers.get(slot) {
+            Some(Some(peer)) => peer
+                .sections
+                .get(section)
+                .and_then(|section| section.source),
+            Some(None) | None => None,
+        };
+        if let Some((source, id, section)) = source
+            && self.is(source, id)
+        {
+            self.guarded(source, |peer| peer.request_key_frame(section, now));
+            self.mark(source);
+        }
+    }
+
+    pub(super) fn sections_of(&self, id: PeerId, mid: &str) -> Option<(usize, usize)> {
+        let slot = *self.by_id.get(&id)?;
+        let peer = self.peers.get(slot)?.as_ref()?;
+        Some((slot, peer.section_named(mid)?))
+    }
+
+    pub(super) fn start_forward(
+        &mut self,
+        from: PeerId,
+        from_mid: &str,
+        to: PeerId,
+        to_mid: &str,
+        now: Instant,
+    ) {
+        let (Some((slot, section)), Some((to_slot, to_section))) = (
+            self.sections_of(from, from_mid),
+            self.sections_of(to, to_mid),
+        ) else {
+            tracing::warn!(from_mid, to_mid, "cannot forward: no such peer or section");
+            return;
+        };
+        if let Some(Some(receiver)) = self.peers.get_mut(to_slot)
+            && let Some(target) = receiver.sections.get_mut(to_section)
+        {
+            target.source = Some((slot, from, section));
+        }
+        self.guarded(slot, |peer| {
+            let Some(source) = peer.sections.get_mut(section) else {
+                return;
+            };
+            let known = source
+                .targets
+                .iter()
+                .any(|t| t.peer == to && t.section == to_section);
+            if known || source.targets.len() >= MAX_FORWARDS {
+                return;
+            }
+            source.targets.push(Target {
+                slot: to_slot,
+                peer: to,
+                section: to_section,
+                mapping: None,
+                routes: Vec::new(),
+                epochs: (0, 0),
+            });
+            peer.request_key_frame(section, now);
+        });
+        self.mark(slot);
+    }
+
+    pub(super) fn stop_forward(
+        &mut self,
+        from: PeerId,
+        from_mid: &str,
+        to: PeerId,
+        to_mid: &str,
+        now: Instant,
+    ) {
+        let Some((to_slot, to_section)) = self.sections_of(to, to_mid) else {
+            return;
+        };
+        let mut stopped = false;
+        if let Some((slot, section)) = self.sections_of(from, from_mid)
+            && let Some(Some(peer)) = self.peers.get_mut(slot)
+            && let Some(source) = peer.sections.get_mut(section)
+        {
+            let before = source.targets.len();
+            source
+                .targets
+                .retain(|target| target.peer != to || target.section != to_section);
+            stopped = source.targets.len() < before;
+        }
+        if stopped {
+            self.silence(to_slot, to_section, from, now);
+        }
+    }
+
+    pub(super) fn silence(&mut self, slot: usize, section: usize, from: PeerId, now: Instant) {
+        self.guarded(slot, |peer| {
+            if let Some(target) = peer.sections.get_mut(section)
+                && target.source.is_some_and(|(_, id, _)| id == from)
+            {
+                peer.begin_silence(section, now);
+            }
+        });
+        self.mark(slot);
+    }
+
+    pub(super) fn set_muted(&mut self, id: PeerId, mid: &str, muted: bool, now: Instant) {
+        let Some((slot, section)) = self.sections_of(id, mid) else {
+            return;
+        };
+        let mut listeners = Vec::new();
+        if let Some(Some(peer)) = self.peers.get_mut(slot)
+            && let Some(current) = peer.sections.get_mut(section)
+            && current.muted != muted
+        {
+            current.muted = muted;
+            for target in &mut current.targets {
+                // After a pause the numbers join on anew.
+                target.mapping = None;
+                listeners.push((target.slot, target.peer, target.section));
+            }
+        }
+        if muted {
+            for (to, peer, to_section) in listeners {
+                if self.is(to, peer) {
+                    self.silence(to, to_section, id, now);
+                }
+            }
+        } else {
+            self.guarded(slot, |peer| peer.request_key_frame(section, now));
+            self.mark(slot);
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! Joining a room: anew, or again after the signal connection was lost.
+
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use antiphon_protocol::ids;
+use antiphon_protocol::names::SERVER_VERSION;
+use antiphon_protocol::proto::participant_info::State as Stage;
+use antiphon_protocol::proto::signal_response::Message;
+use antiphon_protocol::proto::{
+    self, DisconnectReason, JoinResponse, ParticipantInfo, ParticipantUpdate, ReconnectResponse,
+    RoomUpdate, SignalResponse, leave_request,
+};
+
+use super::actor::{Room, enabled_codecs};
+use super::participant::{Participant, Subscriber};
+use super::speaker::Speaker;
+use super::{Join, Target};
+use crate::agents::Notice;
+use crate::limits::{PING_INTERVAL, PING_TIMEOUT, REFRESH_INTERVAL};
+
+impl Room {
+    pub(super) async fn join(&mut self, join: Join) {
+        let identity: Arc<str> = Arc::from(join.claims.participant_identity());
+        let known = self
+            .participants
+            .values()
+            .find(|p| p.identity == identity)
+            .map(|p| Arc::clone(&p.sid));
+        if let Some(resume) = &join.resume {
+            match known {
+                Some(sid) if sid.as_ref() == resume.as_str() && self.may_resume(&sid) => {
+                    self.resume(&sid, join).await
+                }
+                _ => refuse(
+                    join,
+                    DisconnectReason::StateMismatch,
+                    leave_request::Action::Reconnect,
+                ),
+            }
+            return;
+        }
+        if let Some(sid) = known {
+            self.remove(&sid, DisconnectReason::DuplicateIdentity).await;
+        }
+        let dependent = matches!(
+            join.claims.participant_kind(),
+            antiphon_protocol::ParticipantKind::Agent | antiphon_protocol::ParticipantKind::Egress
+        );
+        let counted = self
+            .participants
+            .values()
+            .filter(|p| !p.is_dependent())
+            .count();
+        let max = usize::try_from(self.options.max_participants).unwrap_or(usize::MAX);
+        let full = (max > 0 && !dependent && counted >= max)
+            || self.participants.len() >= self.state.config.limits.max_room_participants;
+        if full {
+            tracing::warn!(room = %self.handle.name, %identity, "the room is full");
+            refuse(
+                join,
+                DisconnectReason::JoinFailure,
+                leave_request::Action::Disconnect,
+            );
+            return;
+        }
+        self.admit(join, identity).await;
+    }
+
+    async fn admit(&mut self, join: Join, identity: Arc<str>) {
+        let sid: Arc<str> = Arc::from(ids::participant());
+        let Some(mut participant) = self.participant(&sid, &identity, &join) else {
+            refuse(
+                join,
+                DisconnectReason::JoinFailure,
+                leave_request::Action::Disconnect,
+            );
+            return;
+        };
+        tracing::info!(room = %self.handle.name, participant = %sid, %identity, kind = ?participant.kind, sdk = join.client.sdk,
+            sdk_version = %join.client.version, protocol = join.client.protocol, "participant joins");
+        metrics::counter!(antiphon_telemetry::names::SERVER_JOINS_TOTAL).increment(1);
+        let others = self
+            .participants
+            .values()
+            .filter(|p| !p.permission.hidden)
+            .map(Participant::info)
+            .collect();
+        participant.send(Message::Join(self.join_response(&participant, others)));
+        let notice = Notice::ParticipantJoined {
+            room: Arc::clone(&self.handle.name),
+            participant: Box::new(participant.info()),
+            dependent: participant.is_dependent(),
+        };
+        if !participant.is_dependent() {
+            self.ever_joined = true;
+            self.empty_since = None;
+        }
+        self.participants.insert(Arc::clone(&sid), participant);
+        self.counts_changed = true;
+        self.subscribe_to_everything(&sid);
+        self.negotiate(&sid).await;
+        self.refresh_token(&sid);
+        self.announce(&sid);
+        let _ = join.reply.send(sid);
+        self.state.agents.notify(notice).await;
+    }
+
+    /// A new participant with its subscriber connection; `None` when the media engine is full.
+    fn participant(&self, sid: &Arc<str>, identity: &Arc<str>, join: &Join) -> Option<Participant> {
+        let claims = join.claims.clone();
+        let permission = claims.video_grants().permission();
+        let subscriber = if permission.can_subscribe {
+            let peer = self
+                .peer(sid, Target::Subscriber)
+                .inspect_err(|error| tracing::error!(%error, "no peer"))
+                .ok()?;
+            Some(Subscriber {
+                peer,
+                offer_id: rand::random_range(1..=256),
+                outstanding: None,
+                again: false,
+                channels_offered: false,
+                restart_ice: false,
+                wanted: Vec::new(),
+                sections: Vec::new(),
+            })
+        } else {
+            None
+        };
+        let mut attributes = claims.attributes.clone();
+        attributes.extend(join.attributes.clone());
+        let now = Instant::now();
+        Some(Participant {
+            sid: Arc::clone(sid),
+            identity: Arc::clone(identity),
+            kind: claims.participant_kind(),
+            state: Stage::Joined,
+            name: claims.name.clone(),
+            metadata: claims.metadata.clone(),
+            attributes,
+            permission,
+            claims,
+            client: join.client.clone(),
+            auto_subscribe: join.auto_subscribe,
+            joined_at: SystemTime::now(),
+            joined: now,
+            version: 1,
+            connection: join.connection,
+            outgoing: Some(join.outgoing.clone()),
+            signal_lost: None,
+            media_lost: None,
+            next_refresh: now + REFRESH_INTERVAL,
+            tracks: Vec::new(),
+            unbound: Vec::new(),
+            was_publisher: false,
+            publisher: None,
+            publisher_has_data: true,
+            publisher_open: Vec::new(),
+            publisher_connected: false,
+            subscriber,
+            subscriber_open: Vec::new(),
+            subscriber_connected: false,
+            subscription_permission: None,
+            last_sequence: 0,
+            speaker: Speaker::default(),
+            candidates: 0,
+        })
+    }
+
+    fn join_response(
+        &self,
+        participant: &Participant,
+        others: Vec<ParticipantInfo>,
+    ) -> JoinResponse {
+        JoinResponse {
+            room: Some(self.info()),
+            participant: Some(participant.info()),
+            other_participants: others,
+            server_version: SERVER_VERSION.to_owned(),
+            subscriber_primary: participant.subscriber_is_primary(),
+            ping_timeout: i32::try_from(PING_TIMEOUT.as_secs()).unwrap_or(15),
+            ping_interval: i32::try_from(PING_INTERVAL.as_secs()).unwrap_or(5),
+            server_info: Some(self.state.server_info()),
+            enabled_publish_codecs: enabled_codecs(),
+            fast_publish: participant.permission.can_publish,
+            ..JoinResponse::default()
+        }
+    }
+
+    fn may_resume(&self, sid: &str) -> bool {
+        // An offer that was never answered cannot be taken back: then a full reconnect is the safe way.
+        self.participants.get(sid).is_some_and(|p| {
+            p.primary_is_ready()
+                && p.subscriber
+                    .as_ref()
+                    .is_none_or(|s| s.outstanding.is_none())
+        })
+    }
+
+    async fn resume(&mut self, sid: &Arc<str>, join: Join) {
+        tracing::info!(room = %self.handle.name, participant = %sid, "participant resumes");
+        let everybody: Vec<ParticipantInfo> = self
+            .participants
+            .values()
+            .filter(|p| !p.permission.hidden || p.sid == *sid)
+            .map(Participant::info)
+            .collect();
+        let room = self.info();
+        let server_info = self.state.server_info();
+        let Some(p) = self.participants.get_mut(sid) else {
+            return;
+        };
+        p.connection = join.connection;
+        p.outgoing = Some(join.outgoing.clone());
+        p.signal_lost = None;
+        p.candidates = 0;
+        let last_message_seq = p.last_sequence;
+        p.send(Message::Reconnect(ReconnectResponse {
+            server_info: Some(server_info),
+            last_message_seq,
+            ..Default::default()
+        }));
+        p.send(Message::Update(ParticipantUpdate {
+            participants: everybody,
+        }));
+        p.send(Message::RoomUpdate(RoomUpdate { room: Some(room) }));
+        if let Some(subscriber) = &mut p.subscriber {
+            subscriber.restart_ice = true;
+        }
+        self.negotiate(sid).await;
+        self.refresh_token(sid);
+        let _ = join.reply.send(Arc::clone(sid));
+    }
+}
+
+/// Say no by the first message of the signal connection, as SDKs expect.
+fn refuse(join: Join, reason: DisconnectReason, action: leave_request::Action) {
+    let leave = proto::LeaveRequest {
+        can_reconnect: action != leave_request::Action::Disconnect,
+        reason: reason as i32,
+        action: action as i32,
+        regions: None,
+    };
+    let message = Arc::new(SignalResponse {
+        message: Some(Message::Leave(leave)),
+    });
+    let _ = join.outgoing.try_send(super::Outgoing::Message(message));
+    let _ = join.outgoing.try_send(super::Outgoing::Close);
+    // No identifier: nobody has this one, so what the client still says is ignored.
+    let _ = join.reply.send(Arc::from(""));
+}
