@@ -127,7 +127,7 @@ impl Driver {
         }
         let ears = children.spawn_ears(&agent, io.audio_in, vad_in);
         let driver = Self {
-            dialogue: Dialogue::new(agent.options.clone(), agent.instructions.clone()),
+            dialogue: Dialogue::new(agent.options.clone(), (agent.instructions)()),
             agent,
             began: tokio::time::Instant::now(),
             children,
