@@ -6,7 +6,7 @@ import { createRequire } from 'node:module';
 import { test } from 'node:test';
 
 import { startServer } from './programs.mjs';
-import { launch } from './visitor.mjs';
+import { PATIENCE_MS, launch } from './visitor.mjs';
 
 const FILES = {
   '/': ['text/html', '<!doctype html><script type=module src=/page.js></script>'],
@@ -34,7 +34,9 @@ test('the JavaScript SDK joins, publishes, hears, calls and resumes', { timeout:
     const page = await browser.newPage();
     await page.goto(`http://127.0.0.1:${pages.address().port}/`);
     await page.waitForFunction(() => window.run);
+    const late = setTimeout(() => browser.close(), PATIENCE_MS);
     await page.evaluate((args) => window.run(...args), [server.url.replace('http', 'ws'), token('ann'), token('bob')]);
+    clearTimeout(late);
   } finally {
     await browser.close();
     await server.stop();

@@ -27,7 +27,8 @@ LIMITED = {"fault": "status", "status": 429, "retry_after_s": 60}
 HANGS = {"fault": "hang"}
 STALLS = {"fault": "stall", "after_chunks": 3}
 DIES = {"fault": "cut", "after_chunks": 3}
-ANSWER = "You said: are you well. What else can I do for you?"
+# The model repeats what it was told; words that nobody has answered yet come first.
+ANSWER = "are you well. What else can I do for you?"
 
 
 @pytest.fixture

@@ -117,10 +117,7 @@ impl AgentBuilder {
 
     /// As [`Self::instructions`], written anew at the start of every session: for what changes while the process lives, such
     /// as the date. Called on the session's start, so it must not block.
-    pub fn instructions_with(
-        mut self,
-        write: impl Fn() -> String + Send + Sync + 'static,
-    ) -> Self {
+    pub fn instructions_with(mut self, write: impl Fn() -> String + Send + Sync + 'static) -> Self {
         self.instructions = Arc::new(write);
         self
     }

@@ -58,11 +58,7 @@ pub fn configuration(file: Option<&Path>, app: &App) -> anyhow::Result<(Config, 
 ///
 /// # Errors
 /// Something is missing (every finding at once, each with its fix) or cannot be read.
-pub async fn assemble(
-    config: Config,
-    is_example: bool,
-    app: &App,
-) -> anyhow::Result<Assembled> {
+pub async fn assemble(config: Config, is_example: bool, app: &App) -> anyhow::Result<Assembled> {
     let secrets = &app.secrets;
     let found = look_around(&config, secrets).await;
     let choice = choose(&config, secrets, &found)

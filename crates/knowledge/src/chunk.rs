@@ -75,7 +75,17 @@ fn sections(chunks: &mut Vec<Chunk>, name: &str, path: &[(usize, String)], body:
     let mut text = String::new();
     let mut words = 0;
     let mut last = String::new();
-    for sentence in sentences(body) {
+    let ended = body.lines().flat_map(|line| {
+        let sentences = sentences(line);
+        let last = sentences.len().saturating_sub(1);
+        // a line stays a line: the things of a list are told apart by it
+        sentences
+            .into_iter()
+            .enumerate()
+            .map(move |(at, sentence)| (sentence, if at == last { '\n' } else { ' ' }))
+    });
+    let mut gap = ' ';
+    for (sentence, end) in ended {
         let count = sentence.split_whitespace().count();
         if words > 0 && words + count > CHUNK_WORDS {
             chunks.push(Chunk {
@@ -87,8 +97,9 @@ fn sections(chunks: &mut Vec<Chunk>, name: &str, path: &[(usize, String)], body:
             words = last.split_whitespace().count();
         }
         if !text.is_empty() {
-            text.push(' ');
+            text.push(gap);
         }
+        gap = end;
         text.push_str(&sentence);
         words += count;
         last = if count <= 30 { sentence } else { String::new() };
@@ -142,7 +153,7 @@ mod tests {
             sources,
             [
                 ("menu.md › Menu", "All day."),
-                ("menu.md › Menu › Desserts", "Cake, 5 €. Ice cream."),
+                ("menu.md › Menu › Desserts", "Cake, 5 €.\nIce cream."),
                 ("menu.md › Wine", "Red."),
             ]
         );

@@ -89,7 +89,7 @@ fn node(id: &str, data: &Map<String, Value>) -> Option<Node> {
         .or_else(|| data.get("extra_info"))
         .and_then(Value::as_object)
         .unwrap_or(&empty);
-    let source = ["file_name", "title", "source", "file_path"]
+    let source = ["file_name", "title", "url", "source", "file_path"]
         .iter()
         .find_map(|key| metadata.get(*key)?.as_str());
     let source = source.map_or_else(

@@ -2,24 +2,23 @@
 //! the same history gives the same answer.
 
 mod fill;
+mod quote;
+mod task;
 mod words;
 
 use std::sync::Arc;
 
 use antiphon_agent::ProviderError;
 use antiphon_agent::provider::{BoxStream, ChatChunk, Llm, ProviderInfo, ToolDefinition};
-use antiphon_dialogue::chat::{ChatRequest, Item, Passage, Role, ToolCall, ToolChoice};
-use serde_json::{Map, Value};
+use antiphon_dialogue::chat::{ChatRequest, Item, Role, ToolCall, ToolChoice};
+use serde_json::Value;
 
 pub use fill::Date;
-use words::{overlap, tokens};
+use task::{Outcome, Talk};
+use words::tokens;
 
-/// Longest quotation in characters; more is tiring to hear.
-const MAX_QUOTE_CHARS: usize = 300;
 /// Longest tool output that is read out.
 const MAX_OUTPUT_CHARS: usize = 500;
-/// Turns of the caller that slots are collected from.
-const MAX_SLOT_TURNS: usize = 12;
 
 /// The built-in responder.
 #[derive(Clone)]
@@ -54,64 +53,66 @@ impl RulesLlm {
 
     fn decide(&self, request: &ChatRequest, tools: &[ToolDefinition]) -> Answer {
         if let Some(Item::FunctionCallOutput { output, .. }) = request.items.last() {
-            return Answer::Say(spoken_output(&output.output, output.is_error));
+            let said = if task::is_search(&output.name) {
+                let latest = last_said(&request.items, Role::User).unwrap_or_default();
+                quote::from_search(&output.output, latest).unwrap_or_else(|| not_found(tools))
+            } else {
+                spoken_output(&output.output, output.is_error)
+            };
+            return Answer::Say(said);
         }
-        let said = user_turns(&request.items);
-        let Some(latest) = said.last().copied() else {
+        let Some(latest) = last_said(&request.items, Role::User) else {
             return Answer::Say(introduction(tools));
         };
-        let words = tokens(latest);
-        let allowed = request.tool_choice != ToolChoice::None;
-        if allowed && let Some((tool, turns)) = intent(request, tools, &said) {
-            return self.use_tool(tool, &turns, &request.items);
-        }
-        if let Some(quote) = request
-            .passages
-            .first()
-            .map(|passage| quote(passage, &words))
-        {
-            return Answer::Say(quote);
-        }
-        Answer::Say(small_talk(&words, tools))
-    }
-
-    fn use_tool(
-        &self,
-        tool: &ToolDefinition,
-        turns: &[(&str, Option<&str>)],
-        items: &[Item],
-    ) -> Answer {
-        let properties = tool.parameters.get("properties").and_then(Value::as_object);
-        let required: Vec<&str> = tool
-            .parameters
-            .get("required")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-            .collect();
-        let mut arguments = Map::new();
-        for (name, schema) in properties.into_iter().flatten() {
-            for (said, asked) in turns {
-                let answers =
-                    asked.is_some_and(|question| question == fill::question(name, schema));
-                if let Some(value) = fill::value(name, schema, said, answers, (self.today)()) {
-                    arguments.insert(name.clone(), value);
+        let mut talk = Talk::new(tools, (self.today)());
+        let outcome = talk.replay(&request.items);
+        let again = |text: &str| {
+            format!("{text} {}", talk.question().unwrap_or_default())
+                .trim()
+                .to_owned()
+        };
+        match outcome {
+            Outcome::Ask => Answer::Say(talk.question().unwrap_or_default()),
+            Outcome::Call(name, arguments) if request.tool_choice != ToolChoice::None => {
+                Answer::Call(ToolCall {
+                    call_id: format!("rules_{}", request.items.len()),
+                    name,
+                    arguments,
+                })
+            }
+            Outcome::Call(..) => {
+                Answer::Say("I cannot do that just now. Please ask me again in a moment.".into())
+            }
+            Outcome::Dropped => {
+                Answer::Say("All right, I leave it. What else can I do for you?".into())
+            }
+            Outcome::WhatElse => Answer::Say("All right. What shall I change?".into()),
+            Outcome::Nothing => {
+                if let Some(said) = small_talk(latest, &request.items, tools) {
+                    return Answer::Say(again(&said));
+                }
+                if let Some(said) = quote::answer(&request.passages, latest) {
+                    return Answer::Say(again(&said));
+                }
+                let search = tools.iter().find(|tool| task::is_search(&tool.name));
+                match (talk.question(), search) {
+                    (Some(question), _) => {
+                        Answer::Say(format!("Sorry, I did not understand that. {question}"))
+                    }
+                    (None, Some(tool))
+                        if request.passages.is_empty()
+                            && request.tool_choice != ToolChoice::None =>
+                    {
+                        Answer::Call(ToolCall {
+                            call_id: format!("rules_{}", request.items.len()),
+                            name: tool.name.clone(),
+                            arguments: serde_json::json!({ "query": latest }).to_string(),
+                        })
+                    }
+                    (None, _) => Answer::Say(not_found(tools)),
                 }
             }
         }
-        let empty = Value::Null;
-        if let Some(missing) = required.iter().find(|name| !arguments.contains_key(**name)) {
-            let schema = properties
-                .and_then(|all| all.get(*missing))
-                .unwrap_or(&empty);
-            return Answer::Say(fill::question(missing, schema));
-        }
-        Answer::Call(ToolCall {
-            call_id: format!("rules_{}", items.len()),
-            name: tool.name.clone(),
-            arguments: Value::Object(arguments).to_string(),
-        })
     }
 }
 
@@ -139,109 +140,12 @@ impl Llm for RulesLlm {
     }
 }
 
-fn user_turns(items: &[Item]) -> Vec<&str> {
-    items
-        .iter()
-        .filter_map(|item| match item {
-            Item::Message(message) if message.role == Role::User => Some(message.text.as_str()),
-            Item::Message(_) | Item::FunctionCall { .. } | Item::FunctionCallOutput { .. } => None,
-        })
-        .collect()
-}
-
-/// The tool that the caller wants and the turns that may fill it, each with the question it answered. A question of ours
-/// that is still open keeps the tool it was asked for.
-fn intent<'a>(
-    request: &'a ChatRequest,
-    tools: &'a [ToolDefinition],
-    said: &[&'a str],
-) -> Option<(&'a ToolDefinition, Vec<(&'a str, Option<&'a str>)>)> {
-    let mut turns = Vec::new();
-    let mut tool = None;
-    let mut asked: Option<&str> = None;
-    let skipped = said.len().saturating_sub(MAX_SLOT_TURNS);
-    let mut seen = 0;
-    for item in &request.items {
-        match item {
-            Item::Message(message) if message.role == Role::Assistant => {
-                asked = Some(&message.text)
-            }
-            Item::Message(message) if message.role == Role::User => {
-                seen += 1;
-                if seen <= skipped {
-                    continue;
-                }
-                let open = asked.filter(|text| fill::is_question(text.trim(), tools));
-                let best = best_tool(&message.text, tools);
-                match (best, open) {
-                    // an answer to our question, unless it clearly names another tool
-                    (_, Some(_)) if tool.is_some() && !is_order(&message.text) => {}
-                    (Some(best), _) => {
-                        tool = Some(best);
-                        turns.clear();
-                    }
-                    (None, Some(_)) => {}
-                    (None, None) => tool = None,
-                }
-                turns.push((message.text.as_str(), open.map(str::trim)));
-                asked = None;
-            }
-            // a tool that ran has had its turn; what it was told stays useful to the next one of the same call
-            Item::FunctionCall { .. } => tool = None,
-            Item::Message(_) | Item::FunctionCallOutput { .. } => {}
-        }
-    }
-    tool.map(|tool| (tool, turns))
-}
-
-/// Names of tools begin with verbs; a caller who says one wants that tool.
-fn is_order(text: &str) -> bool {
-    tokens(text)
-        .iter()
-        .any(|word| matches!(word.as_str(), "cancel" | "book" | "reserve"))
-}
-
-fn best_tool<'a>(text: &str, tools: &'a [ToolDefinition]) -> Option<&'a ToolDefinition> {
-    let words = tokens(text);
-    let scored = tools
-        .iter()
-        .map(|tool| (overlap(&words, &tool.name, &tool.description), tool));
-    let mut best: Option<(u32, &ToolDefinition)> = None;
-    for (score, tool) in scored {
-        if score >= words::ENOUGH && best.is_none_or(|(other, _)| score > other) {
-            best = Some((score, tool));
-        }
-    }
-    best.map(|(_, tool)| tool)
-}
-
-fn quote(passage: &Passage, words: &[String]) -> String {
-    let sentences = passage
-        .text
-        .split_inclusive(['.', '!', '?', '\n'])
-        .map(str::trim)
-        .filter(|s| !s.is_empty());
-    let mut best = ("", 0);
-    for sentence in sentences {
-        let hits = tokens(sentence)
-            .iter()
-            .filter(|word| words.contains(word))
-            .count();
-        if best.0.is_empty() || hits > best.1 {
-            best = (sentence, hits);
-        }
-    }
-    let name = passage
-        .source
-        .rsplit(" › ")
-        .next()
-        .unwrap_or(&passage.source);
-    let name = name.rsplit('/').next().unwrap_or(name);
-    let name = name
-        .rsplit_once('.')
-        .map_or(name, |(stem, _)| stem)
-        .replace(['_', '-'], " ");
-    format!("Under {name} I find: {}", shorten(best.0, MAX_QUOTE_CHARS))
+/// The newest words of one side.
+fn last_said(items: &[Item], who: Role) -> Option<&str> {
+    items.iter().rev().find_map(|item| match item {
+        Item::Message(message) if message.role == who => Some(message.text.as_str()),
+        Item::Message(_) | Item::FunctionCall { .. } | Item::FunctionCallOutput { .. } => None,
+    })
 }
 
 fn shorten(text: &str, limit: usize) -> String {
@@ -268,40 +172,80 @@ fn spoken_output(output: &str, is_error: bool) -> String {
 
 fn introduction(tools: &[ToolDefinition]) -> String {
     format!(
-        "Hello. I am a simple responder that works by rules, not a language model. {}",
+        "I am a simple automatic assistant. I work by rules and am not a language model, nor a person. {}",
+        abilities(tools)
+    )
+}
+
+fn not_found(tools: &[ToolDefinition]) -> String {
+    format!(
+        "Sorry, I did not find anything about that. I work by simple rules, without a language model. {}",
         abilities(tools)
     )
 }
 
 fn abilities(tools: &[ToolDefinition]) -> String {
-    let names: Vec<String> = tools
+    let able: Vec<String> = tools
         .iter()
-        .map(|tool| tool.name.replace(['_', '-'], " "))
+        .filter(|tool| !task::is_search(&tool.name))
+        .map(task::phrase)
         .collect();
-    match names.split_last() {
+    match able.split_last() {
         None => "I can answer questions from my documents.".into(),
-        Some((last, [])) => format!("I can answer questions from my documents and {last}."),
-        Some((last, others)) => {
-            format!(
-                "I can answer questions from my documents, and I can {} or {last}.",
-                others.join(", ")
-            )
-        }
+        Some((last, [])) => format!("I can answer questions from my documents, or {last}."),
+        Some((last, others)) => format!(
+            "I can answer questions from my documents, {}, or {last}.",
+            others.join(", ")
+        ),
     }
 }
 
-fn small_talk(words: &[String], tools: &[ToolDefinition]) -> String {
+/// What is not about anything: hello, thanks, goodbye, and questions about the speaker.
+fn small_talk(latest: &str, items: &[Item], tools: &[ToolDefinition]) -> Option<String> {
+    let words = tokens(latest);
     let has = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
-    if has(&["bye", "goodbye"]) {
-        "Goodbye.".into()
-    } else if has(&["thanks", "thank"]) {
-        "You are welcome.".into()
-    } else if has(&["hello", "hi", "hey", "who", "robot", "ai"]) {
-        introduction(tools)
+    let text = format!(" {} ", words.join(" "));
+    let says = |list: &[&str]| {
+        list.iter()
+            .any(|phrase| text.contains(&format!(" {phrase} ")))
+    };
+    if says(&[
+        "are you a",
+        "are you an",
+        "who are you",
+        "what are you",
+        "is thi a",
+        "am i talking to",
+        "am i speaking to",
+        "who am i",
+    ]) && has(&[
+        "robot", "ai", "human", "person", "machine", "computer", "bot", "model", "who", "what",
+        "real",
+    ]) || says(&["a i", "chatgpt", "language model"])
+    {
+        return Some(introduction(tools));
+    }
+    if says(&["say that again", "repeat that", "pardon", "come again"]) {
+        return last_said(items, Role::Assistant).map(str::to_owned);
+    }
+    if says(&["what can you do", "help me", "what can i ask"]) {
+        return Some(abilities(tools));
+    }
+    let short = words.len() <= 5;
+    if short && has(&["bye", "goodbye"]) {
+        Some("Goodbye, and thank you for calling.".into())
+    } else if short && has(&["thank", "thanks"]) {
+        Some("You are welcome. Is there anything else?".into())
+    } else if says(&["how are you"]) {
+        Some("I am fine, thank you. How can I help you?".into())
+    } else if short && has(&["hello", "hi", "hey"]) {
+        Some("Hello! How can I help you?".into())
+    } else if matches!(
+        latest.trim().trim_end_matches('.').to_lowercase().as_str(),
+        "no" | "no thanks" | "nothing" | "that is all" | "that's all"
+    ) {
+        Some("All right. Have a nice day!".into())
     } else {
-        format!(
-            "I did not find anything about that. I work by rules, without a language model. {}",
-            abilities(tools)
-        )
+        None
     }
 }

@@ -5,12 +5,14 @@
 //! | [`network`] | 512 samples to one probability |
 //! | `kernels` | the loops in which the time goes |
 //! | [`segmenter`] | probabilities to start and end of speech |
+//! | `tail` | when the sound itself ended |
 //!
-//! [`Silero`] is the provider: loaded once, shared by all callers; what belongs to one caller is about 2.4 kB.
+//! [`Silero`] is the provider: loaded once, shared by all callers; what belongs to one caller is about 3.5 kB.
 
 mod kernels;
 pub mod network;
 pub mod segmenter;
+mod tail;
 
 use std::sync::Arc;
 
@@ -21,6 +23,7 @@ use antiphon_dialogue::input;
 pub use segmenter::{Segmenter, SileroOptions, WINDOW_DURATION};
 
 use network::{Network, State, WINDOW};
+use tail::Tail;
 
 /// What can be wrong with the options.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
@@ -76,6 +79,7 @@ impl Silero {
             state: State::default(),
             window: [0.0; WINDOW],
             filled: 0,
+            tail: Tail::default(),
             segmenter: Segmenter::new(self.options),
         }
     }
@@ -94,6 +98,7 @@ pub struct SileroVad {
     /// Samples that do not fill a window yet.
     window: [f32; WINDOW],
     filled: usize,
+    tail: Tail,
     segmenter: Segmenter,
 }
 
@@ -119,7 +124,8 @@ impl Vad for SileroVad {
             if self.filled == WINDOW {
                 self.filled = 0;
                 let probability = self.network.probability(&mut self.state, &self.window);
-                self.segmenter.push(probability, emit);
+                self.tail.push(&self.window);
+                self.segmenter.push(probability, self.tail.quiet(), emit);
             }
         }
     }
@@ -127,6 +133,7 @@ impl Vad for SileroVad {
     fn reset(&mut self) {
         self.state = State::default();
         self.filled = 0;
+        self.tail = Tail::default();
         self.segmenter.reset();
     }
 }

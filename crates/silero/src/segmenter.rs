@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use antiphon_dialogue::input;
 
-use crate::{SileroError, network::WINDOW};
+use crate::{SileroError, network::WINDOW, tail};
 
 /// How long one window lasts.
 pub const WINDOW_DURATION: Duration = Duration::from_millis((WINDOW / 16) as u64);
@@ -76,8 +76,9 @@ impl Segmenter {
         }
     }
 
-    /// The next window's probability. A number that is none counts as silence.
-    pub fn push(&mut self, probability: f32, emit: &mut dyn FnMut(input::Vad)) {
+    /// The next window's probability. A number that is none counts as silence. `quiet` is for how long there was no sound
+    /// at the end of it: when speech turns out to have ended, the silence counts from there.
+    pub fn push(&mut self, probability: f32, quiet: Duration, emit: &mut dyn FnMut(input::Vad)) {
         let SileroOptions {
             activation_threshold,
             deactivation_threshold,
@@ -99,6 +100,9 @@ impl Segmenter {
                 });
             }
         } else {
+            if self.speaking && self.silence.is_zero() {
+                self.silence = quiet.saturating_sub(WINDOW_DURATION).min(tail::LONGEST);
+            }
             self.silence = self.silence.saturating_add(WINDOW_DURATION);
             self.speech = Duration::ZERO;
             if self.speaking && self.silence >= self.options.min_silence_duration {

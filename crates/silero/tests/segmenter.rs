@@ -21,7 +21,7 @@ fn run(options: SileroOptions, probabilities: &[(f32, usize)]) -> Vec<Vad> {
     let mut events = Vec::new();
     for &(probability, count) in probabilities {
         for _ in 0..count {
-            segmenter.push(probability, &mut |event| events.push(event));
+            segmenter.push(probability, Duration::ZERO, &mut |event| events.push(event));
         }
     }
     events
@@ -165,4 +165,23 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn an_answer_does_not_wait_for_the_networks_slowness() {
+    let mut segmenter = Segmenter::new(SileroOptions::default());
+    let mut events = Vec::new();
+    let window = Duration::from_millis(32);
+    // four windows of words, three of silence that the network still takes for speech, then it lets go
+    let windows = [(0.9, Duration::ZERO); 4]
+        .into_iter()
+        .chain((1..=3).map(|n| (0.6, window * n)))
+        .chain((4..=6).map(|n| (0.1, window * n)));
+    for (probability, quiet) in windows {
+        segmenter.push(probability, quiet, &mut |event| events.push(event));
+    }
+    let Some(Vad::Frame { silence, .. }) = events.last() else {
+        panic!("every window is reported");
+    };
+    assert_eq!(*silence, window * 6);
 }

@@ -91,8 +91,8 @@ fn llm_config(
     base_url: Option<&str>,
     model: Option<&str>,
 ) -> antiphon_openai::LlmConfig {
-    let mut llm =
-        antiphon_openai::LlmConfig::new(endpoint(base_url, secrets, config.llm.timeout)).with_options(LlmOptions {
+    let mut llm = antiphon_openai::LlmConfig::new(endpoint(base_url, secrets, config.llm.timeout))
+        .with_options(LlmOptions {
             temperature: config.llm.temperature,
             max_completion_tokens: config.llm.max_completion_tokens,
         });
@@ -138,9 +138,15 @@ fn tts_config(config: &Config, secrets: &Secrets) -> antiphon_openai::TtsConfig 
 fn endpoint(base_url: Option<&str>, secrets: &Secrets, patience: Option<Seconds>) -> Endpoint {
     let base_url = base_url.unwrap_or(antiphon_openai::config::DEFAULT_BASE_URL);
     let endpoint = Endpoint::new(base_url, secrets.openai_api_key.clone());
-    let Some(Seconds(patience)) = patience else { return endpoint };
+    let Some(Seconds(patience)) = patience else {
+        return endpoint;
+    };
     // The dialogue gives up after the same time; a provider that gave up before would make a longer one useless.
-    let timeouts = Timeouts { first_chunk: patience, between_chunks: patience, ..endpoint.timeouts };
+    let timeouts = Timeouts {
+        first_chunk: patience,
+        between_chunks: patience,
+        ..endpoint.timeouts
+    };
     endpoint.with_timeouts(timeouts)
 }
 

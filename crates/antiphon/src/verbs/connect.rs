@@ -6,7 +6,7 @@ use super::{LiveKit, agent_engine, announce, init_logs, print_line, signals};
 use crate::app::App;
 use crate::assemble::{assemble, configuration};
 use crate::cli::ConnectArgs;
-use crate::config::{LogFormat};
+use crate::config::LogFormat;
 
 /// Run until the conversation is over.
 pub async fn run(args: ConnectArgs, app: &App) -> anyhow::Result<()> {

@@ -16,7 +16,7 @@ use super::{
 use crate::app::App;
 use crate::assemble::{assemble, configuration};
 use crate::cli::StartArgs;
-use crate::config::{LogFormat};
+use crate::config::LogFormat;
 
 /// Run until SIGTERM and the end of the running calls.
 pub async fn run(args: StartArgs, app: &App) -> anyhow::Result<()> {

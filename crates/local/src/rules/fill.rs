@@ -1,9 +1,87 @@
 //! Arguments from what was said: by the name and type of the parameter.
 
-use antiphon_agent::provider::ToolDefinition;
 use serde_json::Value;
 
 use super::words::number;
+
+const DAYS: [&str; 7] = [
+    "monday",
+    "tuesday",
+    "wednesday",
+    "thursday",
+    "friday",
+    "saturday",
+    "sunday",
+];
+const MONTHS: [&str; 12] = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+];
+
+/// "november 24th", "the twenty fourth of november": the next such day.
+fn day_of_month(words: &[&str], today: Date) -> Option<Date> {
+    let at = words.iter().position(|word| MONTHS.contains(word))?;
+    let month = MONTHS
+        .iter()
+        .position(|month| words.get(at) == Some(month))?
+        + 1;
+    let ordinal = |at: usize| -> Option<i64> {
+        let (one, two) = (
+            words.get(at).copied()?,
+            words.get(at + 1).copied().unwrap_or_default(),
+        );
+        match (ordinal(one)?, ordinal(two)) {
+            (ten @ (20 | 30), Some(unit @ 1..=9)) => Some(ten + unit),
+            (day, _) => Some(day),
+        }
+    };
+    let before = words.get(at.saturating_sub(1)) == Some(&"of");
+    let day = if before {
+        at.checked_sub(3)
+            .and_then(ordinal)
+            .or_else(|| at.checked_sub(2).and_then(ordinal))
+    } else {
+        None
+    };
+    let day = day
+        .or_else(|| ordinal(at + 1))
+        .or_else(|| ordinal(at + 2))
+        .filter(|day| (1..=31).contains(day))?;
+    let year: i64 = today.iso().get(..4)?.parse().ok()?;
+    let this = Date::parse(&format!("{year}-{month}-{day}"))?;
+    if this.days >= today.days {
+        Some(this)
+    } else {
+        Date::parse(&format!("{}-{month}-{day}", year + 1))
+    }
+}
+
+fn ordinal(word: &str) -> Option<i64> {
+    match word {
+        "first" => Some(1),
+        "second" => Some(2),
+        "third" => Some(3),
+        "fifth" => Some(5),
+        "eighth" => Some(8),
+        "ninth" => Some(9),
+        "twelfth" => Some(12),
+        "twentieth" => Some(20),
+        "thirtieth" => Some(30),
+        other => ["st", "nd", "rd", "th", ""]
+            .iter()
+            .find_map(|end| number(other.strip_suffix(end)?)),
+    }
+}
 
 /// A day of the Gregorian calendar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +110,49 @@ impl Date {
         (self.days + 3).rem_euclid(7)
     }
 
+    /// From `YYYY-MM-DD`.
+    fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('-').map(str::parse::<i64>);
+        let (year, month, day) = (
+            parts.next()?.ok()?,
+            parts.next()?.ok()?,
+            parts.next()?.ok()?,
+        );
+        let year = if month <= 2 { year - 1 } else { year };
+        let era = year.div_euclid(400);
+        let of_era = year.rem_euclid(400);
+        let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+        Some(Self {
+            days: era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468,
+        })
+    }
+
+    /// "Tuesday, November 24".
+    fn spoken(self) -> String {
+        let iso = self.iso();
+        let mut parts = iso
+            .rsplit('-')
+            .map(|part| part.parse::<usize>().unwrap_or(0));
+        let (day, month) = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
+        let weekday = usize::try_from(self.weekday())
+            .ok()
+            .and_then(|at| DAYS.get(at))
+            .copied()
+            .unwrap_or_default();
+        let month = MONTHS
+            .get(month.wrapping_sub(1))
+            .copied()
+            .unwrap_or_default();
+        let capital = |word: &str| {
+            word.chars()
+                .take(1)
+                .flat_map(char::to_uppercase)
+                .chain(word.chars().skip(1))
+                .collect::<String>()
+        };
+        format!("{}, {} {day}", capital(weekday), capital(month))
+    }
+
     /// `YYYY-MM-DD`.
     pub fn iso(self) -> String {
         // years that begin in March make the leap day the last of its year
@@ -50,12 +171,13 @@ impl Date {
     }
 }
 
-/// What is asked when a parameter is missing.
-pub(super) fn question(name: &str, schema: &Value) -> String {
+/// What is asked when a parameter is missing; `new` when something is made rather than looked up.
+pub(super) fn question(name: &str, schema: &Value, acts: bool) -> String {
     match kind(name, schema) {
         Kind::Date => "For which day?".into(),
         Kind::Time => "At what time?".into(),
         Kind::Count => "For how many people?".into(),
+        Kind::Name if acts && name == "name" => "And what is your name, please?".into(),
         Kind::Name => "What name is it under?".into(),
         Kind::Number | Kind::Text => {
             format!("Please tell me the {}.", name.replace(['_', '-'], " "))
@@ -63,13 +185,44 @@ pub(super) fn question(name: &str, schema: &Value) -> String {
     }
 }
 
-/// Is this one of our questions for one of these tools?
-pub(super) fn is_question(text: &str, tools: &[ToolDefinition]) -> bool {
-    tools
-        .iter()
-        .filter_map(|tool| tool.parameters.get("properties")?.as_object())
-        .flatten()
-        .any(|(name, schema)| question(name, schema) == text)
+/// Is this parameter somebody's name?
+pub(super) fn is_name(name: &str, schema: &Value) -> bool {
+    matches!(kind(name, schema), Kind::Name)
+}
+
+/// A value as it is said in a confirmation, and its place there.
+pub(super) fn spoken(name: &str, schema: &Value, value: &Value) -> (u8, String) {
+    let text = value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned);
+    match kind(name, schema) {
+        Kind::Count => (0, format!("for {text}")),
+        Kind::Date => (
+            1,
+            format!("on {}", Date::parse(&text).map_or(text, Date::spoken)),
+        ),
+        Kind::Time => (2, format!("at {}", spoken_time(&text))),
+        Kind::Name if name == "name" => (3, format!("for {text}")),
+        Kind::Name => (3, format!("under {text}")),
+        Kind::Number | Kind::Text => (4, format!("with {} {text}", name.replace(['_', '-'], " "))),
+    }
+}
+
+/// `19:30` as "7:30 PM".
+fn spoken_time(text: &str) -> String {
+    let Some((hour, minute)) = text
+        .split_once(':')
+        .and_then(|(h, m)| Some((h.parse::<u32>().ok()?, m.parse::<u32>().ok()?)))
+    else {
+        return text.to_owned();
+    };
+    let half = if hour < 12 { "AM" } else { "PM" };
+    let hour = if hour % 12 == 0 { 12 } else { hour % 12 };
+    if minute == 0 {
+        format!("{hour} {half}")
+    } else {
+        format!("{hour}:{minute:02} {half}")
+    }
 }
 
 enum Kind {
@@ -124,15 +277,15 @@ pub(super) fn value(
 }
 
 fn date(words: &[&str], today: Date) -> Option<String> {
-    const DAYS: [&str; 7] = [
-        "monday",
-        "tuesday",
-        "wednesday",
-        "thursday",
-        "friday",
-        "saturday",
-        "sunday",
-    ];
+    if let Some(date) = day_of_month(words, today) {
+        return Some(date.iso());
+    }
+    if words
+        .windows(3)
+        .any(|three| three == ["day", "after", "tomorrow"])
+    {
+        return Some(Date::from_days(today.days + 2).iso());
+    }
     words.iter().find_map(|word| {
         let ahead = match *word {
             "today" | "tonight" => 0,
@@ -161,13 +314,15 @@ fn date(words: &[&str], today: Date) -> Option<String> {
     })
 }
 
-/// Restaurants are called about evenings: 1 to 10 without "a m" are in the afternoon.
+/// Tables are booked for evenings: 1 to 11 without "a m" are after noon, but 11 for lunch is before it.
 fn time(words: &[&str], asked: bool) -> Option<String> {
     let morning = words.iter().any(|word| matches!(*word, "am" | "morning"))
         || words.windows(2).any(|w| w == ["a", "m"]);
+    let lunch = words.contains(&"lunch");
     let clock = |hour: i64, minute: i64| {
         let hour = match hour {
-            1..=10 if !morning => hour + 12,
+            11 if lunch => 11,
+            1..=11 if !morning => hour + 12,
             12 if morning => 0,
             other => other,
         };
@@ -198,7 +353,8 @@ fn time(words: &[&str], asked: bool) -> Option<String> {
             _ => {}
         }
         let marked = digits != *word
-            || before == "at"
+            || matches!(before, "at" | "around" | "about" | "tomorrow" | "tonight")
+            || DAYS.contains(&before)
             || matches!(next(1), "pm" | "am" | "o'clock" | "oclock")
             || (matches!(next(1), "p" | "a") && next(2) == "m");
         if (marked || asked)
@@ -214,6 +370,23 @@ fn time(words: &[&str], asked: bool) -> Option<String> {
 }
 
 fn count(words: &[&str], asked: bool) -> Option<i64> {
+    if words
+        .windows(2)
+        .any(|two| matches!(two, ["just", "me"] | ["only", "me"]))
+        || words.contains(&"myself")
+    {
+        return Some(1);
+    }
+    // what a recogniser makes of "two" and "four" said alone
+    if let (true, [only]) = (asked, words)
+        && let Some(alike) = match *only {
+            "to" | "too" => Some(2),
+            "for" => Some(4),
+            _ => None,
+        }
+    {
+        return Some(alike);
+    }
     words.iter().enumerate().find_map(|(at, word)| {
         let number = number(word).filter(|number| (1..=100).contains(number))?;
         let next = words.get(at + 1).copied().unwrap_or_default();
@@ -223,7 +396,11 @@ fn count(words: &[&str], asked: bool) -> Option<i64> {
             .copied()
             .unwrap_or_default();
         let people = matches!(next, "people" | "persons" | "person" | "guests" | "of");
-        (asked || people || matches!(before, "for" | "are")).then_some(number)
+        let clock = matches!(
+            next,
+            "pm" | "am" | "p" | "a" | "o'clock" | "thirty" | "fifteen"
+        );
+        (asked || people || !clock && matches!(before, "for" | "are" | "of")).then_some(number)
     })
 }
 
@@ -256,6 +433,15 @@ fn person(words: &[&str], asked: bool) -> Option<String> {
         "and", "for", "at", "on", "please", "tomorrow", "today", "tonight", "it's", "it", "is",
         "the",
     ];
+    const NOT_NAMES: [&str; 12] = [
+        "yes", "no", "what", "how", "when", "do", "can", "hello", "okay", "sorry", "never",
+        "thanks",
+    ];
+    if found.is_none()
+        && (words.len() > 4 || words.first().is_some_and(|word| NOT_NAMES.contains(word)))
+    {
+        return None;
+    }
     let skip = rest
         .iter()
         .skip_while(|word| matches!(**word, "of" | "it's" | "it" | "is" | "the"));

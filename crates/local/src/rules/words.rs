@@ -5,10 +5,16 @@ use serde_json::Value;
 /// A tool is meant from this score on: one word of its name, or three of its description.
 pub(super) const ENOUGH: u32 = 3;
 
-const EMPTY: [&str; 40] = [
+/// Is this a word that says nothing about the matter?
+pub(super) fn is_empty(word: &str) -> bool {
+    EMPTY.contains(&word)
+}
+
+const EMPTY: [&str; 50] = [
     "a", "an", "the", "and", "or", "of", "for", "to", "in", "on", "at", "by", "is", "are", "it",
     "i", "you", "we", "do", "does", "have", "has", "can", "could", "would", "like", "please", "my",
-    "me", "your", "with", "that", "this", "what", "when", "use", "be", "if", "call", "want",
+    "me", "your", "with", "that", "this", "what", "when", "use", "be", "if", "call", "want", "how",
+    "much", "many", "time", "there", "any", "need", "don't", "thi", "tell",
 ];
 
 /// Lower-case words, a plural without its s.
@@ -25,19 +31,25 @@ pub(super) fn tokens(text: &str) -> Vec<String> {
                 vec![word]
             }
         })
-        .map(|word| {
-            if word.len() > 3 && !word.ends_with("ss") {
-                word.trim_end_matches('s')
-            } else {
-                word
-            }
-        })
+        .map(singular)
         .map(|word| match word {
             "reserve" | "reservation" | "booking" | "booked" => "book".to_owned(),
             "free" | "available" | "availability" | "look" | "check" => "find".to_owned(),
             other => other.to_owned(),
         })
         .collect()
+}
+
+/// "dishes" → "dish", "tables" → "table".
+fn singular(word: &str) -> &str {
+    let hissing = ["shes", "ches", "xes", "sses"]
+        .iter()
+        .any(|end| word.ends_with(end));
+    match word.strip_suffix("es").filter(|_| hissing) {
+        Some(stem) => stem,
+        None if word.len() > 3 && !word.ends_with("ss") => word.trim_end_matches('s'),
+        None => word,
+    }
 }
 
 /// How well words fit a tool: 3 for a word of its name (4 for its first, the verb), 1 for one of its description.
