@@ -91,7 +91,7 @@ fn a_question_is_one_utterance_that_begins_and_ends_where_it_sounds() {
     assert_eq!((start, end), (25, 73));
     assert_eq!(
         (all, silence),
-        (Duration::from_millis(44 * 32), Duration::from_millis(256))
+        (Duration::from_millis(1328), Duration::from_millis(272))
     );
 }
 
