@@ -184,7 +184,7 @@ fn answer(script: &Script, messages: &[Value], has_tools: bool) -> Answer {
             .iter()
             .filter_map(|message| message.get("tool_calls")?.as_array())
             .flatten();
-        let call = calls.filter(|call| call.get("id") == id).last();
+        let call = calls.rev().find(|call| call.get("id") == id);
         let name = call
             .and_then(|call| call.pointer("/function/name")?.as_str())
             .unwrap_or_default();

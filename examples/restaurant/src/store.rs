@@ -361,7 +361,7 @@ fn new_reference(
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::panic, clippy::unwrap_used)]
 mod tests {
     use jiff::civil::{date, time};
 

@@ -255,7 +255,7 @@ fn note(rng: &mut impl Rng, asked: &mut Asked, action: &Action) {
 }
 
 /// So many random inputs. What was promised and not kept is the error, with the last of what happened.
-pub fn run(rng: &mut impl Rng, steps: usize) -> Result<(), String> {
+pub(crate) fn run(rng: &mut impl Rng, steps: usize) -> Result<(), String> {
     let options = options(rng);
     let mode = options.turn_detection;
     let mut dialogue = Dialogue::new(options, "Be brief.");
