@@ -24,7 +24,7 @@ for part in $parts; do
       echo "==> Python: the official SDKs of LiveKit, OpenAI and Deepgram against the binary"
       cargo build --workspace --bins --examples --quiet
       scripts/python.sh "$CACHE/venv"
-      "$CACHE/venv/bin/python" -m pytest -q -p no:cacheprovider interop
+      "$CACHE/venv/bin/python" -m pytest -q -p no:cacheprovider -n 3 --dist loadfile --durations 10 interop
       ;;
     browser)
       echo "==> browser: headless Chromium on the playground"

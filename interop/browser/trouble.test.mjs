@@ -1,8 +1,12 @@
 // What the page says when its server refuses, is gone, or goes.
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
 
 import { startAntiphon } from './programs.mjs';
+import { microphoneFile } from './sound.mjs';
 import { Visitor, launch } from './visitor.mjs';
 
 const TEST = { timeout: 90_000 };
@@ -10,8 +14,17 @@ let browser;
 let antiphon;
 let visitor;
 
-before(async () => (browser = await launch()));
-after(() => browser?.close());
+let folder;
+
+before(async () => {
+  // without a file the fake microphone beeps, which is a caller who talks
+  folder = mkdtempSync(join(tmpdir(), 'antiphon-microphone-'));
+  browser = await launch(microphoneFile(join(folder, 'silence.wav'), []));
+});
+after(async () => {
+  await browser?.close();
+  rmSync(folder, { recursive: true });
+});
 beforeEach(async () => {
   antiphon = await startAntiphon();
   visitor = await Visitor.arrive(browser, antiphon.url);

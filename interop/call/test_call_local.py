@@ -14,11 +14,11 @@ async def test_a_caller_without_any_account_is_greeted_and_answered_from_the_kno
     async with Caller(server.ws_url, room) as caller:
         await caller.until("the greeting", lambda: any("olive press" in words.lower() for words in caller.words("agent")))
         await caller.until("listening again", lambda: caller.states[-1] == "listening")
-        caller.say(speak("do you have vegan dishes", tmp_path))
-        await caller.until("the caller's own words", lambda: any("vegan" in words.lower() for words in caller.words("user")), 30)
+        caller.say(speak("what time do you open on sunday", tmp_path))
+        await caller.until("the caller's own words", lambda: any("sunday" in words.lower() for words in caller.words("user")), 30)
         await caller.until("an answer", lambda: len(caller.words("agent")) >= 2 and caller.states[-1] == "listening", 60)
         answer = caller.words("agent")[-1].lower()
-        assert "vegan" in answer, caller.report()
+        assert "sunday" in answer, caller.report()
         assert caller.of_type("knowledge_used"), caller.report()
         metrics = caller.of_type("turn_metrics")[-1]
         assert metrics["e2e_latency_ms"] > 0 and metrics["end_of_turn_delay_ms"] > 0
@@ -33,7 +33,9 @@ async def test_a_table_is_booked_by_typing_and_found_again(run, room):
     async with Caller(server.ws_url, room) as caller:
         await caller.until("the greeting", lambda: caller.words("agent"))
         await caller.type("I would like to book a table for two tomorrow at seven in the evening, my name is Ada")
+        await caller.until("being asked", lambda: "Shall I book" in caller.words("agent")[-1])
+        await caller.type("yes please")
         await caller.until("a tool", lambda: caller.of_type("tool_ended"), 30)
         started = caller.of_type("tool_started")[0]
-        assert started["name"] in {"find_tables", "make_booking"}, caller.report()
+        assert started["name"] == "make_booking", caller.report()
         assert '"party_size":2' in started["arguments"].replace(" ", ""), caller.report()

@@ -5,7 +5,11 @@
 //! "Added" is what the caller waits minus what we cannot change: the configured endpointing and the simulated providers.
 //! Replies are not speculative here, since a speculative one hides the model's wait and the figure would be negative.
 
-#![allow(clippy::print_stdout, clippy::indexing_slicing, reason = "a bench prints, and may stop where it is surprised")]
+#![allow(
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    reason = "a bench prints, and may stop where it is surprised"
+)]
 
 mod caller;
 mod process;

@@ -123,7 +123,7 @@ fn about(assembled: &Assembled) -> Playground {
     let suggestions: &[&str] = if assembled.is_example {
         &[
             "Do you have vegan dishes?",
-            "When are you open on Sunday?",
+            "What time do you open on Sunday?",
             "A table for two tomorrow at seven, please.",
         ]
     } else {

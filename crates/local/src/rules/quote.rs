@@ -12,6 +12,8 @@ const WHOLE_CHARS: usize = 220;
 const MAX_LISTED: usize = 4;
 /// Share of the question's weight that an answer must hold, so that one chance word is not taken for an answer.
 const MIN_COVERAGE: f32 = 0.4;
+/// Asked for a price, a sentence with a number is worth so much more.
+const PRICED: f32 = 1.4;
 /// Words that ask for things without saying which.
 const WEAK: [&str; 16] = [
     "dish",
@@ -109,6 +111,9 @@ pub(super) fn answer(passages: &[Passage], question: &str) -> Option<String> {
                 }
             })
             .sum();
+        if asks_price(&asked) && entry.text.contains(|c: char| c.is_ascii_digit()) {
+            entry.score *= PRICED;
+        }
     }
     let best = entries.iter().map(|entry| entry.score).fold(0.0, f32::max);
     if best <= 0.0 || best < total * MIN_COVERAGE {
@@ -182,6 +187,12 @@ fn is_item(passages: &[Passage], entry: &Entry<'_>) -> bool {
         .get(entry.passage)
         .map_or(0, |passage| passage.text.lines().count());
     lines >= 3 && entry.text.len() <= 120
+}
+
+fn asks_price(words: &[String]) -> bool {
+    words
+        .iter()
+        .any(|word| matches!(word.as_str(), "much" | "cost" | "price"))
 }
 
 fn asks_time(words: &[String]) -> bool {
