@@ -71,7 +71,8 @@ export class Orb {
     context.translate(width / 2, height / 2);
     const glow = context.createRadialGradient(0, 0, size * 0.12, 0, 0, size * 0.5);
     glow.addColorStop(0, agentColor);
-    glow.addColorStop(1, 'transparent');
+    // the same colour without strength: `transparent` is black, and would leave a grey halo
+    glow.addColorStop(1, `${agentColor}00`);
     context.globalAlpha = quiet * (0.1 + 0.25 * this.agent);
     context.fillStyle = glow;
     context.fillRect(-width / 2, -height / 2, width, height);
