@@ -12,7 +12,7 @@ import { Visitor, launch } from './visitor.mjs';
 test('a newcomer without keys speaks and is answered from the knowledge, and books a table by typing', { timeout: 150_000 }, async () => {
   const folder = mkdtempSync(join(tmpdir(), 'antiphon-microphone-'));
   const antiphon = await startAntiphon();
-  const browser = await launch(microphoneFile(join(folder, 'microphone.wav'), [[7, 'are you open on sunday']]));
+  const browser = await launch(microphoneFile(join(folder, 'microphone.wav'), [[7, 'what time do you open on sunday']]));
   try {
     const visitor = await Visitor.arrive(browser, antiphon.url);
     assert.match(await visitor.page.getByRole('list', { name: 'Providers in use' }).innerText(), /PocketSphinx[^]*built in[^]*flite/);

@@ -44,6 +44,7 @@ export class Call {
       if (publication.source === Track.Source.Microphone) handlers.microphone(publication.track?.mediaStreamTrack);
     });
     room.on(RoomEvent.MediaDevicesError, (error) => handlers.trouble(microphoneTrouble(error)));
+    room.on(RoomEvent.SignalReconnecting, () => handlers.state('reconnecting'));
     room.on(RoomEvent.Reconnecting, () => {
       handlers.state('reconnecting');
       handlers.trouble(LOST);

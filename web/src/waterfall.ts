@@ -63,11 +63,10 @@ export function renderWaterfall(metrics: TurnMetrics): HTMLDetailsElement | unde
   figure.className = 'waterfall';
   const summary = document.createElement('summary');
   const spoken = bars.map((bar) => `${bar.label} ${formatMs(bar.durationMs)}`).join(', ');
-  summary.setAttribute('aria-label', `${formatMs(totalMs)} to the first sound: ${spoken}`);
   const strip = element('span', 'strip');
   strip.setAttribute('aria-hidden', 'true');
   strip.append(...bars.map((bar) => barElement(bar, totalMs)));
-  summary.append(strip, element('span', 'total', formatMs(totalMs)), element('span', 'unit', 'to first sound'));
+  summary.append(strip, element('span', 'total', formatMs(totalMs)), ' ', element('span', 'unit', 'to first sound'), element('span', 'visually-hidden', `: ${spoken}`));
   const rows = element('div', 'rows');
   for (const bar of bars) {
     const row = element('div', 'row');

@@ -21,7 +21,7 @@ test('bars end where the first sound begins', () => {
   const result = waterfall(metrics);
   expect(result?.totalMs).toBe(900);
   const tts = result?.bars.find((bar) => bar.kind === 'tts');
-  expect((tts?.startMs ?? 0) + (tts?.durationMs ?? 0)).toBe(900);
+  expect((tts?.startMs ?? 0) + (tts?.lengthMs ?? 0)).toBe(900);
   expect(result?.bars.find((bar) => bar.kind === 'llm')?.startMs).toBe(500);
 });
 
@@ -29,8 +29,22 @@ test('a speculative reply begins before the turn was decided and stays inside th
   const result = waterfall({ ...metrics, e2e_latency_ms: 520, llm_ttft_ms: 900, llm_ttfs_ms: 950, preemptive: true });
   for (const bar of result?.bars ?? []) {
     expect(bar.startMs).toBeGreaterThanOrEqual(0);
-    expect(bar.startMs + bar.durationMs).toBeLessThanOrEqual(520.001);
+    expect(bar.startMs + bar.lengthMs).toBeLessThanOrEqual(520.001);
   }
+});
+
+test('a reply that was ready before the turn was decided begins with the last words recognised', () => {
+  const result = waterfall({ ...metrics, transcription_delay_ms: 100, preemptive: true });
+  expect(result?.bars.find((bar) => bar.kind === 'knowledge')?.startMs).toBe(100);
+});
+
+test('durations that cannot be are left out', () => {
+  expect(parseEvent('{"type":"turn_metrics","segment_id":"a","llm_ttft_ms":-5,"tts_ttfb_ms":1e300}')).toEqual({
+    type: 'turn_metrics',
+    segment_id: 'a',
+    preemptive: false,
+    tool_steps: 0,
+  });
 });
 
 test('speech that answers nobody has no picture', () => {
