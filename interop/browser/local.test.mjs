@@ -21,10 +21,15 @@ test('a newcomer without keys speaks and is answered from the knowledge, and boo
     await visitor.hears();
     await visitor.said('agent', 'the olive press');
     await visitor.said('user', 'sunday');
-    await visitor.said('agent', 'sunday');
-    await visitor.page.locator('.knowledge').first().waitFor();
+    // A small recogniser behind a browser's audio processing: what the answer says depends on what it made of the
+    // question, so that there is one is looked at here, and its words after the typed question.
     await visitor.page.locator('.said.agent .waterfall').first().waitFor();
-    await visitor.type('A table for two tomorrow at seven in the evening, please. My name is Ada.');
+    await visitor.type('What time do you open on Sunday?');
+    await visitor.said('agent', 'open for lunch from tuesday to sunday');
+    await visitor.page.locator('.knowledge').first().waitFor();
+    await visitor.type('I would like to book a table for two tomorrow at seven in the evening, my name is Ada');
+    await visitor.said('agent', 'shall i book a table for 2');
+    await visitor.type('Yes, please.');
     await visitor.page.locator('.tool').first().waitFor();
     await visitor.page.locator('.tool:not(.running)').first().waitFor();
     await visitor.state('listening');
