@@ -9,4 +9,4 @@ if ! cmp -s package-lock.json node_modules/.installed; then
   npm ci --no-audit --no-fund --loglevel=error
   cp package-lock.json node_modules/.installed
 fi
-node --test --test-reporter=spec --test-concurrency=1
+timeout 600 node --test --test-reporter=spec --test-concurrency=1
