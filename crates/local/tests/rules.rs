@@ -227,7 +227,7 @@ fn things_of_a_list_are_named_and_a_chance_word_is_no_answer() {
     let items = [message(Role::User, "do you have vegan dishes")];
     assert_eq!(
         answer(&items, found.clone()),
-        "We have warm olives, 5 euros; and soup of the day, 7 euros."
+        "For example warm olives, 5 euros; and soup of the day, 7 euros."
     );
     let tell = Passage {
         text: "Tell us when you book.".into(),

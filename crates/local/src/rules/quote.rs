@@ -237,7 +237,8 @@ fn list(entries: &[&&Entry<'_>], keys: &[&str]) -> String {
     } else {
         format!("{}; and {last}", items.join("; "))
     };
-    format!("We have {all}.{more}")
+    // Only what was found is listed: a caller with a diet must not take it for everything there is.
+    format!("For example {all}.{more}")
 }
 
 /// The passages that fit best, said whole.
