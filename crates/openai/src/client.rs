@@ -228,8 +228,37 @@ impl Body {
     }
 }
 
+/// One streamed request that may be tried again.
+pub(crate) trait Attempt: Send {
+    /// What it asks for, for the log.
+    const WHAT: &'static str;
+
+    /// Something was given out: another try would say it twice.
+    fn given_out(&self) -> bool;
+
+    /// Try it once.
+    fn attempt(&mut self, body: &Value) -> impl Future<Output = Result<(), ProviderError>> + Send;
+}
+
+/// Try until it works, nothing more is to be hoped for, or something was given out.
+pub(crate) async fn attempts<A: Attempt>(run: &mut A, body: &Value) -> Result<(), ProviderError> {
+    let mut attempt = 1;
+    loop {
+        let Err(error) = run.attempt(body).await else {
+            return Ok(());
+        };
+        let delay = retry_delay(&error, attempt).filter(|_| !run.given_out());
+        let Some(delay) = delay else {
+            return Err(error);
+        };
+        tracing::warn!(provider = PROVIDER, attempt, %error, "{} failed, trying again", A::WHAT);
+        tokio::time::sleep(delay).await;
+        attempt += 1;
+    }
+}
+
 /// How long to wait before the next try; `None`: give up. `attempt` is 1 after the first failure.
-pub(crate) fn retry_delay(error: &ProviderError, attempt: u32) -> Option<Duration> {
+fn retry_delay(error: &ProviderError, attempt: u32) -> Option<Duration> {
     if attempt >= MAX_ATTEMPTS || !error.retryable() {
         return None;
     }

@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::chat::answer::{Answer, AnswerError};
 use crate::chat::request;
-use crate::client::{Body, HttpClient, PROVIDER, retry_delay, unexpected};
+use crate::client::{Attempt, Body, HttpClient, PROVIDER, attempts, unexpected};
 use crate::config::LlmConfig;
 use crate::generator::generate;
 use crate::probe::{self, Finding};
@@ -74,7 +74,7 @@ impl Llm for OpenAiLlm {
                 items,
                 given_out: false,
             };
-            let outcome = timeout_at(Instant::now() + total, run.attempts(&body)).await;
+            let outcome = timeout_at(Instant::now() + total, attempts(&mut run, &body)).await;
             let error = match outcome {
                 Ok(Ok(())) => return,
                 Ok(Err(error)) => error,
@@ -100,21 +100,11 @@ struct Run<'a> {
     given_out: bool,
 }
 
-impl Run<'_> {
-    async fn attempts(&mut self, body: &Value) -> Result<(), ProviderError> {
-        let mut attempt = 1;
-        loop {
-            let Err(error) = self.attempt(body).await else {
-                return Ok(());
-            };
-            let delay = retry_delay(&error, attempt).filter(|_| !self.given_out);
-            let Some(delay) = delay else {
-                return Err(error);
-            };
-            tracing::warn!(provider = PROVIDER, attempt, %error, "chat completion failed, trying again");
-            tokio::time::sleep(delay).await;
-            attempt += 1;
-        }
+impl Attempt for Run<'_> {
+    const WHAT: &'static str = "chat completion";
+
+    fn given_out(&self) -> bool {
+        self.given_out
     }
 
     async fn attempt(&mut self, body: &Value) -> Result<(), ProviderError> {
@@ -166,7 +156,9 @@ impl Run<'_> {
             }
         }
     }
+}
 
+impl Run<'_> {
     async fn give_out(&mut self, chunks: &mut Vec<ChatChunk>) {
         for chunk in chunks.drain(..) {
             self.given_out = true;

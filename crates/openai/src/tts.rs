@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
-use crate::client::{Body, HttpClient, PROVIDER, retry_delay, unexpected};
+use crate::client::{Attempt, Body, HttpClient, PROVIDER, attempts, unexpected};
 use crate::config::TtsConfig;
 use crate::generator::generate;
 use crate::pcm::PcmReader;
@@ -91,7 +91,8 @@ impl Tts for OpenAiTts {
             };
             for body in &bodies {
                 let total = client.endpoint.timeouts.total;
-                let error = match timeout_at(Instant::now() + total, run.attempts(body)).await {
+                let error = match timeout_at(Instant::now() + total, attempts(&mut run, body)).await
+                {
                     Ok(Ok(())) => continue,
                     Ok(Err(error)) => error,
                     Err(_) => ProviderError::Timeout {
@@ -117,21 +118,11 @@ struct Run<'a> {
     given_out: bool,
 }
 
-impl Run<'_> {
-    async fn attempts(&mut self, body: &Value) -> Result<(), ProviderError> {
-        let mut attempt = 1;
-        loop {
-            let Err(error) = self.attempt(body).await else {
-                return Ok(());
-            };
-            let delay = retry_delay(&error, attempt).filter(|_| !self.given_out);
-            let Some(delay) = delay else {
-                return Err(error);
-            };
-            tracing::warn!(provider = PROVIDER, attempt, %error, "speech failed, trying again");
-            tokio::time::sleep(delay).await;
-            attempt += 1;
-        }
+impl Attempt for Run<'_> {
+    const WHAT: &'static str = "speech";
+
+    fn given_out(&self) -> bool {
+        self.given_out
     }
 
     async fn attempt(&mut self, body: &Value) -> Result<(), ProviderError> {

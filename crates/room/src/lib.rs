@@ -21,7 +21,8 @@
 //! | [`error`] | what can go wrong |
 //! | `actor` | the task behind a room: signalling, negotiation, reconnection |
 //! | `address` | the signalling URL |
-//! | `signal` | the WebSocket |
+//! | [`socket`] | a WebSocket of protobuf messages; the worker stands on it too |
+//! | `signal` | the signalling over it |
 //! | `transport` | one peer connection and its negotiation |
 //! | `sdp` | which media section carries which track |
 
@@ -40,6 +41,7 @@ pub mod room;
 pub mod rpc;
 mod sdp;
 mod signal;
+pub mod socket;
 pub mod stream;
 mod transport;
 

@@ -6,10 +6,8 @@
 //! | [`names`] | every metric: name, kind, help |
 //! | [`metrics`] | the Prometheus recorder |
 //! | [`process`] | memory, CPU, threads of this process |
-//! | [`redact`] | secrets and tokens never reach a log |
 
 pub mod logs;
 pub mod metrics;
 pub mod names;
 pub mod process;
-pub mod redact;

@@ -55,6 +55,19 @@ define! {
     PACING_ERROR_SECONDS, FineLatency, "antiphon_pacing_error_seconds", "How late a 20 ms frame of the agent's voice left, seconds.";
     PLAYOUT_STARVED_TOTAL, Counter, "antiphon_playout_starved_total", "Times that the agent's voice stopped in the middle because synthesis was late.";
     DRIVER_STEP_SECONDS, FineLatency, "antiphon_driver_step_seconds", "One step of a session's driver: telling the dialogue a fact and starting what it asks for, seconds.";
+    SERVER_JOINS_TOTAL, Counter, "antiphon_server_joins_total", "Participants that joined a room of our server.";
+    SERVER_REFUSED_TOTAL, Counter, "antiphon_server_refused_total", "Joins and API calls refused, by `reason`.";
+    SERVER_TRACKS_PUBLISHED_TOTAL, Counter, "antiphon_server_tracks_published_total", "Tracks published in rooms of our server.";
+    SERVER_ROOMS, Gauge, "antiphon_server_rooms", "Rooms open now.";
+    SERVER_CONNECTIONS, Gauge, "antiphon_server_connections", "Connections to the HTTP port open now.";
+    SERVER_WORKERS, Gauge, "antiphon_server_workers", "Agent workers registered now.";
+    SERVER_JOB_OFFERS_TOTAL, Counter, "antiphon_server_job_offers_total", "Agent jobs that ended, by `outcome` of the offer: assigned, refused, timeout, terminated.";
+    SERVER_API_CALLS_TOTAL, Counter, "antiphon_server_api_calls_total", "API calls, by `service`, `method`, `code`.";
+    RTC_UNKNOWN_DATAGRAMS_TOTAL, Counter, "antiphon_rtc_unknown_datagrams_total", "Datagrams that belong to nobody, or rubbish.";
+    RTC_UNSENT_DATAGRAMS_TOTAL, Counter, "antiphon_rtc_unsent_datagrams_total", "Datagrams that the kernel or the network did not take.";
+    RTC_PACKETS_RECEIVED_TOTAL, Counter, "antiphon_rtc_packets_received_total", "RTP packets received.";
+    RTC_PACKETS_FORWARDED_TOTAL, Counter, "antiphon_rtc_packets_forwarded_total", "RTP packets forwarded to a receiver.";
+    RTC_DROPPED_TOTAL, Counter, "antiphon_rtc_dropped_total", "RTP packets and data messages that were dropped, by `reason`.";
     PROCESS_RESIDENT_MEMORY_BYTES, Gauge, "process_resident_memory_bytes", "Resident memory, bytes.";
     PROCESS_CPU_SECONDS_TOTAL, Gauge, "process_cpu_seconds_total", "User and system CPU time, seconds.";
     PROCESS_THREADS, Gauge, "process_threads", "Threads.";
@@ -73,19 +86,3 @@ pub fn describe_all() {
         }
     }
 }
-/// Participants that joined a room of our server.
-pub const SERVER_JOINS_TOTAL: &str = "antiphon_server_joins_total";
-/// Joins and API calls refused, by `reason`.
-pub const SERVER_REFUSED_TOTAL: &str = "antiphon_server_refused_total";
-/// Tracks published in rooms of our server.
-pub const SERVER_TRACKS_PUBLISHED_TOTAL: &str = "antiphon_server_tracks_published_total";
-/// Rooms open now.
-pub const SERVER_ROOMS: &str = "antiphon_server_rooms";
-/// Connections to the HTTP port open now.
-pub const SERVER_CONNECTIONS: &str = "antiphon_server_connections";
-/// Agent workers registered now.
-pub const SERVER_WORKERS: &str = "antiphon_server_workers";
-/// Agent jobs that ended, by `outcome` of the offer: assigned, refused, timeout, terminated.
-pub const SERVER_JOB_OFFERS_TOTAL: &str = "antiphon_server_job_offers_total";
-/// API calls, by `service`, `method`, `code`.
-pub const SERVER_API_CALLS_TOTAL: &str = "antiphon_server_api_calls_total";

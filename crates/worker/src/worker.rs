@@ -198,7 +198,7 @@ impl Worker {
             allowed_permissions: Some(permissions()),
             ..Default::default()
         }));
-        let first = tokio::time::timeout(REGISTER_TIMEOUT, socket.incoming.recv()).await;
+        let first = tokio::time::timeout(REGISTER_TIMEOUT, socket.recv()).await;
         match first.ok().flatten().and_then(|message| message.message) {
             Some(Incoming::Register(registered)) => {
                 tracing::info!(
@@ -235,7 +235,7 @@ impl Worker {
                 return End::Drained;
             }
             tokio::select! {
-                message = socket.incoming.recv() => match message {
+                message = socket.recv() => match message {
                     None => return End::Lost,
                     Some(message) => if let Some(message) = message.message {
                         self.message(&socket, message);

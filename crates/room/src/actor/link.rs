@@ -140,7 +140,7 @@ async fn first_message(signal: &mut Signal) -> Result<Response, RoomError> {
         what: "first message of the server",
         after,
     };
-    let message = tokio::time::timeout(after, signal.incoming.recv())
+    let message = tokio::time::timeout(after, signal.recv())
         .await
         .map_err(|_| timeout)?;
     message

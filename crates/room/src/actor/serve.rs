@@ -30,7 +30,7 @@ impl Actor {
             let silence = heard + link.ping_timeout;
             let deadline = Deadline::of(link);
             let exit = tokio::select! {
-                response = link.signal.incoming.recv() => match response {
+                response = link.signal.recv() => match response {
                     None => Some(Exit::Resume(ReconnectReason::RrSignalDisconnected)),
                     Some(response) => {
                         heard = Instant::now();
