@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from caller import Caller, recognise, speak
+from caller import Caller, recognise
+
+SPEECH = Path(__file__).resolve().parents[1] / "speech"
+CONFIGURATION = """
+name = "weather"
+greeting = "The Olive Press, good day! How can I help you?"
+
+[knowledge]
+path = "knowledge"
+"""
 
 pytestmark = pytest.mark.asyncio
 
 
 async def test_a_caller_without_any_account_is_greeted_and_answered_from_the_knowledge(run, room, tmp_path, artifacts):
+    (tmp_path / "knowledge").mkdir()
+    (tmp_path / "knowledge" / "weather.md").write_text("# Weather\n\nThe weather in Paris is mild, with a little rain in the evening.\n")
+    (tmp_path / "antiphon.toml").write_text(CONFIGURATION)
     server = run("dev", "--port", "0", "--udp-port", "0")
     assert "pocketsphinx" in server.output().lower()
     async with Caller(server.ws_url, room) as caller:
         await caller.until("the greeting", lambda: any("olive press" in words.lower() for words in caller.words("agent")))
         await caller.until("listening again", lambda: caller.states[-1] == "listening")
-        caller.say(speak("what time do you open on sunday", tmp_path))
-        await caller.until("the caller's own words", lambda: any("sunday" in words.lower() for words in caller.words("user")), 30)
+        # a recording of a person: a small recogniser hears synthetic voices behind Opus too unevenly to be a test
+        caller.say(SPEECH / "weather_question.wav")
+        await caller.until("the caller's own words", lambda: any("weather in paris" in words.lower() for words in caller.words("user")), 30)
         await caller.until("an answer", lambda: len(caller.words("agent")) >= 2 and caller.states[-1] == "listening", 60)
         answer = caller.words("agent")[-1].lower()
-        assert "sunday" in answer, caller.report()
+        assert "mild" in answer and "paris" in answer, caller.report()
         assert caller.of_type("knowledge_used"), caller.report()
         metrics = caller.of_type("turn_metrics")[-1]
         assert metrics["e2e_latency_ms"] > 0 and metrics["end_of_turn_delay_ms"] > 0
