@@ -81,6 +81,17 @@ pub enum Item {
         /// When it was known.
         created_at: Instant,
     },
+    /// Another agent took over. Not part of requests.
+    AgentHandoff {
+        /// `item_…`, unique in the session.
+        id: String,
+        /// Who spoke before; `None` at the beginning.
+        old_agent_id: Option<String>,
+        /// Who speaks from here on.
+        new_agent_id: String,
+        /// When.
+        created_at: Instant,
+    },
 }
 
 /// A passage found in the knowledge: data, never instruction.

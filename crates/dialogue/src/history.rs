@@ -100,7 +100,9 @@ impl History {
             .places
             .iter()
             .copied()
-            .zip(self.items.iter().cloned())
+            .zip(self.items.iter())
+            .filter(|(_, item)| !matches!(item, Item::AgentHandoff { .. }))
+            .map(|(place, item)| (place, item.clone()))
             .collect();
         for (place, item) in self.places.iter().zip(&self.items) {
             if let Item::FunctionCall { call, .. } = item

@@ -144,7 +144,10 @@ impl Llm for RulesLlm {
 fn last_said(items: &[Item], who: Role) -> Option<&str> {
     items.iter().rev().find_map(|item| match item {
         Item::Message(message) if message.role == who => Some(message.text.as_str()),
-        Item::Message(_) | Item::FunctionCall { .. } | Item::FunctionCallOutput { .. } => None,
+        Item::Message(_)
+        | Item::FunctionCall { .. }
+        | Item::FunctionCallOutput { .. }
+        | Item::AgentHandoff { .. } => None,
     })
 }
 

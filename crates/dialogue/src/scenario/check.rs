@@ -32,6 +32,7 @@ pub(super) fn describe(item: &Item) -> String {
             format!("error \"{}\"", output.output)
         }
         Item::FunctionCallOutput { output, .. } => format!("result \"{}\"", output.output),
+        Item::AgentHandoff { new_agent_id, .. } => format!("handoff {new_agent_id}"),
     }
 }
 

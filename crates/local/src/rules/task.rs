@@ -176,7 +176,7 @@ impl<'a> Talk<'a> {
                 Item::Message(message) if message.role == Role::User => {
                     outcome = self.hear(&message.text)
                 }
-                Item::Message(_) => {}
+                Item::Message(_) | Item::AgentHandoff { .. } => {}
                 Item::FunctionCall { call, .. } => {
                     if let Some(task) = &mut self.task
                         && task.tool.name == call.name

@@ -161,7 +161,7 @@ fn history(request: &ChatRequest) -> Vec<Message> {
             Item::FunctionCallOutput { output, .. } => {
                 Some((output.call_id.as_str(), output.output.as_str()))
             }
-            Item::Message(_) | Item::FunctionCall { .. } => None,
+            Item::Message(_) | Item::FunctionCall { .. } | Item::AgentHandoff { .. } => None,
         })
         .collect();
     let newest_user = request
@@ -207,7 +207,7 @@ fn history(request: &ChatRequest) -> Vec<Message> {
                     .collect();
                 push_calls(&mut messages, &group, written.len() - group.len());
             }
-            Item::FunctionCallOutput { .. } => {}
+            Item::FunctionCallOutput { .. } | Item::AgentHandoff { .. } => {}
         }
     }
     if newest_user.is_none() && !request.passages.is_empty() {
