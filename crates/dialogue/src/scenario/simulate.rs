@@ -184,7 +184,7 @@ impl Simulation {
         {
             audio.arrived = true;
         }
-        self.observer.input(&input);
+        self.observer.input(self.now, &input);
         self.dialogue.handle(self.now, input);
         while let Some(action) = self.dialogue.poll() {
             self.observer.action(&action);

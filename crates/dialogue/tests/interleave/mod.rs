@@ -276,7 +276,7 @@ pub(crate) fn run(rng: &mut impl Rng, steps: usize) -> Result<(), String> {
             _ => now + ms(*[0, 1, 20, 60, 200].choose(rng).unwrap()),
         };
         trace.push(format!("{:.3} {input:?}", now.as_micros() as f64 / 1e6));
-        observer.input(&input);
+        observer.input(now, &input);
         dialogue.handle(now, input);
         while let Some(action) = dialogue.poll() {
             trace.push(format!("      {action:?}"));

@@ -1,0 +1,147 @@
+//! The six promises of the machine. [`assert_sound`] looks inside after every step of debug and test builds;
+//! [`Observer`] sees only what goes in and out, so it works in property tests and around any driver. It keeps its own
+//! books from inputs and actions and believes nothing that the machine says about itself.
+
+mod observer;
+mod sounds;
+
+use std::collections::BTreeMap;
+
+use thiserror::Error;
+
+pub use observer::Observer;
+
+use crate::chat::{ChatRequest, Item};
+use crate::limits::{
+    MAX_HISTORY_ITEMS, MAX_QUEUED_SPEECHES, MAX_RUNNING_TOOLS, MAX_SEGMENTS_AHEAD, MAX_STEPS,
+    MAX_TURN_BYTES,
+};
+use crate::machine::Dialogue;
+
+/// A promise was broken.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Violation {
+    /// 1: something is going on and nothing will end it.
+    #[error("never mute: {0}")]
+    Mute(String),
+    /// 2: sound of an interrupted reply.
+    #[error("never talk over: {0}")]
+    TalksOver(String),
+    /// 3: the history holds other words than were heard.
+    #[error("history is what was heard: {0}")]
+    NotHeard(String),
+    /// 4: a call without exactly one result, or a side effect that was repeated.
+    #[error("every tool call has one result: {0}")]
+    ToolResult(String),
+    /// 5: a committed turn that is not in the history.
+    #[error("no lost turn: {0}")]
+    LostTurn(String),
+    /// 6: something grows without limit.
+    #[error("bounded: {0}")]
+    Unbounded(String),
+}
+
+/// Panics when the machine is in a state that must not be.
+#[cfg(debug_assertions)]
+pub(crate) fn assert_sound(dialogue: &Dialogue) {
+    let sound = inside(dialogue);
+    debug_assert!(sound.is_ok(), "{sound:?}");
+}
+
+/// What can only be seen inside: something that waits has a deadline, and what grows has its limit.
+pub(crate) fn inside(dialogue: &Dialogue) -> Result<(), Violation> {
+    let busy = dialogue.floor.speech().is_some()
+        || dialogue.leaving.is_some()
+        || dialogue.turn.is_pending();
+    match dialogue.deadline() {
+        None if busy && !matches!(dialogue.floor, crate::floor::Floor::Closed) => {
+            return Err(Violation::Mute(format!(
+                "no deadline in {:?} {:?}",
+                dialogue.floor, dialogue.turn
+            )));
+        }
+        Some(due) if due < dialogue.core.now => {
+            return Err(Violation::Mute("a deadline has passed".into()));
+        }
+        Some(_) | None => {}
+    }
+    let ahead = dialogue.floor.speech().map_or(0, |speech| {
+        speech
+            .segments()
+            .filter(|segment| segment.is_ahead())
+            .count()
+    });
+    let steps = dialogue
+        .floor
+        .speech()
+        .map_or(0, |speech| speech.steps.len());
+    for (what, count, limit) in [
+        ("segments ahead", ahead, MAX_SEGMENTS_AHEAD),
+        ("steps", steps, MAX_STEPS),
+        (
+            "queued speeches",
+            dialogue.queue.len(),
+            MAX_QUEUED_SPEECHES + 1,
+        ),
+        ("running tools", dialogue.tools.len(), MAX_RUNNING_TOOLS),
+        (
+            "history",
+            dialogue.core.history.items().len(),
+            MAX_HISTORY_ITEMS,
+        ),
+        ("turn", dialogue.turn.text().len(), 2 * MAX_TURN_BYTES),
+    ] {
+        if count > limit {
+            return Err(Violation::Unbounded(format!(
+                "{count} {what}, at most {limit}"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn request_is_valid(request: &ChatRequest) -> Result<(), Violation> {
+    calls_are_answered(&request.items, true)
+}
+
+/// No output without its call before it, none twice, and if `complete` none missing.
+fn calls_are_answered(items: &[Item], complete: bool) -> Result<(), Violation> {
+    let mut calls = BTreeMap::new();
+    for item in items {
+        match item {
+            Item::Message(_) | Item::AgentHandoff { .. } => {}
+            Item::FunctionCall { call, .. } => {
+                if calls.insert(call.call_id.as_str(), 0).is_some() {
+                    return Err(Violation::ToolResult(format!(
+                        "{} is called twice",
+                        call.call_id
+                    )));
+                }
+            }
+            Item::FunctionCallOutput { output, .. } => match calls.get_mut(output.call_id.as_str())
+            {
+                Some(0) => {
+                    calls.insert(output.call_id.as_str(), 1);
+                }
+                Some(_) => {
+                    return Err(Violation::ToolResult(format!(
+                        "{} has two results",
+                        output.call_id
+                    )));
+                }
+                None => {
+                    return Err(Violation::ToolResult(format!(
+                        "a result for {} without its call",
+                        output.call_id
+                    )));
+                }
+            },
+        }
+    }
+    match calls.iter().find(|(_, results)| complete && **results == 0) {
+        Some((id, _)) => Err(Violation::ToolResult(format!(
+            "{id} has no result in a request"
+        ))),
+        None => Ok(()),
+    }
+}

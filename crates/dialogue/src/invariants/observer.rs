@@ -1,0 +1,355 @@
+//! Watches a dialogue from outside.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::sounds::Sounds;
+use super::{Violation, calls_are_answered, request_is_valid};
+use crate::action::Action;
+use crate::chat::{ChatRequest, Item, Role, ToolCall};
+use crate::event::{AgentState, Event};
+use crate::ids::{GenerationId, SegmentId, SpeechId};
+use crate::input::{Command, Input, Llm, Tts};
+use crate::limits::{
+    MAX_HISTORY_ITEMS, MAX_RUNNING_TOOLS, MAX_SEGMENTS_AHEAD, MAX_TURN_BYTES, MAX_VALUE_BYTES, cut,
+};
+use crate::time::Instant;
+
+/// Model requests at the same time: the reply that is being spoken and a speculative one.
+const MAX_GENERATIONS: usize = 2;
+
+/// A tool call that was started and has not answered.
+#[derive(Clone, Debug)]
+struct Running {
+    call: ToolCall,
+    /// Its speech was interrupted: a repetition would do it twice.
+    interrupted: bool,
+}
+
+/// Watches inputs and actions from outside.
+#[derive(Clone, Debug, Default)]
+pub struct Observer {
+    sounds: Sounds,
+    /// In the playout when an interruption was decided: must be cancelled and cleared in the same step.
+    stopping: Vec<SegmentId>,
+    /// In the playout when silence was ordered: must be over in the same step.
+    ordered_silence: Vec<SegmentId>,
+    generations: BTreeSet<GenerationId>,
+    agent: AgentState,
+    /// Names and keys of all calls that were ever started.
+    run: BTreeSet<String>,
+    keys: BTreeSet<String>,
+    running: BTreeMap<String, Running>,
+    /// What a tool gave in this step, and which call's result it is.
+    results: Vec<(String, String)>,
+    words: BTreeMap<SpeechId, String>,
+    /// Assistant messages since the last speech ended.
+    messages: Vec<String>,
+    /// Words that must be in the history after this step.
+    committed: Vec<String>,
+    /// Items that were said to be added in this step.
+    added: Vec<Item>,
+    /// Items after the last step.
+    length: usize,
+    closed: bool,
+    broken: Option<Violation>,
+}
+
+impl Observer {
+    /// Before `handle`, with the same time.
+    pub fn input(&mut self, now: Instant, input: &Input) {
+        self.sounds.begin_step(now);
+        if self.closed {
+            return;
+        }
+        match input {
+            Input::Playout(playout) => self.sounds.report(*playout),
+            Input::Tts { id, event } => match event {
+                Tts::Words(_) => self.sounds.timed(*id),
+                Tts::Finished { duration } => self.sounds.synthesized(*id, *duration),
+                _ => {}
+            },
+            Input::Llm {
+                id,
+                event: Llm::Finished { .. } | Llm::Failed(_),
+            } => {
+                self.generations.remove(id);
+            }
+            Input::ToolFinished { call_id, result } if self.running.remove(call_id).is_some() => {
+                let output = match result {
+                    Ok(value) => &value.output,
+                    Err(message) => message,
+                };
+                let output = cut(output.clone(), MAX_VALUE_BYTES);
+                self.results.push((call_id.clone(), output));
+            }
+            Input::UserText(text) if !text.trim().is_empty() => {
+                let text = cut(text.trim().to_owned(), MAX_TURN_BYTES);
+                self.committed.push(text);
+            }
+            Input::Command(
+                Command::Interrupt { force: true } | Command::Close { drain: false },
+            ) => {
+                self.ordered_silence = self.sounds.sounding().collect();
+            }
+            _ => {}
+        }
+    }
+
+    /// Every action, in order.
+    pub fn action(&mut self, action: &Action) {
+        if let Err(violation) = self.look_at(action) {
+            self.broken.get_or_insert(violation);
+        }
+    }
+
+    /// After the actions of one `handle` were drained.
+    ///
+    /// # Errors
+    /// The first promise that was broken.
+    pub fn step(&mut self, history: &[Item]) -> Result<(), Violation> {
+        if let Some(violation) = self.broken.take() {
+            return Err(violation);
+        }
+        self.silence_is_kept()?;
+        self.speaks_with_a_voice()?;
+        self.is_bounded(history)?;
+        self.nothing_is_lost(history)?;
+        self.history_is_whole(history)
+    }
+
+    fn look_at(&mut self, action: &Action) -> Result<(), Violation> {
+        if self.closed {
+            return Err(Violation::TalksOver(format!(
+                "{action:?} after the end of the session"
+            )));
+        }
+        match action {
+            Action::Synthesize { id, text } => self.sounds.asked(*id, text),
+            Action::CancelSynthesis { id } => self.sounds.cancelled(*id),
+            Action::Play { id } => self.sounds.play(*id)?,
+            Action::ResumePlayout => self.sounds.resume()?,
+            Action::ClearPlayout => self.sounds.clear(),
+            Action::StartLlm { id, request } => {
+                self.generations.insert(*id);
+                request_is_valid(request)?;
+                return request_is_bounded(request);
+            }
+            Action::CancelLlm { id } => {
+                self.generations.remove(id);
+            }
+            Action::RunTool {
+                call,
+                idempotency_key,
+            } => return self.tool_runs(call, idempotency_key),
+            Action::CancelTool { call_id } => {
+                // the machine says what became of it; what the tool says later is not news
+                self.running.remove(call_id);
+                self.results.retain(|(id, _)| id != call_id);
+            }
+            Action::Emit(event) => return self.look_at_event(event),
+            Action::Close => self.closed = true,
+            Action::Retrieve { .. }
+            | Action::PausePlayout
+            | Action::PredictTurn { .. }
+            | Action::FinalizeStt
+            | Action::ClearStt
+            | Action::MuteStt(_) => {}
+        }
+        Ok(())
+    }
+
+    fn tool_runs(&mut self, call: &ToolCall, key: &str) -> Result<(), Violation> {
+        let id = &call.call_id;
+        if !self.run.insert(id.clone()) || !self.keys.insert(key.to_owned()) {
+            return Err(Violation::ToolResult(format!("{id} was run twice")));
+        }
+        let twin = self.running.iter().find(|(_, other)| {
+            other.interrupted
+                && other.call.name == call.name
+                && other.call.arguments == call.arguments
+        });
+        if let Some((other, _)) = twin {
+            return Err(Violation::ToolResult(format!(
+                "{id} repeats {other}, which runs on after an interruption"
+            )));
+        }
+        let running = Running {
+            call: call.clone(),
+            interrupted: false,
+        };
+        self.running.insert(id.clone(), running);
+        Ok(())
+    }
+
+    fn look_at_event(&mut self, event: &Event) -> Result<(), Violation> {
+        match event {
+            Event::Interrupted { speech } => {
+                self.stopping = self.sounds.sounding().collect();
+                self.sounds.interrupt(*speech);
+                for running in self.running.values_mut() {
+                    running.interrupted = true;
+                }
+            }
+            Event::AgentTranscript {
+                speech,
+                segment,
+                delta,
+                is_final,
+                ..
+            } => {
+                if let Some(id) = segment.filter(|_| !delta.is_empty()) {
+                    self.sounds.show(*speech, id, delta)?;
+                }
+                self.words.entry(*speech).or_default().push_str(delta);
+                if *is_final {
+                    self.sounds.end(*speech)?;
+                    return self.speech_ended(*speech);
+                }
+            }
+            Event::ConversationItemAdded { item } => {
+                if let Item::Message(message) = item
+                    && message.role == Role::Assistant
+                {
+                    self.messages.push(message.text.clone());
+                }
+                self.added.push(item.clone());
+            }
+            Event::UserInputTranscribed {
+                transcript,
+                is_final: true,
+                ..
+            } => self.committed.push(transcript.clone()),
+            Event::AgentStateChanged { new_state, .. } => self.agent = *new_state,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn speech_ended(&mut self, speech: SpeechId) -> Result<(), Violation> {
+        let words = self.words.remove(&speech).unwrap_or_default();
+        self.words.retain(|other, _| *other > speech);
+        let messages = std::mem::take(&mut self.messages).join(" ");
+        let same = words.split_whitespace().eq(messages.split_whitespace());
+        if same || messages.is_empty() {
+            return Ok(());
+        }
+        Err(Violation::NotHeard(format!(
+            "the history says {messages:?}, heard was {words:?}"
+        )))
+    }
+
+    /// Promise 2.
+    fn silence_is_kept(&mut self) -> Result<(), Violation> {
+        let cleared = self.sounds.was_cleared();
+        for id in self.stopping.drain(..) {
+            if !cleared || self.sounds.goes_on(id) {
+                return Err(Violation::TalksOver(format!(
+                    "{id} goes on after an interruption"
+                )));
+            }
+        }
+        for id in self.ordered_silence.drain(..) {
+            if !self.sounds.is_over(id) {
+                return Err(Violation::TalksOver(format!(
+                    "{id} goes on although silence was ordered"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Promise 1, as far as one step shows it: who says that he speaks has something in the playout or on the way.
+    fn speaks_with_a_voice(&self) -> Result<(), Violation> {
+        let speaks = self.sounds.sounding().next().is_some() || !self.generations.is_empty();
+        if self.agent == AgentState::Speaking && !speaks {
+            return Err(Violation::Mute(
+                "it says that it speaks, and nothing is played or asked for".into(),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Promise 6, as far as it can be seen from outside.
+    fn is_bounded(&self, history: &[Item]) -> Result<(), Violation> {
+        for (what, count, limit) in [
+            ("model requests", self.generations.len(), MAX_GENERATIONS),
+            // a speculative clause beside a speech that needs its own
+            ("sounds ahead", self.sounds.ahead(), MAX_SEGMENTS_AHEAD + 1),
+            ("tools", self.running.len(), MAX_RUNNING_TOOLS),
+            ("items", history.len(), MAX_HISTORY_ITEMS),
+        ] {
+            if count > limit {
+                return Err(Violation::Unbounded(format!(
+                    "{count} {what}, at most {limit}"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Promises 4 and 5: what the caller committed and what a tool gave is there.
+    fn nothing_is_lost(&mut self, history: &[Item]) -> Result<(), Violation> {
+        let (committed, results) = (
+            std::mem::take(&mut self.committed),
+            std::mem::take(&mut self.results),
+        );
+        if self.closed {
+            return Ok(());
+        }
+        for text in committed {
+            let there = history.iter().rev().any(
+                |item| matches!(item, Item::Message(m) if m.role == Role::User && m.text == text),
+            );
+            if !there {
+                return Err(Violation::LostTurn(text));
+            }
+        }
+        for (id, given) in results {
+            let there = history.iter().rev().any(|item| {
+                matches!(item, Item::FunctionCallOutput { output, .. }
+                    if output.call_id == id && output.output == given)
+            });
+            if !there {
+                return Err(Violation::ToolResult(format!(
+                    "{id} gave {given:?}, which is not in the history"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Promises 3 and 4: the history grows by what was announced, and every result has its call.
+    fn history_is_whole(&mut self, history: &[Item]) -> Result<(), Violation> {
+        let added = std::mem::take(&mut self.added);
+        let before = std::mem::replace(&mut self.length, history.len());
+        let expected = before + added.len();
+        if history.len() > expected || (history.len() < expected && expected <= MAX_HISTORY_ITEMS) {
+            return Err(Violation::NotHeard(format!(
+                "{} items after {before} and {} announced",
+                history.len(),
+                added.len()
+            )));
+        }
+        if let Some(lost) = added.iter().find(|item| !history.contains(item)) {
+            return Err(Violation::NotHeard(format!(
+                "{lost:?} was announced and is not in the history"
+            )));
+        }
+        if added.is_empty() && !self.closed {
+            return Ok(());
+        }
+        calls_are_answered(history, self.closed)
+    }
+}
+
+fn request_is_bounded(request: &ChatRequest) -> Result<(), Violation> {
+    // every running call has a placeholder more, and what is being said just now is not in the history yet
+    let limit = MAX_HISTORY_ITEMS + MAX_RUNNING_TOOLS + crate::limits::MAX_STEPS;
+    if request.items.len() > limit {
+        return Err(Violation::Unbounded(format!(
+            "{} items in a request",
+            request.items.len()
+        )));
+    }
+    Ok(())
+}

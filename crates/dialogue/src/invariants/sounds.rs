@@ -1,0 +1,266 @@
+//! The observer's own ledger of the agent's sounds: what was asked for, played, cut, and shown as heard.
+
+use std::collections::BTreeMap;
+
+use super::Violation;
+use crate::ids::{SegmentId, SpeechId};
+use crate::input::Playout;
+use crate::limits::CLEAR_REPORT_TIMEOUT;
+use crate::time::{Duration, Instant};
+
+/// Sounds that nobody mentions any more are forgotten beyond so many.
+const KEPT: usize = 64;
+
+#[derive(Clone, Debug, Default)]
+struct Sound {
+    text: String,
+    /// The how manieth `Play` it was.
+    played: Option<u64>,
+    heard: bool,
+    over: bool,
+    cancelled: bool,
+    /// Reported as played to its end.
+    whole: bool,
+    /// The provider said when its words begin.
+    timed: bool,
+    length: Option<Duration>,
+    furthest: Duration,
+    cleared: Option<Duration>,
+    /// Bytes of the text that were shown.
+    shown: usize,
+    speech: Option<SpeechId>,
+}
+
+/// All sounds that are of interest still.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sounds {
+    known: BTreeMap<SegmentId, Sound>,
+    plays: u64,
+    /// Speeches that were interrupted, with the number of plays until then.
+    interrupted: BTreeMap<SpeechId, u64>,
+    now: Instant,
+    /// In this step.
+    cleared: bool,
+    /// The last time.
+    cleared_at: Instant,
+}
+
+impl Sounds {
+    pub(super) fn begin_step(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+        self.cleared = false;
+    }
+
+    pub(super) fn was_cleared(&self) -> bool {
+        self.cleared
+    }
+
+    /// In the playout as far as can be known.
+    pub(super) fn sounding(&self) -> impl Iterator<Item = SegmentId> {
+        self.known
+            .iter()
+            .filter(|(_, sound)| sound.played.is_some() && !sound.over)
+            .map(|(id, _)| *id)
+    }
+
+    /// Still in the playout, or still being synthesized.
+    pub(super) fn goes_on(&self, id: SegmentId) -> bool {
+        self.known
+            .get(&id)
+            .is_some_and(|sound| !sound.over || !sound.cancelled)
+    }
+
+    pub(super) fn is_over(&self, id: SegmentId) -> bool {
+        self.known.get(&id).is_none_or(|sound| sound.over)
+    }
+
+    /// Asked for and neither played nor dropped.
+    pub(super) fn ahead(&self) -> usize {
+        self.known
+            .values()
+            .filter(|sound| !sound.over && !sound.cancelled)
+            .count()
+    }
+
+    pub(super) fn asked(&mut self, id: SegmentId, text: &str) {
+        let sound = Sound {
+            text: text.to_owned(),
+            ..Sound::default()
+        };
+        self.known.insert(id, sound);
+        if self.known.len() > KEPT {
+            let gone = |sound: &Sound| sound.over || sound.cancelled;
+            let oldest = self.known.iter().find(|(_, sound)| gone(sound));
+            if let Some(oldest) = oldest.map(|(id, _)| *id) {
+                self.known.remove(&oldest);
+            }
+        }
+    }
+
+    pub(super) fn cancelled(&mut self, id: SegmentId) {
+        if let Some(sound) = self.known.get_mut(&id) {
+            sound.cancelled = true;
+        }
+    }
+
+    pub(super) fn play(&mut self, id: SegmentId) -> Result<(), Violation> {
+        self.plays += 1;
+        match self.known.get_mut(&id) {
+            Some(sound) if !sound.cancelled && sound.played.is_none() => {
+                sound.played = Some(self.plays);
+                Ok(())
+            }
+            _ => Err(Violation::TalksOver(format!(
+                "{id} is played although cancelled, unknown or played"
+            ))),
+        }
+    }
+
+    pub(super) fn resume(&self) -> Result<(), Violation> {
+        let cut = self
+            .known
+            .iter()
+            .find(|(_, sound)| sound.played.is_some() && sound.cancelled && !sound.over);
+        match cut {
+            Some((id, _)) if !self.cleared => Err(Violation::TalksOver(format!(
+                "{id} was interrupted and is resumed"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.cleared = true;
+        self.cleared_at = self.now;
+        for sound in self.known.values_mut() {
+            sound.over |= sound.played.is_some();
+        }
+    }
+
+    pub(super) fn interrupt(&mut self, speech: SpeechId) {
+        self.interrupted.insert(speech, self.plays);
+    }
+
+    pub(super) fn timed(&mut self, id: SegmentId) {
+        if let Some(sound) = self.known.get_mut(&id) {
+            sound.timed = true;
+        }
+    }
+
+    pub(super) fn synthesized(&mut self, id: SegmentId, length: Duration) {
+        if let Some(sound) = self.known.get_mut(&id) {
+            sound.length = Some(length);
+            sound.over |= length.is_zero() && !sound.heard;
+        }
+    }
+
+    pub(super) fn report(&mut self, playout: Playout) {
+        let (Playout::Started { id }
+        | Playout::Progress { id, .. }
+        | Playout::Finished { id, .. }
+        | Playout::Cleared { id, .. }) = playout;
+        let Some(played) = self.known.get(&id).and_then(|sound| sound.played) else {
+            return;
+        };
+        // what was in the playout before it is over, whether or not that was said
+        for earlier in self
+            .known
+            .values_mut()
+            .filter(|sound| !sound.over && sound.played.is_some_and(|at| at < played))
+        {
+            (earlier.heard, earlier.over) = (true, true);
+        }
+        let Some(sound) = self.known.get_mut(&id) else {
+            return;
+        };
+        match playout {
+            Playout::Started { .. } => sound.heard = true,
+            Playout::Progress { played, .. } => {
+                sound.heard = true;
+                sound.furthest = sound.furthest.max(played);
+            }
+            Playout::Finished { .. } => {
+                sound.whole |= !sound.over || sound.heard;
+                (sound.heard, sound.over) = (true, true);
+            }
+            Playout::Cleared { played, .. } => {
+                sound.heard |= !played.is_zero();
+                sound.over = true;
+                // later than this the machine has made up its mind
+                let in_time = self.now.since(self.cleared_at) < CLEAR_REPORT_TIMEOUT;
+                sound.cleared = Some(played).filter(|_| in_time);
+            }
+        }
+    }
+
+    /// Words were shown as heard: they must be the next of a sound that was.
+    pub(super) fn show(
+        &mut self,
+        speech: SpeechId,
+        id: SegmentId,
+        delta: &str,
+    ) -> Result<(), Violation> {
+        let wrong = |what: &str| Err(Violation::NotHeard(format!("{delta:?} of {id} {what}")));
+        let Some(sound) = self.known.get_mut(&id) else {
+            return wrong("was shown and never asked for");
+        };
+        let Some(played) = sound.played.filter(|_| sound.heard) else {
+            return wrong("was shown and never played");
+        };
+        if self
+            .interrupted
+            .get(&speech)
+            .is_some_and(|until| played > *until)
+        {
+            return Err(Violation::TalksOver(format!(
+                "{id} of {speech} was played after its interruption"
+            )));
+        }
+        if *sound.speech.get_or_insert(speech) != speech {
+            return wrong("was shown in two speeches");
+        }
+        let rest = sound.text.get(sound.shown..).unwrap_or_default();
+        let words = match delta.strip_prefix(' ') {
+            Some(words) if sound.shown == 0 => words,
+            _ => delta,
+        };
+        if !rest.starts_with(words) {
+            return wrong("was shown and is not what was synthesized");
+        }
+        sound.shown += words.len();
+        Ok(())
+    }
+
+    /// The speech is over: everything that was played to its end has been shown, and nothing that was cut early as a whole.
+    pub(super) fn end(&mut self, speech: SpeechId) -> Result<(), Violation> {
+        let mut result = Ok(());
+        for (id, sound) in self
+            .known
+            .iter()
+            .filter(|(_, sound)| sound.speech == Some(speech))
+        {
+            let all = sound.shown == sound.text.len();
+            if sound.whole && !all {
+                result = Err(Violation::NotHeard(format!(
+                    "{id} was played to its end, shown was only {:?}",
+                    sound.text.get(..sound.shown).unwrap_or_default()
+                )));
+            }
+            let early = match (sound.cleared, sound.length) {
+                (Some(played), Some(length)) => {
+                    sound.furthest <= played && played * 2 < length && !sound.timed
+                }
+                _ => false,
+            };
+            if early && all && !sound.whole && sound.text.contains(' ') {
+                result = Err(Violation::NotHeard(format!(
+                    "{id} was cut early and is shown as a whole: {:?}",
+                    sound.text
+                )));
+            }
+        }
+        self.known.retain(|_, sound| sound.speech != Some(speech));
+        self.interrupted.retain(|other, _| *other > speech);
+        result
+    }
+}
