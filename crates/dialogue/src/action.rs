@@ -10,7 +10,7 @@ use crate::time::Duration;
 
 /// A request to the driver.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "action", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Action {
     /// Search the knowledge; answer with `Retrieved` within `budget`, empty if there is nothing by then.
     Retrieve {

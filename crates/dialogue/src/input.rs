@@ -9,7 +9,7 @@ use crate::time::Duration;
 
 /// A fact from outside.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "input", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Input {
     /// The caller can hear us (our track is subscribed): greet if there is a greeting.
     Started,
@@ -66,7 +66,7 @@ pub enum Input {
 
 /// Voice activity, at audio rate: handling it allocates nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "vad", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Vad {
     /// Enough speech in a row (`min_speech_duration`); it began `speech` ago.
     SpeechStarted {
@@ -93,7 +93,7 @@ pub enum Vad {
 
 /// Speech recognition.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "stt", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Stt {
     /// The recogniser's own start of speech.
     SpeechStarted,
@@ -120,7 +120,7 @@ pub enum Stt {
 
 /// The language model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "llm", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Llm {
     /// More text.
     Text(String),
@@ -148,7 +148,7 @@ pub struct Usage {
 
 /// Speech synthesis.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "tts", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Tts {
     /// The first audio has arrived.
     FirstAudio,
@@ -165,7 +165,7 @@ pub enum Tts {
 
 /// What has really been played to the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "playout", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Playout {
     /// The first frame of a segment left.
     Started {
@@ -206,7 +206,7 @@ pub struct ToolValue {
 
 /// A request of the program or the agent's author.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "command", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Command {
     /// Speak this text; no LLM.
     Say {

@@ -1,14 +1,16 @@
 //! What the providers and the caller of a scenario do.
 
-use crate::chat::ToolCall;
+use crate::chat::{Passage, ToolCall};
 use crate::input::ToolValue;
 use crate::time::{Duration, Instant};
 
 const MS: Duration = Duration::from_millis(1);
 
 /// What the model answers to one request.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Reply {
+    /// In the file, from 1; 0 for one that no file holds.
+    pub line: usize,
     /// Its words.
     pub text: String,
     /// Its tool calls, after the words.
@@ -26,6 +28,7 @@ pub struct Reply {
 impl Default for Reply {
     fn default() -> Self {
         Self {
+            line: 0,
             text: String::new(),
             calls: Vec::new(),
             first: 100 * MS,
@@ -37,7 +40,7 @@ impl Default for Reply {
 }
 
 /// How TTS speaks one segment.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Voice {
     /// Until the first audio.
     pub first: Duration,
@@ -60,16 +63,35 @@ impl Default for Voice {
     }
 }
 
-/// How a tool ends.
-#[derive(Clone, Debug)]
+/// What one search of the knowledge finds.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Found {
+    pub(crate) passages: Vec<Passage>,
+    pub(crate) after: Duration,
+    pub(crate) hangs: bool,
+}
+
+impl Default for Found {
+    fn default() -> Self {
+        Self {
+            passages: Vec::new(),
+            after: 20 * MS,
+            hangs: false,
+        }
+    }
+}
+
+/// How a tool ends; without a result it hangs.
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Tool {
+    pub(crate) line: usize,
     pub(crate) name: String,
     pub(crate) after: Duration,
     pub(crate) result: Option<Result<ToolValue, String>>,
 }
 
 /// The caller speaks.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Speech {
     /// First sound.
     pub from: Instant,
@@ -97,4 +119,6 @@ pub struct Outcome {
     pub timeline: Vec<Line>,
     /// What was expected and not seen, or seen and not expected; empty when all is well.
     pub failures: Vec<String>,
+    /// What the file leaves open and the simulation answered by itself, and answers that nobody asked for.
+    pub notes: Vec<String>,
 }

@@ -1,15 +1,20 @@
 //! Running a scenario and comparing what was seen with what was expected.
 
+use std::sync::Arc;
+
 use super::cast::Outcome;
-use super::parse::{Expect, Scenario};
+use super::expect::{Expect, When};
+use super::parse::Scenario;
 use super::simulate::Simulation;
 use crate::chat::{Item, Role};
 use crate::input::Input;
 use crate::invariants::Observer;
 use crate::machine::Dialogue;
+use crate::options::Options;
 use crate::time::{Duration, Instant};
 
-const TOLERANCE: Duration = Duration::from_millis(50);
+/// A scenario without `end` runs so long after its last line: longer than an answer takes, shorter than a caller is away.
+const AFTER_THE_LAST: Duration = Duration::from_secs(14);
 
 pub(super) fn seconds(at: Instant) -> f64 {
     at.since(Instant::ZERO).as_secs_f64()
@@ -36,13 +41,21 @@ pub(super) fn describe(item: &Item) -> String {
     }
 }
 
-pub(super) fn run(scenario: &Scenario) -> Outcome {
-    let dialogue = Dialogue::new(scenario.options.clone(), "You are a test.");
+pub(super) fn run(scenario: &Scenario, base: &Options, instructions: Arc<str>) -> Outcome {
+    let dialogue = Dialogue::new(scenario.options_over(base), instructions);
     let mut simulation = Simulation::new(dialogue, Observer::default(), Instant::ZERO)
         .with_answers(scenario.replies.clone(), scenario.voices.clone());
     simulation.tools.clone_from(&scenario.tools);
-    simulation.schedule(Instant::ZERO, Input::Started);
+    simulation.found = scenario.found.clone().into();
     let mut last = Instant::ZERO;
+    match scenario.recorded_until {
+        Some(until) => {
+            let recorded = scenario.inputs.iter().filter(|(at, _)| *at <= until);
+            simulation.repeat(recorded.cloned(), until);
+            last = until;
+        }
+        None => simulation.schedule(Instant::ZERO, Input::Started),
+    }
     for speech in &scenario.speeches {
         let next = scenario
             .speeches
@@ -54,19 +67,23 @@ pub(super) fn run(scenario: &Scenario) -> Outcome {
         last = last.max(speech.to);
     }
     for (at, input) in &scenario.inputs {
-        simulation.schedule(*at, input.clone());
-        last = last.max(*at);
-    }
-    simulation.run_until(scenario.end.unwrap_or(last + Duration::from_secs(14)));
-    let mut failures = simulation.violations.clone();
-    for (line, expectation) in &scenario.expectations {
-        if let Err(problem) = check(expectation, &simulation) {
-            failures.push(format!("line {line}: {problem}"));
+        if scenario.recorded_until.is_none_or(|until| *at > until) {
+            simulation.schedule(*at, input.clone());
+            last = last.max(*at);
         }
     }
+    simulation.run_until(scenario.end.unwrap_or(last + AFTER_THE_LAST));
+    let mut failures = simulation.violations.clone();
+    for expectation in &scenario.expectations {
+        if let Err(problem) = check(&expectation.what, &simulation) {
+            failures.push(format!("line {}: {problem}", expectation.line));
+        }
+    }
+    let notes = simulation.notes();
     Outcome {
         timeline: simulation.timeline,
         failures,
+        notes,
     }
 }
 
@@ -79,38 +96,29 @@ fn check(expectation: &Expect, simulation: &Simulation) -> Result<(), String> {
             .map(|line| line.at)
             .collect()
     };
+    let within = |when: &When, times: &[Instant]| -> Vec<Instant> {
+        times.iter().copied().filter(|at| when.holds(*at)).collect()
+    };
     match expectation {
-        Expect::Seen { at, text } => {
-            let seen = times(text);
-            let near = |at: Instant| {
-                seen.iter()
-                    .any(|seen| seen.since(at) <= TOLERANCE && at.since(*seen) <= TOLERANCE)
-            };
-            let ok = at.map_or(!seen.is_empty(), near);
-            let when: Vec<String> = seen
-                .iter()
-                .map(|at| format!("{:.3}", seconds(*at)))
-                .collect();
-            if ok {
-                Ok(())
+        Expect::Seen { when, text } => {
+            let all = times(text);
+            if within(when, &all).is_empty() {
+                Err(format!("expected `{text}`, {}", seen(&all)))
             } else {
-                Err(format!("expected `{text}`, seen at [{}]", when.join(", ")))
+                Ok(())
             }
         }
-        Expect::Once { text } => {
-            let count = times(text).len();
-            if count == 1 {
-                Ok(())
-            } else {
-                Err(format!("expected `{text}` once, seen {count} times"))
+        Expect::Once { when, text } => {
+            let all = times(text);
+            match within(when, &all).len() {
+                1 => Ok(()),
+                _ => Err(format!("expected `{text}` once, {}", seen(&all))),
             }
         }
-        Expect::Never { text } => {
-            let seen = times(text);
-            seen.first().map_or(Ok(()), |at| {
-                Err(format!("`{text}` was seen at {:.3}", seconds(*at)))
-            })
-        }
+        Expect::Never { when, text } => match within(when, &times(text)).first() {
+            None => Ok(()),
+            Some(at) => Err(format!("`{text}` was seen at {:.3}", seconds(*at))),
+        },
         Expect::States { states } => {
             let seen: Vec<&str> = simulation
                 .timeline
@@ -120,7 +128,7 @@ fn check(expectation: &Expect, simulation: &Simulation) -> Result<(), String> {
             if seen == *states {
                 Ok(())
             } else {
-                Err(format!("the agent's states were {seen:?}"))
+                Err(format!("the agent's states were {}", seen.join(" ")))
             }
         }
         Expect::History { lines } => {
@@ -132,4 +140,15 @@ fn check(expectation: &Expect, simulation: &Simulation) -> Result<(), String> {
             }
         }
     }
+}
+
+fn seen(times: &[Instant]) -> String {
+    if times.is_empty() {
+        return "never seen".into();
+    }
+    let times: Vec<String> = times
+        .iter()
+        .map(|at| format!("{:.3}", seconds(*at)))
+        .collect();
+    format!("seen at {}", times.join(", "))
 }

@@ -2,17 +2,23 @@
 //! seen. Run in virtual time: a conversation of minutes takes milliseconds.
 //!
 //! ```text
+//! title A table for two                # what it shows
+//! agent ../antiphon.toml               # whose options, greeting and tools (`antiphon simulate`); none: the defaults
 //! option user_away_timeout 3s          # any option of the dialogue: 500ms, 2s, true, 3, "text", none
 //! llm "Sure, for how many?" after 100ms lasting 300ms
 //! llm "One moment." call book {"n":2}  # also: fails, hangs, empty
 //! tts after 200ms lasting 2s           # the next segment; also: fails, hangs. Without: 0.2 s, 15 characters a second
 //! tool book after 2s gives "done"      # also: silently "done" (no reply wanted), fails "why", hangs
+//! knowledge "Open until ten." after 20ms   # the next search; also: nothing, hangs
 //! stt +200ms                           # finals come so long after the end of speech
 //! 0.5-2.5 says "A table for two"       # voice activity and transcript; `noise` for a sound without words
 //! at 5 type "hello"                    # also: start, say, say-firmly, generate, instruct, interrupt, force-interrupt,
 //!                                      # commit, clear, close, drain, interim, preflight, final, stt-fails
+//! at 6 input {"user_text":"hello"}     # any input of the dialogue as JSON
+//! recorded until 12.5                  # before that nothing reaches the machine but the `at` lines
 //! end 20
-//! expect 3.0 agent thinking            # a line of the timeline contains this, at this time (50 ms) or at any time
+//! expect 3.0 agent thinking            # a line of the timeline contains this, at this time (50 ms)
+//! expect 3-4.5 agent speaking          # or within this span, or (without a time) at any time
 //! once llm asked                       # exactly one line contains this
 //! never interrupted
 //! states listening thinking speaking listening
@@ -23,14 +29,30 @@
 
 mod cast;
 mod check;
+mod expect;
+mod inputs;
+mod options;
 mod parse;
+mod show;
 mod simulate;
+mod words;
+mod write;
+
+use std::sync::Arc;
 
 pub use cast::{Line, Outcome, Reply, Speech, Voice};
-pub use parse::{ParseError, Scenario};
+pub use parse::{MAX_SCENARIO_BYTES, ParseError, Scenario};
 pub use simulate::Simulation;
+pub use write::from_inputs;
 
-/// Runs a scenario to its end and compares.
+use crate::options::Options;
+
+/// Runs a scenario to its end and compares; an agent without any settings.
 pub fn run(scenario: &Scenario) -> Outcome {
-    check::run(scenario)
+    run_agent(scenario, &Options::default(), "You are a test.".into())
+}
+
+/// The same for an agent with these options, which the scenario's own `option` lines change, and these instructions.
+pub fn run_agent(scenario: &Scenario, options: &Options, instructions: Arc<str>) -> Outcome {
+    check::run(scenario, options, instructions)
 }

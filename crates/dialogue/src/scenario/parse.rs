@@ -1,13 +1,21 @@
-//! Reading a scenario file.
+//! Reading a scenario file. Every word that is not understood is refused with its line and the nearest right one.
 
-use serde_json::{Map, Value};
 use thiserror::Error;
 
-use super::cast::{Reply, Speech, Tool, Voice};
-use crate::chat::ToolCall;
-use crate::input::{Command, Input, Stt, ToolValue};
+use super::cast::{Found, Reply, Speech, Tool, Voice};
+use super::expect::{Expect, Expectation};
+use super::inputs::input;
+use super::options::Changes;
+use super::words::{LONGEST, Words, duration, instant, unknown};
+use crate::chat::{Passage, ToolCall};
+use crate::input::{Input, ToolValue};
 use crate::options::Options;
 use crate::time::{Duration, Instant};
+
+/// Bytes of a scenario file: a recorded call of hours. More is refused.
+pub const MAX_SCENARIO_BYTES: usize = 64 * 1024 * 1024;
+/// Final transcripts come so long after the end of speech, unless the file says otherwise.
+const STT_DELAY: Duration = Duration::from_millis(200);
 
 /// A scenario cannot be read.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -19,29 +27,48 @@ pub struct ParseError {
     pub problem: String,
 }
 
-/// Something that must be seen, or must not.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Expect {
-    Seen { at: Option<Instant>, text: String },
-    Once { text: String },
-    Never { text: String },
-    States { states: Vec<String> },
-    History { lines: Vec<String> },
-}
-
 /// A scenario as read.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Scenario {
-    pub(crate) options: Options,
+    /// What it shows, in one line.
+    pub title: Option<String>,
+    /// Which agent it is for: the path of its `antiphon.toml` from the scenario's folder, or `none` for the defaults.
+    pub agent: Option<String>,
+    pub(crate) changes: Changes,
     pub(crate) replies: Vec<Reply>,
     pub(crate) voices: Vec<Voice>,
     pub(crate) tools: Vec<Tool>,
+    pub(crate) found: Vec<Found>,
     pub(crate) speeches: Vec<Speech>,
     pub(crate) inputs: Vec<(Instant, Input)>,
     pub(crate) stt_delay: Duration,
+    /// Until then nothing but `inputs` reaches the machine.
+    pub(crate) recorded_until: Option<Instant>,
     pub(crate) end: Option<Instant>,
-    pub(crate) expectations: Vec<(usize, Expect)>,
+    pub(crate) expectations: Vec<Expectation>,
 }
+
+/// What a line may begin with.
+const LINES: [&str; 18] = [
+    "title",
+    "agent",
+    "option",
+    "llm",
+    "tts",
+    "tool",
+    "knowledge",
+    "stt",
+    "recorded",
+    "at",
+    "end",
+    "expect",
+    "once",
+    "never",
+    "states",
+    "history",
+    "FROM-TO says",
+    "FROM-TO noise",
+];
 
 impl Scenario {
     /// Reads a file's text.
@@ -49,11 +76,14 @@ impl Scenario {
     /// # Errors
     /// The first line that cannot be understood, with what was expected there.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
+        if text.len() > MAX_SCENARIO_BYTES {
+            let problem = format!("the file is larger than {MAX_SCENARIO_BYTES} bytes; cut it");
+            return Err(ParseError { line: 1, problem });
+        }
         let mut scenario = Self {
-            stt_delay: Duration::from_millis(200),
+            stt_delay: STT_DELAY,
             ..Self::default()
         };
-        let mut options = Map::new();
         let mut in_history = false;
         for (index, raw) in text.lines().enumerate() {
             let line = index + 1;
@@ -61,8 +91,12 @@ impl Scenario {
             if body.is_empty() || body.starts_with('#') {
                 continue;
             }
-            if in_history && raw.starts_with(' ') {
-                if let Some((_, Expect::History { lines })) = scenario.expectations.last_mut() {
+            if in_history && raw.starts_with([' ', '\t']) {
+                if let Some(Expectation {
+                    what: Expect::History { lines },
+                    ..
+                }) = scenario.expectations.last_mut()
+                {
                     lines.push(body.to_owned());
                 }
                 continue;
@@ -70,149 +104,82 @@ impl Scenario {
             in_history = body == "history";
             let mut words = Words { rest: body };
             scenario
-                .line(line, &mut words, &mut options)
+                .line(line, &mut words)
+                .and_then(|()| words.end())
                 .map_err(|problem| ParseError { line, problem })?;
         }
-        scenario.options =
-            with_options(options).map_err(|problem| ParseError { line: 0, problem })?;
         Ok(scenario)
     }
 
-    fn line(
-        &mut self,
-        line: usize,
-        words: &mut Words<'_>,
-        options: &mut Map<String, Value>,
-    ) -> Result<(), String> {
+    /// The agent's options with the changes of this file.
+    pub fn options_over(&self, options: &Options) -> Options {
+        self.changes.over(options)
+    }
+
+    /// The tools that it has results for.
+    pub fn tools(&self) -> impl Iterator<Item = (usize, &str)> {
+        self.tools
+            .iter()
+            .map(|tool| (tool.line, tool.name.as_str()))
+    }
+
+    /// The calls that its model makes: line, tool, arguments.
+    pub fn calls(&self) -> impl Iterator<Item = (usize, &ToolCall)> {
+        let of = |reply: &'_ Reply| reply.line;
+        self.replies
+            .iter()
+            .flat_map(move |reply| reply.calls.iter().map(move |call| (of(reply), call)))
+    }
+
+    /// The inputs that it tells the machine by itself, in the order of the file.
+    pub fn inputs(&self) -> &[(Instant, Input)] {
+        &self.inputs
+    }
+
+    fn line(&mut self, line: usize, words: &mut Words<'_>) -> Result<(), String> {
         match words.word() {
-            "option" => {
-                let key = words.word().to_owned();
-                options.insert(key, value(words.rest)?);
-            }
-            "llm" => self.replies.push(reply(words)?),
+            "title" => self.title = Some(rest(words, "a title")?),
+            "agent" => self.agent = Some(rest(words, "a path such as ../antiphon.toml, or none,")?),
+            "option" => self.changes.read(words)?,
+            "llm" => self.replies.push(reply(line, words)?),
             "tts" => self.voices.push(voice(words)?),
-            "tool" => self.tools.push(tool(words)?),
+            "tool" => self.tools.push(tool(line, words)?),
+            "knowledge" => self.found.push(found(words)?),
             "stt" => self.stt_delay = duration(words.word().trim_start_matches('+'))?,
             "end" => self.end = Some(instant(words.word())?),
+            "recorded" => match words.word() {
+                "until" => self.recorded_until = Some(instant(words.word())?),
+                other => return Err(unknown("word after `recorded`", other, &["until"])),
+            },
             "at" => {
                 let at = instant(words.word())?;
                 let input = input(words)?;
                 self.inputs.push((at, input));
             }
-            "expect" => {
-                let before = *words;
-                let at = instant(words.word()).ok();
-                if at.is_none() {
-                    *words = before;
-                }
-                self.expectations.push((
-                    line,
-                    Expect::Seen {
-                        at,
-                        text: words.rest.trim().to_owned(),
-                    },
-                ));
-            }
-            "never" => self.expectations.push((
-                line,
-                Expect::Never {
-                    text: words.rest.trim().to_owned(),
-                },
-            )),
-            "once" => self.expectations.push((
-                line,
-                Expect::Once {
-                    text: words.rest.trim().to_owned(),
-                },
-            )),
-            "states" => {
-                let states = words.rest.split_whitespace().map(str::to_owned).collect();
-                self.expectations.push((line, Expect::States { states }));
-            }
-            "history" => self
+            first @ ("expect" | "once" | "never" | "states" | "history") => self
                 .expectations
-                .push((line, Expect::History { lines: Vec::new() })),
-            range => self.speeches.push(speech(range, words)?),
+                .push(Expectation::read(line, first, words)?),
+            range if range.starts_with(|first: char| first.is_ascii_digit()) => {
+                self.speeches.push(speech(range, words)?);
+            }
+            other => return Err(unknown("word at the beginning of a line", other, &LINES)),
         }
         Ok(())
     }
 }
 
-#[derive(Clone, Copy)]
-struct Words<'a> {
-    rest: &'a str,
-}
-
-impl<'a> Words<'a> {
-    fn word(&mut self) -> &'a str {
-        let rest = self.rest.trim_start();
-        let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
-        let (word, rest) = rest.split_at(end);
-        self.rest = rest;
-        word
-    }
-
-    fn quoted(&mut self) -> Result<String, String> {
-        let rest = self.rest.trim_start();
-        let Some(body) = rest.strip_prefix('"') else {
-            return Err(format!("expected a text in quotes at: {rest}"));
-        };
-        let Some(end) = body.find('"') else {
-            return Err(format!("the quotes are not closed: {rest}"));
-        };
-        let (text, rest) = body.split_at(end);
-        self.rest = rest.get(1..).unwrap_or_default();
-        Ok(text.to_owned())
-    }
-
-    fn has_quoted(&self) -> bool {
-        self.rest.trim_start().starts_with('"')
+fn rest(words: &mut Words<'_>, what: &str) -> Result<String, String> {
+    match std::mem::take(&mut words.rest).trim() {
+        "" => Err(format!("{what} is missing")),
+        text => Ok(text.to_owned()),
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
-    let (number, unit) = match text.strip_suffix("ms") {
-        Some(number) => (number, 0.001),
-        None => (text.strip_suffix('s').unwrap_or(text), 1.0),
+fn reply(line: usize, words: &mut Words<'_>) -> Result<Reply, String> {
+    let mut reply = Reply {
+        line,
+        ..Reply::default()
     };
-    let seconds: f64 = number
-        .parse()
-        .map_err(|_| format!("expected a duration such as 200ms or 2s, found: {text}"))?;
-    Duration::try_from_secs_f64(seconds * unit).map_err(|_| format!("not a duration: {text}"))
-}
-
-fn instant(text: &str) -> Result<Instant, String> {
-    let seconds: f64 = text
-        .parse()
-        .map_err(|_| format!("expected seconds such as 2.5, found: {text}"))?;
-    Ok(Instant::ZERO
-        + Duration::try_from_secs_f64(seconds).map_err(|_| format!("not a time: {text}"))?)
-}
-
-fn value(text: &str) -> Result<Value, String> {
-    let text = text.trim();
-    if text == "none" {
-        return Ok(Value::Null);
-    }
-    if let Ok(value) = serde_json::from_str(text) {
-        return Ok(value);
-    }
-    match duration(text) {
-        Ok(duration) => serde_json::to_value(duration).map_err(|error| error.to_string()),
-        Err(_) => Ok(Value::String(text.to_owned())),
-    }
-}
-
-fn with_options(changes: Map<String, Value>) -> Result<Options, String> {
-    let mut all = serde_json::to_value(Options::default()).map_err(|error| error.to_string())?;
-    if let Value::Object(map) = &mut all {
-        map.extend(changes);
-    }
-    serde_json::from_value(all).map_err(|error| error.to_string())
-}
-
-fn reply(words: &mut Words<'_>) -> Result<Reply, String> {
-    let mut reply = Reply::default();
     if words.has_quoted() {
         reply.text = words.quoted()?;
     }
@@ -226,7 +193,10 @@ fn reply(words: &mut Words<'_>) -> Result<Reply, String> {
             "empty" => {}
             "call" => {
                 let name = words.word().to_owned();
-                let arguments = words.word().to_owned();
+                if name.is_empty() {
+                    return Err("the tool's name is missing after `call`".into());
+                }
+                let arguments = words.json()?;
                 let call_id = format!("call_{name}");
                 reply.calls.push(ToolCall {
                     call_id,
@@ -234,10 +204,13 @@ fn reply(words: &mut Words<'_>) -> Result<Reply, String> {
                     arguments,
                 });
             }
+            other if other.starts_with('#') => {
+                words.rest = "";
+                return Ok(reply);
+            }
             other => {
-                return Err(format!(
-                    "expected after, lasting, fails, hangs, empty or call, found: {other}"
-                ));
+                let known = ["after", "lasting", "fails", "hangs", "empty", "call"];
+                return Err(unknown("word about `llm`", other, &known));
             }
         }
     }
@@ -252,44 +225,89 @@ fn voice(words: &mut Words<'_>) -> Result<Voice, String> {
             "lasting" => voice.length = Some(duration(words.word())?),
             "fails" => voice.fails = true,
             "hangs" => voice.hangs = true,
+            other if other.starts_with('#') => {
+                words.rest = "";
+                return Ok(voice);
+            }
             other => {
-                return Err(format!(
-                    "expected after, lasting, fails or hangs, found: {other}"
-                ));
+                let known = ["after", "lasting", "fails", "hangs"];
+                return Err(unknown("word about `tts`", other, &known));
             }
         }
     }
 }
 
-fn tool(words: &mut Words<'_>) -> Result<Tool, String> {
+fn tool(line: usize, words: &mut Words<'_>) -> Result<Tool, String> {
     let name = words.word().to_owned();
-    let mut tool = Tool {
-        name,
-        after: Duration::ZERO,
-        result: None,
-    };
+    if name.is_empty() {
+        return Err("the tool's name is missing".into());
+    }
+    let mut after = Duration::ZERO;
+    let mut result = None;
     loop {
         match words.word() {
-            "" => return Ok(tool),
-            "after" => tool.after = duration(words.word())?,
+            "" => break,
+            "after" => after = duration(words.word())?,
             "gives" => {
-                tool.result = Some(Ok(ToolValue {
+                result = Some(Some(Ok(ToolValue {
                     output: words.quoted()?,
                     reply: true,
-                }))
+                })));
             }
             "silently" => {
-                tool.result = Some(Ok(ToolValue {
+                result = Some(Some(Ok(ToolValue {
                     output: words.quoted()?,
                     reply: false,
-                }))
+                })));
             }
-            "fails" => tool.result = Some(Err(words.quoted()?)),
-            "hangs" => tool.result = None,
+            "fails" => result = Some(Some(Err(words.quoted()?))),
+            "hangs" => result = Some(None),
+            other if other.starts_with('#') => {
+                words.rest = "";
+                break;
+            }
             other => {
-                return Err(format!(
-                    "expected after, gives, silently, fails or hangs, found: {other}"
-                ));
+                let known = ["after", "gives", "silently", "fails", "hangs"];
+                return Err(unknown("word about `tool`", other, &known));
+            }
+        }
+    }
+    let Some(result) = result else {
+        return Err(format!(
+            "what does `{name}` do? Add gives \"…\", silently \"…\", fails \"…\" or hangs"
+        ));
+    };
+    Ok(Tool {
+        line,
+        name,
+        after,
+        result,
+    })
+}
+
+fn found(words: &mut Words<'_>) -> Result<Found, String> {
+    let mut found = Found::default();
+    loop {
+        if words.has_quoted() {
+            found.passages.push(Passage {
+                text: words.quoted()?,
+                source: "scenario".into(),
+                score: 1.0,
+            });
+            continue;
+        }
+        match words.word() {
+            "" => return Ok(found),
+            "after" => found.after = duration(words.word())?,
+            "nothing" => {}
+            "hangs" => found.hangs = true,
+            other if other.starts_with('#') => {
+                words.rest = "";
+                return Ok(found);
+            }
+            other => {
+                let known = ["\"a passage\"", "nothing", "after", "hangs"];
+                return Err(unknown("word about `knowledge`", other, &known));
             }
         }
     }
@@ -298,77 +316,40 @@ fn tool(words: &mut Words<'_>) -> Result<Tool, String> {
 fn speech(range: &str, words: &mut Words<'_>) -> Result<Speech, String> {
     let Some((from, to)) = range.split_once('-') else {
         return Err(format!(
-            "expected option, llm, tts, tool, stt, at, end, expect, once, never, states, history or FROM-TO, found: {range}"
+            "a line that begins with a time is FROM-TO says \"…\" or FROM-TO noise; what happens at one instant begins with `at`: at {range} …"
         ));
     };
     let (from, to) = (instant(from)?, instant(to)?);
+    if to <= from {
+        return Err(format!("{range}: the end must be later than the beginning"));
+    }
+    if to.since(from) > LONGEST {
+        return Err(format!("{range} is longer than an hour"));
+    }
     match words.word() {
-        "says" => Ok(Speech {
-            from,
-            to,
-            text: words.quoted()?,
-            final_after: words
-                .rest
-                .trim()
-                .strip_prefix('+')
-                .map(duration)
-                .transpose()?,
-        }),
+        "says" => {
+            let text = words.quoted()?;
+            let before = *words;
+            let final_after = match words.word().strip_prefix('+') {
+                Some(after) => Some(duration(after)?),
+                None => {
+                    *words = before;
+                    None
+                }
+            };
+            Ok(Speech {
+                from,
+                to,
+                text,
+                final_after,
+            })
+        }
         "noise" => Ok(Speech {
             from,
             to,
             text: String::new(),
             final_after: None,
         }),
-        other => Err(format!("expected says or noise, found: {other}")),
+        other => Err(unknown("word after the time", other, &["says", "noise"])),
     }
-}
-
-fn input(words: &mut Words<'_>) -> Result<Input, String> {
-    let what = words.word();
-    let command = match what {
-        "type" => return Ok(Input::UserText(words.quoted()?)),
-        "start" => return Ok(Input::Started),
-        "interim" => return Ok(Input::Stt(Stt::Interim(words.quoted()?))),
-        "preflight" => return Ok(Input::Stt(Stt::Preflight(words.quoted()?))),
-        "final" => {
-            return Ok(Input::Stt(Stt::Final {
-                text: words.quoted()?,
-                confidence: 1.0,
-            }));
-        }
-        "stt-starts" => return Ok(Input::Stt(Stt::SpeechStarted)),
-        "stt-ends" => return Ok(Input::Stt(Stt::SpeechEnded)),
-        "stt-degrades" => return Ok(Input::Stt(Stt::Degraded(words.quoted()?))),
-        "stt-recovers" => return Ok(Input::Stt(Stt::Recovered)),
-        "stt-fails" => return Ok(Input::Stt(Stt::Failed(words.quoted()?))),
-        "say" => Command::Say {
-            text: words.quoted()?,
-            allow_interruptions: true,
-            add_to_history: true,
-        },
-        "say-firmly" => Command::Say {
-            text: words.quoted()?,
-            allow_interruptions: false,
-            add_to_history: true,
-        },
-        "generate" => Command::GenerateReply {
-            user_input: Some(words.quoted()?),
-            instructions: None,
-            allow_interruptions: true,
-        },
-        "instruct" => Command::GenerateReply {
-            user_input: None,
-            instructions: Some(words.quoted()?),
-            allow_interruptions: true,
-        },
-        "interrupt" => Command::Interrupt { force: false },
-        "force-interrupt" => Command::Interrupt { force: true },
-        "commit" => Command::CommitUserTurn,
-        "clear" => Command::ClearUserTurn,
-        "close" => Command::Close { drain: false },
-        "drain" => Command::Close { drain: true },
-        other => return Err(format!("unknown input: {other}")),
-    };
-    Ok(Input::Command(command))
 }

@@ -1,14 +1,14 @@
 //! Virtual time: providers, a playout and a caller that answer the machine as a scenario says.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::{BTreeSet, BinaryHeap, VecDeque};
 
-use super::cast::{Line, Reply, Speech, Tool, Voice};
-use super::check::{describe, seconds};
+use super::cast::{Found, Line, Reply, Speech, Tool, Voice};
+use super::check::seconds;
+use super::show;
 use crate::action::Action;
-use crate::chat::{Item, ToolChoice};
-use crate::event::Event;
-use crate::ids::{GenerationId, SegmentId};
+use crate::chat::{Item, ToolCall};
+use crate::ids::{GenerationId, RetrievalId, SegmentId};
 use crate::input::{Input, Llm, Playout, Stt, Tts, Vad};
 use crate::invariants::Observer;
 use crate::machine::Dialogue;
@@ -68,6 +68,13 @@ pub struct Simulation {
     asked: Vec<(GenerationId, Reply, String)>,
     voices: VecDeque<Voice>,
     pub(super) tools: Vec<Tool>,
+    pub(super) found: VecDeque<Found>,
+    /// Requests that the scenario holds no answer for.
+    unscripted_replies: usize,
+    /// Tools that were called and that the scenario gives no result of.
+    unscripted_tools: BTreeSet<String>,
+    /// Inputs are repeated: nothing else answers.
+    repeating: bool,
     events: BinaryHeap<Reverse<Timed>>,
     sequence: u64,
     audio: Vec<Audio>,
@@ -88,6 +95,10 @@ impl Simulation {
             asked: Vec::new(),
             voices: VecDeque::new(),
             tools: Vec::new(),
+            found: VecDeque::new(),
+            unscripted_replies: 0,
+            unscripted_tools: BTreeSet::new(),
+            repeating: false,
             events: BinaryHeap::new(),
             sequence: 0,
             audio: Vec::new(),
@@ -171,6 +182,47 @@ impl Simulation {
         self.next_frame = self.next_frame.max(end);
     }
 
+    /// Tells the machine exactly these inputs, without answering it and without waking it at its deadlines. What it asks
+    /// for meanwhile is never answered; simulated providers begin after `until`.
+    pub fn repeat(&mut self, inputs: impl IntoIterator<Item = (Instant, Input)>, until: Instant) {
+        self.repeating = true;
+        for (at, input) in inputs {
+            self.now = self.now.max(at);
+            self.tell(input);
+        }
+        self.repeating = false;
+        self.now = self.now.max(until);
+        self.next_frame = self.now + FRAME;
+    }
+
+    /// What the scenario left open, and what it held in vain.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        if self.unscripted_replies > 0 {
+            notes.push(format!(
+                "{} model requests more than the file answers; each was answered \"All right.\" (add llm \"…\" lines)",
+                self.unscripted_replies
+            ));
+        }
+        for name in &self.unscripted_tools {
+            notes.push(format!(
+                "the model called `{name}` and the file gives no result; it failed (add: tool {name} after 200ms gives \"…\")"
+            ));
+        }
+        notes.extend(
+            self.replies
+                .iter()
+                .filter(|reply| reply.line > 0)
+                .map(|reply| {
+                    format!(
+                        "line {}: the model was never asked for this answer",
+                        reply.line
+                    )
+                }),
+        );
+        notes
+    }
+
     fn see(&mut self, text: String) {
         self.timeline.push(Line { at: self.now, text });
     }
@@ -223,27 +275,27 @@ impl Simulation {
     }
 
     fn act(&mut self, action: Action) {
+        self.see(
+            match (
+                &action,
+                self.audio.iter().find(|audio| is_played(&action, audio.id)),
+            ) {
+                (Action::Play { .. }, Some(audio)) => format!("play \"{}\"", audio.text),
+                _ => show::action(&action),
+            },
+        );
+        if self.repeating {
+            return;
+        }
         match action {
-            Action::Retrieve { id, query, .. } => {
-                self.see(format!("retrieve \"{query}\""));
-                self.schedule(
-                    self.now + 20 * MS,
-                    Input::Retrieved {
-                        id,
-                        passages: Vec::new(),
-                    },
-                );
-            }
+            Action::Retrieve { id, .. } => self.retrieve(id),
             Action::StartLlm { id, request } => {
-                let tools = if request.tool_choice == ToolChoice::None {
-                    " without tools"
-                } else {
-                    ""
-                };
-                self.see(format!("llm asked{tools}"));
-                let reply = self.replies.pop_front().unwrap_or_else(|| Reply {
-                    text: "All right.".into(),
-                    ..Reply::default()
+                let reply = self.replies.pop_front().unwrap_or_else(|| {
+                    self.unscripted_replies += 1;
+                    Reply {
+                        text: "All right.".into(),
+                        ..Reply::default()
+                    }
                 });
                 self.answer(id, &reply);
                 let answers = match request.items.last() {
@@ -252,83 +304,95 @@ impl Simulation {
                 };
                 self.asked.push((id, reply, answers));
             }
-            Action::CancelLlm { id } => {
-                self.see("llm cancelled".into());
-                if let Some(at) = self.asked.iter().position(|(asked, ..)| *asked == id) {
-                    // a speculation that was dropped: the scenario's answer is for the request that counts
-                    let (_, reply, answers) = self.asked.remove(at);
-                    let committed = self.dialogue.history().iter().any(
-                        |item| matches!(item, Item::Message(message) if message.id == answers),
-                    );
-                    if !answers.is_empty() && !committed {
-                        self.replies.push_front(reply);
-                    }
-                }
-            }
+            Action::CancelLlm { id } => self.take_back(id),
             Action::Synthesize { id, text } => self.synthesize(id, text),
             Action::CancelSynthesis { id } => {
-                self.see("tts cancelled".into());
                 self.audio.retain(|audio| audio.id != id || audio.queued);
             }
             Action::Play { id } => {
                 if let Some(audio) = self.audio.iter_mut().find(|audio| audio.id == id) {
                     audio.queued = true;
-                    let text = audio.text.clone();
-                    self.see(format!("play \"{text}\""));
                 }
                 self.next_frame = self.next_frame.max(self.now);
             }
-            Action::PausePlayout => {
-                self.paused = true;
-                self.see("pause".into());
-            }
+            Action::PausePlayout => self.paused = true,
             Action::ResumePlayout => {
                 self.paused = false;
                 self.next_frame = self.now + FRAME;
-                self.see("resume".into());
             }
-            Action::ClearPlayout => {
-                self.see("clear".into());
-                let (cleared, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut self.audio)
-                    .into_iter()
-                    .partition(|audio| audio.queued);
-                self.audio = kept;
-                for audio in cleared {
-                    self.schedule(
-                        self.now,
-                        Input::Playout(Playout::Cleared {
-                            id: audio.id,
-                            played: audio.played,
-                        }),
-                    );
-                }
+            Action::ClearPlayout => self.clear_playout(),
+            Action::RunTool { call, .. } => self.run_tool(call),
+            Action::PredictTurn { .. }
+            | Action::FinalizeStt
+            | Action::ClearStt
+            | Action::MuteStt(_)
+            | Action::CancelTool { .. }
+            | Action::Emit(_)
+            | Action::Close => {}
+        }
+    }
+
+    fn retrieve(&mut self, id: RetrievalId) {
+        let found = self.found.pop_front().unwrap_or_default();
+        if !found.hangs {
+            self.schedule(
+                self.now + found.after,
+                Input::Retrieved {
+                    id,
+                    passages: found.passages,
+                },
+            );
+        }
+    }
+
+    /// A speculation that was dropped: the scenario's answer is for the request that counts.
+    fn take_back(&mut self, id: GenerationId) {
+        if let Some(at) = self.asked.iter().position(|(asked, ..)| *asked == id) {
+            let (_, reply, answers) = self.asked.remove(at);
+            let committed = self
+                .dialogue
+                .history()
+                .iter()
+                .any(|item| matches!(item, Item::Message(message) if message.id == answers));
+            if !answers.is_empty() && !committed {
+                self.replies.push_front(reply);
             }
-            Action::PredictTurn { .. } => self.see("predict".into()),
-            Action::FinalizeStt => self.see("finalize".into()),
-            Action::ClearStt => self.see("clear stt".into()),
-            Action::MuteStt(mute) => self.see(format!("mute {mute}")),
-            Action::RunTool { call, .. } => {
-                self.see(format!("run {} {}", call.name, call.arguments));
-                let found = self
-                    .tools
-                    .iter()
-                    .find(|tool| tool.name == call.name)
-                    .cloned();
-                let unknown = Some(Err("no such tool".into()));
-                let (after, result) = found.map_or((MS, unknown), |tool| (tool.after, tool.result));
-                if let Some(result) = result {
-                    self.schedule(
-                        self.now + after,
-                        Input::ToolFinished {
-                            call_id: call.call_id,
-                            result,
-                        },
-                    );
-                }
+        }
+    }
+
+    fn clear_playout(&mut self) {
+        let (cleared, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut self.audio)
+            .into_iter()
+            .partition(|audio| audio.queued);
+        self.audio = kept;
+        for audio in cleared {
+            self.schedule(
+                self.now,
+                Input::Playout(Playout::Cleared {
+                    id: audio.id,
+                    played: audio.played,
+                }),
+            );
+        }
+    }
+
+    fn run_tool(&mut self, call: ToolCall) {
+        let found = self.tools.iter().find(|tool| tool.name == call.name);
+        let (after, result) = match found {
+            Some(tool) => (tool.after, tool.result.clone()),
+            None => {
+                self.unscripted_tools.insert(call.name);
+                (MS, Some(Err("no such tool".into())))
             }
-            Action::CancelTool { call_id } => self.see(format!("cancel {call_id}")),
-            Action::Emit(event) => self.see_event(&event),
-            Action::Close => self.see("close".into()),
+        };
+        if let Some(result) = result {
+            self.schedule(
+                self.now + after,
+                Input::ToolFinished {
+                    call_id: call.call_id,
+                    result,
+                },
+            );
         }
     }
 
@@ -373,7 +437,6 @@ impl Simulation {
     }
 
     fn synthesize(&mut self, id: SegmentId, text: String) {
-        self.see(format!("tts \"{text}\""));
         let voice = self.voices.pop_front().unwrap_or_default();
         if voice.fails {
             self.schedule(
@@ -413,63 +476,6 @@ impl Simulation {
             );
         }
     }
-
-    fn see_event(&mut self, event: &Event) {
-        let text = match event {
-            Event::AgentStateChanged { new_state, .. } => {
-                format!("agent {new_state:?}").to_lowercase()
-            }
-            Event::UserStateChanged { new_state, .. } => {
-                format!("user {new_state:?}").to_lowercase()
-            }
-            Event::UserInputTranscribed {
-                transcript,
-                is_final: true,
-                ..
-            } => format!("turn \"{transcript}\""),
-            Event::UserInputTranscribed { transcript, .. } => format!("hears \"{transcript}\""),
-            Event::AgentTranscript {
-                delta,
-                is_final: false,
-                ..
-            } => format!("says \"{}\"", delta.trim()),
-            Event::AgentTranscript { .. } => "said".into(),
-            Event::ConversationItemAdded { item } => format!("item {}", describe(item)),
-            Event::SpeechCreated { source, .. } => format!("speech {source:?}").to_lowercase(),
-            Event::AgentFalseInterruption { .. } => "false interruption".into(),
-            Event::Interrupted { .. } => "interrupted".into(),
-            Event::ToolStarted { call } => format!("tool {}", call.name),
-            Event::ToolEnded { output, .. } => {
-                format!("ended {} \"{}\"", output.name, output.output)
-            }
-            Event::KnowledgeUsed { passages } => format!("knowledge {}", passages.len()),
-            Event::TurnMetrics(metrics) => format!(
-                "metrics e2e {:.2} end_of_turn {:.2} transcription {:.2} ttft {:.2} ttfb {:.2}{}",
-                metrics.e2e_latency.unwrap_or_default().as_secs_f64(),
-                metrics.end_of_turn_delay.unwrap_or_default().as_secs_f64(),
-                metrics
-                    .transcription_delay
-                    .unwrap_or_default()
-                    .as_secs_f64(),
-                metrics.llm_ttft.unwrap_or_default().as_secs_f64(),
-                metrics.tts_ttfb.unwrap_or_default().as_secs_f64(),
-                if metrics.preemptive {
-                    " preemptive"
-                } else {
-                    ""
-                }
-            ),
-            Event::LlmUsage(_) => "usage".into(),
-            Event::Error {
-                component, message, ..
-            } => format!(
-                "error {} {message}",
-                format!("{component:?}").to_lowercase()
-            ),
-            Event::Closed { reason } => format!("closed {reason:?}").to_lowercase(),
-        };
-        self.see(text);
-    }
 }
 
 impl Simulation {
@@ -479,4 +485,8 @@ impl Simulation {
         self.voices = voices.into();
         self
     }
+}
+
+fn is_played(action: &Action, id: SegmentId) -> bool {
+    matches!(action, Action::Play { id: played } if *played == id)
 }

@@ -1,0 +1,125 @@
+//! The lines of a timeline: every action and event of the machine in words.
+
+use super::check::describe;
+use crate::action::Action;
+use crate::chat::ToolChoice;
+use crate::event::Event;
+
+/// The first words of all lines, and words that stand alone at their end. A scenario that expects other ones has a typo.
+pub(crate) const KINDS: [&str; 39] = [
+    "agent",
+    "user",
+    "turn",
+    "hears",
+    "says",
+    "said",
+    "item",
+    "speech",
+    "false",
+    "interrupted",
+    "tool",
+    "ended",
+    "knowledge",
+    "metrics",
+    "preemptive",
+    "usage",
+    "error",
+    "closed",
+    "close",
+    "retrieve",
+    "llm",
+    "without",
+    "tts",
+    "audible",
+    "play",
+    "played",
+    "pause",
+    "resume",
+    "clear",
+    "predict",
+    "finalize",
+    "mute",
+    "run",
+    "cancel",
+    "cancelled",
+    "stt",
+    "listening",
+    "thinking",
+    "speaking",
+];
+
+/// What the machine asks for, as the timeline shows it.
+pub(super) fn action(action: &Action) -> String {
+    match action {
+        Action::Retrieve { query, .. } => format!("retrieve \"{query}\""),
+        Action::StartLlm { request, .. } => match request.tool_choice {
+            ToolChoice::None => "llm asked without tools".into(),
+            ToolChoice::Auto | ToolChoice::Required | ToolChoice::Function(_) => "llm asked".into(),
+        },
+        Action::CancelLlm { .. } => "llm cancelled".into(),
+        Action::Synthesize { text, .. } => format!("tts \"{text}\""),
+        Action::CancelSynthesis { .. } => "tts cancelled".into(),
+        Action::Play { id } => format!("play {id}"),
+        Action::PausePlayout => "pause".into(),
+        Action::ResumePlayout => "resume".into(),
+        Action::ClearPlayout => "clear".into(),
+        Action::PredictTurn { .. } => "predict".into(),
+        Action::FinalizeStt => "finalize".into(),
+        Action::ClearStt => "clear stt".into(),
+        Action::MuteStt(mute) => format!("mute {mute}"),
+        Action::RunTool { call, .. } => format!("run {} {}", call.name, call.arguments),
+        Action::CancelTool { call_id } => format!("cancel {call_id}"),
+        Action::Emit(event) => self::event(event),
+        Action::Close => "close".into(),
+    }
+}
+
+fn event(event: &Event) -> String {
+    match event {
+        Event::AgentStateChanged { new_state, .. } => format!("agent {new_state:?}").to_lowercase(),
+        Event::UserStateChanged { new_state, .. } => format!("user {new_state:?}").to_lowercase(),
+        Event::UserInputTranscribed {
+            transcript,
+            is_final: true,
+            ..
+        } => format!("turn \"{transcript}\""),
+        Event::UserInputTranscribed { transcript, .. } => format!("hears \"{transcript}\""),
+        Event::AgentTranscript {
+            delta,
+            is_final: false,
+            ..
+        } => format!("says \"{}\"", delta.trim()),
+        Event::AgentTranscript { .. } => "said".into(),
+        Event::ConversationItemAdded { item } => format!("item {}", describe(item)),
+        Event::SpeechCreated { source, .. } => format!("speech {source:?}").to_lowercase(),
+        Event::AgentFalseInterruption { .. } => "false interruption".into(),
+        Event::Interrupted { .. } => "interrupted".into(),
+        Event::ToolStarted { call } => format!("tool {}", call.name),
+        Event::ToolEnded { output, .. } => format!("ended {} \"{}\"", output.name, output.output),
+        Event::KnowledgeUsed { passages } => format!("knowledge {}", passages.len()),
+        Event::TurnMetrics(metrics) => format!(
+            "metrics e2e {:.2} end_of_turn {:.2} transcription {:.2} ttft {:.2} ttfb {:.2}{}",
+            metrics.e2e_latency.unwrap_or_default().as_secs_f64(),
+            metrics.end_of_turn_delay.unwrap_or_default().as_secs_f64(),
+            metrics
+                .transcription_delay
+                .unwrap_or_default()
+                .as_secs_f64(),
+            metrics.llm_ttft.unwrap_or_default().as_secs_f64(),
+            metrics.tts_ttfb.unwrap_or_default().as_secs_f64(),
+            if metrics.preemptive {
+                " preemptive"
+            } else {
+                ""
+            }
+        ),
+        Event::LlmUsage(_) => "usage".into(),
+        Event::Error {
+            component, message, ..
+        } => format!(
+            "error {} {message}",
+            format!("{component:?}").to_lowercase()
+        ),
+        Event::Closed { reason } => format!("closed {reason:?}").to_lowercase(),
+    }
+}
