@@ -239,7 +239,7 @@ impl Dialogue {
             step.chunker.abandon();
             step.calls.clear();
             for segment in &mut step.segments {
-                if segment.is_ahead() {
+                if segment.is_unfinished() {
                     self.core.act(Action::CancelSynthesis { id: segment.id });
                 }
                 if !paused {

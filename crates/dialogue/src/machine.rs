@@ -217,8 +217,8 @@ impl Dialogue {
         }
         self.speculate();
         self.speak();
-        self.end_if_done();
         self.mute_stt();
+        self.end_if_done();
         self.publish_agent_state();
     }
 

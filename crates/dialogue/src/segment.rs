@@ -89,6 +89,11 @@ impl Segment {
         self.synthesis != Synthesis::Wanted && !self.is_over()
     }
 
+    /// Asked of TTS, and something of it is still to come or to be played.
+    pub(crate) fn is_unfinished(&self) -> bool {
+        self.is_ahead() || matches!(self.synthesis, Synthesis::Asked | Synthesis::Arriving)
+    }
+
     pub(crate) fn add_words(&mut self, words: Vec<(String, Duration)>) {
         let room = MAX_TIMED_WORDS.saturating_sub(self.words.len());
         self.words.extend(words.into_iter().take(room));

@@ -1,5 +1,6 @@
 //! Random interleavings of everything that can be said to the machine, late, doubled, missing and failing events included.
-//! `SEEDS=n` runs more of them, `SEED=n` one.
+//! At least a million steps; `STEPS=n` runs another number, `SEED=n` one conversation, `FROM=n` begins at another seed.
+//! A conversation that breaks a promise is made as short as it can be and printed as a scenario.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -9,25 +10,128 @@
 
 mod interleave;
 
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use antiphon_dialogue::Input;
+use interleave::Run;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-const STEPS: usize = 400;
+const MILLION: usize = 1_000_000;
+const THREADS: usize = 2;
 
-#[test]
-fn whatever_happens_the_agent_answers_again_and_keeps_its_promises() {
-    let number = |name: &str| {
-        std::env::var(name)
-            .ok()
-            .and_then(|value| value.parse::<u64>().ok())
-    };
-    let seeds = match number("SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("SEEDS").unwrap_or(400),
-    };
-    for seed in seeds {
-        if let Err(problem) = interleave::run(&mut StdRng::seed_from_u64(seed), STEPS) {
-            panic!("SEED={seed}: {problem}");
+fn number(name: &str) -> Option<u64> {
+    let value = std::env::var(name).ok()?;
+    Some(
+        value
+            .parse()
+            .unwrap_or_else(|_| panic!("{name}={value}: expected a number")),
+    )
+}
+
+/// Most conversations are short, so that many different ones begin; a few are so long that the history is full of them.
+fn length(seed: u64) -> usize {
+    if seed % 100 == 99 { 8000 } else { 400 }
+}
+
+fn converse(seed: u64) -> Run {
+    match interleave::run(&mut StdRng::seed_from_u64(seed), length(seed)) {
+        Ok(run) => run,
+        Err(failure) => {
+            let hook = std::panic::take_hook();
+            std::panic::set_hook(Box::new(|_| {})); // shrinking panics again and again
+            let failure = failure.shrink();
+            std::panic::set_hook(hook);
+            panic!("SEED={seed}: {failure}");
         }
     }
 }
+
+#[test]
+fn whatever_happens_the_agent_answers_again_and_keeps_its_promises() {
+    if let Some(seed) = number("SEED") {
+        converse(seed);
+        return;
+    }
+    let wanted = number("STEPS").map_or(MILLION, |steps| steps as usize);
+    let seeds = AtomicU64::new(number("FROM").unwrap_or(0));
+    let (steps, proofs) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let seen = Mutex::new(BTreeSet::new());
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                while steps.load(Ordering::Relaxed) < wanted {
+                    let run = converse(seeds.fetch_add(1, Ordering::Relaxed));
+                    steps.fetch_add(run.steps, Ordering::Relaxed);
+                    proofs.fetch_add(run.proofs, Ordering::Relaxed);
+                    seen.lock().unwrap().extend(run.seen);
+                }
+            });
+        }
+    });
+    let seen = seen.into_inner().unwrap();
+    println!(
+        "{} steps, {} conversations, life proved from {} states, {} kinds of actions and events",
+        steps.load(Ordering::Relaxed),
+        seeds.load(Ordering::Relaxed),
+        proofs.load(Ordering::Relaxed),
+        seen.len()
+    );
+    let unseen: Vec<&str> = EVERYTHING
+        .into_iter()
+        .filter(|kind| !seen.contains(*kind))
+        .collect();
+    assert!(
+        wanted < MILLION || unseen.is_empty(),
+        "never happened: {unseen:?}"
+    );
+}
+
+/// Failing seeds are kept, and calls recorded, as JSON.
+#[test]
+fn every_kind_of_input_is_written_and_read_again() {
+    let mut kinds = HashSet::new();
+    for seed in 0..100 {
+        let inputs = interleave::inputs(&mut StdRng::seed_from_u64(seed), 400);
+        for (_, input) in inputs {
+            let text = serde_json::to_string(&input).unwrap();
+            assert_eq!(serde_json::from_str::<Input>(&text).unwrap(), input);
+            kinds.insert(std::mem::discriminant(&input));
+        }
+    }
+    assert_eq!(kinds.len(), 12);
+}
+
+/// Nothing that the machine can do is out of reach of the dice.
+const EVERYTHING: [&str; 28] = [
+    "Retrieve",
+    "StartLlm",
+    "CancelLlm",
+    "Synthesize",
+    "CancelSynthesis",
+    "Play",
+    "PausePlayout",
+    "ResumePlayout",
+    "ClearPlayout",
+    "PredictTurn",
+    "FinalizeStt",
+    "ClearStt",
+    "MuteStt",
+    "RunTool",
+    "CancelTool",
+    "Close",
+    "AgentStateChanged",
+    "UserStateChanged",
+    "UserInputTranscribed",
+    "AgentTranscript",
+    "ConversationItemAdded",
+    "SpeechCreated",
+    "AgentFalseInterruption",
+    "Interrupted",
+    "ToolStarted",
+    "ToolEnded",
+    "TurnMetrics",
+    "Error",
+];

@@ -66,7 +66,8 @@ impl Observer {
             Input::Tts { id, event } => match event {
                 Tts::Words(_) => self.sounds.timed(*id),
                 Tts::Finished { duration } => self.sounds.synthesized(*id, *duration),
-                _ => {}
+                Tts::Failed(_) => self.sounds.failed(*id),
+                Tts::FirstAudio => {}
             },
             Input::Llm {
                 id,

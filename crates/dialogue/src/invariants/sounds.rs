@@ -17,8 +17,13 @@ struct Sound {
     /// The how manieth `Play` it was.
     played: Option<u64>,
     heard: bool,
+    /// No sound of it is to come.
     over: bool,
+    /// Its end was reported, or it has none.
+    ended: bool,
     cancelled: bool,
+    /// TTS gave it up: nothing more of it arrives.
+    failed: bool,
     /// Reported as played to its end.
     whole: bool,
     /// The provider said when its words begin.
@@ -78,7 +83,7 @@ impl Sounds {
     pub(super) fn ahead(&self) -> usize {
         self.known
             .values()
-            .filter(|sound| !sound.over && !sound.cancelled)
+            .filter(|sound| !sound.over && !sound.cancelled && !sound.failed)
             .count()
     }
 
@@ -141,6 +146,12 @@ impl Sounds {
         self.interrupted.insert(speech, self.plays);
     }
 
+    pub(super) fn failed(&mut self, id: SegmentId) {
+        if let Some(sound) = self.known.get_mut(&id) {
+            sound.failed = true;
+        }
+    }
+
     pub(super) fn timed(&mut self, id: SegmentId) {
         if let Some(sound) = self.known.get_mut(&id) {
             sound.timed = true;
@@ -149,8 +160,11 @@ impl Sounds {
 
     pub(super) fn synthesized(&mut self, id: SegmentId, length: Duration) {
         if let Some(sound) = self.known.get_mut(&id) {
-            sound.length = Some(length);
-            sound.over |= length.is_zero() && !sound.heard;
+            let shortest = sound.length.map_or(length, |before| before.min(length));
+            sound.length = Some(shortest);
+            if length.is_zero() && !sound.heard {
+                (sound.over, sound.ended) = (true, true);
+            }
         }
     }
 
@@ -159,7 +173,8 @@ impl Sounds {
         | Playout::Progress { id, .. }
         | Playout::Finished { id, .. }
         | Playout::Cleared { id, .. }) = playout;
-        let Some(played) = self.known.get(&id).and_then(|sound| sound.played) else {
+        let known = self.known.get(&id);
+        let Some(played) = known.and_then(|sound| sound.played.filter(|_| !sound.ended)) else {
             return;
         };
         // what was in the playout before it is over, whether or not that was said
@@ -168,7 +183,7 @@ impl Sounds {
             .values_mut()
             .filter(|sound| !sound.over && sound.played.is_some_and(|at| at < played))
         {
-            (earlier.heard, earlier.over) = (true, true);
+            (earlier.heard, earlier.over, earlier.ended) = (true, true, true);
         }
         let Some(sound) = self.known.get_mut(&id) else {
             return;
@@ -180,12 +195,12 @@ impl Sounds {
                 sound.furthest = sound.furthest.max(played);
             }
             Playout::Finished { .. } => {
-                sound.whole |= !sound.over || sound.heard;
-                (sound.heard, sound.over) = (true, true);
+                sound.whole = true;
+                (sound.heard, sound.over, sound.ended) = (true, true, true);
             }
             Playout::Cleared { played, .. } => {
                 sound.heard |= !played.is_zero();
-                sound.over = true;
+                (sound.over, sound.ended) = (true, true);
                 // later than this the machine has made up its mind
                 let in_time = self.now.since(self.cleared_at) < CLEAR_REPORT_TIMEOUT;
                 sound.cleared = Some(played).filter(|_| in_time);

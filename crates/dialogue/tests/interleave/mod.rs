@@ -1,18 +1,29 @@
 //! A random conversation, drawn from any source of randomness: a seeded generator in tests, the fuzzer's bytes in `fuzz/`.
 
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use antiphon_dialogue::chat::{Passage, ToolCall};
-use antiphon_dialogue::event::AgentState;
-use antiphon_dialogue::ids::{GenerationId, PredictionId, RetrievalId, SegmentId};
+use antiphon_dialogue::ids::{GenerationId, PredictionId, RetrievalId, SegmentId, SpeechId};
 use antiphon_dialogue::input::{Command, Llm, Playout, Stt, ToolValue, Tts, Vad};
 use antiphon_dialogue::invariants::Observer;
 use antiphon_dialogue::options::{ToolInterruption, ToolOptions, TurnDetection};
-use antiphon_dialogue::scenario::{Simulation, Speech};
 use antiphon_dialogue::time::Duration;
 use antiphon_dialogue::{Action, Dialogue, Input, Instant, Options};
 use rand::Rng;
 use rand::seq::IndexedRandom;
 
-const LIVENESS_EVERY: usize = 50;
+mod failure;
+mod liveness;
+
+pub(crate) use failure::Failure;
+pub(crate) use liveness::lives;
+
+/// In most conversations life is proved from one state in so many; in one conversation of [`DENSE`] from every state.
+const LIVENESS_EVERY: usize = 25;
+const DENSE: u32 = 64;
+/// Inputs after the end of the session, which must do nothing.
+const AFTER_CLOSE: usize = 3;
 
 fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
@@ -48,6 +59,14 @@ fn options(rng: &mut impl Rng) -> Options {
         discard_audio_if_uninterruptible: rng.random_bool(0.3),
         ..Options::default()
     };
+    if rng.random_bool(0.2) {
+        options.min_endpointing_delay = ms(rng.random_range(0..1500));
+        options.min_interruption_duration = ms(rng.random_range(0..1500));
+        options.false_interruption_timeout = ms(rng.random_range(0..4000));
+        options.echo_guard = ms(rng.random_range(0..3000));
+        options.max_unrecoverable_errors = Some(rng.random_range(0..4));
+        options.user_away_timeout = rng.random_bool(0.5).then_some(ms(2000));
+    }
     options.tools.insert(
         "b".into(),
         ToolOptions {
@@ -56,6 +75,44 @@ fn options(rng: &mut impl Rng) -> Options {
         },
     );
     options
+}
+
+/// What a conversation is like: some have few pauses, some a voice that hardly ever fails, some long waits. Every kind of
+/// input stays possible in all of them.
+struct Temper {
+    /// Up to which draw of [`WHOLE`] an input is of each kind.
+    until: [u32; KINDS],
+    pace: Vec<u64>,
+    /// How often an answer is about the newest question.
+    recent: f64,
+    /// How often a provider fails.
+    fails: f64,
+}
+
+/// VAD, STT, turn detector, retrieval, LLM, TTS, playout, tools, typing, start, commands, time.
+const KINDS: usize = 12;
+const USUAL: [u32; KINDS] = [26, 16, 1, 3, 14, 10, 18, 5, 1, 1, 2, 6];
+
+impl Temper {
+    fn new(rng: &mut impl Rng) -> Self {
+        let mut total = 0;
+        let until = USUAL.map(|usual| {
+            total += (usual * rng.random_range(1..6)).div_ceil(3);
+            total
+        });
+        let paces: [&[u64]; 4] = [
+            &[0, 1, 20, 60, 200],
+            &[0, 20, 20, 32],
+            &[0, 1, 100, 300, 1000],
+            &[0, 1, 20, 60, 200, 4000, 20_000],
+        ];
+        Self {
+            until,
+            pace: paces.choose(rng).unwrap().to_vec(),
+            recent: *[0.5, 0.8, 0.97].choose(rng).unwrap(),
+            fails: *[0.0, 0.05, 0.3].choose(rng).unwrap(),
+        }
+    }
 }
 
 /// What the machine has asked for, old things included.
@@ -68,12 +125,14 @@ struct Asked {
     /// In the playout, with what was played of each.
     playing: Vec<(SegmentId, Duration)>,
     cleared: Vec<(SegmentId, Duration)>,
+    /// Ever in the playout.
+    played: Vec<SegmentId>,
     calls: Vec<String>,
 }
 
 /// Usually the newest, sometimes any old one.
-fn recent<T: Clone>(rng: &mut impl Rng, from: &[T]) -> Option<T> {
-    if rng.random_bool(0.8) {
+fn recent<T: Clone>(rng: &mut impl Rng, temper: &Temper, from: &[T]) -> Option<T> {
+    if rng.random_bool(temper.recent) {
         from.last().cloned()
     } else {
         from.choose(rng).cloned()
@@ -99,98 +158,115 @@ const TEXTS: [&str; 6] = [
     "**Yes.**\n- one\n- two\n",
 ];
 
-fn input(rng: &mut impl Rng, asked: &mut Asked) -> Option<Input> {
+fn input(rng: &mut impl Rng, temper: &Temper, asked: &mut Asked) -> Option<Input> {
     let word = (*WORDS.choose(rng).unwrap()).to_owned();
-    Some(match rng.random_range(0..100) {
-        0..6 => Input::Vad(Vad::SpeechStarted { speech: ms(50) }),
-        6..20 => Input::Vad(Vad::Frame {
-            speaking: rng.random_bool(0.8),
-            speech: ms(rng.random_range(0..2000)),
-            silence: ms(*[0, 0, 32, 250].choose(rng).unwrap()),
+    let whole = temper.until[KINDS - 1];
+    let draw = rng.random_range(0..whole);
+    let kind = temper.until.iter().position(|until| draw < *until)?;
+    Some(match kind {
+        0 => Input::Vad(match rng.random_range(0..26) {
+            0..6 => Vad::SpeechStarted { speech: ms(50) },
+            6..20 => Vad::Frame {
+                speaking: rng.random_bool(0.8),
+                speech: ms(rng.random_range(0..2000)),
+                silence: ms(*[0, 0, 32, 250].choose(rng).unwrap()),
+            },
+            _ => Vad::SpeechEnded {
+                speech: ms(500),
+                silence: ms(*[0, 250, 500, 550].choose(rng).unwrap()),
+            },
         }),
-        20..26 => Input::Vad(Vad::SpeechEnded {
-            speech: ms(500),
-            silence: ms(500),
+        1 => Input::Stt(match rng.random_range(0..18) {
+            0..4 => Stt::Interim(word),
+            4..6 => Stt::Preflight(word),
+            6..12 => Stt::Final {
+                text: word,
+                confidence: 1.0,
+            },
+            12 => Stt::SpeechStarted,
+            13 => Stt::SpeechEnded,
+            14 if rng.random_bool(temper.fails) => Stt::Failed("no".into()),
+            15 if rng.random_bool(temper.fails) => Stt::Degraded("no".into()),
+            14..16 => Stt::Recovered,
+            _ => Stt::Interim(String::new()),
         }),
-        26..30 => Input::Stt(Stt::Interim(word)),
-        30..32 => Input::Stt(Stt::Preflight(word)),
-        32..38 => Input::Stt(Stt::Final {
-            text: word,
-            confidence: 1.0,
-        }),
-        38 => Input::Stt(Stt::SpeechStarted),
-        39 => Input::Stt(Stt::SpeechEnded),
-        40 => Input::TurnPrediction {
-            id: recent(rng, &asked.predictions)?,
+        2 => Input::TurnPrediction {
+            id: recent(rng, temper, &asked.predictions)?,
             probability: rng.random(),
             threshold: 0.5,
         },
-        41..44 => {
+        3 => {
             let passage = Passage {
                 text: "text".into(),
                 source: "file".into(),
                 score: 1.0,
             };
             Input::Retrieved {
-                id: recent(rng, &asked.retrievals)?,
+                id: recent(rng, temper, &asked.retrievals)?,
                 passages: vec![passage; rng.random_range(0..2)],
             }
         }
-        44..58 => {
-            let event = match rng.random_range(0..20) {
+        4 => Input::Llm {
+            id: recent(rng, temper, &asked.generations)?,
+            event: match rng.random_range(0..19) {
+                _ if rng.random_bool(temper.fails / 4.0) => Llm::Failed("no".into()),
                 0..9 => Llm::Text((*TEXTS.choose(rng).unwrap()).to_owned()),
                 9..12 => Llm::ToolCall(ToolCall {
                     call_id: (*["", "call_1", "call_2"].choose(rng).unwrap()).to_owned(),
                     name: (*["a", "b", "c"].choose(rng).unwrap()).to_owned(),
                     arguments: "{}".into(),
                 }),
-                12..19 => Llm::Finished { usage: None },
-                _ => Llm::Failed("no".into()),
-            };
-            Input::Llm {
-                id: recent(rng, &asked.generations)?,
-                event,
-            }
-        }
-        58..68 => {
-            let event = match rng.random_range(0..20) {
+                _ => Llm::Finished { usage: None },
+            },
+        },
+        5 => Input::Tts {
+            id: recent(rng, temper, &asked.segments)?,
+            event: match rng.random_range(0..19) {
+                _ if rng.random_bool(temper.fails / 4.0) => Tts::Failed("no".into()),
                 0..9 => Tts::FirstAudio,
                 9..11 => Tts::Words(vec![("Of".into(), ms(0)), ("course".into(), ms(300))]),
-                11..19 => Tts::Finished {
+                _ => Tts::Finished {
                     duration: ms(*[0, 500, 2000].choose(rng).unwrap()),
                 },
-                _ => Tts::Failed("no".into()),
-            };
-            Input::Tts {
-                id: recent(rng, &asked.segments)?,
-                event,
-            }
-        }
-        68..86 => playout(rng, asked)?,
-        86..91 => {
+            },
+        },
+        6 => playout(rng, temper, asked)?,
+        7 => {
             let value = ToolValue {
                 output: "done".into(),
                 reply: rng.random_bool(0.8),
             };
-            let result = if rng.random_bool(0.8) {
-                Ok(value)
-            } else {
+            let result = if rng.random_bool(temper.fails) {
                 Err("broken".into())
+            } else {
+                Ok(value)
             };
             Input::ToolFinished {
-                call_id: recent(rng, &asked.calls)?,
+                call_id: recent(rng, temper, &asked.calls)?,
                 result,
             }
         }
-        91 => Input::UserText(word),
-        92 => Input::Started,
-        93 => Input::Command(command(rng, word)),
+        8 => Input::UserText(word),
+        9 => Input::Started,
+        10 => Input::Command(command(rng, word)),
         _ => Input::Time,
     })
 }
 
 /// In order, as a playout reports; some reports are missing, some come twice.
-fn playout(rng: &mut impl Rng, asked: &mut Asked) -> Option<Input> {
+fn playout(rng: &mut impl Rng, temper: &Temper, asked: &mut Asked) -> Option<Input> {
+    if rng.random_bool(temper.fails / 20.0) {
+        // the output was lost, and says so of something that may be long gone
+        let id = asked.played.choose(rng).copied()?;
+        let still = asked.playing.iter().position(|(playing, _)| *playing == id);
+        if let Some(at) = still {
+            asked.playing.truncate(at);
+        }
+        return Some(Input::Playout(Playout::Cleared {
+            id,
+            played: ms(rng.random_range(0..500)),
+        }));
+    }
     if !asked.cleared.is_empty() && rng.random_bool(0.7) {
         let (id, played) = asked.cleared.remove(0);
         return Some(Input::Playout(Playout::Cleared { id, played }));
@@ -231,9 +307,10 @@ fn command(rng: &mut impl Rng, text: String) -> Command {
         },
         5..8 => Command::CommitUserTurn,
         8 => Command::ClearUserTurn,
-        _ => Command::Close {
+        9 if rng.random_bool(0.2) => Command::Close {
             drain: rng.random(),
         },
+        _ => Command::InterruptSpeech(SpeechId(rng.random_range(1..20))),
     }
 }
 
@@ -243,7 +320,10 @@ fn note(rng: &mut impl Rng, asked: &mut Asked, action: &Action) {
         Action::Synthesize { id, .. } => asked.segments.push(*id),
         Action::Retrieve { id, .. } => asked.retrievals.push(*id),
         Action::PredictTurn { id } => asked.predictions.push(*id),
-        Action::Play { id } => asked.playing.push((*id, Duration::ZERO)),
+        Action::Play { id } => {
+            asked.playing.push((*id, Duration::ZERO));
+            asked.played.push(*id);
+        }
         Action::RunTool { call, .. } => asked.calls.push(call.call_id.clone()),
         Action::ClearPlayout => {
             let mut cleared = std::mem::take(&mut asked.playing);
@@ -254,101 +334,106 @@ fn note(rng: &mut impl Rng, asked: &mut Asked, action: &Action) {
     }
 }
 
-/// So many random inputs. What was promised and not kept is the error, with the last of what happened.
-pub(crate) fn run(rng: &mut impl Rng, steps: usize) -> Result<(), String> {
+/// What a run came to.
+#[derive(Default)]
+pub(crate) struct Run {
+    /// Inputs handled while the session was open.
+    pub(crate) steps: usize,
+    /// States from which life was proved.
+    pub(crate) proofs: usize,
+    /// Kinds of actions and events that were seen, in dense conversations.
+    pub(crate) seen: BTreeSet<String>,
+}
+
+/// So many random inputs. What was promised and not kept is the error, with all that led to it.
+pub(crate) fn run(rng: &mut impl Rng, steps: usize) -> Result<Run, Box<Failure>> {
     let options = options(rng);
-    let mode = options.turn_detection;
-    let mut dialogue = Dialogue::new(options, "Be brief.");
+    let mut inputs = Vec::with_capacity(steps);
+    let mut run = Run::default();
+    match converse(rng, steps, &options, &mut inputs, &mut run) {
+        Ok(()) => Ok(run),
+        Err(problem) => Err(Box::new(Failure {
+            options,
+            inputs,
+            problem,
+        })),
+    }
+}
+
+/// The inputs of such a conversation.
+#[allow(dead_code, reason = "not for the fuzzer")]
+pub(crate) fn inputs(rng: &mut impl Rng, steps: usize) -> Vec<(Instant, Input)> {
+    let (options, mut inputs) = (options(rng), Vec::new());
+    let result = converse(rng, steps, &options, &mut inputs, &mut Run::default());
+    assert_eq!(result, Ok(()));
+    inputs
+}
+
+fn converse(
+    rng: &mut impl Rng,
+    steps: usize,
+    options: &Options,
+    inputs: &mut Vec<(Instant, Input)>,
+    run: &mut Run,
+) -> Result<(), String> {
+    let mut dialogue = Dialogue::new(options.clone(), "Be brief.");
     let mut observer = Observer::default();
     let mut asked = Asked::default();
+    let temper = Temper::new(rng);
+    let dense = rng.random_ratio(1, DENSE);
     let mut now = Instant::ZERO;
-    let mut trace = Vec::new();
-    let mut closed = false;
+    let mut after_close = 0;
     for step in 0..steps {
-        let input = if step == 0 {
-            Some(Input::Started)
-        } else {
-            input(rng, &mut asked)
+        let input = match inputs.last() {
+            None => Some(Input::Started),
+            // twice the same, as an impatient or broken provider may say it
+            Some((_, last)) if rng.random_bool(0.02) => Some(last.clone()),
+            Some(_) => input(rng, &temper, &mut asked),
         };
         let Some(input) = input else { continue };
         now = match (&input, dialogue.deadline()) {
             (Input::Time, Some(due)) => now.max(due),
-            _ => now + ms(*[0, 1, 20, 60, 200].choose(rng).unwrap()),
+            _ => now + ms(*temper.pace.choose(rng).unwrap()),
         };
-        trace.push(format!("{:.3} {input:?}", now.as_micros() as f64 / 1e6));
+        inputs.push((now, input.clone()));
         observer.input(now, &input);
-        dialogue.handle(now, input);
+        catch_unwind(AssertUnwindSafe(|| dialogue.handle(now, input)))
+            .map_err(|_| "panic: in handle".to_owned())?;
+        run.steps += usize::from(after_close == 0);
         while let Some(action) = dialogue.poll() {
-            trace.push(format!("      {action:?}"));
             observer.action(&action);
             note(rng, &mut asked, &action);
-            closed |= action == Action::Close;
+            if dense {
+                run.seen.insert(kind(&action));
+            }
+            if action == Action::Close {
+                after_close = 1;
+            }
         }
-        let tail = |trace: &[String]| trace[trace.len().saturating_sub(60)..].join("\n");
         observer
             .step(dialogue.history())
-            .map_err(|violation| format!("{violation}\n{}", tail(&trace)))?;
-        if step % LIVENESS_EVERY == LIVENESS_EVERY - 1 && !closed {
-            lives(&dialogue, &observer, now, mode)
-                .map_err(|problem| format!("{problem}\n{}", tail(&trace)))?;
+            .map_err(|violation| violation.to_string())?;
+        match after_close {
+            0 if dense || step % LIVENESS_EVERY == LIVENESS_EVERY - 1 => {
+                run.proofs += 1;
+                let at_once = rng.random();
+                lives(&dialogue, &observer, now, options.turn_detection, at_once)?;
+            }
+            0 => {}
+            AFTER_CLOSE => return Ok(()),
+            _ => after_close += 1,
         }
     }
     Ok(())
 }
 
-/// From here, silence and answering providers lead to an agent that answers.
-fn lives(
-    dialogue: &Dialogue,
-    observer: &Observer,
-    now: Instant,
-    mode: TurnDetection,
-) -> Result<(), String> {
-    let mut simulation = Simulation::new(dialogue.clone(), observer.clone(), now);
-    simulation.schedule(
-        now,
-        Input::Vad(Vad::SpeechEnded {
-            speech: ms(500),
-            silence: ms(500),
-        }),
-    );
-    let settled = now + Duration::from_secs(90);
-    simulation.run_until(settled);
-    if simulation.dialogue.agent_state() == AgentState::Speaking {
-        return Err("it speaks for ever".into());
+/// `Play`, or `Emit(Interrupted`.
+fn kind(action: &Action) -> String {
+    let text = format!("{action:?}");
+    let end = text.find([' ', '{']).unwrap_or(text.len());
+    let text = text.get(..end).unwrap_or_default();
+    match text.strip_prefix("Emit(") {
+        Some(event) => event.split('(').next().unwrap_or_default().to_owned(),
+        None => text.split('(').next().unwrap_or_default().to_owned(),
     }
-    let from = settled + ms(500);
-    let before = simulation.timeline.len();
-    simulation.speech(
-        &Speech {
-            from,
-            to: from + ms(1000),
-            text: "are you still there".into(),
-            final_after: None,
-        },
-        None,
-        ms(200),
-    );
-    if mode == TurnDetection::Manual {
-        simulation.schedule(from + ms(2000), Input::Command(Command::CommitUserTurn));
-    }
-    simulation.run_until(from + Duration::from_secs(15));
-    let answers = simulation.timeline[before..]
-        .iter()
-        .any(|line| line.text == "agent speaking");
-    if let Some(violation) = simulation.violations.first() {
-        return Err(violation.clone());
-    }
-    let closed = simulation.timeline.iter().any(|line| line.text == "close");
-    if answers || closed {
-        return Ok(());
-    }
-    let lines: Vec<String> = simulation
-        .timeline
-        .iter()
-        .map(|line| format!("  {:.3} {}", line.at.as_micros() as f64 / 1e6, line.text))
-        .collect();
-    Err(format!(
-        "it never answers again:\n{}\nafter",
-        lines.join("\n")
-    ))
 }
