@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use antiphon_dialogue::input::Playout;
 use antiphon_dialogue::invariants::Observer;
-use antiphon_dialogue::{Action, Dialogue, Input, Instant, Options};
+use antiphon_dialogue::{Action, Dialogue, Input, Instant, Options, scenario};
 
 use super::lives;
 
@@ -20,7 +20,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let title = self.problem.lines().next().unwrap_or_default();
         let inputs = self.inputs.iter().map(|(at, input)| (*at, input));
-        let scenario = from_inputs(title, &self.options, inputs);
+        let scenario = scenario::from_inputs(title, &self.options, inputs);
         write!(
             f,
             "{}\n\nThis scenario shows it; keep it in crates/dialogue/scenarios under the name of its symptom:\n\n{scenario}\n{}",
@@ -195,28 +195,4 @@ pub(crate) fn replay(options: &Options, inputs: &[(Instant, Input)]) -> Result<(
             .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
         Err(format!("panic: {}", what.unwrap_or_default()))
     })
-}
-
-/// The text of a scenario that tells the machine exactly these inputs.
-fn from_inputs<'a>(
-    title: &str,
-    options: &Options,
-    inputs: impl Iterator<Item = (Instant, &'a Input)>,
-) -> String {
-    let mut text = format!("title {title}\nagent none\n");
-    let json = |value| serde_json::to_value(value).unwrap_or_default();
-    let (own, usual) = (json(options), json(&Options::default()));
-    for (key, value) in own.as_object().into_iter().flatten() {
-        if usual.get(key) != Some(value) {
-            text += &format!("option {key} {value}\n");
-        }
-    }
-    let mut last = Instant::ZERO;
-    for (at, input) in inputs {
-        last = at;
-        let seconds = at.as_micros() as f64 / 1e6;
-        let input = serde_json::to_string(input).unwrap_or_default();
-        text += &format!("at {seconds} input {input}\n");
-    }
-    text + &format!("recorded until {}\n", last.as_micros() as f64 / 1e6)
 }
