@@ -12,6 +12,7 @@ fn every_scenario_ends_as_it_says() {
     let mut files: Vec<_> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|end| end == "scenario"))
         .collect();
     files.sort();
     for path in files
@@ -46,4 +47,28 @@ fn every_scenario_ends_as_it_says() {
 fn a_typo_in_a_scenario_is_named_with_its_line() {
     let error = Scenario::parse("llm \"Hi\"\nexpct 3 agent").unwrap_err();
     assert_eq!(error.line, 2);
+}
+
+/// The reference's scenarios are all accounted for, and what the list names is there.
+#[test]
+fn the_list_of_the_references_scenarios_is_true() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+    let list = std::fs::read_to_string(folder.join("README.md")).unwrap();
+    let rows: Vec<&str> = list
+        .lines()
+        .filter(|line| {
+            line.strip_prefix("| ")
+                .is_some_and(|row| row.starts_with(|c: char| c.is_ascii_digit()))
+        })
+        .collect();
+    assert_eq!(rows.len(), 21, "numbers of the reference's list");
+    for name in rows
+        .iter()
+        .filter_map(|row| row.split('|').nth(3))
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        .filter(|name| !name.starts_with("crates/"))
+    {
+        let file = folder.join(name).with_extension("scenario");
+        assert!(file.exists(), "{name} is listed and is not there");
+    }
 }
