@@ -61,7 +61,7 @@ fn the_list_of_the_references_scenarios_is_true() {
                 .is_some_and(|row| row.starts_with(|c: char| c.is_ascii_digit()))
         })
         .collect();
-    assert_eq!(rows.len(), 21, "numbers of the reference's list");
+    assert_eq!(rows.len(), 22, "numbers of the reference's list");
     for name in rows
         .iter()
         .filter_map(|row| row.split('|').nth(3))
