@@ -7,7 +7,6 @@ use crate::history::{Place, RequestParts};
 use crate::machine::Dialogue;
 use crate::options::TurnDetection;
 use crate::speech::{Brain, Step};
-use crate::text::normalise;
 
 /// A reply that was begun before its turn was committed. Nothing of it is heard or seen, and no tool runs.
 #[derive(Clone, Debug)]
@@ -45,8 +44,7 @@ impl Dialogue {
         if !free || long || self.turn.attempts >= options.preemptive_max_retries {
             return;
         }
-        let text = self.turn.text();
-        let words = normalise(&text);
+        let words = self.turn.normal();
         let version = self.core.history.version();
         if words.is_empty()
             || self
@@ -56,6 +54,7 @@ impl Dialogue {
         {
             return;
         }
+        let (text, words) = (self.turn.text(), words.to_owned());
         self.drop_speculation();
         self.turn.attempts += 1;
         let place = self.core.history.reserve();

@@ -3,7 +3,7 @@
 use crate::ids::{PredictionId, TurnId};
 use crate::limits::{MAX_TURN_BYTES, SPEECH_SIGN_TIMEOUT};
 use crate::options::Options;
-use crate::text::{count_words, is_backchannel, push_limited};
+use crate::text::{count_words, is_backchannel, normalise, push_limited};
 use crate::time::Instant;
 
 /// How far the turn is.
@@ -53,6 +53,8 @@ pub(crate) struct UserTurn {
     /// Counted when words come, so that audio-rate inputs need not look at them.
     words: usize,
     backchannel: bool,
+    /// All words, normalised: tells whether they changed.
+    normal: String,
 }
 
 impl UserTurn {
@@ -72,6 +74,7 @@ impl UserTurn {
             commit_asked: false,
             words: 0,
             backchannel: false,
+            normal: String::new(),
         }
     }
 
@@ -115,12 +118,14 @@ impl UserTurn {
     pub(crate) fn forget_words(&mut self) {
         self.finals.clear();
         self.interim.clear();
+        self.normal.clear();
         (self.words, self.backchannel, self.stable) = (0, false, false);
     }
 
     fn look_at_words(&mut self, options: &Options) {
         let text = self.text();
         self.words = count_words(&text);
+        self.normal = normalise(&text);
         self.backchannel = is_backchannel(&text, &options.backchannels);
     }
 
@@ -141,6 +146,11 @@ impl UserTurn {
 
     pub(crate) fn has_interim(&self) -> bool {
         !self.interim.is_empty()
+    }
+
+    /// The same, normalised.
+    pub(crate) fn normal(&self) -> &str {
+        &self.normal
     }
 
     pub(crate) fn words(&self) -> usize {

@@ -2,6 +2,8 @@
 //! [`Observer`] sees only what goes in and out, so it works in property tests and around any driver. It keeps its own
 //! books from inputs and actions and believes nothing that the machine says about itself.
 
+#[cfg(debug_assertions)]
+mod inside;
 mod observer;
 mod sounds;
 
@@ -9,14 +11,11 @@ use std::collections::BTreeMap;
 
 use thiserror::Error;
 
+#[cfg(debug_assertions)]
+pub(crate) use inside::assert_sound;
 pub use observer::Observer;
 
 use crate::chat::{ChatRequest, Item};
-use crate::limits::{
-    MAX_HISTORY_ITEMS, MAX_QUEUED_SPEECHES, MAX_RUNNING_TOOLS, MAX_SEGMENTS_AHEAD, MAX_STEPS,
-    MAX_TURN_BYTES,
-};
-use crate::machine::Dialogue;
 use crate::time::Duration;
 
 /// The bound of the first promise, without what the caller may not interrupt: from any state, so long after the caller fell
@@ -48,65 +47,6 @@ pub enum Violation {
     /// 6: something grows without limit.
     #[error("bounded: {0}")]
     Unbounded(String),
-}
-
-/// Panics when the machine is in a state that must not be.
-#[cfg(debug_assertions)]
-pub(crate) fn assert_sound(dialogue: &Dialogue) {
-    let sound = inside(dialogue);
-    debug_assert!(sound.is_ok(), "{sound:?}");
-}
-
-/// What can only be seen inside: something that waits has a deadline, and what grows has its limit.
-pub(crate) fn inside(dialogue: &Dialogue) -> Result<(), Violation> {
-    let busy = dialogue.floor.speech().is_some()
-        || dialogue.leaving.is_some()
-        || dialogue.turn.is_pending();
-    match dialogue.deadline() {
-        None if busy && !matches!(dialogue.floor, crate::floor::Floor::Closed) => {
-            return Err(Violation::Mute(format!(
-                "no deadline in {:?} {:?}",
-                dialogue.floor, dialogue.turn
-            )));
-        }
-        Some(due) if due < dialogue.core.now => {
-            return Err(Violation::Mute("a deadline has passed".into()));
-        }
-        Some(_) | None => {}
-    }
-    let ahead = dialogue.floor.speech().map_or(0, |speech| {
-        speech
-            .segments()
-            .filter(|segment| segment.is_ahead())
-            .count()
-    });
-    let steps = dialogue
-        .floor
-        .speech()
-        .map_or(0, |speech| speech.steps.len());
-    for (what, count, limit) in [
-        ("segments ahead", ahead, MAX_SEGMENTS_AHEAD),
-        ("steps", steps, MAX_STEPS),
-        (
-            "queued speeches",
-            dialogue.queue.len(),
-            MAX_QUEUED_SPEECHES + 1,
-        ),
-        ("running tools", dialogue.tools.len(), MAX_RUNNING_TOOLS),
-        (
-            "history",
-            dialogue.core.history.items().len(),
-            MAX_HISTORY_ITEMS,
-        ),
-        ("turn", dialogue.turn.text().len(), 2 * MAX_TURN_BYTES),
-    ] {
-        if count > limit {
-            return Err(Violation::Unbounded(format!(
-                "{count} {what}, at most {limit}"
-            )));
-        }
-    }
-    Ok(())
 }
 
 fn request_is_valid(request: &ChatRequest) -> Result<(), Violation> {

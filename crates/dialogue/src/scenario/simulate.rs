@@ -61,6 +61,8 @@ pub struct Simulation {
     pub timeline: Vec<Line>,
     /// What the observer found wrong.
     pub violations: Vec<String>,
+    /// What the machine was told, if it is to be kept.
+    pub told: Option<Vec<(Instant, Input)>>,
     observer: Observer,
     now: Instant,
     replies: VecDeque<Reply>,
@@ -89,6 +91,7 @@ impl Simulation {
             dialogue,
             timeline: Vec::new(),
             violations: Vec::new(),
+            told: None,
             observer,
             now,
             replies: VecDeque::new(),
@@ -235,6 +238,9 @@ impl Simulation {
             && let Some(audio) = self.audio.iter_mut().find(|audio| audio.id == *id)
         {
             audio.arrived = true;
+        }
+        if let Some(told) = &mut self.told {
+            told.push((self.now, input.clone()));
         }
         self.observer.input(self.now, &input);
         self.dialogue.handle(self.now, input);

@@ -32,6 +32,8 @@ pub(crate) struct Chunker {
     buffer: String,
     complete: bool,
     begun: bool,
+    /// No piece is complete until more text comes: asked at audio rate, it need not look again.
+    settled: bool,
 }
 
 impl Chunker {
@@ -41,16 +43,19 @@ impl Chunker {
             buffer: text.to_owned(),
             complete: true,
             begun: false,
+            settled: false,
         }
     }
 
     pub(crate) fn push(&mut self, text: &str) {
         self.buffer.push_str(text);
+        self.settled = false;
     }
 
     /// No more text comes.
     pub(crate) fn finish(&mut self) {
         self.complete = true;
+        self.settled = false;
     }
 
     /// Drop what has not left yet.
@@ -70,7 +75,13 @@ impl Chunker {
 
     /// The next piece, if one is complete.
     pub(crate) fn next_piece(&mut self) -> Option<String> {
-        let end = self.boundary()?;
+        if self.settled {
+            return None;
+        }
+        let Some(end) = self.boundary() else {
+            self.settled = true;
+            return None;
+        };
         let rest = self.buffer.split_off(end);
         let piece = std::mem::replace(&mut self.buffer, rest);
         self.begun = true;

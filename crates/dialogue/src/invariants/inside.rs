@@ -1,0 +1,71 @@
+//! What can only be seen inside, looked at after every step of debug and test builds; allocates nothing.
+
+use super::Violation;
+use crate::floor::Floor;
+use crate::limits::{
+    MAX_HISTORY_ITEMS, MAX_QUEUED_SPEECHES, MAX_RUNNING_TOOLS, MAX_SEGMENTS_AHEAD, MAX_STEPS,
+    MAX_TURN_BYTES,
+};
+use crate::machine::Dialogue;
+
+/// Panics when the machine is in a state that must not be.
+pub(crate) fn assert_sound(dialogue: &Dialogue) {
+    let sound = inside(dialogue);
+    debug_assert!(sound.is_ok(), "{sound:?}");
+}
+
+/// What can only be seen inside: something that waits has a deadline, and what grows has its limit.
+fn inside(dialogue: &Dialogue) -> Result<(), Violation> {
+    let busy = dialogue.floor.speech().is_some()
+        || dialogue.leaving.is_some()
+        || dialogue.turn.is_pending();
+    match dialogue.deadline() {
+        None if busy && !matches!(dialogue.floor, Floor::Closed) => {
+            return Err(Violation::Mute(format!(
+                "no deadline in {:?} {:?}",
+                dialogue.floor, dialogue.turn
+            )));
+        }
+        Some(due) if due < dialogue.core.now => {
+            return Err(Violation::Mute("a deadline has passed".into()));
+        }
+        Some(_) | None => {}
+    }
+    let ahead = dialogue.floor.speech().map_or(0, |speech| {
+        speech
+            .segments()
+            .filter(|segment| segment.is_ahead())
+            .count()
+    });
+    let steps = dialogue
+        .floor
+        .speech()
+        .map_or(0, |speech| speech.steps.len());
+    for (what, count, limit) in [
+        ("segments ahead", ahead, MAX_SEGMENTS_AHEAD),
+        ("steps", steps, MAX_STEPS),
+        (
+            "queued speeches",
+            dialogue.queue.len(),
+            MAX_QUEUED_SPEECHES + 1,
+        ),
+        ("running tools", dialogue.tools.len(), MAX_RUNNING_TOOLS),
+        (
+            "history",
+            dialogue.core.history.items().len(),
+            MAX_HISTORY_ITEMS,
+        ),
+        (
+            "turn",
+            dialogue.turn.finals().len() + dialogue.turn.interim().len(),
+            2 * MAX_TURN_BYTES,
+        ),
+    ] {
+        if count > limit {
+            return Err(Violation::Unbounded(format!(
+                "{count} {what}, at most {limit}"
+            )));
+        }
+    }
+    Ok(())
+}
