@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`agent`] | [`Agent`]: words, options, providers, tools |
 //! | [`session`] | [`AgentSession`]: the handle of a running conversation |
+//! | [`speech`] | [`SpeechHandle`]: the handle of one utterance |
 //! | [`io`] | where its sound comes from and goes to |
 //! | [`tool`] | what the model can call: `#[tool]`, closures, HTTP |
 //! | [`provider`] | traits of VAD, STT, LLM, TTS, turn detector and knowledge |
@@ -21,6 +22,7 @@ pub mod io;
 mod measure;
 pub mod provider;
 pub mod session;
+pub mod speech;
 pub mod tool;
 
 pub use agent::{Agent, AgentBuilder};
@@ -29,6 +31,7 @@ pub use antiphon_macros::tool;
 pub use error::{AgentError, ProviderError, SessionError};
 pub use io::{AudioOutput, NoOutput, SessionIo};
 pub use session::{AgentSession, Events, WeakSession};
+pub use speech::{SpeechHandle, SpeechOutcome};
 pub use tool::{FunctionTool, HttpTool, Tool, ToolContext, ToolError, ToolReply};
 
 /// What the code that `#[tool]` writes refers to. Not for direct use.

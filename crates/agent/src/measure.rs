@@ -91,6 +91,8 @@ pub(crate) fn event(event: &Event) {
         | Event::AgentTranscript { .. }
         | Event::ConversationItemAdded { .. }
         | Event::SpeechCreated { .. }
+        | Event::SpeechDone { .. }
+        | Event::ToolUpdated { .. }
         | Event::AgentFalseInterruption { .. }
         | Event::ToolStarted { .. }
         | Event::ToolEnded { .. }

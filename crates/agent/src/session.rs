@@ -1,11 +1,12 @@
 //! The handle of a running session.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use antiphon_dialogue::chat::Item;
 use antiphon_dialogue::event::CloseReason;
 use antiphon_dialogue::ids::SpeechId;
-use antiphon_dialogue::input::Command;
+use antiphon_dialogue::input::{Command, GenerateReply, Say};
 use antiphon_dialogue::{Event, Input, Instant};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
@@ -13,6 +14,7 @@ use crate::agent::Agent;
 use crate::driver;
 use crate::error::SessionError;
 use crate::io::SessionIo;
+use crate::speech::{SpeechHandle, SpeechStatus};
 
 /// One conversation with one caller. Clones are handles of the same session; it is closed when the last is dropped.
 #[derive(Clone, Debug)]
@@ -36,6 +38,8 @@ struct Inner {
     first_events: Mutex<Option<broadcast::Receiver<(Instant, Event)>>>,
     closing: watch::Sender<Option<Closing>>,
     outcome: watch::Receiver<Option<Outcome>>,
+    /// How many speeches the program has asked for: their names.
+    speeches: AtomicU32,
 }
 
 /// An order to close. Kept beside the queue of requests so that it always gets through.
@@ -56,6 +60,9 @@ pub(crate) struct Outcome {
 #[derive(Debug)]
 pub(crate) enum Request {
     Input(Input),
+    /// The speech of this name, and who waits for it.
+    Speak(Command, SpeechId, watch::Sender<SpeechStatus>),
+    Watch(SpeechId, watch::Sender<SpeechStatus>),
     History(oneshot::Sender<Vec<Item>>),
 }
 
@@ -92,6 +99,7 @@ impl AgentSession {
             first_events: Mutex::new(Some(first)),
             closing: closing_in,
             outcome,
+            speeches: AtomicU32::new(1),
         });
         let session = WeakSession {
             inner: Arc::downgrade(&inner),
@@ -151,31 +159,57 @@ impl AgentSession {
         self.request(Request::Input(Input::UserText(text)))
     }
 
-    /// Speak this text, interruptible and part of the history; no model is asked.
+    /// Speak this text when the floor is free; no model is asked. A text alone is interruptible as the options say and part
+    /// of the history; a [`Say`] says otherwise.
     ///
     /// # Errors
     /// The session is closed or busy.
-    pub fn say(&self, text: impl Into<String>) -> Result<(), SessionError> {
-        self.command(Command::Say {
-            text: text.into(),
-            allow_interruptions: true,
-            add_to_history: true,
-        })
+    pub fn say(&self, say: impl Into<Say>) -> Result<SpeechHandle, SessionError> {
+        let id = self.speech_id();
+        let say = Say {
+            id: Some(id),
+            ..say.into()
+        };
+        self.speak(id, Command::Say(say))
     }
 
-    /// Have the model say something now, with these instructions for this reply alone.
+    /// Have the model say something when the floor is free.
     ///
     /// # Errors
     /// The session is closed or busy.
-    pub fn generate_reply(&self, instructions: Option<String>) -> Result<(), SessionError> {
-        self.command(Command::GenerateReply {
-            user_input: None,
-            instructions,
-            allow_interruptions: true,
-        })
+    pub fn generate_reply(&self, asked: GenerateReply) -> Result<SpeechHandle, SessionError> {
+        let id = self.speech_id();
+        let asked = GenerateReply {
+            id: Some(id),
+            ..asked
+        };
+        self.speak(id, Command::GenerateReply(asked))
     }
 
-    /// Stop speaking. `force` stops even what may not be interrupted.
+    fn speech_id(&self) -> SpeechId {
+        let number = self.inner.speeches.fetch_add(1, Ordering::Relaxed);
+        SpeechId::of_program(number)
+    }
+
+    fn speak(&self, id: SpeechId, command: Command) -> Result<SpeechHandle, SessionError> {
+        let (status, watched) = watch::channel(SpeechStatus::default());
+        self.request(Request::Speak(command, id, status))?;
+        Ok(SpeechHandle::new(id, self.downgrade(), watched))
+    }
+
+    /// The handle of a speech that somebody else began: an answer to the caller, the greeting. Of one that is over the
+    /// handle says so, too.
+    ///
+    /// # Errors
+    /// The session is closed or busy.
+    pub fn speech(&self, id: SpeechId) -> Result<SpeechHandle, SessionError> {
+        let (status, watched) = watch::channel(SpeechStatus::default());
+        self.request(Request::Watch(id, status))?;
+        Ok(SpeechHandle::new(id, self.downgrade(), watched))
+    }
+
+    /// Stop what is being said, what waits for tools, and what waits to be said, up to the first speech that may not be
+    /// interrupted (LiveKit's rule). Nothing happens when the present speech may not. `force` stops all.
     ///
     /// # Errors
     /// The session is closed or busy.
@@ -183,12 +217,15 @@ impl AgentSession {
         self.command(Command::Interrupt { force })
     }
 
-    /// Stop one speech.
+    /// Stop one speech, if it may be interrupted.
     ///
     /// # Errors
     /// The session is closed or busy.
     pub fn interrupt_speech(&self, speech: SpeechId) -> Result<(), SessionError> {
-        self.command(Command::InterruptSpeech(speech))
+        self.command(Command::InterruptSpeech {
+            speech,
+            force: false,
+        })
     }
 
     /// Manual turn detection: the caller has finished.

@@ -1,5 +1,8 @@
 //! What a program that defines an agent needs.
 
 pub use antiphon_agent::tool::{FunctionTool, Tool, ToolContext, ToolError, ToolReply};
-pub use antiphon_agent::{Agent, AgentBuilder, AgentSession, AudioOutput, SessionIo, tool};
+pub use antiphon_agent::{
+    Agent, AgentBuilder, AgentSession, AudioOutput, SessionIo, SpeechHandle, SpeechOutcome, tool,
+};
 pub use antiphon_dialogue::Event;
+pub use antiphon_dialogue::input::{GenerateReply, Priority, Say};

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::chat::{ChatRequest, ToolCall};
 use crate::event::Event;
-use crate::ids::{GenerationId, PredictionId, RetrievalId, SegmentId};
+use crate::ids::{GenerationId, PredictionId, RetrievalId, SegmentId, SpeechId};
 use crate::time::Duration;
 
 /// A request to the driver.
@@ -68,12 +68,23 @@ pub enum Action {
     ClearStt,
     /// While true the recogniser gets silence instead of the caller (uninterruptible speech, echo guard).
     MuteStt(bool),
+    /// So many steps of this speech have been played to the caller; one of them runs a tool that may wait for that.
+    StepSpoken {
+        /// Which speech.
+        speech: SpeechId,
+        /// How many, from the first on.
+        steps: u32,
+    },
     /// Run a tool. Exactly one `ToolFinished` answers it, also after `CancelTool`.
     RunTool {
         /// The call.
         call: ToolCall,
         /// The same for every attempt at the same call: a tool with side effects can use it to act once.
         idempotency_key: String,
+        /// Whose words it belongs to.
+        speech: SpeechId,
+        /// The step of the speech that asked for it, counted from 1; its words are played when `StepSpoken` says so.
+        step: u32,
     },
     /// The result is no longer wanted; the tool may stop.
     CancelTool {

@@ -4,6 +4,7 @@ use crate::action::Action;
 use crate::chat::Item;
 use crate::event::Event;
 use crate::floor::{Floor, Hold};
+use crate::ids::SpeechId;
 use crate::limits::{CLEAR_REPORT_TIMEOUT, MAX_HOLD};
 use crate::machine::Dialogue;
 use crate::options::TurnDetection;
@@ -209,8 +210,16 @@ impl Dialogue {
         }
     }
 
-    /// The present speech is over for the caller's sake. No sound of it from here on.
+    /// What is being said, and what waits for tools, is over for the caller's sake. No sound of it from here on.
     pub(crate) fn interrupt(&mut self) {
+        if self.floor.speech().is_some() {
+            self.abandon_parked(false);
+            self.interrupt_present();
+        }
+    }
+
+    /// The present speech is over, and nothing else.
+    pub(crate) fn interrupt_present(&mut self) {
         if let Some(id) = self.floor.speech().map(|speech| speech.id) {
             self.core.emit(Event::Interrupted { speech: id });
             self.cut();
@@ -287,6 +296,14 @@ impl Dialogue {
             }
         }
         self.write_heard(&mut speech, true);
+        self.is_done(speech.id, true);
+    }
+
+    pub(crate) fn is_done(&mut self, speech: SpeechId, interrupted: bool) {
+        self.core.emit(Event::SpeechDone {
+            speech,
+            interrupted,
+        });
     }
 
     /// Shows the rest of what was heard and puts the messages into the history.

@@ -118,6 +118,9 @@ pub struct ChatRequest {
     pub reply_instructions: Option<String>,
     /// May the model call tools?
     pub tool_choice: ToolChoice,
+    /// Only the tools of these names; `None`: all.
+    #[serde(default)]
+    pub tools: Option<Vec<String>>,
 }
 
 /// May the model call tools in this step?

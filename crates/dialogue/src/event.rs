@@ -106,6 +106,14 @@ pub enum Event {
         /// By whom.
         source: SpeechSource,
     },
+    /// A speech is over: played to its end, or interrupted, dropped from the queue or failed. Every speech that was created
+    /// ends exactly once.
+    SpeechDone {
+        /// Which.
+        speech: SpeechId,
+        /// Not played to its end.
+        interrupted: bool,
+    },
     /// A pause in the caller's favour turned out to be nothing; the agent went on.
     AgentFalseInterruption {
         /// It went on where it was.
@@ -120,6 +128,13 @@ pub enum Event {
     ToolStarted {
         /// The call.
         call: ToolCall,
+    },
+    /// A tool that runs has told how far it is; its result comes later.
+    ToolUpdated {
+        /// The call.
+        call_id: String,
+        /// What it told.
+        message: String,
     },
     /// A tool has ended.
     ToolEnded {
@@ -165,6 +180,10 @@ pub enum SpeechSource {
     GenerateReply,
     /// The machine's own words when a provider fails.
     Trouble,
+    /// What is said while a tool is slow.
+    Filler,
+    /// The model's words about what a tool in the background has reported.
+    ToolReply,
 }
 
 /// Why a session ended.

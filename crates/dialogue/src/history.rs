@@ -127,6 +127,7 @@ impl History {
             passages: parts.passages,
             reply_instructions: parts.reply_instructions,
             tool_choice: parts.tool_choice,
+            tools: parts.tools,
         }
     }
 
@@ -144,6 +145,7 @@ pub(crate) struct RequestParts {
     pub(crate) passages: Vec<Passage>,
     pub(crate) reply_instructions: Option<String>,
     pub(crate) tool_choice: ToolChoice,
+    pub(crate) tools: Option<Vec<String>>,
 }
 
 fn still_running(call: &ToolCall, now: Instant) -> Item {

@@ -20,9 +20,30 @@ macro_rules! id {
 id!(
     /// One turn of the caller.
     TurnId, "turn_");
-id!(
-    /// One utterance of the agent; it may span several tool steps (LiveKit's speech handle).
-    SpeechId, "speech_");
+
+/// One utterance of the agent; it may span several tool steps (LiveKit's speech handle). The machine numbers its own; a
+/// program that asks for a speech may name it itself, so that it can wait for it and stop it from the first moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct SpeechId(pub u32);
+
+impl SpeechId {
+    const PROGRAM: u32 = 1 << 31;
+
+    /// The program's `number`th speech; never one of the machine's own.
+    pub const fn of_program(number: u32) -> Self {
+        Self(Self::PROGRAM | number)
+    }
+}
+
+impl std::fmt::Display for SpeechId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 & Self::PROGRAM {
+            0 => write!(f, "speech_{}", self.0),
+            _ => write!(f, "speech_p{}", self.0 ^ Self::PROGRAM),
+        }
+    }
+}
+
 id!(
     /// One LLM request.
     GenerationId, "gen_");

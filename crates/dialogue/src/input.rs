@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::chat::{Passage, ToolCall};
+use crate::chat::{Passage, ToolCall, ToolChoice};
 use crate::ids::{GenerationId, PredictionId, RetrievalId, SegmentId, SpeechId};
 use crate::time::Duration;
 
@@ -209,30 +209,29 @@ pub struct ToolValue {
 #[serde(rename_all = "snake_case")]
 pub enum Command {
     /// Speak this text; no LLM.
-    Say {
-        /// The words.
-        text: String,
-        /// May the caller interrupt it?
-        allow_interruptions: bool,
-        /// Does it enter the history?
-        add_to_history: bool,
-    },
-    /// Have the model say something now.
-    GenerateReply {
-        /// As if the caller had said it.
-        user_input: Option<String>,
-        /// For this reply alone.
-        instructions: Option<String>,
-        /// May the caller interrupt it?
-        allow_interruptions: bool,
-    },
-    /// Stop speaking. `force` stops even what may not be interrupted.
+    Say(Say),
+    /// Have the model say something.
+    GenerateReply(GenerateReply),
+    /// Stop speaking: the present speech, those that wait for tools, and the waiting ones up to the first that may not be
+    /// interrupted. Nothing happens when the present one may not. `force` stops all.
     Interrupt {
         /// Even uninterruptible speech.
         force: bool,
     },
-    /// Stop one speech.
-    InterruptSpeech(SpeechId),
+    /// Stop one speech, wherever it is.
+    InterruptSpeech {
+        /// Which.
+        speech: SpeechId,
+        /// Even when it may not be interrupted.
+        force: bool,
+    },
+    /// From here on this speech may, or may not, be interrupted.
+    AllowInterruptions {
+        /// Which.
+        speech: SpeechId,
+        /// May it?
+        allow: bool,
+    },
     /// Manual turn detection: the caller has finished.
     CommitUserTurn,
     /// Manual turn detection: forget what was said.
@@ -242,4 +241,86 @@ pub enum Command {
         /// Finish speaking first.
         drain: bool,
     },
+}
+
+/// The place of a speech among those that wait: higher first, then the older. It never stops one that has begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Priority(pub u8);
+
+impl Priority {
+    /// After everything else. LiveKit's `SPEECH_PRIORITY_LOW`.
+    pub const LOW: Self = Self(0);
+    /// As an answer to the caller. LiveKit's `SPEECH_PRIORITY_NORMAL`.
+    pub const NORMAL: Self = Self(5);
+    /// Before answers. LiveKit's `SPEECH_PRIORITY_HIGH`.
+    pub const HIGH: Self = Self(10);
+}
+
+impl Default for Priority {
+    fn default() -> Self {
+        Self::NORMAL
+    }
+}
+
+/// A given text to be spoken.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Say {
+    /// The program's own name of it; `None`: the machine gives one.
+    #[serde(default)]
+    pub id: Option<SpeechId>,
+    /// The words.
+    pub text: String,
+    /// May the caller interrupt it? `None`: as the option `allow_interruptions` says.
+    #[serde(default)]
+    pub allow_interruptions: Option<bool>,
+    /// Does it enter the history?
+    pub add_to_history: bool,
+    /// Before or after what else waits.
+    #[serde(default)]
+    pub priority: Priority,
+}
+
+impl Say {
+    /// This text, as the options say, part of the history.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self {
+            id: None,
+            text: text.into(),
+            allow_interruptions: None,
+            add_to_history: true,
+            priority: Priority::NORMAL,
+        }
+    }
+}
+
+impl From<&str> for Say {
+    fn from(text: &str) -> Self {
+        Self::new(text)
+    }
+}
+
+impl From<String> for Say {
+    fn from(text: String) -> Self {
+        Self::new(text)
+    }
+}
+
+/// A reply that the program asks for.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GenerateReply {
+    /// The program's own name of it; `None`: the machine gives one.
+    pub id: Option<SpeechId>,
+    /// As if the caller had said it.
+    pub user_input: Option<String>,
+    /// For this reply alone.
+    pub instructions: Option<String>,
+    /// May the caller interrupt it? `None`: as the option `allow_interruptions` says.
+    pub allow_interruptions: Option<bool>,
+    /// May the model call tools? After tools it is `Auto`, or `None` if it was.
+    pub tool_choice: ToolChoice,
+    /// Only these tools; `None`: all.
+    pub tools: Option<Vec<String>>,
+    /// Before or after what else waits.
+    pub priority: Priority,
 }

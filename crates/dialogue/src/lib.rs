@@ -30,7 +30,7 @@
 //! | `speech`, `segment` | one utterance of the agent; the playout ledger of what was heard |
 //! | `voice` | words to TTS to playout, a few pieces ahead |
 //! | `bargein` | hold, go on, or give way |
-//! | `queue` | speeches that wait |
+//! | `queue`, `parked` | speeches that wait for the floor, or for a tool while others have it |
 //! | `tools` | calls, each with its one result |
 //! | `trouble` | providers that fail; the end of the session |
 //! | `history` | order, placeholders, requests |
@@ -40,6 +40,7 @@ mod bargein;
 mod core;
 mod floor;
 mod history;
+mod parked;
 mod queue;
 mod reply;
 mod segment;

@@ -14,6 +14,9 @@ pub const MAX_CALLS_PER_STEP: usize = 16;
 pub const MAX_RUNNING_TOOLS: usize = 64;
 /// Speeches waiting for their time. Further ones are refused and reported.
 pub const MAX_QUEUED_SPEECHES: usize = 32;
+/// Speeches that wait for a tool while another one is heard: a tool that has the model say something that calls a tool, and
+/// so on. Beyond it the next one waits until the tools have answered.
+pub const MAX_PARKED_SPEECHES: usize = 4;
 /// Items of the history: hours of talk. The oldest go first, calls together with their results.
 pub const MAX_HISTORY_ITEMS: usize = 2000;
 /// Passages of one retrieval. The worst go.

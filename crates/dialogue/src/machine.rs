@@ -6,12 +6,13 @@ use crate::action::Action;
 use crate::bargein::Leaving;
 use crate::chat::Item;
 use crate::core::Core;
-use crate::event::{AgentState, CloseReason, Event, SpeechSource, UserState};
+use crate::event::{AgentState, CloseReason, Event, UserState};
 use crate::floor::Floor;
 use crate::input::{Command, Input};
 use crate::options::Options;
-use crate::queue::{Queued, SpeechQueue};
+use crate::queue::SpeechQueue;
 use crate::speculation::Speculation;
+use crate::speech::Speech;
 use crate::time::Instant;
 use crate::tools::ToolLedger;
 use crate::trouble::Trouble;
@@ -40,6 +41,8 @@ pub struct Dialogue {
     /// A speech that was cut and is being reported.
     pub(crate) leaving: Option<Leaving>,
     pub(crate) queue: SpeechQueue,
+    /// Speeches that wait for tools while others have the floor.
+    pub(crate) parked: Vec<Speech>,
     pub(crate) tools: ToolLedger,
     pub(crate) trouble: Trouble,
     pub(crate) ending: Option<Ending>,
@@ -64,6 +67,7 @@ impl Dialogue {
             speculation: None,
             leaving: None,
             queue: SpeechQueue::default(),
+            parked: Vec::new(),
             tools: ToolLedger::default(),
             trouble: Trouble::default(),
             ending: None,
@@ -162,38 +166,12 @@ impl Dialogue {
 
     fn on_command(&mut self, command: Command) {
         match command {
-            Command::Say {
-                text,
-                allow_interruptions,
-                add_to_history,
-            } => {
-                self.drop_speculation();
-                self.enqueue(Queued::text(
-                    SpeechSource::Say,
-                    text,
-                    allow_interruptions,
-                    add_to_history,
-                ));
-            }
-            Command::GenerateReply {
-                user_input,
-                instructions,
-                allow_interruptions,
-            } => {
-                self.generate_reply(user_input, instructions, allow_interruptions);
-            }
-            Command::Interrupt { force } => {
-                self.queue.interrupt(force);
-                self.drop_speculation();
-                if force || self.may_interrupt() {
-                    self.interrupt();
-                }
-            }
-            Command::InterruptSpeech(id) => {
-                if self.floor.speech().is_some_and(|speech| speech.id == id) && self.may_interrupt()
-                {
-                    self.interrupt();
-                }
+            Command::Say(say) => self.say(say),
+            Command::GenerateReply(asked) => self.generate_reply(asked),
+            Command::Interrupt { force } => self.interrupt_all(force),
+            Command::InterruptSpeech { speech, force } => self.interrupt_speech(speech, force),
+            Command::AllowInterruptions { speech, allow } => {
+                self.allow_interruptions(speech, allow);
             }
             Command::CommitUserTurn => self.commit_user_turn(),
             Command::ClearUserTurn => self.clear_user_turn(),
@@ -250,6 +228,7 @@ impl Dialogue {
             } else if due(self.away_deadline()) {
                 self.set_user_state(UserState::Away);
             } else if due(self.ending_deadline()) {
+                self.abandon_parked(true);
                 self.cut();
             }
             self.advance();
@@ -260,7 +239,7 @@ impl Dialogue {
     /// Only a speech can keep the end waiting.
     fn ending_deadline(&self) -> Option<Instant> {
         self.ending
-            .filter(|_| self.floor.speech().is_some())
+            .filter(|_| self.floor.speech().is_some() || !self.parked.is_empty())
             .map(|ending| ending.until)
     }
 

@@ -1,30 +1,42 @@
-//! Speeches that wait for the floor.
+//! Speeches that wait for the floor: higher priority first, then the older.
 
 use std::collections::VecDeque;
 
+use crate::chat::ToolChoice;
 use crate::event::{AgentState, Component, Event, SpeechSource, TurnMetrics};
-use crate::ids::TurnId;
+use crate::ids::{SpeechId, TurnId};
+use crate::input::{GenerateReply, Priority, Say};
 use crate::limits::{MAX_QUEUED_SPEECHES, MAX_REPLY_BYTES, cut};
 use crate::machine::Dialogue;
 use crate::speech::Step;
 use crate::time::Instant;
+
+/// What the model is asked for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wanted {
+    pub(crate) query: Option<String>,
+    pub(crate) instructions: Option<String>,
+    pub(crate) tool_choice: ToolChoice,
+    pub(crate) tools: Option<Vec<String>>,
+}
 
 /// Where the words of a waiting speech come from.
 #[derive(Clone, Debug)]
 pub(crate) enum Words {
     /// They are given.
     Text(String),
-    /// The model is asked, or was asked already.
-    Model {
-        query: Option<String>,
-        instructions: Option<String>,
-        step: Option<Box<Step>>,
-    },
+    /// The model is asked.
+    Model(Wanted),
+    /// The model was asked before the turn was committed.
+    Begun(Box<Step>),
 }
 
 /// A speech that waits for the floor.
 #[derive(Clone, Debug)]
 pub(crate) struct Queued {
+    /// Named when it enters the queue, unless the program has named it.
+    pub(crate) id: Option<SpeechId>,
+    pub(crate) priority: Priority,
     pub(crate) source: SpeechSource,
     pub(crate) words: Words,
     pub(crate) interruptible: bool,
@@ -35,26 +47,31 @@ pub(crate) struct Queued {
 }
 
 impl Queued {
-    /// Given words of the agent's author or of the machine.
-    pub(crate) fn text(
-        source: SpeechSource,
-        text: String,
-        interruptible: bool,
-        in_history: bool,
-    ) -> Self {
+    pub(crate) fn new(source: SpeechSource, words: Words, interruptible: bool) -> Self {
         Self {
+            id: None,
+            priority: Priority::NORMAL,
             source,
-            words: Words::Text(cut(text, MAX_REPLY_BYTES)),
+            words,
             interruptible,
-            in_history,
+            in_history: true,
             turn: None,
             metrics: TurnMetrics::default(),
             user_stopped_at: None,
         }
     }
+
+    /// Given words of the agent's author or of the machine.
+    pub(crate) fn text(source: SpeechSource, text: String, interruptible: bool) -> Self {
+        Self::new(
+            source,
+            Words::Text(cut(text, MAX_REPLY_BYTES)),
+            interruptible,
+        )
+    }
 }
 
-/// First in, first out; trouble and the like go to the front.
+/// Higher priority first, then the older; trouble before everything.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SpeechQueue {
     waiting: VecDeque<Queued>,
@@ -69,56 +86,131 @@ impl SpeechQueue {
         self.waiting.len()
     }
 
-    pub(crate) fn clear(&mut self) {
-        self.waiting.clear();
+    pub(crate) fn has(&self, speech: SpeechId) -> bool {
+        self.waiting.iter().any(|queued| queued.id == Some(speech))
     }
 
-    pub(crate) fn pop(&mut self) -> Option<Queued> {
-        self.waiting.pop_front()
-    }
-
-    pub(crate) fn push_front(&mut self, queued: Queued) {
-        self.waiting.push_front(queued);
-    }
-
-    /// A newer turn is answered together with an older one that has not been answered.
-    pub(crate) fn forget_answers(&mut self) {
-        self.waiting.retain(|queued| queued.turn.is_none());
-    }
-
-    /// What may be interrupted goes; with `force` all.
-    pub(crate) fn interrupt(&mut self, force: bool) {
+    pub(crate) fn get_mut(&mut self, speech: SpeechId) -> Option<&mut Queued> {
         self.waiting
-            .retain(|queued| !force && !queued.interruptible);
+            .iter_mut()
+            .find(|queued| queued.id == Some(speech))
+    }
+
+    fn push(&mut self, queued: Queued) {
+        let at = self
+            .waiting
+            .iter()
+            .position(|other| other.priority < queued.priority)
+            .unwrap_or(self.waiting.len());
+        self.waiting.insert(at, queued);
+    }
+
+    /// The first that fits.
+    fn take(&mut self, fits: impl Fn(&Queued) -> bool) -> Option<Queued> {
+        let at = self.waiting.iter().position(fits)?;
+        self.waiting.remove(at)
+    }
+
+    pub(crate) fn any(&self, fits: impl Fn(&Queued) -> bool) -> bool {
+        self.waiting.iter().any(fits)
     }
 }
 
 impl Dialogue {
-    pub(crate) fn enqueue(&mut self, queued: Queued) {
-        if self.queue.len() >= MAX_QUEUED_SPEECHES {
-            let component = match queued.words {
-                Words::Text(_) => Component::Tts,
-                Words::Model { .. } => Component::Llm,
-            };
-            self.core.error(
-                component,
-                "too many speeches are waiting: this one is refused",
-                true,
-            );
-        } else {
-            self.queue.waiting.push_back(queued);
+    pub(crate) fn enqueue(&mut self, mut queued: Queued) {
+        let id = match queued.id {
+            Some(id) if self.knows_speech(id) => {
+                let message = format!("{id} is the name of another speech: this one is refused");
+                self.core.error(Component::Llm, message, true);
+                return;
+            }
+            Some(id) => id,
+            None => self.core.speech_id(),
+        };
+        queued.id = Some(id);
+        let (speech, source) = (id, queued.source);
+        self.core.emit(Event::SpeechCreated { speech, source });
+        if self.queue.len() < MAX_QUEUED_SPEECHES {
+            self.queue.push(queued);
+            return;
+        }
+        let component = match queued.words {
+            Words::Text(_) => Component::Tts,
+            Words::Model(_) | Words::Begun(_) => Component::Llm,
+        };
+        self.core.error(
+            component,
+            "too many speeches are waiting: this one is refused",
+            true,
+        );
+        self.never_said(&queued);
+    }
+
+    /// Before everything that waits, whatever its priority.
+    pub(crate) fn enqueue_first(&mut self, mut queued: Queued) {
+        let speech = self.core.speech_id();
+        queued.id = Some(speech);
+        let source = queued.source;
+        self.core.emit(Event::SpeechCreated { speech, source });
+        self.queue.waiting.push_front(queued);
+    }
+
+    /// A speech that waits goes without a word.
+    fn never_said(&mut self, queued: &Queued) {
+        if let Words::Begun(step) = &queued.words {
+            self.abandon_step(step);
+        }
+        if let Some(speech) = queued.id {
+            self.is_done(speech, true);
         }
     }
 
-    /// The next speech gets the floor when nobody of the agent's has it.
+    pub(crate) fn drop_queued(&mut self, goes: impl Fn(&Queued) -> bool) {
+        while let Some(queued) = self.queue.take(&goes) {
+            self.never_said(&queued);
+        }
+    }
+
+    /// LiveKit's rule: in the order in which they would be spoken, up to the first that may not be interrupted.
+    pub(crate) fn interrupt_queue(&mut self, force: bool) {
+        while let Some(first) = self.queue.waiting.front() {
+            if !force && !first.interruptible {
+                return;
+            }
+            if let Some(queued) = self.queue.waiting.pop_front() {
+                self.never_said(&queued);
+            }
+        }
+    }
+
+    /// The next speech gets the floor when nobody has it, or when who has it waits for a tool.
     pub(crate) fn start_next(&mut self) -> bool {
-        let free = self.floor.is_open() && self.leaving.is_none() && self.ending.is_none();
-        match free.then(|| self.queue.pop()).flatten() {
+        if self.leaving.is_some() {
+            return false;
+        }
+        let ending = self.ending.is_some();
+        // an answer to the caller waits until what he asked before is answered; everything else may be said meanwhile
+        let may_pass = |queued: &Queued| queued.turn.is_none() && !ending;
+        if !self.floor.is_open() {
+            return self.yield_floor(may_pass);
+        }
+        let first_is_urgent = self.queue.waiting.front().is_some_and(|first| {
+            first.priority > Priority::NORMAL || first.source == SpeechSource::Trouble
+        });
+        if !first_is_urgent && self.resume_parked(true) {
+            return true;
+        }
+        let next = if self.parked.is_empty() {
+            self.queue.take(|_| !ending)
+        } else {
+            self.queue.take(may_pass)
+        };
+        match next {
             Some(queued) => {
                 self.begin(queued);
                 true
             }
-            None => false,
+            None => self.resume_parked(false),
         }
     }
 
@@ -130,19 +222,26 @@ impl Dialogue {
                 SpeechSource::Greeting,
                 greeting,
                 interruptible,
-                true,
             ));
         }
     }
 
-    pub(crate) fn generate_reply(
-        &mut self,
-        user_input: Option<String>,
-        instructions: Option<String>,
-        interruptible: bool,
-    ) {
+    pub(crate) fn say(&mut self, say: Say) {
+        self.drop_speculation();
+        let interruptible = say
+            .allow_interruptions
+            .unwrap_or(self.core.options.allow_interruptions);
+        self.enqueue(Queued {
+            id: say.id,
+            priority: say.priority,
+            in_history: say.add_to_history,
+            ..Queued::text(SpeechSource::Say, say.text, interruptible)
+        });
+    }
+
+    pub(crate) fn generate_reply(&mut self, asked: GenerateReply) {
         let now = self.core.now;
-        if let Some(text) = &user_input {
+        if let Some(text) = &asked.user_input {
             if self.may_interrupt() {
                 self.interrupt();
             }
@@ -156,18 +255,19 @@ impl Dialogue {
                 .remember(place, crate::chat::Item::Message(message));
         }
         self.drop_speculation();
+        let interruptible = asked
+            .allow_interruptions
+            .unwrap_or(self.core.options.allow_interruptions);
+        let words = Words::Model(Wanted {
+            query: asked.user_input,
+            instructions: asked.instructions,
+            tool_choice: asked.tool_choice,
+            tools: asked.tools,
+        });
         self.enqueue(Queued {
-            source: SpeechSource::GenerateReply,
-            words: Words::Model {
-                query: user_input,
-                instructions,
-                step: None,
-            },
-            interruptible,
-            in_history: true,
-            turn: None,
-            metrics: TurnMetrics::default(),
-            user_stopped_at: None,
+            id: asked.id,
+            priority: asked.priority,
+            ..Queued::new(SpeechSource::GenerateReply, words, interruptible)
         });
     }
 

@@ -13,9 +13,9 @@ use crate::limits::{
 };
 use crate::machine::Dialogue;
 use crate::options::TurnDetection;
-use crate::queue::{Queued, Words};
+use crate::queue::{Queued, Wanted, Words};
 use crate::speculation::start_step;
-use crate::speech::{Brain, Speech, Step};
+use crate::speech::{Brain, NextStep, Speech, Step};
 use crate::text::normalise;
 use crate::time::Instant;
 use crate::turn::Stage;
@@ -119,10 +119,12 @@ impl Dialogue {
             self.drop_speculation();
         }
         let speculation = self.speculation.take();
+        self.abandon_parked(false);
         if self.may_interrupt() {
-            self.interrupt();
+            self.interrupt_present();
         }
-        self.queue.forget_answers();
+        // a newer turn is answered together with an older one that has not been answered
+        self.drop_queued(|queued| queued.turn.is_some());
         let (step, (place, mut message)) = match speculation {
             Some(kept) => (Some(kept.step), kept.user),
             None => {
@@ -146,22 +148,22 @@ impl Dialogue {
             return;
         }
         let preemptive = step.is_some();
-        let words = Words::Model {
-            query: Some(text),
-            instructions: None,
-            step: step.map(Box::new),
+        let words = match step {
+            Some(step) => Words::Begun(Box::new(step)),
+            None => Words::Model(Wanted {
+                query: Some(text),
+                ..Wanted::default()
+            }),
         };
+        let interruptible = self.core.options.allow_interruptions;
         let queued = Queued {
-            source: SpeechSource::GenerateReply,
-            words,
-            interruptible: self.core.options.allow_interruptions,
-            in_history: true,
             turn: Some(turn),
             metrics: TurnMetrics {
                 preemptive,
                 ..metrics
             },
             user_stopped_at,
+            ..Queued::new(SpeechSource::GenerateReply, words, interruptible)
         };
         self.enqueue(queued);
     }
@@ -178,22 +180,16 @@ impl Dialogue {
                     .message(Role::Assistant, String::new(), now);
                 Step::of_text(place, message, &text)
             }
-            Words::Model {
-                step: Some(mut step),
-                ..
-            } => {
+            Words::Begun(mut step) => {
                 // it was begun before the turn was committed, and stands after it
                 step.message.created_at = now;
                 *step
             }
-            Words::Model {
-                query,
-                instructions,
-                step: None,
-            } => {
-                let mut step = self.new_step();
-                step.query = query;
-                step.reply_instructions = instructions;
+            Words::Model(wanted) => {
+                let mut step = self.new_step(&wanted.tool_choice);
+                step.query = wanted.query;
+                step.reply_instructions = wanted.instructions;
+                step.tools = wanted.tools;
                 step
             }
         };
@@ -202,9 +198,10 @@ impl Dialogue {
                 passages: step.passages.clone(),
             });
         }
-        let id = self.core.speech_id();
+        let id = queued.id.unwrap_or_else(|| self.core.speech_id());
         let speech = Speech {
             id,
+            source: queued.source,
             turn: queued.turn,
             interruptible: queued.interruptible,
             in_history: queued.in_history,
@@ -217,17 +214,13 @@ impl Dialogue {
             },
             user_stopped_at: queued.user_stopped_at,
         };
-        self.core.emit(Event::SpeechCreated {
-            speech: id,
-            source: queued.source,
-        });
         self.floor = Floor::Preparing(speech);
         if self.turn.stage == Stage::Speaking {
             self.hold_before_audible();
         }
     }
 
-    pub(crate) fn new_step(&mut self) -> Step {
+    pub(crate) fn new_step(&mut self, tool_choice: &ToolChoice) -> Step {
         let place = self.core.history.reserve();
         let now = self.core.now;
         let message = self
@@ -235,52 +228,56 @@ impl Dialogue {
             .history
             .message(Role::Assistant, String::new(), now);
         let mut step = Step::new(place, message);
-        if self.core.options.max_tool_steps == 0 {
-            step.tool_choice = ToolChoice::None;
-        }
+        step.tool_choice = if self.core.options.max_tool_steps == 0 {
+            ToolChoice::None
+        } else {
+            tool_choice.clone()
+        };
         step
     }
 
-    /// Starts what waits, and goes to the next step when the tools are done.
+    /// Starts what waits, and goes to the next step when the tools are done; of parked speeches as well, so that the model
+    /// thinks while a filler is heard.
     pub(crate) fn think(&mut self) {
         if self.leaving.is_some() {
             return;
         }
-        let Some(speech) = self.floor.speech() else {
-            return;
-        };
-        let Some(last) = speech.steps.last() else {
-            return;
-        };
-        if matches!(last.brain, Brain::Waiting) {
-            self.start_last_step();
-        } else if last.brain_is_done()
-            && last.started > 0
-            && last.tools_are_done()
-            && last.reply_wanted
-        {
-            let rounds = speech.steps.len();
-            let limit =
-                (self.core.options.max_tool_steps as usize).min(crate::limits::MAX_STEPS - 1);
-            let mut step = self.new_step();
-            if rounds >= limit || self.ending.is_some() {
-                step.tool_choice = ToolChoice::None;
+        for at in 0..self.parked.len() {
+            if let Some(next) = self.parked.get(at).and_then(Speech::next_step) {
+                let mut step = self.following_step(next);
+                let planned = self.planned_messages();
+                start_step(&mut self.core, &mut step, planned);
+                if let Some(speech) = self.parked.get_mut(at) {
+                    speech.go_on(step);
+                }
             }
+        }
+        if let Some(next) = self.floor.speech().and_then(Speech::next_step) {
+            let step = self.following_step(next);
             if let Some(speech) = self.floor.speech_mut() {
-                step.passages = speech
-                    .steps
-                    .first()
-                    .map(|first| first.passages.clone())
-                    .unwrap_or_default();
-                step.reply_instructions = speech
-                    .steps
-                    .first()
-                    .and_then(|first| first.reply_instructions.clone());
-                speech.metrics.tool_steps += 1;
-                speech.steps.push(step);
+                speech.go_on(step);
             }
+        }
+        let last = self.floor.speech().and_then(|speech| speech.steps.last());
+        if last.is_some_and(|last| matches!(last.brain, Brain::Waiting)) {
             self.start_last_step();
         }
+    }
+
+    /// The step after tools have answered.
+    fn following_step(&mut self, next: NextStep) -> Step {
+        let limit = (self.core.options.max_tool_steps as usize).min(crate::limits::MAX_STEPS - 1);
+        let last = next.rounds >= limit || self.ending.is_some() || next.without_tools;
+        let choice = if last {
+            ToolChoice::None
+        } else {
+            ToolChoice::Auto
+        };
+        let mut step = self.new_step(&choice);
+        step.passages = next.passages;
+        step.reply_instructions = next.reply_instructions;
+        step.tools = next.tools;
+        step
     }
 
     fn start_last_step(&mut self) {
@@ -324,6 +321,7 @@ impl Dialogue {
             .floor
             .speech_mut()
             .into_iter()
+            .chain(&mut self.parked)
             .flat_map(|speech| speech.steps.iter_mut());
         let thought = self.speculation.as_mut().map(|kept| &mut kept.step);
         spoken.chain(thought).find(|step| fits(step))
@@ -443,13 +441,14 @@ impl Dialogue {
         let spoken = self
             .floor
             .speech()
-            .and_then(|speech| speech.steps.last())
-            .and_then(Step::brain_deadline);
+            .into_iter()
+            .chain(&self.parked)
+            .filter_map(|speech| speech.steps.last().and_then(Step::brain_deadline));
         let thought = self
             .speculation
             .as_ref()
             .and_then(|kept| kept.step.brain_deadline());
-        spoken.into_iter().chain(thought).min()
+        spoken.chain(thought).min()
     }
 
     pub(crate) fn brain_due(&mut self) {

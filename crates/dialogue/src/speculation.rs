@@ -63,7 +63,7 @@ impl Dialogue {
             place,
             self.core.history.message(Role::User, text.clone(), now),
         );
-        let mut step = self.new_step();
+        let mut step = self.new_step(&crate::chat::ToolChoice::Auto);
         step.query = Some(text);
         start_step(&mut self.core, &mut step, vec![user.clone()]);
         self.speculation = Some(Speculation {
@@ -111,6 +111,7 @@ pub(crate) fn start_step(core: &mut Core, step: &mut Step, planned: Vec<(Place, 
         passages: step.passages.clone(),
         reply_instructions: step.reply_instructions.clone(),
         tool_choice: step.tool_choice.clone(),
+        tools: step.tools.clone(),
     };
     let request = core.history.request(parts, now);
     let id = core.generation_id();

@@ -1,7 +1,7 @@
 //! One utterance of the agent, possibly of several steps: words, tools, words after the tools.
 
 use crate::chat::{Message, Passage, ToolCall, ToolChoice};
-use crate::event::TurnMetrics;
+use crate::event::{SpeechSource, TurnMetrics};
 use crate::history::Place;
 use crate::ids::{GenerationId, RetrievalId, SegmentId, SpeechId, TurnId};
 use crate::segment::{Playing, Segment};
@@ -47,6 +47,8 @@ pub(crate) struct Step {
     pub(crate) query: Option<String>,
     pub(crate) tool_choice: ToolChoice,
     pub(crate) reply_instructions: Option<String>,
+    /// The tools it may call; `None`: all.
+    pub(crate) tools: Option<Vec<String>>,
     pub(crate) passages: Vec<Passage>,
     pub(crate) chunker: Chunker,
     /// Bytes the model has sent.
@@ -76,6 +78,7 @@ impl Step {
             query: None,
             tool_choice: ToolChoice::Auto,
             reply_instructions: None,
+            tools: None,
             passages: Vec::new(),
             chunker: Chunker::default(),
             received: 0,
@@ -176,10 +179,22 @@ impl Step {
     }
 }
 
+/// What the step after tools takes from the ones before.
+pub(crate) struct NextStep {
+    /// How many there were.
+    pub(crate) rounds: usize,
+    /// The last one must not have called tools either.
+    pub(crate) without_tools: bool,
+    pub(crate) passages: Vec<Passage>,
+    pub(crate) reply_instructions: Option<String>,
+    pub(crate) tools: Option<Vec<String>>,
+}
+
 /// One utterance of the agent.
 #[derive(Clone, Debug)]
 pub(crate) struct Speech {
     pub(crate) id: SpeechId,
+    pub(crate) source: SpeechSource,
     pub(crate) turn: Option<TurnId>,
     pub(crate) interruptible: bool,
     pub(crate) in_history: bool,
@@ -213,6 +228,36 @@ impl Speech {
 
     pub(crate) fn in_playout(&self) -> bool {
         self.segments().any(Segment::in_playout)
+    }
+
+    /// All tools of the last step have answered, and the model is to say something about it.
+    pub(crate) fn next_step(&self) -> Option<NextStep> {
+        let (first, last) = self.steps.first().zip(self.steps.last())?;
+        let wants = last.brain_is_done()
+            && last.started > 0
+            && last.tools_are_done()
+            && last.reply_wanted
+            && !last.failed;
+        wants.then(|| NextStep {
+            rounds: self.steps.len(),
+            without_tools: last.tool_choice == ToolChoice::None,
+            passages: first.passages.clone(),
+            reply_instructions: first.reply_instructions.clone(),
+            tools: first.tools.clone(),
+        })
+    }
+
+    /// With this step.
+    pub(crate) fn go_on(&mut self, step: Step) {
+        self.metrics.tool_steps += 1;
+        self.steps.push(step);
+    }
+
+    /// Everything so far was played, and it cannot go on before a tool has answered.
+    pub(crate) fn waits_for_tools(&self) -> bool {
+        self.steps.last().is_some_and(|step| {
+            step.is_spoken() && step.calls.is_empty() && step.answered < step.started
+        }) && self.segments().all(Segment::is_over)
     }
 
     /// Between two steps: everything so far was played, and it is not over yet.

@@ -26,6 +26,16 @@ struct Running {
     interruption: ToolInterruption,
 }
 
+/// Who asks for the calls of one step.
+struct Asked {
+    speech: SpeechId,
+    /// Counted from 1.
+    step: u32,
+    place: Place,
+    /// The cause of the calls, for their idempotency keys.
+    scope: String,
+}
+
 /// All calls without a result.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ToolLedger {
@@ -104,20 +114,25 @@ impl Dialogue {
         let (place, first) = (step.place, step.started);
         step.started += calls.len();
         let cause = turn.map_or_else(|| speech_id.to_string(), |turn| turn.to_string());
-        let scope = format!("{cause}/{round}");
+        let step = u32::try_from(round).unwrap_or(u32::MAX);
+        let asked = Asked {
+            speech: speech_id,
+            step,
+            place,
+            scope: format!("{cause}/{round}"),
+        };
         for (index, call) in (first..).zip(calls) {
-            self.run_call(call, place, index, speech_id, &scope);
+            self.run_call(call, index, &asked);
         }
     }
 
-    fn run_call(
-        &mut self,
-        mut call: ToolCall,
-        place: Place,
-        index: usize,
-        speech: SpeechId,
-        scope: &str,
-    ) {
+    fn run_call(&mut self, mut call: ToolCall, index: usize, asked: &Asked) {
+        let Asked {
+            speech,
+            step,
+            place,
+            ref scope,
+        } = *asked;
         let now = self.core.now;
         self.make_unique(&mut call);
         let item = Item::FunctionCall {
@@ -161,6 +176,8 @@ impl Dialogue {
             self.core.act(Action::RunTool {
                 call,
                 idempotency_key,
+                speech,
+                step,
             });
         } else if full {
             self.finish_tool(&id, "too many tools are running".into(), true, true);
@@ -231,10 +248,7 @@ impl Dialogue {
             duration: now.since(running.since),
         });
         self.active_at = now;
-        let speech = self
-            .floor
-            .speech_mut()
-            .filter(|speech| Some(speech.id) == running.speech);
+        let speech = running.speech.and_then(|id| self.speech_mut(id));
         if let Some(step) = speech.and_then(|speech| speech.steps.last_mut()) {
             step.answered += 1;
             step.reply_wanted |= reply;

@@ -46,10 +46,14 @@ impl Dialogue {
             self.drop_speculation();
             return;
         }
-        let Some(speech) = self.floor.speech_mut() else {
-            return;
-        };
-        let Some(step) = speech.steps.iter_mut().find(|step| step.has_generation(id)) else {
+        let Some(step) = self
+            .floor
+            .speech_mut()
+            .into_iter()
+            .chain(&mut self.parked)
+            .flat_map(|speech| &mut speech.steps)
+            .find(|step| step.has_generation(id))
+        else {
             return;
         };
         step.brain = Brain::Done;
@@ -155,8 +159,7 @@ impl Dialogue {
             .min(TROUBLE_BACKOFF_MAX);
         self.trouble.told += 1;
         self.trouble.quiet_until = now + wait;
-        self.queue
-            .push_front(Queued::text(SpeechSource::Trouble, text, true, true));
+        self.enqueue_first(Queued::text(SpeechSource::Trouble, text, true));
     }
 
     pub(crate) fn close(&mut self, reason: CloseReason, drain: bool) {
@@ -164,12 +167,13 @@ impl Dialogue {
             return;
         }
         self.drop_speculation();
-        self.queue.clear();
+        self.drop_queued(|_| true);
         self.ending = Some(Ending {
             reason,
             until: self.core.now + crate::limits::DRAIN_TIMEOUT,
         });
         if !drain {
+            self.abandon_parked(true);
             self.cut();
         }
     }
@@ -181,10 +185,12 @@ impl Dialogue {
         };
         if self.floor.speech().is_some()
             || self.leaving.is_some()
+            || !self.parked.is_empty()
             || matches!(self.floor, crate::floor::Floor::Closed)
         {
             return;
         }
+        self.drop_queued(|_| true);
         self.keep_last_words();
         self.cancel_tools();
         if self.user_state != crate::event::UserState::Listening {

@@ -3,7 +3,7 @@
 use crate::action::Action;
 use crate::chat::Item;
 use crate::core::Core;
-use crate::event::{Component, Event};
+use crate::event::{Component, Event, SpeechSource};
 use crate::floor::Floor;
 use crate::ids::SegmentId;
 use crate::input::{Playout, Tts};
@@ -43,12 +43,15 @@ impl Dialogue {
             return;
         };
         let mut shown = false;
-        for step in speech
-            .steps
-            .iter_mut()
-            .filter(|step| !step.written && step.is_spoken())
+        for (steps, step) in (1..)
+            .zip(&mut speech.steps)
+            .filter(|(_, step)| !step.written && step.is_spoken())
         {
             step.written = true;
+            if step.started > 0 || !step.calls.is_empty() {
+                let speech = speech.id;
+                self.core.act(Action::StepSpoken { speech, steps });
+            }
             shown |= !step.segments.is_empty();
             step.message.text = step.heard_text();
             if speech.in_history && !step.message.text.is_empty() {
@@ -93,7 +96,10 @@ impl Dialogue {
         self.leave_tools(speech.id);
         self.write_heard(&mut speech, false);
         let failed = speech.steps.iter().any(|step| step.failed);
-        let mute = speech.steps.iter().all(Step::is_mute);
+        // what a tool has reported may have been told already: then the model has nothing to add
+        let mute =
+            speech.source != SpeechSource::ToolReply && speech.steps.iter().all(Step::is_mute);
+        self.is_done(speech.id, failed || mute);
         if mute && !failed {
             self.core
                 .error(Component::Llm, "the model answered nothing", true);

@@ -106,7 +106,7 @@ fn every_kind_of_input_is_written_and_read_again() {
 }
 
 /// Nothing that the machine can do is out of reach of the dice.
-const EVERYTHING: [&str; 28] = [
+const EVERYTHING: [&str; 30] = [
     "Retrieve",
     "StartLlm",
     "CancelLlm",
@@ -121,6 +121,7 @@ const EVERYTHING: [&str; 28] = [
     "ClearStt",
     "MuteStt",
     "RunTool",
+    "StepSpoken",
     "CancelTool",
     "Close",
     "AgentStateChanged",
@@ -129,6 +130,7 @@ const EVERYTHING: [&str; 28] = [
     "AgentTranscript",
     "ConversationItemAdded",
     "SpeechCreated",
+    "SpeechDone",
     "AgentFalseInterruption",
     "Interrupted",
     "ToolStarted",

@@ -69,6 +69,7 @@ fn answer(items: &[Item], passages: Vec<Passage>) -> String {
         passages,
         reply_instructions: None,
         tool_choice: ToolChoice::Auto,
+        tools: None,
     };
     let mut text = String::new();
     for chunk in RulesLlm::new(|| Date::from_days(20_780)).answer(&request, &tools()) {

@@ -42,6 +42,7 @@ fn request(text: &str) -> ChatRequest {
         passages: Vec::new(),
         reply_instructions: None,
         tool_choice: ToolChoice::Auto,
+        tools: None,
     }
 }
 

@@ -6,6 +6,7 @@
 //! | [`ears`] | one per session | the caller's sound to VAD and recogniser |
 //! | [`voice`] | one per session | the agent's sound to the caller, 20 ms at a time |
 //! | [`children`] | one per request | LLM, TTS, retrieval, turn prediction; dropped to cancel |
+//! | [`speeches`] | none | who waits for which speech |
 //! | [`tools`] | one per call | tool calls, which outlive a cancel by a moment |
 //!
 //! Sound goes round the outside: neither `ears` nor `voice` waits for the session's task. Facts reach it by two bounded
@@ -14,6 +15,7 @@
 
 mod children;
 mod ears;
+mod speeches;
 mod tools;
 mod voice;
 
@@ -22,8 +24,9 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use antiphon_dialogue::chat::{Item, Message, Role};
+use antiphon_dialogue::chat::{Item, Message, Role, ToolCall};
 use antiphon_dialogue::event::CloseReason;
+use antiphon_dialogue::ids::SpeechId;
 use antiphon_dialogue::input::{self, Command};
 use antiphon_dialogue::{Action, Dialogue, Event, Input, Instant};
 use futures_util::FutureExt as _;
@@ -35,8 +38,10 @@ use crate::agent::Agent;
 use crate::io::SessionIo;
 use crate::measure;
 use crate::session::{Closing, Controls, Request, WeakSession};
+use crate::speech::{SpeechHandle, SpeechStatus};
 use children::{Children, Key};
 use ears::Order;
+use speeches::Speeches;
 use voice::Voice;
 
 /// Facts from providers on their way to the dialogue. A token stream of a fast model fills it in a moment; then the
@@ -83,6 +88,7 @@ struct Driver {
     children: Children,
     tools_cancelled: CancellationToken,
     running_tools: Vec<(String, CancellationToken)>,
+    speeches: Speeches,
     /// `None`: the agent only writes, and what it writes counts as heard at once.
     voice: Option<Arc<Voice>>,
     ears: ears::Ears,
@@ -133,6 +139,7 @@ impl Driver {
             children,
             tools_cancelled: CancellationToken::new(),
             running_tools: Vec::new(),
+            speeches: Speeches::default(),
             voice,
             ears,
             own_facts: VecDeque::new(),
@@ -183,6 +190,11 @@ impl Driver {
                 }
                 request = inlets.requests.recv(), if handles => match request {
                     Some(Request::Input(input)) => self.tell(input),
+                    Some(Request::Speak(command, id, status)) => {
+                        self.speeches.insert(id, status);
+                        self.tell(Input::Command(command));
+                    }
+                    Some(Request::Watch(id, status)) => self.speeches.watch(id, status),
                     Some(Request::History(answer)) => {
                         let _ = answer.send(self.dialogue.history().to_vec());
                     }
@@ -280,12 +292,9 @@ impl Driver {
                     .retrieve(self.agent.knowledge.clone(), id, query, budget)
             }
             Action::StartLlm { id, request } => {
-                self.children.ask(
-                    self.agent.llm.clone(),
-                    self.agent.tools.definitions(),
-                    id,
-                    request,
-                );
+                let tools = self.agent.tools.definitions_of(request.tools.as_deref());
+                self.children
+                    .ask(self.agent.llm.clone(), tools, id, request);
             }
             Action::CancelLlm { id } => self.children.cancel(Key::Llm(id)),
             Action::Synthesize { id, text } => match (&self.voice, &self.agent.tts) {
@@ -322,7 +331,10 @@ impl Driver {
             Action::RunTool {
                 call,
                 idempotency_key,
-            } => self.run_tool(call, idempotency_key),
+                speech,
+                step,
+            } => self.run_tool(call, idempotency_key, speech, step),
+            Action::StepSpoken { speech, steps } => self.speeches.spoken(speech, steps),
             Action::CancelTool { call_id } => {
                 self.running_tools
                     .iter()
@@ -362,6 +374,14 @@ impl Driver {
             }
             other => other,
         };
+        match event {
+            Event::SpeechCreated { speech, .. } => self.speeches.created(speech),
+            Event::SpeechDone {
+                speech,
+                interrupted,
+            } => self.speeches.done(speech, interrupted),
+            _ => {}
+        }
         measure::event(&event);
         let _ = self.events.send((now, event)); // nobody listens: fine
     }
@@ -381,7 +401,10 @@ impl Driver {
         items
     }
 
-    fn run_tool(&mut self, call: antiphon_dialogue::chat::ToolCall, idempotency_key: String) {
+    fn run_tool(&mut self, call: ToolCall, idempotency_key: String, speech: SpeechId, step: u32) {
+        let (status, watched) = watch::channel(SpeechStatus::default());
+        self.speeches.watch(speech, status);
+        let speech = SpeechHandle::new(speech, self.session.clone(), watched);
         let cancelled = self.tools_cancelled.child_token();
         self.running_tools
             .push((call.call_id.clone(), cancelled.clone()));
@@ -390,6 +413,9 @@ impl Driver {
             idempotency_key,
             session: self.session.clone(),
             cancelled,
+            caller: crate::tool::Caller {
+                speech: Some((speech, step)),
+            },
         };
         let limit = self.agent.options.tool_timeout;
         tools::spawn(

@@ -2,7 +2,8 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | here | [`Tool`], [`ToolContext`], what a tool gives back |
+//! | here | [`Tool`], what it gives back |
+//! | [`context`] | what a tool knows about its call, and what it can tell meanwhile |
 //! | [`arguments`] | the model's JSON: parsed strictly, repaired a little, checked against the schema |
 //! | [`schema`] | JSON Schemas as strict providers accept them |
 //! | [`function`] | a tool from a closure; the helpers of `#[tool]` |
@@ -10,6 +11,7 @@
 //! | [`set`] | an agent's tools, checked once |
 
 pub mod arguments;
+pub mod context;
 pub(crate) mod convert;
 pub(crate) mod function;
 pub mod http;
@@ -19,15 +21,14 @@ pub mod set;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio_util::sync::CancellationToken;
 
+pub use context::{Caller, ToolContext};
 pub use function::FunctionTool;
 pub use http::{HttpMethod, HttpTool, HttpToolOptions};
 
 pub use set::ToolSet;
 
 use crate::provider::{BoxFuture, ToolDefinition};
-use crate::session::WeakSession;
 
 /// Something the model can do. Written with `#[tool]`, [`FunctionTool`] or [`HttpTool`]; shared by all sessions.
 pub trait Tool: Send + Sync + 'static {
@@ -46,19 +47,6 @@ pub trait Tool: Send + Sync + 'static {
     fn timeout(&self) -> Option<Duration> {
         None
     }
-}
-
-/// What a tool knows about its call.
-#[derive(Clone, Debug, Default)]
-pub struct ToolContext {
-    /// The model's name of this call.
-    pub call_id: String,
-    /// The same for every attempt at the same call: a tool with side effects can use it to act only once.
-    pub idempotency_key: String,
-    /// The conversation it happens in; does not keep it alive.
-    pub session: WeakSession,
-    /// Cancelled when nobody waits for the result any more. A tool that ignores it is dropped a little later.
-    pub cancelled: CancellationToken,
 }
 
 /// What a tool gives back to the model.

@@ -74,6 +74,19 @@ impl ToolSet {
         self.definitions.clone()
     }
 
+    /// Those of these names; `None`: all.
+    pub fn definitions_of(&self, names: Option<&[String]>) -> Arc<[ToolDefinition]> {
+        match names {
+            None => self.definitions(),
+            Some(names) => self
+                .definitions
+                .iter()
+                .filter(|definition| names.contains(&definition.name))
+                .cloned()
+                .collect(),
+        }
+    }
+
     /// The tool of this name, or the text that the model reads when there is none.
     pub(crate) fn find(&self, name: &str) -> Result<&Entry, String> {
         self.tools

@@ -3,8 +3,8 @@
 use super::Violation;
 use crate::floor::Floor;
 use crate::limits::{
-    MAX_HISTORY_ITEMS, MAX_QUEUED_SPEECHES, MAX_RUNNING_TOOLS, MAX_SEGMENTS_AHEAD, MAX_STEPS,
-    MAX_TURN_BYTES,
+    MAX_HISTORY_ITEMS, MAX_PARKED_SPEECHES, MAX_QUEUED_SPEECHES, MAX_RUNNING_TOOLS,
+    MAX_SEGMENTS_AHEAD, MAX_STEPS, MAX_TURN_BYTES,
 };
 use crate::machine::Dialogue;
 
@@ -18,6 +18,7 @@ pub(crate) fn assert_sound(dialogue: &Dialogue) {
 fn inside(dialogue: &Dialogue) -> Result<(), Violation> {
     let busy = dialogue.floor.speech().is_some()
         || dialogue.leaving.is_some()
+        || !dialogue.parked.is_empty()
         || dialogue.turn.is_pending();
     match dialogue.deadline() {
         None if busy && !matches!(dialogue.floor, Floor::Closed) => {
@@ -44,6 +45,11 @@ fn inside(dialogue: &Dialogue) -> Result<(), Violation> {
     for (what, count, limit) in [
         ("segments ahead", ahead, MAX_SEGMENTS_AHEAD),
         ("steps", steps, MAX_STEPS),
+        (
+            "parked speeches",
+            dialogue.parked.len(),
+            MAX_PARKED_SPEECHES,
+        ),
         (
             "queued speeches",
             dialogue.queue.len(),

@@ -1,6 +1,6 @@
 //! Watches a dialogue from outside.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::sounds::Sounds;
 use super::{Violation, calls_are_answered, request_is_valid};
@@ -10,17 +10,20 @@ use crate::event::{AgentState, Event};
 use crate::ids::{GenerationId, SegmentId, SpeechId};
 use crate::input::{Command, Input, Llm, Tts};
 use crate::limits::{
-    MAX_HISTORY_ITEMS, MAX_RUNNING_TOOLS, MAX_SEGMENTS_AHEAD, MAX_TURN_BYTES, MAX_VALUE_BYTES, cut,
+    MAX_HISTORY_ITEMS, MAX_PARKED_SPEECHES, MAX_RUNNING_TOOLS, MAX_SEGMENTS_AHEAD, MAX_TURN_BYTES,
+    MAX_VALUE_BYTES, cut,
 };
 use crate::time::Instant;
 
-/// Model requests at the same time: the reply that is being spoken and a speculative one.
-const MAX_GENERATIONS: usize = 2;
+/// Model requests at the same time: the reply that is being spoken, a speculative one, and those of speeches whose tools
+/// have answered while another is heard.
+const MAX_GENERATIONS: usize = 2 + MAX_PARKED_SPEECHES;
 
 /// A tool call that was started and has not answered.
 #[derive(Clone, Debug)]
 struct Running {
     call: ToolCall,
+    speech: SpeechId,
     /// Its speech was interrupted: a repetition would do it twice.
     interrupted: bool,
 }
@@ -42,7 +45,9 @@ pub struct Observer {
     /// What a tool gave in this step, and which call's result it is.
     results: Vec<(String, String)>,
     words: BTreeMap<SpeechId, String>,
-    /// Assistant messages since the last speech ended.
+    /// Created and not done.
+    speeches: BTreeSet<SpeechId>,
+    /// Assistant messages of speeches that have not ended.
     messages: Vec<String>,
     /// Words that must be in the history after this step.
     committed: Vec<String>,
@@ -141,7 +146,9 @@ impl Observer {
             Action::RunTool {
                 call,
                 idempotency_key,
-            } => return self.tool_runs(call, idempotency_key),
+                speech,
+                ..
+            } => return self.tool_runs(call, idempotency_key, *speech),
             Action::CancelTool { call_id } => {
                 // the machine says what became of it; what the tool says later is not news
                 self.running.remove(call_id);
@@ -151,6 +158,7 @@ impl Observer {
             Action::Close => self.closed = true,
             Action::Retrieve { .. }
             | Action::PausePlayout
+            | Action::StepSpoken { .. }
             | Action::PredictTurn { .. }
             | Action::FinalizeStt
             | Action::ClearStt
@@ -159,7 +167,7 @@ impl Observer {
         Ok(())
     }
 
-    fn tool_runs(&mut self, call: &ToolCall, key: &str) -> Result<(), Violation> {
+    fn tool_runs(&mut self, call: &ToolCall, key: &str, speech: SpeechId) -> Result<(), Violation> {
         let id = &call.call_id;
         if !self.run.insert(id.clone()) || !self.keys.insert(key.to_owned()) {
             return Err(Violation::ToolResult(format!("{id} was run twice")));
@@ -176,6 +184,7 @@ impl Observer {
         }
         let running = Running {
             call: call.clone(),
+            speech,
             interrupted: false,
         };
         self.running.insert(id.clone(), running);
@@ -187,9 +196,7 @@ impl Observer {
             Event::Interrupted { speech } => {
                 self.stopping = self.sounds.sounding().collect();
                 self.sounds.interrupt(*speech);
-                for running in self.running.values_mut() {
-                    running.interrupted = true;
-                }
+                self.tools_are_left(*speech);
             }
             Event::AgentTranscript {
                 speech,
@@ -221,22 +228,73 @@ impl Observer {
                 ..
             } => self.committed.push(transcript.clone()),
             Event::AgentStateChanged { new_state, .. } => self.agent = *new_state,
+            Event::SpeechCreated { speech, .. } => {
+                if !self.speeches.insert(*speech) {
+                    return Err(Violation::Mute(format!("{speech} was created twice")));
+                }
+            }
+            Event::SpeechDone {
+                speech,
+                interrupted,
+            } => return self.speech_done(*speech, *interrupted),
+            Event::Closed { .. } => {
+                if let Some(speech) = self.speeches.first() {
+                    return Err(Violation::Mute(format!(
+                        "the session is over and {speech} is not"
+                    )));
+                }
+            }
             _ => {}
         }
         Ok(())
     }
 
+    /// Its messages are among those that no other speech has claimed, in order, and say what was heard.
     fn speech_ended(&mut self, speech: SpeechId) -> Result<(), Violation> {
-        let words = self.words.remove(&speech).unwrap_or_default();
-        self.words.retain(|other, _| *other > speech);
-        let messages = std::mem::take(&mut self.messages).join(" ");
-        let same = words.split_whitespace().eq(messages.split_whitespace());
-        if same || messages.is_empty() {
-            return Ok(());
+        let heard = self.words.remove(&speech).unwrap_or_default();
+        let mut words: VecDeque<&str> = heard.split_whitespace().collect();
+        let mut claimed = false;
+        self.messages.retain(|message| {
+            let length = message.split_whitespace().count();
+            let fits = length <= words.len()
+                && message
+                    .split_whitespace()
+                    .eq(words.iter().take(length).copied());
+            if fits {
+                claimed = true;
+                words.drain(..length);
+            }
+            !fits
+        });
+        let others = self.words.values().any(|words| !words.is_empty());
+        let missing = claimed && !words.is_empty();
+        if missing || (!self.messages.is_empty() && !others) {
+            let messages = std::mem::take(&mut self.messages).join(" ");
+            return Err(Violation::NotHeard(format!(
+                "the history says {messages:?}, heard was {heard:?}"
+            )));
         }
-        Err(Violation::NotHeard(format!(
-            "the history says {messages:?}, heard was {words:?}"
-        )))
+        Ok(())
+    }
+
+    /// Once, and then nothing of it is to come.
+    fn speech_done(&mut self, speech: SpeechId, interrupted: bool) -> Result<(), Violation> {
+        if !self.speeches.remove(&speech) {
+            return Err(Violation::Mute(format!("{speech} is done twice")));
+        }
+        self.words.remove(&speech);
+        self.sounds.forget(speech);
+        if interrupted {
+            self.tools_are_left(speech);
+        }
+        Ok(())
+    }
+
+    /// The tools of this speech run on without it.
+    fn tools_are_left(&mut self, speech: SpeechId) {
+        for running in self.running.values_mut() {
+            running.interrupted |= running.speech == speech;
+        }
     }
 
     /// Promise 2.

@@ -246,6 +246,11 @@ impl Sounds {
         Ok(())
     }
 
+    /// Nothing more is said about it.
+    pub(super) fn forget(&mut self, speech: SpeechId) {
+        self.interrupted.remove(&speech);
+    }
+
     /// The speech is over: everything that was played to its end has been shown, and nothing that was cut early as a whole.
     pub(super) fn end(&mut self, speech: SpeechId) -> Result<(), Violation> {
         let mut result = Ok(());
@@ -275,7 +280,6 @@ impl Sounds {
             }
         }
         self.known.retain(|_, sound| sound.speech != Some(speech));
-        self.interrupted.retain(|other, _| *other > speech);
         result
     }
 }

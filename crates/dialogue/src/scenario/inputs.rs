@@ -1,9 +1,11 @@
 //! The `at` lines of a scenario: one fact at one instant.
 
 use super::words::{Words, unknown};
-use crate::input::{Command, Input, Stt};
+use crate::chat::ToolChoice;
+use crate::ids::SpeechId;
+use crate::input::{Command, GenerateReply, Input, Priority, Say, Stt};
 
-const KNOWN: [&str; 21] = [
+const KNOWN: [&str; 23] = [
     "type",
     "start",
     "interim",
@@ -19,6 +21,8 @@ const KNOWN: [&str; 21] = [
     "generate",
     "instruct",
     "interrupt",
+    "interrupt-speech",
+    "forbid-interruptions",
     "force-interrupt",
     "commit",
     "clear",
@@ -46,25 +50,23 @@ pub(super) fn input(words: &mut Words<'_>) -> Result<Input, String> {
         "stt-recovers" => return Ok(Input::Stt(Stt::Recovered)),
         "stt-fails" => return Ok(Input::Stt(Stt::Failed(words.quoted()?))),
         "input" => return raw(words),
-        "say" => Command::Say {
-            text: words.quoted()?,
-            allow_interruptions: true,
-            add_to_history: true,
-        },
-        "say-firmly" => Command::Say {
-            text: words.quoted()?,
-            allow_interruptions: false,
-            add_to_history: true,
-        },
-        "generate" => Command::GenerateReply {
+        "say" => Command::Say(say(words)?),
+        "say-firmly" => Command::Say(Say {
+            allow_interruptions: Some(false),
+            ..say(words)?
+        }),
+        "generate" => Command::GenerateReply(GenerateReply {
             user_input: Some(words.quoted()?),
-            instructions: None,
-            allow_interruptions: true,
+            ..GenerateReply::default()
+        }),
+        "instruct" => Command::GenerateReply(instruct(words)?),
+        "interrupt-speech" => Command::InterruptSpeech {
+            speech: speech_id(words.word())?,
+            force: false,
         },
-        "instruct" => Command::GenerateReply {
-            user_input: None,
-            instructions: Some(words.quoted()?),
-            allow_interruptions: true,
+        "forbid-interruptions" => Command::AllowInterruptions {
+            speech: speech_id(words.word())?,
+            allow: false,
         },
         "interrupt" => Command::Interrupt { force: false },
         "force-interrupt" => Command::Interrupt { force: true },
@@ -82,4 +84,58 @@ fn raw(words: &mut Words<'_>) -> Result<Input, String> {
     let json = words.json()?;
     serde_json::from_str(&json)
         .map_err(|error| format!("this is no input of the dialogue ({error}): {json}"))
+}
+
+/// `"Words." low|high|as NUMBER`.
+fn say(words: &mut Words<'_>) -> Result<Say, String> {
+    let mut say = Say::new(words.quoted()?);
+    loop {
+        match words.word() {
+            "" => return Ok(say),
+            "low" => say.priority = Priority::LOW,
+            "high" => say.priority = Priority::HIGH,
+            "as" => say.id = Some(speech_id(words.word())?),
+            other if other.starts_with('#') => {
+                words.rest = "";
+                return Ok(say);
+            }
+            other => return Err(unknown("word about `say`", other, &["low", "high", "as"])),
+        }
+    }
+}
+
+/// `"Do it." low|high|as NUMBER|without-tools|with TOOL`.
+fn instruct(words: &mut Words<'_>) -> Result<GenerateReply, String> {
+    let mut asked = GenerateReply {
+        instructions: Some(words.quoted()?),
+        ..GenerateReply::default()
+    };
+    loop {
+        match words.word() {
+            "" => return Ok(asked),
+            "low" => asked.priority = Priority::LOW,
+            "high" => asked.priority = Priority::HIGH,
+            "as" => asked.id = Some(speech_id(words.word())?),
+            "without-tools" => asked.tool_choice = ToolChoice::None,
+            "with" => asked
+                .tools
+                .get_or_insert_default()
+                .push(words.word().to_owned()),
+            other if other.starts_with('#') => {
+                words.rest = "";
+                return Ok(asked);
+            }
+            other => {
+                let known = ["low", "high", "as", "without-tools", "with"];
+                return Err(unknown("word about `instruct`", other, &known));
+            }
+        }
+    }
+}
+
+/// The number that the program gave it.
+fn speech_id(text: &str) -> Result<SpeechId, String> {
+    text.parse()
+        .map(SpeechId::of_program)
+        .map_err(|_| format!("the number of a speech is needed, found: `{text}`"))
 }

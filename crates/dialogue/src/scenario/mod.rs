@@ -14,6 +14,9 @@
 //! 0.5-2.5 says "A table for two"       # voice activity and transcript; `noise` for a sound without words
 //! at 5 type "hello"                    # also: start, say, say-firmly, generate, instruct, interrupt, force-interrupt,
 //!                                      # commit, clear, close, drain, interim, preflight, final, stt-fails
+//! at 5 say "One moment." high as 1     # low, high: its priority; as: its number, for interrupt-speech 1 and
+//!                                      # forbid-interruptions 1, and in the timeline: done speech_p1
+//! at 5 instruct "Say goodbye." without-tools   # also: with TOOL, low, high, as
 //! at 6 input {"user_text":"hello"}     # any input of the dialogue as JSON
 //! recorded until 12.5                  # before that nothing reaches the machine but the `at` lines
 //! end 20

@@ -6,7 +6,7 @@ use crate::chat::ToolChoice;
 use crate::event::Event;
 
 /// The first words of all lines, and words that stand alone at their end. A scenario that expects other ones has a typo.
-pub(crate) const KINDS: [&str; 39] = [
+pub(crate) const KINDS: [&str; 42] = [
     "agent",
     "user",
     "turn",
@@ -15,6 +15,9 @@ pub(crate) const KINDS: [&str; 39] = [
     "said",
     "item",
     "speech",
+    "done",
+    "spoken",
+    "updated",
     "false",
     "interrupted",
     "tool",
@@ -52,9 +55,10 @@ pub(crate) const KINDS: [&str; 39] = [
 pub(super) fn action(action: &Action) -> String {
     match action {
         Action::Retrieve { query, .. } => format!("retrieve \"{query}\""),
-        Action::StartLlm { request, .. } => match request.tool_choice {
-            ToolChoice::None => "llm asked without tools".into(),
-            ToolChoice::Auto | ToolChoice::Required | ToolChoice::Function(_) => "llm asked".into(),
+        Action::StartLlm { request, .. } => match (&request.tool_choice, &request.tools) {
+            (ToolChoice::None, _) => "llm asked without tools".into(),
+            (_, Some(names)) => format!("llm asked with {}", names.join(" ")),
+            (_, None) => "llm asked".into(),
         },
         Action::CancelLlm { .. } => "llm cancelled".into(),
         Action::Synthesize { text, .. } => format!("tts \"{text}\""),
@@ -68,6 +72,7 @@ pub(super) fn action(action: &Action) -> String {
         Action::ClearStt => "clear stt".into(),
         Action::MuteStt(mute) => format!("mute {mute}"),
         Action::RunTool { call, .. } => format!("run {} {}", call.name, call.arguments),
+        Action::StepSpoken { speech, steps } => format!("spoken {speech} {steps}"),
         Action::CancelTool { call_id } => format!("cancel {call_id}"),
         Action::Emit(event) => self::event(event),
         Action::Close => "close".into(),
@@ -92,9 +97,17 @@ fn event(event: &Event) -> String {
         Event::AgentTranscript { .. } => "said".into(),
         Event::ConversationItemAdded { item } => format!("item {}", describe(item)),
         Event::SpeechCreated { source, .. } => format!("speech {source:?}").to_lowercase(),
+        Event::SpeechDone {
+            speech,
+            interrupted,
+        } => {
+            let how = if *interrupted { " interrupted" } else { "" };
+            format!("done {speech}{how}")
+        }
         Event::AgentFalseInterruption { .. } => "false interruption".into(),
         Event::Interrupted { .. } => "interrupted".into(),
         Event::ToolStarted { call } => format!("tool {}", call.name),
+        Event::ToolUpdated { message, .. } => format!("updated \"{message}\""),
         Event::ToolEnded { output, .. } => format!("ended {} \"{}\"", output.name, output.output),
         Event::KnowledgeUsed { passages } => format!("knowledge {}", passages.len()),
         Event::TurnMetrics(metrics) => format!(

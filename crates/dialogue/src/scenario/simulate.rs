@@ -333,6 +333,7 @@ impl Simulation {
             | Action::ClearStt
             | Action::MuteStt(_)
             | Action::CancelTool { .. }
+            | Action::StepSpoken { .. }
             | Action::Emit(_)
             | Action::Close => {}
         }

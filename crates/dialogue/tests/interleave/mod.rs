@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use antiphon_dialogue::chat::{Passage, ToolCall};
+use antiphon_dialogue::chat::{Passage, ToolCall, ToolChoice};
 use antiphon_dialogue::ids::{GenerationId, PredictionId, RetrievalId, SegmentId, SpeechId};
-use antiphon_dialogue::input::{Command, Llm, Playout, Stt, ToolValue, Tts, Vad};
+use antiphon_dialogue::input::{
+    Command, GenerateReply, Llm, Playout, Priority, Say, Stt, ToolValue, Tts, Vad,
+};
 use antiphon_dialogue::invariants::Observer;
 use antiphon_dialogue::options::{ToolInterruption, ToolOptions, TurnDetection};
 use antiphon_dialogue::time::Duration;
@@ -291,17 +293,28 @@ fn playout(rng: &mut impl Rng, temper: &Temper, asked: &mut Asked) -> Option<Inp
 }
 
 fn command(rng: &mut impl Rng, text: String) -> Command {
-    match rng.random_range(0..10) {
-        0..2 => Command::Say {
-            text: "Attention please. Thank you.".into(),
-            allow_interruptions: rng.random(),
+    match rng.random_range(0..12) {
+        0..2 => Command::Say(Say {
+            id: rng.random_bool(0.5).then(|| program_speech(rng)),
+            allow_interruptions: rng.random_bool(0.5).then(|| rng.random()),
             add_to_history: rng.random(),
-        },
-        2..4 => Command::GenerateReply {
+            priority: *[Priority::LOW, Priority::NORMAL, Priority::HIGH]
+                .choose(rng)
+                .unwrap(),
+            ..Say::new("Attention please. Thank you.")
+        }),
+        2..4 => Command::GenerateReply(GenerateReply {
+            id: rng.random_bool(0.5).then(|| program_speech(rng)),
             user_input: rng.random_bool(0.5).then_some(text),
-            instructions: None,
-            allow_interruptions: rng.random(),
-        },
+            allow_interruptions: rng.random_bool(0.5).then(|| rng.random()),
+            tool_choice: if rng.random_bool(0.3) {
+                ToolChoice::None
+            } else {
+                ToolChoice::Auto
+            },
+            tools: rng.random_bool(0.2).then(|| vec!["a".into()]),
+            ..GenerateReply::default()
+        }),
         4 => Command::Interrupt {
             force: rng.random(),
         },
@@ -310,7 +323,27 @@ fn command(rng: &mut impl Rng, text: String) -> Command {
         9 if rng.random_bool(0.2) => Command::Close {
             drain: rng.random(),
         },
-        _ => Command::InterruptSpeech(SpeechId(rng.random_range(1..20))),
+        10 => Command::AllowInterruptions {
+            speech: any_speech(rng),
+            allow: rng.random(),
+        },
+        _ => Command::InterruptSpeech {
+            speech: any_speech(rng),
+            force: rng.random(),
+        },
+    }
+}
+
+/// Few numbers, so that names are used twice and hit what is being said.
+fn program_speech(rng: &mut impl Rng) -> SpeechId {
+    SpeechId::of_program(rng.random_range(0..4))
+}
+
+fn any_speech(rng: &mut impl Rng) -> SpeechId {
+    if rng.random() {
+        program_speech(rng)
+    } else {
+        SpeechId(rng.random_range(1..20))
     }
 }
 

@@ -55,6 +55,7 @@ fn request(items: Vec<Item>) -> ChatRequest {
         passages: Vec::new(),
         reply_instructions: None,
         tool_choice: ToolChoice::Auto,
+        tools: None,
     }
 }
 

@@ -232,6 +232,9 @@ fn event_json(event: &Event, segments: &Segments) -> Option<Value> {
         Event::ToolStarted { call } => json!({
             "type": "tool_started", "call_id": call.call_id, "name": call.name, "arguments": short(&call.arguments),
         }),
+        Event::ToolUpdated { call_id, message } => json!({
+            "type": "tool_updated", "call_id": call_id, "message": short(message),
+        }),
         Event::ToolEnded { output, duration } => json!({
             "type": "tool_ended", "call_id": output.call_id, "name": output.name, "output": short(&output.output),
             "is_error": output.is_error, "duration_ms": ms(*duration),
@@ -253,6 +256,7 @@ fn event_json(event: &Event, segments: &Segments) -> Option<Value> {
         | Event::AgentTranscript { .. }
         | Event::ConversationItemAdded { .. }
         | Event::SpeechCreated { .. }
+        | Event::SpeechDone { .. }
         | Event::LlmUsage(_) => return None,
         #[allow(unreachable_patterns, reason = "the dialogue may learn new events")]
         _ => return None,

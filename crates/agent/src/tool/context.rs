@@ -1,0 +1,56 @@
+//! What a tool knows about its call, and what it can tell and ask while it runs.
+
+use antiphon_dialogue::ids::SpeechId;
+use tokio_util::sync::CancellationToken;
+
+use crate::error::SessionError;
+use crate::session::WeakSession;
+use crate::speech::{SpeechHandle, SpeechOutcome};
+
+/// What a tool knows about its call (LiveKit's `RunContext`). Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct ToolContext {
+    /// The model's name of this call.
+    pub call_id: String,
+    /// The same for every attempt at the same call: a tool with side effects can use it to act only once.
+    pub idempotency_key: String,
+    /// The conversation it happens in; does not keep it alive.
+    pub session: WeakSession,
+    /// Cancelled when nobody waits for the result any more. A tool that ignores it is dropped a little later.
+    pub cancelled: CancellationToken,
+    /// Who called it; nobody in a test that calls the tool itself.
+    pub caller: Caller,
+}
+
+/// The speech that a tool belongs to.
+#[derive(Clone, Debug, Default)]
+pub struct Caller {
+    /// And in which of its steps.
+    pub(crate) speech: Option<(SpeechHandle, u32)>,
+}
+
+impl ToolContext {
+    /// Waits until the words that the agent said before it called this tool have been heard, or were interrupted.
+    pub async fn wait_for_playout(&self) -> SpeechOutcome {
+        match &self.caller.speech {
+            Some((speech, step)) => speech.wait_for_step(*step).await,
+            None => SpeechOutcome::Played,
+        }
+    }
+
+    /// From here on the caller cannot interrupt the speech that called this tool, until it is over.
+    ///
+    /// # Errors
+    /// The session is closed or busy.
+    pub fn disallow_interruptions(&self) -> Result<(), SessionError> {
+        match &self.caller.speech {
+            Some((speech, _)) => speech.allow_interruptions(false),
+            None => Ok(()),
+        }
+    }
+
+    /// Name of the speech that called this tool.
+    pub fn speech_id(&self) -> Option<SpeechId> {
+        self.caller.speech.as_ref().map(|(speech, _)| speech.id())
+    }
+}

@@ -1,0 +1,147 @@
+//! Speeches that a program asks for, with scripted providers in paused time.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
+
+mod cast;
+
+use std::time::Duration;
+
+use antiphon_agent::{Agent, SpeechOutcome, ToolContext, ToolError, tool};
+use antiphon_dialogue::chat::{Role, ToolChoice};
+use antiphon_dialogue::event::CloseReason;
+use antiphon_dialogue::input::{GenerateReply, Priority, Say};
+use cast::{Script, call, said, speaking, text, wait_for_end};
+
+#[tokio::test(start_paused = true)]
+async fn who_says_something_can_wait_until_it_was_heard() {
+    let (session, heard) = speaking(Agent::builder("a").llm(Script::new([])));
+    let began = tokio::time::Instant::now();
+    let speech = session.say("One two three four five.").unwrap();
+    assert_eq!(speech.outcome(), None);
+    assert_eq!(speech.wait_for_playout().await, SpeechOutcome::Played);
+    assert!(
+        began.elapsed() >= Duration::from_millis(480),
+        "it was played"
+    );
+    assert_eq!(heard.frames(), 25);
+    assert_eq!(speech.outcome(), Some(SpeechOutcome::Played));
+    let late = session.speech(speech.id()).unwrap();
+    late.wait_for_playout().await; // it is over: nobody waits for ever
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_speech_that_waits_can_be_stopped_and_a_firm_one_cannot() {
+    let (session, _heard) = speaking(Agent::builder("a").llm(Script::new([])));
+    let first = session.say("One two three four five.").unwrap();
+    let second = session.say("Never said.").unwrap();
+    let firm = session
+        .say(Say {
+            allow_interruptions: Some(false),
+            ..Say::new("Always said.")
+        })
+        .unwrap();
+    second.interrupt(false).unwrap();
+    firm.interrupt(false).unwrap();
+    assert_eq!(second.wait_for_playout().await, SpeechOutcome::Interrupted);
+    assert_eq!(first.wait_for_playout().await, SpeechOutcome::Played);
+    assert_eq!(firm.wait_for_playout().await, SpeechOutcome::Played);
+    assert_eq!(
+        said(&session.history().await, Role::Assistant),
+        ["One two three four five.", "Always said."]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn urgent_words_come_before_those_that_wait() {
+    let (session, _heard) = speaking(Agent::builder("a").llm(Script::new([])));
+    session.say("First.").unwrap();
+    let last = session.say("Last.").unwrap();
+    session
+        .say(Say {
+            priority: Priority::HIGH,
+            ..Say::new("Urgent.")
+        })
+        .unwrap();
+    last.wait_for_playout().await;
+    assert_eq!(
+        said(&session.history().await, Role::Assistant),
+        ["First.", "Urgent.", "Last."]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_ends_leaves_nobody_waiting() {
+    let (session, _heard) = speaking(Agent::builder("a").llm(Script::new([])));
+    let first = session.say("One two three four five.").unwrap();
+    let second = session.say("Never said.").unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    session.close(CloseReason::UserInitiated);
+    assert_eq!(first.wait_for_playout().await, SpeechOutcome::Interrupted);
+    assert_eq!(second.wait_for_playout().await, SpeechOutcome::Interrupted);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_can_be_asked_for_with_few_tools_or_none() {
+    let script = Script::new([vec![text("Goodbye.")], vec![text("Well.")]]);
+    let agent = Agent::builder("a").llm(script.clone()).tool(book).tool(pay);
+    let (session, _heard) = speaking(agent);
+    let without = session.generate_reply(GenerateReply {
+        instructions: Some("Say goodbye.".into()),
+        tool_choice: ToolChoice::None,
+        ..GenerateReply::default()
+    });
+    without.unwrap().wait_for_playout().await;
+    let few = session.generate_reply(GenerateReply {
+        tools: Some(vec!["pay".into()]),
+        ..GenerateReply::default()
+    });
+    few.unwrap().wait_for_playout().await;
+    let asked = script.asked();
+    let (first, second) = (&asked[0], &asked[1]);
+    assert_eq!(first.0.tool_choice, ToolChoice::None);
+    assert_eq!(first.0.reply_instructions.as_deref(), Some("Say goodbye."));
+    assert_eq!(first.1, ["book", "pay"]);
+    assert_eq!(second.1, ["pay"]);
+}
+
+/// Pays.
+#[tool]
+async fn pay() -> String {
+    "paid".into()
+}
+
+/// Books; says so first.
+#[tool]
+async fn book(context: &ToolContext) -> Result<String, ToolError> {
+    assert_eq!(context.wait_for_playout().await, SpeechOutcome::Played);
+    let session = context.session.upgrade().expect("the session runs");
+    let speech = session.say("I am writing it down.")?;
+    assert_eq!(speech.wait_for_playout().await, SpeechOutcome::Played);
+    Ok("booked".into())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tool_can_say_something_and_wait_until_it_was_heard() {
+    let script = Script::new([
+        vec![text("One moment."), call("book", "{}")],
+        vec![text("It is booked.")],
+    ]);
+    let (session, _heard) = speaking(Agent::builder("a").llm(script).tool(book));
+    let mut events = session.events();
+    session.user_text("Book!").unwrap();
+    let began = tokio::time::Instant::now();
+    wait_for_end(&mut events).await;
+    assert!(
+        began.elapsed() < Duration::from_secs(5),
+        "nothing waited for a time-out"
+    );
+    assert_eq!(
+        said(&session.history().await, Role::Assistant),
+        ["One moment.", "I am writing it down.", "It is booked."]
+    );
+}

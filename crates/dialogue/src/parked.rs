@@ -1,0 +1,132 @@
+//! Speeches that wait for a tool and have nothing to say until it answers. While others have something to say they leave
+//! the floor to them: a filler, `say` from inside the tool. As soon as that is over they have it again.
+
+use crate::action::Action;
+use crate::floor::Floor;
+use crate::ids::SpeechId;
+use crate::limits::MAX_PARKED_SPEECHES;
+use crate::machine::Dialogue;
+use crate::queue::Queued;
+use crate::speech::{Brain, Speech};
+use crate::turn::Stage;
+
+impl Dialogue {
+    /// Whoever has the floor and waits for a tool gives it to the next that may pass.
+    pub(crate) fn yield_floor(&mut self, may_pass: impl Fn(&Queued) -> bool) -> bool {
+        let waits = matches!(&self.floor, Floor::Preparing(speech) if speech.waits_for_tools());
+        if !waits || self.parked.len() >= MAX_PARKED_SPEECHES || !self.queue.any(may_pass) {
+            return false;
+        }
+        match self.floor.take() {
+            Some((speech, _)) => {
+                self.parked.push(speech);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// A parked speech gets the floor back: the oldest whose tools have answered, or any, the newest first.
+    pub(crate) fn resume_parked(&mut self, ready: bool) -> bool {
+        let at = if ready {
+            self.parked
+                .iter()
+                .position(|speech| !speech.waits_for_tools())
+        } else {
+            self.parked.len().checked_sub(1)
+        };
+        let Some(at) = at.filter(|&at| at < self.parked.len()) else {
+            return false;
+        };
+        self.floor = Floor::Preparing(self.parked.remove(at));
+        if self.turn.stage == Stage::Speaking {
+            self.hold_before_audible();
+        }
+        true
+    }
+
+    /// What waits for tools is given up for the caller's sake; with `force` also what may not be interrupted.
+    pub(crate) fn abandon_parked(&mut self, force: bool) {
+        if !force && self.tools.protects() {
+            return;
+        }
+        let (gone, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut self.parked)
+            .into_iter()
+            .partition(|speech| force || speech.interruptible);
+        self.parked = kept;
+        for speech in gone {
+            self.abandon(speech);
+        }
+    }
+
+    /// Nothing of it is in the playout: it ends with what was heard.
+    fn abandon(&mut self, mut speech: Speech) {
+        for step in &mut speech.steps {
+            if let Some(id) = step.generation() {
+                self.core.act(Action::CancelLlm { id });
+            }
+            step.brain = Brain::Done;
+            step.chunker.abandon();
+            step.calls.clear();
+        }
+        self.leave_tools(speech.id);
+        self.write_heard(&mut speech, true);
+        self.is_done(speech.id, true);
+    }
+
+    /// Present, waiting for a tool, or waiting for the floor.
+    pub(crate) fn knows_speech(&self, id: SpeechId) -> bool {
+        self.queue.has(id)
+            || self
+                .floor
+                .speech()
+                .into_iter()
+                .chain(&self.parked)
+                .chain(self.leaving.as_ref().map(|leaving| &leaving.speech))
+                .any(|speech| speech.id == id)
+    }
+
+    /// A speech that has begun.
+    pub(crate) fn speech_mut(&mut self, id: SpeechId) -> Option<&mut Speech> {
+        self.floor
+            .speech_mut()
+            .into_iter()
+            .chain(&mut self.parked)
+            .find(|speech| speech.id == id)
+    }
+
+    pub(crate) fn allow_interruptions(&mut self, id: SpeechId, allow: bool) {
+        if let Some(speech) = self.speech_mut(id) {
+            speech.interruptible = allow;
+        } else if let Some(queued) = self.queue.get_mut(id) {
+            queued.interruptible = allow;
+        }
+    }
+
+    /// Everything that is being said or waits, as far as it may be interrupted.
+    pub(crate) fn interrupt_all(&mut self, force: bool) {
+        if self.floor.speech().is_some() && !force && !self.may_interrupt() {
+            return;
+        }
+        self.drop_speculation();
+        self.interrupt_queue(force);
+        self.abandon_parked(force);
+        self.interrupt_present();
+    }
+
+    pub(crate) fn interrupt_speech(&mut self, id: SpeechId, force: bool) {
+        if self.floor.speech().is_some_and(|speech| speech.id == id) {
+            if force || self.may_interrupt() {
+                self.interrupt_present();
+            }
+        } else if let Some(at) = self.parked.iter().position(|speech| speech.id == id) {
+            let may = |speech: &Speech| speech.interruptible && !self.tools.protects();
+            if force || self.parked.get(at).is_some_and(may) {
+                let speech = self.parked.remove(at);
+                self.abandon(speech);
+            }
+        } else {
+            self.drop_queued(|queued| queued.id == Some(id) && (force || queued.interruptible));
+        }
+    }
+}
