@@ -228,10 +228,8 @@ impl Observer {
                 ..
             } => self.committed.push(transcript.clone()),
             Event::AgentStateChanged { new_state, .. } => self.agent = *new_state,
-            Event::SpeechCreated { speech, .. } => {
-                if !self.speeches.insert(*speech) {
-                    return Err(Violation::Mute(format!("{speech} was created twice")));
-                }
+            Event::SpeechCreated { speech, .. } if !self.speeches.insert(*speech) => {
+                return Err(Violation::Mute(format!("{speech} was created twice")));
             }
             Event::SpeechDone {
                 speech,
