@@ -54,6 +54,8 @@ pub(crate) fn cut(mut text: String, limit: usize) -> String {
             .find(|&at| text.is_char_boundary(at))
             .unwrap_or(0);
         text.truncate(end);
+        // the rest of a megabyte would be kept beside the kilobytes that count
+        text.shrink_to_fit();
     }
     text
 }

@@ -16,7 +16,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use antiphon_dialogue::Input;
-use interleave::Run;
+use interleave::{Failure, Run};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
@@ -37,41 +37,50 @@ fn length(seed: u64) -> usize {
     if seed % 100 == 99 { 8000 } else { 400 }
 }
 
-fn converse(seed: u64) -> Run {
-    match interleave::run(&mut StdRng::seed_from_u64(seed), length(seed)) {
-        Ok(run) => run,
-        Err(failure) => {
-            let hook = std::panic::take_hook();
-            std::panic::set_hook(Box::new(|_| {})); // shrinking panics again and again
-            let failure = failure.shrink();
-            std::panic::set_hook(hook);
-            panic!("SEED={seed}: {failure}");
-        }
-    }
+fn converse(seed: u64) -> Result<Run, (u64, Box<Failure>)> {
+    interleave::run(&mut StdRng::seed_from_u64(seed), length(seed))
+        .map_err(|failure| (seed, failure))
+}
+
+/// Makes it as short as it can be and says so.
+fn tell((seed, failure): (u64, Box<Failure>)) -> ! {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {})); // shrinking panics again and again
+    let failure = failure.shrink();
+    std::panic::set_hook(hook);
+    panic!("\nSEED={seed}: {failure}");
 }
 
 #[test]
 fn whatever_happens_the_agent_answers_again_and_keeps_its_promises() {
     if let Some(seed) = number("SEED") {
-        converse(seed);
+        converse(seed).unwrap_or_else(|failure| tell(failure));
         return;
     }
     let wanted = number("STEPS").map_or(MILLION, |steps| steps as usize);
     let seeds = AtomicU64::new(number("FROM").unwrap_or(0));
     let (steps, proofs) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let seen = Mutex::new(BTreeSet::new());
+    let failed = Mutex::new(None);
     std::thread::scope(|scope| {
         for _ in 0..THREADS {
             scope.spawn(|| {
-                while steps.load(Ordering::Relaxed) < wanted {
-                    let run = converse(seeds.fetch_add(1, Ordering::Relaxed));
-                    steps.fetch_add(run.steps, Ordering::Relaxed);
-                    proofs.fetch_add(run.proofs, Ordering::Relaxed);
-                    seen.lock().unwrap().extend(run.seen);
+                while steps.load(Ordering::Relaxed) < wanted && failed.lock().unwrap().is_none() {
+                    match converse(seeds.fetch_add(1, Ordering::Relaxed)) {
+                        Ok(run) => {
+                            steps.fetch_add(run.steps, Ordering::Relaxed);
+                            proofs.fetch_add(run.proofs, Ordering::Relaxed);
+                            seen.lock().unwrap().extend(run.seen);
+                        }
+                        Err(failure) => *failed.lock().unwrap() = Some(failure),
+                    }
                 }
             });
         }
     });
+    if let Some(failure) = failed.into_inner().unwrap() {
+        tell(failure);
+    }
     let seen = seen.into_inner().unwrap();
     println!(
         "{} steps, {} conversations, life proved from {} states, {} kinds of actions and events",
