@@ -39,6 +39,8 @@ struct Asked {
 /// All calls without a result.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ToolLedger {
+    /// Calls that got another name, because the provider repeats ids.
+    renamed: u64,
     running: Vec<Running>,
 }
 
@@ -185,18 +187,20 @@ impl Dialogue {
     }
 
     /// Providers repeat ids, or send none.
-    fn make_unique(&self, call: &mut ToolCall) {
+    fn make_unique(&mut self, call: &mut ToolCall) {
         if call.call_id.is_empty() {
             call.call_id = "call".into();
         }
         let wanted = cut(std::mem::take(&mut call.call_id), 256);
         let taken = |id: &str| self.core.history.has_call(id) || self.tools.is_running(id);
         call.call_id.clone_from(&wanted);
-        let mut number = 2;
+        // counted on through the session: looking for a free number from the start grows with the history
+        let mut number = self.tools.renamed;
         while taken(&call.call_id) {
-            call.call_id = format!("{wanted}_{number}");
             number += 1;
+            call.call_id = format!("{wanted}_{}", number + 1);
         }
+        self.tools.renamed = number;
     }
 
     pub(crate) fn on_tool_finished(&mut self, call_id: &str, result: Result<ToolValue, String>) {

@@ -55,7 +55,7 @@ fn long(bytes: u64) -> String {
 
 #[test]
 fn who_talks_without_end_fills_one_turn() {
-    let held = held_after(20_000, |number, _| match number {
+    let held = held_after(1000, |number, _| match number {
         0 => Input::Vad(Vad::SpeechStarted {
             speech: Duration::from_millis(50),
         }),
@@ -107,11 +107,7 @@ fn endless_word_timings_are_cut() {
         .map(|_| ("word".to_owned(), Duration::ZERO))
         .collect();
     let held = held_after(1000, |number, newest| match number {
-        0 => Input::Command(Command::Say {
-            text: "Hello to everybody.".into(),
-            allow_interruptions: true,
-            add_to_history: true,
-        }),
+        0 => Input::Command(Command::Say("Hello to everybody.".into())),
         _ => Input::Tts {
             id: newest.segment,
             event: Tts::Words(words.clone()),
@@ -122,13 +118,7 @@ fn endless_word_timings_are_cut() {
 
 #[test]
 fn a_flood_of_announcements_holds_a_queueful() {
-    let held = held_after(200, |_, _| {
-        Input::Command(Command::Say {
-            text: long(MB),
-            allow_interruptions: true,
-            add_to_history: true,
-        })
-    });
+    let held = held_after(200, |_, _| Input::Command(Command::Say(long(MB).into())));
     assert!(held < 33 * 32 * KB * 2 + MB, "{held} bytes");
 }
 
