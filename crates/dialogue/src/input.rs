@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::chat::{Passage, ToolCall, ToolChoice};
 use crate::ids::{GenerationId, PredictionId, RetrievalId, SegmentId, SpeechId};
+use crate::options::Filler;
 use crate::time::Duration;
 
 /// A fact from outside.
@@ -55,6 +56,14 @@ pub enum Input {
         call_id: String,
         /// What the model is to read, or the error text it is to read.
         result: Result<ToolValue, String>,
+    },
+    /// A tool that runs tells how far it is. The first time this is the result of its call, so that the model can say it and
+    /// the conversation goes on; what it tells later, and its own result, are told to the model when there is silence.
+    ToolUpdated {
+        /// The call.
+        call_id: String,
+        /// What the model is to read.
+        message: String,
     },
     /// The caller typed something (`lk.chat`).
     UserText(String),
@@ -231,6 +240,13 @@ pub enum Command {
         speech: SpeechId,
         /// May it?
         allow: bool,
+    },
+    /// What is said while this call is slow, instead of what the tool's options say; `None`: nothing.
+    SetFiller {
+        /// The call.
+        call_id: String,
+        /// What to say, and when.
+        filler: Option<Filler>,
     },
     /// Manual turn detection: the caller has finished.
     CommitUserTurn,

@@ -32,12 +32,18 @@
 //! | `bargein` | hold, go on, or give way |
 //! | `queue`, `parked` | speeches that wait for the floor, or for a tool while others have it |
 //! | `tools` | calls, each with its one result |
+//! | `duplicates` | a tool that is called while it runs; the model's own tools for that |
+//! | `background` | tools that report while the conversation goes on |
+//! | `filler` | what is said while a tool is slow |
 //! | `trouble` | providers that fail; the end of the session |
 //! | `history` | order, placeholders, requests |
 //! | `text` | words, pieces for TTS, plain text |
 
+mod background;
 mod bargein;
 mod core;
+mod duplicates;
+mod filler;
 mod floor;
 mod history;
 mod parked;

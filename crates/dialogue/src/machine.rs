@@ -111,6 +111,7 @@ impl Dialogue {
             self.brain_deadline(),
             self.segment_deadline(),
             self.tools.deadline(),
+            self.filler_deadline(),
             self.leaving.as_ref().map(|leaving| leaving.until),
             self.ending_deadline(),
             self.away_deadline(),
@@ -150,6 +151,7 @@ impl Dialogue {
             Input::Tts { id, event } => self.on_tts(id, event),
             Input::Playout(playout) => self.on_playout(playout),
             Input::ToolFinished { call_id, result } => self.on_tool_finished(&call_id, result),
+            Input::ToolUpdated { call_id, message } => self.on_tool_updated(&call_id, message),
             Input::UserText(text) => self.on_user_text(text),
             Input::Command(command) => self.on_command(command),
             Input::Time => {}
@@ -173,6 +175,7 @@ impl Dialogue {
             Command::AllowInterruptions { speech, allow } => {
                 self.allow_interruptions(speech, allow);
             }
+            Command::SetFiller { call_id, filler } => self.tools.set_filler(&call_id, filler),
             Command::CommitUserTurn => self.commit_user_turn(),
             Command::ClearUserTurn => self.clear_user_turn(),
             Command::Close { drain } => self.close(CloseReason::UserInitiated, drain),
@@ -225,6 +228,8 @@ impl Dialogue {
                 self.segment_due();
             } else if due(self.tools.deadline()) {
                 self.tools_due();
+            } else if due(self.filler_deadline()) {
+                self.filler_due();
             } else if due(self.away_deadline()) {
                 self.set_user_state(UserState::Away);
             } else if due(self.ending_deadline()) {

@@ -96,13 +96,114 @@ pub enum ToolInterruption {
 }
 
 /// Exceptions for one tool.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ToolOptions {
     /// Instead of `tool_timeout`.
     pub timeout: Option<Duration>,
     /// Instead of `tool_interruption`.
     pub interruption: Option<ToolInterruption>,
+    /// What is said while it is slow. `None`: nothing.
+    pub filler: Option<Filler>,
+    /// What happens when it is called while it runs.
+    pub on_duplicate: OnDuplicate,
+    /// What counts as the same call.
+    pub duplicate_scope: DuplicateScope,
+    /// The model may stop it: it is given `lk_agents_cancel_task` and `lk_agents_get_running_tasks`. No.
+    pub cancellable: bool,
+}
+
+impl ToolOptions {
+    /// These, where they say something, else the others.
+    #[must_use]
+    pub fn or(self, others: Self) -> Self {
+        let default = Self::default();
+        Self {
+            timeout: self.timeout.or(others.timeout),
+            interruption: self.interruption.or(others.interruption),
+            filler: self.filler.or(others.filler),
+            on_duplicate: if self.on_duplicate == default.on_duplicate {
+                others.on_duplicate
+            } else {
+                self.on_duplicate
+            },
+            duplicate_scope: if self.duplicate_scope == default.duplicate_scope {
+                others.duplicate_scope
+            } else {
+                self.duplicate_scope
+            },
+            cancellable: self.cancellable || others.cancellable,
+        }
+    }
+}
+
+/// What is said while a tool is slow, whenever nobody has said anything for a while. It is never said over anybody.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Filler {
+    /// Said in turn; after the last the first again.
+    pub texts: Vec<String>,
+    /// Silence of everybody, since the call or the last word, before the first. LiveKit: 0; here 1 s, so that a quick tool
+    /// is not announced.
+    pub delay: Duration,
+    /// The same before each one after the first. `None`: it is said once.
+    pub interval: Option<Duration>,
+    /// At most so many. `None`: as long as the tool runs.
+    pub max: Option<u32>,
+}
+
+impl Default for Filler {
+    fn default() -> Self {
+        Self {
+            texts: Vec::new(),
+            delay: Duration::from_secs(1),
+            interval: None,
+            max: None,
+        }
+    }
+}
+
+impl From<&str> for Filler {
+    fn from(text: &str) -> Self {
+        Self {
+            texts: vec![text.into()],
+            ..Self::default()
+        }
+    }
+}
+
+/// With this argument, true, the model calls a tool again although it runs ([`OnDuplicate::Confirm`]). LiveKit's name.
+pub const CONFIRM_DUPLICATE: &str = "lk_agents_confirm_duplicate";
+/// The tool with which the model stops one that runs, by its `call_id`. LiveKit's name.
+pub const CANCEL_TASK: &str = "lk_agents_cancel_task";
+/// The tool with which the model sees what runs. LiveKit's name.
+pub const RUNNING_TASKS: &str = "lk_agents_get_running_tasks";
+
+/// What happens when a tool is called while a call of it runs. An interrupted call that does exactly the same is never
+/// repeated, whatever stands here: the new one waits for its result.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnDuplicate {
+    /// Both run.
+    #[default]
+    Allow,
+    /// The model reads that it runs already.
+    Reject,
+    /// The one that runs is cancelled.
+    Replace,
+    /// The model reads that it runs already, and may call it again with `lk_agents_confirm_duplicate`.
+    Confirm,
+}
+
+/// What counts as the same call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DuplicateScope {
+    /// Every call of the tool.
+    #[default]
+    Name,
+    /// Only one with the same arguments, in whatever order they are written.
+    NameAndArgs,
 }
 
 /// Who decides that the caller has finished.

@@ -210,7 +210,7 @@ impl Dialogue {
                 self.begin(queued);
                 true
             }
-            None => self.resume_parked(false),
+            None => self.resume_parked(false) || self.tell_reports(),
         }
     }
 

@@ -2,46 +2,56 @@
 
 use crate::action::Action;
 use crate::chat::{Item, ToolCall, ToolOutput};
+use crate::duplicates::Verdict;
 use crate::event::Event;
 use crate::history::Place;
 use crate::ids::SpeechId;
 use crate::input::ToolValue;
-use crate::limits::{MAX_RUNNING_TOOLS, MAX_VALUE_BYTES, cut};
+use crate::limits::{MAX_VALUE_BYTES, cut};
 use crate::machine::Dialogue;
-use crate::options::{Options, ToolInterruption};
-use crate::time::Instant;
+use crate::options::{Filler, ToolInterruption};
+use crate::time::{Duration, Instant};
+
+/// Who waits for a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waits {
+    /// This speech.
+    Speech(SpeechId),
+    /// Nobody since an interruption: its result enters the history without a word.
+    Nobody,
+    /// Nobody since it told how far it is: what it tells is told to the caller when there is silence.
+    Report,
+}
 
 /// One call that was started.
 #[derive(Clone, Debug)]
-struct Running {
-    call: ToolCall,
+pub(crate) struct Running {
+    pub(crate) call: ToolCall,
     /// Where its result goes.
     place: Place,
-    since: Instant,
-    until: Instant,
-    /// The speech that waits for it; `None` when it was detached.
-    speech: Option<SpeechId>,
+    pub(crate) since: Instant,
+    pub(crate) until: Instant,
+    /// How long it may run without a sign.
+    pub(crate) limit: Duration,
+    pub(crate) waits: Waits,
     /// It runs under the name of another call that does the same.
-    same_as: Option<String>,
-    interruption: ToolInterruption,
+    pub(crate) same_as: Option<String>,
+    pub(crate) interruption: ToolInterruption,
+    pub(crate) filler: Option<Filler>,
+    /// How often the filler was said.
+    pub(crate) filled: u32,
+    /// How often it has told how far it is; after the first time its call has a result.
+    pub(crate) updates: u32,
 }
 
-/// Who asks for the calls of one step.
-struct Asked {
-    speech: SpeechId,
-    /// Counted from 1.
-    step: u32,
-    place: Place,
-    /// The cause of the calls, for their idempotency keys.
-    scope: String,
-}
-
-/// All calls without a result.
+/// All calls without a result, and those that report.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ToolLedger {
     /// Calls that got another name, because the provider repeats ids.
     renamed: u64,
-    running: Vec<Running>,
+    pub(crate) running: Vec<Running>,
+    /// Something was reported that the model has not been asked about.
+    pub(crate) reported: bool,
 }
 
 impl ToolLedger {
@@ -66,28 +76,38 @@ impl ToolLedger {
     /// Does a running tool forbid interruptions?
     pub(crate) fn protects(&self) -> bool {
         self.running.iter().any(|running| {
-            running.speech.is_some() && running.interruption == ToolInterruption::Protect
+            matches!(running.waits, Waits::Speech(_))
+                && running.interruption == ToolInterruption::Protect
         })
     }
 
-    /// A call that was detached by an interruption and does the same: it must not be done twice.
-    fn twin(&self, call: &ToolCall) -> Option<&Running> {
-        self.running.iter().find(|running| {
-            running.speech.is_none()
-                && running.same_as.is_none()
-                && running.call.name == call.name
-                && running.call.arguments == call.arguments
-        })
+    /// The call that was really started under this name.
+    pub(crate) fn own_mut(&mut self, call_id: &str) -> Option<&mut Running> {
+        self.running
+            .iter_mut()
+            .find(|running| running.call.call_id == call_id && running.same_as.is_none())
+    }
+
+    pub(crate) fn take(&mut self, call_id: &str) -> Option<Running> {
+        let at = self
+            .running
+            .iter()
+            .position(|running| running.call.call_id == call_id)?;
+        Some(self.running.remove(at))
     }
 }
 
-fn interruption_of(options: &Options, name: &str) -> ToolInterruption {
-    options
-        .tools
-        .get(name)
-        .and_then(|tool| tool.interruption)
-        .unwrap_or(options.tool_interruption)
+/// Who asks for the calls of one step.
+struct Asked {
+    speech: SpeechId,
+    /// Counted from 1.
+    step: u32,
+    place: Place,
+    /// The cause of the calls, for their idempotency keys.
+    scope: String,
 }
+
+const INTERRUPTED: &str = "The call was cancelled because the caller interrupted.";
 
 /// FNV-1a: the same on every machine and in every version, because it is part of a key that tools store.
 fn fingerprint(text: &str) -> u64 {
@@ -143,51 +163,55 @@ impl Dialogue {
         };
         self.core.remember(place.call(index), item);
         self.core.emit(Event::ToolStarted { call: call.clone() });
-        let options = &self.core.options;
-        let timeout = options
+        let options = self
+            .core
+            .options
             .tools
             .get(&call.name)
-            .and_then(|tool| tool.timeout)
-            .unwrap_or(options.tool_timeout);
-        let interruption = interruption_of(options, &call.name);
-        let twin = self
-            .tools
-            .twin(&call)
-            .map(|twin| (twin.call.call_id.clone(), twin.until));
-        let full = self.tools.len() >= MAX_RUNNING_TOOLS;
-        let until = twin.as_ref().map_or(now + timeout, |(_, until)| *until);
-        let same_as = twin.map(|(id, _)| id);
-        let runs = same_as.is_none() && !full;
+            .cloned()
+            .unwrap_or_default();
+        let limit = options.timeout.unwrap_or(self.core.options.tool_timeout);
+        let interruption = options
+            .interruption
+            .unwrap_or(self.core.options.tool_interruption);
+        let verdict = self.judge(&mut call, &options);
         let idempotency_key = format!(
             "{scope}/{}/{:016x}/{index}",
             call.name,
             fingerprint(&call.arguments)
         );
+        let (same_as, until) = match &verdict {
+            Verdict::Share { with, until } => (Some(with.clone()), *until),
+            Verdict::Run | Verdict::Answer { .. } => (None, now + limit),
+        };
         let id = call.call_id.clone();
-        let running = Running {
+        self.tools.running.push(Running {
             call: call.clone(),
             place: place.output(index),
             since: now,
             until,
-            speech: Some(speech),
+            limit,
+            waits: Waits::Speech(speech),
             same_as,
             interruption,
-        };
-        self.tools.running.push(running);
-        if runs {
-            self.core.act(Action::RunTool {
+            filler: options.filler.filter(|filler| !filler.texts.is_empty()),
+            filled: 0,
+            updates: 0,
+        });
+        match verdict {
+            Verdict::Run => self.core.act(Action::RunTool {
                 call,
                 idempotency_key,
                 speech,
                 step,
-            });
-        } else if full {
-            self.finish_tool(&id, "too many tools are running".into(), true, true);
+            }),
+            Verdict::Share { .. } => {}
+            Verdict::Answer { output, is_error } => self.finish_tool(&id, output, is_error, true),
         }
     }
 
     /// Providers repeat ids, or send none.
-    fn make_unique(&mut self, call: &mut ToolCall) {
+    pub(crate) fn make_unique(&mut self, call: &mut ToolCall) {
         if call.call_id.is_empty() {
             call.call_id = "call".into();
         }
@@ -204,13 +228,8 @@ impl Dialogue {
     }
 
     pub(crate) fn on_tool_finished(&mut self, call_id: &str, result: Result<ToolValue, String>) {
-        if self
-            .tools
-            .running
-            .iter()
-            .any(|running| running.call.call_id == call_id && running.same_as.is_some())
-        {
-            return; // it was never started under this name
+        if self.tools.own_mut(call_id).is_none() {
+            return; // it has its result, or was never started under this name
         }
         match result {
             Ok(value) => self.finish_tool(call_id, value.output, false, value.reply),
@@ -226,34 +245,56 @@ impl Dialogue {
         };
         while let Some(at) = self.tools.running.iter().position(is_it) {
             let running = self.tools.running.remove(at);
-            self.answer_call(running, output.clone(), is_error, reply);
+            self.end_call(running, output.clone(), is_error, reply);
         }
     }
 
-    fn answer_call(&mut self, running: Running, output: String, is_error: bool, reply: bool) {
+    /// It is over: its result, or its last report when the call has one already.
+    pub(crate) fn end_call(
+        &mut self,
+        running: Running,
+        output: String,
+        is_error: bool,
+        reply: bool,
+    ) {
         let now = self.core.now;
         let output = ToolOutput {
-            call_id: running.call.call_id,
-            name: running.call.name,
+            call_id: running.call.call_id.clone(),
+            name: running.call.name.clone(),
             output,
             is_error,
         };
-        if self.core.history.has_call(&output.call_id)
-            && !self.core.history.has_output(&output.call_id)
-        {
-            let item = Item::FunctionCallOutput {
-                output: output.clone(),
-                created_at: now,
-            };
-            self.core.remember(running.place, item);
+        if running.updates == 0 {
+            self.answer_call(&running, &output, reply);
+        } else {
+            let suffix = "final";
+            self.report(&running, suffix, output.output.clone(), is_error, reply);
         }
         self.core.emit(Event::ToolEnded {
             output,
             duration: now.since(running.since),
         });
         self.active_at = now;
-        let speech = running.speech.and_then(|id| self.speech_mut(id));
-        if let Some(step) = speech.and_then(|speech| speech.steps.last_mut()) {
+    }
+
+    /// Writes the result of the call, and tells the speech that waits for it.
+    pub(crate) fn answer_call(&mut self, running: &Running, output: &ToolOutput, reply: bool) {
+        if self.core.history.has_call(&output.call_id)
+            && !self.core.history.has_output(&output.call_id)
+        {
+            let item = Item::FunctionCallOutput {
+                output: output.clone(),
+                created_at: self.core.now,
+            };
+            self.core.remember(running.place, item);
+        }
+        let Waits::Speech(id) = running.waits else {
+            return;
+        };
+        let step = self
+            .speech_mut(id)
+            .and_then(|speech| speech.steps.last_mut());
+        if let Some(step) = step {
             step.answered += 1;
             step.reply_wanted |= reply;
         }
@@ -274,7 +315,7 @@ impl Dialogue {
                 });
             }
             let seconds = now.since(running.since).as_secs_f64();
-            self.answer_call(
+            self.end_call(
                 running,
                 format!("The tool has not answered within {seconds:.1} s."),
                 true,
@@ -287,15 +328,15 @@ impl Dialogue {
     pub(crate) fn leave_tools(&mut self, speech: SpeechId) {
         let mut at = 0;
         while let Some(running) = self.tools.running.get_mut(at) {
-            if running.speech != Some(speech) {
+            if running.waits != Waits::Speech(speech) {
                 at += 1;
                 continue;
             }
-            running.speech = None;
+            running.waits = Waits::Nobody;
             match running.interruption {
                 ToolInterruption::Cancel => {
                     let running = self.tools.running.remove(at);
-                    self.cancel_call(running);
+                    self.cancel_call(running, INTERRUPTED);
                 }
                 ToolInterruption::Detach | ToolInterruption::Protect => at += 1,
             }
@@ -305,21 +346,19 @@ impl Dialogue {
     /// The session ends.
     pub(crate) fn cancel_tools(&mut self) {
         for running in std::mem::take(&mut self.tools.running) {
-            self.cancel_call(running);
+            self.cancel_call(running, INTERRUPTED);
         }
     }
 
-    fn cancel_call(&mut self, running: Running) {
+    /// Stops it.
+    pub(crate) fn cancel_call(&mut self, running: Running, why: &str) {
+        let id = running.call.call_id.clone();
         if running.same_as.is_none() {
-            self.core.act(Action::CancelTool {
-                call_id: running.call.call_id.clone(),
-            });
+            let call_id = id.clone();
+            self.core.act(Action::CancelTool { call_id });
         }
-        self.answer_call(
-            running,
-            "The call was cancelled because the caller interrupted.".into(),
-            true,
-            false,
-        );
+        self.end_call(running, why.into(), true, false);
+        // and those that wait for its result
+        self.finish_tool(&id, why.into(), true, true);
     }
 }

@@ -191,6 +191,7 @@ fn a_conversation_is_written_as_a_scenario_that_reads_back_exactly() {
     let tool = ToolOptions {
         timeout: Some(Duration::from_millis(7)),
         interruption: Some(ToolInterruption::Protect),
+        ..ToolOptions::default()
     };
     options.tools.insert("b c".into(), tool);
     let inputs = some_of_every_input();

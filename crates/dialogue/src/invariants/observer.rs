@@ -26,6 +26,8 @@ struct Running {
     speech: SpeechId,
     /// Its speech was interrupted: a repetition would do it twice.
     interrupted: bool,
+    /// It has reported: its call has a result, and the model knows that it runs.
+    told: bool,
 }
 
 /// Watches inputs and actions from outside.
@@ -87,6 +89,12 @@ impl Observer {
                 };
                 let output = cut(output.clone(), MAX_VALUE_BYTES);
                 self.results.push((call_id.clone(), output));
+            }
+            // the model knows that it runs: it may call it again
+            Input::ToolUpdated { call_id, .. } => {
+                if let Some(running) = self.running.get_mut(call_id) {
+                    running.told = true;
+                }
             }
             Input::UserText(text) if !text.trim().is_empty() => {
                 let text = cut(text.trim().to_owned(), MAX_TURN_BYTES);
@@ -174,6 +182,7 @@ impl Observer {
         }
         let twin = self.running.iter().find(|(_, other)| {
             other.interrupted
+                && !other.told
                 && other.call.name == call.name
                 && other.call.arguments == call.arguments
         });
@@ -186,6 +195,7 @@ impl Observer {
             call: call.clone(),
             speech,
             interrupted: false,
+            told: false,
         };
         self.running.insert(id.clone(), running);
         Ok(())
@@ -364,7 +374,7 @@ impl Observer {
         for (id, given) in results {
             let there = history.iter().rev().any(|item| {
                 matches!(item, Item::FunctionCallOutput { output, .. }
-                    if output.call_id == id && output.output == given)
+                    if output.call_id.starts_with(&id) && output.output == given)
             });
             if !there {
                 return Err(Violation::ToolResult(format!(

@@ -87,6 +87,8 @@ pub(crate) struct Tool {
     pub(crate) line: usize,
     pub(crate) name: String,
     pub(crate) after: Duration,
+    /// What it tells meanwhile, and how long after its start.
+    pub(crate) updates: Vec<(Duration, String)>,
     pub(crate) result: Option<Result<ToolValue, String>>,
 }
 

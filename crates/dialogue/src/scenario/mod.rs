@@ -9,6 +9,7 @@
 //! llm "One moment." call book {"n":2}  # also: fails, hangs, empty
 //! tts after 200ms lasting 2s           # the next segment; also: fails, hangs. Without: 0.2 s, 15 characters a second
 //! tool book after 2s gives "done"      # also: silently "done" (no reply wanted), fails "why", hangs
+//! tool search updates "Half done." at 2s after 9s gives "5 found"    # tells meanwhile how far it is
 //! knowledge "Open until ten." after 20ms   # the next search; also: nothing, hangs
 //! stt +200ms                           # finals come so long after the end of speech
 //! 0.5-2.5 says "A table for two"       # voice activity and transcript; `noise` for a sound without words

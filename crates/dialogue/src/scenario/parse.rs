@@ -243,6 +243,7 @@ fn tool(line: usize, words: &mut Words<'_>) -> Result<Tool, String> {
         return Err("the tool's name is missing".into());
     }
     let mut after = Duration::ZERO;
+    let mut updates = Vec::new();
     let mut result = None;
     loop {
         match words.word() {
@@ -260,6 +261,13 @@ fn tool(line: usize, words: &mut Words<'_>) -> Result<Tool, String> {
                     reply: false,
                 })));
             }
+            "updates" => {
+                let message = words.quoted()?;
+                match words.word() {
+                    "at" => updates.push((duration(words.word())?, message)),
+                    other => return Err(unknown("word about `updates`", other, &["at"])),
+                }
+            }
             "fails" => result = Some(Some(Err(words.quoted()?))),
             "hangs" => result = Some(None),
             other if other.starts_with('#') => {
@@ -267,7 +275,7 @@ fn tool(line: usize, words: &mut Words<'_>) -> Result<Tool, String> {
                 break;
             }
             other => {
-                let known = ["after", "gives", "silently", "fails", "hangs"];
+                let known = ["after", "gives", "silently", "updates", "fails", "hangs"];
                 return Err(unknown("word about `tool`", other, &known));
             }
         }
@@ -281,6 +289,7 @@ fn tool(line: usize, words: &mut Words<'_>) -> Result<Tool, String> {
         line,
         name,
         after,
+        updates,
         result,
     })
 }

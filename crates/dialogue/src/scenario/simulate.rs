@@ -385,13 +385,17 @@ impl Simulation {
 
     fn run_tool(&mut self, call: ToolCall) {
         let found = self.tools.iter().find(|tool| tool.name == call.name);
-        let (after, result) = match found {
-            Some(tool) => (tool.after, tool.result.clone()),
+        let (after, result, updates) = match found {
+            Some(tool) => (tool.after, tool.result.clone(), tool.updates.clone()),
             None => {
                 self.unscripted_tools.insert(call.name);
-                (MS, Some(Err("no such tool".into())))
+                (MS, Some(Err("no such tool".into())), Vec::new())
             }
         };
+        for (at, message) in updates {
+            let call_id = call.call_id.clone();
+            self.schedule(self.now + at, Input::ToolUpdated { call_id, message });
+        }
         if let Some(result) = result {
             self.schedule(
                 self.now + after,

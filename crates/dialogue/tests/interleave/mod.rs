@@ -9,7 +9,10 @@ use antiphon_dialogue::input::{
     Command, GenerateReply, Llm, Playout, Priority, Say, Stt, ToolValue, Tts, Vad,
 };
 use antiphon_dialogue::invariants::Observer;
-use antiphon_dialogue::options::{ToolInterruption, ToolOptions, TurnDetection};
+use antiphon_dialogue::options::{
+    CANCEL_TASK, DuplicateScope, Filler, OnDuplicate, RUNNING_TASKS, ToolInterruption, ToolOptions,
+    TurnDetection,
+};
 use antiphon_dialogue::time::Duration;
 use antiphon_dialogue::{Action, Dialogue, Input, Instant, Options};
 use rand::Rng;
@@ -74,9 +77,39 @@ fn options(rng: &mut impl Rng) -> Options {
         ToolOptions {
             timeout: Some(ms(1000)),
             interruption: Some(ToolInterruption::Protect),
+            ..ToolOptions::default()
+        },
+    );
+    let policies = [
+        OnDuplicate::Allow,
+        OnDuplicate::Reject,
+        OnDuplicate::Replace,
+        OnDuplicate::Confirm,
+    ];
+    options.tools.insert(
+        "c".into(),
+        ToolOptions {
+            filler: rng.random_bool(0.5).then(|| filler(rng)),
+            on_duplicate: *policies.choose(rng).unwrap(),
+            duplicate_scope: if rng.random() {
+                DuplicateScope::Name
+            } else {
+                DuplicateScope::NameAndArgs
+            },
+            cancellable: rng.random(),
+            ..ToolOptions::default()
         },
     );
     options
+}
+
+fn filler(rng: &mut impl Rng) -> Filler {
+    Filler {
+        texts: vec!["One moment.".into(), "Still working on it.".into()],
+        delay: ms(*[0, 300, 1000].choose(rng).unwrap()),
+        interval: rng.random_bool(0.5).then_some(ms(1500)),
+        max: rng.random_bool(0.5).then_some(2),
+    }
 }
 
 /// What a conversation is like: some have few pauses, some a voice that hardly ever fails, some long waits. Every kind of
@@ -151,6 +184,7 @@ const WORDS: [&str; 8] = [
     "",
     "and then I want",
 ];
+const CONFIRMED: &str = r#"{"lk_agents_confirm_duplicate":true}"#;
 const TEXTS: [&str; 6] = [
     "Of course, ",
     "I can do that for you. ",
@@ -215,8 +249,14 @@ fn input(rng: &mut impl Rng, temper: &Temper, asked: &mut Asked) -> Option<Input
                 0..9 => Llm::Text((*TEXTS.choose(rng).unwrap()).to_owned()),
                 9..12 => Llm::ToolCall(ToolCall {
                     call_id: (*["", "call_1", "call_2"].choose(rng).unwrap()).to_owned(),
-                    name: (*["a", "b", "c"].choose(rng).unwrap()).to_owned(),
-                    arguments: "{}".into(),
+                    name: (*["a", "b", "c", "c", RUNNING_TASKS, CANCEL_TASK]
+                        .choose(rng)
+                        .unwrap())
+                    .to_owned(),
+                    arguments: (*["{}", r#"{"call_id":"call_1"}"#, CONFIRMED]
+                        .choose(rng)
+                        .unwrap())
+                    .to_owned(),
                 }),
                 _ => Llm::Finished { usage: None },
             },
@@ -233,6 +273,10 @@ fn input(rng: &mut impl Rng, temper: &Temper, asked: &mut Asked) -> Option<Input
             },
         },
         6 => playout(rng, temper, asked)?,
+        7 if rng.random_bool(0.3) => Input::ToolUpdated {
+            call_id: recent(rng, temper, &asked.calls)?,
+            message: "half done".into(),
+        },
         7 => {
             let value = ToolValue {
                 output: "done".into(),
@@ -322,6 +366,10 @@ fn command(rng: &mut impl Rng, text: String) -> Command {
         8 => Command::ClearUserTurn,
         9 if rng.random_bool(0.2) => Command::Close {
             drain: rng.random(),
+        },
+        10 if rng.random_bool(0.3) => Command::SetFiller {
+            call_id: "call_1".into(),
+            filler: rng.random_bool(0.7).then(|| filler(rng)),
         },
         10 => Command::AllowInterruptions {
             speech: any_speech(rng),
