@@ -77,7 +77,7 @@ fn kind(input: &Input) -> &'static str {
         Input::Llm { .. } => "llm",
         Input::Tts { .. } => "tts",
         Input::Playout(_) => "playout",
-        Input::ToolFinished { .. } => "tool",
+        Input::ToolFinished { .. } | Input::ToolUpdated { .. } => "tool",
         Input::UserText(_) => "typed",
         Input::Command(_) => "command",
         Input::Time => "time",
