@@ -21,9 +21,10 @@ for part in $parts; do
       (cd web && npm run --silent build && npm run --silent test)
       ;;
     python)
-      echo "==> Python: the official SDKs of LiveKit, OpenAI and Deepgram against the binary"
+      echo "==> Python: the official SDKs of LiveKit, OpenAI and Deepgram against the binary; the agent on LiveKit's own server"
       cargo build --workspace --bins --examples --quiet
       scripts/python.sh "$CACHE/venv"
+      scripts/livekit-server.sh "$CACHE/bin"
       "$CACHE/venv/bin/python" -m pytest -q -p no:cacheprovider -n 3 --dist loadfile --durations 10 interop
       ;;
     browser)
