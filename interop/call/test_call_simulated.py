@@ -174,8 +174,9 @@ async def test_two_callers_at_once_do_not_hear_each_other(simulator, server, roo
             bob.until("bob's answer", lambda: len(answers(bob)) == 1 and bob.states[-1] == "listening", 40),
         )
         assert answers(ada) == ["You said: Apples please. What else can I do for you?"]
+        # what is typed is shown by the client that sent it, not transcribed
         assert answers(bob) == ["You said: Bananas please. What else can I do for you?"]
-        assert ada.words("user") == ["Apples please"] and bob.words("user") == ["Bananas please"], (ada.report(), bob.report())
+        assert ada.words("user") == ["Apples please"] and bob.words("user") == [], (ada.report(), bob.report())
         assert {p.identity for p in bob.room.remote_participants.values()} == {bob.agent.identity}
         assert ada.agent.identity != bob.agent.identity
     for asked in simulator.chats():

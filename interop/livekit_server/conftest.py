@@ -5,14 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Process, start
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scale"))
+from interop.conftest import Process, start
 
 CACHE = Path(os.environ.get("ANTIPHON_CACHE", Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "antiphon"))
 

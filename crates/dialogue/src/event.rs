@@ -76,6 +76,8 @@ pub enum Event {
     UserInputTranscribed {
         /// Which turn.
         turn: TurnId,
+        /// Spoken or typed. What was typed is shown by the client that sent it: nobody publishes it as a transcript.
+        modality: InputModality,
         /// Everything said in this turn so far.
         transcript: String,
         /// The turn is committed with exactly this text.
@@ -166,6 +168,17 @@ pub enum Event {
         /// Why.
         reason: CloseReason,
     },
+}
+
+/// How the caller's words came (LiveKit's `input_details.modality`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InputModality {
+    /// Spoken and recognised.
+    #[default]
+    Audio,
+    /// Typed.
+    Text,
 }
 
 /// By whom a speech was created.

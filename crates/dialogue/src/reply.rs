@@ -2,7 +2,7 @@
 
 use crate::action::Action;
 use crate::chat::{Item, Message, Role, ToolChoice};
-use crate::event::{Component, Event, SpeechSource, TurnMetrics};
+use crate::event::{Component, Event, InputModality, SpeechSource, TurnMetrics};
 use crate::floor::Floor;
 use crate::history::Place;
 use crate::ids::{GenerationId, RetrievalId, TurnId};
@@ -23,6 +23,7 @@ use crate::turn::Stage;
 /// What the reply to a committed turn starts from.
 struct Committed {
     turn: TurnId,
+    modality: InputModality,
     text: String,
     metrics: TurnMetrics,
     user_stopped_at: Option<Instant>,
@@ -70,6 +71,7 @@ impl Dialogue {
         };
         Committed {
             turn: turn.id,
+            modality: InputModality::Audio,
             text,
             metrics,
             user_stopped_at: spoke,
@@ -91,6 +93,7 @@ impl Dialogue {
         let now = self.core.now;
         self.answer(Committed {
             turn,
+            modality: InputModality::Text,
             text,
             metrics,
             user_stopped_at: Some(now),
@@ -100,6 +103,7 @@ impl Dialogue {
     fn answer(&mut self, committed: Committed) {
         let Committed {
             turn,
+            modality,
             text,
             metrics,
             user_stopped_at,
@@ -107,6 +111,7 @@ impl Dialogue {
         let now = self.core.now;
         self.core.emit(Event::UserInputTranscribed {
             turn,
+            modality,
             transcript: text.clone(),
             is_final: true,
         });

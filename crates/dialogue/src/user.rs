@@ -1,7 +1,7 @@
 //! What the caller does: voice activity, words, and the end of a turn.
 
 use crate::action::Action;
-use crate::event::{Event, UserState};
+use crate::event::{Event, InputModality, UserState};
 use crate::ids::PredictionId;
 use crate::input::{Stt, Vad};
 use crate::limits::{BACKCHANNEL_BOUNDARY, STABLE_SILENCE};
@@ -241,6 +241,7 @@ impl Dialogue {
     fn show_words(&mut self) {
         let event = Event::UserInputTranscribed {
             turn: self.turn.id,
+            modality: InputModality::Audio,
             transcript: self.turn.text(),
             is_final: false,
         };

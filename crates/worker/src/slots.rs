@@ -8,6 +8,9 @@ use tokio_util::sync::CancellationToken;
 /// An accepted job must be assigned within this time (LiveKit's), then its place is free again.
 pub(crate) const ASSIGNMENT_TIMEOUT: Duration = Duration::from_millis(7500);
 
+/// LiveKit server's `agents.target_load`.
+const SERVER_TARGET_LOAD: f32 = 0.7;
+
 /// Places for jobs.
 #[derive(Debug)]
 pub(crate) struct Slots {
@@ -39,6 +42,15 @@ impl Slots {
             running => self.load / running as f32,
         };
         self.load + one * self.reserved.len() as f32
+    }
+
+    /// The load as the server is told. LiveKit's server sends nothing to a worker that reports its `target_load` of 0.7 or
+    /// more, whatever the worker's own threshold is: so our threshold is reported as 0.7, and everything in proportion.
+    pub(crate) fn reported_load(&self) -> f32 {
+        if self.threshold.is_infinite() {
+            return 0.0;
+        }
+        self.effective_load() * SERVER_TARGET_LOAD / self.threshold.max(f32::EPSILON)
     }
 
     pub(crate) fn full(&self) -> bool {
@@ -88,6 +100,19 @@ mod tests {
         let now = Instant::now();
         assert!(slots.reserve("a", now));
         assert!(slots.reserve("b", now + ASSIGNMENT_TIMEOUT));
+    }
+
+    #[test]
+    fn a_worker_that_may_be_busier_is_still_sent_calls_by_livekits_server() {
+        let reported = |threshold, load| {
+            let mut slots = Slots::new(10, threshold);
+            slots.load = load;
+            slots.reported_load()
+        };
+        assert!((reported(0.7, 0.35) - 0.35).abs() < 1e-6);
+        assert!(reported(0.95, 0.9) < SERVER_TARGET_LOAD);
+        assert!(reported(0.5, 0.5) >= SERVER_TARGET_LOAD);
+        assert!(reported(f32::INFINITY, 1.0) < SERVER_TARGET_LOAD);
     }
 
     #[test]

@@ -375,7 +375,7 @@ impl Worker {
         };
         socket.send(Outgoing::UpdateWorker(UpdateWorkerStatus {
             status: Some(status as i32),
-            load: self.slots.effective_load(),
+            load: self.slots.reported_load(),
             job_count: u32::try_from(self.slots.running.len()).unwrap_or(u32::MAX),
             draining: self.slots.draining,
             ..Default::default()

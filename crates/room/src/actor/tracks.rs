@@ -228,6 +228,9 @@ pub(super) fn add_track(link: &Link, cid: &str, track: &LocalTrack) {
         r#type: TrackType::Audio as i32,
         source: track.source as i32,
         muted: track.muted,
+        // We send plain Opus (with its own redundancy, in-band FEC). LiveKit's server answers with RED as the first codec
+        // otherwise, and drops every packet that is not RED: the agent would be mute.
+        disable_red: true,
         ..Default::default()
     }));
 }

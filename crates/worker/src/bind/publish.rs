@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use antiphon_dialogue::Event;
-use antiphon_dialogue::event::TurnMetrics;
+use antiphon_dialogue::event::{InputModality, TurnMetrics};
 use antiphon_dialogue::ids::SpeechId;
 use antiphon_protocol::names::{
     ATTRIBUTE_AGENT_STATE, ATTRIBUTE_SEGMENT_ID, ATTRIBUTE_TRANSCRIBED_TRACK_ID,
@@ -73,6 +73,7 @@ impl Publisher {
         match event {
             Event::UserInputTranscribed {
                 turn,
+                modality: InputModality::Audio,
                 transcript,
                 is_final,
             } => {
