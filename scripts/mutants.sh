@@ -42,8 +42,7 @@ def changed(path, find, replace):
     return len(found), re.sub(pattern, lambda _: replace, text, count=1)
 
 
-def run(name, file, text):
-    target = copy / file.relative_to(root)
+def run(target, text):
     before = target.read_text()
     target.write_text(text)
     try:
@@ -75,7 +74,7 @@ def noticed(output):
 
 only = [word for word in sys.argv[1:] if word != "--check"]
 paths = [path for path in sorted(mutants.glob("*.mutant")) if not only or any(word in path.name for word in only)]
-table, survived = [], []
+survived = []
 stale = []
 for path in paths:
     what, file, find, replace = read(path)
@@ -98,7 +97,8 @@ for old in (copy / "crates/dialogue").rglob("*.rs"):
         old.unlink()
 for path in paths:
     what, file, find, replace = read(path)
-    code, output = run(path.stem, file, changed(file, find, replace)[1])
+    target = copy / file.relative_to(root)
+    code, output = run(target, changed(target, find, replace)[1])
     if re.search(r"^error(\[E\d+\])?: ", output, re.M) and "test result" not in output:
         print(output)
         sys.exit(f"error: {path.name} does not compile")
@@ -106,8 +106,7 @@ for path in paths:
     if not names:
         survived.append(path.stem)
     shown = ", ".join(f"`{name}`" for name in names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-    table.append(f"| {path.stem} | {what} | {shown or '**nothing**'} |")
-    print(table[-1], flush=True)
+    print(f"| {path.stem} | {what} | {shown or '**nothing**'} |", flush=True)
 if survived:
     sys.exit(f"error: nobody noticed: {', '.join(survived)}")
 PYTHON

@@ -27,6 +27,9 @@ pub const MAX_PASSAGES: usize = 20;
 pub const MAX_TIMED_WORDS: usize = 2000;
 /// Segments asked of TTS and not played to their end: one that plays and two that follow.
 pub const MAX_SEGMENTS_AHEAD: usize = 3;
+/// Length of one segment's audio: a text of 400 characters takes a quarter of it. A TTS that claims more is not believed,
+/// because so long is waited for a playout that does not report.
+pub const MAX_SEGMENT_DURATION: Duration = Duration::from_secs(120);
 /// Steps of one speech, whatever `max_tool_steps` says.
 pub const MAX_STEPS: usize = 32;
 

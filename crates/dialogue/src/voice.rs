@@ -7,7 +7,7 @@ use crate::event::{Component, Event, SpeechSource};
 use crate::floor::Floor;
 use crate::ids::SegmentId;
 use crate::input::{Playout, Tts};
-use crate::limits::MAX_SEGMENTS_AHEAD;
+use crate::limits::{MAX_SEGMENT_DURATION, MAX_SEGMENTS_AHEAD};
 use crate::machine::Dialogue;
 use crate::segment::{Playing, Segment, Synthesis};
 use crate::speech::{Speech, Step};
@@ -146,6 +146,7 @@ impl Dialogue {
             Tts::FirstAudio | Tts::Failed(_) => {}
             Tts::Words(words) => segment.add_words(words),
             Tts::Finished { duration } => {
+                let duration = duration.min(MAX_SEGMENT_DURATION);
                 segment.synthesis = Synthesis::Complete(duration);
                 if duration.is_zero() && matches!(segment.playing, Playing::Kept | Playing::Queued)
                 {

@@ -3,10 +3,13 @@
 use super::Violation;
 use crate::floor::Floor;
 use crate::limits::{
-    MAX_HISTORY_ITEMS, MAX_PARKED_SPEECHES, MAX_QUEUED_SPEECHES, MAX_RUNNING_TOOLS,
-    MAX_SEGMENTS_AHEAD, MAX_STEPS, MAX_TURN_BYTES,
+    CLEAR_REPORT_TIMEOUT, MAX_HISTORY_ITEMS, MAX_HOLD, MAX_PARKED_SPEECHES, MAX_QUEUED_SPEECHES,
+    MAX_RUNNING_TOOLS, MAX_SEGMENT_DURATION, MAX_SEGMENTS_AHEAD, MAX_STEPS, MAX_TURN_BYTES,
+    SPEECH_SIGN_TIMEOUT,
 };
 use crate::machine::Dialogue;
+use crate::options::Options;
+use crate::time::Duration;
 
 /// Panics when the machine is in a state that must not be.
 pub(crate) fn assert_sound(dialogue: &Dialogue) {
@@ -29,6 +32,12 @@ fn inside(dialogue: &Dialogue) -> Result<(), Violation> {
         }
         Some(due) if due < dialogue.core.now => {
             return Err(Violation::Mute("a deadline has passed".into()));
+        }
+        Some(due) if busy && due > dialogue.core.now + longest_wait(&dialogue.core.options) => {
+            return Err(Violation::Mute(format!(
+                "it waits from {:?} until {due:?} in {:?} {:?}",
+                dialogue.core.now, dialogue.floor, dialogue.turn
+            )));
         }
         Some(_) | None => {}
     }
@@ -74,4 +83,28 @@ fn inside(dialogue: &Dialogue) -> Result<(), Violation> {
         }
     }
     Ok(())
+}
+
+/// Nothing that has begun waits longer for anything.
+fn longest_wait(options: &Options) -> Duration {
+    let tools = options.tools.values().filter_map(|tool| tool.timeout);
+    [
+        options.llm_timeout,
+        options.tts_timeout,
+        options.tool_timeout,
+        options.playout_timeout + MAX_SEGMENT_DURATION,
+        options.retrieval_budget,
+        options.transcript_timeout,
+        options.turn_detector_timeout,
+        options.min_endpointing_delay,
+        options.max_endpointing_delay,
+        options.false_interruption_timeout,
+        SPEECH_SIGN_TIMEOUT,
+        CLEAR_REPORT_TIMEOUT,
+        MAX_HOLD,
+    ]
+    .into_iter()
+    .chain(tools)
+    .max()
+    .unwrap_or_default()
 }

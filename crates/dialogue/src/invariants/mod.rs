@@ -20,8 +20,8 @@ use crate::time::Duration;
 
 /// The bound of the first promise, without what the caller may not interrupt: from any state, so long after the caller fell
 /// silent, providers answering, nothing is left over. It is the longest chain of waits with the default timeouts: a tool
-/// (30 s), a model (10 s), a voice (10 s) and a playout (5 s) that all stay away, and time to speak.
-pub const SETTLES_WITHIN: Duration = Duration::from_secs(90);
+/// (30 s), a model (10 s), and a playout that stays away from the longest segment (125 s), and time to speak.
+pub const SETTLES_WITHIN: Duration = Duration::from_secs(180);
 /// And from there a question is answered within this: endpointing (at most 3 s), a lost transcript (2 s), and the time of
 /// providers that answer.
 pub const ANSWERS_WITHIN: Duration = Duration::from_secs(10);

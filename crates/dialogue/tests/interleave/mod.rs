@@ -268,7 +268,7 @@ fn input(rng: &mut impl Rng, temper: &Temper, asked: &mut Asked) -> Option<Input
                 0..9 => Tts::FirstAudio,
                 9..11 => Tts::Words(vec![("Of".into(), ms(0)), ("course".into(), ms(300))]),
                 _ => Tts::Finished {
-                    duration: ms(*[0, 500, 2000].choose(rng).unwrap()),
+                    duration: ms(*[0, 500, 500, 2000, 2000, 40_000_000].choose(rng).unwrap()),
                 },
             },
         },
