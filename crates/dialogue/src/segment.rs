@@ -115,10 +115,14 @@ impl Segment {
     /// It was audible until now without a report: count the time (the caller pauses or cuts it, and no report came).
     pub(crate) fn estimate(&mut self, now: Instant) {
         if self.playing == Playing::Audible {
-            self.played += now.since(self.reported_at);
-            if let Synthesis::Complete(duration) = self.synthesis {
-                self.played = self.played.min(duration);
-            }
+            let estimated = self.played + now.since(self.reported_at);
+            // that the end was heard is for the playout to say
+            self.played = match self.synthesis {
+                Synthesis::Complete(duration) => estimated
+                    .min(duration.saturating_sub(Duration::from_millis(1)))
+                    .max(self.played),
+                Synthesis::Wanted | Synthesis::Asked | Synthesis::Arriving => estimated,
+            };
             self.reported_at = now;
         }
     }
