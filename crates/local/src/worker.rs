@@ -3,11 +3,16 @@
 //!
 //! | to the child | | from the child | |
 //! |---|---|---|---|
-//! | `A` | 16-bit samples, 16 kHz | `R` | ready: library and model are loaded |
-//! | `F` | finalize: answer with `T` | `I` | words so far |
-//! | `C` | forget: answer with `K` | `T` | final words |
-//! | | | `K` | forgotten |
+//! | `B` | begin: this caller's adaptation, empty for a new caller | `R` | ready: library and model are loaded |
+//! | `A` | 16-bit samples, 16 kHz | `I` | words so far |
+//! | `F` | finalize: answer with `S` and `T` | `S` | the caller's adaptation for the next `B` |
+//! | | | `T` | final words |
 //! | | | `E` | an error in words; the child ends |
+//!
+//! The adaptation is what the decoder has learned of a caller's voice and line (the mean of the cepstrum). It belongs to the
+//! caller and travels with the orders, because a child serves one utterance of this caller and the next of another: whoever
+//! spoke before must not change what is heard. It is worth much (see the crate's page), so a new caller's first
+//! [`LEARN_SAMPLES`] are decoded twice, the second time with what the first has taught.
 
 use std::io::{Read, Write};
 use std::process::ExitCode;
@@ -20,6 +25,10 @@ pub const ARGUMENT: &str = "__pocketsphinx";
 pub const MAX_PAYLOAD_BYTES: usize = 1 << 20;
 /// An interim at most every so many samples: 200 ms.
 const INTERIM_SAMPLES: usize = 3_200;
+/// Frames of 10 ms after which a caller's voice counts as known: 2 s of speech.
+const LEARN_FRAMES: i32 = 200;
+/// A first utterance is decoded again when it has this length (2 s), or at its end: 0.25 s of work.
+const LEARN_SAMPLES: usize = 32_000;
 
 /// Run as a worker until standard input ends. The second argument may name the model's folder.
 pub fn main() -> ExitCode {
@@ -39,52 +48,105 @@ pub fn main() -> ExitCode {
 }
 
 fn run(model: &str, input: &mut dyn Read, output: &mut dyn Write) -> Result<(), String> {
-    let mut decoder = Decoder::new(model)?;
+    let mut ear = Ear {
+        decoder: Decoder::new(model)?,
+        open: false,
+        learning: None,
+        since_interim: 0,
+        shown: String::new(),
+    };
     send(output, b'R', &[])?;
-    let mut open = false;
-    let mut since_interim = 0;
-    let mut shown = String::new();
     while let Some((kind, payload)) = receive(input)? {
         match kind {
+            b'B' => ear.begin(&payload)?,
             b'A' => {
-                if !open {
-                    decoder.start()?;
-                    open = true;
-                    shown.clear();
-                    since_interim = 0;
-                }
                 let samples: Vec<i16> = payload
                     .chunks_exact(2)
                     .filter_map(|pair| Some(i16::from_le_bytes(pair.try_into().ok()?)))
                     .collect();
-                decoder.process(&samples)?;
-                since_interim += samples.len();
-                if since_interim >= INTERIM_SAMPLES {
-                    since_interim = 0;
-                    let words = clean(&decoder.words());
-                    if words != shown && !words.is_empty() {
-                        send(output, b'I', words.as_bytes())?;
-                        shown = words;
-                    }
+                if let Some(words) = ear.hear(&samples)? {
+                    send(output, b'I', words.as_bytes())?;
                 }
             }
-            b'F' | b'C' => {
-                let mut words = String::new();
-                if open {
-                    open = false;
-                    decoder.end()?;
-                    words = clean(&decoder.words());
-                }
-                if kind == b'F' {
-                    send(output, b'T', words.as_bytes())?
-                } else {
-                    send(output, b'K', &[])?
-                }
+            b'F' => {
+                let words = ear.end()?;
+                send(output, b'S', &ear.decoder.adaptation())?;
+                send(output, b'T', words.as_bytes())?;
             }
             other => return Err(format!("unknown order {other}")),
         }
     }
     Ok(())
+}
+
+/// The decoder and the utterance in it.
+struct Ear {
+    decoder: Decoder,
+    open: bool,
+    /// The sound so far, while the caller's voice is not known yet.
+    learning: Option<Vec<i16>>,
+    since_interim: usize,
+    shown: String,
+}
+
+impl Ear {
+    fn begin(&mut self, adaptation: &[u8]) -> Result<(), String> {
+        if self.open {
+            self.decoder.end()?;
+        }
+        let frames = self.decoder.adapt(adaptation)?;
+        self.learning = (frames < LEARN_FRAMES).then(Vec::new);
+        self.decoder.start()?;
+        self.open = true;
+        self.since_interim = 0;
+        self.shown.clear();
+        Ok(())
+    }
+
+    /// More sound; words if there are new ones.
+    fn hear(&mut self, samples: &[i16]) -> Result<Option<String>, String> {
+        if !self.open {
+            self.begin(&[])?;
+        }
+        self.decoder.process(samples)?;
+        if let Some(sound) = &mut self.learning {
+            sound.extend_from_slice(samples);
+            if sound.len() >= LEARN_SAMPLES {
+                self.learn()?;
+            }
+        }
+        self.since_interim += samples.len();
+        if self.since_interim < INTERIM_SAMPLES {
+            return Ok(None);
+        }
+        self.since_interim = 0;
+        let words = clean(&self.decoder.words());
+        if words == self.shown || words.is_empty() {
+            return Ok(None);
+        }
+        self.shown.clone_from(&words);
+        Ok(Some(words))
+    }
+
+    /// Decode again what is there, with what it has taught.
+    fn learn(&mut self) -> Result<(), String> {
+        if let Some(sound) = self.learning.take() {
+            self.decoder.end()?;
+            self.decoder.start()?;
+            self.decoder.process(&sound)?;
+        }
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<String, String> {
+        if !self.open {
+            return Ok(String::new());
+        }
+        self.learn()?;
+        self.open = false;
+        self.decoder.end()?;
+        Ok(clean(&self.decoder.words()))
+    }
 }
 
 /// Words without the recogniser's marks: fillers (`<sil>`, `[NOISE]`, `++UH++`) and pronunciation numbers (`the(2)`).

@@ -27,15 +27,19 @@ pub(super) enum Heard {
     Ready,
     Interim(String),
     Final(String),
+    /// What was learned of the caller.
+    Adaptation(Vec<u8>),
     Other,
 }
 
 /// A running worker; dropping it kills the process.
 #[derive(Debug)]
 pub(super) struct Child {
-    _process: tokio::process::Child,
+    process: tokio::process::Child,
     input: ChildStdin,
     answers: mpsc::Receiver<Result<Heard, ProviderError>>,
+    /// The last answer, an error, has been given.
+    ended: bool,
 }
 
 fn broken(message: impl ToString) -> ProviderError {
@@ -52,6 +56,8 @@ impl Child {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
+            // Ctrl-C in the terminal is for the parent, which may want to hear the caller out
+            .process_group(0)
             .kill_on_drop(true)
             .spawn()
             .map_err(|error| {
@@ -74,9 +80,10 @@ impl Child {
             }
         });
         let mut child = Self {
-            _process: process,
+            process,
             input,
             answers,
+            ended: false,
         };
         match tokio::time::timeout(START_TIMEOUT, child.next()).await {
             Ok(Ok(Heard::Ready)) => Ok(child),
@@ -89,11 +96,26 @@ impl Child {
         }
     }
 
+    /// Does it run? An idle one may have been ended from outside, by the kernel for want of memory for instance.
+    pub(super) fn is_alive(&mut self) -> bool {
+        matches!(self.process.try_wait(), Ok(None))
+    }
+
     pub(super) async fn next(&mut self) -> Result<Heard, ProviderError> {
-        self.answers
-            .recv()
-            .await
-            .unwrap_or_else(|| Err(broken("its worker ended")))
+        match self.answers.recv().await {
+            Some(answer) => {
+                self.ended |= answer.is_err();
+                answer
+            }
+            None if self.ended => Err(broken("its worker ended")),
+            // The reader says why it ends, unless the whole program does: that is no fault of the worker.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// An utterance begins, of the caller with this adaptation.
+    pub(super) async fn begin(&mut self, adaptation: &[u8]) -> Result<(), ProviderError> {
+        self.write(b'B', adaptation).await
     }
 
     pub(super) async fn audio(&mut self, samples: &[i16]) -> Result<(), ProviderError> {
@@ -107,12 +129,16 @@ impl Child {
         Ok(())
     }
 
-    pub(super) async fn finalize(&mut self) -> Result<String, ProviderError> {
+    /// The final words, and what was learned of the caller.
+    pub(super) async fn finalize(&mut self) -> Result<(String, Vec<u8>), ProviderError> {
         self.write(b'F', &[]).await?;
         let answer = async {
+            let mut learned = Vec::new();
             loop {
-                if let Heard::Final(text) = self.next().await? {
-                    return Ok(text);
+                match self.next().await? {
+                    Heard::Adaptation(adaptation) => learned = adaptation,
+                    Heard::Final(text) => return Ok((text, learned)),
+                    Heard::Ready | Heard::Interim(_) | Heard::Other => {}
                 }
             }
         };
@@ -149,10 +175,49 @@ async fn read(output: &mut tokio::process::ChildStdout) -> Result<Heard, Provide
     output.read_exact(&mut payload).await.map_err(broken)?;
     let text = String::from_utf8_lossy(&payload).into_owned();
     match kind {
+        b'S' => Ok(Heard::Adaptation(payload)),
         b'R' => Ok(Heard::Ready),
         b'I' => Ok(Heard::Interim(text)),
         b'T' => Ok(Heard::Final(text)),
         b'E' => Err(unavailable(&text)),
         _ => Ok(Heard::Other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    async fn child(answers: mpsc::Receiver<Result<Heard, ProviderError>>) -> Child {
+        let mut process = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        Child {
+            input: process.stdin.take().unwrap(),
+            process,
+            answers,
+            ended: false,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_program_that_ends_while_the_recogniser_starts_is_no_trouble_of_the_recogniser() {
+        let (reader, answers) = mpsc::channel(1);
+        let mut child = child(answers).await;
+        // what the end of the runtime does to the reader
+        drop(reader);
+        assert!(child.next().now_or_never().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_ended_is_an_error_however_often_it_is_asked() {
+        let (reader, answers) = mpsc::channel(1);
+        reader.send(Err(broken("end of file"))).await.unwrap();
+        drop(reader);
+        let mut child = child(answers).await;
+        assert!(child.next().now_or_never().unwrap().is_err());
+        assert!(child.next().now_or_never().unwrap().is_err());
     }
 }

@@ -91,10 +91,8 @@ impl Stt for PocketSphinxStt {
     fn open(&self) -> BoxFuture<'_, Result<SttSession, ProviderError>> {
         Box::pin(async move {
             // the first worker starts now, so that the first words do not wait for its model
-            if self.pool.idle_is_empty() {
-                let child = Child::start(&self.pool.program, &self.pool.arguments).await?;
-                self.pool.give_back(child);
-            }
+            let child = self.pool.lease().await?;
+            self.pool.give_back(child);
             let (input, orders) = mpsc::channel(SttSession::INPUT_LIMIT);
             let (events, receiver) = mpsc::channel(SttSession::EVENT_LIMIT);
             tokio::spawn(Stream::new(self.pool.clone(), events).run(orders));
@@ -107,10 +105,6 @@ impl Stt for PocketSphinxStt {
 }
 
 impl Pool {
-    fn idle_is_empty(&self) -> bool {
-        self.idle.lock().map(|idle| idle.is_empty()).unwrap_or(true)
-    }
-
     fn give_back(&self, child: Child) {
         if let Ok(mut idle) = self.idle.lock()
             && idle.len() < MAX_WORKERS
@@ -120,11 +114,21 @@ impl Pool {
     }
 
     async fn lease(&self) -> Result<Child, ProviderError> {
-        let warm = self.idle.lock().ok().and_then(|mut idle| idle.pop());
-        match warm {
+        match self.warm() {
             Some(child) => Ok(child),
             None => Child::start(&self.program, &self.arguments).await,
         }
+    }
+
+    /// An idle worker that still runs.
+    fn warm(&self) -> Option<Child> {
+        let mut idle = self.idle.lock().ok()?;
+        while let Some(mut child) = idle.pop() {
+            if child.is_alive() {
+                return Some(child);
+            }
+        }
+        None
     }
 }
 
@@ -138,6 +142,8 @@ struct Stream {
     /// How much of it the worker has.
     sent: usize,
     worker: Option<(Child, OwnedSemaphorePermit)>,
+    /// What the decoder has learned of this caller, from utterance to utterance; empty at first.
+    adaptation: Vec<u8>,
     restarts: u32,
     failures: u32,
     degraded: bool,
@@ -155,6 +161,7 @@ impl Stream {
             utterance: Vec::new(),
             sent: 0,
             worker: None,
+            adaptation: Vec::new(),
             restarts: 0,
             failures: 0,
             degraded: false,
@@ -229,7 +236,13 @@ impl Stream {
             return Ok(());
         };
         let rest = self.utterance.get(self.sent..).unwrap_or_default();
-        if child.audio(rest).await.is_ok() {
+        let given = async {
+            if self.sent == 0 {
+                child.begin(&self.adaptation).await?;
+            }
+            child.audio(rest).await
+        };
+        if given.await.is_ok() {
             self.sent = self.utterance.len();
             return Ok(());
         }
@@ -273,12 +286,15 @@ impl Stream {
             restarts = self.restarts,
             "the recogniser's worker ended unexpectedly"
         );
-        if self.restarts > MAX_RESTARTS {
-            // this sound may be what ends the workers
-            self.utterance.clear();
-            self.restarts = 0;
+        if self.restarts <= MAX_RESTARTS {
+            return self
+                .degrade("the recogniser's worker ended; another one starts")
+                .await;
         }
-        self.degrade("the recogniser's worker ended; another one starts")
+        // this sound may be what ends the workers
+        self.utterance.clear();
+        self.restarts = 0;
+        self.degrade("the recogniser's worker ended again and again; what was said is lost")
             .await
     }
 
@@ -296,7 +312,10 @@ impl Stream {
                 continue;
             };
             match child.finalize().await {
-                Ok(text) => {
+                Ok((text, learned)) => {
+                    if !is_noise(&text) {
+                        self.adaptation = learned;
+                    }
                     self.utterance.clear();
                     self.sent = 0;
                     self.restarts = 0;
