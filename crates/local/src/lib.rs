@@ -6,6 +6,7 @@
 //! | [`stt`] | PocketSphinx as a streaming recogniser, in child processes |
 //! | [`worker`] | what runs in such a child process |
 //! | [`rules`] | the responder without a language model |
+//! | `spoken` | prices, times and addresses in the words that a voice needs |
 //! | [`tts`] | flite and espeak-ng as child processes, one a sentence |
 //! | [`detect`] | which engines are installed, and how to get the others |
 //!
@@ -28,6 +29,7 @@
 pub mod detect;
 mod ffi;
 pub mod rules;
+mod spoken;
 pub mod stt;
 pub mod tts;
 pub mod worker;

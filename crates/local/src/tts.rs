@@ -13,6 +13,7 @@ use tokio::process::Command;
 use tokio::sync::mpsc;
 
 use crate::detect::{INSTALL_ESPEAK, INSTALL_FLITE, program};
+use crate::spoken;
 
 /// Longest text of one request in characters; the rest is not spoken. A sentence has about 100.
 pub const MAX_TEXT_CHARS: usize = 2_000;
@@ -66,11 +67,12 @@ impl Tts for FliteTts {
     }
 
     fn synthesize(&self, text: String) -> BoxStream<Result<TtsChunk, ProviderError>> {
+        let text = spoken::ascii(&spoken::words(&speakable(&text)));
         let mut command = Command::new(&self.program);
         // flite reads no text from a pipe; after -t the next argument is text whatever it begins with
         command
             .args(["-voice", &self.voice, "-t"])
-            .arg(speakable(&text))
+            .arg(&text)
             .args(["-o", "/dev/stdout"]);
         speak::<16_000>("flite", command, text, None)
     }
@@ -111,7 +113,11 @@ impl Tts for EspeakTts {
     fn synthesize(&self, text: String) -> BoxStream<Result<TtsChunk, ProviderError>> {
         let mut command = Command::new(&self.program);
         command.args(["--stdin", "--stdout", "-v", &self.voice]);
-        let input = speakable(&text);
+        let mut text = speakable(&text);
+        if self.voice.starts_with("en") {
+            text = spoken::words(&text);
+        }
+        let input = text.clone();
         speak::<22_050>("espeak-ng", command, text, Some(input))
     }
 }
