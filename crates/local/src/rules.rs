@@ -1,6 +1,7 @@
 //! The responder without a language model: says what it is, quotes the knowledge, and drives tools by rules. Deterministic:
 //! the same history gives the same answer.
 
+mod diet;
 mod fill;
 mod quote;
 mod task;
@@ -53,13 +54,16 @@ impl RulesLlm {
 
     fn decide(&self, request: &ChatRequest, tools: &[ToolDefinition]) -> Answer {
         if let Some(Item::FunctionCallOutput { output, .. }) = request.items.last() {
-            let said = if task::is_search(&output.name) {
-                let latest = last_said(&request.items, Role::User).unwrap_or_default();
-                quote::from_search(&output.output, latest).unwrap_or_else(|| not_found(tools))
-            } else {
-                spoken_output(&output.output, output.is_error)
-            };
-            return Answer::Say(said);
+            if !task::is_search(&output.name) {
+                return Answer::Say(spoken_output(&output.output, output.is_error));
+            }
+            let latest = last_said(&request.items, Role::User).unwrap_or_default();
+            let said = quote::from_search(&output.output, latest);
+            let mut talk = Talk::new(tools, (self.today)());
+            talk.replay(&request.items);
+            let open = talk.question().unwrap_or_default();
+            let said = said.unwrap_or_else(|| not_found(tools));
+            return Answer::Say(format!("{said} {open}").trim().to_owned());
         }
         let Some(latest) = last_said(&request.items, Role::User) else {
             return Answer::Say(introduction(tools));
@@ -87,28 +91,33 @@ impl RulesLlm {
                 Answer::Say("All right, I leave it. What else can I do for you?".into())
             }
             Outcome::WhatElse => Answer::Say("All right. What shall I change?".into()),
+            Outcome::CannotChange(instead) => Answer::Say(instead),
             Outcome::Nothing => {
                 if let Some(said) = small_talk(latest, &request.items, tools) {
                     return Answer::Say(again(&said));
                 }
+                let search = tools
+                    .iter()
+                    .find(|tool| task::is_search(&tool.name))
+                    .filter(|_| request.tool_choice != ToolChoice::None);
+                let searched = |tool: &ToolDefinition, query: &str| {
+                    Answer::Call(ToolCall {
+                        call_id: format!("rules_{}", request.items.len()),
+                        name: tool.name.clone(),
+                        arguments: serde_json::json!({ "query": query }).to_string(),
+                    })
+                };
+                if let (Some(tool), Some(query)) = (search, diet::search(latest)) {
+                    return searched(tool, &query);
+                }
                 if let Some(said) = quote::answer(&request.passages, latest) {
                     return Answer::Say(again(&said));
                 }
-                let search = tools.iter().find(|tool| task::is_search(&tool.name));
                 match (talk.question(), search) {
                     (Some(question), _) => {
                         Answer::Say(format!("Sorry, I did not understand that. {question}"))
                     }
-                    (None, Some(tool))
-                        if request.passages.is_empty()
-                            && request.tool_choice != ToolChoice::None =>
-                    {
-                        Answer::Call(ToolCall {
-                            call_id: format!("rules_{}", request.items.len()),
-                            name: tool.name.clone(),
-                            arguments: serde_json::json!({ "query": latest }).to_string(),
-                        })
-                    }
+                    (None, Some(tool)) if request.passages.is_empty() => searched(tool, latest),
                     (None, _) => Answer::Say(not_found(tools)),
                 }
             }
@@ -235,6 +244,17 @@ fn small_talk(latest: &str, items: &[Item], tools: &[ToolDefinition]) -> Option<
         return Some(abilities(tools));
     }
     let short = words.len() <= 5;
+    let enough = says(&[
+        "that' all",
+        "that is all",
+        "thi is all",
+        "nothing else",
+        "no thank",
+        "no thank you",
+    ]);
+    if words.len() <= 8 && enough || words == ["no"] || words == ["nothing"] {
+        return Some("All right. Have a nice day!".into());
+    }
     if short && has(&["bye", "goodbye"]) {
         Some("Goodbye, and thank you for calling.".into())
     } else if short && has(&["thank", "thanks"]) {
@@ -243,11 +263,6 @@ fn small_talk(latest: &str, items: &[Item], tools: &[ToolDefinition]) -> Option<
         Some("I am fine, thank you. How can I help you?".into())
     } else if short && has(&["hello", "hi", "hey"]) {
         Some("Hello! How can I help you?".into())
-    } else if matches!(
-        latest.trim().trim_end_matches('.').to_lowercase().as_str(),
-        "no" | "no thanks" | "nothing" | "that is all" | "that's all"
-    ) {
-        Some("All right. Have a nice day!".into())
     } else {
         None
     }

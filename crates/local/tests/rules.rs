@@ -212,30 +212,98 @@ fn a_question_in_between_is_answered_and_the_open_one_asked_again() {
     );
 }
 
+fn passage(source: &str, text: &str) -> Passage {
+    Passage {
+        text: text.into(),
+        source: source.into(),
+        score: 1.0,
+    }
+}
+
+fn answer_to(question: &str, passages: &[Passage]) -> String {
+    answer(&[message(Role::User, question)], passages.to_vec())
+}
+
 #[test]
 fn things_of_a_list_are_named_and_a_chance_word_is_no_answer() {
-    let menu = Passage {
-        text: "Warm olives, 5 euros. Vegan.\nBurrata with basil, 11 euros. Vegetarian.\nSoup of the day, 7 euros. Vegan.".into(),
-        source: "menu.md › Menu › Starters".into(),
-        score: 2.0,
-    };
-    let dairy = Passage {
-        text: "The vegan dishes contain no milk.".into(),
-        source: "allergens.md › Dairy".into(),
-        score: 3.0,
-    };
-    let found = vec![dairy, menu];
-    let items = [message(Role::User, "do you have vegan dishes")];
-    assert_eq!(
-        answer(&items, found.clone()),
-        "For example warm olives, 5 euros; and soup of the day, 7 euros."
+    let wines = passage(
+        "menu.md › Menu › Wine",
+        "House wine, red, 5 euros.\nHouse wine, white, 5 euros.\nSparkling water, 3 euros.",
     );
-    let tell = Passage {
-        text: "Tell us when you book.".into(),
-        source: "policies.md".into(),
-        score: 1.0,
-    };
-    assert!(answer(&[message(Role::User, "tell me a joke")], vec![tell]).contains("did not find"));
+    assert_eq!(
+        answer_to("which house wine do you have", &[wines]),
+        "For example house wine, red, 5 euros; and house wine, white, 5 euros."
+    );
+    let tell = passage("policies.md", "Tell us when you book.");
+    assert!(answer_to("tell me a joke", &[tell]).contains("did not find"));
+}
+
+#[test]
+fn a_question_about_a_diet_is_answered_with_all_that_was_found_and_does_not_claim_to_be_complete() {
+    const HONEST: &str = "That is all I find, and it may not be complete; if it matters for your health, please ask a person too.";
+    let found = [
+        passage(
+            "allergens.md › Allergens › Gluten",
+            "Without gluten are the sea bass and the almond cake. Bread without gluten is available on request.",
+        ),
+        passage(
+            "allergens.md › Allergens › Dairy",
+            "The vegan dishes contain no milk. The burrata contains milk.",
+        ),
+        passage(
+            "allergens.md › Allergens › Nuts",
+            "The risotto contains hazelnuts. The kitchen uses nuts every day, so we cannot promise that any dish is free of traces of nuts.",
+        ),
+        passage(
+            "menu.md › Menu › Starters",
+            "Warm olives with orange, 5 euros. Vegan.\nBurrata with basil, 11 euros. Vegetarian.\nSoup of the day, 7 euros. Vegan.\nGrilled sardines, 9 euros.",
+        ),
+        passage(
+            "menu.md › Menu › Main courses",
+            "Sea bass baked in salt, 46 euros.\nMushroom risotto with hazelnuts, 18 euros. Vegetarian, can be made vegan.\nAubergine stew, 16 euros. Vegan.\nLamb, 24 euros.",
+        ),
+        passage(
+            "menu.md › Menu › Desserts",
+            "Lemon tart, 8 euros.\nChocolate mousse, 8 euros. Vegan.\nAlmond cake with figs, 7 euros. Without gluten.\nOat crumble, 7 euros. Without gluten.",
+        ),
+    ];
+    for (question, said) in [
+        (
+            "do you have vegan dishes",
+            "I find warm olives with orange; soup of the day; mushroom risotto with hazelnuts, vegetarian, can be made vegan; \
+             aubergine stew; and chocolate mousse.",
+        ),
+        (
+            "which vegetarian options are there",
+            "I find warm olives with orange; burrata with basil; soup of the day; mushroom risotto with hazelnuts, vegetarian, can \
+             be made vegan; aubergine stew; and chocolate mousse.",
+        ),
+        (
+            "what can I eat without gluten?",
+            "Without gluten are the sea bass and the almond cake. Bread without gluten is available on request. I find oat crumble.",
+        ),
+        (
+            "I have a nut allergy",
+            "The risotto contains hazelnuts. The kitchen uses nuts every day, so we cannot promise that any dish is free of traces \
+             of nuts.",
+        ),
+        (
+            "is there milk in the burrata, I want to avoid it",
+            "The vegan dishes contain no milk. The burrata contains milk.",
+        ),
+    ] {
+        assert_eq!(
+            answer_to(question, &found),
+            format!("{said} {HONEST}"),
+            "{question}"
+        );
+    }
+    assert!(answer_to("is the food halal", &found).contains("did not find"));
+    // a food alone is no diet
+    assert_eq!(
+        answer_to("how much is the lemon tart", &found),
+        "Lemon tart, 8 euros."
+    );
 }
 
 #[test]
@@ -296,4 +364,93 @@ fn it_says_the_fitting_sentence_and_what_it_is() {
         answer(&[message(Role::User, "tell me a joke")], vec![])
             .contains("without a language model")
     );
+}
+
+#[test]
+fn the_parts_of_a_document_are_offered_and_other_forms_of_a_word_are_the_same_word() {
+    let menu = [
+        passage("menu.md › Menu › Starters", "Warm olives.\nBurrata.\nSoup."),
+        passage(
+            "menu.md › Menu › Desserts",
+            "Lemon tart, 8 euros.\nChocolate mousse, 8 euros.\nAlmond cake, 7 euros.",
+        ),
+        passage("menu.md › Menu › Wine", "The house wine costs 5 euros."),
+        passage(
+            "policies.md › Policies › Birthdays",
+            "Tell us when you book and we put a candle on the dessert.",
+        ),
+    ];
+    assert_eq!(
+        answer_to("What's on the menu?", &menu),
+        "I can tell you about starters, desserts and wine. Which shall it be?"
+    );
+    assert_eq!(
+        answer_to("which desserts do you have", &menu),
+        "For example lemon tart, 8 euros; chocolate mousse, 8 euros; and almond cake, 7 euros."
+    );
+    let where_we_are = passage(
+        "hours.md › Opening hours › Where we are",
+        "The tram stops at Harbour Square. There is a public car park behind the fish market.",
+    );
+    assert_eq!(
+        answer_to("is there parking", &[where_we_are]),
+        "There is a public car park behind the fish market."
+    );
+    let paying = passage(
+        "policies.md › Policies › Paying",
+        "We take cash and all common cards. Tips can be added to the card payment.",
+    );
+    assert_eq!(
+        answer_to("can i pay by card", &[paying]),
+        "We take cash and all common cards."
+    );
+}
+
+#[test]
+fn a_diet_is_searched_for_by_its_own_words() {
+    let search = tool(
+        "search_knowledge",
+        "Searches the documents.",
+        &[("query", "string")],
+    );
+    let request = ChatRequest {
+        instructions: "".into(),
+        items: vec![message(
+            Role::User,
+            "do you have something vegetarian or is all of it meat",
+        )],
+        passages: vec![passage("policies.md", "Something else that you have.")],
+        reply_instructions: None,
+        tools: None,
+        tool_choice: ToolChoice::Auto,
+    };
+    let chunks = RulesLlm::new(|| Date::from_days(20_780)).answer(&request, &[search]);
+    let [ChatChunk::ToolCall(call)] = chunks.as_slice() else {
+        panic!("{chunks:?}");
+    };
+    assert_eq!(call.arguments, r#"{"query":"vegetarian vegan"}"#);
+}
+
+#[test]
+fn a_booking_that_exists_is_not_changed_behind_the_callers_back() {
+    dialogue(&[
+        "can i change my booking to eight o'clock",
+        "I cannot change that myself. I can cancel an existing booking, and then book a table.",
+        "cancel my booking please",
+        "What name is it under?",
+        "Ann Lee",
+        "Shall I cancel the booking under Ann Lee?",
+        "under Ann Lee",
+        "Shall I cancel the booking under Ann Lee?",
+        "yes",
+        r#"cancel_booking {"reference_or_name":"Ann Lee"}"#,
+    ]);
+    dialogue(&[
+        "no that's all",
+        "All right. Have a nice day!",
+        "no thank you",
+        "All right. Have a nice day!",
+        "thanks, bye",
+        "Goodbye, and thank you for calling.",
+    ]);
 }

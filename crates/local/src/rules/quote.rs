@@ -2,12 +2,14 @@
 
 use antiphon_dialogue::chat::Passage;
 
-use super::words::{is_empty, tokens};
+use super::words::{is_empty, stem, tokens};
 
 /// Longest answer in characters; more is tiring to hear.
 const MAX_CHARS: usize = 300;
 /// A passage this short is said whole when the question asks for a time, because hours stand beside their days.
 const WHOLE_CHARS: usize = 220;
+/// Hours of several passages are said together up to this length: lunch without dinner would be half an answer.
+const MAX_HOURS_CHARS: usize = 400;
 /// Things listed at once; more are not remembered by ear.
 const MAX_LISTED: usize = 4;
 /// Share of the question's weight that an answer must hold, so that one chance word is not taken for an answer.
@@ -58,6 +60,9 @@ pub(super) fn from_search(output: &str, question: &str) -> Option<String> {
 /// The answer to a question, if the passages hold one.
 pub(super) fn answer(passages: &[Passage], question: &str) -> Option<String> {
     let asked = tokens(question);
+    if let Some(said) = super::diet::answer(passages, &asked) {
+        return Some(said);
+    }
     let mut keys: Vec<&str> = asked
         .iter()
         .map(String::as_str)
@@ -65,6 +70,9 @@ pub(super) fn answer(passages: &[Passage], question: &str) -> Option<String> {
         .collect();
     keys.sort_unstable();
     keys.dedup();
+    if let Some(said) = sections(passages, &keys) {
+        return Some(said);
+    }
     let mut entries: Vec<Entry<'_>> = Vec::new();
     for (passage, found) in passages.iter().enumerate() {
         for text in content(&found.text).lines().flat_map(pieces) {
@@ -81,7 +89,7 @@ pub(super) fn answer(passages: &[Passage], question: &str) -> Option<String> {
         .map(|key| {
             let seen = entries
                 .iter()
-                .filter(|entry| entry.words.iter().any(|word| word == key))
+                .filter(|entry| holds(&entry.words, key))
                 .count();
             let weight = (1.0 + entries.len() as f32 / (seen as f32 + 0.5)).ln();
             if WEAK.contains(key) {
@@ -97,15 +105,16 @@ pub(super) fn answer(passages: &[Passage], question: &str) -> Option<String> {
             .get(entry.passage)
             .map(|passage| tokens(&passage.source))
             .unwrap_or_default();
+        // a dessert is listed under that heading and does not say that it is one
+        let of_heading = if is_item(passages, entry) { 1.0 } else { 0.6 };
         entry.score = keys
             .iter()
             .zip(&weights)
             .map(|(key, weight)| {
-                let is = |words: &[String]| words.iter().any(|word| word == key);
-                if is(&entry.words) {
+                if holds(&entry.words, key) {
                     *weight
-                } else if is(&heading) {
-                    weight * 0.6
+                } else if holds(&heading, key) {
+                    weight * of_heading
                 } else {
                     0.0
                 }
@@ -137,8 +146,36 @@ pub(super) fn answer(passages: &[Passage], question: &str) -> Option<String> {
     Some(shorten(&sentence(first.text)))
 }
 
+fn holds(words: &[String], key: &str) -> bool {
+    words.iter().any(|word| stem(word) == stem(key))
+}
+
+/// Asked for a whole document ("the menu"), its parts are named rather than some of its lines.
+fn sections(passages: &[Passage], keys: &[&str]) -> Option<String> {
+    let mut names: Vec<String> = Vec::new();
+    for passage in passages {
+        let Some((above, name)) = passage.source.rsplit_once(" › ") else {
+            continue;
+        };
+        // without the file's name
+        let above = tokens(above.split_once(" › ")?.1);
+        let is_part = keys.iter().all(|key| holds(&above, key));
+        let name = name.trim().to_lowercase();
+        if is_part && !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let (last, others) = names.split_last().filter(|(_, others)| others.len() >= 2)?;
+    (!keys.is_empty()).then(|| {
+        format!(
+            "I can tell you about {} and {last}. Which shall it be?",
+            others.join(", ")
+        )
+    })
+}
+
 /// A line of a list is one thing; other lines are told sentence by sentence.
-fn pieces(line: &str) -> Vec<&str> {
+pub(super) fn pieces(line: &str) -> Vec<&str> {
     let mut pieces = Vec::new();
     let mut rest = line.trim();
     while let Some(at) = rest.find(['.', '!', '?']).filter(|at| *at + 1 < rest.len()) {
@@ -167,7 +204,7 @@ fn pieces(line: &str) -> Vec<&str> {
 }
 
 /// Without the metadata that LlamaIndex writes above a text.
-fn content(text: &str) -> &str {
+pub(super) fn content(text: &str) -> &str {
     match text.split_once("\n\n") {
         Some((head, body))
             if head.lines().all(|line| {
@@ -257,15 +294,15 @@ fn whole(passages: &[Passage], entries: &[Entry<'_>], best: f32) -> String {
         } else {
             entry.text
         };
-        if !said.is_empty() && said.len() + text.len() > MAX_CHARS {
+        if !said.is_empty() && said.len() + text.len() > MAX_HOURS_CHARS {
             break;
         }
         said = format!("{said} {}", sentence(text)).trim().to_owned();
     }
-    shorten(&said)
+    super::shorten(&said, MAX_HOURS_CHARS)
 }
 
-fn sentence(text: &str) -> String {
+pub(super) fn sentence(text: &str) -> String {
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if text.ends_with(['.', '!', '?']) {
         text
@@ -274,7 +311,7 @@ fn sentence(text: &str) -> String {
     }
 }
 
-fn lower_first(text: &str) -> String {
+pub(super) fn lower_first(text: &str) -> String {
     let mut letters = text.chars();
     match (letters.next(), letters.clone().next()) {
         (Some(first), Some(second)) if second.is_lowercase() => {

@@ -13,6 +13,17 @@ const LOOKS: [&str; 12] = [
     "find", "get", "look", "lookup", "check", "list", "show", "search", "tell", "say", "return",
     "read",
 ];
+/// Verbs of changing what is made already.
+const CHANGES: [&str; 8] = [
+    "change",
+    "move",
+    "reschedule",
+    "postpone",
+    "shift",
+    "modify",
+    "update",
+    "edit",
+];
 /// Questions about a thing, which do not ask for the thing.
 const ASKS: [&str; 8] = [
     "how", "what", "when", "where", "why", "who", "which", "until",
@@ -29,6 +40,8 @@ pub(super) enum Outcome {
     Dropped,
     /// The caller said no to a confirmation.
     WhatElse,
+    /// Something that is made already is to be changed, and no tool does that; these words say what can be done.
+    CannotChange(String),
     /// Nothing to do with a tool.
     Nothing,
 }
@@ -228,6 +241,9 @@ impl<'a> Talk<'a> {
             self.task = None;
             return Outcome::Dropped;
         }
+        if let Some(instead) = self.cannot_change(&words) {
+            return Outcome::CannotChange(instead);
+        }
         if let Some(tool) = self.intent(&words, text) {
             return self.begin(tool, text);
         }
@@ -241,17 +257,23 @@ impl<'a> Talk<'a> {
             || words.first().is_some_and(|word| {
                 ASKS.contains(&word.as_str()) || word == "do" || word == "can" || word == "is"
             });
-        let mut changed = false;
+        let (mut changed, mut repeated) = (false, false);
         for (name, schema) in properties(task.tool) {
             let asked = open == Some(name.as_str()) && task.stage == Stage::Open && !question;
             if let Some(value) = fill::value(name, schema, text, asked, today) {
-                changed |= task.values.insert(name.clone(), value.clone()) != Some(value);
+                let new = task.values.insert(name.clone(), value.clone()) != Some(value);
+                changed |= new;
+                repeated |= !new;
             }
         }
         match (task.stage, changed) {
             (Stage::Open | Stage::Called, true) => self.go_on(),
             (Stage::Offered, true) => self.go_on(),
             (Stage::Offered, false) if yes && !no => self.act_on_it(text),
+            // "Shall I cancel the booking under Lee?" "under Lee"
+            (Stage::Open, false) if complete && task.asked && repeated && !yes && !no => {
+                Outcome::Ask
+            }
             (Stage::Open, false) if complete && task.asked && no => {
                 let changing = properties(task.tool)
                     .map(|(name, _)| name.clone())
@@ -274,6 +296,50 @@ impl<'a> Talk<'a> {
             ),
             (Stage::Open | Stage::Called | Stage::Offered, _) => Outcome::Nothing,
         }
+    }
+
+    /// What to say when something that exists is to be changed, and there are tools to make and to end it but none to change
+    /// it. While it is being made, a change is only another answer.
+    fn cannot_change(&self, words: &[String]) -> Option<String> {
+        let of_tool = |tool: &ToolDefinition| tokens(&tool.name.replace(['_', '-'], " "));
+        let is_change = |word: &String| CHANGES.contains(&word.as_str());
+        let open = self
+            .task
+            .as_ref()
+            .is_some_and(|task| task.stage == Stage::Open);
+        if open
+            || !words.iter().any(is_change)
+            || self
+                .tools
+                .iter()
+                .any(|tool| of_tool(tool).iter().any(is_change))
+        {
+            return None;
+        }
+        // the thing must be one that the tools know, and not only a word of talk ("can I change the side dish")
+        let about = |tool: &&ToolDefinition| {
+            of_tool(tool)
+                .iter()
+                .skip(1)
+                .any(|word| words.contains(word))
+        };
+        let acting = || {
+            self.tools
+                .iter()
+                .filter(|tool| !is_search(&tool.name) && acts(tool))
+                .filter(about)
+        };
+        let ends = |tool: &&ToolDefinition| {
+            of_tool(tool)
+                .first()
+                .is_some_and(|verb| verb == "cancel" || verb == "delete")
+        };
+        let (end, make) = (acting().find(ends)?, acting().find(|tool| !ends(tool))?);
+        Some(format!(
+            "I cannot change that myself. I can {}, and then {}.",
+            phrase(end),
+            phrase(make)
+        ))
     }
 
     /// The tool that these words order, if they are an order.

@@ -7,14 +7,26 @@ pub(super) const ENOUGH: u32 = 3;
 
 /// Is this a word that says nothing about the matter?
 pub(super) fn is_empty(word: &str) -> bool {
-    EMPTY.contains(&word)
+    // of "what's" `tokens` leaves "what'"
+    EMPTY.contains(&word.trim_end_matches('\''))
 }
 
-const EMPTY: [&str; 50] = [
-    "a", "an", "the", "and", "or", "of", "for", "to", "in", "on", "at", "by", "is", "are", "it",
-    "i", "you", "we", "do", "does", "have", "has", "can", "could", "would", "like", "please", "my",
-    "me", "your", "with", "that", "this", "what", "when", "use", "be", "if", "call", "want", "how",
-    "much", "many", "time", "there", "any", "need", "don't", "thi", "tell",
+/// "parking" and "park", "closed" and "close" are the same word in a question and its answer. Not for people to read.
+pub(super) fn stem(word: &str) -> &str {
+    let long = |stem: &&str| stem.len() >= 3;
+    let stem = ["ing", "ed"]
+        .iter()
+        .find_map(|end| word.strip_suffix(end).filter(long))
+        .unwrap_or(word);
+    stem.strip_suffix('e').filter(long).unwrap_or(stem)
+}
+
+const EMPTY: [&str; 56] = [
+    "which", "who", "why", "may", "am", "about", "a", "an", "the", "and", "or", "of", "for", "to",
+    "in", "on", "at", "by", "is", "are", "it", "i", "you", "we", "do", "does", "have", "has",
+    "can", "could", "would", "like", "please", "my", "me", "your", "with", "that", "this", "what",
+    "when", "use", "be", "if", "call", "want", "how", "much", "many", "time", "there", "any",
+    "need", "don't", "thi", "tell",
 ];
 
 /// Lower-case words, a plural without its s.
