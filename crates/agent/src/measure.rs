@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use antiphon_dialogue::Event;
 use antiphon_dialogue::event::{CloseReason, TurnMetrics};
+use antiphon_dialogue::metrics::Metrics;
 use antiphon_telemetry::names;
 use metrics::{counter, gauge, histogram};
 
@@ -58,14 +59,9 @@ pub(crate) fn tool(name: &str, ok: bool, took: Duration) {
 pub(crate) fn event(event: &Event) {
     match event {
         Event::TurnMetrics(turn) => turn_metrics(turn),
-        Event::LlmUsage(usage) => {
-            for (kind, tokens) in [
-                ("prompt", usage.prompt_tokens),
-                ("cached", usage.cached_tokens),
-                ("completion", usage.completion_tokens),
-            ] {
-                counter!(names::LLM_TOKENS_TOTAL, "kind" => kind).increment(u64::from(tokens));
-            }
+        Event::MetricsCollected { metrics, .. } => collected(metrics),
+        Event::SessionUsageUpdated { usage } => {
+            tracing::info!(?usage, "what the session has used")
         }
         Event::Interrupted { speech } => {
             counter!(names::INTERRUPTIONS_TOTAL).increment(1);
@@ -96,9 +92,47 @@ pub(crate) fn event(event: &Event) {
         | Event::AgentFalseInterruption { .. }
         | Event::ToolStarted { .. }
         | Event::ToolEnded { .. }
+        | Event::FunctionToolsExecuted { .. }
         | Event::KnowledgeUsed { .. }
         | Event::Closed { .. } => {}
     }
+}
+
+fn collected(metrics: &Metrics) {
+    match metrics {
+        Metrics::LlmMetrics(llm) => {
+            let outcome = if llm.cancelled { "cancelled" } else { "done" };
+            counter!(names::LLM_REQUESTS_TOTAL, "outcome" => outcome).increment(1);
+            let usage = llm.usage.unwrap_or_default();
+            for (kind, tokens) in [
+                ("prompt", usage.prompt_tokens),
+                ("cached", usage.cached_tokens),
+                ("completion", usage.completion_tokens),
+            ] {
+                counter!(names::LLM_TOKENS_TOTAL, "kind" => kind).increment(u64::from(tokens));
+            }
+        }
+        Metrics::TtsMetrics(tts) => {
+            let outcome = if tts.cancelled { "cancelled" } else { "done" };
+            counter!(names::TTS_REQUESTS_TOTAL, "outcome" => outcome).increment(1);
+            counter!(names::TTS_CHARACTERS_TOTAL).increment(u64::from(tts.characters_count));
+            counter!(names::TTS_AUDIO_MILLISECONDS_TOTAL).increment(millis(tts.audio_duration));
+        }
+        Metrics::SttMetrics(stt) => {
+            counter!(names::STT_AUDIO_MILLISECONDS_TOTAL).increment(millis(stt.audio_duration));
+        }
+        Metrics::VadMetrics(vad) => {
+            counter!(names::VAD_INFERENCES_TOTAL).increment(u64::from(vad.inference_count));
+            let micros = u64::try_from(vad.inference_duration_total.as_micros());
+            counter!(names::VAD_INFERENCE_MICROSECONDS_TOTAL).increment(micros.unwrap_or(0));
+        }
+        // the turn's own histograms have it
+        Metrics::EouMetrics(_) => {}
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn turn_metrics(turn: &TurnMetrics) {

@@ -2,11 +2,13 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use antiphon_dialogue::chat::Item;
+use antiphon_dialogue::chat::ChatContext;
 use antiphon_dialogue::event::CloseReason;
 use antiphon_dialogue::ids::SpeechId;
 use antiphon_dialogue::input::{Command, GenerateReply, Say};
+use antiphon_dialogue::metrics::SessionUsage;
 use antiphon_dialogue::{Event, Input, Instant};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
@@ -53,7 +55,8 @@ pub(crate) struct Closing {
 #[derive(Clone, Debug)]
 pub(crate) struct Outcome {
     pub(crate) reason: CloseReason,
-    pub(crate) history: Arc<[Item]>,
+    pub(crate) history: ChatContext,
+    pub(crate) usage: SessionUsage,
 }
 
 /// What a handle asks of the driver.
@@ -63,7 +66,8 @@ pub(crate) enum Request {
     /// The speech of this name, and who waits for it.
     Speak(Command, SpeechId, watch::Sender<SpeechStatus>),
     Watch(SpeechId, watch::Sender<SpeechStatus>),
-    History(oneshot::Sender<Vec<Item>>),
+    History(oneshot::Sender<ChatContext>),
+    Usage(oneshot::Sender<SessionUsage>),
 }
 
 /// The driver's ends of a handle's channels.
@@ -71,6 +75,8 @@ pub(crate) enum Request {
 pub(crate) struct Controls {
     pub(crate) id: Arc<str>,
     pub(crate) session: WeakSession,
+    pub(crate) history: ChatContext,
+    pub(crate) began_unix: Duration,
     pub(crate) requests: mpsc::Receiver<Request>,
     pub(crate) events: broadcast::Sender<(Instant, Event)>,
     pub(crate) closing: watch::Receiver<Option<Closing>>,
@@ -87,6 +93,16 @@ impl AgentSession {
 
     /// Start a session on the current tokio runtime. It says nothing until [`started`](Self::started).
     pub fn start(agent: Agent, io: SessionIo) -> Self {
+        Self::start_with_history(agent, io, ChatContext::new())
+    }
+
+    /// The same, with what was said before: of an earlier session ([`history`](Self::history)), or read from LiveKit's JSON
+    /// ([`ChatContext::from_json`]). Calls without a result and results without a call are left out of it, and of a very
+    /// long one the beginning.
+    pub fn start_with_history(agent: Agent, io: SessionIo, history: ChatContext) -> Self {
+        let began_unix = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         let id: Arc<str> = format!("AS_{:012x}", rand::random::<u64>() >> 16).into();
         let (requests_in, requests) = mpsc::channel(Self::REQUEST_LIMIT);
         let (events, first) = broadcast::channel(Self::EVENT_LIMIT);
@@ -110,6 +126,8 @@ impl AgentSession {
             Controls {
                 id,
                 session,
+                history,
+                began_unix,
                 requests,
                 events,
                 closing,
@@ -285,23 +303,33 @@ impl AgentSession {
     }
 
     /// Everything said, called and answered so far, oldest first. Works after the end as well.
-    pub async fn history(&self) -> Vec<Item> {
-        let (answer, history) = oneshot::channel();
-        if self
-            .inner
-            .requests
-            .send(Request::History(answer))
+    pub async fn history(&self) -> ChatContext {
+        self.ask(Request::History, |outcome| outcome.history.clone())
             .await
-            .is_ok()
-            && let Ok(items) = history.await
+    }
+
+    /// Tokens, characters and seconds of sound used so far. Works after the end as well.
+    pub async fn usage(&self) -> SessionUsage {
+        self.ask(Request::Usage, |outcome| outcome.usage).await
+    }
+
+    /// Asks the driver, or after its end what it left.
+    async fn ask<T: Default>(
+        &self,
+        question: impl FnOnce(oneshot::Sender<T>) -> Request,
+        left: impl FnOnce(&Outcome) -> T,
+    ) -> T {
+        let (answer, answered) = oneshot::channel();
+        if self.inner.requests.send(question(answer)).await.is_ok()
+            && let Ok(found) = answered.await
         {
-            return items;
+            return found;
         }
         self.inner
             .outcome
             .borrow()
             .as_ref()
-            .map(|outcome| outcome.history.to_vec())
+            .map(left)
             .unwrap_or_default()
     }
 

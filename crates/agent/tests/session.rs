@@ -13,7 +13,7 @@ use antiphon_agent::{
 };
 use antiphon_audio::{Frame16k, Frame24k};
 use antiphon_dialogue::Event;
-use antiphon_dialogue::chat::{ChatRequest, Item, Role, ToolCall};
+use antiphon_dialogue::chat::{ChatContext, ChatRequest, Item, Role, ToolCall};
 use antiphon_dialogue::event::{AgentState, CloseReason};
 use antiphon_dialogue::input;
 use futures_util::stream;
@@ -149,7 +149,7 @@ fn call(name: &str, arguments: &str) -> ChatChunk {
 }
 
 /// Waits for an event for at most a minute of the test's time.
-async fn wait_for(events: &mut Events, wanted: impl Fn(&Event) -> bool) -> Event {
+async fn wait_for(events: &mut Events, mut wanted: impl FnMut(&Event) -> bool) -> Event {
     let found = async {
         loop {
             let (_, event) = events.recv().await.expect("the session ended early");
@@ -380,7 +380,7 @@ async fn after_tool(arguments: &str) -> (Vec<Item>, ChatRequest) {
         .get(1)
         .cloned()
         .expect("the model is asked again");
-    (session.history().await, second)
+    (session.history().await.into_items(), second)
 }
 
 fn output(items: &[Item]) -> (String, bool) {
@@ -454,4 +454,111 @@ async fn a_session_ends_when_nobody_holds_it_any_more() {
     drop(session);
     wait_for(&mut events, |event| matches!(event, Event::Closed { .. })).await;
     assert!(events.recv().await.is_none(), "nothing comes after the end");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_sound_of_an_answer_says_how_long_the_voice_took() {
+    let script = Script::new([vec![text("Until ten o'clock.")]]);
+    let agent = Agent::builder("a")
+        .llm(script)
+        .tts(Arc::new(Voice { hangs: false }))
+        .build()
+        .unwrap();
+    let (_audio, audio_in) = mpsc::channel(1);
+    let session = AgentSession::start(
+        agent,
+        SessionIo {
+            audio_in,
+            audio_out: Box::new(Heard::default()),
+        },
+    );
+    let mut events = session.events();
+    session.started().unwrap();
+    session.user_text("When do you close?").unwrap();
+    let mut found = None;
+    wait_for(&mut events, |event| {
+        if let Event::TurnMetrics(metrics) = event {
+            found = Some(*metrics);
+        }
+        found.is_some()
+    })
+    .await;
+    let metrics = found.unwrap();
+    assert!(metrics.tts_ttfb.is_some(), "{metrics:?}");
+    wait_for(&mut events, is_final_transcript).await;
+    let history = session.history().await;
+    let answer = history.messages().next_back().unwrap();
+    assert_eq!(answer.metrics.tts_node_ttfb, metrics.tts_ttfb);
+    assert_eq!(answer.metrics.e2e_latency, metrics.e2e_latency);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_used_is_told_at_the_end_and_can_be_asked() {
+    let usage = input::Usage {
+        prompt_tokens: 100,
+        cached_tokens: 40,
+        completion_tokens: 7,
+    };
+    let script = Script::new([vec![text("Hello there."), ChatChunk::Usage(usage)]]);
+    let agent = Agent::builder("a").llm(script).build().unwrap();
+    let session = AgentSession::start(agent, SessionIo::text_only());
+    let mut events = session.events();
+    session.started().unwrap();
+    session.user_text("Hi").unwrap();
+    let mut provider = String::new();
+    wait_for(&mut events, |event| {
+        if let Event::MetricsCollected { model, .. } = event
+            && provider.is_empty()
+        {
+            provider.clone_from(&model.model_provider);
+        }
+        is_final_transcript(event)
+    })
+    .await;
+    assert_eq!(provider, "script");
+    let used = session.usage().await;
+    assert_eq!((used.llm_requests, used.llm_prompt_tokens), (1, 100));
+    assert_eq!(used.tts_characters_count, 12);
+    session.close(CloseReason::UserInitiated);
+    let mut told = None;
+    wait_for(&mut events, |event| {
+        if let Event::SessionUsageUpdated { usage } = event {
+            told = Some(*usage);
+        }
+        matches!(event, Event::Closed { .. })
+    })
+    .await;
+    assert_eq!(told, Some(used));
+    session.closed().await;
+    assert_eq!(session.usage().await, used, "also after the end");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_session_knows_what_was_said_in_the_first() {
+    let first = Script::new([vec![text("Hello Ann.")]]);
+    let agent = Agent::builder("a").llm(first).build().unwrap();
+    let session = AgentSession::start(agent, SessionIo::text_only());
+    let mut events = session.events();
+    session.started().unwrap();
+    session.user_text("I am Ann").unwrap();
+    wait_for(&mut events, is_final_transcript).await;
+    let document = session.history().await.to_json();
+    drop(session);
+
+    let second = Script::new([vec![text("You are Ann.")]]);
+    let agent = Agent::builder("a").llm(second.clone()).build().unwrap();
+    let history = ChatContext::from_json(&document).unwrap();
+    let session = AgentSession::start_with_history(agent, SessionIo::text_only(), history);
+    let mut events = session.events();
+    session.started().unwrap();
+    session.user_text("Who am I?").unwrap();
+    wait_for(&mut events, is_final_transcript).await;
+    let asked = second.asked.lock().unwrap().first().cloned().unwrap();
+    assert_eq!(said(&asked.items, Role::User), ["I am Ann", "Who am I?"]);
+    let history = session.history().await;
+    assert_eq!(history.len(), 4);
+    let times: Vec<_> = history.iter().map(Item::created_at).collect();
+    assert!(times.is_sorted(), "{times:?}");
+    let seconds = document["items"][0]["created_at"].as_f64().unwrap();
+    assert_eq!(history.to_json()["items"][0]["created_at"], seconds);
 }

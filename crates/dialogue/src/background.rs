@@ -4,6 +4,7 @@
 
 use crate::chat::{Item, ToolCall, ToolChoice, ToolOutput};
 use crate::event::{Component, Event, SpeechSource, UserState};
+use crate::history::{call_id, output_id};
 use crate::limits::{MAX_UPDATES_PER_CALL, MAX_VALUE_BYTES, cut};
 use crate::machine::Dialogue;
 use crate::queue::{Queued, Wanted, Words};
@@ -80,6 +81,7 @@ impl Dialogue {
                 name: running.call.name.clone(),
                 output: text.clone(),
                 is_error: false,
+                reply_required: true,
             };
             self.answer_call(&running, &output, true);
             if running.same_as.is_some() {
@@ -111,11 +113,21 @@ impl Dialogue {
             name: call.name.clone(),
             output,
             is_error,
+            reply_required: reply,
         };
         let place = self.core.history.reserve();
-        let call = Item::FunctionCall { call, created_at };
+        let id = call_id(&self.core.history.next_id(), 0);
+        let call = Item::FunctionCall {
+            id: id.clone(),
+            call,
+            created_at,
+        };
         self.core.remember(place.call(0), call);
-        let output = Item::FunctionCallOutput { output, created_at };
+        let output = Item::FunctionCallOutput {
+            id: output_id(&id),
+            output,
+            created_at,
+        };
         self.core.remember(place.output(0), output);
         self.tools.reported |= reply && running.waits != Waits::Nobody;
     }

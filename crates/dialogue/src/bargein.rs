@@ -309,9 +309,9 @@ impl Dialogue {
     /// Shows the rest of what was heard and puts the messages into the history.
     pub(crate) fn write_heard(&mut self, speech: &mut Speech, cut: bool) {
         self.show_heard(speech);
+        let since = (speech.user_stopped_at, speech.audible_since);
         for step in speech.steps.iter_mut().filter(|step| !step.written) {
-            step.written = true;
-            step.message.text = step.heard_text();
+            step.write(since);
             step.message.interrupted = cut;
             if speech.in_history && !step.message.text.is_empty() {
                 self.core

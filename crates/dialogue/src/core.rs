@@ -8,6 +8,8 @@ use crate::chat::Item;
 use crate::event::{Component, Event};
 use crate::history::{History, Place};
 use crate::ids::{GenerationId, PredictionId, RetrievalId, SegmentId, SpeechId, TurnId};
+use crate::meter::Meter;
+use crate::metrics::{Metrics, ModelInfo};
 use crate::options::Options;
 use crate::time::Instant;
 
@@ -18,6 +20,7 @@ pub(crate) struct Core {
     pub(crate) now: Instant,
     pub(crate) actions: VecDeque<Action>,
     pub(crate) history: History,
+    pub(crate) meter: Meter,
     ids: Ids,
 }
 
@@ -44,12 +47,24 @@ impl Core {
             now: Instant::ZERO,
             actions: VecDeque::new(),
             history: History::default(),
+            meter: Meter::default(),
             ids: Ids::default(),
         }
     }
 
     pub(crate) fn act(&mut self, action: Action) {
+        let measured = self.meter.action(&action, self.now);
         self.actions.push_back(action);
+        self.measured(measured);
+    }
+
+    pub(crate) fn measured(&mut self, metrics: Option<Metrics>) {
+        if let Some(metrics) = metrics {
+            self.emit(Event::MetricsCollected {
+                metrics,
+                model: ModelInfo::default(),
+            });
+        }
     }
 
     pub(crate) fn emit(&mut self, event: Event) {

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::chat::{Item, Passage, ToolCall, ToolOutput};
 use crate::ids::{SegmentId, SpeechId, TurnId};
-use crate::input::Usage;
-use crate::time::Duration;
+use crate::metrics::{Metrics, ModelInfo, SessionUsage};
+use crate::time::{Duration, Instant};
 
 /// LiveKit's agent states, published as `lk.agent.state`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,6 +71,8 @@ pub enum Event {
         old_state: UserState,
         /// After.
         new_state: UserState,
+        /// When the caller began or stopped by the sound: what VAD needs to be sure of it has passed since.
+        created_at: Instant,
     },
     /// Words of the caller. Interims and the final of one turn share `turn`; each carries the whole text of the turn.
     UserInputTranscribed {
@@ -145,6 +147,15 @@ pub enum Event {
         /// From start to end.
         duration: Duration,
     },
+    /// All calls of one answer have their results; the lists are parallel.
+    FunctionToolsExecuted {
+        /// The speech that asked for them.
+        speech: SpeechId,
+        /// What was called.
+        function_calls: Vec<ToolCall>,
+        /// What came of each.
+        function_call_outputs: Vec<ToolOutput>,
+    },
     /// Passages used for the coming reply.
     KnowledgeUsed {
         /// With their sources.
@@ -152,8 +163,18 @@ pub enum Event {
     },
     /// How long everything took, once per reply to a turn, when its first audio is played.
     TurnMetrics(TurnMetrics),
-    /// Tokens.
-    LlmUsage(Usage),
+    /// One measurement of a provider.
+    MetricsCollected {
+        /// What was measured.
+        metrics: Metrics,
+        /// Of whom.
+        model: ModelInfo,
+    },
+    /// What the session has used; the last word comes just before `Closed`.
+    SessionUsageUpdated {
+        /// Since its beginning.
+        usage: SessionUsage,
+    },
     /// Something went wrong. The session goes on unless `Closed` follows.
     Error {
         /// Where.

@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use crate::chat::{ChatRequest, Item, Message, Passage, Role, ToolCall, ToolChoice, ToolOutput};
+use crate::chat::{
+    ChatContext, ChatRequest, Item, Message, Passage, Role, ToolCall, ToolChoice, ToolOutput,
+};
 use crate::limits::MAX_HISTORY_ITEMS;
 use crate::time::Instant;
 
@@ -11,6 +13,11 @@ use crate::time::Instant;
 const STRIDE: u64 = 4096;
 const FIRST_CALL: u64 = 1;
 const FIRST_OUTPUT: u64 = 1024;
+
+/// Of a history that was brought along. Half of what may be, so that there is room for the session itself.
+const MAX_BROUGHT_ITEMS: usize = MAX_HISTORY_ITEMS / 2;
+/// Names that somebody else gave do not use up the numbers.
+const MAX_BROUGHT_NUMBER: u32 = u32::MAX / 2;
 
 /// What the model reads instead of a result that is not known yet (LiveKit's words).
 pub(crate) const STILL_RUNNING: &str = "The tool call is still in progress.";
@@ -40,6 +47,29 @@ pub(crate) struct History {
 }
 
 impl History {
+    /// What was said before the session, before everything that is said in it.
+    pub(crate) fn bring(&mut self, mut context: ChatContext) {
+        context.truncate(MAX_BROUGHT_ITEMS);
+        context.remove_orphans();
+        let mut place = self.reserve();
+        let mut unanswered = 0_usize;
+        for item in context.into_items() {
+            // a call and its result stand and fall together
+            place = if unanswered == 0 {
+                self.reserve()
+            } else {
+                Place(place.0 + 1)
+            };
+            match &item {
+                Item::FunctionCall { .. } => unanswered += 1,
+                Item::FunctionCallOutput { .. } => unanswered = unanswered.saturating_sub(1),
+                Item::Message(_) | Item::AgentHandoff { .. } | Item::AgentConfigUpdate { .. } => {}
+            }
+            self.ids = self.ids.max(number_of(item.id()));
+            self.insert(place, item);
+        }
+    }
+
     pub(crate) fn items(&self) -> &[Item] {
         &self.items
     }
@@ -55,14 +85,13 @@ impl History {
     }
 
     pub(crate) fn message(&mut self, role: Role, text: String, created_at: Instant) -> Message {
+        Message::new(self.next_id(), role, text, created_at)
+    }
+
+    /// A name for an item.
+    pub(crate) fn next_id(&mut self) -> String {
         self.ids += 1;
-        Message {
-            id: format!("item_{}", self.ids),
-            role,
-            text,
-            interrupted: false,
-            created_at,
-        }
+        format!("item_{}", self.ids)
     }
 
     pub(crate) fn insert(&mut self, place: Place, item: Item) {
@@ -93,6 +122,34 @@ impl History {
             .any(|item| matches!(item, Item::FunctionCall { call, .. } if call.call_id == id))
     }
 
+    /// The calls of a step and their results, in the same order.
+    pub(crate) fn executed(&self, step: Place) -> (Vec<ToolCall>, Vec<ToolOutput>) {
+        let group = step.0 / STRIDE;
+        let (mut calls, mut outputs) = (Vec::new(), Vec::new());
+        for (_, item) in self
+            .places
+            .iter()
+            .zip(&self.items)
+            .filter(|(place, _)| place.0 / STRIDE == group)
+        {
+            match item {
+                Item::FunctionCall { call, .. } => calls.push(call.clone()),
+                Item::FunctionCallOutput { output, .. } => outputs.push(output.clone()),
+                Item::Message(_) | Item::AgentHandoff { .. } | Item::AgentConfigUpdate { .. } => {}
+            }
+        }
+        (calls, outputs)
+    }
+
+    /// The id of the result that a call waits for; `None`: there is no such call, or it has its result.
+    pub(crate) fn unanswered(&self, call_id: &str) -> Option<String> {
+        let id = self.items.iter().find_map(|item| match item {
+            Item::FunctionCall { id, call, .. } if call.call_id == call_id => Some(id),
+            _ => None,
+        })?;
+        (!self.has_output(call_id)).then(|| output_id(id))
+    }
+
     /// A request: the history, with `planned` messages (being spoken, or said and not committed yet) in their places and
     /// a placeholder for every result that is not known.
     pub(crate) fn request(&self, parts: RequestParts, now: Instant) -> ChatRequest {
@@ -101,16 +158,16 @@ impl History {
             .iter()
             .copied()
             .zip(self.items.iter())
-            .filter(|(_, item)| !matches!(item, Item::AgentHandoff { .. }))
+            .filter(|(_, item)| item.is_for_models())
             .map(|(place, item)| (place, item.clone()))
             .collect();
         for (place, item) in self.places.iter().zip(&self.items) {
-            if let Item::FunctionCall { call, .. } = item
+            if let Item::FunctionCall { id, call, .. } = item
                 && !self.has_output(&call.call_id)
             {
                 keyed.push((
                     Place(place.0 - FIRST_CALL + FIRST_OUTPUT),
-                    still_running(call, now),
+                    still_running(id, call, now),
                 ));
             }
         }
@@ -138,6 +195,23 @@ impl History {
     }
 }
 
+/// 5 of `item_5` and `item_5/fnc_1`: new names begin after it.
+fn number_of(id: &str) -> u32 {
+    let number = id.strip_prefix("item_").unwrap_or_default();
+    let digits = number.split('/').next().unwrap_or_default();
+    digits.parse().unwrap_or(0).min(MAX_BROUGHT_NUMBER)
+}
+
+/// The id of a call that belongs to the answer whose message has the id `group`.
+pub(crate) fn call_id(group: &str, index: usize) -> String {
+    format!("{group}/fnc_{}", index + 1)
+}
+
+/// The id of a call's result.
+pub(crate) fn output_id(call: &str) -> String {
+    format!("{call}/output")
+}
+
 /// Everything of a request but the history.
 pub(crate) struct RequestParts {
     pub(crate) instructions: Arc<str>,
@@ -148,13 +222,15 @@ pub(crate) struct RequestParts {
     pub(crate) tools: Option<Vec<String>>,
 }
 
-fn still_running(call: &ToolCall, now: Instant) -> Item {
+fn still_running(id: &str, call: &ToolCall, now: Instant) -> Item {
     Item::FunctionCallOutput {
+        id: output_id(id),
         output: ToolOutput {
             call_id: call.call_id.clone(),
             name: call.name.clone(),
             output: STILL_RUNNING.to_owned(),
             is_error: false,
+            reply_required: true,
         },
         created_at: now,
     }
@@ -185,6 +261,45 @@ mod tests {
             })
             .collect();
         assert_eq!(roles, [Role::Assistant, Role::User]);
+    }
+
+    #[test]
+    fn what_was_said_before_the_session_comes_first_and_its_names_are_taken() {
+        let mut context = ChatContext::new();
+        context.add_message(Role::User, "Hello");
+        context.insert(call("a"));
+        context.insert(Item::FunctionCallOutput {
+            id: "item_7/fnc_1/output".into(),
+            output: ToolOutput {
+                call_id: "nobody".into(),
+                name: "t".into(),
+                output: "x".into(),
+                is_error: false,
+                reply_required: true,
+            },
+            created_at: Instant::ZERO,
+        });
+        let mut history = History::default();
+        history.bring(context);
+        assert_eq!(history.items().len(), 1, "orphans are left out");
+        let place = history.reserve();
+        let message = history.message(Role::User, "Again".into(), Instant::ZERO);
+        assert_eq!(message.id, "item_2");
+        history.insert(place, Item::Message(message));
+        let texts: Vec<_> = history.items().iter().map(Item::id).collect();
+        assert_eq!(texts, ["item_1", "item_2"]);
+    }
+
+    fn call(id: &str) -> Item {
+        Item::FunctionCall {
+            id: format!("item_7/{id}"),
+            call: ToolCall {
+                call_id: id.into(),
+                name: "t".into(),
+                arguments: "{}".into(),
+            },
+            created_at: Instant::ZERO,
+        }
     }
 
     #[test]

@@ -69,8 +69,30 @@ pub enum Input {
     UserText(String),
     /// A request of the program or the agent's author.
     Command(Command),
+    /// What only the driver can measure: sound and time that went into models beside the dialogue.
+    Measured(Measured),
     /// A deadline has come; nothing else happened.
     Time,
+}
+
+/// What a model took since it was last said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "measured", rename_all = "snake_case")]
+pub enum Measured {
+    /// Recognition, every few seconds.
+    Stt {
+        /// Sound that the recogniser was given.
+        audio: Duration,
+    },
+    /// Voice activity detection, about once a second.
+    Vad {
+        /// Since the last speech ended; zero while the caller speaks.
+        idle: Duration,
+        /// Time that the model took.
+        inference: Duration,
+        /// How often it was asked.
+        count: u32,
+    },
 }
 
 /// Voice activity, at audio rate: handling it allocates nothing.

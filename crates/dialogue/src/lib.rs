@@ -14,6 +14,7 @@
 //! | [`input`] | everything the machine is told |
 //! | [`action`] | everything it asks for |
 //! | [`event`] | everything it reports to users: states, transcripts, metrics |
+//! | [`metrics`] | what is measured, under LiveKit's names |
 //! | [`machine`] | [`Dialogue`] itself |
 //! | [`options`] | LiveKit's options with LiveKit's defaults |
 //! | [`limits`] | the limit of everything that grows from outside |
@@ -36,6 +37,7 @@
 //! | `background` | tools that report while the conversation goes on |
 //! | `filler` | what is said while a tool is slow |
 //! | `trouble` | providers that fail; the end of the session |
+//! | `meter` | measures providers by what goes in and out |
 //! | `history` | order, placeholders, requests |
 //! | `text` | words, pieces for TTS, plain text |
 
@@ -46,6 +48,7 @@ mod duplicates;
 mod filler;
 mod floor;
 mod history;
+mod meter;
 mod parked;
 mod queue;
 mod reply;
@@ -67,6 +70,7 @@ pub mod input;
 pub mod invariants;
 pub mod limits;
 pub mod machine;
+pub mod metrics;
 pub mod options;
 pub mod scenario;
 pub mod time;

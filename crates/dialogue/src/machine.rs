@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use crate::action::Action;
 use crate::bargein::Leaving;
-use crate::chat::Item;
+use crate::chat::{ChatContext, Item};
 use crate::core::Core;
 use crate::event::{AgentState, CloseReason, Event, UserState};
 use crate::floor::Floor;
 use crate::input::{Command, Input};
+use crate::metrics::SessionUsage;
 use crate::options::Options;
 use crate::queue::SpeechQueue;
 use crate::speculation::Speculation;
@@ -77,6 +78,14 @@ impl Dialogue {
         }
     }
 
+    /// The same, with what was said before it began: calls without a result and results without a call are left out, and of
+    /// a very long history the beginning. Times are instants of this session, those from before it included.
+    #[must_use]
+    pub fn with_history(mut self, history: ChatContext) -> Self {
+        self.core.history.bring(history);
+        self
+    }
+
     /// Tell it a fact. `now` never goes back; a smaller one counts as the last.
     pub fn handle(&mut self, now: Instant, input: Input) {
         let now = now.max(self.core.now);
@@ -136,6 +145,11 @@ impl Dialogue {
         self.user_state
     }
 
+    /// What the providers have been used for so far.
+    pub fn usage(&self) -> SessionUsage {
+        self.core.meter.usage()
+    }
+
     fn dispatch(&mut self, input: Input) {
         match input {
             Input::Started => self.start(),
@@ -147,8 +161,20 @@ impl Dialogue {
                 threshold,
             } => self.on_prediction(id, probability, threshold),
             Input::Retrieved { id, passages } => self.on_retrieved(id, passages),
-            Input::Llm { id, event } => self.on_llm(id, event),
-            Input::Tts { id, event } => self.on_tts(id, event),
+            Input::Llm { id, event } => {
+                let measured = self.core.meter.llm(id, &event, self.core.now);
+                self.core.measured(measured);
+                self.on_llm(id, event);
+            }
+            Input::Tts { id, event } => {
+                let measured = self.core.meter.tts(id, &event, self.core.now);
+                self.core.measured(measured);
+                self.on_tts(id, event);
+            }
+            Input::Measured(measured) => {
+                let metrics = self.core.meter.measured(measured);
+                self.core.measured(Some(metrics));
+            }
             Input::Playout(playout) => self.on_playout(playout),
             Input::ToolFinished { call_id, result } => self.on_tool_finished(&call_id, result),
             Input::ToolUpdated { call_id, message } => self.on_tool_updated(&call_id, message),
@@ -198,6 +224,7 @@ impl Dialogue {
         }
         self.speculate();
         self.speak();
+        self.core.meter.belongs_to(&self.floor);
         self.mute_stt();
         self.end_if_done();
         self.publish_agent_state();
@@ -231,7 +258,7 @@ impl Dialogue {
             } else if due(self.filler_deadline()) {
                 self.filler_due();
             } else if due(self.away_deadline()) {
-                self.set_user_state(UserState::Away);
+                self.set_user_state(UserState::Away, now);
             } else if due(self.ending_deadline()) {
                 self.abandon_parked(true);
                 self.cut();
@@ -259,13 +286,14 @@ impl Dialogue {
         quiet.then(|| self.active_at + timeout)
     }
 
-    pub(crate) fn set_user_state(&mut self, new_state: UserState) {
+    pub(crate) fn set_user_state(&mut self, new_state: UserState, created_at: Instant) {
         let old_state = std::mem::replace(&mut self.user_state, new_state);
         if old_state != new_state {
             self.active_at = self.core.now;
             self.core.emit(Event::UserStateChanged {
                 old_state,
                 new_state,
+                created_at,
             });
         }
     }
@@ -273,7 +301,7 @@ impl Dialogue {
     pub(crate) fn heard_typing(&mut self) {
         self.active_at = self.core.now;
         if self.user_state == UserState::Away {
-            self.set_user_state(UserState::Listening);
+            self.set_user_state(UserState::Listening, self.core.now);
         }
     }
 

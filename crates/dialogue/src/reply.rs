@@ -1,7 +1,7 @@
 //! From a committed turn to words: the reply, begun before the commit when the words look stable.
 
 use crate::action::Action;
-use crate::chat::{Item, Message, Role, ToolChoice};
+use crate::chat::{Item, Message, MessageMetrics, Role, ToolChoice};
 use crate::event::{Component, Event, InputModality, SpeechSource, TurnMetrics};
 use crate::floor::Floor;
 use crate::history::Place;
@@ -12,6 +12,7 @@ use crate::limits::{
     MAX_VALUE_BYTES, cut,
 };
 use crate::machine::Dialogue;
+use crate::metrics::{EouMetrics, Metrics};
 use crate::options::TurnDetection;
 use crate::queue::{Queued, Wanted, Words};
 use crate::speculation::start_step;
@@ -27,6 +28,8 @@ struct Committed {
     text: String,
     metrics: TurnMetrics,
     user_stopped_at: Option<Instant>,
+    /// The caller's first sound.
+    user_started_at: Option<Instant>,
 }
 
 impl Dialogue {
@@ -45,6 +48,7 @@ impl Dialogue {
             return;
         }
         let committed = self.measured(text);
+        self.measure_end_of_turn(&committed.metrics);
         let id = self.core.turn_id();
         self.turn.renew(id);
         self.answer(committed);
@@ -75,7 +79,19 @@ impl Dialogue {
             text,
             metrics,
             user_stopped_at: spoke,
+            user_started_at: turn.began.filter(|_| spoke.is_some()),
         }
+    }
+
+    fn measure_end_of_turn(&mut self, metrics: &TurnMetrics) {
+        let Some((turn, delay)) = metrics.turn.zip(metrics.end_of_turn_delay) else {
+            return;
+        };
+        self.core.measured(Some(Metrics::EouMetrics(EouMetrics {
+            turn,
+            end_of_utterance_delay: delay,
+            transcription_delay: metrics.transcription_delay,
+        })));
     }
 
     /// The caller typed something: it is a turn at once.
@@ -97,6 +113,7 @@ impl Dialogue {
             text,
             metrics,
             user_stopped_at: Some(now),
+            user_started_at: None,
         });
     }
 
@@ -107,6 +124,7 @@ impl Dialogue {
             text,
             metrics,
             user_stopped_at,
+            user_started_at,
         } = committed;
         let now = self.core.now;
         self.core.emit(Event::UserInputTranscribed {
@@ -145,6 +163,13 @@ impl Dialogue {
         };
         message.text.clone_from(&text);
         message.created_at = now;
+        message.metrics = MessageMetrics {
+            started_speaking_at: user_started_at,
+            stopped_speaking_at: user_stopped_at.filter(|_| user_started_at.is_some()),
+            transcription_delay: metrics.transcription_delay,
+            end_of_turn_delay: metrics.end_of_turn_delay,
+            ..MessageMetrics::default()
+        };
         self.core.remember(place, Item::Message(message));
         if self.ending.is_some() {
             if let Some(step) = step {
@@ -429,13 +454,10 @@ impl Dialogue {
                     step.calls.push(call);
                 }
             }
-            Llm::Finished { usage } => {
+            Llm::Finished { .. } => {
                 step.brain = Brain::Done;
                 step.chunker.finish();
                 self.llm_answered();
-                if let Some(usage) = usage {
-                    self.core.emit(Event::LlmUsage(usage));
-                }
             }
             Llm::Failed(message) => self.generation_failed(id, message),
         }

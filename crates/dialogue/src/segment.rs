@@ -54,6 +54,8 @@ pub(crate) struct Segment {
     pub(crate) shown: usize,
     pub(crate) asked_at: Option<Instant>,
     pub(crate) first_audio_at: Option<Instant>,
+    /// When its first sound was played.
+    pub(crate) audible_at: Option<Instant>,
     /// The last sign of life from TTS or playout.
     pub(crate) sign_at: Instant,
 }
@@ -71,8 +73,19 @@ impl Segment {
             shown: 0,
             asked_at: None,
             first_audio_at: None,
+            audible_at: None,
             sign_at: now,
         }
+    }
+
+    /// Request to first audio, whenever that was: also before anybody knew that it would be said.
+    pub(crate) fn ttfb(&self) -> Option<Duration> {
+        Some(self.first_audio_at?.since(self.asked_at?))
+    }
+
+    /// When the last of it was heard, as far as reported; `None`: nothing was.
+    pub(crate) fn heard_until(&self) -> Option<Instant> {
+        self.audible_at.map(|_| self.reported_at)
     }
 
     pub(crate) fn is_over(&self) -> bool {

@@ -1,6 +1,6 @@
 //! One utterance of the agent, possibly of several steps: words, tools, words after the tools.
 
-use crate::chat::{Message, Passage, ToolCall, ToolChoice};
+use crate::chat::{Message, MessageMetrics, Passage, ToolCall, ToolChoice};
 use crate::event::{SpeechSource, TurnMetrics};
 use crate::history::Place;
 use crate::ids::{GenerationId, RetrievalId, SegmentId, SpeechId, TurnId};
@@ -34,6 +34,18 @@ pub(crate) struct StepClock {
     pub(crate) asked_at: Option<Instant>,
     pub(crate) first_token_at: Option<Instant>,
     pub(crate) first_clause_at: Option<Instant>,
+}
+
+impl StepClock {
+    /// Request to first token or call.
+    pub(crate) fn ttft(&self) -> Option<Duration> {
+        Some(self.first_token_at?.since(self.asked_at?))
+    }
+
+    /// Request to the first words for synthesis.
+    pub(crate) fn ttfs(&self) -> Option<Duration> {
+        Some(self.first_clause_at?.since(self.asked_at?))
+    }
 }
 
 /// One LLM request, or one given text.
@@ -142,6 +154,29 @@ impl Step {
             && self.received == 0
             && self.calls.is_empty()
             && self.started == 0
+    }
+
+    /// Its message is what was heard, with what is known of the times. `user_stopped_at` and `audible_since` are the
+    /// speech's: the first sound of it is what the caller waited for.
+    pub(crate) fn write(
+        &mut self,
+        (user_stopped_at, audible_since): (Option<Instant>, Option<Instant>),
+    ) {
+        self.written = true;
+        self.message.text = self.heard_text();
+        let started = self.segments.iter().find_map(|segment| segment.audible_at);
+        let answers = audible_since.filter(|since| started == Some(*since));
+        self.message.metrics = MessageMetrics {
+            started_speaking_at: started,
+            stopped_speaking_at: self.segments.iter().filter_map(Segment::heard_until).max(),
+            llm_node_ttft: self.clock.ttft(),
+            llm_node_ttfs: self.clock.ttfs(),
+            tts_node_ttfb: self.segments.first().and_then(Segment::ttfb),
+            e2e_latency: answers
+                .zip(user_stopped_at)
+                .map(|(first, stopped)| first.since(stopped)),
+            ..MessageMetrics::default()
+        };
     }
 
     /// Everything it is going to say, as far as known.

@@ -4,7 +4,7 @@ use crate::action::Action;
 use crate::chat::{Item, ToolCall, ToolOutput};
 use crate::duplicates::Verdict;
 use crate::event::Event;
-use crate::history::Place;
+use crate::history::{Place, call_id};
 use crate::ids::SpeechId;
 use crate::input::ToolValue;
 use crate::limits::{MAX_VALUE_BYTES, cut};
@@ -103,6 +103,8 @@ struct Asked {
     /// Counted from 1.
     step: u32,
     place: Place,
+    /// The id of the message that the model wrote with them.
+    group: String,
     /// The cause of the calls, for their idempotency keys.
     scope: String,
 }
@@ -134,6 +136,7 @@ impl Dialogue {
         }
         let calls = std::mem::take(&mut step.calls);
         let (place, first) = (step.place, step.started);
+        let group = step.message.id.clone();
         step.started += calls.len();
         let cause = turn.map_or_else(|| speech_id.to_string(), |turn| turn.to_string());
         let step = u32::try_from(round).unwrap_or(u32::MAX);
@@ -141,6 +144,7 @@ impl Dialogue {
             speech: speech_id,
             step,
             place,
+            group,
             scope: format!("{cause}/{round}"),
         };
         for (index, call) in (first..).zip(calls) {
@@ -153,11 +157,13 @@ impl Dialogue {
             speech,
             step,
             place,
+            ref group,
             ref scope,
         } = *asked;
         let now = self.core.now;
         self.make_unique(&mut call);
         let item = Item::FunctionCall {
+            id: call_id(group, index),
             call: call.clone(),
             created_at: now,
         };
@@ -263,6 +269,7 @@ impl Dialogue {
             name: running.call.name.clone(),
             output,
             is_error,
+            reply_required: reply,
         };
         if running.updates == 0 {
             self.answer_call(&running, &output, reply);
@@ -279,10 +286,9 @@ impl Dialogue {
 
     /// Writes the result of the call, and tells the speech that waits for it.
     pub(crate) fn answer_call(&mut self, running: &Running, output: &ToolOutput, reply: bool) {
-        if self.core.history.has_call(&output.call_id)
-            && !self.core.history.has_output(&output.call_id)
-        {
+        if let Some(id) = self.core.history.unanswered(&output.call_id) {
             let item = Item::FunctionCallOutput {
+                id,
                 output: output.clone(),
                 created_at: self.core.now,
             };
@@ -297,7 +303,21 @@ impl Dialogue {
         if let Some(step) = step {
             step.answered += 1;
             step.reply_wanted |= reply;
+            if step.tools_are_done() {
+                let place = step.place;
+                self.tools_executed(id, place);
+            }
         }
+    }
+
+    /// All calls of this step have their results.
+    fn tools_executed(&mut self, speech: SpeechId, step: Place) {
+        let (function_calls, function_call_outputs) = self.core.history.executed(step);
+        self.core.emit(Event::FunctionToolsExecuted {
+            speech,
+            function_calls,
+            function_call_outputs,
+        });
     }
 
     pub(crate) fn tools_due(&mut self) {

@@ -194,10 +194,12 @@ impl Dialogue {
         self.keep_last_words();
         self.cancel_tools();
         if self.user_state != crate::event::UserState::Listening {
-            self.set_user_state(crate::event::UserState::Listening);
+            self.set_user_state(crate::event::UserState::Listening, self.core.now);
         }
         self.floor = crate::floor::Floor::Closed;
         self.publish_agent_state();
+        let usage = self.usage();
+        self.core.emit(Event::SessionUsageUpdated { usage });
         self.core.emit(Event::Closed { reason });
         self.core.act(Action::Close);
     }

@@ -40,7 +40,7 @@ impl Dialogue {
 
     fn voice_started(&mut self, speech: Duration) {
         let now = self.core.now;
-        self.set_user_state(UserState::Speaking);
+        self.set_user_state(UserState::Speaking, now.back(speech));
         self.promoted = None;
         self.drop_stale_backchannel();
         self.turn.began.get_or_insert(now.back(speech));
@@ -105,7 +105,7 @@ impl Dialogue {
         let now = self.core.now;
         let was_speaking =
             self.user_state == UserState::Speaking || self.turn.stage == Stage::Speaking;
-        self.set_user_state(UserState::Listening);
+        self.set_user_state(UserState::Listening, now);
         if was_speaking {
             self.turn.last_spoke = Some(now.back(silence));
         }
@@ -233,7 +233,7 @@ impl Dialogue {
         self.turn.began.get_or_insert(now);
         self.turn.last_sign = now;
         if self.user_state == UserState::Away {
-            self.set_user_state(UserState::Listening);
+            self.set_user_state(UserState::Listening, self.core.now);
         }
         self.active_at = now;
     }
@@ -286,7 +286,7 @@ impl Dialogue {
                 let silence = self.core.now.since(self.turn.last_sign);
                 match self.mode() {
                     TurnDetection::Stt => {
-                        self.set_user_state(UserState::Listening);
+                        self.set_user_state(UserState::Listening, self.core.now);
                         self.begin_endpointing();
                         self.arm_hold();
                     }

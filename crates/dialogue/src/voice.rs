@@ -43,17 +43,17 @@ impl Dialogue {
             return;
         };
         let mut shown = false;
+        let since = (speech.user_stopped_at, speech.audible_since);
         for (steps, step) in (1..)
             .zip(&mut speech.steps)
             .filter(|(_, step)| !step.written && step.is_spoken())
         {
-            step.written = true;
             if step.started > 0 || !step.calls.is_empty() {
                 let speech = speech.id;
                 self.core.act(Action::StepSpoken { speech, steps });
             }
             shown |= !step.segments.is_empty();
-            step.message.text = step.heard_text();
+            step.write(since);
             if speech.in_history && !step.message.text.is_empty() {
                 self.core
                     .remember(step.place, Item::Message(step.message.clone()));
@@ -333,10 +333,12 @@ fn report(segment: &mut Segment, playout: Playout, now: Instant) {
     match playout {
         Playout::Started { .. } => {
             segment.playing = Playing::Audible;
+            segment.audible_at.get_or_insert(now);
             segment.resumed(now);
         }
         Playout::Progress { played, .. } => {
             segment.playing = Playing::Audible;
+            segment.audible_at.get_or_insert(now);
             segment.report(played, now);
         }
         Playout::Finished { played, .. } => {
@@ -401,22 +403,10 @@ fn pump(core: &mut Core, speech: &mut Speech, may_play: bool) {
 fn first_audio_metrics(speech: &mut Speech, now: Instant) -> crate::event::TurnMetrics {
     let mut metrics = speech.metrics;
     if let Some(step) = speech.steps.iter().find(|step| !step.segments.is_empty()) {
-        let clock = step.clock;
         metrics.retrieval = speech.steps.first().and_then(|first| first.clock.retrieval);
-        metrics.llm_ttft = clock
-            .asked_at
-            .zip(clock.first_token_at)
-            .map(|(asked, first)| first.since(asked));
-        metrics.llm_ttfs = clock
-            .asked_at
-            .zip(clock.first_clause_at)
-            .map(|(asked, first)| first.since(asked));
-        metrics.tts_ttfb = step.segments.first().and_then(|segment| {
-            segment
-                .asked_at
-                .zip(segment.first_audio_at)
-                .map(|(asked, first)| first.since(asked))
-        });
+        metrics.llm_ttft = step.clock.ttft();
+        metrics.llm_ttfs = step.clock.ttfs();
+        metrics.tts_ttfb = step.segments.first().and_then(Segment::ttfb);
     }
     metrics.e2e_latency = speech.user_stopped_at.map(|stopped| now.since(stopped));
     speech.metrics = metrics;

@@ -156,7 +156,8 @@ fn last_said(items: &[Item], who: Role) -> Option<&str> {
         Item::Message(_)
         | Item::FunctionCall { .. }
         | Item::FunctionCallOutput { .. }
-        | Item::AgentHandoff { .. } => None,
+        | Item::AgentHandoff { .. }
+        | Item::AgentConfigUpdate { .. } => None,
     })
 }
 

@@ -52,13 +52,7 @@ fn tools() -> Vec<ToolDefinition> {
 }
 
 fn message(role: Role, text: &str) -> Item {
-    Item::Message(Message {
-        id: "item".into(),
-        role,
-        text: text.into(),
-        interrupted: false,
-        created_at: Default::default(),
-    })
+    Item::Message(Message::new("item", role, text, Default::default()))
 }
 
 fn answer(items: &[Item], passages: Vec<Passage>) -> String {
@@ -313,10 +307,12 @@ fn it_reads_out_what_a_tool_said() {
         name: "t".into(),
         output: "Booked: table 4.".into(),
         is_error: false,
+        reply_required: true,
     };
     let items = [
         message(Role::User, "x"),
         Item::FunctionCallOutput {
+            id: "item/fnc_1/output".into(),
             output,
             created_at: Default::default(),
         },

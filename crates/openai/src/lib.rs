@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`config`] | where the server is, the key, limits of time, options |
 //! | [`llm`] | [`OpenAiLlm`]: streamed chat completions with function tools |
+//! | [`convert`] | a history as chat messages and as input of the Responses API |
 //! | [`tts`] | [`OpenAiTts`]: streamed speech |
 //! | [`probe`] | what `antiphon doctor` asks, and the search for a server on this machine |
 //! | `chat` | request and answer of chat completions, without I/O |
@@ -16,6 +17,7 @@
 mod chat;
 mod client;
 pub mod config;
+pub mod convert;
 #[doc(hidden)]
 pub mod fuzzing;
 mod generator;

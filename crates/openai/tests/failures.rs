@@ -29,13 +29,7 @@ fn endpoint(simulator: &Simulator, key: &str) -> Endpoint {
 }
 
 fn request(text: &str) -> ChatRequest {
-    let message = Message {
-        id: "item_1".to_owned(),
-        role: Role::User,
-        text: text.to_owned(),
-        interrupted: false,
-        created_at: Instant::ZERO,
-    };
+    let message = Message::new("item_1", Role::User, text, Instant::ZERO);
     ChatRequest {
         instructions: Arc::from("Be brief."),
         items: vec![Item::Message(message)],

@@ -50,6 +50,13 @@ define! {
     TURN_TTS_TTFB_SECONDS, Latency, "antiphon_turn_tts_ttfb_seconds", "Synthesis request to first audio, seconds.";
     TOOL_SECONDS, Latency, "antiphon_tool_seconds", "Tool calls from start to end, seconds, by `tool` and `outcome`.";
     LLM_TOKENS_TOTAL, Counter, "antiphon_llm_tokens_total", "Tokens, by `kind`: prompt, cached, completion.";
+    LLM_REQUESTS_TOTAL, Counter, "antiphon_llm_requests_total", "Requests to the language model that ended, by `outcome`: done, cancelled.";
+    TTS_REQUESTS_TOTAL, Counter, "antiphon_tts_requests_total", "Requests to the voice that ended, by `outcome`: done, cancelled.";
+    TTS_CHARACTERS_TOTAL, Counter, "antiphon_tts_characters_total", "Characters given to the voice.";
+    TTS_AUDIO_MILLISECONDS_TOTAL, Counter, "antiphon_tts_audio_milliseconds_total", "Sound that the voice has made, milliseconds.";
+    STT_AUDIO_MILLISECONDS_TOTAL, Counter, "antiphon_stt_audio_milliseconds_total", "Sound that recognisers were given, milliseconds.";
+    VAD_INFERENCES_TOTAL, Counter, "antiphon_vad_inferences_total", "Windows of sound that voice activity detection has judged.";
+    VAD_INFERENCE_MICROSECONDS_TOTAL, Counter, "antiphon_vad_inference_microseconds_total", "Time that voice activity detection took, microseconds.";
     PROVIDER_ERRORS_TOTAL, Counter, "antiphon_provider_errors_total", "Provider errors, by `component`.";
     DROPPED_TOTAL, Counter, "antiphon_dropped_total", "Things dropped because a bounded queue was full, by `queue`.";
     PACING_ERROR_SECONDS, FineLatency, "antiphon_pacing_error_seconds", "How late a 20 ms frame of the agent's voice left, seconds.";

@@ -18,6 +18,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument as _;
 
 use super::ears::{self, Ears, Listener, OPEN_RETRIES, Order, Queue};
+use super::gauge::Gauge;
 use super::voice::{self, Voice};
 use crate::agent::Agent;
 use crate::io::AudioOutput;
@@ -214,6 +215,7 @@ impl Children {
             vad_out,
             recent: recent.clone(),
             queue,
+            gauge: Gauge::new(self.facts()),
         };
         let failed = Input::Stt(SttFact::Failed(String::from("listening panicked")));
         self.spawn(
@@ -351,8 +353,8 @@ async fn speak(
         match chunk.map_err(|error| error.to_string())? {
             TtsChunk::Audio(frame) if frame.is_empty() => {}
             TtsChunk::Audio(frame) => {
-                voice.append(id, &frame).await;
                 if samples == 0 {
+                    // told before it can be played, so that nobody hears of the sound before it came
                     let _ = facts
                         .send(Input::Tts {
                             id,
@@ -360,6 +362,7 @@ async fn speak(
                         })
                         .await;
                 }
+                voice.append(id, &frame).await;
                 samples += frame.samples().len() as u64;
                 if length(samples) > SPEECH_LIMIT {
                     return Err(format!(

@@ -8,6 +8,7 @@ use antiphon_audio::Frame16k;
 use antiphon_dialogue::input;
 use tokio::sync::mpsc;
 
+use super::gauge::Gauge;
 use crate::measure;
 use crate::provider::{SttInput, Vad};
 
@@ -68,6 +69,7 @@ pub(crate) struct Listener {
     pub(crate) vad_out: mpsc::Sender<input::Vad>,
     pub(crate) recent: Recent,
     pub(crate) queue: Queue,
+    pub(crate) gauge: Gauge,
 }
 
 impl Listener {
@@ -87,7 +89,10 @@ impl Listener {
                 },
                 frame = audio.recv(), if sound => match frame {
                     Some(frame) => self.hear(frame).await,
-                    None => sound = false,
+                    None => {
+                        sound = false;
+                        self.gauge.finish();
+                    }
                 },
             }
         }
@@ -102,20 +107,26 @@ impl Listener {
         }
         let mut edges = VecDeque::new();
         if let Some(vad) = &mut self.vad {
-            let out = &self.vad_out;
-            vad.push(&frame, &mut |event| match event {
-                input::Vad::Frame { .. } if edges.is_empty() => {
-                    if out.try_send(event).is_err() {
-                        measure::dropped("vad");
+            let (out, gauge) = (&self.vad_out, &mut self.gauge);
+            let began = std::time::Instant::now();
+            vad.push(&frame, &mut |event| {
+                gauge.found(&event);
+                match event {
+                    input::Vad::Frame { .. } if edges.is_empty() => {
+                        if out.try_send(event).is_err() {
+                            measure::dropped("vad");
+                        }
                     }
+                    // Start and end of speech are never dropped, and nothing overtakes them.
+                    input::Vad::Frame { .. }
+                    | input::Vad::SpeechStarted { .. }
+                    | input::Vad::SpeechEnded { .. } => edges.push_back(event),
                 }
-                // Start and end of speech are never dropped, and nothing overtakes them.
-                input::Vad::Frame { .. }
-                | input::Vad::SpeechStarted { .. }
-                | input::Vad::SpeechEnded { .. } => edges.push_back(event),
             });
+            gauge.judged(frame.duration(), began.elapsed());
         }
         self.queue.push(frame);
+        self.gauge.given(self.queue.given());
         for edge in edges {
             let _ = self.vad_out.send(edge).await; // the session is over
         }
@@ -130,6 +141,8 @@ pub(crate) struct Queue {
     /// Without a recogniser at all nothing is kept.
     wanted: bool,
     muted: bool,
+    /// Sound that the recogniser was given and nobody has counted.
+    given: Duration,
 }
 
 impl Queue {
@@ -139,6 +152,11 @@ impl Queue {
             wanted,
             ..Self::default()
         }
+    }
+
+    /// Sound that the recogniser was given since the last call.
+    fn given(&mut self) -> Duration {
+        std::mem::take(&mut self.given)
     }
 
     fn push(&mut self, mut frame: Frame16k) {
@@ -182,6 +200,9 @@ impl Queue {
             match recogniser.try_reserve() {
                 Ok(place) => {
                     if let Some(input) = self.waiting.pop_front() {
+                        if let SttInput::Audio(frame) = &input {
+                            self.given += frame.duration();
+                        }
                         place.send(input);
                     }
                 }

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | here | one per session | tells the dialogue facts, carries out its actions, keeps its deadlines |
 //! | [`ears`] | one per session | the caller's sound to VAD and recogniser |
+//! | [`gauge`] | part of it | how much sound went to the recogniser, how long voice activity detection takes |
 //! | [`voice`] | one per session | the agent's sound to the caller, 20 ms at a time |
 //! | [`children`] | one per request | LLM, TTS, retrieval, turn prediction; dropped to cancel |
 //! | [`speeches`] | none | who waits for which speech |
@@ -15,6 +16,7 @@
 
 mod children;
 mod ears;
+mod gauge;
 mod speeches;
 mod tools;
 mod voice;
@@ -24,10 +26,11 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use antiphon_dialogue::chat::{Item, Message, Role, ToolCall};
+use antiphon_dialogue::chat::{ChatContext, Item, Message, Role, ToolCall};
 use antiphon_dialogue::event::CloseReason;
 use antiphon_dialogue::ids::SpeechId;
 use antiphon_dialogue::input::{self, Command};
+use antiphon_dialogue::metrics::{Metrics, ModelInfo};
 use antiphon_dialogue::{Action, Dialogue, Event, Input, Instant};
 use futures_util::FutureExt as _;
 use tokio::sync::{broadcast, mpsc, watch};
@@ -101,6 +104,8 @@ struct Driver {
     transcript: String,
     reason: Option<CloseReason>,
     closed: Closed,
+    /// When the session's clock was zero, since the Unix epoch.
+    began_unix: Duration,
 }
 
 /// How far the end has come.
@@ -132,8 +137,11 @@ impl Driver {
             children.spawn_voice(voice.clone(), io.audio_out);
         }
         let ears = children.spawn_ears(&agent, io.audio_in, vad_in);
+        let began_unix = controls.began_unix;
+        let history = controls.history.on_clock_of(began_unix);
+        let dialogue = Dialogue::new(agent.options.clone(), (agent.instructions)());
         let driver = Self {
-            dialogue: Dialogue::new(agent.options.clone(), (agent.instructions)()),
+            dialogue: dialogue.with_history(history),
             agent,
             began: tokio::time::Instant::now(),
             children,
@@ -149,6 +157,7 @@ impl Driver {
             transcript: String::new(),
             reason: None,
             closed: Closed::No,
+            began_unix,
         };
         (
             driver,
@@ -196,14 +205,24 @@ impl Driver {
                     }
                     Some(Request::Watch(id, status)) => self.speeches.watch(id, status),
                     Some(Request::History(answer)) => {
-                        let _ = answer.send(self.dialogue.history().to_vec());
+                        let _ = answer.send(self.history());
+                    }
+                    Some(Request::Usage(answer)) => {
+                        let _ = answer.send(self.dialogue.usage());
                     }
                     None => {
                         handles = false;
                         last = Some(self.close(Closing { reason: CloseReason::UserInitiated, drain: false }));
                     }
                 },
-                () = reports(voice.as_deref()) => self.hear_reports(),
+                () = reports(voice.as_deref()) => {
+                    // what was synthesized is told before what was played of it
+                    for _ in 0..FACT_LIMIT {
+                        let Ok(fact) = inlets.facts.try_recv() else { break };
+                        self.hear(fact);
+                    }
+                    self.hear_reports();
+                }
                 Some(vad) = inlets.vad.recv() => self.tell(Input::Vad(vad)),
                 Some(fact) = inlets.facts.recv() => self.hear(fact),
                 () = until(wake) => self.tell(Input::Time),
@@ -220,9 +239,17 @@ impl Driver {
         }
         measure::session_ended(reason);
         tracing::info!(?reason, "the session is over");
-        let history = self.dialogue.history().into();
-        self.outcome
-            .send_replace(Some(crate::session::Outcome { reason, history }));
+        let (history, usage) = (self.history(), self.dialogue.usage());
+        let outcome = crate::session::Outcome {
+            reason,
+            history,
+            usage,
+        };
+        self.outcome.send_replace(Some(outcome));
+    }
+
+    fn history(&self) -> ChatContext {
+        ChatContext::from_items(self.dialogue.history().to_vec(), self.began_unix)
     }
 
     fn now(&self) -> Instant {
@@ -372,6 +399,10 @@ impl Driver {
                 };
                 event
             }
+            Event::MetricsCollected { metrics, .. } => {
+                let model = self.model_of(&metrics);
+                Event::MetricsCollected { metrics, model }
+            }
             other => other,
         };
         match event {
@@ -386,17 +417,31 @@ impl Driver {
         let _ = self.events.send((now, event)); // nobody listens: fine
     }
 
+    /// The dialogue does not know its providers.
+    fn model_of(&self, metrics: &Metrics) -> ModelInfo {
+        let info = match metrics {
+            Metrics::LlmMetrics(_) => Some(self.agent.llm.info()),
+            Metrics::SttMetrics(_) => self.agent.stt.as_ref().map(|stt| stt.info()),
+            Metrics::TtsMetrics(_) => self.agent.tts.as_ref().map(|tts| tts.info()),
+            Metrics::VadMetrics(_) | Metrics::EouMetrics(_) => None,
+        };
+        info.map(|info| ModelInfo {
+            model_name: info.model,
+            model_provider: info.provider.to_owned(),
+        })
+        .unwrap_or_default()
+    }
+
     fn items_so_far(&self, now: Instant) -> Vec<Item> {
         let mut items = self.dialogue.history().to_vec();
         if !self.transcript.is_empty() {
             let text = self.transcript.clone();
-            items.push(Item::Message(Message {
-                id: String::from("item_now"),
-                role: Role::User,
+            items.push(Item::Message(Message::new(
+                "item_now",
+                Role::User,
                 text,
-                interrupted: false,
-                created_at: now,
-            }));
+                now,
+            )));
         }
         items
     }

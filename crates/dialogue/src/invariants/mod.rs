@@ -58,7 +58,7 @@ fn calls_are_answered(items: &[Item], complete: bool) -> Result<(), Violation> {
     let mut calls = BTreeMap::new();
     for item in items {
         match item {
-            Item::Message(_) | Item::AgentHandoff { .. } => {}
+            Item::Message(_) | Item::AgentHandoff { .. } | Item::AgentConfigUpdate { .. } => {}
             Item::FunctionCall { call, .. } => {
                 if calls.insert(call.call_id.as_str(), 0).is_some() {
                     return Err(Violation::ToolResult(format!(

@@ -29,6 +29,7 @@ pub(super) fn describe(item: &Item) -> String {
                 (Role::Assistant, false) => "agent",
                 (Role::User, _) => "user",
                 (Role::System, _) => "system",
+                (Role::Developer, _) => "developer",
             };
             format!("{who} \"{}\"", message.text)
         }
@@ -38,6 +39,7 @@ pub(super) fn describe(item: &Item) -> String {
         }
         Item::FunctionCallOutput { output, .. } => format!("result \"{}\"", output.output),
         Item::AgentHandoff { new_agent_id, .. } => format!("handoff {new_agent_id}"),
+        Item::AgentConfigUpdate { .. } => "config".into(),
     }
 }
 

@@ -4,9 +4,11 @@ use super::check::describe;
 use crate::action::Action;
 use crate::chat::ToolChoice;
 use crate::event::Event;
+use crate::metrics::Metrics;
+use crate::time::Duration;
 
 /// The first words of all lines, and words that stand alone at their end. A scenario that expects other ones has a typo.
-pub(crate) const KINDS: [&str; 42] = [
+pub(crate) const KINDS: [&str; 48] = [
     "agent",
     "user",
     "turn",
@@ -26,6 +28,12 @@ pub(crate) const KINDS: [&str; 42] = [
     "metrics",
     "preemptive",
     "usage",
+    "llm_metrics",
+    "tts_metrics",
+    "stt_metrics",
+    "vad_metrics",
+    "eou_metrics",
+    "executed",
     "error",
     "closed",
     "close",
@@ -126,7 +134,16 @@ fn event(event: &Event) -> String {
                 ""
             }
         ),
-        Event::LlmUsage(_) => "usage".into(),
+        Event::MetricsCollected { metrics, .. } => measurement(metrics),
+        Event::SessionUsageUpdated { usage } => format!(
+            "usage llm {} characters {} voice {:.2}",
+            usage.llm_requests,
+            usage.tts_characters_count,
+            usage.tts_audio_duration.as_secs_f64()
+        ),
+        Event::FunctionToolsExecuted { function_calls, .. } => {
+            format!("executed {}", function_calls.len())
+        }
         Event::Error {
             component, message, ..
         } => format!(
@@ -134,5 +151,33 @@ fn event(event: &Event) -> String {
             format!("{component:?}").to_lowercase()
         ),
         Event::Closed { reason } => format!("closed {reason:?}").to_lowercase(),
+    }
+}
+
+fn measurement(metrics: &Metrics) -> String {
+    let s = |duration: Duration| format!("{:.2}", duration.as_secs_f64());
+    let first = |duration: Option<Duration>| duration.map_or("none".into(), s);
+    let cancelled = |cancelled: bool| if cancelled { " cancelled" } else { "" };
+    match metrics {
+        Metrics::LlmMetrics(llm) => format!(
+            "llm_metrics ttft {} duration {}{}",
+            first(llm.ttft),
+            s(llm.duration),
+            cancelled(llm.cancelled)
+        ),
+        Metrics::TtsMetrics(tts) => format!(
+            "tts_metrics ttfb {} audio {} characters {}{}",
+            first(tts.ttfb),
+            s(tts.audio_duration),
+            tts.characters_count,
+            cancelled(tts.cancelled)
+        ),
+        Metrics::SttMetrics(stt) => format!("stt_metrics audio {}", s(stt.audio_duration)),
+        Metrics::VadMetrics(vad) => format!("vad_metrics count {}", vad.inference_count),
+        Metrics::EouMetrics(eou) => format!(
+            "eou_metrics end_of_utterance {} transcription {}",
+            s(eou.end_of_utterance_delay),
+            first(eou.transcription_delay)
+        ),
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use antiphon_dialogue::chat::{Passage, ToolCall, ToolChoice};
+use antiphon_dialogue::chat::{ChatRequest, Passage, ToolCall, ToolChoice};
 use antiphon_dialogue::ids::{GenerationId, PredictionId, RetrievalId, SegmentId, SpeechId};
 use antiphon_dialogue::input::{
     Command, GenerateReply, Llm, Playout, Priority, Say, Stt, ToolValue, Tts, Vad,
@@ -427,6 +427,7 @@ pub(crate) struct Run {
 }
 
 /// So many random inputs. What was promised and not kept is the error, with all that led to it.
+#[allow(dead_code, reason = "not for who converts requests")]
 pub(crate) fn run(rng: &mut impl Rng, steps: usize) -> Result<Run, Box<Failure>> {
     let options = options(rng);
     let mut inputs = Vec::with_capacity(steps);
@@ -448,6 +449,25 @@ pub(crate) fn inputs(rng: &mut impl Rng, steps: usize) -> Vec<(Instant, Input)> 
     let result = converse(rng, steps, &options, &mut inputs, &mut Run::default());
     assert_eq!(result, Ok(()));
     inputs
+}
+
+/// What the model is asked in such a conversation.
+#[allow(dead_code, reason = "for who converts requests")]
+pub(crate) fn requests(rng: &mut impl Rng, steps: usize) -> Vec<ChatRequest> {
+    let (options, mut inputs) = (options(rng), Vec::new());
+    let result = converse(rng, steps, &options, &mut inputs, &mut Run::default());
+    assert_eq!(result, Ok(()));
+    let mut dialogue = Dialogue::new(options, "Be brief.");
+    let mut requests = Vec::new();
+    for (at, input) in inputs {
+        dialogue.handle(at, input);
+        while let Some(action) = dialogue.poll() {
+            if let Action::StartLlm { request, .. } = action {
+                requests.push(request);
+            }
+        }
+    }
+    requests
 }
 
 fn converse(

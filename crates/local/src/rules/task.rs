@@ -189,7 +189,7 @@ impl<'a> Talk<'a> {
                 Item::Message(message) if message.role == Role::User => {
                     outcome = self.hear(&message.text)
                 }
-                Item::Message(_) | Item::AgentHandoff { .. } => {}
+                Item::Message(_) | Item::AgentHandoff { .. } | Item::AgentConfigUpdate { .. } => {}
                 Item::FunctionCall { call, .. } => {
                     if let Some(task) = &mut self.task
                         && task.tool.name == call.name

@@ -1,18 +1,11 @@
 //! From the dialogue's request to the body of `POST /chat/completions`.
 
-use std::collections::{HashMap, HashSet};
-
 use antiphon_agent::provider::ToolDefinition;
-use antiphon_dialogue::chat::{ChatRequest, Item, Role, ToolCall, ToolChoice};
+use antiphon_dialogue::chat::{ChatRequest, ToolChoice};
 use serde_json::{Map, Value, json};
 
-use super::passages;
+use super::messages::{Message, history};
 use crate::config::{Dialect, LlmConfig};
-
-/// OpenAI refuses longer ids of calls; ids of other providers may be longer.
-const MAX_CALL_ID_BYTES: usize = 40;
-/// OpenAI's limit for names of tools.
-const MAX_TOOL_NAME_BYTES: usize = 64;
 
 /// What strict templates are told in the caller's place when the caller has said nothing yet, or nothing new.
 const CALL_BEGINS: &str = "(The call begins.)";
@@ -119,24 +112,9 @@ fn without_date(model: &str) -> &str {
         .unwrap_or(model)
 }
 
-/// One message on its way to JSON.
-#[derive(Debug)]
-enum Message {
-    System(String),
-    User(String),
-    Assistant {
-        text: Option<String>,
-        calls: Vec<Value>,
-    },
-    Tool {
-        call_id: String,
-        output: String,
-    },
-}
-
 /// The messages: valid in every case, whatever stands in the history.
 fn messages(request: &ChatRequest, dialect: Dialect) -> Vec<Value> {
-    let mut messages = history(request);
+    let mut messages = history(&request.items, &request.passages);
     match dialect {
         Dialect::OpenAi => {
             if !request.instructions.trim().is_empty() {
@@ -148,127 +126,7 @@ fn messages(request: &ChatRequest, dialect: Dialect) -> Vec<Value> {
         }
         Dialect::Compatible => messages = for_strict_templates(request, messages),
     }
-    messages.into_iter().map(Message::into_json).collect()
-}
-
-/// The items in order; a call together with its result directly after it; calls without result, results without call and
-/// empty messages left out.
-fn history(request: &ChatRequest) -> Vec<Message> {
-    let outputs: HashMap<&str, &str> = request
-        .items
-        .iter()
-        .filter_map(|item| match item {
-            Item::FunctionCallOutput { output, .. } => {
-                Some((output.call_id.as_str(), output.output.as_str()))
-            }
-            Item::Message(_) | Item::FunctionCall { .. } | Item::AgentHandoff { .. } => None,
-        })
-        .collect();
-    let newest_user = request
-        .items
-        .iter()
-        .rposition(|item| matches!(item, Item::Message(message) if message.role == Role::User));
-    let mut messages = Vec::new();
-    let mut written = HashSet::new();
-    let mut items = request.items.iter().enumerate().peekable();
-    while let Some((position, item)) = items.next() {
-        match item {
-            Item::Message(message) => {
-                let with_passages = Some(position) == newest_user && !request.passages.is_empty();
-                if message.text.trim().is_empty() && !with_passages {
-                    continue;
-                }
-                messages.push(match message.role {
-                    Role::System => Message::System(message.text.clone()),
-                    Role::User if with_passages => {
-                        Message::User(passages::beside(&message.text, &request.passages))
-                    }
-                    Role::User => Message::User(message.text.clone()),
-                    Role::Assistant => Message::Assistant {
-                        text: Some(message.text.clone()),
-                        calls: Vec::new(),
-                    },
-                });
-            }
-            Item::FunctionCall { call, .. } => {
-                let mut group = vec![call];
-                while let Some((_, Item::FunctionCall { call, .. })) = items.peek() {
-                    group.push(call);
-                    items.next();
-                }
-                let group: Vec<(&ToolCall, &str)> = group
-                    .into_iter()
-                    .filter_map(|call| {
-                        outputs
-                            .get(call.call_id.as_str())
-                            .map(|output| (call, *output))
-                    })
-                    .filter(|(call, _)| written.insert(call.call_id.as_str()))
-                    .collect();
-                push_calls(&mut messages, &group, written.len() - group.len());
-            }
-            Item::FunctionCallOutput { .. } | Item::AgentHandoff { .. } => {}
-        }
-    }
-    if newest_user.is_none() && !request.passages.is_empty() {
-        messages.push(Message::User(passages::beside("", &request.passages)));
-    }
-    messages
-}
-
-fn push_calls(messages: &mut Vec<Message>, group: &[(&ToolCall, &str)], first_number: usize) {
-    if group.is_empty() {
-        return;
-    }
-    let mut json = Vec::new();
-    let mut results = Vec::new();
-    for (offset, (call, output)) in group.iter().enumerate() {
-        let call_id = if call.call_id.is_empty() || call.call_id.len() > MAX_CALL_ID_BYTES {
-            format!("antiphon_call_{}", first_number + offset)
-        } else {
-            call.call_id.clone()
-        };
-        json.push(json!({"id": call_id, "type": "function", "function": {
-            "name": tool_name(&call.name), "arguments": arguments(&call.arguments),
-        }}));
-        results.push(Message::Tool {
-            call_id,
-            output: (*output).to_owned(),
-        });
-    }
-    match messages.last_mut() {
-        Some(Message::Assistant { calls, .. }) if calls.is_empty() => *calls = json,
-        _ => messages.push(Message::Assistant {
-            text: None,
-            calls: json,
-        }),
-    }
-    messages.extend(results);
-}
-
-/// A model can invent a name that would make every later request fail.
-fn tool_name(name: &str) -> String {
-    let valid = |c: char| {
-        if c.is_ascii_alphanumeric() || c == '_' || c == '-' {
-            c
-        } else {
-            '_'
-        }
-    };
-    let name: String = name.chars().map(valid).take(MAX_TOOL_NAME_BYTES).collect();
-    if name.is_empty() {
-        "unknown".to_owned()
-    } else {
-        name
-    }
-}
-
-/// Templates of open models parse the arguments of earlier calls and fail on anything but an object.
-fn arguments(text: &str) -> &str {
-    match serde_json::from_str::<Value>(text) {
-        Ok(Value::Object(_)) => text,
-        _ => "{}",
-    }
+    messages.into_iter().map(Message::into_chat).collect()
 }
 
 /// One system message first; then user and assistant in turn, the user first and last.
@@ -315,24 +173,6 @@ fn for_strict_templates(request: &ChatRequest, messages: Vec<Message>) -> Vec<Me
         rest.insert(0, Message::System(system.join("\n\n")));
     }
     rest
-}
-
-impl Message {
-    fn into_json(self) -> Value {
-        match self {
-            Self::System(text) => json!({"role": "system", "content": text}),
-            Self::User(text) => json!({"role": "user", "content": text}),
-            Self::Assistant { text, calls } if calls.is_empty() => {
-                json!({"role": "assistant", "content": text})
-            }
-            Self::Assistant { text, calls } => {
-                json!({"role": "assistant", "content": text, "tool_calls": calls})
-            }
-            Self::Tool { call_id, output } => {
-                json!({"role": "tool", "tool_call_id": call_id, "content": output})
-            }
-        }
-    }
 }
 
 #[cfg(test)]

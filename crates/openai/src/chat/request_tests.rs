@@ -6,7 +6,10 @@ use antiphon_dialogue::chat::{self, Passage, ToolOutput};
 use antiphon_dialogue::time::Instant;
 use proptest::prelude::*;
 
+use antiphon_dialogue::chat::{Item, Role, ToolCall};
+
 use super::*;
+use crate::chat::messages::MAX_CALL_ID_BYTES;
 use crate::config::Endpoint;
 
 fn config(dialect: Dialect) -> LlmConfig {
@@ -14,13 +17,7 @@ fn config(dialect: Dialect) -> LlmConfig {
 }
 
 fn said(role: Role, text: &str) -> Item {
-    Item::Message(chat::Message {
-        id: "item_1".to_owned(),
-        role,
-        text: text.to_owned(),
-        interrupted: false,
-        created_at: Instant::ZERO,
-    })
+    Item::Message(chat::Message::new("item_1", role, text, Instant::ZERO))
 }
 
 fn call(id: &str) -> Item {
@@ -30,6 +27,7 @@ fn call(id: &str) -> Item {
         arguments: "{\"a\":1}".to_owned(),
     };
     Item::FunctionCall {
+        id: format!("item_1/fnc_{id}"),
         call,
         created_at: Instant::ZERO,
     }
@@ -41,8 +39,10 @@ fn output(id: &str) -> Item {
         name: "look up".to_owned(),
         output: "42".to_owned(),
         is_error: false,
+        reply_required: true,
     };
     Item::FunctionCallOutput {
+        id: format!("item_1/fnc_{id}/output"),
         output,
         created_at: Instant::ZERO,
     }
@@ -94,6 +94,25 @@ fn a_call_stands_directly_before_its_result_and_with_the_words_said_before_it() 
     assert_eq!(messages[2]["tool_calls"][0]["id"], "a");
     assert_eq!(messages[2]["tool_calls"][0]["function"]["name"], "look_up");
     assert_eq!(messages[3]["tool_call_id"], "a");
+}
+
+#[test]
+fn a_call_does_not_borrow_the_words_of_an_earlier_answer() {
+    let before = Item::Message(chat::Message::new(
+        "item_0",
+        Role::Assistant,
+        "Welcome.",
+        Instant::ZERO,
+    ));
+    let messages = messages(
+        &request(vec![before, call("a"), output("a")]),
+        Dialect::OpenAi,
+    );
+    assert_eq!(
+        roles(&messages),
+        ["system", "assistant", "assistant", "tool"]
+    );
+    assert_eq!(messages[2]["content"], Value::Null);
 }
 
 #[test]

@@ -221,6 +221,7 @@ fn event_json(event: &Event, segments: &Segments) -> Option<Value> {
         Event::UserStateChanged {
             old_state,
             new_state,
+            ..
         } => {
             json!({"type": "user_state_changed", "old_state": old_state, "new_state": new_state})
         }
@@ -252,13 +253,20 @@ fn event_json(event: &Event, segments: &Segments) -> Option<Value> {
         } => {
             json!({"type": "error", "component": component, "message": short(message), "recoverable": recoverable})
         }
+        Event::SessionUsageUpdated { usage } => json!({
+            "type": "session_usage_updated", "llm_requests": usage.llm_requests,
+            "llm_prompt_tokens": usage.llm_prompt_tokens, "llm_prompt_cached_tokens": usage.llm_prompt_cached_tokens,
+            "llm_completion_tokens": usage.llm_completion_tokens, "tts_characters_count": usage.tts_characters_count,
+            "tts_audio_ms": ms(usage.tts_audio_duration), "stt_audio_ms": ms(usage.stt_audio_duration),
+        }),
         Event::Closed { reason } => json!({"type": "closed", "reason": reason}),
         Event::UserInputTranscribed { .. }
         | Event::AgentTranscript { .. }
         | Event::ConversationItemAdded { .. }
         | Event::SpeechCreated { .. }
         | Event::SpeechDone { .. }
-        | Event::LlmUsage(_) => return None,
+        | Event::FunctionToolsExecuted { .. }
+        | Event::MetricsCollected { .. } => return None,
         #[allow(unreachable_patterns, reason = "the dialogue may learn new events")]
         _ => return None,
     })

@@ -1,8 +1,17 @@
 //! The history: what was said and heard, tool calls and their results. LiveKit's item types and field names.
 
+mod context;
+mod json;
+mod metrics;
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+pub use context::{ChatContext, Exclude};
+pub use json::ContextError;
+pub use metrics::MessageMetrics;
 
 use crate::time::Instant;
 
@@ -12,6 +21,8 @@ use crate::time::Instant;
 pub enum Role {
     /// Instructions of the agent's author.
     System,
+    /// The same, under the name that newer models of OpenAI use.
+    Developer,
     /// The caller.
     User,
     /// The agent.
@@ -30,8 +41,38 @@ pub struct Message {
     /// The caller cut this message off.
     #[serde(default)]
     pub interrupted: bool,
+    /// How sure the recogniser was, 0 to 1; `None` for what nobody spoke to it or when it does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transcript_confidence: Option<f32>,
+    /// How long things took.
+    #[serde(default, skip_serializing_if = "MessageMetrics::is_empty")]
+    pub metrics: MessageMetrics,
+    /// What else belongs to it: LiveKit's `is_summary`, a provider's own fields.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub extra: Map<String, Value>,
     /// When it began.
     pub created_at: Instant,
+}
+
+impl Message {
+    /// Words, and nothing known about them but who spoke when.
+    pub fn new(
+        id: impl Into<String>,
+        role: Role,
+        text: impl Into<String>,
+        created_at: Instant,
+    ) -> Self {
+        Self {
+            id: id.into(),
+            role,
+            text: text.into(),
+            interrupted: false,
+            transcript_confidence: None,
+            metrics: MessageMetrics::default(),
+            extra: Map::new(),
+            created_at,
+        }
+    }
 }
 
 /// A tool call that the model asked for.
@@ -57,6 +98,13 @@ pub struct ToolOutput {
     /// The tool failed, was cancelled, or was called wrongly.
     #[serde(default)]
     pub is_error: bool,
+    /// Does the model have to say something about it? False when the tool asked for no reply.
+    #[serde(default = "yes")]
+    pub reply_required: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// One item of the history.
@@ -67,6 +115,9 @@ pub enum Item {
     Message(Message),
     /// A tool call.
     FunctionCall {
+        /// The id of the message that the model wrote with it, and `/fnc_` and a number: calls of one answer belong together.
+        #[serde(default)]
+        id: String,
         /// The call.
         #[serde(flatten)]
         call: ToolCall,
@@ -75,6 +126,9 @@ pub enum Item {
     },
     /// Its result.
     FunctionCallOutput {
+        /// The call's, and `/output`.
+        #[serde(default)]
+        id: String,
         /// The result.
         #[serde(flatten)]
         output: ToolOutput,
@@ -92,6 +146,54 @@ pub enum Item {
         /// When.
         created_at: Instant,
     },
+    /// The agent's instructions or tools are others from here on. Not part of requests, which carry the present ones.
+    AgentConfigUpdate {
+        /// `item_…`, unique in the session.
+        id: String,
+        /// The new instructions.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        instructions: Option<String>,
+        /// Names of tools that it has from here on.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        tools_added: Vec<String>,
+        /// Names of tools that it has no longer.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        tools_removed: Vec<String>,
+        /// When.
+        created_at: Instant,
+    },
+}
+
+impl Item {
+    /// Its name, unique in the session.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Message(Message { id, .. })
+            | Self::FunctionCall { id, .. }
+            | Self::FunctionCallOutput { id, .. }
+            | Self::AgentHandoff { id, .. }
+            | Self::AgentConfigUpdate { id, .. } => id,
+        }
+    }
+
+    /// When it was.
+    pub fn created_at(&self) -> Instant {
+        match self {
+            Self::Message(Message { created_at, .. })
+            | Self::FunctionCall { created_at, .. }
+            | Self::FunctionCallOutput { created_at, .. }
+            | Self::AgentHandoff { created_at, .. }
+            | Self::AgentConfigUpdate { created_at, .. } => *created_at,
+        }
+    }
+
+    /// Does a model read it?
+    pub fn is_for_models(&self) -> bool {
+        match self {
+            Self::Message(_) | Self::FunctionCall { .. } | Self::FunctionCallOutput { .. } => true,
+            Self::AgentHandoff { .. } | Self::AgentConfigUpdate { .. } => false,
+        }
+    }
 }
 
 /// A passage found in the knowledge: data, never instruction.

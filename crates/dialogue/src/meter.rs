@@ -1,0 +1,196 @@
+//! Measures providers by watching what goes in and out, so that no decision has to know that it is measured.
+
+use crate::action::Action;
+use crate::floor::Floor;
+use crate::ids::{GenerationId, SegmentId, SpeechId};
+use crate::input::{Llm, Measured, Tts, Usage};
+use crate::metrics::{LlmMetrics, Metrics, SessionUsage, SttMetrics, TtsMetrics, VadMetrics};
+use crate::time::{Duration, Instant};
+
+/// Requests whose end is awaited. There are never so many; should an end be lost, the oldest is not measured.
+const MAX_OPEN: usize = 32;
+
+/// One request that has not ended.
+#[derive(Clone, Copy, Debug)]
+struct Open<Id> {
+    id: Id,
+    speech: Option<SpeechId>,
+    asked_at: Instant,
+    first_at: Option<Instant>,
+    characters: u32,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Meter {
+    llm: Vec<Open<GenerationId>>,
+    tts: Vec<Open<SegmentId>>,
+    usage: SessionUsage,
+}
+
+impl Meter {
+    pub(crate) fn usage(&self) -> SessionUsage {
+        self.usage
+    }
+
+    /// What the machine asks for; gives what is measured by it.
+    pub(crate) fn action(&mut self, action: &Action, now: Instant) -> Option<Metrics> {
+        match action {
+            Action::StartLlm { id, .. } => {
+                self.usage.llm_requests += 1;
+                begin(&mut self.llm, *id, now, 0);
+                None
+            }
+            Action::CancelLlm { id } => {
+                end(&mut self.llm, *id).map(|open| llm_metrics(&open, now, None, true))
+            }
+            Action::Synthesize { id, text } => {
+                let characters = u32::try_from(text.chars().count()).unwrap_or(u32::MAX);
+                self.usage.tts_characters_count += u64::from(characters);
+                begin(&mut self.tts, *id, now, characters);
+                None
+            }
+            Action::CancelSynthesis { id } => {
+                end(&mut self.tts, *id).map(|open| tts_metrics(&open, now, Duration::ZERO, true))
+            }
+            _ => None,
+        }
+    }
+
+    pub(crate) fn llm(&mut self, id: GenerationId, event: &Llm, now: Instant) -> Option<Metrics> {
+        match event {
+            Llm::Text(_) | Llm::ToolCall(_) => {
+                first(&mut self.llm, id, now);
+                None
+            }
+            Llm::Finished { usage } => {
+                let open = end(&mut self.llm, id)?;
+                self.count(usage.unwrap_or_default());
+                Some(llm_metrics(&open, now, *usage, false))
+            }
+            Llm::Failed(_) => {
+                end(&mut self.llm, id);
+                None
+            }
+        }
+    }
+
+    pub(crate) fn tts(&mut self, id: SegmentId, event: &Tts, now: Instant) -> Option<Metrics> {
+        match event {
+            Tts::FirstAudio => {
+                first(&mut self.tts, id, now);
+                None
+            }
+            Tts::Words(_) => None,
+            Tts::Finished { duration } => {
+                let open = end(&mut self.tts, id)?;
+                self.usage.tts_audio_duration += *duration;
+                Some(tts_metrics(&open, now, *duration, false))
+            }
+            Tts::Failed(_) => {
+                end(&mut self.tts, id);
+                None
+            }
+        }
+    }
+
+    pub(crate) fn measured(&mut self, measured: Measured) -> Metrics {
+        match measured {
+            Measured::Stt { audio } => {
+                self.usage.stt_audio_duration += audio;
+                Metrics::SttMetrics(SttMetrics {
+                    audio_duration: audio,
+                })
+            }
+            Measured::Vad {
+                idle,
+                inference,
+                count,
+            } => Metrics::VadMetrics(VadMetrics {
+                idle_time: idle,
+                inference_duration_total: inference,
+                inference_count: count,
+            }),
+        }
+    }
+
+    /// Requests of the present speech are known as its own from here on, also when they were begun before it.
+    pub(crate) fn belongs_to(&mut self, floor: &Floor) {
+        let Some(speech) = floor.speech() else {
+            return;
+        };
+        for open in self.llm.iter_mut().filter(|open| open.speech.is_none()) {
+            let ours = speech.steps.iter().any(|step| step.has_generation(open.id));
+            open.speech = ours.then_some(speech.id);
+        }
+        for open in self.tts.iter_mut().filter(|open| open.speech.is_none()) {
+            let ours = speech.segments().any(|segment| segment.id == open.id);
+            open.speech = ours.then_some(speech.id);
+        }
+    }
+
+    fn count(&mut self, usage: Usage) {
+        self.usage.llm_prompt_tokens += u64::from(usage.prompt_tokens);
+        self.usage.llm_prompt_cached_tokens += u64::from(usage.cached_tokens);
+        self.usage.llm_completion_tokens += u64::from(usage.completion_tokens);
+    }
+}
+
+fn begin<Id>(open: &mut Vec<Open<Id>>, id: Id, now: Instant, characters: u32) {
+    if open.len() >= MAX_OPEN {
+        open.remove(0);
+    }
+    open.push(Open {
+        id,
+        speech: None,
+        asked_at: now,
+        first_at: None,
+        characters,
+    });
+}
+
+fn first<Id: PartialEq>(open: &mut [Open<Id>], id: Id, now: Instant) {
+    if let Some(open) = open.iter_mut().find(|open| open.id == id) {
+        open.first_at.get_or_insert(now);
+    }
+}
+
+fn end<Id: PartialEq>(open: &mut Vec<Open<Id>>, id: Id) -> Option<Open<Id>> {
+    let at = open.iter().position(|open| open.id == id)?;
+    Some(open.remove(at))
+}
+
+fn llm_metrics(
+    open: &Open<GenerationId>,
+    now: Instant,
+    usage: Option<Usage>,
+    cancelled: bool,
+) -> Metrics {
+    let duration = now.since(open.asked_at);
+    let per_second = |usage: Usage| f64::from(usage.completion_tokens) / duration.as_secs_f64();
+    Metrics::LlmMetrics(LlmMetrics {
+        request_id: open.id,
+        speech_id: open.speech,
+        duration,
+        ttft: open.first_at.map(|first| first.since(open.asked_at)),
+        cancelled,
+        usage,
+        tokens_per_second: usage.filter(|_| !duration.is_zero()).map(per_second),
+    })
+}
+
+fn tts_metrics(
+    open: &Open<SegmentId>,
+    now: Instant,
+    audio_duration: Duration,
+    cancelled: bool,
+) -> Metrics {
+    Metrics::TtsMetrics(TtsMetrics {
+        segment_id: open.id,
+        speech_id: open.speech,
+        ttfb: open.first_at.map(|first| first.since(open.asked_at)),
+        duration: now.since(open.asked_at),
+        audio_duration,
+        cancelled,
+        characters_count: open.characters,
+    })
+}

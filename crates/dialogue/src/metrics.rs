@@ -1,0 +1,119 @@
+//! Measurements under LiveKit's names: one struct for each kind of provider, and what a session has used in all. Every
+//! duration is the difference of the two instants named beside it, both on the session's clock.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{GenerationId, SegmentId, SpeechId, TurnId};
+use crate::input::Usage;
+use crate::time::Duration;
+
+/// One measurement (LiveKit's `metrics_collected`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Metrics {
+    /// One request to the language model.
+    LlmMetrics(LlmMetrics),
+    /// A stretch of recognition.
+    SttMetrics(SttMetrics),
+    /// One request to the voice.
+    TtsMetrics(TtsMetrics),
+    /// A stretch of voice activity detection.
+    VadMetrics(VadMetrics),
+    /// The end of one turn of the caller.
+    EouMetrics(EouMetrics),
+}
+
+/// Who was measured; empty when nobody said. The machine does not know its providers: whoever drives it fills this in.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelInfo {
+    /// For instance `gpt-4.1-mini`.
+    pub model_name: String,
+    /// For instance `openai`.
+    pub model_provider: String,
+}
+
+/// One request to the language model that ended or was cancelled. One that failed is an error event instead.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LlmMetrics {
+    /// Which request.
+    pub request_id: GenerationId,
+    /// The speech it was for; `None` for a speculation whose turn was not committed, and for summaries.
+    pub speech_id: Option<SpeechId>,
+    /// Request to its end.
+    pub duration: Duration,
+    /// Request to the first token or call; `None`: none came.
+    pub ttft: Option<Duration>,
+    /// It was cancelled before its end.
+    pub cancelled: bool,
+    /// Tokens, when the provider says.
+    pub usage: Option<Usage>,
+    /// Tokens written per second between the request and its end, when the provider says how many.
+    pub tokens_per_second: Option<f64>,
+}
+
+/// A stretch of recognition by a stream: reported every few seconds of sound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SttMetrics {
+    /// Sound that the recogniser was given.
+    pub audio_duration: Duration,
+}
+
+/// One request to the voice that ended or was cancelled. One that failed is an error event instead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TtsMetrics {
+    /// Which request: one clause or sentence.
+    pub segment_id: SegmentId,
+    /// The speech it was for; `None` for a speculation whose turn was not committed.
+    pub speech_id: Option<SpeechId>,
+    /// Request to the first audio; `None`: none came.
+    pub ttfb: Option<Duration>,
+    /// Request to its end.
+    pub duration: Duration,
+    /// Length of the sound; zero when it was cancelled.
+    pub audio_duration: Duration,
+    /// It was cancelled before its end.
+    pub cancelled: bool,
+    /// Characters of its text.
+    pub characters_count: u32,
+}
+
+/// A stretch of voice activity detection: reported about once a second of sound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VadMetrics {
+    /// From the end of the last speech to the end of the stretch; zero while the caller speaks.
+    pub idle_time: Duration,
+    /// Time that the model took in this stretch.
+    pub inference_duration_total: Duration,
+    /// How often it was asked in this stretch.
+    pub inference_count: u32,
+}
+
+/// The end of one turn of the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EouMetrics {
+    /// Which turn. Its answer's `turn_metrics` name turn and speech.
+    pub turn: TurnId,
+    /// The caller's last sound to the commit of the turn.
+    pub end_of_utterance_delay: Duration,
+    /// The caller's last sound to the last final transcript; `None`: there was none, the interim counted.
+    pub transcription_delay: Option<Duration>,
+}
+
+/// What a session has used so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionUsage {
+    /// Requests to the language model, cancelled and failed ones included.
+    pub llm_requests: u32,
+    /// Tokens read.
+    pub llm_prompt_tokens: u64,
+    /// Of these from the provider's cache.
+    pub llm_prompt_cached_tokens: u64,
+    /// Tokens written. Providers do not say for requests that were cancelled.
+    pub llm_completion_tokens: u64,
+    /// Characters given to the voice, those of cancelled requests included.
+    pub tts_characters_count: u64,
+    /// Sound that the voice has made.
+    pub tts_audio_duration: Duration,
+    /// Sound that the recogniser was given.
+    pub stt_audio_duration: Duration,
+}
