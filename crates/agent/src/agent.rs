@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use antiphon_dialogue::Options;
+use antiphon_dialogue::options::ToolOptions;
 
 use crate::error::AgentError;
 use crate::provider::{Knowledge, Llm, Stt, Tts, TurnDetector, VadModel};
@@ -184,6 +185,12 @@ impl AgentBuilder {
         self
     }
 
+    /// How the tool of this name is run, whatever it says itself.
+    pub fn tool_options(mut self, name: impl Into<String>, options: ToolOptions) -> Self {
+        self.options.tools.insert(name.into(), options);
+        self
+    }
+
     /// The agent.
     ///
     /// # Errors
@@ -191,6 +198,8 @@ impl AgentBuilder {
     pub fn build(self) -> Result<Agent, AgentError> {
         let mut options = self.options;
         options.retrieval = self.knowledge.is_some();
+        let tools = ToolSet::with_options(self.tools, std::mem::take(&mut options.tools))?;
+        options.tools = tools.options().clone();
         Ok(Agent {
             name: self.name.into(),
             instructions: self.instructions,
@@ -201,7 +210,7 @@ impl AgentBuilder {
             vad: self.vad,
             turn_detector: self.turn_detector,
             knowledge: self.knowledge,
-            tools: Arc::new(ToolSet::new(self.tools)?),
+            tools: Arc::new(tools),
         })
     }
 }

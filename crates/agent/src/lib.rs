@@ -34,6 +34,10 @@ pub use session::{AgentSession, Events, WeakSession};
 pub use speech::{SpeechHandle, SpeechOutcome};
 pub use tool::{FunctionTool, HttpTool, Tool, ToolContext, ToolError, ToolReply};
 
+pub use antiphon_dialogue::options::{
+    DuplicateScope, Filler, OnDuplicate, ToolInterruption, ToolOptions,
+};
+
 /// What the code that `#[tool]` writes refers to. Not for direct use.
 #[doc(hidden)]
 pub mod __private {

@@ -131,7 +131,10 @@ async fn a_tool_gets_its_arguments_state_and_context() {
     let tool = count(counter.clone());
     assert_eq!(call(&tool, json!({})).await.unwrap().text, "42");
     assert_eq!(counter.load(Ordering::Relaxed), 42);
-    assert_eq!(tool.timeout(), Some(std::time::Duration::from_millis(250)));
+    assert_eq!(
+        tool.options().timeout,
+        Some(std::time::Duration::from_millis(250))
+    );
     assert_eq!(
         call(&hang_up, json!({})).await,
         Ok(ToolReply::silent("key_7"))

@@ -83,7 +83,7 @@ pub async fn assemble(config: Config, is_example: bool, app: &App) -> anyhow::Re
             builder = builder.knowledge(Arc::new(base));
         }
     }
-    builder = builder.tools(tools::all(&config, is_example)?);
+    builder = tools::add(builder, &config, is_example)?;
     let agent = builder
         .build()
         .context("the agent cannot be put together")?;
@@ -190,6 +190,8 @@ fn options(config: &Config) -> Options {
         .preemptive_generation
         .unwrap_or(options.preemptive_generation);
     options.max_tool_steps = turn.max_tool_steps.unwrap_or(options.max_tool_steps);
+    set(&mut options.tool_timeout, turn.tool_timeout);
+    options.tool_interruption = turn.tool_interruption.unwrap_or(options.tool_interruption);
     options.max_endpointing_delay = options
         .max_endpointing_delay
         .max(options.min_endpointing_delay);

@@ -12,7 +12,7 @@ pub(crate) fn tool(options: TokenStream, function: TokenStream) -> syn::Result<T
     let function: ItemFn = syn::parse2(function)?;
     check_signature(&function)?;
     let parts = Parts::of(&options, function)?;
-    Ok(parts.into_tokens(&options))
+    parts.into_tokens(&options)
 }
 
 fn check_signature(function: &ItemFn) -> syn::Result<()> {
@@ -123,8 +123,9 @@ impl Parts {
         })
     }
 
-    fn into_tokens(self, options: &Options) -> TokenStream {
+    fn into_tokens(self, options: &Options) -> syn::Result<TokenStream> {
         let root = options.root();
+        let run = options.run(&root)?;
         let Self {
             mut function,
             tool_name,
@@ -160,14 +161,7 @@ impl Parts {
         };
         let serde = format!("{root}::__private::serde").replace(' ', "");
         let schemars = format!("{root}::__private::schemars").replace(' ', "");
-        let timeout = options.timeout_ms.as_ref().map(|ms| {
-            quote! {
-                fn timeout(&self) -> ::std::option::Option<::std::time::Duration> {
-                    ::std::option::Option::Some(::std::time::Duration::from_millis(#ms))
-                }
-            }
-        });
-        quote! {
+        Ok(quote! {
             #(#docs)*
             #[allow(non_camel_case_types)]
             #[derive(Clone)]
@@ -202,10 +196,10 @@ impl Parts {
                         })
                     }
 
-                    #timeout
+                    #run
                 }
             };
-        }
+        })
     }
 }
 

@@ -20,7 +20,11 @@ use proc_macro::TokenStream;
 /// The tool is a value of the function's name: `agent.tool(find_table)`. With `#[tool(state)]` the first parameter (a type
 /// that is `Clone + Send + Sync`, such as `Arc<Database>`) is given when the agent is made: `agent.tool(find_table(db))`.
 ///
-/// Options: `name = "…"`, `description = "…"`, `timeout_ms = 2000`, `state`, `crate = path::to::antiphon_agent`.
+/// Options: `name = "…"`, `description = "…"`, `timeout_ms = 2000`, `state`, `crate = path::to::antiphon_agent`; what an
+/// interruption by the caller does, `interruption = "detach"` (or `"cancel"`, `"protect"`); what is said while it is slow,
+/// `filler = "One moment."`, `filler_after_ms = 1000`, `filler_every_ms = 5000`; what becomes of a call while one runs,
+/// `on_duplicate = "allow"` (or `"reject"`, `"replace"`, `"confirm"`), `duplicate_scope = "name"` (or `"name_and_args"`);
+/// `cancellable`: the model may stop it.
 #[proc_macro_attribute]
 pub fn tool(options: TokenStream, function: TokenStream) -> TokenStream {
     expand::tool(options.into(), function.into())

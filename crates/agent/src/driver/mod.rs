@@ -460,14 +460,13 @@ impl Driver {
             cancelled,
             caller: crate::tool::Caller {
                 speech: Some((speech, step)),
+                facts: Some(self.children.facts()),
             },
         };
-        let limit = self.agent.options.tool_timeout;
         tools::spawn(
             self.agent.tools.clone(),
             call,
             context,
-            limit,
             self.children.facts(),
         );
     }

@@ -1,4 +1,5 @@
-//! Tool calls: each ends with exactly one result, whatever the tool does. They are not dropped with the session, because a
+//! Tool calls: each ends with exactly one result, whatever the tool does; when it has taken too long the dialogue cancels
+//! it. They are not dropped with the session, because a
 //! booking that is half made is worse than one nobody hears of: they are told that nobody waits, and get a moment.
 
 use std::panic::AssertUnwindSafe;
@@ -26,12 +27,11 @@ pub(crate) fn spawn(
     tools: Arc<ToolSet>,
     call: ToolCall,
     context: ToolContext,
-    limit: Duration,
     facts: mpsc::Sender<Input>,
 ) {
     let work = async move {
         let began = tokio::time::Instant::now();
-        let result = run(&tools, &call, context, limit).await;
+        let result = run(&tools, &call, context).await;
         measure::tool(&call.name, result.is_ok(), began.elapsed());
         let _ = facts
             .send(Input::ToolFinished {
@@ -43,25 +43,15 @@ pub(crate) fn spawn(
     tokio::spawn(work.in_current_span());
 }
 
-async fn run(
-    tools: &ToolSet,
-    call: &ToolCall,
-    context: ToolContext,
-    limit: Duration,
-) -> Result<ToolValue, String> {
+async fn run(tools: &ToolSet, call: &ToolCall, context: ToolContext) -> Result<ToolValue, String> {
     let entry = tools.find(&call.name)?;
     let arguments = entry.arguments(&call.arguments)?;
     let cancelled = context.cancelled.clone();
-    let limit = entry.timeout.unwrap_or(limit);
     // The call itself happens inside, because it may panic before it gives a future.
     let work = AssertUnwindSafe(async { entry.tool.call(arguments, context).await }).catch_unwind();
     let result = tokio::select! {
         biased;
         result = work => result,
-        () = tokio::time::sleep(limit) => {
-            cancelled.cancel();
-            return Err(format!("`{}` did not finish within {} seconds", call.name, limit.as_secs_f32()));
-        }
         () = async { cancelled.cancelled().await; tokio::time::sleep(CANCEL_GRACE).await } => {
             return Err(format!("`{}` was cancelled", call.name));
         }

@@ -1,6 +1,10 @@
 //! What a tool knows about its call, and what it can tell and ask while it runs.
 
+use antiphon_dialogue::Input;
 use antiphon_dialogue::ids::SpeechId;
+use antiphon_dialogue::input::Command;
+use antiphon_dialogue::options::Filler;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::SessionError;
@@ -27,6 +31,8 @@ pub struct ToolContext {
 pub struct Caller {
     /// And in which of its steps.
     pub(crate) speech: Option<(SpeechHandle, u32)>,
+    /// Where it tells what it has to tell.
+    pub(crate) facts: Option<mpsc::Sender<Input>>,
 }
 
 impl ToolContext {
@@ -46,6 +52,32 @@ impl ToolContext {
         match &self.caller.speech {
             Some((speech, _)) => speech.allow_interruptions(false),
             None => Ok(()),
+        }
+    }
+
+    /// Tells how far it is, for the model to read. From the first time on nobody waits for this tool: the conversation goes
+    /// on, and what it tells later, its result included, is told to the caller when there is silence. Also a sign of life:
+    /// the tool's time limit begins anew.
+    pub async fn update(&self, message: impl Into<String>) {
+        self.tell(Input::ToolUpdated {
+            call_id: self.call_id.clone(),
+            message: message.into(),
+        })
+        .await;
+    }
+
+    /// What is said while this call is slow, instead of what the tool's options say; `None`: nothing.
+    pub async fn filler(&self, filler: Option<Filler>) {
+        self.tell(Input::Command(Command::SetFiller {
+            call_id: self.call_id.clone(),
+            filler,
+        }))
+        .await;
+    }
+
+    async fn tell(&self, input: Input) {
+        if let Some(facts) = &self.caller.facts {
+            let _ = facts.send(input).await; // the session is over
         }
     }
 

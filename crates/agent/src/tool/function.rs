@@ -4,6 +4,7 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::time::Duration;
 
+use antiphon_dialogue::options::ToolOptions;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -16,7 +17,7 @@ use crate::provider::{BoxFuture, ToolDefinition};
 pub struct FunctionTool<A, F> {
     definition: ToolDefinition,
     function: F,
-    timeout: Option<Duration>,
+    options: ToolOptions,
     arguments: PhantomData<fn() -> A>,
 }
 
@@ -24,7 +25,14 @@ impl<A, F> FunctionTool<A, F> {
     /// The longest it may run, instead of the session's `tool_timeout`.
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
+        self.options.timeout = Some(timeout);
+        self
+    }
+
+    /// How it is run.
+    #[must_use]
+    pub fn with_options(mut self, options: ToolOptions) -> Self {
+        self.options = options;
         self
     }
 }
@@ -43,7 +51,7 @@ where
         Self {
             definition,
             function,
-            timeout: None,
+            options: ToolOptions::default(),
             arguments: PhantomData,
         }
     }
@@ -75,8 +83,8 @@ where
         })
     }
 
-    fn timeout(&self) -> Option<Duration> {
-        self.timeout
+    fn options(&self) -> ToolOptions {
+        self.options.clone()
     }
 }
 

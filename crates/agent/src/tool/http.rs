@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use antiphon_dialogue::options::ToolOptions;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect;
@@ -58,8 +59,8 @@ pub struct HttpToolOptions {
     pub parameters: Value,
     /// Headers with their final values (secrets resolved from the environment by the caller).
     pub headers: BTreeMap<String, String>,
-    /// The longest it may take; `None`: 10 s.
-    pub timeout: Option<Duration>,
+    /// How it is run; without a time limit of its own it may take 10 s.
+    pub run: ToolOptions,
     /// Hosts that requests may go to. Empty: the URL's, if its address is public. A host listed here may be private.
     pub allowed_hosts: Vec<String>,
 }
@@ -70,7 +71,7 @@ pub struct HttpTool {
     method: HttpMethod,
     url: String,
     headers: HeaderMap,
-    timeout: Duration,
+    run: ToolOptions,
     client: reqwest::Client,
 }
 
@@ -129,7 +130,10 @@ impl HttpTool {
             method: options.method,
             url: options.url,
             headers,
-            timeout: options.timeout.unwrap_or(DEFAULT_TIMEOUT),
+            run: ToolOptions {
+                timeout: options.run.timeout.or(Some(DEFAULT_TIMEOUT)),
+                ..options.run
+            },
             client,
         })
     }
@@ -196,8 +200,8 @@ impl Tool for HttpTool {
         })
     }
 
-    fn timeout(&self) -> Option<Duration> {
-        Some(self.timeout)
+    fn options(&self) -> ToolOptions {
+        self.run.clone()
     }
 }
 

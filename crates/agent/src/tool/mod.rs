@@ -8,6 +8,7 @@
 //! | [`schema`] | JSON Schemas as strict providers accept them |
 //! | [`function`] | a tool from a closure; the helpers of `#[tool]` |
 //! | [`http`] | a tool from a description: an HTTP request |
+//! | `management` | what the model is given to look after tools that run |
 //! | [`set`] | an agent's tools, checked once |
 
 pub mod arguments;
@@ -15,11 +16,11 @@ pub mod context;
 pub(crate) mod convert;
 pub(crate) mod function;
 pub mod http;
+mod management;
 pub mod schema;
 pub mod set;
 
-use std::time::Duration;
-
+use antiphon_dialogue::options::ToolOptions;
 use serde_json::Value;
 
 pub use context::{Caller, ToolContext};
@@ -43,9 +44,10 @@ pub trait Tool: Send + Sync + 'static {
         context: ToolContext,
     ) -> BoxFuture<'a, Result<ToolReply, ToolError>>;
 
-    /// The longest it may run; `None`: the session's `tool_timeout`.
-    fn timeout(&self) -> Option<Duration> {
-        None
+    /// How it is run: its time limit, what an interruption does to it, what is said while it is slow, what becomes of a
+    /// second call. [`AgentBuilder::tool_options`](crate::AgentBuilder::tool_options) goes before it.
+    fn options(&self) -> ToolOptions {
+        ToolOptions::default()
     }
 }
 

@@ -1,12 +1,13 @@
 //! An agent's tools, checked once.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
+use antiphon_dialogue::options::{OnDuplicate, ToolOptions};
 use jsonschema::Validator;
 use serde_json::Value;
 
-use super::{Tool, arguments, schema};
+use super::{Tool, arguments, management, schema};
 use crate::error::AgentError;
 use crate::provider::ToolDefinition;
 
@@ -17,13 +18,13 @@ const NAME_LIMIT: usize = 64;
 pub struct ToolSet {
     tools: Vec<Entry>,
     definitions: Arc<[ToolDefinition]>,
+    options: BTreeMap<String, ToolOptions>,
 }
 
 /// One tool, ready to be called.
 pub(crate) struct Entry {
     pub(crate) name: String,
     pub(crate) tool: Arc<dyn Tool>,
-    pub(crate) timeout: Option<Duration>,
     /// The schema as the author wrote it; the model sees a stricter one.
     schema: Value,
     validator: Validator,
@@ -35,6 +36,17 @@ impl ToolSet {
     /// # Errors
     /// A bad or duplicate name, or a schema that is none.
     pub fn new(tools: Vec<Arc<dyn Tool>>) -> Result<Self, AgentError> {
+        Self::with_options(tools, BTreeMap::new())
+    }
+
+    /// These tools, run in these ways where the tools themselves say something else or nothing.
+    ///
+    /// # Errors
+    /// A bad or duplicate name, or a schema that is none.
+    pub fn with_options(
+        tools: Vec<Arc<dyn Tool>>,
+        mut options: BTreeMap<String, ToolOptions>,
+    ) -> Result<Self, AgentError> {
         let mut entries: Vec<Entry> = Vec::with_capacity(tools.len());
         let mut definitions = Vec::with_capacity(tools.len());
         for tool in tools {
@@ -53,9 +65,14 @@ impl ToolSet {
             let schema = schema::of_object(definition.parameters).map_err(wrong)?;
             let validator =
                 jsonschema::validator_for(&schema).map_err(|error| wrong(error.to_string()))?;
-            definition.parameters = schema::strict(&schema).unwrap_or_else(|| schema.clone());
+            let run = options.entry(name.clone()).or_default();
+            *run = std::mem::take(run).or(tool.options());
+            let mut shown = schema.clone();
+            if run.on_duplicate == OnDuplicate::Confirm {
+                management::ask_to_confirm(&mut shown);
+            }
+            definition.parameters = schema::strict(&shown).unwrap_or(shown);
             entries.push(Entry {
-                timeout: tool.timeout(),
                 name,
                 tool,
                 schema,
@@ -63,10 +80,19 @@ impl ToolSet {
             });
             definitions.push(definition);
         }
+        if options.values().any(|run| run.cancellable) {
+            definitions.extend(management::definitions());
+        }
         Ok(Self {
             tools: entries,
             definitions: definitions.into(),
+            options,
         })
+    }
+
+    /// How they are run.
+    pub fn options(&self) -> &BTreeMap<String, ToolOptions> {
+        &self.options
     }
 
     /// The tools as the model sees them.

@@ -5,22 +5,51 @@ use std::sync::Arc;
 
 use antiphon_agent::tool::http::{HttpMethod, HttpToolOptions};
 use antiphon_agent::tool::{HttpTool, Tool};
+use antiphon_agent::{AgentBuilder, Filler, ToolOptions};
 use antiphon_restaurant::{Bookings, tools as restaurant};
 use anyhow::Context as _;
 
 use crate::config::{Config, ToolConfig};
 
-/// All of them.
-pub(super) fn all(config: &Config, is_example: bool) -> anyhow::Result<Vec<Arc<dyn Tool>>> {
-    let mut tools: Vec<Arc<dyn Tool>> = Vec::new();
+/// All of them, each run as the file says.
+pub(super) fn add(
+    mut builder: AgentBuilder,
+    config: &Config,
+    is_example: bool,
+) -> anyhow::Result<AgentBuilder> {
     for tool in &config.tools {
-        if tool.builtin.is_some() {
-            tools.extend(bookings(config, tool, is_example)?);
+        let made = if tool.builtin.is_some() {
+            bookings(config, tool, is_example)?
         } else {
-            tools.push(Arc::new(http(tool)?));
+            vec![Arc::new(http(tool)?) as Arc<dyn Tool>]
+        };
+        for made in &made {
+            builder = builder.tool_options(made.definition().name, run(tool));
         }
+        builder = builder.tools(made);
     }
-    Ok(tools)
+    Ok(builder)
+}
+
+/// How a tool is run.
+fn run(tool: &ToolConfig) -> ToolOptions {
+    let filler = tool.filler.as_ref().map(|texts| {
+        let default = Filler::default();
+        Filler {
+            texts: texts.all(),
+            delay: tool.filler_after.map_or(default.delay, |after| after.0),
+            interval: tool.filler_every.map(|every| every.0),
+            max: tool.filler_max,
+        }
+    });
+    ToolOptions {
+        timeout: tool.timeout.map(|seconds| seconds.0),
+        interruption: tool.interruption,
+        filler,
+        on_duplicate: tool.on_duplicate,
+        duplicate_scope: tool.duplicate_scope,
+        cancellable: tool.cancellable,
+    }
 }
 
 /// `restaurant_bookings`, the only tool set in the binary (the check of the file refuses others).
@@ -95,7 +124,7 @@ fn http(tool: &ToolConfig) -> anyhow::Result<HttpTool> {
         url: tool.url.clone().unwrap_or_default(),
         parameters,
         headers,
-        timeout: tool.timeout.map(|seconds| seconds.0),
+        run: run(tool),
         allowed_hosts: tool.allowed_hosts.clone(),
     };
     Ok(HttpTool::new(options)?)

@@ -111,6 +111,20 @@ pub fn check(config: &Config) -> Vec<String> {
 }
 
 fn check_tool<'a>(tool: &'a ToolConfig, names: &mut Vec<&'a str>, findings: &mut Vec<String>) {
+    let label = tool.name.as_ref().or(tool.builtin.as_ref());
+    let label = label.map_or("?", String::as_str);
+    let says_when =
+        tool.filler_after.is_some() || tool.filler_every.is_some() || tool.filler_max.is_some();
+    if tool.filler.is_none() && says_when {
+        findings.push(format!(
+            "[[tool]] `{label}` says when a filler is spoken and not what; add filler = \"…\""
+        ));
+    }
+    if tool.filler.as_ref().is_some_and(|filler| filler.is_empty()) {
+        findings.push(format!(
+            "[[tool]] `{label}`: filler is empty; write what is said while the tool is slow, or leave it out"
+        ));
+    }
     if let Some(builtin) = &tool.builtin {
         if !BUILTIN_TOOLS.contains(&builtin.as_str()) {
             findings.push(format!(
@@ -206,6 +220,14 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} is missing in: {text}");
         }
+    }
+
+    #[test]
+    fn a_filler_without_words_is_refused() {
+        let tool = "[[tool]]\nbuiltin = \"restaurant_bookings\"\n";
+        assert!(error(&format!("{tool}filler_after = 2")).contains("add filler"));
+        assert!(error(&format!("{tool}filler = [\" \"]")).contains("filler is empty"));
+        assert!(error(&format!("{tool}on_duplicate = \"refuse\"")).contains("reject"));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use antiphon_agent::{DuplicateScope, OnDuplicate, ToolInterruption};
 use serde::Deserialize;
 
 pub use check::check;
@@ -223,6 +224,10 @@ pub struct TurnConfig {
     pub preemptive_generation: Option<bool>,
     /// Consecutive tool rounds. Default 3.
     pub max_tool_steps: Option<u32>,
+    /// The longest a tool may run that does not say it itself. Default 30.
+    pub tool_timeout: Option<Seconds>,
+    /// What an interruption by the caller does to running tools: `detach` (default), `cancel` or `protect`.
+    pub tool_interruption: Option<ToolInterruption>,
     /// The caller is away after this silence; 0 never. Default 15.
     pub user_away_timeout: Option<Seconds>,
 }
@@ -261,8 +266,50 @@ pub struct ToolConfig {
     pub headers: BTreeMap<String, String>,
     /// Seconds. Default 10.
     pub timeout: Option<Seconds>,
+    /// What an interruption by the caller does: `detach`, `cancel` or `protect`. Default: `tool_interruption` of `[turn]`.
+    pub interruption: Option<ToolInterruption>,
+    /// What is said while it is slow, or several texts in turn.
+    pub filler: Option<Texts>,
+    /// Silence before the first one. Default 1.
+    pub filler_after: Option<Seconds>,
+    /// Silence before each further one. Default: it is said once.
+    pub filler_every: Option<Seconds>,
+    /// At most so many.
+    pub filler_max: Option<u32>,
+    /// A call while one runs: `allow` (default), `reject`, `replace` or `confirm`.
+    pub on_duplicate: OnDuplicate,
+    /// Such a call is one of the same `name` (default) or `name_and_args`.
+    pub duplicate_scope: DuplicateScope,
+    /// The model may stop it. Default false.
+    pub cancellable: bool,
     /// Hosts that may be called. Default: the URL's own host.
     pub allowed_hosts: Vec<String>,
+}
+
+/// One text or several.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum Texts {
+    /// One.
+    One(String),
+    /// Several.
+    Several(Vec<String>),
+}
+
+impl Texts {
+    /// All of them.
+    pub fn all(&self) -> Vec<String> {
+        match self {
+            Self::One(text) => vec![text.clone()],
+            Self::Several(texts) => texts.clone(),
+        }
+    }
+
+    /// Nothing to say, or a text without words.
+    pub fn is_empty(&self) -> bool {
+        let texts = self.all();
+        texts.is_empty() || texts.iter().any(|text| text.trim().is_empty())
+    }
 }
 
 /// `[knowledge]`
