@@ -2,7 +2,7 @@
 
 CACHE := $(or $(ANTIPHON_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/antiphon)
 
-.PHONY: run test bench lint fuzz web clean
+.PHONY: run test bench lint fuzz mutants web clean
 
 run: web ## build the playground and the release binary, and start everything on http://localhost:7880
 	@scripts/speech.sh
@@ -22,6 +22,9 @@ bench: ## latency, capacity and speed, each as a ratio or against a limit
 
 fuzz: ## fuzz the parsers of outside bytes; SECONDS_EACH=60
 	@scripts/fuzz.sh
+
+mutants: ## break the dialogue on purpose, one rule at a time, and see its tests notice
+	@scripts/mutants.sh
 
 clean: ## remove what was built here
 	rm -rf target web/dist web/node_modules artifacts

@@ -8,6 +8,8 @@ echo "==> cargo clippy"
 cargo clippy --workspace --all-targets --quiet -- -D warnings
 echo "==> cargo deny"
 scripts/deny.sh
+echo "==> mutants of the dialogue still find what they change"
+scripts/mutants.sh --check
 echo "==> files over 600 lines"
 long=$(git ls-files 'crates/*.rs' 'examples/*.rs' 'web/src/*' | xargs wc -l | awk '$2 != "total" && $1 > 600')
 [ -z "$long" ] || { echo "split these:"; echo "$long"; exit 1; }

@@ -95,6 +95,11 @@ for name in files:
 for old in (copy / "crates/dialogue").rglob("*.rs"):
     if not (root / old.relative_to(copy)).exists():
         old.unlink()
+# what fails without any mutant proves nothing
+manifest = copy / "Cargo.toml"
+code, output = run(manifest, manifest.read_text())
+if code:
+    sys.exit(f"{output}\nerror: the tests fail as they are")
 for path in paths:
     what, file, find, replace = read(path)
     target = copy / file.relative_to(root)

@@ -47,6 +47,8 @@ pub(crate) struct Segment {
     pub(crate) playing: Playing,
     /// Audio heard, as last reported or estimated.
     played: Duration,
+    /// Audio heard, as last reported.
+    reported: Duration,
     /// When that was true.
     reported_at: Instant,
     words: Vec<(String, Duration)>,
@@ -68,6 +70,7 @@ impl Segment {
             synthesis: Synthesis::Wanted,
             playing: Playing::Kept,
             played: Duration::ZERO,
+            reported: Duration::ZERO,
             reported_at: now,
             words: Vec::new(),
             shown: 0,
@@ -115,27 +118,21 @@ impl Segment {
     /// A report; what was reported never gets less.
     pub(crate) fn report(&mut self, played: Duration, now: Instant) {
         self.played = self.played.max(played);
+        self.reported = self.reported.max(played);
         self.reported_at = now;
         self.sign_at = now;
     }
 
     /// The last word of the playout about it: it counts even when an estimate said more.
     pub(crate) fn correct(&mut self, played: Duration, now: Instant) {
-        self.played = played;
+        (self.played, self.reported) = (played, played);
         self.reported_at = now;
     }
 
     /// It was audible until now without a report: count the time (the caller pauses or cuts it, and no report came).
     pub(crate) fn estimate(&mut self, now: Instant) {
         if self.playing == Playing::Audible {
-            let estimated = self.played + now.since(self.reported_at);
-            // that the end was heard is for the playout to say
-            self.played = match self.synthesis {
-                Synthesis::Complete(duration) => estimated
-                    .min(duration.saturating_sub(Duration::from_millis(1)))
-                    .max(self.played),
-                Synthesis::Wanted | Synthesis::Asked | Synthesis::Arriving => estimated,
-            };
+            self.played += now.since(self.reported_at);
             self.reported_at = now;
         }
     }
@@ -164,9 +161,14 @@ impl Segment {
             Synthesis::Complete(duration) => Some(duration),
             Synthesis::Wanted | Synthesis::Asked | Synthesis::Arriving => None,
         };
-        if known.is_some_and(|duration| self.played >= duration) {
+        if known.is_some_and(|duration| self.reported >= duration) {
             return self.text.len();
         }
+        // that the end was heard is for the playout to say, not for an estimate
+        let played = known.map_or(self.played, |duration| {
+            self.played
+                .min(duration.saturating_sub(Duration::from_millis(1)))
+        });
         if !self.words.is_empty() {
             // a word was heard when half of it was
             let ends = self
@@ -179,7 +181,7 @@ impl Segment {
                 .words
                 .iter()
                 .zip(ends)
-                .take_while(|((_, start), end)| (*start + *end) / 2 <= self.played)
+                .take_while(|((_, start), end)| (*start + *end) / 2 <= played)
                 .count();
             return first_words(&self.text, count);
         }
@@ -188,7 +190,7 @@ impl Segment {
             |duration| duration.as_secs_f64(),
         );
         // an estimate never claims the last word
-        let share = self.played.as_secs_f64() / total.max(0.001);
+        let share = played.as_secs_f64() / total.max(0.001);
         let end = cut_at_word(&self.text, share.min(0.999));
         if known.is_none() {
             end.min(self.text.len())
