@@ -58,7 +58,8 @@ fn whatever_happens_the_agent_answers_again_and_keeps_its_promises() {
         return;
     }
     let wanted = number("STEPS").map_or(MILLION, |steps| steps as usize);
-    let seeds = AtomicU64::new(number("FROM").unwrap_or(0));
+    let from = number("FROM").unwrap_or(0);
+    let seeds = AtomicU64::new(from);
     let (steps, proofs) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let seen = Mutex::new(BTreeSet::new());
     let failed = Mutex::new(None);
@@ -85,7 +86,7 @@ fn whatever_happens_the_agent_answers_again_and_keeps_its_promises() {
     println!(
         "{} steps, {} conversations, life proved from {} states, {} kinds of actions and events",
         steps.load(Ordering::Relaxed),
-        seeds.load(Ordering::Relaxed),
+        seeds.load(Ordering::Relaxed) - from,
         proofs.load(Ordering::Relaxed),
         seen.len()
     );
