@@ -2,17 +2,21 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use antiphon_dialogue::Options;
-use antiphon_dialogue::options::ToolOptions;
+use antiphon_dialogue::options::{ToolOptions, TurnDetection, TurnDetectorKind};
+use antiphon_dialogue::{Options, OptionsPatch};
 
 use crate::error::AgentError;
-use crate::provider::{Knowledge, Llm, Stt, Tts, TurnDetector, VadModel};
+use crate::provider::{Evidence, Knowledge, Llm, Stt, Tts, TurnDetector, VadModel};
 use crate::tool::{Tool, ToolSet};
 
 /// What an agent is told that was given no instructions: nothing but how one talks on a telephone.
 const DEFAULT_INSTRUCTIONS: &str =
     "You are a helpful voice assistant. Answer in one or two short sentences.";
+
+/// The least silence of a VAD beside a turn detector that hears: it is asked at 200 ms and needs a moment.
+const MIN_SILENCE_FOR_DETECTOR: Duration = Duration::from_millis(250);
 
 /// Writes the instructions of one session.
 type Instructions = Arc<dyn Fn() -> String + Send + Sync>;
@@ -23,6 +27,7 @@ pub struct Agent {
     pub(crate) name: Arc<str>,
     pub(crate) instructions: Instructions,
     pub(crate) options: Options,
+    pub(crate) overrides: OptionsPatch,
     pub(crate) llm: Arc<dyn Llm>,
     pub(crate) stt: Option<Arc<dyn Stt>>,
     pub(crate) tts: Option<Arc<dyn Tts>>,
@@ -39,6 +44,7 @@ impl Agent {
             name: name.into(),
             instructions: Arc::new(|| DEFAULT_INSTRUCTIONS.to_owned()),
             options: Options::default(),
+            overrides: OptionsPatch::default(),
             llm: None,
             stt: None,
             tts: None,
@@ -94,6 +100,7 @@ pub struct AgentBuilder {
     name: String,
     instructions: Instructions,
     options: Options,
+    overrides: OptionsPatch,
     llm: Option<Arc<dyn Llm>>,
     stt: Option<Arc<dyn Stt>>,
     tts: Option<Arc<dyn Tts>>,
@@ -137,6 +144,14 @@ impl AgentBuilder {
         self
     }
 
+    /// What this agent wants otherwise than the session whose options count: a longer wait for callers who spell, no
+    /// interruptions while the terms are read, and so on. [`AgentSession::update_options`](crate::AgentSession::update_options)
+    /// does not change these.
+    pub fn overrides(mut self, overrides: OptionsPatch) -> Self {
+        self.overrides = overrides;
+        self
+    }
+
     /// The language model.
     pub fn llm(mut self, llm: Arc<dyn Llm>) -> Self {
         self.llm = Some(llm);
@@ -161,7 +176,8 @@ impl AgentBuilder {
         self
     }
 
-    /// A model that says whether the caller has finished.
+    /// A model that says whether the caller has finished. Without other options its kind decides the endpointing delays
+    /// (0.3 and 2.5 s for one that hears, else 0.5 and 3 s).
     pub fn turn_detector(mut self, detector: Arc<dyn TurnDetector>) -> Self {
         self.turn_detector = Some(detector);
         self
@@ -194,16 +210,39 @@ impl AgentBuilder {
     /// The agent.
     ///
     /// # Errors
-    /// No language model, or a tool with a bad or duplicate name or a schema that is none.
+    /// No language model, options that contradict each other, a VAD too hasty for the turn detector, or a tool with a bad or duplicate name or a schema that is none.
     pub fn build(self) -> Result<Agent, AgentError> {
         let mut options = self.options;
         options.retrieval = self.knowledge.is_some();
         let tools = ToolSet::with_options(self.tools, std::mem::take(&mut options.tools))?;
         options.tools = tools.options().clone();
+        options.turn_detector = turn_detector_kind(self.turn_detector.as_deref());
+        options.check()?;
+        let effective = self.overrides.onto(&options)?;
+        let silence = self
+            .vad
+            .as_ref()
+            .and_then(|vad| vad.min_silence_duration())
+            .filter(|silence| *silence < MIN_SILENCE_FOR_DETECTOR);
+        if let (TurnDetectorKind::Audio, Some(silence)) = (options.turn_detector, silence) {
+            return Err(AgentError::HastyVad(silence));
+        }
+        match effective.turn_detection {
+            TurnDetection::Vad if self.vad.is_none() && self.stt.is_some() => tracing::warn!(
+                agent = self.name,
+                "turn detection is `vad` and there is no VAD: a turn ends with the recogniser's final words"
+            ),
+            TurnDetection::Stt if self.stt.is_none() => tracing::warn!(
+                agent = self.name,
+                "turn detection is `stt` and there is no recogniser: callers can only type"
+            ),
+            TurnDetection::Vad | TurnDetection::Stt | TurnDetection::Manual => {}
+        }
         Ok(Agent {
             name: self.name.into(),
             instructions: self.instructions,
             options,
+            overrides: self.overrides,
             llm: self.llm.ok_or(AgentError::NoLlm)?,
             stt: self.stt,
             tts: self.tts,
@@ -220,5 +259,14 @@ impl fmt::Debug for AgentBuilder {
         f.debug_struct("AgentBuilder")
             .field("name", &self.name)
             .finish_non_exhaustive()
+    }
+}
+
+/// As the dialogue calls it.
+pub(crate) fn turn_detector_kind(detector: Option<&dyn TurnDetector>) -> TurnDetectorKind {
+    match detector.map(TurnDetector::evidence) {
+        None => TurnDetectorKind::None,
+        Some(Evidence::Text) => TurnDetectorKind::Text,
+        Some(Evidence::Audio) => TurnDetectorKind::Audio,
     }
 }

@@ -94,6 +94,14 @@ pub enum AgentError {
     /// The model could not tell them apart.
     #[error("two tools have the name {0:?}: rename one of them")]
     DuplicateTool(String),
+    /// Options that contradict each other.
+    #[error("the options cannot work: {0}")]
+    Options(#[from] antiphon_dialogue::options::OptionsError),
+    /// Speech would be over before the turn detector is asked.
+    #[error(
+        "the VAD ends speech after {0:?} of silence, before the turn detector is asked: set its min_silence_duration to at least 0.25 s"
+    )]
+    HastyVad(Duration),
     /// Not a JSON Schema of an object.
     #[error("the parameters of the tool {tool:?} are not a JSON Schema of an object: {message}")]
     ToolSchema {
@@ -113,7 +121,7 @@ pub enum AgentError {
 }
 
 /// A request that a session could not take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 pub enum SessionError {
     /// It is over.
     #[error("the session is closed: start another one")]
@@ -121,4 +129,7 @@ pub enum SessionError {
     /// Requests come faster than they are carried out.
     #[error("the session has too many waiting requests: try again in a moment")]
     Busy,
+    /// The options are as before.
+    #[error("the options are not changed: {0}")]
+    Options(#[from] antiphon_dialogue::options::OptionsError),
 }

@@ -84,6 +84,8 @@ pub(crate) fn event(event: &Event) {
         }
         Event::UserStateChanged { .. }
         | Event::UserInputTranscribed { .. }
+        | Event::UserTranscriptionTimeout { .. }
+        | Event::UserTurnExceeded { .. }
         | Event::AgentTranscript { .. }
         | Event::ConversationItemAdded { .. }
         | Event::SpeechCreated { .. }

@@ -9,7 +9,8 @@ use antiphon_dialogue::event::CloseReason;
 use antiphon_dialogue::ids::SpeechId;
 use antiphon_dialogue::input::{Command, GenerateReply, Say};
 use antiphon_dialogue::metrics::SessionUsage;
-use antiphon_dialogue::{Event, Input, Instant};
+use antiphon_dialogue::options::OptionsError;
+use antiphon_dialogue::{Event, Input, Instant, OptionsPatch};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::agent::Agent;
@@ -68,6 +69,7 @@ pub(crate) enum Request {
     Watch(SpeechId, watch::Sender<SpeechStatus>),
     History(oneshot::Sender<ChatContext>),
     Usage(oneshot::Sender<SessionUsage>),
+    UpdateOptions(Box<OptionsPatch>, oneshot::Sender<Result<(), OptionsError>>),
 }
 
 /// The driver's ends of a handle's channels.
@@ -246,12 +248,17 @@ impl AgentSession {
         })
     }
 
-    /// Manual turn detection: the caller has finished.
+    /// The caller has finished, whatever the turn detection thinks; with manual turn detection nothing else says so. Words
+    /// that are not final yet are waited for, for the option `transcript_timeout` at the longest; then they are answered.
+    /// [`Command::CommitUserTurn`] has another time-out and a turn that is not answered.
     ///
     /// # Errors
     /// The session is closed or busy.
     pub fn commit_user_turn(&self) -> Result<(), SessionError> {
-        self.command(Command::CommitUserTurn)
+        self.command(Command::CommitUserTurn {
+            transcript_timeout: None,
+            skip_reply: false,
+        })
     }
 
     /// Manual turn detection: forget what was said.
@@ -260,6 +267,17 @@ impl AgentSession {
     /// The session is closed or busy.
     pub fn clear_user_turn(&self) -> Result<(), SessionError> {
         self.command(Command::ClearUserTurn)
+    }
+
+    /// Change how the dialogue behaves from here on: endpointing, interruption, turn detection and so on. What the present
+    /// agent wants otherwise ([`AgentBuilder::overrides`](crate::AgentBuilder::overrides)) stays as it wants it.
+    ///
+    /// # Errors
+    /// The options would contradict themselves (nothing is changed then), or the session is closed or busy.
+    pub async fn update_options(&self, patch: OptionsPatch) -> Result<(), SessionError> {
+        let (answer, answered) = oneshot::channel();
+        self.request(Request::UpdateOptions(Box::new(patch), answer))?;
+        Ok(answered.await.map_err(|_| SessionError::Closed)??)
     }
 
     /// Any command of the dialogue, with all its options.

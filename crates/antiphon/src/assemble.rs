@@ -10,12 +10,11 @@ use std::sync::Arc;
 
 use antiphon_agent::Agent;
 use antiphon_dialogue::Options;
-use antiphon_dialogue::options::TurnDetection as DialogueTurnDetection;
 use anyhow::Context as _;
 
 use crate::app::App;
 use crate::choose::{Found, choose};
-use crate::config::{Config, Seconds, Secrets, TurnDetection, load, parse};
+use crate::config::{Config, Seconds, Secrets, load, parse};
 use crate::playground::AboutProvider;
 
 /// An agent ready to take calls, and what a user wants to know about it.
@@ -65,7 +64,7 @@ pub async fn assemble(config: Config, is_example: bool, app: &App) -> anyhow::Re
         .map_err(|findings| anyhow::anyhow!(findings.join("\n  ")))?;
     let providers = providers::about(&config, &choice);
     let mut notes = Vec::new();
-    let mut builder = Agent::builder(&config.name).options(options(&config));
+    let mut builder = Agent::builder(&config.name).options(options(&config)?);
     if !config.instructions.trim().is_empty() {
         let instructions = config.instructions.clone();
         // The process may live for weeks; the date is the one of the call.
@@ -135,67 +134,20 @@ pub async fn probe(
 }
 
 /// The dialogue's options: its defaults, changed where the file says so.
-fn options(config: &Config) -> Options {
-    let mut options = Options::default();
-    options.greeting.clone_from(&config.greeting);
+fn options(config: &Config) -> anyhow::Result<Options> {
+    let mut options = Options {
+        greeting: config.greeting.clone(),
+        // The recogniser may be asked for several languages; then it tells which one it hears.
+        language: config.stt.language.clone().filter(|code| code != "multi"),
+        ..Options::default()
+    };
     if let Some(message) = &config.trouble_message {
         options.trouble_message.clone_from(message);
     }
-    let turn = &config.turn;
-    let set = |target: &mut std::time::Duration, value: Option<Seconds>| {
-        if let Some(Seconds(duration)) = value {
-            *target = duration;
-        }
-    };
-    set(
-        &mut options.min_endpointing_delay,
-        turn.min_endpointing_delay,
-    );
-    set(
-        &mut options.max_endpointing_delay,
-        turn.max_endpointing_delay,
-    );
-    set(
-        &mut options.min_interruption_duration,
-        turn.min_interruption_duration,
-    );
-    set(
-        &mut options.false_interruption_timeout,
-        turn.false_interruption_timeout,
-    );
-    set(
-        &mut options.retrieval_budget,
-        config.knowledge.as_ref().and_then(|k| k.budget),
-    );
-    if let Some(Seconds(away)) = turn.user_away_timeout {
-        options.user_away_timeout = (!away.is_zero()).then_some(away);
+    if let Some(Seconds(budget)) = config.knowledge.as_ref().and_then(|k| k.budget) {
+        options.retrieval_budget = budget;
     }
-    if let Some(detection) = turn.detection {
-        options.turn_detection = match detection {
-            TurnDetection::Vad => DialogueTurnDetection::Vad,
-            TurnDetection::Stt => DialogueTurnDetection::Stt,
-            TurnDetection::Manual => DialogueTurnDetection::Manual,
-        };
-    }
-    options.allow_interruptions = turn
-        .allow_interruptions
-        .unwrap_or(options.allow_interruptions);
-    options.min_interruption_words = turn
-        .min_interruption_words
-        .unwrap_or(options.min_interruption_words);
-    options.resume_false_interruption = turn
-        .resume_false_interruption
-        .unwrap_or(options.resume_false_interruption);
-    options.preemptive_generation = turn
-        .preemptive_generation
-        .unwrap_or(options.preemptive_generation);
-    options.max_tool_steps = turn.max_tool_steps.unwrap_or(options.max_tool_steps);
-    set(&mut options.tool_timeout, turn.tool_timeout);
-    options.tool_interruption = turn.tool_interruption.unwrap_or(options.tool_interruption);
-    options.max_endpointing_delay = options
-        .max_endpointing_delay
-        .max(options.min_endpointing_delay);
-    options
+    config.turn.patch().onto(&options).context("[turn]")
 }
 
 /// Models do not know what day it is, and callers say "tomorrow".

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::chat::{ChatRequest, ToolCall};
 use crate::event::Event;
 use crate::ids::{GenerationId, PredictionId, RetrievalId, SegmentId, SpeechId};
-use crate::time::Duration;
+use crate::time::{Duration, Instant};
 
 /// A request to the driver.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -57,8 +57,19 @@ pub enum Action {
     /// Drop everything in the playout within one frame; a `Cleared` for every segment that was in it and not finished.
     /// A pause stays until `ResumePlayout`, which follows at once when there was one.
     ClearPlayout,
-    /// Ask the turn detector whether the caller has finished.
+    /// Ask the turn detector whether the caller has finished; answer with `TurnPrediction`.
     PredictTurn {
+        /// Which.
+        id: PredictionId,
+        /// The words of the present turn so far; they are not in the history yet.
+        transcript: String,
+        /// When the present turn began: sound before it belongs to another one.
+        since: Instant,
+        /// The caller's language (BCP 47), if known.
+        language: Option<String>,
+    },
+    /// The answer is not needed any more: the caller goes on, or it is too late.
+    CancelPrediction {
         /// Which.
         id: PredictionId,
     },

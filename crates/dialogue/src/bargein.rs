@@ -38,13 +38,21 @@ impl Dialogue {
             && !self.tools.protects()
     }
 
-    /// The caller goes on before the reply is audible: it waits.
-    pub(crate) fn hold_before_audible(&mut self) {
-        if matches!(self.floor, Floor::Preparing(_)) && self.is_interruptible() {
+    /// The caller goes on before the reply is audible: it waits. He has spoken for so long without a pause.
+    pub(crate) fn hold_before_audible(&mut self, speech: Duration) {
+        if self.sound_holds_reply(speech) {
             self.hold(false);
         } else if let Floor::Held(_, hold) = &mut self.floor {
             hold.until = None;
         }
+    }
+
+    /// Is so much speech of the caller enough to hold back a reply that is not audible yet?
+    fn sound_holds_reply(&self, speech: Duration) -> bool {
+        matches!(self.floor, Floor::Preparing(_))
+            && self.is_interruptible()
+            && speech >= self.core.options.min_thinking_interruption_duration
+            && self.has_min_words()
     }
 
     fn hold(&mut self, audible: bool) {
@@ -76,10 +84,17 @@ impl Dialogue {
     /// At audio rate: does the speech of the caller last long enough?
     pub(crate) fn consider_barge_in(&mut self, speech: Duration) {
         match &self.floor {
+            // only when it has just become long enough: a noise that never ends must not hold the reply for ever
+            Floor::Preparing(_)
+                if self.caller.speech < self.core.options.min_thinking_interruption_duration
+                    && self.sound_holds_reply(speech) =>
+            {
+                self.hold(false);
+            }
             Floor::Speaking(_)
                 if self.is_interruptible()
                     && self.has_min_words()
-                    && !self.turn.is_backchannel()
+                    && !self.is_only_listening()
                     && speech >= self.bar(speech) =>
             {
                 if self.core.options.resume_false_interruption {
@@ -90,7 +105,7 @@ impl Dialogue {
             }
             Floor::Held(_, hold)
                 if hold.audible
-                    && !self.turn.is_backchannel()
+                    && !self.is_only_listening()
                     && self.has_min_words()
                     && speech
                         >= self
@@ -118,14 +133,32 @@ impl Dialogue {
         }
     }
 
-    fn has_min_words(&self) -> bool {
-        let min = self.core.options.min_interruption_words as usize;
-        min == 0 || self.turn.words() >= min
+    /// Enough words to interrupt what the agent is doing: speaking, or thinking.
+    pub(crate) fn has_min_words(&self) -> bool {
+        let options = &self.core.options;
+        let min = if self.floor.is_audible() {
+            options.min_interruption_words
+        } else {
+            options
+                .min_thinking_interruption_words
+                .unwrap_or(options.min_interruption_words)
+        };
+        min == 0 || self.turn.words() >= min as usize
+    }
+
+    /// Are the words only a listener's "mm-hmm"? Not when they began before there was much to listen to.
+    pub(crate) fn is_only_listening(&self) -> bool {
+        let options = &self.core.options;
+        let since = self.floor.speech().and_then(|speech| speech.audible_since);
+        let early = since
+            .zip(self.turn.began)
+            .is_some_and(|(since, began)| began < since + options.backchannel_boundary_start);
+        self.turn.is_backchannel() && !early
     }
 
     /// New words: are they an interruption?
     pub(crate) fn consider_words(&mut self, are_final: bool) {
-        if !self.is_interruptible() || !self.has_min_words() || self.turn.is_backchannel() {
+        if !self.is_interruptible() || !self.has_min_words() || self.is_only_listening() {
             return;
         }
         let sure = are_final || self.turn.words() >= SURE_INTERIM_WORDS;
@@ -140,15 +173,15 @@ impl Dialogue {
 
     /// The caller is silent again: the hold ends soon unless words come.
     pub(crate) fn arm_hold(&mut self) {
-        let options = &self.core.options;
         let quiet_since = self.turn.last_spoke.unwrap_or(self.core.now);
+        let delay = self.delays().min;
         if let Floor::Held(_, hold) = &mut self.floor
             && self.turn.stage != Stage::Speaking
         {
             let wait = if hold.audible {
-                options.false_interruption_timeout
+                self.core.options.false_interruption_timeout
             } else {
-                options.min_endpointing_delay
+                delay
             };
             hold.until = Some(
                 hold.until
@@ -163,7 +196,7 @@ impl Dialogue {
             return None;
         };
         let turn_decides =
-            self.turn.is_pending() && self.turn.words() > 0 && !self.turn.is_backchannel();
+            self.turn.is_pending() && self.turn.words() > 0 && !self.is_only_listening();
         let latest = hold.since + MAX_HOLD;
         Some(match hold.until {
             Some(until) if !turn_decides => until.min(latest.max(hold.since)),
@@ -177,7 +210,7 @@ impl Dialogue {
             return;
         };
         let endless = hold.until.is_none();
-        if endless && hold.audible && self.turn.words() > 0 && !self.turn.is_backchannel() {
+        if endless && hold.audible && self.turn.words() > 0 && !self.is_only_listening() {
             self.interrupt();
         } else {
             self.release();
@@ -204,6 +237,7 @@ impl Dialogue {
         if hold.audible {
             self.core
                 .emit(Event::AgentFalseInterruption { resumed: true });
+            self.caller.pauses.was_nothing();
             self.floor = Floor::Speaking(speech);
         } else {
             self.floor = Floor::Preparing(speech);
@@ -221,6 +255,9 @@ impl Dialogue {
     /// The present speech is over, and nothing else.
     pub(crate) fn interrupt_present(&mut self) {
         if let Some(id) = self.floor.speech().map(|speech| speech.id) {
+            if self.floor.is_audible() {
+                self.caller.pauses.interrupted(&self.core.options);
+            }
             self.core.emit(Event::Interrupted { speech: id });
             self.cut();
         }
@@ -261,6 +298,9 @@ impl Dialogue {
             }
         }
         self.leave_tools(speech.id);
+        if speech.audible_since.is_some() {
+            self.rest();
+        }
         // a segment that was queued and not audible may still turn out to have been heard
         let until = if clears {
             now + CLEAR_REPORT_TIMEOUT

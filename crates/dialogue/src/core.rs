@@ -11,11 +11,14 @@ use crate::ids::{GenerationId, PredictionId, RetrievalId, SegmentId, SpeechId, T
 use crate::meter::Meter;
 use crate::metrics::{Metrics, ModelInfo};
 use crate::options::Options;
+use crate::settings::Layers;
 use crate::time::Instant;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Core {
+    /// What counts now: the session's options as changed by the present agent.
     pub(crate) options: Options,
+    pub(crate) layers: Layers,
     pub(crate) instructions: Arc<str>,
     pub(crate) now: Instant,
     pub(crate) actions: VecDeque<Action>,
@@ -42,6 +45,7 @@ fn next(counter: &mut u32) -> u32 {
 impl Core {
     pub(crate) fn new(options: Options, instructions: Arc<str>) -> Self {
         Self {
+            layers: Layers::new(options.clone()),
             options,
             instructions,
             now: Instant::ZERO,

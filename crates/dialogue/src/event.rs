@@ -52,6 +52,8 @@ pub enum Component {
     Tool,
     /// What plays the agent's voice to the caller.
     Playout,
+    /// The session itself: a request that cannot be carried out.
+    Session,
 }
 
 /// What the user of the library sees.
@@ -84,6 +86,25 @@ pub enum Event {
         transcript: String,
         /// The turn is committed with exactly this text.
         is_final: bool,
+    },
+    /// Speech of the caller was heard, and no final transcript came within `transcription_timeout`.
+    UserTranscriptionTimeout {
+        /// From its first sound to its last.
+        speech_duration: Duration,
+        /// When the first sound was, on the session's clock.
+        vad_speech_started_at: Instant,
+    },
+    /// The caller has said more than `user_turn_max_words`, or for longer than `user_turn_max_duration`, and the agent has not
+    /// got a word in. It takes the floor now, unless `user_turn_exceeded_instructions` is empty.
+    UserTurnExceeded {
+        /// Words of the present turn, which is not committed yet.
+        transcript: String,
+        /// All words since the agent last spoke, those of the present turn included.
+        accumulated_transcript: String,
+        /// How many these are.
+        accumulated_word_count: usize,
+        /// Since the caller's first sound after the agent last spoke.
+        duration: Duration,
     },
     /// Words of the agent, as they are played (paced by the playout), to be appended. Ends with `is_final`.
     AgentTranscript {

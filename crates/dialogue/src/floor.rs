@@ -72,6 +72,15 @@ impl Floor {
         matches!(self, Self::Held(..))
     }
 
+    /// The caller hears the present speech, or has heard some of it.
+    pub(crate) fn is_audible(&self) -> bool {
+        match self {
+            Self::Speaking(_) => true,
+            Self::Held(_, hold) => hold.audible,
+            Self::Preparing(_) | Self::NotStarted | Self::Open | Self::Closed => false,
+        }
+    }
+
     /// LiveKit's name for it.
     pub(crate) fn agent_state(&self) -> AgentState {
         match self {

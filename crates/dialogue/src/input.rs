@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::chat::{Passage, ToolCall, ToolChoice};
 use crate::ids::{GenerationId, PredictionId, RetrievalId, SegmentId, SpeechId};
 use crate::options::Filler;
+use crate::patch::OptionsPatch;
 use crate::time::Duration;
 
 /// A fact from outside.
@@ -141,6 +142,8 @@ pub enum Stt {
     },
     /// The recogniser's own end of speech.
     SpeechEnded,
+    /// The language (BCP 47) of the words that follow, when it recognises languages.
+    Language(String),
     /// The connection is lost; the provider keeps trying.
     Degraded(String),
     /// It works again.
@@ -270,10 +273,19 @@ pub enum Command {
         /// What to say, and when.
         filler: Option<Filler>,
     },
-    /// Manual turn detection: the caller has finished.
-    CommitUserTurn,
+    /// The caller has finished, whatever the turn detection thinks (with manual turn detection nothing else says so).
+    CommitUserTurn {
+        /// Wait so long for final words; `None`: the option `transcript_timeout`.
+        transcript_timeout: Option<Duration>,
+        /// The words enter the history, and nothing is answered.
+        skip_reply: bool,
+    },
     /// Manual turn detection: forget what was said.
     ClearUserTurn,
+    /// Change the session's options. Refused with an `Error` event when the result would contradict itself.
+    UpdateOptions(Box<OptionsPatch>),
+    /// What the present agent wants otherwise than the session; replaces what the agent before it wanted.
+    OverrideOptions(Box<OptionsPatch>),
     /// End the session; with `drain` after the current speech.
     Close {
         /// Finish speaking first.

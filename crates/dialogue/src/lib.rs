@@ -17,6 +17,7 @@
 //! | [`metrics`] | what is measured, under LiveKit's names |
 //! | [`machine`] | [`Dialogue`] itself |
 //! | [`options`] | LiveKit's options with LiveKit's defaults |
+//! | [`patch`] | changes to them: per agent, and while a session runs |
 //! | [`limits`] | the limit of everything that grows from outside |
 //! | [`invariants`] | the six promises, checked after every step, and an observer for tests and drivers |
 //! | [`scenario`] | conversations as text files, run in virtual time |
@@ -27,6 +28,9 @@
 //! |---|---|
 //! | `floor` | **who has the floor**: the one enum that names the agent's state |
 //! | `turn`, `user` | the caller's turn: words, silence, endpointing |
+//! | `endpointing`, `detector` | how long a silence must be: given, learned, or as the turn detector thinks |
+//! | `caller`, `overlong` | the caller beyond one turn: language, words that do not come, words that do not end |
+//! | `settings` | options that change while the session runs |
 //! | `reply`, `speculation` | from a turn to a request to words, also before the turn is committed |
 //! | `speech`, `segment` | one utterance of the agent; the playout ledger of what was heard |
 //! | `voice` | words to TTS to playout, a few pieces ahead |
@@ -43,16 +47,21 @@
 
 mod background;
 mod bargein;
+mod caller;
 mod core;
+mod detector;
 mod duplicates;
+mod endpointing;
 mod filler;
 mod floor;
 mod history;
 mod meter;
+mod overlong;
 mod parked;
 mod queue;
 mod reply;
 mod segment;
+mod settings;
 mod speculation;
 mod speech;
 mod text;
@@ -72,6 +81,7 @@ pub mod limits;
 pub mod machine;
 pub mod metrics;
 pub mod options;
+pub mod patch;
 pub mod scenario;
 pub mod time;
 
@@ -80,4 +90,5 @@ pub use event::Event;
 pub use input::Input;
 pub use machine::Dialogue;
 pub use options::Options;
+pub use patch::OptionsPatch;
 pub use time::Instant;

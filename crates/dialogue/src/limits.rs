@@ -36,14 +36,14 @@ pub const MAX_STEPS: usize = 32;
 /// Speech without any further sign of it ends after this, should the VAD's or recogniser's end be lost (the caller
 /// muted, packets stopped).
 pub(crate) const SPEECH_SIGN_TIMEOUT: Duration = Duration::from_millis(2000);
+/// Longest wait of a commit for final words, whatever the program asks for. Nobody listens to silence for longer.
+pub(crate) const MAX_COMMIT_WAIT: Duration = Duration::from_secs(60);
 /// Longest wait for the report of what was heard after `ClearPlayout`; then the last reports count.
 pub(crate) const CLEAR_REPORT_TIMEOUT: Duration = Duration::from_millis(300);
 /// Longest time that noise of the caller without a decision holds the agent.
 pub(crate) const MAX_HOLD: Duration = Duration::from_secs(10);
 /// Silence at which the turn detector is asked and an interim counts as stable (LiveKit's 0.2 s).
 pub(crate) const STABLE_SILENCE: Duration = Duration::from_millis(200);
-/// "Yeah" so shortly before the agent's last word was an answer, not a backchannel (LiveKit's boundary).
-pub(crate) const BACKCHANNEL_BOUNDARY: Duration = Duration::from_secs(1);
 /// After the first failure in a row the trouble message is spoken again only after this, doubled each time.
 pub(crate) const TROUBLE_BACKOFF: Duration = Duration::from_secs(2);
 /// The longest such time.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::action::Action;
 use crate::bargein::Leaving;
+use crate::caller::Caller;
 use crate::chat::{ChatContext, Item};
 use crate::core::Core;
 use crate::event::{AgentState, CloseReason, Event, UserState};
@@ -34,6 +35,7 @@ pub struct Dialogue {
     pub(crate) floor: Floor,
     /// The caller's side.
     pub(crate) turn: UserTurn,
+    pub(crate) caller: Caller,
     pub(crate) user_state: UserState,
     /// What was last published of `floor`.
     pub(crate) agent_state: AgentState,
@@ -63,6 +65,7 @@ impl Dialogue {
             core,
             floor: Floor::NotStarted,
             turn,
+            caller: Caller::default(),
             user_state: UserState::Listening,
             agent_state: AgentState::Initializing,
             speculation: None,
@@ -116,7 +119,10 @@ impl Dialogue {
         }
         [
             self.turn_deadline(),
+            self.overlong_deadline(),
+            self.transcription_deadline(),
             self.hold_deadline(),
+            self.rest_deadline(),
             self.brain_deadline(),
             self.segment_deadline(),
             self.tools.deadline(),
@@ -202,8 +208,13 @@ impl Dialogue {
                 self.allow_interruptions(speech, allow);
             }
             Command::SetFiller { call_id, filler } => self.tools.set_filler(&call_id, filler),
-            Command::CommitUserTurn => self.commit_user_turn(),
+            Command::CommitUserTurn {
+                transcript_timeout,
+                skip_reply,
+            } => self.commit_user_turn(transcript_timeout, skip_reply),
             Command::ClearUserTurn => self.clear_user_turn(),
+            Command::UpdateOptions(patch) => self.update_options(&patch),
+            Command::OverrideOptions(patch) => self.override_options(*patch),
             Command::Close { drain } => self.close(CloseReason::UserInitiated, drain),
         }
     }
@@ -247,6 +258,10 @@ impl Dialogue {
                 self.settle();
             } else if due(self.turn_deadline()) {
                 self.turn_due();
+            } else if due(self.overlong_deadline()) {
+                self.overlong_due();
+            } else if due(self.transcription_deadline()) {
+                self.transcription_due();
             } else if due(self.hold_deadline()) {
                 self.hold_due();
             } else if due(self.brain_deadline()) {

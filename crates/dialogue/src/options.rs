@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 use crate::time::Duration;
 
@@ -13,16 +14,32 @@ use crate::time::Duration;
 pub struct Options {
     /// Who decides that the caller has finished.
     pub turn_detection: TurnDetection,
-    /// After the last word: wait at least this long. 0.5 s.
-    pub min_endpointing_delay: Duration,
-    /// Wait this long when the turn detector thinks that the caller goes on. 3 s.
-    pub max_endpointing_delay: Duration,
+    /// After the last word: wait at least this long. `None`: 0.5 s, or 0.3 s with a turn detector that hears.
+    pub min_endpointing_delay: Option<Duration>,
+    /// Wait this long when the turn detector thinks that the caller goes on. `None`: 3 s, or 2.5 s with a turn detector
+    /// that hears.
+    pub max_endpointing_delay: Option<Duration>,
+    /// Is the least delay as given, or learned from the caller's pauses? As given.
+    pub endpointing: Endpointing,
+    /// How slowly a learned delay moves: its weight against each new pause, 0 to 1. 0.9.
+    pub endpointing_alpha: f64,
     /// May the caller interrupt at all? Yes.
     pub allow_interruptions: bool,
     /// Speech shorter than this does not interrupt. 0.5 s.
     pub min_interruption_duration: Duration,
     /// Fewer words than this do not interrupt. 0: not looked at.
     pub min_interruption_words: u32,
+    /// While the agent thinks and nothing of its reply is heard: speech shorter than this does not hold the reply back.
+    /// 0: any sound does, as in LiveKit, because nothing is lost by waiting.
+    pub min_thinking_interruption_duration: Duration,
+    /// While the agent thinks: fewer words than this do not replace its reply; they are answered after it. `None`, the
+    /// default: `min_interruption_words`, as in LiveKit.
+    pub min_thinking_interruption_words: Option<u32>,
+    /// A "yeah" that begins so shortly after the agent has begun to speak is the end of what the caller was saying, not a
+    /// backchannel. 1 s; 0: it is one at once.
+    pub backchannel_boundary_start: Duration,
+    /// A "yeah" so shortly before the agent's last word is an answer, not a backchannel. 1 s.
+    pub backchannel_boundary_end: Duration,
     /// Pause first, and go on after a false alarm. Yes.
     pub resume_false_interruption: bool,
     /// Silence without words after which an interruption was false. 2 s.
@@ -52,12 +69,25 @@ pub struct Options {
     pub trouble_message: String,
     /// Search the knowledge for every turn.
     pub retrieval: bool,
-    /// Ask the turn detector at 200 ms of silence. No: there may be none.
-    pub turn_detector: bool,
+    /// Is there a turn detector to ask at 200 ms of silence, and what does it judge? None.
+    pub turn_detector: TurnDetectorKind,
     /// The longest wait for its answer. 1 s.
     pub turn_detector_timeout: Duration,
     /// After the end of speech: the longest wait for a final transcript before the interim counts. 2 s.
     pub transcript_timeout: Duration,
+    /// The language spoken (BCP 47) until the recogniser names another, for the turn detector. Unknown.
+    pub language: Option<String>,
+    /// Say so when speech was heard and no final transcript came within this time after its end. `None`: never.
+    pub transcription_timeout: Option<Duration>,
+    /// A caller who says more words than this before the agent gets to speak is interrupted. `None`: never.
+    pub user_turn_max_words: Option<u32>,
+    /// A caller who speaks for longer than this before the agent gets to speak is interrupted. `None`: never.
+    pub user_turn_max_duration: Option<Duration>,
+    /// What the model is told when the caller has exceeded these limits. Empty: the event is all, and what follows is the
+    /// program's business.
+    pub user_turn_exceeded_instructions: String,
+    /// The least pause between two speeches of the agent. 0.
+    pub min_consecutive_speech_delay: Duration,
     /// Synthesize the first clause of a speculative reply too. LiveKit: no; here yes, because it hides the time to the
     /// first audio and costs one clause.
     pub preemptive_tts: bool,
@@ -219,15 +249,124 @@ pub enum TurnDetection {
     Manual,
 }
 
+/// Where the least endpointing delay comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Endpointing {
+    /// As given.
+    #[default]
+    Fixed,
+    /// Learned from the caller's pauses, between the given least and longest delay.
+    Dynamic,
+}
+
+/// What a turn detector judges.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TurnDetectorKind {
+    /// There is none.
+    #[default]
+    None,
+    /// The history and the words so far; it is asked anew when the words change.
+    Text,
+    /// The sound of the present turn; it is asked once in a silence.
+    Audio,
+}
+
+impl Options {
+    /// The least endpointing delay, as given or by the kind of turn detector (LiveKit's defaults).
+    pub fn min_endpointing_delay(&self) -> Duration {
+        self.min_endpointing_delay
+            .unwrap_or(match self.turn_detector {
+                TurnDetectorKind::None | TurnDetectorKind::Text => Duration::from_millis(500),
+                TurnDetectorKind::Audio => Duration::from_millis(300),
+            })
+    }
+
+    /// The longest endpointing delay; never shorter than the least one.
+    pub fn max_endpointing_delay(&self) -> Duration {
+        self.max_endpointing_delay
+            .unwrap_or(match self.turn_detector {
+                TurnDetectorKind::None | TurnDetectorKind::Text => Duration::from_millis(3000),
+                TurnDetectorKind::Audio => Duration::from_millis(2500),
+            })
+            .max(self.min_endpointing_delay())
+    }
+
+    /// Do they make sense together?
+    ///
+    /// # Errors
+    /// The first contradiction, with its fix.
+    pub fn check(&self) -> Result<(), OptionsError> {
+        if let (Some(min), Some(max)) = (self.min_endpointing_delay, self.max_endpointing_delay)
+            && min > max
+        {
+            return Err(OptionsError::Endpointing { min, max });
+        }
+        if !(0.0..=1.0).contains(&self.endpointing_alpha) {
+            return Err(OptionsError::Alpha(self.endpointing_alpha));
+        }
+        if self
+            .backchannels
+            .iter()
+            .any(|phrase| !phrase.chars().any(char::is_alphanumeric))
+        {
+            return Err(OptionsError::EmptyBackchannel);
+        }
+        if self.user_turn_max_words == Some(0) {
+            return Err(OptionsError::NoWords);
+        }
+        if self.user_turn_max_duration == Some(Duration::ZERO) {
+            return Err(OptionsError::NoTime);
+        }
+        Ok(())
+    }
+}
+
+/// Options that contradict each other or themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Error)]
+pub enum OptionsError {
+    /// No delay could be both.
+    #[error(
+        "min_endpointing_delay ({min:?}) is longer than max_endpointing_delay ({max:?}); swap them or give one only"
+    )]
+    Endpointing {
+        /// The least.
+        min: Duration,
+        /// The longest.
+        max: Duration,
+    },
+    /// Not a weight.
+    #[error(
+        "endpointing_alpha is {0}; it must be between 0 (only the last pause counts) and 1 (nothing is learned)"
+    )]
+    Alpha(f64),
+    /// Nobody could say anything.
+    #[error("user_turn_max_words is 0: the caller could say nothing; leave it out for no limit")]
+    NoWords,
+    /// The same in time.
+    #[error("user_turn_max_duration is 0: the caller could say nothing; leave it out for no limit")]
+    NoTime,
+    /// Nobody can say it.
+    #[error("backchannels has an empty phrase, one without a letter or digit; remove it")]
+    EmptyBackchannel,
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
             turn_detection: TurnDetection::Vad,
-            min_endpointing_delay: Duration::from_millis(500),
-            max_endpointing_delay: Duration::from_millis(3000),
+            min_endpointing_delay: None,
+            max_endpointing_delay: None,
+            endpointing: Endpointing::Fixed,
+            endpointing_alpha: 0.9,
             allow_interruptions: true,
             min_interruption_duration: Duration::from_millis(500),
             min_interruption_words: 0,
+            min_thinking_interruption_duration: Duration::ZERO,
+            min_thinking_interruption_words: None,
+            backchannel_boundary_start: Duration::from_secs(1),
+            backchannel_boundary_end: Duration::from_secs(1),
             resume_false_interruption: true,
             false_interruption_timeout: Duration::from_millis(2000),
             preemptive_generation: true,
@@ -243,9 +382,15 @@ impl Default for Options {
             trouble_message: "Sorry, I have some trouble right now. Could you say that again?"
                 .into(),
             retrieval: false,
-            turn_detector: false,
+            turn_detector: TurnDetectorKind::None,
             turn_detector_timeout: Duration::from_secs(1),
             transcript_timeout: Duration::from_secs(2),
+            language: None,
+            transcription_timeout: None,
+            user_turn_max_words: None,
+            user_turn_max_duration: None,
+            user_turn_exceeded_instructions: TURN_EXCEEDED.into(),
+            min_consecutive_speech_delay: Duration::ZERO,
             preemptive_tts: true,
             preemptive_max_speech_duration: Duration::from_secs(10),
             sure_interruption_duration: Duration::from_millis(1500),
@@ -258,6 +403,10 @@ impl Default for Options {
         }
     }
 }
+
+/// What the model is told about a caller who does not stop.
+const TURN_EXCEEDED: &str = "The caller has been talking for a long time without a pause. Politely take the floor: in one \
+    short sentence say back what you understood so far, or ask for the one thing that you need to know.";
 
 /// English sounds and words of a listener who does not want the floor.
 const BACKCHANNELS: [&str; 24] = [

@@ -40,7 +40,7 @@ impl Dialogue {
         };
         self.floor = Floor::Preparing(self.parked.remove(at));
         if self.turn.stage == Stage::Speaking {
-            self.hold_before_audible();
+            self.hold_before_audible(self.caller.speech);
         }
         true
     }

@@ -75,6 +75,8 @@ impl Queued {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SpeechQueue {
     waiting: VecDeque<Queued>,
+    /// No speech begins before this (`min_consecutive_speech_delay`).
+    pub(crate) not_before: Instant,
 }
 
 impl SpeechQueue {
@@ -183,6 +185,22 @@ impl Dialogue {
         }
     }
 
+    /// A speech is over: the next one keeps its distance.
+    pub(crate) fn rest(&mut self) {
+        let delay = self.core.options.min_consecutive_speech_delay;
+        self.queue.not_before = self.core.now + delay;
+    }
+
+    /// The next speech has kept its distance.
+    pub(crate) fn may_begin(&self) -> bool {
+        self.queue.not_before <= self.core.now
+    }
+
+    /// When the next speech may begin.
+    pub(crate) fn rest_deadline(&self) -> Option<Instant> {
+        Some(self.queue.not_before).filter(|until| *until > self.core.now)
+    }
+
     /// The next speech gets the floor when nobody has it, or when who has it waits for a tool.
     pub(crate) fn start_next(&mut self) -> bool {
         if self.leaving.is_some() {
@@ -193,6 +211,9 @@ impl Dialogue {
         let may_pass = |queued: &Queued| queued.turn.is_none() && !ending;
         if !self.floor.is_open() {
             return self.yield_floor(may_pass);
+        }
+        if !self.may_begin() {
+            return false;
         }
         let first_is_urgent = self.queue.waiting.front().is_some_and(|first| {
             first.priority > Priority::NORMAL || first.source == SpeechSource::Trouble
@@ -280,6 +301,7 @@ impl Dialogue {
         }
         let old_state = std::mem::replace(&mut self.agent_state, new_state);
         if old_state != new_state {
+            self.agent_state_is(new_state);
             self.active_at = self.core.now;
             self.core.emit(Event::AgentStateChanged {
                 old_state,

@@ -8,8 +8,7 @@ use crate::history::Place;
 use crate::ids::{GenerationId, RetrievalId, TurnId};
 use crate::input::Llm;
 use crate::limits::{
-    BACKCHANNEL_BOUNDARY, MAX_CALLS_PER_STEP, MAX_PASSAGES, MAX_REPLY_BYTES, MAX_TURN_BYTES,
-    MAX_VALUE_BYTES, cut,
+    MAX_CALLS_PER_STEP, MAX_PASSAGES, MAX_REPLY_BYTES, MAX_TURN_BYTES, MAX_VALUE_BYTES, cut,
 };
 use crate::machine::Dialogue;
 use crate::metrics::{EouMetrics, Metrics};
@@ -49,15 +48,15 @@ impl Dialogue {
         }
         let committed = self.measured(text);
         self.measure_end_of_turn(&committed.metrics);
-        let id = self.core.turn_id();
-        self.turn.renew(id);
-        self.answer(committed);
+        let reply = !self.turn.skip_reply;
+        self.count_turn();
+        self.renew_turn();
+        self.answer(committed, reply);
     }
 
     /// Do the words take the floor from the agent, which has it?
     fn is_worth_the_floor(&self) -> bool {
-        self.turn.words() >= self.core.options.min_interruption_words as usize
-            && !self.turn.is_backchannel()
+        self.has_min_words() && !self.is_only_listening()
     }
 
     fn measured(&self, text: String) -> Committed {
@@ -107,17 +106,19 @@ impl Dialogue {
             ..TurnMetrics::default()
         };
         let now = self.core.now;
-        self.answer(Committed {
+        let committed = Committed {
             turn,
             modality: InputModality::Text,
             text,
             metrics,
             user_stopped_at: Some(now),
             user_started_at: None,
-        });
+        };
+        self.answer(committed, true);
     }
 
-    fn answer(&mut self, committed: Committed) {
+    /// Remembers what the caller said, and begins to answer it unless nobody is to.
+    fn answer(&mut self, committed: Committed, reply: bool) {
         let Committed {
             turn,
             modality,
@@ -133,10 +134,26 @@ impl Dialogue {
             transcript: text.clone(),
             is_final: true,
         });
+        let heard = MessageMetrics {
+            started_speaking_at: user_started_at,
+            stopped_speaking_at: user_stopped_at.filter(|_| user_started_at.is_some()),
+            transcription_delay: metrics.transcription_delay,
+            end_of_turn_delay: metrics.end_of_turn_delay,
+            ..MessageMetrics::default()
+        };
+        if !reply {
+            self.drop_speculation();
+            let place = self.core.history.reserve();
+            let mut message = self.core.history.message(Role::User, text, now);
+            message.metrics = heard;
+            self.core.remember(place, Item::Message(message));
+            return;
+        }
         let fits = self.speculation.as_ref().is_some_and(|kept| {
             kept.words == normalise(&text)
                 && kept.version == self.core.history.version()
                 && self.floor.is_open()
+                && self.may_begin()
         });
         if !fits {
             self.drop_speculation();
@@ -163,13 +180,7 @@ impl Dialogue {
         };
         message.text.clone_from(&text);
         message.created_at = now;
-        message.metrics = MessageMetrics {
-            started_speaking_at: user_started_at,
-            stopped_speaking_at: user_stopped_at.filter(|_| user_started_at.is_some()),
-            transcription_delay: metrics.transcription_delay,
-            end_of_turn_delay: metrics.end_of_turn_delay,
-            ..MessageMetrics::default()
-        };
+        message.metrics = heard;
         self.core.remember(place, Item::Message(message));
         if self.ending.is_some() {
             if let Some(step) = step {
@@ -246,7 +257,7 @@ impl Dialogue {
         };
         self.floor = Floor::Preparing(speech);
         if self.turn.stage == Stage::Speaking {
-            self.hold_before_audible();
+            self.hold_before_audible(self.caller.speech);
         }
     }
 
@@ -505,10 +516,9 @@ impl Dialogue {
         if self.turn.stage != Stage::Quiet || self.turn.words() == 0 || self.mode_is_manual() {
             return;
         }
-        let recent = self
-            .turn
-            .last_spoke
-            .is_some_and(|at| self.core.now.since(at) <= BACKCHANNEL_BOUNDARY);
+        let recent = self.turn.last_spoke.is_some_and(|at| {
+            self.core.now.since(at) <= self.core.options.backchannel_boundary_end
+        });
         if recent || !self.turn.is_backchannel() {
             self.turn.stage = Stage::Pausing;
         } else {

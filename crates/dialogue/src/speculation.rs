@@ -40,6 +40,7 @@ impl Dialogue {
         let free = self.floor.is_open()
             && self.leaving.is_none()
             && self.queue.is_empty()
+            && self.may_begin()
             && self.ending.is_none();
         if !free || long || self.turn.attempts >= options.preemptive_max_retries {
             return;

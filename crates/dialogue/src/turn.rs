@@ -1,5 +1,6 @@
 //! The caller's turn: words, silence, and when it counts as finished.
 
+use crate::endpointing::Delays;
 use crate::ids::{PredictionId, TurnId};
 use crate::limits::{MAX_TURN_BYTES, SPEECH_SIGN_TIMEOUT};
 use crate::options::Options;
@@ -44,12 +45,18 @@ pub(crate) struct UserTurn {
     /// The last sign that speech is going on.
     pub(crate) last_sign: Instant,
     pub(crate) prediction: Prediction,
+    /// The words that the detector was asked about, normalised.
+    pub(crate) predicted_for: String,
     /// Speculative replies so far.
     pub(crate) attempts: u32,
     /// The words look stable: a speculative reply is worth it.
     pub(crate) stable: bool,
+    /// The recogniser's end of speech has come in this turn.
+    pub(crate) stt_over: bool,
     /// `commit_user_turn` was called and waits for words.
     pub(crate) commit_asked: bool,
+    /// It is not to be answered.
+    pub(crate) skip_reply: bool,
     /// Counted when words come, so that audio-rate inputs need not look at them.
     words: usize,
     backchannel: bool,
@@ -69,9 +76,12 @@ impl UserTurn {
             last_final: None,
             last_sign: Instant::ZERO,
             prediction: Prediction::None,
+            predicted_for: String::new(),
             attempts: 0,
             stable: false,
+            stt_over: false,
             commit_asked: false,
+            skip_reply: false,
             words: 0,
             backchannel: false,
             normal: String::new(),
@@ -167,30 +177,27 @@ impl UserTurn {
     }
 
     /// When the present stage ends by itself.
-    pub(crate) fn deadline(&self, options: &Options) -> Option<Instant> {
+    pub(crate) fn deadline(&self, delays: Delays) -> Option<Instant> {
         match self.stage {
             Stage::Quiet => None,
             Stage::Speaking => Some(self.last_sign + SPEECH_SIGN_TIMEOUT),
             Stage::AwaitingWords { until } => Some(until),
-            Stage::Pausing => Some(self.commit_at(options)),
+            Stage::Pausing => Some(self.commit_at(delays)),
         }
     }
 
     /// When the turn is committed, if nothing comes before.
-    fn commit_at(&self, options: &Options) -> Instant {
+    fn commit_at(&self, delays: Delays) -> Instant {
         let last_spoke = self.last_spoke.unwrap_or(self.last_sign);
-        let words_until = last_spoke + options.transcript_timeout;
-        let soonest = last_spoke + options.min_endpointing_delay;
+        let soonest = last_spoke + delays.min;
         let at = match self.prediction {
             Prediction::None | Prediction::Known { goes_on: false } => soonest,
             Prediction::Asked { until, .. } => soonest.max(until),
-            Prediction::Known { goes_on: true } => {
-                soonest.max(last_spoke + options.max_endpointing_delay)
-            }
+            Prediction::Known { goes_on: true } => soonest.max(last_spoke + delays.max),
         };
         // words that are only interim so far would be lost: wait for their final
         if self.has_interim() {
-            at.max(words_until)
+            at.max(last_spoke + delays.words)
         } else {
             at
         }

@@ -2,12 +2,11 @@
 
 use crate::action::Action;
 use crate::event::{Event, InputModality, UserState};
-use crate::ids::PredictionId;
 use crate::input::{Stt, Vad};
-use crate::limits::{BACKCHANNEL_BOUNDARY, STABLE_SILENCE};
+use crate::limits::{MAX_COMMIT_WAIT, STABLE_SILENCE};
 use crate::machine::Dialogue;
 use crate::options::TurnDetection;
-use crate::text::normalise;
+use crate::text::{normalise, without_words};
 use crate::time::{Duration, Instant};
 use crate::turn::{Prediction, Stage};
 
@@ -17,6 +16,7 @@ impl Dialogue {
             Vad::SpeechStarted { speech } => {
                 self.voice_started(speech);
                 self.consider_barge_in(speech);
+                self.caller.speech = speech;
             }
             Vad::Frame {
                 speaking,
@@ -26,6 +26,7 @@ impl Dialogue {
                 if speaking && silence.is_zero() {
                     self.voice_goes_on(speech);
                     self.consider_barge_in(speech);
+                    self.caller.speech = speech;
                 } else if speaking && silence >= STABLE_SILENCE {
                     self.voice_pauses(silence);
                 }
@@ -40,16 +41,55 @@ impl Dialogue {
 
     fn voice_started(&mut self, speech: Duration) {
         let now = self.core.now;
-        self.set_user_state(UserState::Speaking, now.back(speech));
+        self.caller_began(now.back(speech));
         self.promoted = None;
+        self.end_asked_commit();
         self.drop_stale_backchannel();
         self.turn.began.get_or_insert(now.back(speech));
-        (self.turn.last_spoke, self.turn.last_sign) = (Some(now), now);
-        self.turn.prediction = Prediction::None;
-        if self.mode() != TurnDetection::Stt && !self.turn.commit_asked {
+        self.still_speaking();
+        // in STT mode the recogniser says when a turn begins; one that was about to end goes on at any sound
+        let counts = self.mode() != TurnDetection::Stt || self.is_endpointing();
+        if counts && !self.turn.commit_asked {
             self.turn.stage = Stage::Speaking;
         }
-        self.hold_before_audible();
+        self.hold_before_audible(speech);
+    }
+
+    /// What the caller says now is not part of the turn that the program has declared finished.
+    fn end_asked_commit(&mut self) {
+        if self.turn.commit_asked && self.turn.words() > 0 {
+            self.promote_words();
+            self.commit_turn();
+        }
+        self.turn.skip_reply = false;
+    }
+
+    /// The caller's state, told by whoever hears it first.
+    fn caller_began(&mut self, at: Instant) {
+        if self.user_state != UserState::Speaking {
+            self.caller.pauses.caller_began(at, self.floor.is_audible());
+        }
+        self.set_user_state(UserState::Speaking, at);
+        self.transcription_is_not_due();
+    }
+
+    fn caller_ended(&mut self, at: Instant) {
+        if self.user_state == UserState::Speaking {
+            let agent_speaks = self.floor.is_audible();
+            self.caller
+                .pauses
+                .caller_ended(at, agent_speaks, &self.core.options);
+            self.await_transcription(at);
+        }
+        self.set_user_state(UserState::Listening, self.core.now);
+    }
+
+    /// A sign of speech just now.
+    fn still_speaking(&mut self) {
+        let now = self.core.now;
+        (self.turn.last_spoke, self.turn.last_sign) = (Some(now), now);
+        self.monologue_goes_on();
+        self.forget_prediction();
     }
 
     /// A backchannel of long ago is not part of what comes now.
@@ -60,55 +100,56 @@ impl Dialogue {
             && self
                 .turn
                 .last_spoke
-                .is_none_or(|at| now.since(at) > BACKCHANNEL_BOUNDARY)
+                .is_none_or(|at| now.since(at) > self.core.options.backchannel_boundary_end)
         {
             self.turn.forget_words();
         }
     }
 
     fn voice_goes_on(&mut self, speech: Duration) {
-        let now = self.core.now;
-        if self.mode() != TurnDetection::Stt
-            && self.turn.stage != Stage::Speaking
-            && !self.turn.commit_asked
-        {
+        if self.mode() == TurnDetection::Stt {
+            // the recogniser has decided that the turn is over: sound without words does not put it off for ever
+            if self.is_endpointing() {
+                return;
+            }
+        } else if self.turn.stage != Stage::Speaking && !self.turn.commit_asked {
             self.voice_started(speech); // its start was lost
         }
-        (self.turn.last_spoke, self.turn.last_sign) = (Some(now), now);
-        self.turn.prediction = Prediction::None;
+        self.still_speaking();
         self.turn.stable = false;
+    }
+
+    fn is_endpointing(&self) -> bool {
+        matches!(
+            self.turn.stage,
+            Stage::AwaitingWords { .. } | Stage::Pausing
+        )
     }
 
     /// A silence inside speech that may become its end.
     fn voice_pauses(&mut self, silence: Duration) {
-        let now = self.core.now;
         if self.turn.stage != Stage::Speaking {
             return;
         }
-        self.turn.last_spoke = Some(now.back(silence));
+        self.turn.last_spoke = Some(self.core.now.back(silence));
         self.turn.stable |= self.turn.words() > 0;
-        if self.core.options.turn_detector
-            && self.turn.prediction == Prediction::None
-            && self.mode() != TurnDetection::Manual
-        {
-            let id = self.core.prediction_id();
-            self.turn.prediction = Prediction::Asked {
-                id,
-                until: now + self.core.options.turn_detector_timeout,
-            };
-            self.core.act(Action::PredictTurn { id });
+        if self.turn.prediction == Prediction::None {
+            self.ask_turn_detector();
         }
     }
 
     /// Also called when the end was lost.
     pub(crate) fn voice_ended(&mut self, silence: Duration) {
-        let now = self.core.now;
+        let ended = self.core.now.back(silence);
         let was_speaking =
             self.user_state == UserState::Speaking || self.turn.stage == Stage::Speaking;
-        self.set_user_state(UserState::Listening, now);
-        if was_speaking {
-            self.turn.last_spoke = Some(now.back(silence));
+        let late = self.mode() == TurnDetection::Stt
+            && (self.is_endpointing()
+                || (self.turn.stt_over && self.turn.stage == Stage::Speaking));
+        if was_speaking || late {
+            self.turn.last_spoke = Some(ended);
         }
+        self.caller_ended(ended);
         match self.mode() {
             TurnDetection::Vad if self.turn.stage == Stage::Speaking => {
                 self.core.act(Action::FinalizeStt);
@@ -117,6 +158,7 @@ impl Dialogue {
             TurnDetection::Manual if self.turn.stage == Stage::Speaking => {
                 self.turn.stage = Stage::Quiet
             }
+            TurnDetection::Stt if late => self.begin_endpointing(),
             TurnDetection::Vad | TurnDetection::Manual | TurnDetection::Stt => {}
         }
         self.arm_hold();
@@ -134,16 +176,6 @@ impl Dialogue {
         self.turn.stable |= self.turn.words() > 0;
     }
 
-    pub(crate) fn on_prediction(&mut self, asked: PredictionId, probability: f32, threshold: f32) {
-        if let Prediction::Asked { id, .. } = self.turn.prediction
-            && id == asked
-        {
-            self.turn.prediction = Prediction::Known {
-                goes_on: probability < threshold,
-            };
-        }
-    }
-
     pub(crate) fn on_stt(&mut self, stt: Stt) {
         match &stt {
             Stt::Degraded(_) | Stt::Failed(_) => {}
@@ -152,6 +184,7 @@ impl Dialogue {
             | Stt::Final { .. }
             | Stt::SpeechStarted
             | Stt::SpeechEnded
+            | Stt::Language(_)
             | Stt::Recovered => self.stt_answered(),
         }
         match stt {
@@ -160,67 +193,94 @@ impl Dialogue {
             Stt::Final { text, .. } => self.final_words(&text),
             Stt::SpeechStarted if self.mode() == TurnDetection::Stt => {
                 let now = self.core.now;
-                self.turn.stage = Stage::Speaking;
+                self.caller_began(now);
                 self.turn.began.get_or_insert(now);
-                (self.turn.last_spoke, self.turn.last_sign) = (Some(now), now);
-                self.hold_before_audible();
+                self.still_speaking();
+                if !self.turn.commit_asked {
+                    self.turn.stage = Stage::Speaking;
+                }
+                self.turn.stt_over = false;
+                self.hold_before_audible(Duration::ZERO);
             }
             Stt::SpeechEnded if self.mode() == TurnDetection::Stt => {
                 if self.turn.stage == Stage::Speaking {
-                    self.begin_endpointing();
-                    self.arm_hold();
+                    self.stt_ended();
                 }
             }
             Stt::SpeechStarted | Stt::SpeechEnded => {}
+            Stt::Language(language) => self.caller.may_speak(language),
             Stt::Degraded(message) => self.stt_degraded(message),
             Stt::Recovered => {}
             Stt::Failed(message) => self.stt_failed(message),
         }
     }
 
+    /// The recogniser's end of speech, or the lack of any further sign.
+    fn stt_ended(&mut self) {
+        let ended = self.turn.last_spoke.unwrap_or(self.core.now);
+        self.caller_ended(ended);
+        self.turn.stt_over = true;
+        self.begin_endpointing();
+        if self.turn.prediction == Prediction::None {
+            self.ask_turn_detector();
+        }
+        self.arm_hold();
+    }
+
     fn words_so_far(&mut self, text: &str, probably_final: bool) {
-        if text.trim().is_empty() {
-            return;
-        }
+        let Some(text) = self.news(text) else { return };
         self.turn.set_interim(text, &self.core.options);
-        self.turn.stable = probably_final
-            || matches!(
-                self.turn.stage,
-                Stage::AwaitingWords { .. } | Stage::Pausing
-            );
+        self.turn.stable = probably_final || self.is_endpointing();
         self.show_words();
-        self.heard_words();
-        if self.turn.stage == Stage::Quiet && self.mode() != TurnDetection::Manual {
+        self.heard_words(text);
+        if self.turn.stage == Stage::Quiet {
             let now = self.core.now;
-            self.turn.last_spoke.get_or_insert(now);
-            self.turn.stage = Stage::AwaitingWords {
-                until: now + self.core.options.transcript_timeout,
-            };
+            match self.mode() {
+                TurnDetection::Vad => {
+                    self.turn.last_spoke.get_or_insert(now);
+                    self.turn.stage = Stage::AwaitingWords {
+                        until: now + self.core.options.transcript_timeout,
+                    };
+                }
+                TurnDetection::Stt => {
+                    self.turn.last_spoke = Some(now);
+                    self.turn.stage = Stage::Speaking; // its start was lost
+                }
+                TurnDetection::Manual => {}
+            }
         }
+        self.ask_about_words();
         self.consider_words(false);
     }
 
     fn final_words(&mut self, text: &str) {
         let now = self.core.now;
-        if text.trim().is_empty()
-            || self
-                .promoted
-                .take()
-                .is_some_and(|promoted| promoted == normalise(text))
-        {
-            return;
+        let news = self.news(text);
+        if !text.trim().is_empty() {
+            self.promoted = None;
         }
+        let Some(text) = news else {
+            if self.turn.commit_asked && self.turn.words() > 0 && !self.turn.has_interim() {
+                self.turn.stage = Stage::Pausing; // there is nothing more to wait for
+            }
+            return;
+        };
         self.turn.add_final(text, now, &self.core.options);
         self.turn.stable = true;
+        self.transcription_is_not_due();
         self.show_words();
-        self.heard_words();
+        self.heard_words(text);
+        self.ask_about_words();
         self.consider_words(true);
         match (self.mode(), self.turn.stage) {
             (TurnDetection::Manual, Stage::AwaitingWords { .. }) if self.turn.commit_asked => {
                 self.turn.stage = Stage::Pausing
             }
             (TurnDetection::Manual, _) | (_, Stage::Speaking | Stage::Pausing) => {}
-            (TurnDetection::Stt, Stage::Quiet) => self.turn.stage = Stage::Speaking,
+            (TurnDetection::Stt, Stage::Quiet) => {
+                self.turn.last_spoke.get_or_insert(now);
+                self.turn.stage = Stage::Speaking;
+            }
             (_, Stage::Quiet | Stage::AwaitingWords { .. }) => {
                 self.turn.last_spoke.get_or_insert(now);
                 self.turn.stage = Stage::Pausing;
@@ -228,10 +288,19 @@ impl Dialogue {
         }
     }
 
-    fn heard_words(&mut self) {
+    /// What of these words has not been committed already, for want of a final; `None`: nothing.
+    fn news<'a>(&self, text: &'a str) -> Option<&'a str> {
+        let committed = self.promoted.as_deref().unwrap_or_default();
+        let rest = without_words(text, committed).unwrap_or(text);
+        (!rest.trim().is_empty()).then_some(rest)
+    }
+
+    fn heard_words(&mut self, words: &str) {
         let now = self.core.now;
+        self.caller.said(words);
         self.turn.began.get_or_insert(now);
         self.turn.last_sign = now;
+        self.monologue_goes_on();
         if self.user_state == UserState::Away {
             self.set_user_state(UserState::Listening, self.core.now);
         }
@@ -248,15 +317,26 @@ impl Dialogue {
         self.core.emit(event);
     }
 
-    pub(crate) fn commit_user_turn(&mut self) {
+    /// The program says that the caller has finished.
+    pub(crate) fn commit_user_turn(
+        &mut self,
+        transcript_timeout: Option<Duration>,
+        skip_reply: bool,
+    ) {
+        let timeout = transcript_timeout
+            .unwrap_or(self.core.options.transcript_timeout)
+            .min(MAX_COMMIT_WAIT);
         self.turn.commit_asked = true;
+        self.turn.skip_reply = skip_reply;
+        let spoke_since = self.turn.last_spoke > self.turn.last_final;
         let waits = self.turn.finals().is_empty()
             || self.turn.has_interim()
-            || self.turn.stage == Stage::Speaking;
+            || self.turn.stage == Stage::Speaking
+            || spoke_since;
         self.turn.stage = if waits {
             self.core.act(Action::FinalizeStt);
             Stage::AwaitingWords {
-                until: self.core.now + self.core.options.transcript_timeout,
+                until: self.core.now + timeout,
             }
         } else {
             Stage::Pausing
@@ -266,9 +346,15 @@ impl Dialogue {
     pub(crate) fn clear_user_turn(&mut self) {
         self.core.act(Action::ClearStt);
         self.drop_speculation();
+        self.renew_turn();
+        self.arm_hold();
+    }
+
+    /// The next turn begins with nothing of this one; speech that is going on goes on.
+    pub(crate) fn renew_turn(&mut self) {
+        self.forget_prediction();
         let id = self.core.turn_id();
         self.turn.renew(id);
-        self.arm_hold();
     }
 
     /// When the caller's side wants to be asked again.
@@ -276,7 +362,7 @@ impl Dialogue {
         if self.turn.commit_asked && self.turn.stage == Stage::Pausing {
             return Some(self.core.now);
         }
-        self.turn.deadline(&self.core.options)
+        self.turn.deadline(self.delays())
     }
 
     pub(crate) fn turn_due(&mut self) {
@@ -285,28 +371,28 @@ impl Dialogue {
             Stage::Speaking => {
                 let silence = self.core.now.since(self.turn.last_sign);
                 match self.mode() {
-                    TurnDetection::Stt => {
-                        self.set_user_state(UserState::Listening, self.core.now);
-                        self.begin_endpointing();
-                        self.arm_hold();
-                    }
+                    TurnDetection::Stt => self.stt_ended(),
                     TurnDetection::Vad | TurnDetection::Manual => self.voice_ended(silence),
                 }
             }
             Stage::AwaitingWords { .. } if self.turn.words() == 0 => {
-                let id = self.core.turn_id();
                 self.drop_speculation();
                 self.turn.stage = Stage::Quiet;
-                self.turn.renew(id);
+                self.renew_turn();
                 self.spoken_in_vain();
             }
             Stage::AwaitingWords { .. } | Stage::Pausing => {
-                if self.turn.has_interim() {
-                    self.promoted = Some(normalise(self.turn.interim()));
-                    self.turn.promote_interim(self.core.now, &self.core.options);
-                }
+                self.promote_words();
                 self.commit_turn();
             }
+        }
+    }
+
+    /// Words whose final did not come count as they are.
+    pub(crate) fn promote_words(&mut self) {
+        if self.turn.has_interim() {
+            self.promoted = Some(normalise(self.turn.interim()));
+            self.turn.promote_interim(self.core.now, &self.core.options);
         }
     }
 }

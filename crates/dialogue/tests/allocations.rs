@@ -80,7 +80,7 @@ fn is_silent(action: &Action) -> bool {
         action,
         Action::PausePlayout
             | Action::ResumePlayout
-            | Action::PredictTurn { .. }
+            | Action::CancelPrediction { .. }
             | Action::FinalizeStt
             | Action::Emit(Event::AgentStateChanged { .. } | Event::UserStateChanged { .. })
     )

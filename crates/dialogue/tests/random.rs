@@ -116,7 +116,7 @@ fn every_kind_of_input_is_written_and_read_again() {
 }
 
 /// Nothing that the machine can do is out of reach of the dice.
-const EVERYTHING: [&str; 31] = [
+const EVERYTHING: [&str; 34] = [
     "Retrieve",
     "StartLlm",
     "CancelLlm",
@@ -127,6 +127,9 @@ const EVERYTHING: [&str; 31] = [
     "ResumePlayout",
     "ClearPlayout",
     "PredictTurn",
+    "CancelPrediction",
+    "UserTranscriptionTimeout",
+    "UserTurnExceeded",
     "FinalizeStt",
     "ClearStt",
     "MuteStt",

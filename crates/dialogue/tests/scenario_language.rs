@@ -183,7 +183,7 @@ fn a_conversation_is_written_as_a_scenario_that_reads_back_exactly() {
     let mut options = Options {
         turn_detection: TurnDetection::Manual,
         user_away_timeout: None,
-        min_endpointing_delay: Duration::from_micros(123_456),
+        min_endpointing_delay: Some(Duration::from_micros(123_456)),
         greeting: Some("Hello \"there\"\n.".into()),
         backchannels: vec!["yes".into()],
         ..Options::default()

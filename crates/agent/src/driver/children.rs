@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use antiphon_audio::Frame16k;
 use antiphon_dialogue::Input;
-use antiphon_dialogue::chat::{ChatRequest, Item};
+use antiphon_dialogue::chat::ChatRequest;
 use antiphon_dialogue::ids::{GenerationId, PredictionId, RetrievalId, SegmentId};
 use antiphon_dialogue::input::{self, Llm as LlmFact, Stt as SttFact, Tts as TtsFact};
 use futures_util::{FutureExt as _, StreamExt as _};
@@ -24,7 +24,8 @@ use crate::agent::Agent;
 use crate::io::AudioOutput;
 use crate::measure;
 use crate::provider::{
-    ChatChunk, Knowledge, Llm, Stt, SttSession, ToolDefinition, Tts, TtsChunk, TurnDetector,
+    ChatChunk, Evidence, Knowledge, Llm, PresentTurn, Stt, SttSession, ToolDefinition, Tts,
+    TtsChunk, TurnDetector,
 };
 use crate::tool::arguments;
 
@@ -34,8 +35,6 @@ const REPLY_LIMIT: usize = 16 * 1024;
 const CALL_LIMIT: usize = 16;
 /// The longest sound of one segment. A synthesiser that does not end is cut there.
 const SPEECH_LIMIT: Duration = Duration::from_secs(300);
-/// The longest that a turn detector may think; later its answer is useless.
-const PREDICTION_LIMIT: Duration = Duration::from_millis(500);
 
 /// The longest wait before a recogniser that has given up is opened anew.
 const REOPEN_LONGEST: Duration = Duration::from_secs(30);
@@ -153,13 +152,13 @@ impl Children {
         });
     }
 
-    /// Has the caller finished? Without an answer: yes, so that the short endpointing delay applies.
+    /// Has the caller finished? Without an answer: yes, so that the short endpointing delay applies. The dialogue says how
+    /// long that may take, and cancels.
     pub(crate) fn predict(
         &mut self,
-        detector: Option<Arc<dyn TurnDetector>>,
+        detector: Arc<dyn TurnDetector>,
         id: PredictionId,
-        items: Vec<Item>,
-        sound: Vec<i16>,
+        turn: PresentTurn,
     ) {
         let facts = self.facts();
         let answer = move |(probability, threshold)| Input::TurnPrediction {
@@ -167,21 +166,23 @@ impl Children {
             probability,
             threshold,
         };
+        const FINISHED: (f32, f32) = (1.0, 0.5);
         self.spawn(
             Key::Prediction(id),
             "turn",
-            Some(answer((1.0, 0.5))),
+            Some(answer(FINISHED)),
             async move {
-                let predicted = match &detector {
-                    Some(detector) => {
-                        tokio::time::timeout(PREDICTION_LIMIT, detector.predict(&items, &sound))
-                            .await
-                            .ok()
-                            .flatten()
-                    }
-                    None => None,
+                let predicted = match detector.threshold(turn.language.as_deref()) {
+                    Some(threshold) => match detector.predict(&turn).await {
+                        Ok(probability) => (probability, threshold),
+                        Err(error) => {
+                            measure::provider_error("turn", &error.to_string());
+                            FINISHED
+                        }
+                    },
+                    None => FINISHED,
                 };
-                let _ = facts.send(answer(predicted.unwrap_or((1.0, 0.5)))).await;
+                let _ = facts.send(answer(predicted)).await;
             },
         );
     }
@@ -207,7 +208,11 @@ impl Children {
         vad_out: mpsc::Sender<input::Vad>,
     ) -> Ears {
         let (orders_in, orders) = mpsc::channel(ears::ORDER_LIMIT);
-        let recent: ears::Recent = agent.turn_detector.as_ref().map(|_| Arc::default());
+        let recent: ears::Recent = agent
+            .turn_detector
+            .as_ref()
+            .filter(|detector| detector.evidence() == Evidence::Audio)
+            .map(|_| Arc::default());
         let vad = agent.vad.as_ref().map(|vad| vad.session());
         let queue = Queue::new(agent.stt.is_some());
         let listener = Listener {
@@ -452,6 +457,7 @@ async fn hear(
             | SttFact::Final { .. }
             | SttFact::SpeechStarted
             | SttFact::SpeechEnded
+            | SttFact::Language(_)
             | SttFact::Recovered => *failures = 0,
         }
         facts.send(Input::Stt(event)).await.ok()?;

@@ -20,6 +20,14 @@ const BACKLOG_LIMIT: usize = 100;
 /// Sound kept for the turn detector: 8 s, what Smart Turn hears.
 const RECENT: usize = 8 * Frame16k::RATE_HZ as usize;
 
+/// Sound before the beginning of a turn that belongs to it: the VAD notices speech late (LiveKit's prefix padding).
+const BEFORE: Duration = Duration::from_millis(500);
+
+fn samples(length: Duration) -> usize {
+    let samples = length.as_millis() * u128::from(Frame16k::RATE_HZ / 1000);
+    usize::try_from(samples).unwrap_or(usize::MAX)
+}
+
 /// What the session's task can order.
 #[derive(Debug)]
 pub(crate) enum Order {
@@ -51,15 +59,15 @@ impl Ears {
         }
     }
 
-    /// A copy of the last seconds.
-    pub(crate) fn recent(&self) -> Vec<i16> {
-        let recent = self
-            .recent
-            .as_ref()
-            .map(|recent| recent.lock().unwrap_or_else(PoisonError::into_inner));
-        recent
-            .map(|recent| recent.iter().copied().collect())
-            .unwrap_or_default()
+    /// A copy of the last sound, so much of it and a little before, as far as it is kept.
+    pub(crate) fn recent(&self, length: Duration) -> Vec<i16> {
+        let Some(recent) = &self.recent else {
+            return Vec::new();
+        };
+        let recent = recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let wanted = samples(length.saturating_add(BEFORE));
+        let before = recent.len().saturating_sub(wanted);
+        recent.iter().skip(before).copied().collect()
     }
 }
 
@@ -261,6 +269,20 @@ mod tests {
         );
         assert_eq!(all.get(15), Some(&-1), "after 20, where it was given");
         assert_eq!(all.last(), Some(&114));
+    }
+
+    #[test]
+    fn a_turn_detector_hears_the_present_turn_and_half_a_second_before_it() {
+        let ears = Ears {
+            orders: mpsc::channel(1).0,
+            recent: Some(Arc::new(Mutex::new(
+                (0..RECENT as i32).map(|n| n as i16).collect(),
+            ))),
+        };
+        assert_eq!(ears.recent(Duration::from_secs(1)).len(), 24_000);
+        assert_eq!(ears.recent(Duration::from_secs(60)).len(), RECENT);
+        let last = ears.recent(Duration::ZERO).last().copied();
+        assert_eq!(last, Some((RECENT - 1) as i16));
     }
 
     #[test]

@@ -28,18 +28,20 @@ use std::time::Duration;
 
 use antiphon_dialogue::chat::{ChatContext, Item, Message, Role, ToolCall};
 use antiphon_dialogue::event::CloseReason;
-use antiphon_dialogue::ids::SpeechId;
+use antiphon_dialogue::ids::{PredictionId, SpeechId};
 use antiphon_dialogue::input::{self, Command};
 use antiphon_dialogue::metrics::{Metrics, ModelInfo};
-use antiphon_dialogue::{Action, Dialogue, Event, Input, Instant};
+use antiphon_dialogue::options::OptionsError;
+use antiphon_dialogue::{Action, Dialogue, Event, Input, Instant, OptionsPatch};
 use futures_util::FutureExt as _;
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::agent::Agent;
 use crate::io::SessionIo;
 use crate::measure;
+use crate::provider::{Evidence, PresentTurn};
 use crate::session::{Closing, Controls, Request, WeakSession};
 use crate::speech::{SpeechHandle, SpeechStatus};
 use children::{Children, Key};
@@ -100,8 +102,6 @@ struct Driver {
     session: WeakSession,
     events: broadcast::Sender<(Instant, Event)>,
     outcome: watch::Sender<Option<crate::session::Outcome>>,
-    /// What the caller said in the turn that is not committed, for the turn detector.
-    transcript: String,
     reason: Option<CloseReason>,
     closed: Closed,
     /// When the session's clock was zero, since the Unix epoch.
@@ -154,7 +154,6 @@ impl Driver {
             session: controls.session,
             events: controls.events,
             outcome: controls.outcome,
-            transcript: String::new(),
             reason: None,
             closed: Closed::No,
             began_unix,
@@ -171,6 +170,10 @@ impl Driver {
     }
 
     async fn run(&mut self, inlets: &mut Inlets) {
+        if self.agent.overrides != OptionsPatch::default() {
+            let overrides = Box::new(self.agent.overrides.clone());
+            self.tell(Input::Command(Command::OverrideOptions(overrides)));
+        }
         let mut handles = true;
         let mut last = None;
         let mut served = None;
@@ -204,6 +207,7 @@ impl Driver {
                         self.tell(Input::Command(command));
                     }
                     Some(Request::Watch(id, status)) => self.speeches.watch(id, status),
+                    Some(Request::UpdateOptions(patch, answer)) => self.update_options(patch, answer),
                     Some(Request::History(answer)) => {
                         let _ = answer.send(self.history());
                     }
@@ -272,6 +276,19 @@ impl Driver {
             } else {
                 CLOSE_LIMIT
             }
+    }
+
+    /// The dialogue decides whether the options make sense; who asked is told.
+    fn update_options(
+        &mut self,
+        patch: Box<OptionsPatch>,
+        answer: oneshot::Sender<Result<(), OptionsError>>,
+    ) {
+        let checked = self.dialogue.check_update(&patch);
+        if checked.is_ok() {
+            self.tell(Input::Command(Command::UpdateOptions(patch)));
+        }
+        let _ = answer.send(checked); // who asked has gone: fine
     }
 
     /// A fact of a child; some mean work for the driver as well.
@@ -343,15 +360,13 @@ impl Driver {
             Action::PausePlayout => self.with_voice(Voice::pause),
             Action::ResumePlayout => self.with_voice(Voice::resume),
             Action::ClearPlayout => self.with_voice(Voice::clear),
-            Action::PredictTurn { id } => {
-                let items = self.items_so_far(now);
-                self.children.predict(
-                    self.agent.turn_detector.clone(),
-                    id,
-                    items,
-                    self.ears.recent(),
-                );
-            }
+            Action::PredictTurn {
+                id,
+                transcript,
+                since,
+                language,
+            } => self.predict(now, id, transcript, since, language),
+            Action::CancelPrediction { id } => self.children.cancel(Key::Prediction(id)),
             Action::FinalizeStt => self.ears.order(Order::Finalize),
             Action::ClearStt => self.ears.order(Order::Clear),
             Action::MuteStt(mute) => self.ears.order(Order::Mute(mute)),
@@ -387,18 +402,6 @@ impl Driver {
                 let reason = *self.reason.get_or_insert(reason);
                 Event::Closed { reason }
             }
-            Event::UserInputTranscribed {
-                ref transcript,
-                is_final,
-                ..
-            } => {
-                self.transcript = if is_final {
-                    String::new()
-                } else {
-                    transcript.clone()
-                };
-                event
-            }
             Event::MetricsCollected { metrics, .. } => {
                 let model = self.model_of(&metrics);
                 Event::MetricsCollected { metrics, model }
@@ -432,18 +435,35 @@ impl Driver {
         .unwrap_or_default()
     }
 
-    fn items_so_far(&self, now: Instant) -> Vec<Item> {
-        let mut items = self.dialogue.history().to_vec();
-        if !self.transcript.is_empty() {
-            let text = self.transcript.clone();
-            items.push(Item::Message(Message::new(
-                "item_now",
-                Role::User,
-                text,
-                now,
-            )));
+    /// The evidence of a turn detector.
+    fn predict(
+        &mut self,
+        now: Instant,
+        id: PredictionId,
+        transcript: String,
+        since: Instant,
+        language: Option<String>,
+    ) {
+        let Some(detector) = self.agent.turn_detector.clone() else {
+            return; // nobody to ask: the dialogue does not wait for ever
+        };
+        let mut turn = PresentTurn {
+            language,
+            ..PresentTurn::default()
+        };
+        match detector.evidence() {
+            Evidence::Audio => turn.audio = self.ears.recent(now.since(since)),
+            Evidence::Text => {
+                turn.items = self.dialogue.history().to_vec();
+                turn.items.push(Item::Message(Message::new(
+                    "item_now",
+                    Role::User,
+                    transcript,
+                    now,
+                )));
+            }
         }
-        items
+        self.children.predict(detector, id, turn);
     }
 
     fn run_tool(&mut self, call: ToolCall, idempotency_key: String, speech: SpeechId, step: u32) {

@@ -20,7 +20,7 @@ pub use llm::{ChatChunk, Llm, LlmOptions, ToolDefinition};
 pub use secret::Secret;
 pub use stt::{Stt, SttEvent, SttInput, SttSession};
 pub use tts::{Tts, TtsChunk};
-pub use turn::TurnDetector;
+pub use turn::{Evidence, PresentTurn, TurnDetector};
 pub use vad::{Vad, VadModel};
 
 /// A future that can be an object.

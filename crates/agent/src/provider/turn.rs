@@ -2,15 +2,44 @@
 
 use antiphon_dialogue::chat::Item;
 
-use super::BoxFuture;
+use super::{BoxFuture, ProviderInfo};
+use crate::ProviderError;
 
-/// Asked after 200 ms of silence.
+/// Asked after 200 ms of silence whether the caller has finished. While it thinks the short endpointing delay runs; an
+/// answer that comes later than `turn_detector_timeout` (1 s) is not waited for.
 pub trait TurnDetector: Send + Sync + 'static {
-    /// Probability (0 to 1) that the caller has finished, given the history with what was said so far as its last
-    /// message, and the last seconds of 16 kHz sound; and the threshold to compare it with. `None`: cannot say.
-    fn predict<'a>(
-        &'a self,
-        items: &'a [Item],
-        audio: &'a [i16],
-    ) -> BoxFuture<'a, Option<(f32, f32)>>;
+    /// Who it is.
+    fn info(&self) -> ProviderInfo;
+
+    /// What it judges. A detector of words is asked when there are some, and again when they change; one of sound once in a
+    /// silence.
+    fn evidence(&self) -> Evidence;
+
+    /// The probability from which the caller counts as having finished, for this language (BCP 47, `None`: unknown). `None`:
+    /// it cannot judge this language and is not asked; the short endpointing delay applies.
+    fn threshold(&self, language: Option<&str>) -> Option<f32>;
+
+    /// The probability (0 to 1) that the caller has finished. Dropped when the caller goes on.
+    fn predict<'a>(&'a self, turn: &'a PresentTurn) -> BoxFuture<'a, Result<f32, ProviderError>>;
+}
+
+/// What a turn detector judges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Evidence {
+    /// [`PresentTurn::items`].
+    Text,
+    /// [`PresentTurn::audio`].
+    Audio,
+}
+
+/// A turn that may be over.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PresentTurn {
+    /// The history, and what the caller has said so far as its last message. Empty for a detector of sound.
+    pub items: Vec<Item>,
+    /// The sound of the present turn (16 kHz mono) from half a second before its beginning, its last 8 s when it is longer.
+    /// Empty for a detector of words.
+    pub audio: Vec<i16>,
+    /// The caller's language (BCP 47), if the recogniser or the configuration names it.
+    pub language: Option<String>,
 }

@@ -1,5 +1,7 @@
 //! Voice activity detection.
 
+use std::time::Duration;
+
 use antiphon_audio::Frame16k;
 use antiphon_dialogue::input;
 
@@ -7,6 +9,12 @@ use antiphon_dialogue::input;
 pub trait VadModel: Send + Sync + 'static {
     /// State for one caller.
     fn session(&self) -> Box<dyn Vad>;
+
+    /// The silence after which it says that speech has ended; `None` when it cannot say. A turn detector that hears needs
+    /// 250 ms: it is asked at 200 ms.
+    fn min_silence_duration(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// One caller's detector.

@@ -1,6 +1,8 @@
 //! What the types cannot say. Every finding names the key and the fix; all are reported at once.
 
-use super::{Config, Seconds, ToolConfig};
+use antiphon_dialogue::Options;
+
+use super::{Config, ToolConfig};
 
 /// Tools that a model can choose between without confusion.
 const MAX_TOOLS: usize = 64;
@@ -63,16 +65,14 @@ pub fn check(config: &Config) -> Vec<String> {
             .is_none_or(|p| p > 0.0 && p < 1.0),
         "[vad] activation_threshold must be between 0 and 1",
     );
-    let delays = (
-        config.turn.min_endpointing_delay,
-        config.turn.max_endpointing_delay,
-    );
-    if let (Some(Seconds(min)), Some(Seconds(max))) = delays {
-        need(
-            min <= max,
-            "[turn] min_endpointing_delay is longer than max_endpointing_delay; swap them",
-        );
+    if let Err(error) = config.turn.patch().onto(&Options::default()) {
+        findings.push(format!("[turn] {error}"));
     }
+    let mut need = |good: bool, finding: &str| {
+        if !good {
+            findings.push(finding.to_owned());
+        }
+    };
     need(
         config.server.tls_cert.is_some() == config.server.tls_key.is_some(),
         "[server] tls_cert and tls_key belong together; give both or neither",

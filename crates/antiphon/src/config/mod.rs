@@ -5,6 +5,7 @@
 mod check;
 mod load;
 mod secrets;
+mod turn;
 mod units;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use serde::Deserialize;
 pub use check::check;
 pub use load::{ConfigError, load, parse};
 pub use secrets::{LiveKitKeys, Secrets};
+pub use turn::{Boundary, TurnConfig};
 pub use units::Seconds;
 
 /// The whole file.
@@ -198,50 +200,6 @@ pub enum VadProvider {
     /// Silero v6 in the process.
     #[default]
     Silero,
-}
-
-/// `[turn]`: LiveKit's names and defaults; absent keys keep the default of `dialogue::Options`. Times in seconds.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct TurnConfig {
-    /// `vad` (default), `stt` or `manual`.
-    pub detection: Option<TurnDetection>,
-    /// Wait at least this long after the last word. Default 0.5.
-    pub min_endpointing_delay: Option<Seconds>,
-    /// Wait this long when the caller seems to go on. Default 3.
-    pub max_endpointing_delay: Option<Seconds>,
-    /// May the caller interrupt? Default true.
-    pub allow_interruptions: Option<bool>,
-    /// Speech shorter than this does not interrupt. Default 0.5.
-    pub min_interruption_duration: Option<Seconds>,
-    /// Fewer words than this do not interrupt. Default 0: not looked at.
-    pub min_interruption_words: Option<u32>,
-    /// Go on after a false alarm. Default true.
-    pub resume_false_interruption: Option<bool>,
-    /// Silence after which an interruption was false. Default 2.
-    pub false_interruption_timeout: Option<Seconds>,
-    /// Start the reply before the turn is committed. Default true.
-    pub preemptive_generation: Option<bool>,
-    /// Consecutive tool rounds. Default 3.
-    pub max_tool_steps: Option<u32>,
-    /// The longest a tool may run that does not say it itself. Default 30.
-    pub tool_timeout: Option<Seconds>,
-    /// What an interruption by the caller does to running tools: `detach` (default), `cancel` or `protect`.
-    pub tool_interruption: Option<ToolInterruption>,
-    /// The caller is away after this silence; 0 never. Default 15.
-    pub user_away_timeout: Option<Seconds>,
-}
-
-/// Who decides that the caller has finished.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum TurnDetection {
-    /// Voice activity.
-    Vad,
-    /// The recogniser.
-    Stt,
-    /// The program.
-    Manual,
 }
 
 /// `[[tool]]`: either an HTTP tool (`name`, `description`, `method`, `url`, …) or `builtin`.

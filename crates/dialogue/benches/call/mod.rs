@@ -49,6 +49,7 @@ pub(crate) fn inputs() -> Vec<(Instant, Input)> {
                 to: from + lasting,
                 text,
                 final_after: None,
+                muted: false,
             };
             simulation.speech(&speech, None, ms(200));
         };

@@ -175,6 +175,7 @@ impl Observer {
             | Action::PausePlayout
             | Action::StepSpoken { .. }
             | Action::PredictTurn { .. }
+            | Action::CancelPrediction { .. }
             | Action::FinalizeStt
             | Action::ClearStt
             | Action::MuteStt(_) => {}

@@ -81,6 +81,24 @@ impl Default for Found {
     }
 }
 
+/// What the turn detector answers.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Prediction {
+    /// That the caller has finished, compared with 0.5; without it no answer comes.
+    pub(crate) probability: Option<f32>,
+    /// After the question.
+    pub(crate) after: Duration,
+}
+
+impl Default for Prediction {
+    fn default() -> Self {
+        Self {
+            probability: Some(1.0),
+            after: 50 * MS,
+        }
+    }
+}
+
 /// How a tool ends; without a result it hangs.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Tool {
@@ -103,6 +121,8 @@ pub struct Speech {
     pub text: String,
     /// Until the final transcript; without it the scenario's.
     pub final_after: Option<Duration>,
+    /// The microphone is switched off at the end: nobody hears the silence after it.
+    pub muted: bool,
 }
 
 /// One line of the timeline.

@@ -49,6 +49,7 @@ pub(super) fn run(scenario: &Scenario, base: &Options, instructions: Arc<str>) -
         .with_answers(scenario.replies.clone(), scenario.voices.clone());
     simulation.tools.clone_from(&scenario.tools);
     simulation.found = scenario.found.clone().into();
+    simulation.predictions = scenario.predictions.clone().into();
     let mut last = Instant::ZERO;
     match scenario.recorded_until {
         Some(until) => {

@@ -1,11 +1,15 @@
 //! The `at` lines of a scenario: one fact at one instant.
 
+use serde_json::{Map, Value};
+
+use super::options::value;
 use super::words::{Words, unknown};
 use crate::chat::ToolChoice;
 use crate::ids::SpeechId;
 use crate::input::{Command, GenerateReply, Input, Priority, Say, Stt};
+use crate::patch::OptionsPatch;
 
-const KNOWN: [&str; 23] = [
+const KNOWN: [&str; 26] = [
     "type",
     "start",
     "interim",
@@ -25,6 +29,9 @@ const KNOWN: [&str; 23] = [
     "forbid-interruptions",
     "force-interrupt",
     "commit",
+    "set",
+    "override",
+    "language",
     "clear",
     "close",
     "drain",
@@ -44,6 +51,7 @@ pub(super) fn input(words: &mut Words<'_>) -> Result<Input, String> {
                 confidence: 1.0,
             }));
         }
+        "language" => return Ok(Input::Stt(Stt::Language(words.word().to_owned()))),
         "stt-starts" => return Ok(Input::Stt(Stt::SpeechStarted)),
         "stt-ends" => return Ok(Input::Stt(Stt::SpeechEnded)),
         "stt-degrades" => return Ok(Input::Stt(Stt::Degraded(words.quoted()?))),
@@ -70,13 +78,40 @@ pub(super) fn input(words: &mut Words<'_>) -> Result<Input, String> {
         },
         "interrupt" => Command::Interrupt { force: false },
         "force-interrupt" => Command::Interrupt { force: true },
-        "commit" => Command::CommitUserTurn,
+        "commit" => Command::CommitUserTurn {
+            transcript_timeout: None,
+            skip_reply: silently(words),
+        },
+        "set" => Command::UpdateOptions(Box::new(patch(words)?)),
+        "override" => Command::OverrideOptions(Box::new(patch(words)?)),
         "clear" => Command::ClearUserTurn,
         "close" => Command::Close { drain: false },
         "drain" => Command::Close { drain: true },
         other => return Err(unknown("input", other, &KNOWN)),
     };
     Ok(Input::Command(command))
+}
+
+/// After `commit`: nothing, or `silently` for a turn that is not to be answered.
+fn silently(words: &mut Words<'_>) -> bool {
+    let before = *words;
+    let silently = words.word() == "silently";
+    if !silently {
+        *words = before;
+    }
+    silently
+}
+
+/// `KEY VALUE`: one option to be changed; nothing: no change.
+fn patch(words: &mut Words<'_>) -> Result<OptionsPatch, String> {
+    let key = words.word().to_owned();
+    let text = std::mem::take(&mut words.rest).trim();
+    if key.is_empty() {
+        return Ok(OptionsPatch::default());
+    }
+    let change = Map::from_iter([(key, value(text))]);
+    serde_json::from_value(Value::Object(change))
+        .map_err(|error| format!("this option cannot be changed so while a session runs: {error}"))
 }
 
 /// Any input at all, as JSON: the form of recordings and failing seeds.

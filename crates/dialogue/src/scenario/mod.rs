@@ -11,10 +11,14 @@
 //! tool book after 2s gives "done"      # also: silently "done" (no reply wanted), fails "why", hangs
 //! tool search updates "Half done." at 2s after 9s gives "5 found"    # tells meanwhile how far it is
 //! knowledge "Open until ten." after 20ms   # the next search; also: nothing, hangs
+//! detector 0.2 after 50ms              # the turn detector's next answer; also: hangs. Without: 1, compared with 0.5
 //! stt +200ms                           # finals come so long after the end of speech
-//! 0.5-2.5 says "A table for two"       # voice activity and transcript; `noise` for a sound without words
+//! 0.5-2.5 says "A table for two"       # voice activity and transcript; `noise` for a sound without words. At the end:
+//!                                      # +300ms until the final transcript, `muted`: the microphone is switched off then
 //! at 5 type "hello"                    # also: start, say, say-firmly, generate, instruct, interrupt, force-interrupt,
-//!                                      # commit, clear, close, drain, interim, preflight, final, stt-fails
+//!                                      # commit, commit silently, clear, close, drain, interim, preflight, final,
+//!                                      # stt-starts, stt-ends, stt-fails, language
+//! at 6 set min_interruption_words 2    # the session's options change; `override`: those of the present agent
 //! at 5 say "One moment." high as 1     # low, high: its priority; as: its number, for interrupt-speech 1 and
 //!                                      # forbid-interruptions 1, and in the timeline: done speech_p1
 //! at 5 instruct "Say goodbye." without-tools   # also: with TOOL, low, high, as

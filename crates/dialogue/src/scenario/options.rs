@@ -51,7 +51,8 @@ fn over(options: &Options, changes: &Map<String, Value>) -> Result<Options, Stri
     serde_json::from_value(all).map_err(|error| error.to_string())
 }
 
-fn value(text: &str) -> Value {
+/// As a value of an option is written.
+pub(super) fn value(text: &str) -> Value {
     if text == "none" {
         return Value::Null;
     }

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::cast::{Found, Reply, Speech, Tool, Voice};
+use super::cast::{Found, Prediction, Reply, Speech, Tool, Voice};
 use super::expect::{Expect, Expectation};
 use super::inputs::input;
 use super::options::Changes;
@@ -39,6 +39,7 @@ pub struct Scenario {
     pub(crate) voices: Vec<Voice>,
     pub(crate) tools: Vec<Tool>,
     pub(crate) found: Vec<Found>,
+    pub(crate) predictions: Vec<Prediction>,
     pub(crate) speeches: Vec<Speech>,
     pub(crate) inputs: Vec<(Instant, Input)>,
     pub(crate) stt_delay: Duration,
@@ -49,7 +50,7 @@ pub struct Scenario {
 }
 
 /// What a line may begin with.
-const LINES: [&str; 18] = [
+const LINES: [&str; 19] = [
     "title",
     "agent",
     "option",
@@ -57,6 +58,7 @@ const LINES: [&str; 18] = [
     "tts",
     "tool",
     "knowledge",
+    "detector",
     "stt",
     "recorded",
     "at",
@@ -144,6 +146,7 @@ impl Scenario {
             "llm" => self.replies.push(reply(line, words)?),
             "tts" => self.voices.push(voice(words)?),
             "tool" => self.tools.push(tool(line, words)?),
+            "detector" => self.predictions.push(prediction(words)?),
             "knowledge" => self.found.push(found(words)?),
             "stt" => self.stt_delay = duration(words.word().trim_start_matches('+'))?,
             "end" => self.end = Some(instant(words.word())?),
@@ -294,6 +297,30 @@ fn tool(line: usize, words: &mut Words<'_>) -> Result<Tool, String> {
     })
 }
 
+fn prediction(words: &mut Words<'_>) -> Result<Prediction, String> {
+    let probability = match words.word() {
+        "hangs" => None,
+        number => Some(number.parse().map_err(|_| {
+            format!("a probability from 0 to 1 or `hangs` is needed, found: `{number}`")
+        })?),
+    };
+    let mut prediction = Prediction {
+        probability,
+        ..Prediction::default()
+    };
+    loop {
+        match words.word() {
+            "" => return Ok(prediction),
+            "after" => prediction.after = duration(words.word())?,
+            other if other.starts_with('#') => {
+                words.rest = "";
+                return Ok(prediction);
+            }
+            other => return Err(unknown("word about `detector`", other, &["after", "hangs"])),
+        }
+    }
+}
+
 fn found(words: &mut Words<'_>) -> Result<Found, String> {
     let mut found = Found::default();
     loop {
@@ -338,27 +365,37 @@ fn speech(range: &str, words: &mut Words<'_>) -> Result<Speech, String> {
     match words.word() {
         "says" => {
             let text = words.quoted()?;
-            let before = *words;
-            let final_after = match words.word().strip_prefix('+') {
-                Some(after) => Some(duration(after)?),
-                None => {
-                    *words = before;
-                    None
-                }
-            };
-            Ok(Speech {
-                from,
-                to,
-                text,
-                final_after,
-            })
+            ending(words, from, to, text)
         }
-        "noise" => Ok(Speech {
-            from,
-            to,
-            text: String::new(),
-            final_after: None,
-        }),
+        "noise" => ending(words, from, to, String::new()),
         other => Err(unknown("word after the time", other, &["says", "noise"])),
+    }
+}
+
+/// After the words: `+DELAY` of the final transcript, `muted` when the microphone goes off at the end.
+fn ending(
+    words: &mut Words<'_>,
+    from: Instant,
+    to: Instant,
+    text: String,
+) -> Result<Speech, String> {
+    let mut speech = Speech {
+        from,
+        to,
+        text,
+        final_after: None,
+        muted: false,
+    };
+    loop {
+        let before = *words;
+        let word = words.word();
+        if let Some(delay) = word.strip_prefix('+') {
+            speech.final_after = Some(duration(delay)?);
+        } else if word == "muted" {
+            speech.muted = true;
+        } else {
+            *words = before; // whatever it is, it is one word too many
+            return Ok(speech);
+        }
     }
 }

@@ -8,7 +8,7 @@ use crate::metrics::Metrics;
 use crate::time::Duration;
 
 /// The first words of all lines, and words that stand alone at their end. A scenario that expects other ones has a typo.
-pub(crate) const KINDS: [&str; 48] = [
+pub(crate) const KINDS: [&str; 50] = [
     "agent",
     "user",
     "turn",
@@ -48,6 +48,8 @@ pub(crate) const KINDS: [&str; 48] = [
     "resume",
     "clear",
     "predict",
+    "detector",
+    "transcription",
     "finalize",
     "mute",
     "run",
@@ -75,7 +77,11 @@ pub(super) fn action(action: &Action) -> String {
         Action::PausePlayout => "pause".into(),
         Action::ResumePlayout => "resume".into(),
         Action::ClearPlayout => "clear".into(),
-        Action::PredictTurn { .. } => "predict".into(),
+        Action::PredictTurn { language, .. } => match language {
+            Some(language) => format!("predict {language}"),
+            None => "predict".into(),
+        },
+        Action::CancelPrediction { .. } => "detector cancelled".into(),
         Action::FinalizeStt => "finalize".into(),
         Action::ClearStt => "clear stt".into(),
         Action::MuteStt(mute) => format!("mute {mute}"),
@@ -97,6 +103,20 @@ fn event(event: &Event) -> String {
             ..
         } => format!("turn \"{transcript}\""),
         Event::UserInputTranscribed { transcript, .. } => format!("hears \"{transcript}\""),
+        Event::UserTranscriptionTimeout {
+            speech_duration, ..
+        } => format!(
+            "transcription timeout after {:.2}",
+            speech_duration.as_secs_f64()
+        ),
+        Event::UserTurnExceeded {
+            accumulated_word_count,
+            duration,
+            ..
+        } => format!(
+            "turn exceeded by {accumulated_word_count} words in {:.2}",
+            duration.as_secs_f64()
+        ),
         Event::AgentTranscript {
             delta,
             is_final: false,

@@ -3,12 +3,12 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, VecDeque};
 
-use super::cast::{Found, Line, Reply, Speech, Tool, Voice};
+use super::cast::{Found, Line, Prediction, Reply, Speech, Tool, Voice};
 use super::check::seconds;
 use super::show;
 use crate::action::Action;
 use crate::chat::{Item, ToolCall};
-use crate::ids::{GenerationId, RetrievalId, SegmentId};
+use crate::ids::{GenerationId, PredictionId, RetrievalId, SegmentId};
 use crate::input::{Input, Llm, Playout, Stt, Tts, Vad};
 use crate::invariants::Observer;
 use crate::machine::Dialogue;
@@ -71,6 +71,7 @@ pub struct Simulation {
     voices: VecDeque<Voice>,
     pub(super) tools: Vec<Tool>,
     pub(super) found: VecDeque<Found>,
+    pub(super) predictions: VecDeque<Prediction>,
     /// Requests that the scenario holds no answer for.
     unscripted_replies: usize,
     /// Tools that were called and that the scenario gives no result of.
@@ -99,6 +100,7 @@ impl Simulation {
             voices: VecDeque::new(),
             tools: Vec::new(),
             found: VecDeque::new(),
+            predictions: VecDeque::new(),
             unscripted_replies: 0,
             unscripted_tools: BTreeSet::new(),
             repeating: false,
@@ -127,7 +129,11 @@ impl Simulation {
         );
         let mut at = speech.from + VAD_MIN_SPEECH + HOP;
         let goes_on = next.filter(|next| *next < speech.to + VAD_MIN_SILENCE);
-        let end = goes_on.unwrap_or(speech.to + VAD_MIN_SILENCE);
+        let end = match goes_on {
+            Some(next) => next,
+            None if speech.muted => speech.to,
+            None => speech.to + VAD_MIN_SILENCE,
+        };
         while at < end {
             let heard = at.min(speech.to).since(speech.from);
             let frame = Vad::Frame {
@@ -138,7 +144,7 @@ impl Simulation {
             self.schedule(at, Input::Vad(frame));
             at = at + HOP;
         }
-        if goes_on.is_none() {
+        if goes_on.is_none() && !speech.muted {
             let ended = Vad::SpeechEnded {
                 speech: speech.to.since(speech.from),
                 silence: VAD_MIN_SILENCE,
@@ -328,7 +334,8 @@ impl Simulation {
             }
             Action::ClearPlayout => self.clear_playout(),
             Action::RunTool { call, .. } => self.run_tool(call),
-            Action::PredictTurn { .. }
+            Action::PredictTurn { id, .. } => self.predict(id),
+            Action::CancelPrediction { .. }
             | Action::FinalizeStt
             | Action::ClearStt
             | Action::MuteStt(_)
@@ -347,6 +354,20 @@ impl Simulation {
                 Input::Retrieved {
                     id,
                     passages: found.passages,
+                },
+            );
+        }
+    }
+
+    fn predict(&mut self, id: PredictionId) {
+        let Prediction { probability, after } = self.predictions.pop_front().unwrap_or_default();
+        if let Some(probability) = probability {
+            self.schedule(
+                self.now + after,
+                Input::TurnPrediction {
+                    id,
+                    probability,
+                    threshold: 0.5,
                 },
             );
         }

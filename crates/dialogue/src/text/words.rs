@@ -24,6 +24,27 @@ pub(crate) fn normalise(text: &str) -> String {
     out
 }
 
+/// What follows these words (normalised) at the beginning of `text`; `None` when it begins otherwise.
+pub(crate) fn without_words<'a>(text: &'a str, words: &str) -> Option<&'a str> {
+    let mut missing = words;
+    if missing.is_empty() {
+        return Some(text);
+    }
+    for token in text.split_whitespace() {
+        let normal = normalise(token);
+        if normal.is_empty() {
+            continue;
+        }
+        missing = missing.strip_prefix(normal.as_str())?;
+        if missing.is_empty() {
+            let end = token.as_ptr() as usize - text.as_ptr() as usize + token.len();
+            return text.get(end..);
+        }
+        missing = missing.strip_prefix(' ')?;
+    }
+    None
+}
+
 /// How many words; allocates nothing.
 pub(crate) fn count_words(text: &str) -> usize {
     let mut count = 0;
@@ -139,6 +160,18 @@ mod tests {
         assert_eq!(normalise("Hello,  World! It's 5."), "hello world its 5");
         assert_eq!(normalise("你好"), "你 好");
         assert_eq!(count_words("ok, stop! it's 你好"), 5);
+    }
+
+    #[test]
+    fn words_that_were_said_already_are_not_news() {
+        assert_eq!(
+            without_words("Book a table. For two", "book a table"),
+            Some(" For two")
+        );
+        assert_eq!(without_words("Book a table.", "book a table"), Some(""));
+        assert_eq!(without_words("Book a tablet", "book a table"), None);
+        assert_eq!(without_words("Book", "book a table"), None);
+        assert_eq!(without_words("It's 5", ""), Some("It's 5"));
     }
 
     #[test]

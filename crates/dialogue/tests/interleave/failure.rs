@@ -71,7 +71,7 @@ impl Newest {
             Action::StartLlm { id, .. } => self.generation = id.0,
             Action::Synthesize { id, .. } => self.segment = id.0,
             Action::Retrieve { id, .. } => self.retrieval = id.0,
-            Action::PredictTurn { id } => self.prediction = id.0,
+            Action::PredictTurn { id, .. } => self.prediction = id.0,
             _ => {}
         }
     }
@@ -185,8 +185,8 @@ pub(crate) fn replay(options: &Options, inputs: &[(Instant, Input)]) -> Result<(
         if closed {
             return Ok(());
         }
-        lives(&dialogue, &observer, now, options.turn_detection, false)?;
-        lives(&dialogue, &observer, now, options.turn_detection, true)
+        lives(&dialogue, &observer, now, false)?;
+        lives(&dialogue, &observer, now, true)
     }))
     .unwrap_or_else(|panic| {
         let what = panic

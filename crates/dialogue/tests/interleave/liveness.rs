@@ -22,7 +22,6 @@ pub(crate) fn lives(
     dialogue: &Dialogue,
     observer: &Observer,
     now: Instant,
-    mode: TurnDetection,
     at_once: bool,
 ) -> Result<(), String> {
     let ms = Duration::from_millis;
@@ -47,12 +46,17 @@ pub(crate) fn lives(
             to: from + ms(1000),
             text: QUESTION.into(),
             final_after: None,
+            muted: false,
         },
         None,
         ms(200),
     );
-    if mode == TurnDetection::Manual {
-        simulation.schedule(from + ms(2000), Input::Command(Command::CommitUserTurn));
+    if dialogue.options().turn_detection == TurnDetection::Manual {
+        let commit = Command::CommitUserTurn {
+            transcript_timeout: None,
+            skip_reply: false,
+        };
+        simulation.schedule(from + ms(2000), Input::Command(commit));
     }
     let patience = if at_once {
         SETTLES_WITHIN + ANSWERS_WITHIN

@@ -10,11 +10,11 @@ use antiphon_dialogue::input::{
 };
 use antiphon_dialogue::invariants::Observer;
 use antiphon_dialogue::options::{
-    CANCEL_TASK, DuplicateScope, Filler, OnDuplicate, RUNNING_TASKS, ToolInterruption, ToolOptions,
-    TurnDetection,
+    CANCEL_TASK, DuplicateScope, Endpointing, Filler, OnDuplicate, RUNNING_TASKS, ToolInterruption,
+    ToolOptions, TurnDetection, TurnDetectorKind,
 };
 use antiphon_dialogue::time::Duration;
-use antiphon_dialogue::{Action, Dialogue, Input, Instant, Options};
+use antiphon_dialogue::{Action, Dialogue, Input, Instant, Options, OptionsPatch};
 use rand::Rng;
 use rand::seq::IndexedRandom;
 
@@ -48,7 +48,22 @@ fn options(rng: &mut impl Rng) -> Options {
         allow_interruptions: rng.random_bool(0.9),
         preemptive_generation: rng.random_bool(0.8),
         preemptive_tts: rng.random_bool(0.5),
-        turn_detector: rng.random_bool(0.3),
+        turn_detector: *[
+            TurnDetectorKind::None,
+            TurnDetectorKind::Text,
+            TurnDetectorKind::Audio,
+        ]
+        .choose(rng)
+        .unwrap(),
+        endpointing: *[Endpointing::Fixed, Endpointing::Dynamic]
+            .choose(rng)
+            .unwrap(),
+        transcription_timeout: rng.random_bool(0.3).then(|| ms(1000)),
+        user_turn_max_words: rng.random_bool(0.2).then_some(6),
+        user_turn_max_duration: rng.random_bool(0.2).then(|| ms(4000)),
+        min_thinking_interruption_duration: ms(*[0, 0, 300].choose(rng).unwrap()),
+        min_thinking_interruption_words: *[None, None, Some(0), Some(3)].choose(rng).unwrap(),
+        min_consecutive_speech_delay: ms(*[0, 0, 300].choose(rng).unwrap()),
         retrieval: rng.random_bool(0.5),
         min_interruption_words: *[0, 0, 2].choose(rng).unwrap(),
         max_tool_steps: rng.random_range(0..4),
@@ -65,7 +80,7 @@ fn options(rng: &mut impl Rng) -> Options {
         ..Options::default()
     };
     if rng.random_bool(0.2) {
-        options.min_endpointing_delay = ms(rng.random_range(0..1500));
+        options.min_endpointing_delay = Some(ms(rng.random_range(0..1500)));
         options.min_interruption_duration = ms(rng.random_range(0..1500));
         options.false_interruption_timeout = ms(rng.random_range(0..4000));
         options.echo_guard = ms(rng.random_range(0..3000));
@@ -219,6 +234,7 @@ fn input(rng: &mut impl Rng, temper: &Temper, asked: &mut Asked) -> Option<Input
                 text: word,
                 confidence: 1.0,
             },
+            12 if rng.random_bool(0.3) => Stt::Language("en".into()),
             12 => Stt::SpeechStarted,
             13 => Stt::SpeechEnded,
             14 if rng.random_bool(temper.fails) => Stt::Failed("no".into()),
@@ -362,7 +378,11 @@ fn command(rng: &mut impl Rng, text: String) -> Command {
         4 => Command::Interrupt {
             force: rng.random(),
         },
-        5..8 => Command::CommitUserTurn,
+        5..7 => Command::CommitUserTurn {
+            transcript_timeout: rng.random_bool(0.5).then(|| ms(500)),
+            skip_reply: rng.random_bool(0.3),
+        },
+        7 => Command::UpdateOptions(Box::new(patch(rng))),
         8 => Command::ClearUserTurn,
         9 if rng.random_bool(0.2) => Command::Close {
             drain: rng.random(),
@@ -395,12 +415,47 @@ fn any_speech(rng: &mut impl Rng) -> SpeechId {
     }
 }
 
+/// Some change while the session runs; also one that is refused.
+fn patch(rng: &mut impl Rng) -> OptionsPatch {
+    match rng.random_range(0..4) {
+        0 => OptionsPatch {
+            min_endpointing_delay: Some(Some(ms(*[100, 800, 5000].choose(rng).unwrap()))),
+            max_endpointing_delay: Some(Some(ms(2000))),
+            ..OptionsPatch::default()
+        },
+        1 => OptionsPatch {
+            allow_interruptions: Some(rng.random()),
+            resume_false_interruption: Some(rng.random()),
+            min_interruption_words: Some(rng.random_range(0..3)),
+            ..OptionsPatch::default()
+        },
+        2 => OptionsPatch {
+            user_turn_max_words: Some(rng.random_bool(0.5).then_some(3)),
+            user_away_timeout: Some(None),
+            preemptive_generation: Some(rng.random()),
+            ..OptionsPatch::default()
+        },
+        _ => OptionsPatch {
+            turn_detection: Some(
+                *[
+                    TurnDetection::Vad,
+                    TurnDetection::Stt,
+                    TurnDetection::Manual,
+                ]
+                .choose(rng)
+                .unwrap(),
+            ),
+            ..OptionsPatch::default()
+        },
+    }
+}
+
 fn note(rng: &mut impl Rng, asked: &mut Asked, action: &Action) {
     match action {
         Action::StartLlm { id, .. } => asked.generations.push(*id),
         Action::Synthesize { id, .. } => asked.segments.push(*id),
         Action::Retrieve { id, .. } => asked.retrievals.push(*id),
-        Action::PredictTurn { id } => asked.predictions.push(*id),
+        Action::PredictTurn { id, .. } => asked.predictions.push(*id),
         Action::Play { id } => {
             asked.playing.push((*id, Duration::ZERO));
             asked.played.push(*id);
@@ -518,7 +573,7 @@ fn converse(
             0 if dense || step % LIVENESS_EVERY == LIVENESS_EVERY - 1 => {
                 run.proofs += 1;
                 let at_once = rng.random();
-                lives(&dialogue, &observer, now, options.turn_detection, at_once)?;
+                lives(&dialogue, &observer, now, at_once)?;
             }
             0 => {}
             AFTER_CLOSE => return Ok(()),

@@ -228,6 +228,20 @@ fn event_json(event: &Event, segments: &Segments) -> Option<Value> {
         Event::AgentFalseInterruption { resumed } => {
             json!({"type": "agent_false_interruption", "resumed": resumed})
         }
+        Event::UserTranscriptionTimeout {
+            speech_duration, ..
+        } => {
+            json!({"type": "user_transcription_timeout", "speech_duration_ms": ms(*speech_duration)})
+        }
+        Event::UserTurnExceeded {
+            accumulated_transcript,
+            accumulated_word_count,
+            duration,
+            ..
+        } => json!({
+            "type": "user_turn_exceeded", "transcript": short(accumulated_transcript),
+            "words": accumulated_word_count, "duration_ms": ms(*duration),
+        }),
         Event::Interrupted { speech } => {
             json!({"type": "interrupted", "speech": speech.to_string(), "segment_id": segments.id(speech)})
         }
