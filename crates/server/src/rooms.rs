@@ -41,6 +41,17 @@ impl Rooms {
         self.open().len()
     }
 
+    /// Is anybody but agents in any room?
+    pub(crate) async fn occupied(&self) -> bool {
+        for room in self.all() {
+            let info = ask(&room, Api::Info).await;
+            if info.is_ok_and(|info| info.num_participants > 0) {
+                return true;
+            }
+        }
+        false
+    }
+
     /// Forget a room that ended, unless another of the same name has begun.
     pub(crate) fn forget(&self, room: &RoomHandle) {
         let mut open = self.open();

@@ -23,7 +23,7 @@ use crate::limits::HEADER_TIMEOUT;
 use crate::state::State;
 use crate::{http, tls};
 
-/// How often draining looks whether the rooms are empty.
+/// How often draining looks whether the callers have left.
 const DRAIN_POLL: Duration = Duration::from_millis(200);
 /// Sockets may take so long to say goodbye at shutdown.
 const GOODBYE: Duration = Duration::from_secs(2);
@@ -140,7 +140,8 @@ impl Running {
         }
     }
 
-    /// Accept no new rooms and wait until those that are open have ended, at most so long. True if all have.
+    /// Accept no new rooms and wait until all callers have left those that are open, at most so long. True if they have.
+    /// A room that is only kept for somebody who might come back, or has only agents in it, is not waited for.
     pub async fn drain(&self, at_most: Duration) -> bool {
         self.state.start_draining();
         tracing::info!(
@@ -148,7 +149,7 @@ impl Running {
             "draining: no new rooms are accepted"
         );
         let empty = async {
-            while self.state.rooms.count() > 0 {
+            while self.state.rooms.occupied().await {
                 tokio::time::sleep(DRAIN_POLL).await;
             }
         };

@@ -447,6 +447,24 @@ async fn the_api_obeys_grants_and_names_its_errors_as_twirp_does() {
 }
 
 #[tokio::test]
+async fn a_stop_does_not_wait_for_a_room_in_which_nobody_is() {
+    let server = server(Limits::default()).await;
+    let creator = VideoGrants {
+        room_create: true,
+        ..VideoGrants::default()
+    };
+    let made = twirp(
+        &server,
+        creator,
+        "RoomService/CreateRoom",
+        r#"{"name":"hall","empty_timeout":300}"#,
+    );
+    assert_eq!(made.await.0, 200);
+    assert_eq!(server.state().await.rooms, 1);
+    assert!(server.drain(Duration::from_secs(10)).await);
+}
+
+#[tokio::test]
 async fn a_draining_server_says_so_and_makes_no_new_rooms_but_lets_open_ones_go_on() {
     let server = server(Limits::default()).await;
     let (_ann, _) = join(&server, "ann", "hall").await;
