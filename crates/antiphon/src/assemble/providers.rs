@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use antiphon_agent::AgentBuilder;
 use antiphon_agent::provider::{Llm, LlmOptions, Stt, Tts};
+use antiphon_agent::{AgentBuilder, ProviderError};
 use antiphon_deepgram::{DeepgramConfig, DeepgramStt};
 use antiphon_local::{EspeakTts, FliteTts, PocketSphinxStt, RulesLlm};
 use antiphon_openai::{Endpoint, Finding, Level, OpenAiLlm, OpenAiTts, Timeouts};
@@ -173,27 +173,23 @@ pub(super) async fn probe(
     choice: &Choice,
 ) -> Vec<(&'static str, Vec<Finding>)> {
     let mut findings = Vec::new();
+    // what cannot even be asked was refused with its reason when the agent was put together
     let cannot = |error: &dyn std::fmt::Display| {
         vec![Finding {
             level: Level::Error,
             message: error.to_string(),
-            fix: None,
+            fix: Some(
+                "correct its address or key in the environment, .env or antiphon.toml".into(),
+            ),
         }]
     };
     if choice.stt.what == SttChoice::Deepgram {
-        let probed =
-            match deepgram(config, secrets).and_then(|config| Ok(DeepgramStt::new(config)?)) {
-                Ok(stt) => stt.probe().await.map_err(anyhow::Error::from),
-                Err(error) => Err(error),
-            };
-        let ok = || {
-            vec![Finding {
-                level: Level::Ok,
-                message: "Deepgram accepts the key".into(),
-                fix: None,
-            }]
+        let found = match deepgram(config, secrets).and_then(|config| Ok(DeepgramStt::new(config)?))
+        {
+            Ok(stt) => vec![asked_deepgram(stt.probe().await)],
+            Err(error) => cannot(&error),
         };
-        findings.push(("STT", probed.map_or_else(|error| cannot(&error), |()| ok())));
+        findings.push(("STT", found));
     }
     if let LlmChoice::OpenAi { base_url, model } = &choice.llm.what {
         let found = match OpenAiLlm::new(llm_config(
@@ -215,6 +211,39 @@ pub(super) async fn probe(
         findings.push(("TTS", found));
     }
     findings
+}
+
+fn asked_deepgram(answer: Result<(), ProviderError>) -> Finding {
+    let (level, message, fix) = match answer {
+        Ok(()) => (Level::Ok, "Deepgram accepts the key".to_owned(), None),
+        Err(error) => {
+            let (level, fix) = match error {
+                ProviderError::Unauthorized { .. } => (
+                    Level::Error,
+                    "put a valid key into DEEPGRAM_API_KEY (or .env), or check the account's credit",
+                ),
+                ProviderError::RateLimited { .. } => (
+                    Level::Warning,
+                    "wait, or raise the account's limits; callers will not be heard meanwhile",
+                ),
+                ProviderError::Connection { .. } | ProviderError::Timeout { .. } => (
+                    Level::Error,
+                    "check the network and DEEPGRAM_BASE_URL, if it is set",
+                ),
+                ProviderError::Status { .. } | ProviderError::Protocol { .. } => (
+                    Level::Error,
+                    "check [stt] model, language and options, and that DEEPGRAM_BASE_URL is Deepgram's",
+                ),
+                ProviderError::Unavailable { .. } => (Level::Error, "install what is missing"),
+            };
+            (level, error.to_string(), Some(fix.to_owned()))
+        }
+    };
+    Finding {
+        level,
+        message,
+        fix,
+    }
 }
 
 /// Who does what, for people.

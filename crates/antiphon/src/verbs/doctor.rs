@@ -10,6 +10,7 @@ use crate::app::App;
 use crate::assemble::{assemble, configuration};
 use crate::cli::DoctorArgs;
 use crate::config::Secrets;
+use crate::playground::AboutProvider;
 
 /// One thing that was looked at.
 struct Finding {
@@ -62,9 +63,7 @@ pub async fn run(args: DoctorArgs, app: &App) -> anyhow::Result<ExitCode> {
             findings.push(Finding::ok(format!("configuration: {name}")));
             findings.extend(ports(&config));
             match assemble(config.clone(), is_example, app).await {
-                Err(error) => {
-                    findings.push(Finding::error(format!("agent: {error:#}"), "see the text"))
-                }
+                Err(error) => findings.extend(not_assembled(&format!("{error:#}"))),
                 Ok(assembled) => {
                     for provider in &assembled.providers {
                         findings.push(Finding::ok(format!(
@@ -73,8 +72,16 @@ pub async fn run(args: DoctorArgs, app: &App) -> anyhow::Result<ExitCode> {
                         )));
                     }
                     findings.extend(assembled.notes.iter().map(|note| {
-                        Finding::warning(note, "see docs/configuration.md, [knowledge]")
+                        Finding::warning(
+                            note,
+                            "repair it or take it out of the folder that [knowledge] path names",
+                        )
                     }));
+                    if !args.online && assembled.providers.iter().any(is_elsewhere) {
+                        findings.push(Finding::ok(
+                            "keys and addresses were not tried: `antiphon doctor --online` asks the providers",
+                        ));
+                    }
                 }
             }
             if args.online {
@@ -83,6 +90,31 @@ pub async fn run(args: DoctorArgs, app: &App) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(report(&findings))
+}
+
+fn is_elsewhere(provider: &AboutProvider) -> bool {
+    matches!(provider.provider.as_str(), "Deepgram" | "OpenAI")
+        || provider.provider.starts_with("http")
+}
+
+/// Errors of putting the agent together: one a line, most of them with their fix behind a semicolon or in brackets.
+fn not_assembled(errors: &str) -> Vec<Finding> {
+    let finding = |line: &str| {
+        let split = line
+            .split_once("; ")
+            .or_else(|| line.strip_suffix(')')?.rsplit_once(" ("));
+        let (what, fix) = split.unwrap_or((
+            line,
+            "correct that part of antiphon.toml; docs/configuration.md has every key",
+        ));
+        Finding::error(format!("agent: {what}"), fix)
+    };
+    errors
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .map(finding)
+        .collect()
 }
 
 fn report(findings: &[Finding]) -> ExitCode {
