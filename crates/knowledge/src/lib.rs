@@ -3,7 +3,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`base`] | [`KnowledgeBase`]: what an agent asks; the tool `search_knowledge` |
-//! | [`bm25`] | the ranking, by the formula of LlamaIndex's `BM25Retriever` (rankings not compared yet) |
+//! | [`bm25`] | the ranking, by the formula of LlamaIndex's `BM25Retriever`, with which `interop/knowledge` compares it |
 //! | [`chunk`] | Markdown, text and HTML cut into speakable pieces with their headings |
 //! | [`folder`] | a folder of documents |
 //! | [`llamaindex`] | a directory written by LlamaIndex's `storage_context.persist` |
