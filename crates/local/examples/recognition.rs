@@ -29,6 +29,8 @@ const RECORDINGS: [(&str, &str); 1] = [(
     "interop/speech/weather_question.wav",
     "what is the weather in paris",
 )];
+/// The recogniser says nothing when it heard nothing; a busy machine may take long.
+const PATIENCE: Duration = Duration::from_secs(30);
 const PACKET: Duration = Duration::from_millis(20);
 
 type Failed = Box<dyn Error>;
@@ -108,11 +110,8 @@ async fn call(
             session.input.send(frame).await?;
         }
         session.input.send(SttInput::Finalize).await?;
-        // the recogniser says nothing when it heard nothing: a mark behind the sentence would not help either
         let mut heard = String::new();
-        while let Ok(Some(event)) =
-            tokio::time::timeout(Duration::from_secs(3), session.events.recv()).await
-        {
+        while let Ok(Some(event)) = tokio::time::timeout(PATIENCE, session.events.recv()).await {
             if let SttEvent::Final { text, .. } = event {
                 heard = text;
                 break;
