@@ -1,0 +1,455 @@
+//! The dice: options, tempers, and one input after the other, out of any source of randomness.
+
+use antiphon_dialogue::chat::{Passage, ToolCall, ToolChoice};
+use antiphon_dialogue::ids::{GenerationId, PredictionId, RetrievalId, SegmentId, SpeechId};
+use antiphon_dialogue::input::{
+    Command, GenerateReply, Llm, Playout, Priority, Say, Stt, ToolValue, Tts, Vad,
+};
+use antiphon_dialogue::options::{
+    CANCEL_TASK, DuplicateScope, Endpointing, Filler, OnDuplicate, RUNNING_TASKS, ToolInterruption,
+    ToolOptions, TurnDetection, TurnDetectorKind,
+};
+use antiphon_dialogue::time::Duration;
+use antiphon_dialogue::{Action, Input, Options, OptionsPatch};
+use rand::Rng;
+use rand::seq::IndexedRandom;
+
+pub(super) fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+pub(super) fn options(rng: &mut impl Rng) -> Options {
+    let mut options = Options {
+        turn_detection: *[
+            TurnDetection::Vad,
+            TurnDetection::Vad,
+            TurnDetection::Stt,
+            TurnDetection::Manual,
+        ]
+        .choose(rng)
+        .unwrap(),
+        resume_false_interruption: rng.random_bool(0.8),
+        allow_interruptions: rng.random_bool(0.9),
+        preemptive_generation: rng.random_bool(0.8),
+        preemptive_tts: rng.random_bool(0.5),
+        turn_detector: *[
+            TurnDetectorKind::None,
+            TurnDetectorKind::Text,
+            TurnDetectorKind::Audio,
+        ]
+        .choose(rng)
+        .unwrap(),
+        endpointing: *[Endpointing::Fixed, Endpointing::Dynamic]
+            .choose(rng)
+            .unwrap(),
+        transcription_timeout: rng.random_bool(0.3).then(|| ms(1000)),
+        user_turn_max_words: rng.random_bool(0.2).then_some(6),
+        user_turn_max_duration: rng.random_bool(0.2).then(|| ms(4000)),
+        min_thinking_interruption_duration: ms(*[0, 0, 300].choose(rng).unwrap()),
+        min_thinking_interruption_words: *[None, None, Some(0), Some(3)].choose(rng).unwrap(),
+        min_consecutive_speech_delay: ms(*[0, 0, 300].choose(rng).unwrap()),
+        retrieval: rng.random_bool(0.5),
+        min_interruption_words: *[0, 0, 2].choose(rng).unwrap(),
+        max_tool_steps: rng.random_range(0..4),
+        llm_timeout: ms(3000),
+        tts_timeout: ms(3000),
+        tool_timeout: ms(5000),
+        greeting: rng
+            .random_bool(0.3)
+            .then(|| "Hello, how can I help you? Just ask.".into()),
+        tool_interruption: *[ToolInterruption::Detach, ToolInterruption::Cancel]
+            .choose(rng)
+            .unwrap(),
+        discard_audio_if_uninterruptible: rng.random_bool(0.3),
+        ..Options::default()
+    };
+    if rng.random_bool(0.2) {
+        options.min_endpointing_delay = Some(ms(rng.random_range(0..1500)));
+        options.min_interruption_duration = ms(rng.random_range(0..1500));
+        options.false_interruption_timeout = ms(rng.random_range(0..4000));
+        options.echo_guard = ms(rng.random_range(0..3000));
+        options.max_unrecoverable_errors = Some(rng.random_range(0..4));
+        options.user_away_timeout = rng.random_bool(0.5).then_some(ms(2000));
+    }
+    options.tools.insert(
+        "b".into(),
+        ToolOptions {
+            timeout: Some(ms(1000)),
+            interruption: Some(ToolInterruption::Protect),
+            ..ToolOptions::default()
+        },
+    );
+    let policies = [
+        OnDuplicate::Allow,
+        OnDuplicate::Reject,
+        OnDuplicate::Replace,
+        OnDuplicate::Confirm,
+    ];
+    options.tools.insert(
+        "c".into(),
+        ToolOptions {
+            filler: rng.random_bool(0.5).then(|| filler(rng)),
+            on_duplicate: *policies.choose(rng).unwrap(),
+            duplicate_scope: if rng.random() {
+                DuplicateScope::Name
+            } else {
+                DuplicateScope::NameAndArgs
+            },
+            cancellable: rng.random(),
+            ..ToolOptions::default()
+        },
+    );
+    options
+}
+
+fn filler(rng: &mut impl Rng) -> Filler {
+    Filler {
+        texts: vec!["One moment.".into(), "Still working on it.".into()],
+        delay: ms(*[0, 300, 1000].choose(rng).unwrap()),
+        interval: rng.random_bool(0.5).then_some(ms(1500)),
+        max: rng.random_bool(0.5).then_some(2),
+    }
+}
+
+/// What a conversation is like: some have few pauses, some a voice that hardly ever fails, some long waits. Every kind of
+/// input stays possible in all of them.
+pub(super) struct Temper {
+    /// Up to which draw of [`WHOLE`] an input is of each kind.
+    until: [u32; KINDS],
+    pub(super) pace: Vec<u64>,
+    /// How often an answer is about the newest question.
+    recent: f64,
+    /// How often a provider fails.
+    fails: f64,
+}
+
+/// VAD, STT, turn detector, retrieval, LLM, TTS, playout, tools, typing, start, commands, time.
+const KINDS: usize = 12;
+const USUAL: [u32; KINDS] = [26, 16, 1, 3, 14, 10, 18, 5, 1, 1, 2, 6];
+
+impl Temper {
+    pub(super) fn new(rng: &mut impl Rng) -> Self {
+        let mut total = 0;
+        let until = USUAL.map(|usual| {
+            total += (usual * rng.random_range(1..6)).div_ceil(3);
+            total
+        });
+        let paces: [&[u64]; 4] = [
+            &[0, 1, 20, 60, 200],
+            &[0, 20, 20, 32],
+            &[0, 1, 100, 300, 1000],
+            &[0, 1, 20, 60, 200, 4000, 20_000],
+        ];
+        Self {
+            until,
+            pace: paces.choose(rng).unwrap().to_vec(),
+            recent: *[0.5, 0.8, 0.97].choose(rng).unwrap(),
+            fails: *[0.0, 0.05, 0.3].choose(rng).unwrap(),
+        }
+    }
+}
+
+/// What the machine has asked for, old things included.
+#[derive(Default)]
+pub(super) struct Asked {
+    generations: Vec<GenerationId>,
+    segments: Vec<SegmentId>,
+    retrievals: Vec<RetrievalId>,
+    predictions: Vec<PredictionId>,
+    /// In the playout, with what was played of each.
+    playing: Vec<(SegmentId, Duration)>,
+    cleared: Vec<(SegmentId, Duration)>,
+    /// Ever in the playout.
+    played: Vec<SegmentId>,
+    calls: Vec<String>,
+}
+
+/// Usually the newest, sometimes any old one.
+fn recent<T: Clone>(rng: &mut impl Rng, temper: &Temper, from: &[T]) -> Option<T> {
+    if rng.random_bool(temper.recent) {
+        from.last().cloned()
+    } else {
+        from.choose(rng).cloned()
+    }
+}
+
+const WORDS: [&str; 8] = [
+    "yeah",
+    "mm-hmm",
+    "book a table",
+    "for two",
+    "stop",
+    "what time is it",
+    "",
+    "and then I want",
+];
+const CONFIRMED: &str = r#"{"lk_agents_confirm_duplicate":true}"#;
+const TEXTS: [&str; 6] = [
+    "Of course, ",
+    "I can do that for you. ",
+    "🙂 ",
+    "There are 3.5 tables (e.g. by the window). ",
+    "a b c d e f g h i j k l m n o p ",
+    "**Yes.**\n- one\n- two\n",
+];
+
+pub(super) fn input(rng: &mut impl Rng, temper: &Temper, asked: &mut Asked) -> Option<Input> {
+    let word = (*WORDS.choose(rng).unwrap()).to_owned();
+    let whole = temper.until[KINDS - 1];
+    let draw = rng.random_range(0..whole);
+    let kind = temper.until.iter().position(|until| draw < *until)?;
+    Some(match kind {
+        0 => Input::Vad(match rng.random_range(0..26) {
+            0..6 => Vad::SpeechStarted { speech: ms(50) },
+            6..20 => Vad::Frame {
+                speaking: rng.random_bool(0.8),
+                speech: ms(rng.random_range(0..2000)),
+                silence: ms(*[0, 0, 32, 250].choose(rng).unwrap()),
+            },
+            _ => Vad::SpeechEnded {
+                speech: ms(500),
+                silence: ms(*[0, 250, 500, 550].choose(rng).unwrap()),
+            },
+        }),
+        1 => Input::Stt(match rng.random_range(0..18) {
+            0..4 => Stt::Interim(word),
+            4..6 => Stt::Preflight(word),
+            6..12 => Stt::Final {
+                text: word,
+                confidence: 1.0,
+            },
+            12 if rng.random_bool(0.3) => Stt::Language("en".into()),
+            12 => Stt::SpeechStarted,
+            13 => Stt::SpeechEnded,
+            14 if rng.random_bool(temper.fails) => Stt::Failed("no".into()),
+            15 if rng.random_bool(temper.fails) => Stt::Degraded("no".into()),
+            14..16 => Stt::Recovered,
+            _ => Stt::Interim(String::new()),
+        }),
+        2 => Input::TurnPrediction {
+            id: recent(rng, temper, &asked.predictions)?,
+            probability: rng.random(),
+            threshold: 0.5,
+        },
+        3 => {
+            let passage = Passage {
+                text: "text".into(),
+                source: "file".into(),
+                score: 1.0,
+            };
+            Input::Retrieved {
+                id: recent(rng, temper, &asked.retrievals)?,
+                passages: vec![passage; rng.random_range(0..2)],
+            }
+        }
+        4 => Input::Llm {
+            id: recent(rng, temper, &asked.generations)?,
+            event: match rng.random_range(0..19) {
+                _ if rng.random_bool(temper.fails / 4.0) => Llm::Failed("no".into()),
+                0..9 => Llm::Text((*TEXTS.choose(rng).unwrap()).to_owned()),
+                9..12 => Llm::ToolCall(ToolCall {
+                    call_id: (*["", "call_1", "call_2"].choose(rng).unwrap()).to_owned(),
+                    name: (*["a", "b", "c", "c", RUNNING_TASKS, CANCEL_TASK]
+                        .choose(rng)
+                        .unwrap())
+                    .to_owned(),
+                    arguments: (*["{}", r#"{"call_id":"call_1"}"#, CONFIRMED]
+                        .choose(rng)
+                        .unwrap())
+                    .to_owned(),
+                }),
+                _ => Llm::Finished { usage: None },
+            },
+        },
+        5 => Input::Tts {
+            id: recent(rng, temper, &asked.segments)?,
+            event: match rng.random_range(0..19) {
+                _ if rng.random_bool(temper.fails / 4.0) => Tts::Failed("no".into()),
+                0..9 => Tts::FirstAudio,
+                9..11 => Tts::Words(vec![("Of".into(), ms(0)), ("course".into(), ms(300))]),
+                _ => Tts::Finished {
+                    duration: ms(*[0, 500, 500, 2000, 2000, 40_000_000].choose(rng).unwrap()),
+                },
+            },
+        },
+        6 => playout(rng, temper, asked)?,
+        7 if rng.random_bool(0.3) => Input::ToolUpdated {
+            call_id: recent(rng, temper, &asked.calls)?,
+            message: "half done".into(),
+        },
+        7 => {
+            let value = ToolValue {
+                output: "done".into(),
+                reply: rng.random_bool(0.8),
+            };
+            let result = if rng.random_bool(temper.fails) {
+                Err("broken".into())
+            } else {
+                Ok(value)
+            };
+            Input::ToolFinished {
+                call_id: recent(rng, temper, &asked.calls)?,
+                result,
+            }
+        }
+        8 => Input::UserText(word),
+        9 => Input::Started,
+        10 => Input::Command(command(rng, word)),
+        _ => Input::Time,
+    })
+}
+
+/// In order, as a playout reports; some reports are missing, some come twice.
+fn playout(rng: &mut impl Rng, temper: &Temper, asked: &mut Asked) -> Option<Input> {
+    if rng.random_bool(temper.fails / 20.0) {
+        // the output was lost, and says so of something that may be long gone
+        let id = asked.played.choose(rng).copied()?;
+        let still = asked.playing.iter().position(|(playing, _)| *playing == id);
+        if let Some(at) = still {
+            asked.playing.truncate(at);
+        }
+        return Some(Input::Playout(Playout::Cleared {
+            id,
+            played: ms(rng.random_range(0..500)),
+        }));
+    }
+    if !asked.cleared.is_empty() && rng.random_bool(0.7) {
+        let (id, played) = asked.cleared.remove(0);
+        return Some(Input::Playout(Playout::Cleared { id, played }));
+    }
+    let twice = rng.random_bool(0.1);
+    let head = asked.playing.first_mut()?;
+    let id = head.0;
+    Some(Input::Playout(match rng.random_range(0..10) {
+        0..3 => Playout::Started { id },
+        3..7 => {
+            head.1 += ms(100);
+            Playout::Progress { id, played: head.1 }
+        }
+        _ => {
+            let played = head.1 + ms(200);
+            if !twice {
+                asked.playing.remove(0);
+            }
+            Playout::Finished { id, played }
+        }
+    }))
+}
+
+fn command(rng: &mut impl Rng, text: String) -> Command {
+    match rng.random_range(0..12) {
+        0..2 => Command::Say(Say {
+            id: rng.random_bool(0.5).then(|| program_speech(rng)),
+            allow_interruptions: rng.random_bool(0.5).then(|| rng.random()),
+            add_to_history: rng.random(),
+            priority: *[Priority::LOW, Priority::NORMAL, Priority::HIGH]
+                .choose(rng)
+                .unwrap(),
+            ..Say::new("Attention please. Thank you.")
+        }),
+        2..4 => Command::GenerateReply(GenerateReply {
+            id: rng.random_bool(0.5).then(|| program_speech(rng)),
+            user_input: rng.random_bool(0.5).then_some(text),
+            allow_interruptions: rng.random_bool(0.5).then(|| rng.random()),
+            tool_choice: if rng.random_bool(0.3) {
+                ToolChoice::None
+            } else {
+                ToolChoice::Auto
+            },
+            tools: rng.random_bool(0.2).then(|| vec!["a".into()]),
+            ..GenerateReply::default()
+        }),
+        4 => Command::Interrupt {
+            force: rng.random(),
+        },
+        5..7 => Command::CommitUserTurn {
+            transcript_timeout: rng.random_bool(0.5).then(|| ms(500)),
+            skip_reply: rng.random_bool(0.3),
+        },
+        7 => Command::UpdateOptions(Box::new(patch(rng))),
+        8 => Command::ClearUserTurn,
+        9 if rng.random_bool(0.2) => Command::Close {
+            drain: rng.random(),
+        },
+        10 if rng.random_bool(0.3) => Command::SetFiller {
+            call_id: "call_1".into(),
+            filler: rng.random_bool(0.7).then(|| filler(rng)),
+        },
+        10 => Command::AllowInterruptions {
+            speech: any_speech(rng),
+            allow: rng.random(),
+        },
+        _ => Command::InterruptSpeech {
+            speech: any_speech(rng),
+            force: rng.random(),
+        },
+    }
+}
+
+/// Few numbers, so that names are used twice and hit what is being said.
+fn program_speech(rng: &mut impl Rng) -> SpeechId {
+    SpeechId::of_program(rng.random_range(0..4))
+}
+
+fn any_speech(rng: &mut impl Rng) -> SpeechId {
+    if rng.random() {
+        program_speech(rng)
+    } else {
+        SpeechId(rng.random_range(1..20))
+    }
+}
+
+/// Some change while the session runs; also one that is refused.
+fn patch(rng: &mut impl Rng) -> OptionsPatch {
+    match rng.random_range(0..4) {
+        0 => OptionsPatch {
+            min_endpointing_delay: Some(Some(ms(*[100, 800, 5000].choose(rng).unwrap()))),
+            max_endpointing_delay: Some(Some(ms(2000))),
+            ..OptionsPatch::default()
+        },
+        1 => OptionsPatch {
+            allow_interruptions: Some(rng.random()),
+            resume_false_interruption: Some(rng.random()),
+            min_interruption_words: Some(rng.random_range(0..3)),
+            ..OptionsPatch::default()
+        },
+        2 => OptionsPatch {
+            user_turn_max_words: Some(rng.random_bool(0.5).then_some(3)),
+            user_away_timeout: Some(None),
+            preemptive_generation: Some(rng.random()),
+            ..OptionsPatch::default()
+        },
+        _ => OptionsPatch {
+            turn_detection: Some(
+                *[
+                    TurnDetection::Vad,
+                    TurnDetection::Stt,
+                    TurnDetection::Manual,
+                ]
+                .choose(rng)
+                .unwrap(),
+            ),
+            ..OptionsPatch::default()
+        },
+    }
+}
+
+pub(super) fn note(rng: &mut impl Rng, asked: &mut Asked, action: &Action) {
+    match action {
+        Action::StartLlm { id, .. } => asked.generations.push(*id),
+        Action::Synthesize { id, .. } => asked.segments.push(*id),
+        Action::Retrieve { id, .. } => asked.retrievals.push(*id),
+        Action::PredictTurn { id, .. } => asked.predictions.push(*id),
+        Action::Play { id } => {
+            asked.playing.push((*id, Duration::ZERO));
+            asked.played.push(*id);
+        }
+        Action::RunTool { call, .. } => asked.calls.push(call.call_id.clone()),
+        Action::ClearPlayout => {
+            let mut cleared = std::mem::take(&mut asked.playing);
+            cleared.retain(|_| rng.random_bool(0.9));
+            asked.cleared = cleared;
+        }
+        _ => {}
+    }
+}
