@@ -119,3 +119,17 @@ async def test_a_recogniser_that_dies_in_mid_sentence_is_replaced_and_the_words_
         await caller.until("an error", lambda: errors(caller, "stt"))
         await caller.until("an answer", lambda: any(text.endswith(ANSWER) for text in caller.words("agent")), 40)
         assert caller.words("user") == ["are you well"]
+
+
+async def test_a_recogniser_that_falls_silent_in_mid_sentence_is_replaced_and_the_caller_is_heard_again(simulator, server, room, tmp_path):
+    fault = {"endpoint": "listen", "requests": [1], "fault": "stall", "after_chunks": 2}
+    simulator.script(utterances=["are you well"], utterances_shared=False, faults=[fault])
+    async with Caller(server().ws_url, room) as caller:
+        await caller.until("the greeting", lambda: caller.words("agent") and caller.states[-1] == "listening", 30)
+        caller.say(speak("are you well", tmp_path))
+        # what was heard of it is taken for what was said: nobody waits for a recogniser that hangs
+        await caller.until("an answer to half of it", lambda: len(caller.words("agent")) > 1 and caller.states[-1] == "listening", 40)
+        await caller.until("a new connection", lambda: len(simulator.requests("/v1/listen")) > 1, 40)
+        caller.say(speak("are you well", tmp_path))
+        await caller.until("an answer", lambda: any(text.endswith(ANSWER) for text in caller.words("agent")), 40)
+        assert not caller.agent_left
