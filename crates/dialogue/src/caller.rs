@@ -18,6 +18,8 @@ const MAX_LANGUAGE_BYTES: usize = 64;
 pub(crate) struct Caller {
     pub(crate) pauses: Pauses,
     pub(crate) monologue: Monologue,
+    /// There is somebody who hears voice: words alone do not say when speech ended.
+    pub(crate) has_vad: bool,
     /// How long he had spoken without a pause when the VAD last said so.
     pub(crate) speech: Duration,
     language: Option<String>,

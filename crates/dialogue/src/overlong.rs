@@ -13,6 +13,8 @@ use crate::time::Instant;
 pub(crate) struct Monologue {
     /// His first sound.
     since: Option<Instant>,
+    /// The agent got a word in then; sound before is not counted.
+    after: Instant,
     /// Turns that are committed already.
     committed: String,
     words: usize,
@@ -24,8 +26,9 @@ impl Dialogue {
     /// The caller makes himself heard.
     pub(crate) fn monologue_goes_on(&mut self) {
         let began = self.turn.began;
-        if self.caller.monologue.since.is_none() {
-            self.caller.monologue.since = began;
+        let monologue = &mut self.caller.monologue;
+        if monologue.since.is_none() {
+            monologue.since = began.map(|began| began.max(monologue.after));
         }
     }
 
@@ -39,7 +42,10 @@ impl Dialogue {
 
     /// The agent got a word in.
     pub(crate) fn monologue_is_over(&mut self) {
-        self.caller.monologue = Monologue::default();
+        self.caller.monologue = Monologue {
+            after: self.core.now,
+            ..Monologue::default()
+        };
     }
 
     /// When the agent takes the floor. While it thinks it is about to, anyway.

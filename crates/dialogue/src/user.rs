@@ -12,6 +12,7 @@ use crate::turn::{Prediction, Stage};
 
 impl Dialogue {
     pub(crate) fn on_vad(&mut self, vad: Vad) {
+        self.caller.has_vad = true;
         match vad {
             Vad::SpeechStarted { speech } => {
                 self.voice_started(speech);
@@ -204,6 +205,9 @@ impl Dialogue {
             }
             Stt::SpeechEnded if self.mode() == TurnDetection::Stt => {
                 if self.turn.stage == Stage::Speaking {
+                    if !self.caller.has_vad {
+                        self.turn.last_spoke = Some(self.core.now);
+                    }
                     self.stt_ended();
                 }
             }
@@ -300,6 +304,10 @@ impl Dialogue {
         self.caller.said(words);
         self.turn.began.get_or_insert(now);
         self.turn.last_sign = now;
+        // words alone say that somebody has just spoken; words after the recogniser's own end of speech do not
+        if !self.caller.has_vad && (self.mode() == TurnDetection::Vad || !self.is_endpointing()) {
+            self.turn.last_spoke = Some(now);
+        }
         self.monologue_goes_on();
         if self.user_state == UserState::Away {
             self.set_user_state(UserState::Listening, self.core.now);
