@@ -1,6 +1,7 @@
 //! What an agent is made of: words, options, providers, tools. One `Agent` serves any number of sessions.
 
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,8 @@ use antiphon_dialogue::options::{ToolOptions, TurnDetection, TurnDetectorKind};
 use antiphon_dialogue::{Options, OptionsPatch};
 
 use crate::error::AgentError;
-use crate::provider::{Evidence, Knowledge, Llm, Stt, Tts, TurnDetector, VadModel};
+use crate::provider::{BoxFuture, Evidence, Knowledge, Llm, Stt, Tts, TurnDetector, VadModel};
+use crate::session::AgentSession;
 use crate::tool::{Tool, ToolSet};
 
 /// What an agent is told that was given no instructions: nothing but how one talks on a telephone.
@@ -35,7 +37,12 @@ pub struct Agent {
     pub(crate) turn_detector: Option<Arc<dyn TurnDetector>>,
     pub(crate) knowledge: Option<Arc<dyn Knowledge>>,
     pub(crate) tools: Arc<ToolSet>,
+    pub(crate) on_enter: Option<OnEnter>,
+    pub(crate) keep_history: bool,
 }
+
+/// What an agent does when it gets the floor.
+pub(crate) type OnEnter = Arc<dyn Fn(AgentSession) -> BoxFuture<'static, ()> + Send + Sync>;
 
 impl Agent {
     /// Begin to describe an agent. Only [`AgentBuilder::llm`] is obligatory.
@@ -52,7 +59,27 @@ impl Agent {
             turn_detector: None,
             knowledge: None,
             tools: Vec::new(),
+            on_enter: None,
+            keep_history: false,
         }
+    }
+
+    /// Begin to describe another agent with the providers and options of this one, to hand the conversation over to. It has
+    /// neither its instructions nor its greeting, tools or documents.
+    pub fn successor(&self, name: impl Into<String>) -> AgentBuilder {
+        let mut builder = Self::builder(name);
+        builder.options = Options {
+            greeting: None,
+            tools: std::collections::BTreeMap::new(),
+            ..self.options.clone()
+        };
+        builder.overrides.clone_from(&self.overrides);
+        builder.llm = Some(self.llm.clone());
+        builder.stt.clone_from(&self.stt);
+        builder.tts.clone_from(&self.tts);
+        builder.vad.clone_from(&self.vad);
+        builder.turn_detector.clone_from(&self.turn_detector);
+        builder
     }
 
     /// Its name (LiveKit's `agent_name`).
@@ -108,6 +135,8 @@ pub struct AgentBuilder {
     turn_detector: Option<Arc<dyn TurnDetector>>,
     knowledge: Option<Arc<dyn Knowledge>>,
     tools: Vec<Arc<dyn Tool>>,
+    on_enter: Option<OnEnter>,
+    keep_history: bool,
 }
 
 impl AgentBuilder {
@@ -201,6 +230,23 @@ impl AgentBuilder {
         self
     }
 
+    /// What it does when it gets the floor: at the start of the session, after a handoff, at the beginning of a task. Runs
+    /// beside the conversation; a reply with instructions instead of a greeting, for instance.
+    pub fn on_enter<F, R>(mut self, enter: F) -> Self
+    where
+        F: Fn(AgentSession) -> R + Send + Sync + 'static,
+        R: Future<Output = ()> + Send + 'static,
+    {
+        self.on_enter = Some(Arc::new(move |session| Box::pin(enter(session))));
+        self
+    }
+
+    /// After a handoff: does it know what was said before it came? No, as with LiveKit.
+    pub fn keep_history(mut self, keep: bool) -> Self {
+        self.keep_history = keep;
+        self
+    }
+
     /// How the tool of this name is run, whatever it says itself.
     pub fn tool_options(mut self, name: impl Into<String>, options: ToolOptions) -> Self {
         self.options.tools.insert(name.into(), options);
@@ -250,6 +296,8 @@ impl AgentBuilder {
             turn_detector: self.turn_detector,
             knowledge: self.knowledge,
             tools: Arc::new(tools),
+            on_enter: self.on_enter,
+            keep_history: self.keep_history,
         })
     }
 }

@@ -7,6 +7,7 @@
 //! | [`session`] | [`AgentSession`]: the handle of a running conversation |
 //! | [`speech`] | [`SpeechHandle`]: the handle of one utterance |
 //! | [`io`] | where its sound comes from and goes to |
+//! | [`task`] | an agent that finds something out for a tool |
 //! | [`tool`] | what the model can call: `#[tool]`, closures, HTTP |
 //! | [`provider`] | traits of VAD, STT, LLM, TTS, turn detector and knowledge |
 //! | [`error`] | what can go wrong |
@@ -23,6 +24,7 @@ mod measure;
 pub mod provider;
 pub mod session;
 pub mod speech;
+pub mod task;
 pub mod tool;
 
 pub use agent::{Agent, AgentBuilder};
@@ -32,6 +34,7 @@ pub use error::{AgentError, ProviderError, SessionError};
 pub use io::{AudioOutput, NoOutput, SessionIo};
 pub use session::{AgentSession, Events, WeakSession};
 pub use speech::{SpeechHandle, SpeechOutcome};
+pub use task::TaskHandle;
 pub use tool::{FunctionTool, HttpTool, Tool, ToolContext, ToolError, ToolReply};
 
 pub use antiphon_dialogue::options::{

@@ -64,6 +64,7 @@ pub(crate) struct Outcome {
 #[derive(Debug)]
 pub(crate) enum Request {
     Input(Input),
+    UpdateAgent(Box<Agent>),
     /// The speech of this name, and who waits for it.
     Speak(Command, SpeechId, watch::Sender<SpeechStatus>),
     Watch(SpeechId, watch::Sender<SpeechStatus>),
@@ -246,6 +247,15 @@ impl AgentSession {
             speech,
             force: false,
         })
+    }
+
+    /// Another agent takes the conversation over, after everything that waits to be said now. A tool does the same by
+    /// giving the agent back.
+    ///
+    /// # Errors
+    /// The session is closed or busy.
+    pub fn update_agent(&self, agent: Agent) -> Result<(), SessionError> {
+        self.request(Request::UpdateAgent(Box::new(agent)))
     }
 
     /// The caller has finished, whatever the turn detection thinks; with manual turn detection nothing else says so. Words

@@ -2,7 +2,8 @@
 
 pub use antiphon_agent::tool::{FunctionTool, Tool, ToolContext, ToolError, ToolReply};
 pub use antiphon_agent::{
-    Agent, AgentBuilder, AgentSession, AudioOutput, SessionIo, SpeechHandle, SpeechOutcome, tool,
+    Agent, AgentBuilder, AgentSession, AudioOutput, SessionIo, SpeechHandle, SpeechOutcome,
+    TaskHandle, tool,
 };
 pub use antiphon_dialogue::Event;
 pub use antiphon_dialogue::input::{GenerateReply, Priority, Say};

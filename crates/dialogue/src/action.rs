@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::chat::{ChatRequest, ToolCall};
 use crate::event::Event;
-use crate::ids::{GenerationId, PredictionId, RetrievalId, SegmentId, SpeechId};
+use crate::ids::{AgentKey, GenerationId, PredictionId, RetrievalId, SegmentId, SpeechId, TaskId};
 use crate::time::{Duration, Instant};
 
 /// A request to the driver.
@@ -101,6 +101,20 @@ pub enum Action {
     CancelTool {
         /// The call.
         call_id: String,
+    },
+    /// From here on this agent's model, voice, tools and knowledge are used.
+    SwitchAgent {
+        /// Whose.
+        key: AgentKey,
+        /// It comes; false: it is back from a task.
+        entering: bool,
+    },
+    /// The task is over; who waits for it goes on.
+    TaskEnded {
+        /// Which.
+        task: TaskId,
+        /// With a result.
+        completed: bool,
     },
     /// Tell the user of the library.
     Emit(Event),

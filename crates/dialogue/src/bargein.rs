@@ -337,6 +337,7 @@ impl Dialogue {
         }
         self.write_heard(&mut speech, true);
         self.is_done(speech.id, true);
+        self.hand_over(&mut speech);
     }
 
     pub(crate) fn is_done(&mut self, speech: SpeechId, interrupted: bool) {

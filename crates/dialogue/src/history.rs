@@ -1,6 +1,7 @@
 //! The history, in the order in which things belong together rather than the order in which they became known: every
 //! item has a key that was reserved when its turn or step began.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::chat::{
@@ -14,6 +15,8 @@ const STRIDE: u64 = 4096;
 const FIRST_CALL: u64 = 1;
 const FIRST_OUTPUT: u64 = 1024;
 
+/// Tasks whose calls are hidden. Those of older ones are shown again: valid, and only longer.
+const MAX_HIDDEN: usize = 64;
 /// Of a history that was brought along. Half of what may be, so that there is room for the session itself.
 const MAX_BROUGHT_ITEMS: usize = MAX_HISTORY_ITEMS / 2;
 /// Names that somebody else gave do not use up the numbers.
@@ -23,7 +26,7 @@ const MAX_BROUGHT_NUMBER: u32 = u32::MAX / 2;
 pub(crate) const STILL_RUNNING: &str = "The tool call is still in progress.";
 
 /// Where a user message or a step of a reply stands in the history.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place(u64);
 
 impl Place {
@@ -44,6 +47,10 @@ pub(crate) struct History {
     version: u64,
     reserved: u64,
     ids: u32,
+    /// What was before it is not the present agent's business.
+    visible_from: Place,
+    /// Between these, calls and results are not either: they were a task's.
+    hidden_calls: VecDeque<(Place, Place)>,
 }
 
 impl History {
@@ -86,6 +93,42 @@ impl History {
 
     pub(crate) fn message(&mut self, role: Role, text: String, created_at: Instant) -> Message {
         Message::new(self.next_id(), role, text, created_at)
+    }
+
+    pub(crate) fn visible_from(&self) -> Place {
+        self.visible_from
+    }
+
+    /// Requests begin with what is there or later.
+    pub(crate) fn show_from(&mut self, place: Place) {
+        self.visible_from = place;
+        self.version += 1;
+    }
+
+    /// Calls and results between these do not enter requests.
+    pub(crate) fn hide_calls(&mut self, from: Place, until: Place) {
+        self.hidden_calls.push_back((from, until));
+        if self.hidden_calls.len() > MAX_HIDDEN {
+            self.hidden_calls.pop_front();
+        }
+    }
+
+    pub(crate) fn newest_user(&self) -> Option<Place> {
+        let mut items = self.places.iter().zip(&self.items).rev();
+        items
+            .find(|(_, item)| matches!(item, Item::Message(message) if message.role == Role::User))
+            .map(|(place, _)| *place)
+    }
+
+    fn is_visible(&self, place: Place, item: &Item) -> bool {
+        let is_call = matches!(
+            item,
+            Item::FunctionCall { .. } | Item::FunctionCallOutput { .. }
+        );
+        let hidden = |(from, until): &(Place, Place)| (*from..*until).contains(&place);
+        item.is_for_models()
+            && place >= self.visible_from
+            && !(is_call && self.hidden_calls.iter().any(hidden))
     }
 
     /// A name for an item.
@@ -158,11 +201,12 @@ impl History {
             .iter()
             .copied()
             .zip(self.items.iter())
-            .filter(|(_, item)| item.is_for_models())
+            .filter(|(place, item)| self.is_visible(*place, item))
             .map(|(place, item)| (place, item.clone()))
             .collect();
         for (place, item) in self.places.iter().zip(&self.items) {
             if let Item::FunctionCall { id, call, .. } = item
+                && self.is_visible(*place, item)
                 && !self.has_output(&call.call_id)
             {
                 keyed.push((

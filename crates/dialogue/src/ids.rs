@@ -45,6 +45,12 @@ impl std::fmt::Display for SpeechId {
 }
 
 id!(
+    /// An agent, by the driver's numbering; 0 is the one that the session began with.
+    AgentKey, "agent_");
+id!(
+    /// A task that one agent gives to another, by the driver's numbering.
+    TaskId, "task_");
+id!(
     /// One LLM request.
     GenerationId, "gen_");
 id!(

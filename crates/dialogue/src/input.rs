@@ -3,8 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::agents::AgentSpec;
 use crate::chat::{Passage, ToolCall, ToolChoice};
-use crate::ids::{GenerationId, PredictionId, RetrievalId, SegmentId, SpeechId};
+use crate::ids::{GenerationId, PredictionId, RetrievalId, SegmentId, SpeechId, TaskId};
 use crate::options::Filler;
 use crate::patch::OptionsPatch;
 use crate::time::Duration;
@@ -272,6 +273,35 @@ pub enum Command {
         call_id: String,
         /// What to say, and when.
         filler: Option<Filler>,
+    },
+    /// Another agent takes over, after everything that waits to be said now.
+    UpdateAgent {
+        /// Who.
+        agent: Box<AgentSpec>,
+    },
+    /// The call is about to end with an agent as its result: it takes over when the speech of the call is over.
+    HandOff {
+        /// The call.
+        call_id: String,
+        /// Who.
+        agent: Box<AgentSpec>,
+    },
+    /// The call waits for a task: another agent that has the floor until `EndTask`. `TaskEnded` answers, also when the task
+    /// cannot begin.
+    StartTask {
+        /// The driver's name of it.
+        task: TaskId,
+        /// The call.
+        call_id: String,
+        /// Who.
+        agent: Box<AgentSpec>,
+    },
+    /// A task has its result, or is given up.
+    EndTask {
+        /// Which.
+        task: TaskId,
+        /// With a result.
+        completed: bool,
     },
     /// The caller has finished, whatever the turn detection thinks (with manual turn detection nothing else says so).
     CommitUserTurn {

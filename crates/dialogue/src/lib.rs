@@ -12,6 +12,7 @@
 //! | [`ids`] | names of turns, speeches, generations, segments |
 //! | [`chat`] | the history: messages, tool calls and their results |
 //! | [`input`] | everything the machine is told |
+//! | [`agents`] | who speaks: handoffs and tasks |
 //! | [`action`] | everything it asks for |
 //! | [`event`] | everything it reports to users: states, transcripts, metrics |
 //! | [`metrics`] | what is measured, under LiveKit's names |
@@ -72,6 +73,7 @@ mod user;
 mod voice;
 
 pub mod action;
+pub mod agents;
 pub mod chat;
 pub mod event;
 pub mod ids;

@@ -16,6 +16,10 @@ pub const MAX_RUNNING_TOOLS: usize = 64;
 pub const MAX_UPDATES_PER_CALL: u32 = 64;
 /// Speeches waiting for their time. Further ones are refused and reported.
 pub const MAX_QUEUED_SPEECHES: usize = 32;
+/// Tasks inside tasks: more is an agent that asks itself. Deeper ones wait.
+pub const MAX_TASK_DEPTH: usize = 8;
+/// Tasks that wait for their turn. Further ones end at once without a result.
+pub const MAX_WAITING_TASKS: usize = 16;
 /// Speeches that wait for a tool while another one is heard: a tool that has the model say something that calls a tool, and
 /// so on. Beyond it the next one waits until the tools have answered.
 pub const MAX_PARKED_SPEECHES: usize = 4;

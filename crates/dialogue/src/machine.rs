@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::action::Action;
+use crate::agents::Agents;
 use crate::bargein::Leaving;
 use crate::caller::Caller;
 use crate::chat::{ChatContext, Item};
@@ -46,6 +47,7 @@ pub struct Dialogue {
     pub(crate) queue: SpeechQueue,
     /// Speeches that wait for tools while others have the floor.
     pub(crate) parked: Vec<Speech>,
+    pub(crate) agents: Agents,
     pub(crate) tools: ToolLedger,
     pub(crate) trouble: Trouble,
     pub(crate) ending: Option<Ending>,
@@ -72,6 +74,7 @@ impl Dialogue {
             leaving: None,
             queue: SpeechQueue::default(),
             parked: Vec::new(),
+            agents: Agents::default(),
             tools: ToolLedger::default(),
             trouble: Trouble::default(),
             ending: None,
@@ -86,6 +89,13 @@ impl Dialogue {
     #[must_use]
     pub fn with_history(mut self, history: ChatContext) -> Self {
         self.core.history.bring(history);
+        self
+    }
+
+    /// The first agent's name in the history. Default: `agent`.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.agents.name = name.into();
         self
     }
 
@@ -208,6 +218,14 @@ impl Dialogue {
                 self.allow_interruptions(speech, allow);
             }
             Command::SetFiller { call_id, filler } => self.tools.set_filler(&call_id, filler),
+            Command::UpdateAgent { agent } => self.update_agent(agent),
+            Command::HandOff { call_id, agent } => self.hand_off(&call_id, agent),
+            Command::StartTask {
+                task,
+                call_id,
+                agent,
+            } => self.start_task(task, call_id, agent),
+            Command::EndTask { task, completed } => self.end_task(task, completed),
             Command::CommitUserTurn {
                 transcript_timeout,
                 skip_reply,
@@ -275,6 +293,7 @@ impl Dialogue {
             } else if due(self.away_deadline()) {
                 self.set_user_state(UserState::Away, now);
             } else if due(self.ending_deadline()) {
+                self.abandon_tasks();
                 self.abandon_parked(true);
                 self.cut();
             }
@@ -297,7 +316,7 @@ impl Dialogue {
             && self.leaving.is_none()
             && self.user_state == UserState::Listening
             && self.turn.stage == Stage::Quiet
-            && self.tools.is_empty();
+            && self.tools.is_idle();
         quiet.then(|| self.active_at + timeout)
     }
 

@@ -14,7 +14,9 @@ impl Dialogue {
     /// Whoever has the floor and waits for a tool gives it to the next that may pass.
     pub(crate) fn yield_floor(&mut self, may_pass: impl Fn(&Queued) -> bool) -> bool {
         let waits = matches!(&self.floor, Floor::Preparing(speech) if speech.waits_for_tools());
-        if !waits || self.parked.len() >= MAX_PARKED_SPEECHES || !self.queue.any(may_pass) {
+        let ready = |speech: &Speech| !speech.waits_for_tools();
+        let wanted = self.queue.any(may_pass) || self.parked.iter().any(ready);
+        if !waits || self.parked.len() >= MAX_PARKED_SPEECHES || !wanted {
             return false;
         }
         match self.floor.take() {
@@ -60,7 +62,7 @@ impl Dialogue {
     }
 
     /// Nothing of it is in the playout: it ends with what was heard.
-    fn abandon(&mut self, mut speech: Speech) {
+    pub(crate) fn abandon(&mut self, mut speech: Speech) {
         for step in &mut speech.steps {
             if let Some(id) = step.generation() {
                 self.core.act(Action::CancelLlm { id });
@@ -72,6 +74,7 @@ impl Dialogue {
         self.leave_tools(speech.id);
         self.write_heard(&mut speech, true);
         self.is_done(speech.id, true);
+        self.hand_over(&mut speech);
     }
 
     /// Present, waiting for a tool, or waiting for the floor.
@@ -82,6 +85,7 @@ impl Dialogue {
                 .speech()
                 .into_iter()
                 .chain(&self.parked)
+                .chain(self.agents.held())
                 .chain(self.leaving.as_ref().map(|leaving| &leaving.speech))
                 .any(|speech| speech.id == id)
     }
@@ -92,6 +96,7 @@ impl Dialogue {
             .speech_mut()
             .into_iter()
             .chain(&mut self.parked)
+            .chain(self.agents.held_mut())
             .find(|speech| speech.id == id)
     }
 

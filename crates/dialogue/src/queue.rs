@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use crate::agents::AgentSpec;
 use crate::chat::ToolChoice;
 use crate::event::{AgentState, Component, Event, SpeechSource, TurnMetrics};
 use crate::ids::{SpeechId, TurnId};
@@ -29,6 +30,8 @@ pub(crate) enum Words {
     Model(Wanted),
     /// The model was asked before the turn was committed.
     Begun(Box<Step>),
+    /// Nothing is said: another agent takes over.
+    Agent(Box<AgentSpec>),
 }
 
 /// A speech that waits for the floor.
@@ -98,7 +101,11 @@ impl SpeechQueue {
             .find(|queued| queued.id == Some(speech))
     }
 
-    fn push(&mut self, queued: Queued) {
+    pub(crate) fn push_front(&mut self, queued: Queued) {
+        self.waiting.push_front(queued);
+    }
+
+    pub(crate) fn push(&mut self, queued: Queued) {
         let at = self
             .waiting
             .iter()
@@ -138,7 +145,7 @@ impl Dialogue {
         }
         let component = match queued.words {
             Words::Text(_) => Component::Tts,
-            Words::Model(_) | Words::Begun(_) => Component::Llm,
+            Words::Model(_) | Words::Begun(_) | Words::Agent(_) => Component::Llm,
         };
         self.core.error(
             component,
@@ -175,11 +182,13 @@ impl Dialogue {
 
     /// LiveKit's rule: in the order in which they would be spoken, up to the first that may not be interrupted.
     pub(crate) fn interrupt_queue(&mut self, force: bool) {
-        while let Some(first) = self.queue.waiting.front() {
-            if !force && !first.interruptible {
+        let mut at = 0;
+        while let Some(queued) = self.queue.waiting.get(at) {
+            if matches!(queued.words, Words::Agent(_)) {
+                at += 1; // who takes over does so in any case
+            } else if !force && !queued.interruptible {
                 return;
-            }
-            if let Some(queued) = self.queue.waiting.pop_front() {
+            } else if let Some(queued) = self.queue.waiting.remove(at) {
                 self.never_said(&queued);
             }
         }
@@ -208,9 +217,11 @@ impl Dialogue {
         }
         let ending = self.ending.is_some();
         // an answer to the caller waits until what he asked before is answered; everything else may be said meanwhile
-        let may_pass = |queued: &Queued| queued.turn.is_none() && !ending;
+        let may_pass = |queued: &Queued| {
+            queued.turn.is_none() && !ending && !matches!(queued.words, Words::Agent(_))
+        };
         if !self.floor.is_open() {
-            return self.yield_floor(may_pass);
+            return self.yield_floor(may_pass) || self.begin_task();
         }
         if !self.may_begin() {
             return false;
@@ -221,7 +232,7 @@ impl Dialogue {
         if !first_is_urgent && self.resume_parked(true) {
             return true;
         }
-        let next = if self.parked.is_empty() {
+        let next = if self.parked.is_empty() && !self.agents.task_is_over() {
             self.queue.take(|_| !ending)
         } else {
             self.queue.take(may_pass)
@@ -231,7 +242,12 @@ impl Dialogue {
                 self.begin(queued);
                 true
             }
-            None => self.resume_parked(false) || self.tell_reports(),
+            None => {
+                self.finish_task()
+                    || self.begin_task()
+                    || self.resume_parked(false)
+                    || self.tell_reports()
+            }
         }
     }
 

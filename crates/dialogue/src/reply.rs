@@ -221,6 +221,10 @@ impl Dialogue {
                     .message(Role::Assistant, String::new(), now);
                 Step::of_text(place, message, &text)
             }
+            Words::Agent(agent) => {
+                self.switch_agent(*agent);
+                return;
+            }
             Words::Begun(mut step) => {
                 // it was begun before the turn was committed, and stands after it
                 step.message.created_at = now;
@@ -243,6 +247,7 @@ impl Dialogue {
         let speech = Speech {
             id,
             source: queued.source,
+            handoff: None,
             turn: queued.turn,
             interruptible: queued.interruptible,
             in_history: queued.in_history,

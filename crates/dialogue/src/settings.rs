@@ -9,9 +9,9 @@ use crate::turn::Stage;
 /// Where the options in force come from.
 #[derive(Clone, Debug)]
 pub(crate) struct Layers {
-    session: Options,
+    pub(crate) session: Options,
     /// What the present agent wants otherwise.
-    agent: OptionsPatch,
+    pub(crate) agent: OptionsPatch,
 }
 
 impl Layers {
@@ -51,7 +51,11 @@ impl Dialogue {
         self.use_layers(session, agent);
     }
 
-    fn use_layers(&mut self, session: Result<Options, OptionsError>, agent: OptionsPatch) {
+    pub(crate) fn use_layers(
+        &mut self,
+        session: Result<Options, OptionsError>,
+        agent: OptionsPatch,
+    ) {
         let both = session.and_then(|session| Ok((agent.onto(&session)?, session)));
         match both {
             Ok((options, session)) => {

@@ -1,5 +1,6 @@
 //! One utterance of the agent, possibly of several steps: words, tools, words after the tools.
 
+use crate::agents::AgentSpec;
 use crate::chat::{Message, MessageMetrics, Passage, ToolCall, ToolChoice};
 use crate::event::{SpeechSource, TurnMetrics};
 use crate::history::Place;
@@ -230,6 +231,8 @@ pub(crate) struct NextStep {
 pub(crate) struct Speech {
     pub(crate) id: SpeechId,
     pub(crate) source: SpeechSource,
+    /// Who takes over when it is over: a tool has given an agent back.
+    pub(crate) handoff: Option<Box<AgentSpec>>,
     pub(crate) turn: Option<TurnId>,
     pub(crate) interruptible: bool,
     pub(crate) in_history: bool,
@@ -275,7 +278,7 @@ impl Speech {
             && !last.failed;
         wants.then(|| NextStep {
             rounds: self.steps.len(),
-            without_tools: last.tool_choice == ToolChoice::None,
+            without_tools: last.tool_choice == ToolChoice::None || self.handoff.is_some(),
             passages: first.passages.clone(),
             reply_instructions: first.reply_instructions.clone(),
             tools: first.tools.clone(),

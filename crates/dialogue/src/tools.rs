@@ -42,6 +42,12 @@ pub(crate) struct Running {
     pub(crate) filled: u32,
     /// How often it has told how far it is; after the first time its call has a result.
     pub(crate) updates: u32,
+    /// How many tasks had the floor when it began.
+    pub(crate) depth: usize,
+    /// A task has the floor, and its time stands still: so much is left.
+    pub(crate) paused: Option<Duration>,
+    /// What its result is replaced with.
+    pub(crate) refusal: Option<&'static str>,
 }
 
 /// All calls without a result, and those that report.
@@ -55,8 +61,9 @@ pub(crate) struct ToolLedger {
 }
 
 impl ToolLedger {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.running.is_empty()
+    /// Nothing runs but what waits for a task.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.running.iter().all(|running| running.paused.is_some())
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -70,15 +77,43 @@ impl ToolLedger {
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.running.iter().map(|running| running.until).min()
+        self.running
+            .iter()
+            .filter(|running| running.paused.is_none())
+            .map(|running| running.until)
+            .min()
     }
 
     /// Does a running tool forbid interruptions?
     pub(crate) fn protects(&self) -> bool {
         self.running.iter().any(|running| {
             matches!(running.waits, Waits::Speech(_))
+                && running.paused.is_none()
                 && running.interruption == ToolInterruption::Protect
         })
+    }
+
+    /// A task begins: the time of the calls that wait with their speeches stands still.
+    pub(crate) fn pause(&mut self, now: Instant, asks: &str) {
+        for running in &mut self.running {
+            let waits = matches!(running.waits, Waits::Speech(_)) || running.call.call_id == asks;
+            if waits && running.paused.is_none() {
+                running.paused = Some(running.until.since(now));
+            }
+        }
+    }
+
+    /// A task has ended: those that began before it go on.
+    pub(crate) fn resume(&mut self, now: Instant, depth: usize) {
+        for running in self
+            .running
+            .iter_mut()
+            .filter(|running| running.depth == depth)
+        {
+            if let Some(left) = running.paused.take() {
+                running.until = now + left;
+            }
+        }
     }
 
     /// The call that was really started under this name.
@@ -203,6 +238,9 @@ impl Dialogue {
             filler: options.filler.filter(|filler| !filler.texts.is_empty()),
             filled: 0,
             updates: 0,
+            depth: self.agents.depth(),
+            paused: None,
+            refusal: None,
         });
         match verdict {
             Verdict::Run => self.core.act(Action::RunTool {
@@ -263,6 +301,13 @@ impl Dialogue {
         is_error: bool,
         reply: bool,
     ) {
+        self.agents.call_ended(&running.call.call_id);
+        // who has its result says nothing more
+        let reply = reply && !(self.agents.task_is_over() && running.depth == self.agents.depth());
+        let (output, is_error, reply) = match running.refusal {
+            Some(why) => (why.to_owned(), true, true),
+            None => (output, is_error, reply),
+        };
         let now = self.core.now;
         let output = ToolOutput {
             call_id: running.call.call_id.clone(),
@@ -326,7 +371,7 @@ impl Dialogue {
             .tools
             .running
             .iter()
-            .position(|running| running.until <= now)
+            .position(|running| running.until <= now && running.paused.is_none())
         {
             let running = self.tools.running.remove(at);
             if running.same_as.is_none() {

@@ -173,6 +173,7 @@ impl Dialogue {
             until: self.core.now + crate::limits::DRAIN_TIMEOUT,
         });
         if !drain {
+            self.abandon_tasks();
             self.abandon_parked(true);
             self.cut();
         }
@@ -190,6 +191,7 @@ impl Dialogue {
         {
             return;
         }
+        self.abandon_tasks();
         self.drop_queued(|_| true);
         self.keep_last_words();
         self.cancel_tools();

@@ -101,6 +101,7 @@ impl Dialogue {
         let mute =
             speech.source != SpeechSource::ToolReply && speech.steps.iter().all(Step::is_mute);
         self.is_done(speech.id, failed || mute);
+        self.hand_over(&mut speech);
         if mute && !failed {
             self.core
                 .error(Component::Llm, "the model answered nothing", true);

@@ -116,7 +116,7 @@ fn every_kind_of_input_is_written_and_read_again() {
 }
 
 /// Nothing that the machine can do is out of reach of the dice.
-const EVERYTHING: [&str; 34] = [
+const EVERYTHING: [&str; 36] = [
     "Retrieve",
     "StartLlm",
     "CancelLlm",
@@ -134,6 +134,8 @@ const EVERYTHING: [&str; 34] = [
     "ClearStt",
     "MuteStt",
     "RunTool",
+    "SwitchAgent",
+    "TaskEnded",
     "StepSpoken",
     "CancelTool",
     "Close",

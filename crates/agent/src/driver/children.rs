@@ -229,22 +229,28 @@ impl Children {
             Some(failed),
             listener.listen(audio, orders),
         );
-        if let Some(stt) = agent.stt.clone() {
-            let facts = self.facts();
-            let failed = Input::Stt(SttFact::Failed(String::from(
-                "the recogniser's provider panicked",
-            )));
-            self.spawn(
-                Key::Recogniser,
-                "stt",
-                Some(failed),
-                recognise(stt, orders_in.clone(), facts),
-            );
-        }
-        Ears {
+        let ears = Ears {
             orders: orders_in,
             recent,
+        };
+        if let Some(stt) = agent.stt.clone() {
+            self.recognise(stt, &ears);
         }
+        ears
+    }
+
+    /// Have this recogniser hear the caller from here on.
+    pub(crate) fn recognise(&mut self, stt: Arc<dyn Stt>, ears: &Ears) {
+        let facts = self.facts();
+        let failed = Input::Stt(SttFact::Failed(String::from(
+            "the recogniser's provider panicked",
+        )));
+        self.spawn(
+            Key::Recogniser,
+            "stt",
+            Some(failed),
+            recognise(stt, ears.orders.clone(), facts),
+        );
     }
 
     fn spawn(

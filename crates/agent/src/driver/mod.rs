@@ -7,6 +7,7 @@
 //! | [`gauge`] | part of it | how much sound went to the recogniser, how long voice activity detection takes |
 //! | [`voice`] | one per session | the agent's sound to the caller, 20 ms at a time |
 //! | [`children`] | one per request | LLM, TTS, retrieval, turn prediction; dropped to cancel |
+//! | [`roster`] | none | the agents and tasks that the dialogue knows by number |
 //! | [`speeches`] | none | who waits for which speech |
 //! | [`tools`] | one per call | tool calls, which outlive a cancel by a moment |
 //!
@@ -17,6 +18,7 @@
 mod children;
 mod ears;
 mod gauge;
+pub(crate) mod roster;
 mod speeches;
 mod tools;
 mod voice;
@@ -28,7 +30,7 @@ use std::time::Duration;
 
 use antiphon_dialogue::chat::{ChatContext, Item, Message, Role, ToolCall};
 use antiphon_dialogue::event::CloseReason;
-use antiphon_dialogue::ids::{PredictionId, SpeechId};
+use antiphon_dialogue::ids::{AgentKey, PredictionId, SpeechId};
 use antiphon_dialogue::input::{self, Command};
 use antiphon_dialogue::metrics::{Metrics, ModelInfo};
 use antiphon_dialogue::options::OptionsError;
@@ -46,6 +48,7 @@ use crate::session::{Closing, Controls, Request, WeakSession};
 use crate::speech::{SpeechHandle, SpeechStatus};
 use children::{Children, Key};
 use ears::Order;
+use roster::Roster;
 use speeches::Speeches;
 use voice::Voice;
 
@@ -94,6 +97,9 @@ struct Driver {
     tools_cancelled: CancellationToken,
     running_tools: Vec<(String, CancellationToken)>,
     speeches: Speeches,
+    roster: Arc<Roster>,
+    /// The first agent has done what it does when it gets the floor.
+    entered: bool,
     /// `None`: the agent only writes, and what it writes counts as heard at once.
     voice: Option<Arc<Voice>>,
     ears: ears::Ears,
@@ -141,7 +147,9 @@ impl Driver {
         let history = controls.history.on_clock_of(began_unix);
         let dialogue = Dialogue::new(agent.options.clone(), (agent.instructions)());
         let driver = Self {
-            dialogue: dialogue.with_history(history),
+            dialogue: dialogue.with_history(history).named(agent.name()),
+            roster: Roster::new(agent.clone()),
+            entered: false,
             agent,
             began: tokio::time::Instant::now(),
             children,
@@ -201,7 +209,17 @@ impl Driver {
                     return;
                 }
                 request = inlets.requests.recv(), if handles => match request {
+                    Some(Request::Input(Input::Started)) => {
+                        self.tell(Input::Started);
+                        if !std::mem::replace(&mut self.entered, true) {
+                            self.enter();
+                        }
+                    }
                     Some(Request::Input(input)) => self.tell(input),
+                    Some(Request::UpdateAgent(agent)) => {
+                        let agent = self.roster.spec(*agent);
+                        self.tell(Input::Command(Command::UpdateAgent { agent }));
+                    }
                     Some(Request::Speak(command, id, status)) => {
                         self.speeches.insert(id, status);
                         self.tell(Input::Command(command));
@@ -238,6 +256,7 @@ impl Driver {
     fn end(self) {
         let reason = self.reason.unwrap_or(CloseReason::UserInitiated);
         self.tools_cancelled.cancel();
+        self.roster.close();
         if self.closed == Closed::No {
             let _ = self.events.send((self.now(), Event::Closed { reason }));
         }
@@ -383,8 +402,39 @@ impl Driver {
                     .filter(|(id, _)| *id == call_id)
                     .for_each(|(_, token)| token.cancel());
             }
+            Action::SwitchAgent { key, entering } => self.switch_agent(key, entering),
+            Action::TaskEnded { task, completed } => self.roster.task_ended(task, completed),
             Action::Emit(event) => self.emit(now, event),
             Action::Close => self.closed = Closed::Yes,
+        }
+    }
+
+    /// What the next one does not have it takes over: recogniser and voice.
+    fn switch_agent(&mut self, key: AgentKey, entering: bool) {
+        let Some(mut next) = self.roster.enter(key) else {
+            tracing::error!(%key, "an agent that nobody knows was to take over");
+            return;
+        };
+        tracing::info!(agent = next.name(), "another agent has the floor");
+        next.tts = next.tts.or_else(|| self.agent.tts.clone());
+        let heard_by = next.stt.as_ref().zip(self.agent.stt.as_ref());
+        match heard_by {
+            Some((new, old)) if !Arc::ptr_eq(new, old) => {
+                self.children.recognise(new.clone(), &self.ears);
+            }
+            Some(_) => {}
+            None => next.stt = self.agent.stt.clone(),
+        }
+        self.agent = next;
+        if entering {
+            self.enter();
+        }
+    }
+
+    /// What the agent does when it gets the floor.
+    fn enter(&self) {
+        if let Some((on_enter, session)) = self.agent.on_enter.clone().zip(self.session.upgrade()) {
+            tokio::spawn(on_enter(session).in_current_span());
         }
     }
 
@@ -481,6 +531,7 @@ impl Driver {
             caller: crate::tool::Caller {
                 speech: Some((speech, step)),
                 facts: Some(self.children.facts()),
+                roster: Some(self.roster.clone()),
             },
         };
         tools::spawn(

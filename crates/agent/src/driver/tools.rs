@@ -8,14 +8,15 @@ use std::time::Duration;
 
 use antiphon_dialogue::Input;
 use antiphon_dialogue::chat::ToolCall;
-use antiphon_dialogue::input::ToolValue;
+use antiphon_dialogue::input::{Command, ToolValue};
 use futures_util::FutureExt as _;
 use tokio::sync::mpsc;
 use tracing::Instrument as _;
 
+use crate::agent::Agent;
 use crate::measure;
 use crate::session::truncate;
-use crate::tool::{ToolContext, ToolReply, ToolSet};
+use crate::tool::{ToolContext, ToolSet};
 
 /// What a cancelled tool may still take.
 const CANCEL_GRACE: Duration = Duration::from_secs(5);
@@ -31,8 +32,19 @@ pub(crate) fn spawn(
 ) {
     let work = async move {
         let began = tokio::time::Instant::now();
-        let result = run(&tools, &call, context).await;
+        let roster = context.caller.roster.clone();
+        let (result, agent) = match run(&tools, &call, context).await {
+            Ok((value, agent)) => (Ok(value), agent),
+            Err(message) => (Err(message), None),
+        };
         measure::tool(&call.name, result.is_ok(), began.elapsed());
+        if let Some((roster, agent)) = roster.zip(agent) {
+            let handoff = Command::HandOff {
+                call_id: call.call_id.clone(),
+                agent: roster.spec(agent),
+            };
+            let _ = facts.send(Input::Command(handoff)).await;
+        }
         let _ = facts
             .send(Input::ToolFinished {
                 call_id: call.call_id,
@@ -43,7 +55,11 @@ pub(crate) fn spawn(
     tokio::spawn(work.in_current_span());
 }
 
-async fn run(tools: &ToolSet, call: &ToolCall, context: ToolContext) -> Result<ToolValue, String> {
+async fn run(
+    tools: &ToolSet,
+    call: &ToolCall,
+    context: ToolContext,
+) -> Result<(ToolValue, Option<Agent>), String> {
     let entry = tools.find(&call.name)?;
     let arguments = entry.arguments(&call.arguments)?;
     let cancelled = context.cancelled.clone();
@@ -57,10 +73,13 @@ async fn run(tools: &ToolSet, call: &ToolCall, context: ToolContext) -> Result<T
         }
     };
     match result {
-        Ok(Ok(ToolReply { text, silent })) => Ok(ToolValue {
-            output: cut(text),
-            reply: !silent,
-        }),
+        Ok(Ok(reply)) => {
+            let value = ToolValue {
+                output: cut(reply.text),
+                reply: !reply.silent,
+            };
+            Ok((value, reply.handoff))
+        }
         Ok(Err(error)) => {
             tracing::warn!(
                 tool = call.name,

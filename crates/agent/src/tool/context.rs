@@ -1,5 +1,8 @@
 //! What a tool knows about its call, and what it can tell and ask while it runs.
 
+use std::sync::Arc;
+
+use crate::driver::roster::Roster;
 use antiphon_dialogue::Input;
 use antiphon_dialogue::ids::SpeechId;
 use antiphon_dialogue::input::Command;
@@ -33,6 +36,7 @@ pub struct Caller {
     pub(crate) speech: Option<(SpeechHandle, u32)>,
     /// Where it tells what it has to tell.
     pub(crate) facts: Option<mpsc::Sender<Input>>,
+    pub(crate) roster: Option<Arc<Roster>>,
 }
 
 impl ToolContext {

@@ -29,6 +29,7 @@ pub use http::{HttpMethod, HttpTool, HttpToolOptions};
 
 pub use set::ToolSet;
 
+use crate::agent::Agent;
 use crate::provider::{BoxFuture, ToolDefinition};
 
 /// Something the model can do. Written with `#[tool]`, [`FunctionTool`] or [`HttpTool`]; shared by all sessions.
@@ -52,12 +53,21 @@ pub trait Tool: Send + Sync + 'static {
 }
 
 /// What a tool gives back to the model.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct ToolReply {
     /// What the model reads.
     pub text: String,
     /// The agent says nothing after it (LiveKit's `StopResponse`).
     pub silent: bool,
+    /// Who takes the conversation over.
+    pub handoff: Option<Agent>,
+}
+
+impl PartialEq for ToolReply {
+    fn eq(&self, other: &Self) -> bool {
+        let name = |reply: &Self| reply.handoff.as_ref().map(|agent| agent.name().to_owned());
+        (&self.text, self.silent, name(self)) == (&other.text, other.silent, name(other))
+    }
 }
 
 impl ToolReply {
@@ -65,7 +75,25 @@ impl ToolReply {
     pub fn new(text: impl Into<String>) -> Self {
         Self {
             text: text.into(),
-            silent: false,
+            ..Self::default()
+        }
+    }
+
+    /// This agent takes the conversation over at once.
+    pub fn handoff(agent: Agent) -> Self {
+        Self {
+            text: format!("The conversation is handed over to {}.", agent.name()),
+            silent: true,
+            handoff: Some(agent),
+        }
+    }
+
+    /// The present agent tells the result, and then this one takes the conversation over.
+    #[must_use]
+    pub fn then_handoff(self, agent: Agent) -> Self {
+        Self {
+            handoff: Some(agent),
+            ..self
         }
     }
 
@@ -74,6 +102,7 @@ impl ToolReply {
         Self {
             text: text.into(),
             silent: true,
+            handoff: None,
         }
     }
 
@@ -86,6 +115,12 @@ impl ToolReply {
                 other.to_string()
             }
         })
+    }
+}
+
+impl From<Agent> for ToolReply {
+    fn from(agent: Agent) -> Self {
+        Self::handoff(agent)
     }
 }
 

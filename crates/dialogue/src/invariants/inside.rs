@@ -4,8 +4,8 @@ use super::Violation;
 use crate::floor::Floor;
 use crate::limits::{
     CLEAR_REPORT_TIMEOUT, MAX_HISTORY_ITEMS, MAX_HOLD, MAX_PARKED_SPEECHES, MAX_QUEUED_SPEECHES,
-    MAX_RUNNING_TOOLS, MAX_SEGMENT_DURATION, MAX_SEGMENTS_AHEAD, MAX_STEPS, MAX_TURN_BYTES,
-    SPEECH_SIGN_TIMEOUT,
+    MAX_RUNNING_TOOLS, MAX_SEGMENT_DURATION, MAX_SEGMENTS_AHEAD, MAX_STEPS, MAX_TASK_DEPTH,
+    MAX_TURN_BYTES, MAX_WAITING_TASKS, SPEECH_SIGN_TIMEOUT,
 };
 use crate::machine::Dialogue;
 use crate::options::Options;
@@ -54,6 +54,12 @@ fn inside(dialogue: &Dialogue) -> Result<(), Violation> {
     for (what, count, limit) in [
         ("segments ahead", ahead, MAX_SEGMENTS_AHEAD),
         ("steps", steps, MAX_STEPS),
+        ("tasks", dialogue.agents.depth(), MAX_TASK_DEPTH),
+        (
+            "waiting tasks",
+            dialogue.agents.waiting(),
+            MAX_WAITING_TASKS,
+        ),
         (
             "parked speeches",
             dialogue.parked.len(),

@@ -103,6 +103,10 @@ impl Observer {
                     running.told = true;
                 }
             }
+            // its result may be refused
+            Input::Command(Command::HandOff { call_id, .. }) => {
+                self.running.remove(call_id);
+            }
             Input::UserText(text) if !text.trim().is_empty() => {
                 let text = cut(text.trim().to_owned(), MAX_TURN_BYTES);
                 self.committed.push(text);
@@ -174,6 +178,8 @@ impl Observer {
             Action::Retrieve { .. }
             | Action::PausePlayout
             | Action::StepSpoken { .. }
+            | Action::SwitchAgent { .. }
+            | Action::TaskEnded { .. }
             | Action::PredictTurn { .. }
             | Action::CancelPrediction { .. }
             | Action::FinalizeStt

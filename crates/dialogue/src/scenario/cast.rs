@@ -108,6 +108,21 @@ pub(crate) struct Tool {
     /// What it tells meanwhile, and how long after its start.
     pub(crate) updates: Vec<(Duration, String)>,
     pub(crate) result: Option<Result<ToolValue, String>>,
+    pub(crate) deed: Deed,
+}
+
+/// What a tool does beside giving its result.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Deed {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Its result is another agent, of this name and greeting.
+    HandsTo(String, String),
+    /// It gives a task to another agent, and its result when that is over.
+    Asks(String, String),
+    /// The task that it belongs to has its result.
+    Completes,
 }
 
 /// The caller speaks.

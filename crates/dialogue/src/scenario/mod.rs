@@ -10,6 +10,9 @@
 //! tts after 200ms lasting 2s           # the next segment; also: fails, hangs. Without: 0.2 s, 15 characters a second
 //! tool book after 2s gives "done"      # also: silently "done" (no reply wanted), fails "why", hangs
 //! tool search updates "Half done." at 2s after 9s gives "5 found"    # tells meanwhile how far it is
+//! tool transfer hands-to Billing "Billing, hello." gives ""    # another agent takes over, with this greeting
+//! tool address asks Clerk "Your street?" gives "ok"           # a task: its result comes when that agent has ended it
+//! tool finish completes silently "done"                        # with a tool of its own
 //! knowledge "Open until ten." after 20ms   # the next search; also: nothing, hangs
 //! detector 0.2 after 50ms              # the turn detector's next answer; also: hangs. Without: 1, compared with 0.5
 //! stt +200ms                           # finals come so long after the end of speech
@@ -43,6 +46,7 @@ mod options;
 mod parse;
 mod show;
 mod simulate;
+mod tools;
 mod words;
 mod write;
 

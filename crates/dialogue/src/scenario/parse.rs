@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::cast::{Found, Prediction, Reply, Speech, Tool, Voice};
+use super::cast::{Deed, Found, Prediction, Reply, Speech, Tool, Voice};
 use super::expect::{Expect, Expectation};
 use super::inputs::input;
 use super::options::Changes;
@@ -247,6 +247,7 @@ fn tool(line: usize, words: &mut Words<'_>) -> Result<Tool, String> {
     }
     let mut after = Duration::ZERO;
     let mut updates = Vec::new();
+    let mut deed = Deed::Nothing;
     let mut result = None;
     loop {
         match words.word() {
@@ -264,6 +265,9 @@ fn tool(line: usize, words: &mut Words<'_>) -> Result<Tool, String> {
                     reply: false,
                 })));
             }
+            "hands-to" => deed = Deed::HandsTo(words.word().to_owned(), words.quoted()?),
+            "asks" => deed = Deed::Asks(words.word().to_owned(), words.quoted()?),
+            "completes" => deed = Deed::Completes,
             "updates" => {
                 let message = words.quoted()?;
                 match words.word() {
@@ -278,7 +282,17 @@ fn tool(line: usize, words: &mut Words<'_>) -> Result<Tool, String> {
                 break;
             }
             other => {
-                let known = ["after", "gives", "silently", "updates", "fails", "hangs"];
+                let known = [
+                    "after",
+                    "gives",
+                    "silently",
+                    "updates",
+                    "hands-to",
+                    "asks",
+                    "completes",
+                    "fails",
+                    "hangs",
+                ];
                 return Err(unknown("word about `tool`", other, &known));
             }
         }
@@ -294,6 +308,7 @@ fn tool(line: usize, words: &mut Words<'_>) -> Result<Tool, String> {
         after,
         updates,
         result,
+        deed,
     })
 }
 

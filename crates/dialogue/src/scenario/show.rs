@@ -19,6 +19,8 @@ pub(crate) const KINDS: [&str; 50] = [
     "speech",
     "done",
     "spoken",
+    "switch",
+    "over",
     "updated",
     "false",
     "interrupted",
@@ -86,6 +88,11 @@ pub(super) fn action(action: &Action) -> String {
         Action::ClearStt => "clear stt".into(),
         Action::MuteStt(mute) => format!("mute {mute}"),
         Action::RunTool { call, .. } => format!("run {} {}", call.name, call.arguments),
+        Action::SwitchAgent { key, .. } => format!("switch {key}"),
+        Action::TaskEnded { task, completed } => {
+            let how = if *completed { "" } else { " without result" };
+            format!("over {task}{how}")
+        }
         Action::StepSpoken { speech, steps } => format!("spoken {speech} {steps}"),
         Action::CancelTool { call_id } => format!("cancel {call_id}"),
         Action::Emit(event) => self::event(event),

@@ -6,8 +6,9 @@ use std::collections::{BTreeSet, BinaryHeap, VecDeque};
 use super::cast::{Found, Line, Prediction, Reply, Speech, Tool, Voice};
 use super::check::seconds;
 use super::show;
+use super::tools::Tasks;
 use crate::action::Action;
-use crate::chat::{Item, ToolCall};
+use crate::chat::Item;
 use crate::ids::{GenerationId, PredictionId, RetrievalId, SegmentId};
 use crate::input::{Input, Llm, Playout, Stt, Tts, Vad};
 use crate::invariants::Observer;
@@ -64,18 +65,19 @@ pub struct Simulation {
     /// What the machine was told, if it is to be kept.
     pub told: Option<Vec<(Instant, Input)>>,
     observer: Observer,
-    now: Instant,
+    pub(super) now: Instant,
     replies: VecDeque<Reply>,
     /// With the caller's message that each request answers.
     asked: Vec<(GenerationId, Reply, String)>,
     voices: VecDeque<Voice>,
     pub(super) tools: Vec<Tool>,
+    pub(super) tasks: Tasks,
     pub(super) found: VecDeque<Found>,
     pub(super) predictions: VecDeque<Prediction>,
     /// Requests that the scenario holds no answer for.
     unscripted_replies: usize,
     /// Tools that were called and that the scenario gives no result of.
-    unscripted_tools: BTreeSet<String>,
+    pub(super) unscripted_tools: BTreeSet<String>,
     /// Inputs are repeated: nothing else answers.
     repeating: bool,
     events: BinaryHeap<Reverse<Timed>>,
@@ -99,6 +101,7 @@ impl Simulation {
             asked: Vec::new(),
             voices: VecDeque::new(),
             tools: Vec::new(),
+            tasks: Tasks::default(),
             found: VecDeque::new(),
             predictions: VecDeque::new(),
             unscripted_replies: 0,
@@ -334,6 +337,8 @@ impl Simulation {
             }
             Action::ClearPlayout => self.clear_playout(),
             Action::RunTool { call, .. } => self.run_tool(call),
+            Action::SwitchAgent { key, .. } => self.tasks.speaks = key.0,
+            Action::TaskEnded { task, completed } => self.task_ended(task, completed),
             Action::PredictTurn { id, .. } => self.predict(id),
             Action::CancelPrediction { .. }
             | Action::FinalizeStt
@@ -400,30 +405,6 @@ impl Simulation {
                     id: audio.id,
                     played: audio.played,
                 }),
-            );
-        }
-    }
-
-    fn run_tool(&mut self, call: ToolCall) {
-        let found = self.tools.iter().find(|tool| tool.name == call.name);
-        let (after, result, updates) = match found {
-            Some(tool) => (tool.after, tool.result.clone(), tool.updates.clone()),
-            None => {
-                self.unscripted_tools.insert(call.name);
-                (MS, Some(Err("no such tool".into())), Vec::new())
-            }
-        };
-        for (at, message) in updates {
-            let call_id = call.call_id.clone();
-            self.schedule(self.now + at, Input::ToolUpdated { call_id, message });
-        }
-        if let Some(result) = result {
-            self.schedule(
-                self.now + after,
-                Input::ToolFinished {
-                    call_id: call.call_id,
-                    result,
-                },
             );
         }
     }

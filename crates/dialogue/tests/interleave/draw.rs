@@ -1,7 +1,10 @@
 //! The dice: options, tempers, and one input after the other, out of any source of randomness.
 
+use antiphon_dialogue::agents::AgentSpec;
 use antiphon_dialogue::chat::{Passage, ToolCall, ToolChoice};
-use antiphon_dialogue::ids::{GenerationId, PredictionId, RetrievalId, SegmentId, SpeechId};
+use antiphon_dialogue::ids::{
+    AgentKey, GenerationId, PredictionId, RetrievalId, SegmentId, SpeechId, TaskId,
+};
 use antiphon_dialogue::input::{
     Command, GenerateReply, Llm, Playout, Priority, Say, Stt, ToolValue, Tts, Vad,
 };
@@ -294,6 +297,10 @@ pub(super) fn input(rng: &mut impl Rng, temper: &Temper, asked: &mut Asked) -> O
         }
         8 => Input::UserText(word),
         9 => Input::Started,
+        10 if rng.random_bool(0.2) => {
+            let call_id = recent(rng, temper, &asked.calls).unwrap_or_default();
+            Input::Command(agents(rng, call_id))
+        }
         10 => Input::Command(command(rng, word)),
         _ => Input::Time,
     })
@@ -382,6 +389,38 @@ fn command(rng: &mut impl Rng, text: String) -> Command {
         _ => Command::InterruptSpeech {
             speech: any_speech(rng),
             force: rng.random(),
+        },
+    }
+}
+
+/// Somebody takes over, or is asked something.
+fn agents(rng: &mut impl Rng, call_id: String) -> Command {
+    let task = TaskId(rng.random_range(0..4));
+    let agent = Box::new(AgentSpec {
+        key: AgentKey(rng.random_range(0..4)),
+        name: "other".into(),
+        instructions: "Be another.".into(),
+        options: Options {
+            greeting: rng.random_bool(0.5).then(|| "Hello from me.".into()),
+            llm_timeout: ms(3000),
+            tts_timeout: ms(3000),
+            tool_timeout: ms(5000),
+            ..Options::default()
+        },
+        overrides: OptionsPatch::default(),
+        keep_history: rng.random(),
+    });
+    match rng.random_range(0..5) {
+        0 => Command::UpdateAgent { agent },
+        1 => Command::HandOff { call_id, agent },
+        2..4 => Command::StartTask {
+            task,
+            call_id,
+            agent,
+        },
+        _ => Command::EndTask {
+            task,
+            completed: rng.random(),
         },
     }
 }

@@ -1,0 +1,365 @@
+//! Who speaks. Another agent takes over (a handoff), or one is asked to find something out and gives the floor back (a
+//! task). What has been said stays with the session; what the new agent knows of it is its spec's business.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::action::Action;
+use crate::chat::Item;
+use crate::event::{Component, SpeechSource};
+use crate::floor::Floor;
+use crate::history::Place;
+use crate::ids::{AgentKey, TaskId};
+use crate::limits::{MAX_QUEUED_SPEECHES, MAX_TASK_DEPTH, MAX_WAITING_TASKS};
+use crate::machine::Dialogue;
+use crate::options::Options;
+use crate::patch::OptionsPatch;
+use crate::queue::{Queued, Words};
+use crate::settings::Layers;
+use crate::speech::Speech;
+use crate::tools::Waits;
+
+const INTERRUPTED: &str = "The conversation was not handed over, because the caller interrupted.";
+const TWO: &str = "Two tools wanted to hand the conversation over at once: nobody took over.";
+const IN_TASK: &str = "A task cannot hand the conversation over: it gives a result back.";
+
+/// All that the dialogue knows of an agent. Its tools and providers are the driver's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AgentSpec {
+    /// The driver's name of it, for [`Action::SwitchAgent`].
+    pub key: AgentKey,
+    /// Its name in the history.
+    pub name: String,
+    /// The text of the model's system role.
+    pub instructions: Arc<str>,
+    /// How its dialogue behaves; the greeting is what it says first.
+    pub options: Options,
+    /// What it wants otherwise than these.
+    pub overrides: OptionsPatch,
+    /// Does it know what was said before it came? LiveKit: no, unless it is given the history.
+    pub keep_history: bool,
+}
+
+/// An agent that waits for a task's end.
+#[derive(Clone, Debug)]
+struct Persona {
+    key: AgentKey,
+    name: String,
+    instructions: Arc<str>,
+    options: Layers,
+    visible_from: Place,
+}
+
+/// A task that has the floor.
+#[derive(Clone, Debug)]
+struct Frame {
+    task: TaskId,
+    /// The call that waits for its result.
+    call_id: String,
+    parent: Persona,
+    /// The parent's speeches, that wait for it. Nothing interrupts them.
+    parked: Vec<Speech>,
+    began: Place,
+    /// It is over: with a result?
+    outcome: Option<bool>,
+}
+
+/// A task that waits for its turn.
+#[derive(Clone, Debug)]
+struct Waiting {
+    task: TaskId,
+    call_id: String,
+    agent: Box<AgentSpec>,
+}
+
+/// Who speaks, and who waits for it.
+#[derive(Clone, Debug)]
+pub(crate) struct Agents {
+    key: AgentKey,
+    pub(crate) name: String,
+    frames: Vec<Frame>,
+    waiting: VecDeque<Waiting>,
+}
+
+impl Default for Agents {
+    fn default() -> Self {
+        Self {
+            key: AgentKey(0),
+            name: "agent".into(),
+            frames: Vec::new(),
+            waiting: VecDeque::new(),
+        }
+    }
+}
+
+impl Agents {
+    /// How many tasks have the floor, each asked for by the one before.
+    pub(crate) fn depth(&self) -> usize {
+        self.frames.len()
+    }
+
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// The task that has the floor is over, and gives it back as soon as it has finished speaking.
+    pub(crate) fn task_is_over(&self) -> bool {
+        self.frames
+            .last()
+            .is_some_and(|frame| frame.outcome.is_some())
+    }
+
+    pub(crate) fn held(&self) -> impl Iterator<Item = &Speech> {
+        self.frames.iter().flat_map(|frame| &frame.parked)
+    }
+
+    pub(crate) fn held_mut(&mut self) -> impl Iterator<Item = &mut Speech> {
+        self.frames.iter_mut().flat_map(|frame| &mut frame.parked)
+    }
+
+    /// The call that waits for a task has ended by itself: so has the task, and those that it has begun.
+    pub(crate) fn call_ended(&mut self, call_id: &str) {
+        if let Some(at) = self
+            .frames
+            .iter()
+            .position(|frame| frame.call_id == call_id)
+        {
+            for frame in self.frames.iter_mut().skip(at) {
+                frame.outcome.get_or_insert(false);
+            }
+        }
+    }
+}
+
+impl Dialogue {
+    /// `update_agent`: after everything that waits to be said now.
+    pub(crate) fn update_agent(&mut self, agent: Box<AgentSpec>) {
+        if self.queue.len() >= MAX_QUEUED_SPEECHES {
+            let message = "too many speeches are waiting: the agent stays";
+            self.core.error(Component::Llm, message, true);
+            return;
+        }
+        self.drop_speculation();
+        self.queue.push(handover(agent));
+    }
+
+    /// A tool is about to give an agent back.
+    pub(crate) fn hand_off(&mut self, call_id: &str, agent: Box<AgentSpec>) {
+        let in_task = self.agents.depth() > 0;
+        let Some(running) = self.tools.own_mut(call_id) else {
+            return;
+        };
+        match running.waits {
+            _ if in_task => running.refusal = Some(IN_TASK),
+            Waits::Nobody => running.refusal = Some(INTERRUPTED),
+            Waits::Report => self.update_agent(agent),
+            Waits::Speech(id) => {
+                let taken = self.speech_mut(id).is_some_and(|speech| {
+                    let taken = speech.handoff.is_some();
+                    speech.handoff = (!taken).then_some(agent);
+                    taken
+                });
+                if taken && let Some(running) = self.tools.own_mut(call_id) {
+                    running.refusal = Some(TWO);
+                }
+            }
+        }
+    }
+
+    /// The speech is over: whom its tool gave back takes over before anything else.
+    pub(crate) fn hand_over(&mut self, speech: &mut Speech) {
+        if let Some(agent) = speech.handoff.take() {
+            self.queue.push_front(handover(agent));
+        }
+    }
+
+    /// From here on another one speaks.
+    pub(crate) fn switch_agent(&mut self, agent: AgentSpec) {
+        self.drop_speculation();
+        let from = match agent.keep_history {
+            true => self.core.history.visible_from(),
+            // a turn that waits for its answer is the new agent's to answer
+            false if self.queue.any(|queued| queued.turn.is_some()) => self
+                .core
+                .history
+                .newest_user()
+                .unwrap_or_else(|| self.core.history.reserve()),
+            false => self.core.history.reserve(),
+        };
+        let persona = Persona {
+            key: agent.key,
+            name: agent.name,
+            instructions: agent.instructions,
+            options: Layers {
+                session: agent.options,
+                agent: agent.overrides,
+            },
+            visible_from: from,
+        };
+        self.become_agent(persona, true);
+        if let Some(greeting) = self.core.options.greeting.clone() {
+            let interruptible = self.core.options.allow_interruptions;
+            self.enqueue_first(Queued::text(
+                SpeechSource::Greeting,
+                greeting,
+                interruptible,
+            ));
+        }
+    }
+
+    fn become_agent(&mut self, persona: Persona, entering: bool) {
+        let place = self.core.history.reserve();
+        let old = std::mem::replace(&mut self.agents.name, persona.name);
+        self.agents.key = persona.key;
+        self.core.instructions = persona.instructions;
+        self.use_layers(Ok(persona.options.session), persona.options.agent);
+        self.core.history.show_from(persona.visible_from);
+        let item = Item::AgentHandoff {
+            id: self.core.history.next_id(),
+            old_agent_id: Some(old),
+            new_agent_id: self.agents.name.clone(),
+            created_at: self.core.now,
+        };
+        self.core.remember(place, item);
+        let key = persona.key;
+        self.core.act(Action::SwitchAgent { key, entering });
+    }
+
+    /// A tool asks for a task and waits for its end.
+    pub(crate) fn start_task(&mut self, task: TaskId, call_id: String, agent: Box<AgentSpec>) {
+        let known = self.tools.own_mut(&call_id).is_some();
+        if !known || self.agents.waiting.len() >= MAX_WAITING_TASKS || self.ending.is_some() {
+            self.task_ended(task, false);
+            return;
+        }
+        self.agents.waiting.push_back(Waiting {
+            task,
+            call_id,
+            agent,
+        });
+    }
+
+    fn task_ended(&mut self, task: TaskId, completed: bool) {
+        self.core.act(Action::TaskEnded { task, completed });
+    }
+
+    /// A task has its result, or is given up.
+    pub(crate) fn end_task(&mut self, task: TaskId, completed: bool) {
+        let waiting = &mut self.agents.waiting;
+        if let Some(at) = waiting.iter().position(|waiting| waiting.task == task) {
+            waiting.remove(at);
+            self.task_ended(task, completed);
+        } else if let Some(at) = self
+            .agents
+            .frames
+            .iter()
+            .position(|frame| frame.task == task)
+        {
+            let mut frames = self.agents.frames.iter_mut().skip(at);
+            if let Some(frame) = frames.next() {
+                frame.outcome.get_or_insert(completed);
+            }
+            for frame in frames {
+                frame.outcome.get_or_insert(false);
+            }
+        }
+    }
+
+    /// The next task gets the floor, when whoever asked for it has said what was to be said before.
+    pub(crate) fn begin_task(&mut self) -> bool {
+        let depth = self.agents.depth();
+        let free = match &self.floor {
+            Floor::Open => true,
+            Floor::Preparing(speech) => speech.waits_for_tools(),
+            _ => false,
+        };
+        let settled = self.parked.iter().all(Speech::waits_for_tools);
+        if !free || !settled || self.ending.is_some() || self.agents.task_is_over() {
+            return false;
+        }
+        for at in 0..self.agents.waiting.len() {
+            let call = self.agents.waiting.get(at).map(|task| task.call_id.clone());
+            let call =
+                call.and_then(|id| self.tools.own_mut(&id).map(|own| (own.depth, own.waits)));
+            let lost = match call {
+                Some((of, waits)) => of > depth || waits == Waits::Nobody,
+                None => true,
+            };
+            let eligible = call.is_some_and(|(of, _)| of == depth);
+            if !lost && (!eligible || depth >= MAX_TASK_DEPTH) {
+                continue;
+            }
+            let Some(waiting) = self.agents.waiting.remove(at) else {
+                return false;
+            };
+            if lost {
+                self.task_ended(waiting.task, false);
+            } else {
+                self.push_frame(waiting);
+            }
+            return true;
+        }
+        false
+    }
+
+    fn push_frame(&mut self, waiting: Waiting) {
+        if let Some((speech, _)) = self.floor.take() {
+            self.parked.push(speech);
+        }
+        let began = self.core.history.reserve();
+        let parent = Persona {
+            key: self.agents.key,
+            name: self.agents.name.clone(),
+            instructions: self.core.instructions.clone(),
+            options: self.core.layers.clone(),
+            visible_from: self.core.history.visible_from(),
+        };
+        self.tools.pause(self.core.now, &waiting.call_id);
+        self.agents.frames.push(Frame {
+            task: waiting.task,
+            call_id: waiting.call_id,
+            parent,
+            parked: std::mem::take(&mut self.parked),
+            began,
+            outcome: None,
+        });
+        self.switch_agent(*waiting.agent);
+    }
+
+    /// A task that is over gives the floor back.
+    pub(crate) fn finish_task(&mut self) -> bool {
+        if !self.agents.task_is_over() || !self.floor.is_open() || !self.parked.is_empty() {
+            return false;
+        }
+        let Some(frame) = self.agents.frames.pop() else {
+            return false;
+        };
+        self.drop_speculation();
+        self.parked = frame.parked;
+        self.tools.resume(self.core.now, self.agents.frames.len());
+        let until = self.core.history.reserve();
+        self.core.history.hide_calls(frame.began, until);
+        self.become_agent(frame.parent, false);
+        self.task_ended(frame.task, frame.outcome == Some(true));
+        true
+    }
+
+    /// The session ends: nobody waits for a task any more.
+    pub(crate) fn abandon_tasks(&mut self) {
+        for waiting in std::mem::take(&mut self.agents.waiting) {
+            self.task_ended(waiting.task, false);
+        }
+        while let Some(frame) = self.agents.frames.pop() {
+            for speech in frame.parked {
+                self.abandon(speech);
+            }
+            self.task_ended(frame.task, false);
+        }
+    }
+}
+
+fn handover(agent: Box<AgentSpec>) -> Queued {
+    Queued::new(SpeechSource::GenerateReply, Words::Agent(agent), false)
+}

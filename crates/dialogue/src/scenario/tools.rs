@@ -1,0 +1,98 @@
+//! Tools of a scenario, and the agents that they bring in.
+
+use super::cast::Deed;
+use super::simulate::Simulation;
+use crate::agents::AgentSpec;
+use crate::chat::ToolCall;
+use crate::ids::{AgentKey, TaskId};
+use crate::input::{Command, Input, ToolValue};
+use crate::time::Duration;
+
+const MS: Duration = Duration::from_millis(1);
+
+/// What the simulation remembers of tasks.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tasks {
+    numbers: u32,
+    /// With the call that waits for it and what that gives then.
+    open: Vec<(TaskId, String, Option<Result<ToolValue, String>>)>,
+    /// Who speaks: a task's agent has its number.
+    pub(super) speaks: u32,
+}
+
+impl Simulation {
+    pub(super) fn run_tool(&mut self, call: ToolCall) {
+        let found = self.tools.iter().find(|tool| tool.name == call.name);
+        let (after, result, updates, deed) = match found.cloned() {
+            Some(tool) => (tool.after, tool.result, tool.updates, tool.deed),
+            None => {
+                self.unscripted_tools.insert(call.name);
+                let result = Some(Err("no such tool".into()));
+                (MS, result, Vec::new(), Deed::Nothing)
+            }
+        };
+        let call_id = call.call_id;
+        for (at, message) in updates {
+            let call_id = call_id.clone();
+            self.schedule(self.now + at, Input::ToolUpdated { call_id, message });
+        }
+        let at = self.now + after;
+        let tell =
+            |simulation: &mut Self, command| simulation.schedule(at, Input::Command(command));
+        match deed {
+            Deed::Nothing => {}
+            Deed::HandsTo(name, greeting) => {
+                let (call_id, agent) = (call_id.clone(), self.agent(name, greeting));
+                tell(self, Command::HandOff { call_id, agent });
+            }
+            Deed::Asks(name, greeting) => {
+                let agent = self.agent(name, greeting);
+                let task = TaskId(self.tasks.numbers);
+                self.tasks.open.push((task, call_id.clone(), result));
+                let start = Command::StartTask {
+                    task,
+                    call_id,
+                    agent,
+                };
+                return tell(self, start);
+            }
+            Deed::Completes => {
+                let (task, completed) = (TaskId(self.tasks.speaks), true);
+                tell(self, Command::EndTask { task, completed });
+            }
+        }
+        if let Some(result) = result {
+            self.schedule(at, Input::ToolFinished { call_id, result });
+        }
+    }
+
+    pub(super) fn task_ended(&mut self, task: TaskId, completed: bool) {
+        let open = &mut self.tasks.open;
+        let Some(at) = open.iter().position(|(open, ..)| *open == task) else {
+            return;
+        };
+        let (_, call_id, result) = open.remove(at);
+        let result = if completed {
+            result
+        } else {
+            Some(Err("the task was given up".into()))
+        };
+        if let Some(result) = result {
+            self.schedule(self.now + MS, Input::ToolFinished { call_id, result });
+        }
+    }
+
+    fn agent(&mut self, name: String, greeting: String) -> Box<AgentSpec> {
+        self.tasks.numbers += 1;
+        let mut options = self.dialogue.core.options.clone();
+        options.greeting = (!greeting.is_empty()).then_some(greeting);
+        Box::new(AgentSpec {
+            key: AgentKey(self.tasks.numbers),
+            instructions: format!("You are {name}.").into(),
+            name,
+            options,
+            overrides: crate::patch::OptionsPatch::default(),
+            keep_history: false,
+        })
+    }
+}
