@@ -8,7 +8,7 @@ use crate::metrics::Metrics;
 use crate::time::Duration;
 
 /// The first words of all lines, and words that stand alone at their end. A scenario that expects other ones has a typo.
-pub(crate) const KINDS: [&str; 50] = [
+pub(crate) const KINDS: [&str; 52] = [
     "agent",
     "user",
     "turn",

@@ -10,12 +10,15 @@ use crate::time::Duration;
 
 const MS: Duration = Duration::from_millis(1);
 
+/// What a tool gives; `None`: it never ends.
+type Given = Option<Result<ToolValue, String>>;
+
 /// What the simulation remembers of tasks.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tasks {
     numbers: u32,
     /// With the call that waits for it and what that gives then.
-    open: Vec<(TaskId, String, Option<Result<ToolValue, String>>)>,
+    open: Vec<(TaskId, String, Given)>,
     /// Who speaks: a task's agent has its number.
     pub(super) speaks: u32,
 }
