@@ -6,7 +6,9 @@ CACHE := $(or $(ANTIPHON_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/antiphon)
 
 run: web ## build the playground and the release binary, and start everything on http://localhost:7880
 	@scripts/speech.sh
-	cargo run --release --quiet --bin antiphon -- dev $(ARGS)
+	@echo "==> building the binary (some minutes the first time, seconds later)"
+	@cargo build --release --bin antiphon
+	@cargo run --release --quiet --bin antiphon -- dev $(ARGS)
 
 web: ## build the playground
 	@scripts/web.sh
