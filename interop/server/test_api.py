@@ -31,7 +31,7 @@ async def test_a_room_that_is_full_refuses_the_next(room_name):
     async with client() as lk:
         await lk.room.create_room(api.CreateRoomRequest(name=room_name, max_participants=1))
         async with joined("ann", room_name):
-            with pytest.raises(Exception):
+            with pytest.raises(rtc.ConnectError):
                 async with joined("bob", room_name):
                     pass
 
@@ -69,7 +69,7 @@ async def test_data_metadata_and_calls_go_from_api_to_participant(room_name):
 
 
 @pytest.mark.asyncio
-async def test_a_token_without_the_grant_is_refused(room_name):
+async def test_a_token_of_another_secret_is_refused(room_name):
     async with api.LiveKitAPI(http_url(), KEY, "wrong") as lk:
         with pytest.raises(api.TwirpError) as error:
             await lk.room.list_rooms(api.ListRoomsRequest())

@@ -1,13 +1,19 @@
 //! Who is asking, and what may they do?
 
+use std::time::Duration;
+
 use antiphon_protocol::{Claims, TokenError, Verifier};
 use axum::http::{HeaderMap, StatusCode, header};
+
+use crate::limits::TooMany;
 
 /// A request that is not allowed; the body is plain text, as LiveKit's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Denied {
     pub(crate) status: StatusCode,
     pub(crate) message: String,
+    /// With 429: when it may be tried again.
+    pub(crate) retry_after: Option<Duration>,
 }
 
 impl Denied {
@@ -15,6 +21,16 @@ impl Denied {
         Self {
             status,
             message: message.into(),
+            retry_after: None,
+        }
+    }
+
+    pub(crate) fn too_many(limit: &TooMany) -> Self {
+        let seconds = whole_seconds(limit.retry_after);
+        let message = format!("too many requests; retry after {seconds} s");
+        Self {
+            retry_after: Some(limit.retry_after),
+            ..Self::new(StatusCode::TOO_MANY_REQUESTS, message)
         }
     }
 
@@ -27,6 +43,11 @@ impl From<TokenError> for Denied {
     fn from(error: TokenError) -> Self {
         Self::unauthorized(error.to_string())
     }
+}
+
+/// The value of a `Retry-After` header: never too early, never 0.
+pub(crate) fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs().saturating_add(1)
 }
 
 /// What LiveKit says when a grant is missing.

@@ -91,20 +91,23 @@ async fn not_offered() -> Response {
 
 impl IntoResponse for Denied {
     fn into_response(self) -> Response {
-        (self.status, self.message).into_response()
+        with_retry_after((self.status, self.message).into_response(), self.retry_after)
     }
 }
 
-fn too_many(limit: TooMany, reason: &'static str) -> Response {
+/// Says when it may be tried again.
+pub(crate) fn with_retry_after(mut response: Response, wait: Option<Duration>) -> Response {
+    if let Some(wait) = wait {
+        let seconds = HeaderValue::from(auth::whole_seconds(wait));
+        response.headers_mut().insert(header::RETRY_AFTER, seconds);
+    }
+    response
+}
+
+fn too_many(limit: &TooMany, reason: &'static str) -> Denied {
     metrics::counter!(antiphon_telemetry::names::SERVER_REFUSED_TOTAL, "reason" => reason)
         .increment(1);
-    let denied = signal::too_many_requests(&limit);
-    let mut response = denied.into_response();
-    response.headers_mut().insert(
-        header::RETRY_AFTER,
-        HeaderValue::from(limit.retry_after.as_secs().saturating_add(1)),
-    );
-    response
+    Denied::too_many(limit)
 }
 
 fn refused(denied: Denied, address: IpAddr) -> Response {
@@ -112,12 +115,7 @@ fn refused(denied: Denied, address: IpAddr) -> Response {
     tracing::info!(%address, status = denied.status.as_u16(), reason = denied.message, "join refused");
     metrics::counter!(antiphon_telemetry::names::SERVER_REFUSED_TOTAL, "reason" => "join")
         .increment(1);
-    let wait = (denied.status == StatusCode::TOO_MANY_REQUESTS).then(|| HeaderValue::from(1));
-    let mut response = denied.into_response();
-    if let Some(wait) = wait {
-        response.headers_mut().insert(header::RETRY_AFTER, wait);
-    }
-    response
+    denied.into_response()
 }
 
 async fn rtc(
@@ -134,7 +132,7 @@ async fn rtc(
         return not_offered().await;
     }
     if let Err(limit) = state.rates.join(address) {
-        return too_many(limit, "join_rate");
+        return too_many(&limit, "join_rate").into_response();
     }
     let admitted = match signal::admission(&state, &headers, uri.query(), address) {
         Ok(admission) => admission.join(&state).await,
@@ -185,7 +183,7 @@ async fn validate(
     uri: Uri,
 ) -> Response {
     if let Err(limit) = state.rates.join(address) {
-        return too_many(limit, "join_rate");
+        return too_many(&limit, "join_rate").into_response();
     }
     let outcome = signal::admission(&state, &headers, uri.query(), address)
         .and_then(|admission| admission.validate(&state));
@@ -206,7 +204,7 @@ async fn agent(
         return not_offered().await;
     };
     if let Err(limit) = state.rates.join(address) {
-        return too_many(limit, "worker_rate");
+        return too_many(&limit, "worker_rate").into_response();
     }
     let claims = match auth::claims(&state.verifier, &headers, uri.query()) {
         Ok(claims) if claims.video_grants().agent => claims,
@@ -237,18 +235,10 @@ async fn api(
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
     if let Err(limit) = state.rates.api(address) {
-        return too_many(limit, "api_rate");
+        return twirp::TwirpError::from(too_many(&limit, "api_rate")).into_response();
     }
     match body {
-        Ok(body) => {
-            let mut response = twirp::handle(&state, &service, &method, &headers, body).await;
-            if response.status() == StatusCode::TOO_MANY_REQUESTS {
-                response
-                    .headers_mut()
-                    .insert(header::RETRY_AFTER, HeaderValue::from(1));
-            }
-            response
-        }
+        Ok(body) => twirp::handle(&state, &service, &method, &headers, body).await,
         Err(rejection) => rejection.into_response(),
     }
 }

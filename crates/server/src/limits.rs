@@ -58,6 +58,8 @@ pub const PING_TIMEOUT: Duration = Duration::from_secs(15);
 pub const SOCKET_PING_INTERVAL: Duration = Duration::from_secs(10);
 /// One write to a client's socket may take so long.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The other side may take so long to finish the closing handshake; then the socket is dropped.
+pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Tokens are refreshed this often.
 pub const REFRESH_INTERVAL: Duration = Duration::from_secs(300);
 /// A refreshed token is valid for at least so long.

@@ -133,6 +133,35 @@ async fn a_good_token_joins_and_join_offer_and_fresh_token_come_in_this_order() 
 }
 
 #[tokio::test]
+async fn who_hangs_up_gets_a_closing_handshake_and_no_broken_connection() {
+    let server = server(Limits::default()).await;
+    for leaves_first in [true, false] {
+        let (mut socket, _) = join(&server, "ann", "hall").await;
+        if leaves_first {
+            let leave = signal_request::Message::Leave(proto::LeaveRequest::default());
+            let request = SignalRequest {
+                message: Some(leave),
+            };
+            socket
+                .send(Ws::Binary(request.encode_to_vec().into()))
+                .await
+                .unwrap();
+            // as LiveKit's clients do: they go on sending until they see the end
+            for _ in 0..20 {
+                let _ = socket.send(Ws::Ping(bytes::Bytes::new())).await;
+            }
+        } else {
+            socket.close(None).await.unwrap();
+        }
+        let mut closed = false;
+        while let Some(frame) = tokio::time::timeout(PATIENCE, socket.next()).await.unwrap() {
+            closed |= matches!(frame.unwrap(), Ws::Close(_));
+        }
+        assert!(closed, "leaves first: {leaves_first}");
+    }
+}
+
+#[tokio::test]
 async fn every_wrong_token_is_refused_with_its_status_before_the_upgrade() {
     let server = server(Limits::default()).await;
     let hour = Duration::from_secs(3600);
@@ -318,6 +347,47 @@ async fn an_address_that_joins_too_often_gets_429_with_retry_after() {
             .unwrap()
             >= 1
     );
+}
+
+#[tokio::test]
+async fn who_calls_the_api_too_often_gets_a_twirp_error_with_retry_after() {
+    let by_address = Limits {
+        api_per_second: 1,
+        api_burst: 2,
+        ..Limits::default()
+    };
+    let by_key = Limits {
+        key_per_second: 1,
+        key_burst: 2,
+        ..Limits::default()
+    };
+    for limits in [by_address, by_key] {
+        let server = server(limits).await;
+        let grants = VideoGrants {
+            room_list: true,
+            ..VideoGrants::default()
+        };
+        let jwt = AccessToken::new("devkey", "secret")
+            .grants(grants)
+            .to_jwt()
+            .unwrap();
+        let client = reqwest::Client::new();
+        let call = || {
+            client
+                .post(http(&server, "/twirp/livekit.RoomService/ListRooms"))
+                .bearer_auth(&jwt)
+                .header("content-type", "application/json")
+                .body("{}")
+                .send()
+        };
+        assert_eq!(call().await.unwrap().status(), 200);
+        assert_eq!(call().await.unwrap().status(), 200);
+        let refused = call().await.unwrap();
+        assert_eq!(refused.status(), 429);
+        assert_ne!(refused.headers()["retry-after"], "0");
+        let error: serde_json::Value = refused.json().await.unwrap();
+        assert_eq!(error["code"], "resource_exhausted");
+    }
 }
 
 async fn twirp(

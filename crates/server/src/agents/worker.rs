@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{Agents, Command};
 use crate::limits::SOCKET_PING_INTERVAL;
 use crate::signal::codec::{Encoding, Frame, decode};
-use crate::signal::socket::write;
+use crate::signal::socket::{finish, write};
 
 /// The first message must be there after so long; LiveKit's.
 const REGISTER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -57,6 +57,7 @@ pub(crate) async fn serve(
         pump(&agents, &id, &mut socket, &mut inbox, &mut encoding).await;
     }
     agents.send(Command::Gone { id }).await;
+    finish(&mut socket).await;
 }
 
 async fn registration(

@@ -13,6 +13,7 @@ use antiphon_protocol::proto::{
 use antiphon_protocol::{Claims, ParticipantKind};
 use antiphon_rtc::{MediaKind, Peer};
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 
 use super::Outgoing;
 use super::speaker::Speaker;
@@ -206,11 +207,12 @@ impl Participant {
         let Some(outgoing) = &self.outgoing else {
             return;
         };
-        if outgoing
-            .try_send(Outgoing::Message(Arc::clone(message)))
-            .is_err()
-        {
-            tracing::warn!(participant = %self.sid, identity = %self.identity, "the client does not read its signal connection; closing it");
+        let message = Outgoing::Message(Arc::clone(message));
+        if let Err(error) = outgoing.try_send(message) {
+            // closed: the client has hung up, which `SignalClosed` is about to say
+            if matches!(error, TrySendError::Full(_)) {
+                tracing::warn!(participant = %self.sid, identity = %self.identity, "the client does not read its signal connection; closing it");
+            }
             self.outgoing = None;
             self.signal_lost.get_or_insert_with(Instant::now);
         }

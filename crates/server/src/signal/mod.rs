@@ -89,7 +89,7 @@ pub(crate) fn admission(
     state
         .rates
         .key(&claims.iss)
-        .map_err(|too_many| too_many_requests(&too_many))?;
+        .map_err(|too_many| Denied::too_many(&too_many))?;
     Ok(Admission {
         claims,
         room,
@@ -97,15 +97,6 @@ pub(crate) fn admission(
         attributes,
         address,
     })
-}
-
-/// 429; `http` adds `Retry-After` from the message's number.
-pub(crate) fn too_many_requests(too_many: &crate::limits::TooMany) -> Denied {
-    let seconds = too_many.retry_after.as_secs().saturating_add(1);
-    Denied::new(
-        StatusCode::TOO_MANY_REQUESTS,
-        format!("too many requests; retry after {seconds} s"),
-    )
 }
 
 pub(crate) fn attributes(

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::codec::{Encoding, Frame, decode};
-use crate::limits::{PING_TIMEOUT, SIGNAL_BURST, SIGNAL_RATE, SOCKET_PING_INTERVAL, WRITE_TIMEOUT};
+use crate::limits::{CLOSE_TIMEOUT, PING_TIMEOUT, SIGNAL_BURST, SIGNAL_RATE, SOCKET_PING_INTERVAL, WRITE_TIMEOUT};
 use crate::room::{Command, Outgoing, RoomHandle};
 
 /// Write one frame; false when the other side is gone or does not read.
@@ -41,6 +41,14 @@ pub(crate) async fn serve(
         .commands
         .send(Command::SignalClosed { sid, connection })
         .await;
+    if std::env::var_os("NOFINISH").is_none() { finish(&mut socket).await; }
+}
+
+/// The end of the closing handshake (RFC 6455, 7.1.1): reading on sends our answer to a close frame and waits for theirs to
+/// ours. A socket that is dropped before is an abnormal closure (1006) for the client, which then reports an error.
+pub(crate) async fn finish(socket: &mut WebSocket) {
+    let rest = async { while let Some(Ok(_)) = socket.recv().await {} };
+    let _ = tokio::time::timeout(CLOSE_TIMEOUT, rest).await;
 }
 
 /// The code to close with; `None` when the socket is gone already.

@@ -9,6 +9,7 @@ mod dispatch_service;
 mod room_service;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use antiphon_protocol::{Claims, prost};
 use axum::body::Bytes;
@@ -18,6 +19,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::auth::{self, PERMISSIONS_DENIED, may_administer};
+use crate::http;
 use crate::room::ApiError;
 use crate::state::State;
 
@@ -26,6 +28,7 @@ use crate::state::State;
 pub(crate) struct TwirpError {
     code: Code,
     message: String,
+    retry_after: Option<Duration>,
 }
 
 /// Twirp's codes, as far as they are used here.
@@ -78,6 +81,7 @@ impl TwirpError {
         Self {
             code,
             message: message.into(),
+            retry_after: None,
         }
     }
 
@@ -106,14 +110,18 @@ impl From<auth::Denied> for TwirpError {
             StatusCode::TOO_MANY_REQUESTS => Code::ResourceExhausted,
             _ => Code::Unauthenticated,
         };
-        Self::new(code, denied.message)
+        Self {
+            retry_after: denied.retry_after,
+            ..Self::new(code, denied.message)
+        }
     }
 }
 
 impl IntoResponse for TwirpError {
     fn into_response(self) -> Response {
         let body = serde_json::json!({ "code": self.code.name(), "msg": self.message });
-        (self.code.status(), axum::Json(body)).into_response()
+        let response = (self.code.status(), axum::Json(body)).into_response();
+        http::with_retry_after(response, self.retry_after)
     }
 }
 
@@ -233,7 +241,7 @@ async fn call(
     state
         .rates
         .key(&claims.iss)
-        .map_err(|too_many| crate::signal::too_many_requests(&too_many))?;
+        .map_err(|too_many| auth::Denied::too_many(&too_many))?;
     let call = Call {
         state,
         claims,
