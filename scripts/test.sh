@@ -24,8 +24,9 @@ for part in $parts; do
       echo "==> Python: the official SDKs of LiveKit, OpenAI and Deepgram against the binary; the agent on LiveKit's own server"
       cargo build --workspace --bins --examples --quiet
       scripts/python.sh "$CACHE/venv"
+      scripts/python.sh "$CACHE/venv-agents" requirements-agents.txt
       scripts/livekit-server.sh "$CACHE/bin"
-      "$CACHE/venv/bin/python" -m pytest -q -p no:cacheprovider -n 3 --dist loadfile --durations 10 interop
+      LIVEKIT_AGENTS_PYTHON="$CACHE/venv-agents/bin/python" "$CACHE/venv/bin/python" -m pytest -q -p no:cacheprovider -n 3 --dist loadfile --durations 10 interop
       ;;
     browser)
       echo "==> browser: headless Chromium on the playground"

@@ -91,7 +91,10 @@ async fn not_offered() -> Response {
 
 impl IntoResponse for Denied {
     fn into_response(self) -> Response {
-        with_retry_after((self.status, self.message).into_response(), self.retry_after)
+        with_retry_after(
+            (self.status, self.message).into_response(),
+            self.retry_after,
+        )
     }
 }
 

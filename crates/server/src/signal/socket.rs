@@ -10,7 +10,9 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::codec::{Encoding, Frame, decode};
-use crate::limits::{CLOSE_TIMEOUT, PING_TIMEOUT, SIGNAL_BURST, SIGNAL_RATE, SOCKET_PING_INTERVAL, WRITE_TIMEOUT};
+use crate::limits::{
+    CLOSE_TIMEOUT, PING_TIMEOUT, SIGNAL_BURST, SIGNAL_RATE, SOCKET_PING_INTERVAL, WRITE_TIMEOUT,
+};
 use crate::room::{Command, Outgoing, RoomHandle};
 
 /// Write one frame; false when the other side is gone or does not read.
@@ -41,7 +43,7 @@ pub(crate) async fn serve(
         .commands
         .send(Command::SignalClosed { sid, connection })
         .await;
-    if std::env::var_os("NOFINISH").is_none() { finish(&mut socket).await; }
+    finish(&mut socket).await;
 }
 
 /// The end of the closing handshake (RFC 6455, 7.1.1): reading on sends our answer to a close frame and waits for theirs to
