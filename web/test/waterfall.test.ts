@@ -38,6 +38,12 @@ test('a reply that was ready before the turn was decided begins with the last wo
   expect(result?.bars.find((bar) => bar.kind === 'knowledge')?.startMs).toBe(100);
 });
 
+test('a voice that was made ahead is drawn where it was made, with what it took', () => {
+  const result = waterfall({ ...metrics, e2e_latency_ms: 700, retrieval_ms: 0, llm_ttft_ms: 100, llm_ttfs_ms: 120, tts_ttfb_ms: 150, preemptive: true });
+  const tts = result?.bars.find((bar) => bar.kind === 'tts');
+  expect(tts).toMatchObject({ startMs: 320, lengthMs: 150, durationMs: 150 });
+});
+
 test('durations that cannot be are left out', () => {
   expect(parseEvent('{"type":"turn_metrics","segment_id":"a","llm_ttft_ms":-5,"tts_ttfb_ms":1e300}')).toEqual({
     type: 'turn_metrics',

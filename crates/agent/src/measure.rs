@@ -63,6 +63,13 @@ pub(crate) fn event(event: &Event) {
         Event::SessionUsageUpdated { usage } => {
             tracing::info!(?usage, "what the session has used")
         }
+        Event::HistorySummarized { replaced, .. } => {
+            counter!(names::HISTORY_SUMMARIES_TOTAL).increment(1);
+            tracing::info!(
+                replaced,
+                "a summary stands for the beginning of the history"
+            );
+        }
         Event::Interrupted { speech } => {
             counter!(names::INTERRUPTIONS_TOTAL).increment(1);
             tracing::debug!(%speech, "the caller interrupted");

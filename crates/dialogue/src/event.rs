@@ -124,6 +124,13 @@ pub enum Event {
         /// By this.
         item: Item,
     },
+    /// A summary stands in the history now for its beginning. Nothing of this is said.
+    HistorySummarized {
+        /// A message of the assistant with `is_summary` in its `extra`.
+        summary: Item,
+        /// So many items it stands for.
+        replaced: usize,
+    },
     /// A speech was created.
     SpeechCreated {
         /// Which.

@@ -1,8 +1,12 @@
 //! The history, in the order in which things belong together rather than the order in which they became known: every
 //! item has a key that was reserved when its turn or step began.
 
+mod head;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
+
+pub(crate) use head::Head;
 
 use crate::chat::{
     ChatContext, ChatRequest, Item, Message, Passage, Role, ToolCall, ToolChoice, ToolOutput,
@@ -51,6 +55,8 @@ pub(crate) struct History {
     visible_from: Place,
     /// Between these, calls and results are not either: they were a task's.
     hidden_calls: VecDeque<(Place, Place)>,
+    /// Names of calls that a summary stands for, oldest first.
+    retired: VecDeque<String>,
 }
 
 impl History {
@@ -163,6 +169,7 @@ impl History {
         self.items
             .iter()
             .any(|item| matches!(item, Item::FunctionCall { call, .. } if call.call_id == id))
+            || self.retired.iter().any(|retired| retired == id)
     }
 
     /// The calls of a step and their results, in the same order.

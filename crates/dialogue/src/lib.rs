@@ -43,6 +43,7 @@
 //! | `filler` | what is said while a tool is slow |
 //! | `trouble` | providers that fail; the end of the session |
 //! | `meter` | measures providers by what goes in and out |
+//! | `summary` | what stands for the beginning of a long history |
 //! | `history` | order, placeholders, requests |
 //! | `text` | words, pieces for TTS, plain text |
 
@@ -65,6 +66,7 @@ mod segment;
 mod settings;
 mod speculation;
 mod speech;
+mod summary;
 mod text;
 mod tools;
 mod trouble;

@@ -25,6 +25,15 @@ pub const MAX_WAITING_TASKS: usize = 16;
 pub const MAX_PARKED_SPEECHES: usize = 4;
 /// Items of the history: hours of talk. The oldest go first, calls together with their results.
 pub const MAX_HISTORY_ITEMS: usize = 2000;
+/// Bytes of the conversation that one summary is made of: some 12,000 tokens, what small models can read. What comes after
+/// waits for the next summary.
+pub const MAX_SUMMARY_INPUT_BYTES: usize = 48 * 1024;
+/// Bytes of a summary. The rest is cut off.
+pub const MAX_SUMMARY_BYTES: usize = 4 * 1024;
+/// Fewer items are not worth a summary, and after one that failed so many must be new before the next.
+pub const MIN_SUMMARY_ITEMS: usize = 8;
+/// Names of calls that a summary stands for. An older name can be given again.
+pub const MAX_RETIRED_CALLS: usize = 512;
 /// Passages of one retrieval. The worst go.
 pub const MAX_PASSAGES: usize = 20;
 /// Words with timings of one segment. Later ones are dropped: the cut is then estimated.
@@ -50,6 +59,8 @@ pub(crate) const MAX_HOLD: Duration = Duration::from_secs(10);
 pub(crate) const STABLE_SILENCE: Duration = Duration::from_millis(200);
 /// After the first failure in a row the trouble message is spoken again only after this, doubled each time.
 pub(crate) const TROUBLE_BACKOFF: Duration = Duration::from_secs(2);
+/// A summary that takes longer is given up. Nobody waits for it.
+pub(crate) const SUMMARY_TIMEOUT: Duration = Duration::from_secs(60);
 /// The longest such time.
 pub(crate) const TROUBLE_BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// A drain that takes longer is cut.

@@ -16,6 +16,7 @@ use crate::options::Options;
 use crate::queue::SpeechQueue;
 use crate::speculation::Speculation;
 use crate::speech::Speech;
+use crate::summary::Summary;
 use crate::time::Instant;
 use crate::tools::ToolLedger;
 use crate::trouble::Trouble;
@@ -50,6 +51,8 @@ pub struct Dialogue {
     pub(crate) agents: Agents,
     pub(crate) tools: ToolLedger,
     pub(crate) trouble: Trouble,
+    /// A long history's summary.
+    pub(crate) summary: Summary,
     pub(crate) ending: Option<Ending>,
     /// An interim that was committed for want of a final: its final is not news any more.
     pub(crate) promoted: Option<String>,
@@ -77,6 +80,7 @@ impl Dialogue {
             agents: Agents::default(),
             tools: ToolLedger::default(),
             trouble: Trouble::default(),
+            summary: Summary::default(),
             ending: None,
             promoted: None,
             active_at: Instant::ZERO,
@@ -139,6 +143,7 @@ impl Dialogue {
             self.filler_deadline(),
             self.leaving.as_ref().map(|leaving| leaving.until),
             self.ending_deadline(),
+            self.summary_deadline(),
             self.away_deadline(),
         ]
         .into_iter()
@@ -180,7 +185,9 @@ impl Dialogue {
             Input::Llm { id, event } => {
                 let measured = self.core.meter.llm(id, &event, self.core.now);
                 self.core.measured(measured);
-                self.on_llm(id, event);
+                if !self.summary_heard(id, &event) {
+                    self.on_llm(id, event);
+                }
             }
             Input::Tts { id, event } => {
                 let measured = self.core.meter.tts(id, &event, self.core.now);
@@ -253,6 +260,7 @@ impl Dialogue {
         }
         self.speculate();
         self.speak();
+        self.summarize();
         self.core.meter.belongs_to(&self.floor);
         self.mute_stt();
         self.end_if_done();
@@ -292,6 +300,8 @@ impl Dialogue {
                 self.filler_due();
             } else if due(self.away_deadline()) {
                 self.set_user_state(UserState::Away, now);
+            } else if due(self.summary_deadline()) {
+                self.summary_due();
             } else if due(self.ending_deadline()) {
                 self.abandon_tasks();
                 self.abandon_parked(true);

@@ -103,6 +103,13 @@ pub struct Options {
     pub discard_audio_if_uninterruptible: bool,
     /// Audio is there and the playout reports nothing for this long: it counts as broken. 5 s.
     pub playout_timeout: Duration,
+    /// A history of more items than this gets a summary in the place of its beginning, written by the model in the
+    /// background. `None`, the default as with LiveKit: never, because it costs requests that nobody asked for.
+    pub summarize_over_items: Option<u32>,
+    /// The same for a history of about so many tokens.
+    pub summarize_over_tokens: Option<u32>,
+    /// So many of the caller's last turns, with all that followed them, stay as they are. 2, at least 1.
+    pub summarize_keep_turns: u32,
     /// What happens to running tools when their speech is interrupted.
     pub tool_interruption: ToolInterruption,
     /// Exceptions for single tools, by name.
@@ -397,6 +404,9 @@ impl Default for Options {
             backchannels: BACKCHANNELS.iter().map(|&phrase| phrase.into()).collect(),
             discard_audio_if_uninterruptible: false,
             playout_timeout: Duration::from_secs(5),
+            summarize_over_items: None,
+            summarize_over_tokens: None,
+            summarize_keep_turns: 2,
             tool_interruption: ToolInterruption::Detach,
             tools: BTreeMap::new(),
             max_unrecoverable_errors: None,

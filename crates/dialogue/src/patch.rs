@@ -80,6 +80,9 @@ patch! {
     max_tool_steps: u32,
     tool_timeout: Duration,
     tool_interruption: ToolInterruption,
+    summarize_over_items: Option<u32>,
+    summarize_over_tokens: Option<u32>,
+    summarize_keep_turns: u32,
 }
 
 impl OptionsPatch {

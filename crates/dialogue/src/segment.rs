@@ -2,7 +2,7 @@
 
 use crate::ids::SegmentId;
 use crate::limits::MAX_TIMED_WORDS;
-use crate::text::{cut_at_word, first_words};
+use crate::text::{cut_at_word, end_of_words};
 use crate::time::{Duration, Instant};
 
 /// Usual speed of a TTS voice, for a segment whose length is not known yet.
@@ -169,39 +169,55 @@ impl Segment {
             self.played
                 .min(duration.saturating_sub(Duration::from_millis(1)))
         });
-        if !self.words.is_empty() {
-            // a word was heard when half of it was
-            let ends = self
-                .words
-                .iter()
-                .skip(1)
-                .map(|(_, start)| *start)
-                .chain(known);
-            let count = self
-                .words
-                .iter()
-                .zip(ends)
-                .take_while(|((_, start), end)| (*start + *end) / 2 <= played)
-                .count();
-            return first_words(&self.text, count);
-        }
+        let timed = self.heard_by_timings(known, played);
+        // what has no timings, all of it or the end, is estimated by its share of the sound
+        let (base, since) = match self.words.split_last() {
+            None => (0, Duration::ZERO),
+            Some(((_, since), before)) if played > *since && !self.is_timed_to_its_end() => {
+                (self.end_of(before), *since)
+            }
+            Some(_) => return timed,
+        };
+        let rest = self.text.get(base..).unwrap_or_default();
         let total = known.map_or_else(
-            || self.text.chars().count() as f64 / CHARS_PER_SECOND,
-            |duration| duration.as_secs_f64(),
+            || rest.chars().count() as f64 / CHARS_PER_SECOND,
+            |duration| duration.saturating_sub(since).as_secs_f64(),
         );
         // an estimate never claims the last word
-        let share = played.as_secs_f64() / total.max(0.001);
-        let end = cut_at_word(&self.text, share.min(0.999));
-        if known.is_none() {
-            end.min(self.text.len())
-        } else {
-            end
-        }
+        let share = played.saturating_sub(since).as_secs_f64() / total.max(0.001);
+        timed.max(base + cut_at_word(rest, share.min(0.999)))
+    }
+
+    fn heard_by_timings(&self, known: Option<Duration>, played: Duration) -> usize {
+        // a word was heard when half of it was
+        let ends = self
+            .words
+            .iter()
+            .skip(1)
+            .map(|(_, start)| *start)
+            .chain(known);
+        let count = self
+            .words
+            .iter()
+            .zip(ends)
+            .take_while(|((_, start), end)| (*start + *end) / 2 <= played)
+            .count();
+        self.end_of(self.words.get(..count).unwrap_or_default())
+    }
+
+    fn end_of(&self, words: &[(String, Duration)]) -> usize {
+        end_of_words(&self.text, words.iter().map(|(word, _)| word.as_str()))
+    }
+
+    fn is_timed_to_its_end(&self) -> bool {
+        self.end_of(&self.words) >= self.text.trim_end().len()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn audible(text: &str) -> Segment {
@@ -238,5 +254,77 @@ mod tests {
         let mut segment = audible("one two three four");
         segment.shown = 7;
         assert_eq!(segment.heard(), 7);
+    }
+
+    #[test]
+    fn a_text_without_spaces_is_cut_where_its_characters_are_timed() {
+        let mut segment = audible("你好世界");
+        let at = Duration::from_millis;
+        let words = ["你", "好", "世", "界"].into_iter().zip([0, 300, 600, 900]);
+        segment.add_words(words.map(|(word, ms)| (word.into(), at(ms))).collect());
+        segment.report(at(500), Instant::ZERO);
+        assert_eq!(segment.text.split_at(segment.heard()).0, "你好");
+    }
+
+    #[test]
+    fn words_after_the_last_timed_one_are_heard_in_time() {
+        let mut segment = audible("one two three four five six");
+        segment.synthesis = Synthesis::Complete(Duration::from_secs(6));
+        let at = Duration::from_secs;
+        segment.add_words(vec![("one".into(), at(0)), ("two".into(), at(1))]);
+        segment.report(Duration::from_millis(4500), Instant::ZERO);
+        let heard = segment.text.split_at(segment.heard()).0;
+        assert_eq!(heard, "one two three four");
+    }
+
+    fn any_text() -> impl Strategy<Value = String> {
+        prop_oneof![
+            "([a-zäß']{1,6}[,.!]? ){0,8}[a-z]{1,5}[.?]?",
+            "[你好世界天気。，]{0,12}",
+            "([a-z]{1,4} |[你好]{1,3}|🙂 ?|, ){0,8}",
+        ]
+    }
+
+    fn timings(text: &str, every: usize, keep: usize, step_ms: u64) -> Vec<(String, Duration)> {
+        let letters: Vec<char> = text.chars().collect();
+        let words: Vec<String> = if text.contains(' ') {
+            text.split_whitespace().map(str::to_owned).collect()
+        } else {
+            letters.iter().map(char::to_string).collect()
+        };
+        let numbered = words.into_iter().zip(0_u64..);
+        numbered
+            .take(keep)
+            .filter(|(_, n)| every == 0 || (*n as usize).is_multiple_of(every))
+            .map(|(word, n)| (word, Duration::from_millis(n * step_ms)))
+            .collect()
+    }
+
+    proptest! {
+        /// Whatever is timed, all, a part or nothing: what was heard is a beginning of the text that only grows.
+        #[test]
+        fn what_was_heard_is_a_beginning_of_the_text_and_only_grows(
+            text in any_text(), every in 0..3_usize, keep in 0..12_usize, step in 0..500_u64,
+            complete in prop::option::of(0..8000_u64), mut reports in prop::collection::vec(0..9000_u64, 1..8),
+        ) {
+            let mut segment = audible(&text);
+            if let Some(ms) = complete {
+                segment.synthesis = Synthesis::Complete(Duration::from_millis(ms));
+            }
+            segment.add_words(timings(&text, every, keep, step));
+            reports.sort_unstable();
+            let mut before = 0;
+            for ms in reports {
+                segment.report(Duration::from_millis(ms), Instant::ZERO);
+                let heard = segment.heard();
+                prop_assert!(text.is_char_boundary(heard), "{heard}");
+                prop_assert!(before <= heard && heard <= text.len(), "{before} {heard}");
+                let (head, tail) = text.split_at(heard);
+                let inside = head.chars().next_back().zip(tail.chars().next());
+                let torn = inside.is_some_and(|(a, b)| a.is_ascii_alphanumeric() && b.is_ascii_alphanumeric());
+                prop_assert!(!torn, "{head}|{tail}");
+                before = heard;
+            }
+        }
     }
 }

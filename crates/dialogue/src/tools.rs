@@ -173,7 +173,8 @@ impl Dialogue {
         let (place, first) = (step.place, step.started);
         let group = step.message.id.clone();
         step.started += calls.len();
-        let cause = turn.map_or_else(|| speech_id.to_string(), |turn| turn.to_string());
+        // a program may give two speeches the same name; the message is one of a kind
+        let cause = turn.map_or_else(|| group.clone(), |turn| turn.to_string());
         let step = u32::try_from(round).unwrap_or(u32::MAX);
         let asked = Asked {
             speech: speech_id,

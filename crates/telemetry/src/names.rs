@@ -57,6 +57,7 @@ define! {
     STT_AUDIO_MILLISECONDS_TOTAL, Counter, "antiphon_stt_audio_milliseconds_total", "Sound that recognisers were given, milliseconds.";
     VAD_INFERENCES_TOTAL, Counter, "antiphon_vad_inferences_total", "Windows of sound that voice activity detection has judged.";
     VAD_INFERENCE_MICROSECONDS_TOTAL, Counter, "antiphon_vad_inference_microseconds_total", "Time that voice activity detection took, microseconds.";
+    HISTORY_SUMMARIES_TOTAL, Counter, "antiphon_history_summaries_total", "Summaries that were put in the place of the beginning of a long history.";
     PROVIDER_ERRORS_TOTAL, Counter, "antiphon_provider_errors_total", "Provider errors, by `component`.";
     DROPPED_TOTAL, Counter, "antiphon_dropped_total", "Things dropped because a bounded queue was full, by `queue`.";
     PACING_ERROR_SECONDS, FineLatency, "antiphon_pacing_error_seconds", "How late a 20 ms frame of the agent's voice left, seconds.";

@@ -72,6 +72,12 @@ pub struct TurnConfig {
     pub tool_timeout: Option<Seconds>,
     /// What an interruption by the caller does to running tools: `detach` (default), `cancel` or `protect`.
     pub tool_interruption: Option<ToolInterruption>,
+    /// A history of more items gets a summary in the place of its beginning. Default: never.
+    pub summarize_over_items: Option<u32>,
+    /// A history of about so many tokens does. Default: never.
+    pub summarize_over_tokens: Option<u32>,
+    /// The caller's last turns that stay as they are. Default 2.
+    pub summarize_keep_turns: Option<u32>,
     /// The caller is away after this silence; 0 never. Default 15.
     pub user_away_timeout: Option<Seconds>,
 }
@@ -127,6 +133,9 @@ impl TurnConfig {
             max_tool_steps: self.max_tool_steps,
             tool_timeout: time(self.tool_timeout),
             tool_interruption: self.tool_interruption,
+            summarize_over_items: self.summarize_over_items.map(Some),
+            summarize_over_tokens: self.summarize_over_tokens.map(Some),
+            summarize_keep_turns: self.summarize_keep_turns,
             user_away_timeout: time(self.user_away_timeout).map(away),
             ..OptionsPatch::default()
         }

@@ -1,6 +1,6 @@
 //! Watches a dialogue from outside.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::sounds::Sounds;
 use super::{Violation, calls_are_answered, request_is_valid};
@@ -16,8 +16,8 @@ use crate::limits::{
 use crate::time::Instant;
 
 /// Model requests at the same time: the reply that is being spoken, a speculative one, and those of speeches whose tools
-/// have answered while another is heard.
-const MAX_GENERATIONS: usize = 2 + MAX_PARKED_SPEECHES;
+/// have answered while another is heard; and a summary of the history.
+const MAX_GENERATIONS: usize = 3 + MAX_PARKED_SPEECHES;
 
 /// A tool call that was started and has not answered.
 #[derive(Clone, Debug)]
@@ -28,15 +28,6 @@ struct Running {
     interrupted: bool,
     /// It has reported: its call has a result, and the model knows that it runs.
     told: bool,
-}
-
-/// What was shown as heard of a speech.
-#[derive(Clone, Debug, Default)]
-struct Heard {
-    /// And is in no message of the history yet.
-    unclaimed: String,
-    /// Some of it is.
-    claimed: bool,
 }
 
 /// Watches inputs and actions from outside.
@@ -55,13 +46,17 @@ pub struct Observer {
     running: BTreeMap<String, Running>,
     /// What a tool gave in this step, and which call's result it is.
     results: Vec<(String, String)>,
-    words: BTreeMap<SpeechId, Heard>,
+    words: BTreeMap<SpeechId, String>,
     /// Created and not done.
     speeches: BTreeSet<SpeechId>,
+    /// Assistant messages of speeches that have not ended.
+    messages: Vec<String>,
     /// Words that must be in the history after this step.
     committed: Vec<String>,
     /// Items that were said to be added in this step.
     added: Vec<Item>,
+    /// Items that a summary replaced in this step.
+    replaced: usize,
     /// Items after the last step.
     length: usize,
     closed: bool,
@@ -232,11 +227,7 @@ impl Observer {
                 if let Some(id) = segment.filter(|_| !delta.is_empty()) {
                     self.sounds.show(*speech, id, delta)?;
                 }
-                self.words
-                    .entry(*speech)
-                    .or_default()
-                    .unclaimed
-                    .push_str(delta);
+                self.words.entry(*speech).or_default().push_str(delta);
                 if *is_final {
                     self.sounds.end(*speech)?;
                     return self.speech_ended(*speech);
@@ -246,9 +237,13 @@ impl Observer {
                 if let Item::Message(message) = item
                     && message.role == Role::Assistant
                 {
-                    self.message_said(&message.text)?;
+                    self.messages.push(message.text.clone());
                 }
                 self.added.push(item.clone());
+            }
+            Event::HistorySummarized { summary, replaced } => {
+                self.added.push(summary.clone());
+                self.replaced += replaced;
             }
             Event::UserInputTranscribed {
                 transcript,
@@ -275,39 +270,32 @@ impl Observer {
         Ok(())
     }
 
-    /// A message says what was heard of one speech since its last message.
-    fn message_said(&mut self, message: &str) -> Result<(), Violation> {
-        let wanted: Vec<&str> = message.split_whitespace().collect();
-        let fits = |heard: &Heard, whole: bool| {
-            let mut words = heard.unclaimed.split_whitespace();
-            let begins = words.by_ref().take(wanted.len()).eq(wanted.iter().copied());
-            begins && !(whole && words.next().is_some())
-        };
-        let by = |whole| self.words.iter().find(|(_, heard)| fits(heard, whole));
-        let Some(speech) = by(true).or_else(|| by(false)).map(|(speech, _)| *speech) else {
+    /// Its messages are among those that no other speech has claimed, in order, and say what was heard.
+    fn speech_ended(&mut self, speech: SpeechId) -> Result<(), Violation> {
+        let heard = self.words.remove(&speech).unwrap_or_default();
+        let mut words: VecDeque<&str> = heard.split_whitespace().collect();
+        let mut claimed = false;
+        self.messages.retain(|message| {
+            let length = message.split_whitespace().count();
+            let fits = length <= words.len()
+                && message
+                    .split_whitespace()
+                    .eq(words.iter().take(length).copied());
+            if fits {
+                claimed = true;
+                words.drain(..length);
+            }
+            !fits
+        });
+        let others = self.words.values().any(|words| !words.is_empty());
+        let missing = claimed && !words.is_empty();
+        if missing || (!self.messages.is_empty() && !others) {
+            let messages = std::mem::take(&mut self.messages).join(" ");
             return Err(Violation::NotHeard(format!(
-                "the history says {message:?}, which nobody heard"
+                "the history says {messages:?}, heard was {heard:?}"
             )));
-        };
-        if let Some(heard) = self.words.get_mut(&speech) {
-            let rest = heard.unclaimed.split_whitespace().skip(wanted.len());
-            heard.unclaimed = rest.collect::<Vec<_>>().join(" ");
-            heard.claimed = true;
         }
         Ok(())
-    }
-
-    /// What is in the history of it is all that was heard of it.
-    fn speech_ended(&mut self, speech: SpeechId) -> Result<(), Violation> {
-        match self.words.remove(&speech) {
-            Some(heard) if heard.claimed && !heard.unclaimed.trim().is_empty() => {
-                Err(Violation::NotHeard(format!(
-                    "{:?} of {speech} was heard and is not in the history",
-                    heard.unclaimed
-                )))
-            }
-            Some(_) | None => Ok(()),
-        }
     }
 
     /// Once, and then nothing of it is to come.
@@ -414,7 +402,8 @@ impl Observer {
     fn history_is_whole(&mut self, history: &[Item]) -> Result<(), Violation> {
         let added = std::mem::take(&mut self.added);
         let before = std::mem::replace(&mut self.length, history.len());
-        let expected = before + added.len();
+        let replaced = std::mem::take(&mut self.replaced);
+        let expected = (before + added.len()).saturating_sub(replaced);
         if history.len() > expected || (history.len() < expected && expected <= MAX_HISTORY_ITEMS) {
             return Err(Violation::NotHeard(format!(
                 "{} items after {before} and {} announced",

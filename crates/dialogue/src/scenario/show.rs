@@ -5,10 +5,11 @@ use crate::action::Action;
 use crate::chat::ToolChoice;
 use crate::event::Event;
 use crate::metrics::Metrics;
+use crate::summary::INSTRUCTIONS;
 use crate::time::Duration;
 
 /// The first words of all lines, and words that stand alone at their end. A scenario that expects other ones has a typo.
-pub(crate) const KINDS: [&str; 52] = [
+pub(crate) const KINDS: [&str; 53] = [
     "agent",
     "user",
     "turn",
@@ -36,6 +37,7 @@ pub(crate) const KINDS: [&str; 52] = [
     "vad_metrics",
     "eou_metrics",
     "executed",
+    "summarized",
     "error",
     "closed",
     "close",
@@ -67,6 +69,9 @@ pub(crate) const KINDS: [&str; 52] = [
 pub(super) fn action(action: &Action) -> String {
     match action {
         Action::Retrieve { query, .. } => format!("retrieve \"{query}\""),
+        Action::StartLlm { request, .. } if *request.instructions == *INSTRUCTIONS => {
+            "llm asked for a summary".into()
+        }
         Action::StartLlm { request, .. } => match (&request.tool_choice, &request.tools) {
             (ToolChoice::None, _) => "llm asked without tools".into(),
             (_, Some(names)) => format!("llm asked with {}", names.join(" ")),
@@ -131,6 +136,7 @@ fn event(event: &Event) -> String {
         } => format!("says \"{}\"", delta.trim()),
         Event::AgentTranscript { .. } => "said".into(),
         Event::ConversationItemAdded { item } => format!("item {}", describe(item)),
+        Event::HistorySummarized { replaced, .. } => format!("summarized {replaced}"),
         Event::SpeechCreated { source, .. } => format!("speech {source:?}").to_lowercase(),
         Event::SpeechDone {
             speech,

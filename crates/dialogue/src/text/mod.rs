@@ -7,5 +7,5 @@ mod words;
 pub(crate) use chunk::Chunker;
 pub(crate) use plain::plain;
 pub(crate) use words::{
-    count_words, cut_at_word, first_words, is_backchannel, normalise, push_limited, without_words,
+    count_words, cut_at_word, end_of_words, is_backchannel, normalise, push_limited, without_words,
 };

@@ -6,7 +6,7 @@ use antiphon_dialogue::ids::{
     AgentKey, GenerationId, PredictionId, RetrievalId, SegmentId, SpeechId, TaskId,
 };
 use antiphon_dialogue::input::{
-    Command, GenerateReply, Llm, Playout, Priority, Say, Stt, ToolValue, Tts, Vad,
+    Command, GenerateReply, Llm, Measured, Playout, Priority, Say, Stt, ToolValue, Tts, Vad,
 };
 use antiphon_dialogue::options::{
     CANCEL_TASK, DuplicateScope, Endpointing, Filler, OnDuplicate, RUNNING_TASKS, ToolInterruption,
@@ -52,6 +52,9 @@ pub(super) fn options(rng: &mut impl Rng) -> Options {
         min_thinking_interruption_words: *[None, None, Some(0), Some(3)].choose(rng).unwrap(),
         min_consecutive_speech_delay: ms(*[0, 0, 300].choose(rng).unwrap()),
         retrieval: rng.random_bool(0.5),
+        summarize_over_items: rng.random_bool(0.5).then_some(10),
+        summarize_keep_turns: 1,
+        summarize_over_tokens: rng.random_bool(0.2).then_some(100),
         min_interruption_words: *[0, 0, 2].choose(rng).unwrap(),
         max_tool_steps: rng.random_range(0..4),
         llm_timeout: ms(3000),
@@ -296,6 +299,7 @@ pub(super) fn input(rng: &mut impl Rng, temper: &Temper, asked: &mut Asked) -> O
             }
         }
         8 => Input::UserText(word),
+        9 if rng.random_bool(0.5) => Input::Measured(Measured::Stt { audio: ms(5000) }),
         9 => Input::Started,
         10 if rng.random_bool(0.2) => {
             let call_id = recent(rng, temper, &asked.calls).unwrap_or_default();

@@ -280,6 +280,7 @@ fn event_json(event: &Event, segments: &Segments) -> Option<Value> {
         | Event::SpeechCreated { .. }
         | Event::SpeechDone { .. }
         | Event::FunctionToolsExecuted { .. }
+        | Event::HistorySummarized { .. }
         | Event::MetricsCollected { .. } => return None,
         #[allow(unreachable_patterns, reason = "the dialogue may learn new events")]
         _ => return None,
