@@ -9,8 +9,12 @@
 
 mod cast;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use antiphon_agent::ProviderError;
+use antiphon_agent::provider::{BoxFuture, ProviderInfo, Stt, SttSession};
 use antiphon_agent::{
     Agent, AgentBuilder, AgentSession, FunctionTool, TaskHandle, ToolContext, ToolError, ToolReply,
     tool,
@@ -21,6 +25,7 @@ use antiphon_dialogue::event::CloseReason;
 use antiphon_dialogue::input::GenerateReply;
 use cast::{Script, call, said, speaking, text, wait_for, wait_for_end};
 use serde::Deserialize;
+use tokio::sync::mpsc;
 
 /// Puts the caller through to billing.
 #[tool]
@@ -233,4 +238,51 @@ async fn a_session_that_ends_gives_its_tasks_up() {
     })
     .await;
     session.closed().await;
+}
+
+/// Counts how often it was opened, and hears nothing.
+#[derive(Default)]
+struct Ear(AtomicU32);
+
+impl Stt for Ear {
+    fn info(&self) -> ProviderInfo {
+        ProviderInfo {
+            provider: "script",
+            model: String::new(),
+        }
+    }
+
+    fn open(&self) -> BoxFuture<'_, Result<SttSession, ProviderError>> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        let (input, mut heard) = mpsc::channel(SttSession::INPUT_LIMIT);
+        let (mouth, events) = mpsc::channel(SttSession::EVENT_LIMIT);
+        tokio::spawn(async move {
+            while heard.recv().await.is_some() {}
+            drop(mouth);
+        });
+        Box::pin(async move { Ok(SttSession { input, events }) })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recogniser_is_kept_by_the_next_agent_unless_it_brings_its_own() {
+    let script = Script::new([]);
+    let (first, second) = (Arc::new(Ear::default()), Arc::new(Ear::default()));
+    let opened = || {
+        (
+            first.0.load(Ordering::Relaxed),
+            second.0.load(Ordering::Relaxed),
+        )
+    };
+    let (session, _heard) = speaking(reception(&script).stt(first.clone()));
+    let mut events = session.events();
+    for (name, ear, expected) in [
+        ("same", first.clone(), (1, 0)),
+        ("other", second.clone(), (1, 1)),
+    ] {
+        let next = reception(&script).name(name).stt(ear).greeting("Hello.");
+        session.update_agent(next.build().unwrap()).unwrap();
+        wait_for_end(&mut events).await;
+        assert_eq!(opened(), expected, "{name}");
+    }
 }

@@ -147,12 +147,11 @@ impl Dialogue {
 
     /// A tool is about to give an agent back.
     pub(crate) fn hand_off(&mut self, call_id: &str, agent: Box<AgentSpec>) {
-        let in_task = self.agents.depth() > 0;
         let Some(running) = self.tools.own_mut(call_id) else {
             return;
         };
         match running.waits {
-            _ if in_task => running.refusal = Some(IN_TASK),
+            _ if running.depth > 0 => running.refusal = Some(IN_TASK),
             Waits::Nobody => running.refusal = Some(INTERRUPTED),
             Waits::Report => self.update_agent(agent),
             Waits::Speech(id) => {

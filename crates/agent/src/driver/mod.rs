@@ -3,6 +3,7 @@
 //! | module | task | what |
 //! |---|---|---|
 //! | here | one per session | tells the dialogue facts, carries out its actions, keeps its deadlines |
+//! | [`conduct`] | | who speaks, and what runs for it |
 //! | [`ears`] | one per session | the caller's sound to VAD and recogniser |
 //! | [`gauge`] | part of it | how much sound went to the recogniser, how long voice activity detection takes |
 //! | [`voice`] | one per session | the agent's sound to the caller, 20 ms at a time |
@@ -16,6 +17,7 @@
 //! their own; they are looked at in that order of urgency, so nothing short waits behind something long.
 
 mod children;
+mod conduct;
 mod ears;
 mod gauge;
 pub(crate) mod roster;
@@ -28,9 +30,9 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use antiphon_dialogue::chat::{ChatContext, Item, Message, Role, ToolCall};
+use antiphon_dialogue::chat::{ChatContext, Item, Message, Role};
 use antiphon_dialogue::event::CloseReason;
-use antiphon_dialogue::ids::{AgentKey, PredictionId, SpeechId};
+use antiphon_dialogue::ids::PredictionId;
 use antiphon_dialogue::input::{self, Command};
 use antiphon_dialogue::metrics::{Metrics, ModelInfo};
 use antiphon_dialogue::options::OptionsError;
@@ -45,7 +47,6 @@ use crate::io::SessionIo;
 use crate::measure;
 use crate::provider::{Evidence, PresentTurn};
 use crate::session::{Closing, Controls, Request, WeakSession};
-use crate::speech::{SpeechHandle, SpeechStatus};
 use children::{Children, Key};
 use ears::Order;
 use roster::Roster;
@@ -409,35 +410,6 @@ impl Driver {
         }
     }
 
-    /// What the next one does not have it takes over: recogniser and voice.
-    fn switch_agent(&mut self, key: AgentKey, entering: bool) {
-        let Some(mut next) = self.roster.enter(key) else {
-            tracing::error!(%key, "an agent that nobody knows was to take over");
-            return;
-        };
-        tracing::info!(agent = next.name(), "another agent has the floor");
-        next.tts = next.tts.or_else(|| self.agent.tts.clone());
-        let heard_by = next.stt.as_ref().zip(self.agent.stt.as_ref());
-        match heard_by {
-            Some((new, old)) if !Arc::ptr_eq(new, old) => {
-                self.children.recognise(new.clone(), &self.ears);
-            }
-            Some(_) => {}
-            None => next.stt = self.agent.stt.clone(),
-        }
-        self.agent = next;
-        if entering {
-            self.enter();
-        }
-    }
-
-    /// What the agent does when it gets the floor.
-    fn enter(&self) {
-        if let Some((on_enter, session)) = self.agent.on_enter.clone().zip(self.session.upgrade()) {
-            tokio::spawn(on_enter(session).in_current_span());
-        }
-    }
-
     fn with_voice(&self, act: impl Fn(&Voice)) {
         if let Some(voice) = &self.voice {
             act(voice);
@@ -514,32 +486,6 @@ impl Driver {
             }
         }
         self.children.predict(detector, id, turn);
-    }
-
-    fn run_tool(&mut self, call: ToolCall, idempotency_key: String, speech: SpeechId, step: u32) {
-        let (status, watched) = watch::channel(SpeechStatus::default());
-        self.speeches.watch(speech, status);
-        let speech = SpeechHandle::new(speech, self.session.clone(), watched);
-        let cancelled = self.tools_cancelled.child_token();
-        self.running_tools
-            .push((call.call_id.clone(), cancelled.clone()));
-        let context = crate::tool::ToolContext {
-            call_id: call.call_id.clone(),
-            idempotency_key,
-            session: self.session.clone(),
-            cancelled,
-            caller: crate::tool::Caller {
-                speech: Some((speech, step)),
-                facts: Some(self.children.facts()),
-                roster: Some(self.roster.clone()),
-            },
-        };
-        tools::spawn(
-            self.agent.tools.clone(),
-            call,
-            context,
-            self.children.facts(),
-        );
     }
 }
 
