@@ -52,6 +52,9 @@ struct Alternative {
     transcript: String,
     #[serde(default)]
     confidence: Option<f32>,
+    /// With `language=multi`: what was spoken, most first.
+    #[serde(default)]
+    languages: Vec<String>,
 }
 
 /// Is the caller speaking, as Deepgram hears it?
@@ -117,6 +120,9 @@ impl Hearing {
         let text = best.transcript.trim().to_owned();
         if !text.is_empty() {
             self.start(events);
+            if let Some(language) = best.languages.into_iter().next() {
+                events.push(SttEvent::Language(language));
+            }
             if results.is_final {
                 events.push(SttEvent::Final {
                     text,
@@ -188,6 +194,14 @@ mod tests {
             SttEvent::SpeechEnded,
         ];
         assert_eq!(events, expected);
+    }
+
+    #[test]
+    fn the_language_of_words_comes_before_them() {
+        let message = r#"{"type":"Results","is_final":true,"channel":{"alternatives":[{"transcript":"hola","confidence":0.5,"languages":["es","en"]}]}}"#;
+        let events = Hearing::default().read(message).unwrap().events;
+        let language = SttEvent::Language("es".to_owned());
+        assert_eq!(events, [SttEvent::SpeechStarted, language, fin("hola")]);
     }
 
     #[test]

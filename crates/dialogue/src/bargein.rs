@@ -10,6 +10,7 @@ use crate::machine::Dialogue;
 use crate::options::TurnDetection;
 use crate::segment::{Playing, Synthesis};
 use crate::speech::Speech;
+use crate::text::contains_words;
 use crate::time::{Duration, Instant};
 use crate::turn::Stage;
 
@@ -156,9 +157,28 @@ impl Dialogue {
         self.turn.is_backchannel() && !early
     }
 
+    /// Are the words the agent's own, heard back from the caller's loudspeaker before his echo canceller has learned? Looked
+    /// at when words come, and only in the first moment of an utterance: later the caller may repeat what he hears.
+    pub(crate) fn is_own_echo(&self) -> bool {
+        let Some(speech) = self.floor.speech() else {
+            return false;
+        };
+        let guarded = speech
+            .audible_since
+            .zip(self.turn.began)
+            .is_some_and(|(since, began)| {
+                began >= since && began < since + self.core.options.echo_guard
+            });
+        guarded && contains_words(&speech.audible_text(), &self.turn.text())
+    }
+
     /// New words: are they an interruption?
     pub(crate) fn consider_words(&mut self, are_final: bool) {
-        if !self.is_interruptible() || !self.has_min_words() || self.is_only_listening() {
+        if !self.is_interruptible()
+            || !self.has_min_words()
+            || self.is_only_listening()
+            || self.is_own_echo()
+        {
             return;
         }
         let sure = are_final || self.turn.words() >= SURE_INTERIM_WORDS;

@@ -41,6 +41,12 @@ impl Dialogue {
         } else {
             Stage::Quiet
         };
+        if !forced && self.is_own_echo() {
+            self.drop_speculation();
+            self.renew_turn();
+            self.arm_hold();
+            return;
+        }
         if !forced && self.may_interrupt() && !self.is_worth_the_floor() {
             self.drop_speculation();
             self.arm_hold();

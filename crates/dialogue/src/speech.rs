@@ -259,6 +259,21 @@ impl Speech {
         self.segments_mut().find(|segment| segment.id == id)
     }
 
+    /// The words whose sound has been heard or is being heard.
+    pub(crate) fn audible_text(&self) -> String {
+        let mut text = String::new();
+        for segment in self.segments() {
+            match segment.playing {
+                Playing::Kept | Playing::Queued => {}
+                Playing::Audible | Playing::Over { .. } => {
+                    text.push_str(&segment.text);
+                    text.push(' ');
+                }
+            }
+        }
+        text
+    }
+
     pub(crate) fn is_audible(&self) -> bool {
         self.segments()
             .any(|segment| segment.playing == Playing::Audible)

@@ -7,5 +7,6 @@ mod words;
 pub(crate) use chunk::Chunker;
 pub(crate) use plain::plain;
 pub(crate) use words::{
-    count_words, cut_at_word, end_of_words, is_backchannel, normalise, push_limited, without_words,
+    contains_words, count_words, cut_at_word, end_of_words, is_backchannel, normalise,
+    push_limited, without_words,
 };

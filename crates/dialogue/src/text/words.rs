@@ -24,6 +24,12 @@ pub(crate) fn normalise(text: &str) -> String {
     out
 }
 
+/// Are these words, one after the other, somewhere in `text`? Spelling does not matter.
+pub(crate) fn contains_words(text: &str, words: &str) -> bool {
+    let (text, words) = (normalise(text), normalise(words));
+    !words.is_empty() && format!(" {text} ").contains(&format!(" {words} "))
+}
+
 /// What follows these words (normalised) at the beginning of `text`; `None` when it begins otherwise.
 pub(crate) fn without_words<'a>(text: &'a str, words: &str) -> Option<&'a str> {
     let mut missing = words;
@@ -195,6 +201,17 @@ mod tests {
         assert_eq!(normalise("Hello,  World! It's 5."), "hello world its 5");
         assert_eq!(normalise("你好"), "你 好");
         assert_eq!(count_words("ok, stop! it's 你好"), 5);
+    }
+
+    #[test]
+    fn an_echo_is_some_of_the_same_words_in_the_same_order() {
+        assert!(contains_words(
+            "Good evening, how can I help?",
+            "evening how can"
+        ));
+        assert!(!contains_words("Good evening, how can I help?", "even"));
+        assert!(!contains_words("Good evening", "evening good"));
+        assert!(!contains_words("Good evening", "..."));
     }
 
     #[test]
