@@ -10,6 +10,7 @@ use antiphon_dialogue::{Options, OptionsPatch};
 
 use crate::error::AgentError;
 use crate::provider::{BoxFuture, Evidence, Knowledge, Llm, Stt, Tts, TurnDetector, VadModel};
+use crate::record::Recorder;
 use crate::session::AgentSession;
 use crate::tool::{Tool, ToolSet};
 
@@ -39,6 +40,7 @@ pub struct Agent {
     pub(crate) tools: Arc<ToolSet>,
     pub(crate) on_enter: Option<OnEnter>,
     pub(crate) keep_history: bool,
+    pub(crate) recorder: Option<Recorder>,
 }
 
 /// What an agent does when it gets the floor.
@@ -61,6 +63,7 @@ impl Agent {
             tools: Vec::new(),
             on_enter: None,
             keep_history: false,
+            recorder: None,
         }
     }
 
@@ -90,6 +93,16 @@ impl Agent {
     /// How its dialogue behaves.
     pub fn options(&self) -> &Options {
         &self.options
+    }
+
+    /// Its instructions, as a session that begins now would have them.
+    pub fn instructions(&self) -> String {
+        (self.instructions)()
+    }
+
+    /// What records its sessions, if anything does.
+    pub fn recorder(&self) -> Option<&Recorder> {
+        self.recorder.as_ref()
     }
 
     /// Its tools.
@@ -137,6 +150,7 @@ pub struct AgentBuilder {
     tools: Vec<Arc<dyn Tool>>,
     on_enter: Option<OnEnter>,
     keep_history: bool,
+    recorder: Option<Recorder>,
 }
 
 impl AgentBuilder {
@@ -253,6 +267,12 @@ impl AgentBuilder {
         self
     }
 
+    /// Record its sessions, callers' words included, for `antiphon replay`. Off without it.
+    pub fn recorder(mut self, recorder: Recorder) -> Self {
+        self.recorder = Some(recorder);
+        self
+    }
+
     /// The agent.
     ///
     /// # Errors
@@ -298,6 +318,7 @@ impl AgentBuilder {
             tools: Arc::new(tools),
             on_enter: self.on_enter,
             keep_history: self.keep_history,
+            recorder: self.recorder,
         })
     }
 }

@@ -87,6 +87,8 @@ async fn dispatch(verb: Verb, app: &App) -> anyhow::Result<ExitCode> {
         Verb::Start(args) => verbs::start::run(args, app).await?,
         Verb::Connect(args) => verbs::connect::run(args, app).await?,
         Verb::Console(args) => verbs::console::run(args, app).await?,
+        Verb::Simulate(args) => return verbs::simulate::run(&args, app),
+        Verb::Replay(args) => return verbs::replay::run(&args, app),
         Verb::Token(TokenVerb::Create(args)) => {
             let (token, warning) = verbs::token::create(args)?;
             verbs::print_line(&token);

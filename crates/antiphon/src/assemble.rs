@@ -7,9 +7,12 @@ mod tools;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use antiphon_agent::Agent;
+use antiphon_agent::provider::{BoxStream, ChatChunk, Llm, ProviderInfo, ToolDefinition};
+use antiphon_agent::{Agent, AgentBuilder, ProviderError, Recorder, RecorderOptions};
 use antiphon_dialogue::Options;
+use antiphon_dialogue::chat::ChatRequest;
 use anyhow::Context as _;
 
 use crate::app::App;
@@ -64,13 +67,7 @@ pub async fn assemble(config: Config, is_example: bool, app: &App) -> anyhow::Re
         .map_err(|findings| anyhow::anyhow!(findings.join("\n  ")))?;
     let providers = providers::about(&config, &choice);
     let mut notes = Vec::new();
-    let mut builder = Agent::builder(&config.name).options(options(&config)?);
-    if !config.instructions.trim().is_empty() {
-        let instructions = config.instructions.clone();
-        // The process may live for weeks; the date is the one of the call.
-        builder = builder.instructions_with(move || with_date(&instructions));
-    }
-    builder = providers::add(builder, &config, secrets, &choice)?;
+    let mut builder = providers::add(described(&config)?, &config, secrets, &choice)?;
     let knowledge = knowledge::load(&config, is_example, &mut notes)?;
     let automatic = config
         .knowledge
@@ -83,6 +80,16 @@ pub async fn assemble(config: Config, is_example: bool, app: &App) -> anyhow::Re
         }
     }
     builder = tools::add(builder, &config, is_example)?;
+    if let Some(recorder) = recorder(&config, secrets)? {
+        notes.push(format!(
+            "every session is recorded, callers' words included: {}",
+            recorder.folder().display()
+        ));
+        builder = builder.recorder(recorder);
+    }
+    if let Some(define) = &app.define {
+        builder = define(builder);
+    }
     let agent = builder
         .build()
         .context("the agent cannot be put together")?;
@@ -93,6 +100,99 @@ pub async fn assemble(config: Config, is_example: bool, app: &App) -> anyhow::Re
         notes,
         is_example,
     })
+}
+
+/// The agent of a configuration as far as a simulation needs it: its options, instructions and tools. Nothing is asked,
+/// opened or written; its providers cannot be used.
+///
+/// # Errors
+/// The documents or tools cannot be read.
+pub fn offline(config: &Config, app: &App) -> anyhow::Result<Agent> {
+    let mut config = config.clone();
+    for tool in &mut config.tools {
+        // No database is opened, and no secret of the environment is needed.
+        tool.database = None;
+        tool.headers.clear();
+    }
+    let mut builder = described(&config)?.llm(Arc::new(Nobody));
+    if let Some(base) = knowledge::load(&config, false, &mut Vec::new())? {
+        builder = builder.tool(knowledge::tool(base.clone()));
+        if config
+            .knowledge
+            .as_ref()
+            .is_none_or(|k| k.automatic.unwrap_or(true))
+        {
+            builder = builder.knowledge(Arc::new(base));
+        }
+    }
+    builder = tools::add(builder, &config, false)?;
+    if let Some(define) = &app.define {
+        builder = define(builder);
+    }
+    builder.build().context("the agent cannot be put together")
+}
+
+/// A language model that is never asked.
+struct Nobody;
+
+impl Llm for Nobody {
+    fn info(&self) -> ProviderInfo {
+        ProviderInfo {
+            provider: "nobody",
+            model: String::new(),
+        }
+    }
+
+    fn chat(
+        &self,
+        _: ChatRequest,
+        _: Arc<[ToolDefinition]>,
+    ) -> BoxStream<Result<ChatChunk, ProviderError>> {
+        Box::pin(futures_util::stream::empty())
+    }
+}
+
+/// Name, options and instructions.
+fn described(config: &Config) -> anyhow::Result<AgentBuilder> {
+    let builder = Agent::builder(&config.name).options(options(config)?);
+    if config.instructions.trim().is_empty() {
+        return Ok(builder);
+    }
+    let instructions = config.instructions.clone();
+    // The process may live for weeks; the date is the one of the call.
+    Ok(builder.instructions_with(move || with_date(&instructions)))
+}
+
+/// The flight recorder, if it is wanted.
+fn recorder(config: &Config, secrets: &Secrets) -> anyhow::Result<Option<Recorder>> {
+    let Some(folder) = &config.telemetry.record else {
+        return Ok(None);
+    };
+    let mut options = RecorderOptions::new(config.folder.join(folder));
+    if let Some(files) = config.telemetry.record_files {
+        options.max_files = files;
+    }
+    if let Some(days) = config.telemetry.record_days {
+        options.max_age = Duration::from_secs(u64::from(days) * 24 * 3600);
+    }
+    let livekit = secrets.livekit.as_ref().map(|keys| &keys.api_secret);
+    options.secrets = [
+        secrets.deepgram_api_key.as_ref(),
+        secrets.openai_api_key.as_ref(),
+        livekit,
+    ]
+    .into_iter()
+    .flatten()
+    .cloned()
+    .collect();
+    let folder = options.folder.clone();
+    let recorder = Recorder::start(options).with_context(|| {
+        format!(
+            "[telemetry] record: the folder {} cannot be used; name another",
+            folder.display()
+        )
+    })?;
+    Ok(Some(recorder))
 }
 
 /// What is there on this machine. Asks for a local language model only when one would be used.

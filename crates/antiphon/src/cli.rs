@@ -27,6 +27,10 @@ pub enum Verb {
     Connect(ConnectArgs),
     /// Talk to the agent in the terminal by typing, or from a WAV file
     Console(ConsoleArgs),
+    /// Run scenario files against the agent in virtual time: offline, free, over in a moment
+    Simulate(SimulateArgs),
+    /// Repeat a recorded session bit for bit, and say where this version would act differently
+    Replay(ReplayArgs),
     /// Access tokens
     #[command(subcommand)]
     Token(TokenVerb),
@@ -60,6 +64,9 @@ pub struct DevArgs {
     /// Media port (UDP); 0 takes any
     #[arg(long, value_name = "PORT")]
     pub udp_port: Option<u16>,
+    /// Record every session, callers' words included, into this folder, for `antiphon replay`
+    #[arg(long, value_name = "FOLDER")]
+    pub record: Option<PathBuf>,
 }
 
 /// `antiphon serve`
@@ -137,6 +144,9 @@ pub struct StartArgs {
     /// Take no new calls while the processors are busier than this (0 to 1)
     #[arg(long, default_value_t = 0.7, value_name = "SHARE")]
     pub load_threshold: f32,
+    /// Record every session, callers' words included, into this folder, for `antiphon replay`
+    #[arg(long, value_name = "FOLDER")]
+    pub record: Option<PathBuf>,
 }
 
 /// `antiphon connect`
@@ -154,6 +164,9 @@ pub struct ConnectArgs {
     /// Talk with this participant only; without it with the first caller
     #[arg(long, value_name = "IDENTITY")]
     pub participant_identity: Option<String>,
+    /// Record every session, callers' words included, into this folder, for `antiphon replay`
+    #[arg(long, value_name = "FOLDER")]
+    pub record: Option<PathBuf>,
 }
 
 /// `antiphon console`
@@ -168,6 +181,43 @@ pub struct ConsoleArgs {
     /// Where the call is written as stereo WAV: left the caller, right the agent [default: answer.wav]
     #[arg(long, value_name = "FILE", requires = "audio")]
     pub output: Option<PathBuf>,
+}
+
+/// `antiphon simulate`
+#[derive(Debug, Args)]
+pub struct SimulateArgs {
+    /// Scenario files, and folders that are searched for *.scenario
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// The agent of all files; without it each file's `agent` line, else `antiphon.toml` of this folder, else the defaults
+    #[arg(long, short = 'c', value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// For machines: one JSON value (docs/simulate.md)
+    #[arg(long, conflicts_with = "timeline")]
+    pub json: bool,
+    /// Draw every file, also those that pass, and list everything that happened
+    #[arg(long)]
+    pub timeline: bool,
+}
+
+/// `antiphon replay`
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// A recording
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Repeat it with the options of this agent instead of the recorded ones
+    #[arg(long, short = 'c', value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// For machines: one JSON value (docs/simulate.md)
+    #[arg(long, conflicts_with_all = ["timeline", "scenario"])]
+    pub json: bool,
+    /// Draw it, and list everything that happened
+    #[arg(long, conflicts_with = "scenario")]
+    pub timeline: bool,
+    /// Print it as a scenario for `antiphon simulate`
+    #[arg(long)]
+    pub scenario: bool,
 }
 
 /// `antiphon token`

@@ -21,6 +21,7 @@
 //! | [`patch`] | changes to them: per agent, and while a session runs |
 //! | [`limits`] | the limit of everything that grows from outside |
 //! | [`invariants`] | the six promises, checked after every step, and an observer for tests and drivers |
+//! | [`recording`] | the flight recorder's file: everything a machine was told, repeated bit for bit |
 //! | [`scenario`] | conversations as text files, run in virtual time |
 //!
 //! Inside, one file for each question:
@@ -86,6 +87,7 @@ pub mod machine;
 pub mod metrics;
 pub mod options;
 pub mod patch;
+pub mod recording;
 pub mod scenario;
 pub mod time;
 

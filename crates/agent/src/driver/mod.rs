@@ -46,6 +46,7 @@ use crate::agent::Agent;
 use crate::io::SessionIo;
 use crate::measure;
 use crate::provider::{Evidence, PresentTurn};
+use crate::record::Tape;
 use crate::session::{Closing, Controls, Request, WeakSession};
 use children::{Children, Key};
 use ears::Order;
@@ -92,6 +93,8 @@ async fn live(agent: Agent, io: SessionIo, controls: Controls) {
 /// What the session's task holds.
 struct Driver {
     dialogue: Dialogue,
+    /// Everything that `dialogue` is told, and what it asks for; `None`: not recorded.
+    tape: Option<Tape>,
     agent: Agent,
     began: tokio::time::Instant,
     children: Children,
@@ -146,8 +149,13 @@ impl Driver {
         let ears = children.spawn_ears(&agent, io.audio_in, vad_in);
         let began_unix = controls.began_unix;
         let history = controls.history.on_clock_of(began_unix);
-        let dialogue = Dialogue::new(agent.options.clone(), (agent.instructions)());
+        let instructions = (agent.instructions)();
+        let recorder = agent.recorder.as_ref();
+        let tape = recorder
+            .map(|recorder| recorder.record(&controls.id, &agent, &instructions, history.items()));
+        let dialogue = Dialogue::new(agent.options.clone(), instructions);
         let driver = Self {
+            tape,
             dialogue: dialogue.with_history(history).named(agent.name()),
             roster: Roster::new(agent.clone()),
             entered: false,
@@ -254,7 +262,10 @@ impl Driver {
     }
 
     /// Leaves the outcome. Children end with the driver; tools are told and get a moment.
-    fn end(self) {
+    fn end(mut self) {
+        if let Some(tape) = &mut self.tape {
+            tape.finish();
+        }
         let reason = self.reason.unwrap_or(CloseReason::UserInitiated);
         self.tools_cancelled.cancel();
         self.roster.close();
@@ -341,9 +352,17 @@ impl Driver {
         self.own_facts.push_back(fact);
         while let Some(fact) = self.own_facts.pop_front() {
             let now = self.now();
+            let told = self.tape.as_ref().map(|_| fact.clone());
             self.dialogue.handle(now, fact);
+            let mut asked = Vec::new();
             while let Some(action) = self.dialogue.poll() {
+                if told.is_some() {
+                    asked.push(action.clone());
+                }
                 self.act(now, action);
+            }
+            if let (Some(tape), Some(told)) = (&mut self.tape, told) {
+                tape.step(now, told, asked);
             }
         }
         measure::stepped(began.elapsed());

@@ -113,6 +113,15 @@ impl ToolSet {
         }
     }
 
+    /// Is there a tool of this name that takes these arguments?
+    ///
+    /// # Errors
+    /// What the model reads when it makes such a call.
+    pub fn check(&self, name: &str, arguments: Option<&str>) -> Result<(), String> {
+        let entry = self.find(name)?;
+        arguments.map_or(Ok(()), |text| entry.arguments(text).map(drop))
+    }
+
     /// The tool of this name, or the text that the model reads when there is none.
     pub(crate) fn find(&self, name: &str) -> Result<&Entry, String> {
         self.tools

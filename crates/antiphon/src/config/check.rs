@@ -82,6 +82,10 @@ pub fn check(config: &Config) -> Vec<String> {
         "[limits] max_sessions is 0: nobody could call; leave it out for the default",
     );
     need(
+        config.telemetry.record_files != Some(0) && config.telemetry.record_days != Some(0),
+        "[telemetry] record_files and record_days must be at least 1; to record nothing leave out record",
+    );
+    need(
         config
             .knowledge
             .as_ref()

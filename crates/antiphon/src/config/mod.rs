@@ -332,6 +332,12 @@ pub struct TelemetryConfig {
     pub log_format: Option<LogFormat>,
     /// `error`, `warn`, `info` (default), `debug`, `trace`, or a filter such as `info,antiphon_room=debug`.
     pub log_level: Option<String>,
+    /// The flight recorder: a file for each session stands in this folder. Default: nothing is recorded.
+    pub record: Option<PathBuf>,
+    /// Recordings that are kept. Default 1000.
+    pub record_files: Option<usize>,
+    /// Days that a recording is kept. Default 30.
+    pub record_days: Option<u32>,
 }
 
 /// How log lines look.

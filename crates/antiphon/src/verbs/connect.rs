@@ -2,7 +2,7 @@
 
 use antiphon_worker::{BindOptions, ConnectOptions, connect_room};
 
-use super::{LiveKit, agent_engine, announce, init_logs, print_line, signals};
+use super::{LiveKit, agent_engine, announce, flush, init_logs, print_line, record, signals};
 use crate::app::App;
 use crate::assemble::{assemble, configuration};
 use crate::cli::ConnectArgs;
@@ -11,7 +11,8 @@ use crate::config::LogFormat;
 /// Run until the conversation is over.
 pub async fn run(args: ConnectArgs, app: &App) -> anyhow::Result<()> {
     let livekit = LiveKit::from_args(args.livekit)?;
-    let (config, is_example) = configuration(args.agent.config.as_deref(), app)?;
+    let (mut config, is_example) = configuration(args.agent.config.as_deref(), app)?;
+    record(&mut config, args.record)?;
     init_logs(&config.telemetry, LogFormat::Text)?;
     let assembled = assemble(config, is_example, app).await?;
     let signals = signals::listen()?;
@@ -34,6 +35,7 @@ pub async fn run(args: ConnectArgs, app: &App) -> anyhow::Result<()> {
             ..BindOptions::default()
         },
     };
-    connect_room(&assembled.agent, &engine, options, signals.drain).await?;
-    Ok(())
+    let ended = connect_room(&assembled.agent, &engine, options, signals.drain).await;
+    flush(&assembled.agent);
+    Ok(ended?)
 }

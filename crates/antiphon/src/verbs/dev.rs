@@ -13,8 +13,8 @@ use anyhow::Context as _;
 use axum::Router;
 
 use super::{
-    DEV_KEY, DEV_SECRET, agent_engine, announce, default_max_sessions, init_logs, print_line,
-    print_note, serve, signals, web,
+    DEV_KEY, DEV_SECRET, agent_engine, announce, default_max_sessions, flush, init_logs,
+    print_line, print_note, record, serve, signals, web,
 };
 use crate::app::App;
 use crate::assemble::{Assembled, assemble, configuration};
@@ -27,7 +27,8 @@ const DRAIN: Duration = Duration::from_secs(2);
 
 /// Run until SIGTERM or Ctrl-C.
 pub async fn run(args: DevArgs, app: &App) -> anyhow::Result<()> {
-    let (config, is_example) = configuration(args.agent.config.as_deref(), app)?;
+    let (mut config, is_example) = configuration(args.agent.config.as_deref(), app)?;
+    record(&mut config, args.record.clone())?;
     let quiet = TelemetryConfig {
         log_level: config.telemetry.log_level.clone().or(Some("warn".into())),
         ..config.telemetry.clone()
@@ -86,6 +87,7 @@ pub async fn run(args: DevArgs, app: &App) -> anyhow::Result<()> {
         () = signals.end.cancelled() => {}
     }
     running.shutdown().await;
+    flush(&assembled.agent);
     Ok(())
 }
 

@@ -9,6 +9,9 @@
 //! | [`console`] | the agent in the terminal |
 //! | [`token`] | access tokens |
 //! | [`doctor`] | what is wrong and how to mend it |
+//! | [`simulate`] | scenario files in virtual time |
+//! | [`replay`] | a recorded session again |
+//! | [`terminal`] | width and colours |
 //! | [`signals`] | SIGTERM and Ctrl-C |
 //! | [`web`] | the routes that the binary adds: page, metrics |
 
@@ -16,13 +19,17 @@ pub mod connect;
 pub mod console;
 pub mod dev;
 pub mod doctor;
+pub mod replay;
 pub mod serve;
 pub mod signals;
+pub mod simulate;
 pub mod start;
+pub mod terminal;
 pub mod token;
 pub mod web;
 
 use std::io::Write as _;
+use std::path::PathBuf;
 
 use antiphon_agent::Agent;
 use antiphon_rtc::{Engine, EngineConfig};
@@ -30,7 +37,7 @@ use antiphon_telemetry::logs;
 use anyhow::Context as _;
 
 use crate::cli::LiveKitArgs;
-use crate::config::{LogFormat, TelemetryConfig};
+use crate::config::{Config, LogFormat, TelemetryConfig};
 
 /// The key of `dev` and `serve --dev`, the same as livekit-server's.
 pub const DEV_KEY: &str = "devkey";
@@ -121,6 +128,15 @@ impl LiveKit {
     }
 }
 
+/// `--record FOLDER` instead of `[telemetry] record`.
+fn record(config: &mut Config, folder: Option<PathBuf>) -> anyhow::Result<()> {
+    if let Some(folder) = folder {
+        // The file's paths begin at its folder, those of the command line here.
+        config.telemetry.record = Some(std::path::absolute(folder).context("--record")?);
+    }
+    Ok(())
+}
+
 /// What a user wants to read at the start.
 fn announce(assembled: &crate::assemble::Assembled) {
     for provider in &assembled.providers {
@@ -138,6 +154,13 @@ fn announce(assembled: &crate::assemble::Assembled) {
         print_line(&format!("  note: {note}"));
     }
     prewarm(&assembled.agent);
+}
+
+/// At the end: what was recorded is on the disk.
+fn flush(agent: &Agent) {
+    if let Some(recorder) = agent.recorder() {
+        recorder.flush();
+    }
 }
 
 /// The first caller should not wait for the first TLS handshake.

@@ -10,8 +10,8 @@ use anyhow::Context as _;
 use tokio::net::TcpListener;
 
 use super::{
-    LiveKit, agent_engine, announce, default_max_sessions, init_logs, print_line, print_note,
-    signals, web,
+    LiveKit, agent_engine, announce, default_max_sessions, flush, init_logs, print_line,
+    print_note, record, signals, web,
 };
 use crate::app::App;
 use crate::assemble::{assemble, configuration};
@@ -21,7 +21,8 @@ use crate::config::LogFormat;
 /// Run until SIGTERM and the end of the running calls.
 pub async fn run(args: StartArgs, app: &App) -> anyhow::Result<()> {
     let livekit = LiveKit::from_args(args.livekit)?;
-    let (config, is_example) = configuration(args.agent.config.as_deref(), app)?;
+    let (mut config, is_example) = configuration(args.agent.config.as_deref(), app)?;
+    record(&mut config, args.record)?;
     init_logs(&config.telemetry, LogFormat::Json)?;
     let assembled = assemble(config, is_example, app).await?;
     let metrics = Metrics::install().context("metrics")?;
@@ -71,6 +72,7 @@ pub async fn run(args: StartArgs, app: &App) -> anyhow::Result<()> {
         }
     };
     health.abort();
+    flush(&assembled.agent);
     ended.context("the worker has panicked")??;
     Ok(())
 }

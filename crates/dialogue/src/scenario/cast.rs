@@ -1,5 +1,6 @@
 //! What the providers and the caller of a scenario do.
 
+use super::lanes::Lanes;
 use crate::chat::{Passage, ToolCall};
 use crate::input::ToolValue;
 use crate::time::{Duration, Instant};
@@ -158,4 +159,8 @@ pub struct Outcome {
     pub failures: Vec<String>,
     /// What the file leaves open and the simulation answered by itself, and answers that nobody asked for.
     pub notes: Vec<String>,
+    /// Everything seen, to be drawn.
+    pub lanes: Lanes,
+    /// When the simulation stopped.
+    pub until: Instant,
 }

@@ -75,7 +75,8 @@ pub(super) fn run(scenario: &Scenario, base: &Options, instructions: Arc<str>) -
             last = last.max(*at);
         }
     }
-    simulation.run_until(scenario.end.unwrap_or(last + AFTER_THE_LAST));
+    let until = scenario.end.unwrap_or(last + AFTER_THE_LAST);
+    simulation.run_until(until);
     let mut failures = simulation.violations.clone();
     for expectation in &scenario.expectations {
         if let Err(problem) = check(&expectation.what, &simulation) {
@@ -87,6 +88,8 @@ pub(super) fn run(scenario: &Scenario, base: &Options, instructions: Arc<str>) -
         timeline: simulation.timeline,
         failures,
         notes,
+        lanes: simulation.lanes,
+        until,
     }
 }
 

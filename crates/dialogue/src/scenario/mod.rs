@@ -42,6 +42,7 @@ mod cast;
 mod check;
 mod expect;
 mod inputs;
+mod lanes;
 mod options;
 mod parse;
 mod show;
@@ -53,7 +54,9 @@ mod write;
 use std::sync::Arc;
 
 pub use cast::{Line, Outcome, Reply, Speech, Voice};
+pub use lanes::{Ended, Lane, Lanes, Span};
 pub use parse::{MAX_SCENARIO_BYTES, ParseError, Scenario};
+pub(crate) use show::action as show_action;
 pub use simulate::Simulation;
 pub use write::from_inputs;
 

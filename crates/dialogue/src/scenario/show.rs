@@ -66,7 +66,7 @@ pub(crate) const KINDS: [&str; 53] = [
 ];
 
 /// What the machine asks for, as the timeline shows it.
-pub(super) fn action(action: &Action) -> String {
+pub(crate) fn action(action: &Action) -> String {
     match action {
         Action::Retrieve { query, .. } => format!("retrieve \"{query}\""),
         Action::StartLlm { request, .. } if *request.instructions == *INSTRUCTIONS => {

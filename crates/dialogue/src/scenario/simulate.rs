@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, BinaryHeap, VecDeque};
 
 use super::cast::{Found, Line, Prediction, Reply, Speech, Tool, Voice};
 use super::check::seconds;
+use super::lanes::Lanes;
 use super::show;
 use super::tools::Tasks;
 use crate::action::Action;
@@ -60,6 +61,8 @@ pub struct Simulation {
     pub dialogue: Dialogue,
     /// Everything seen.
     pub timeline: Vec<Line>,
+    /// The same, to be drawn.
+    pub lanes: Lanes,
     /// What the observer found wrong.
     pub violations: Vec<String>,
     /// What the machine was told, if it is to be kept.
@@ -93,6 +96,7 @@ impl Simulation {
         Self {
             dialogue,
             timeline: Vec::new(),
+            lanes: Lanes::default(),
             violations: Vec::new(),
             told: None,
             observer,
@@ -252,9 +256,11 @@ impl Simulation {
             told.push((self.now, input.clone()));
         }
         self.observer.input(self.now, &input);
+        self.lanes.input(self.now, &input);
         self.dialogue.handle(self.now, input);
         while let Some(action) = self.dialogue.poll() {
             self.observer.action(&action);
+            self.lanes.action(self.now, &action);
             self.act(action);
         }
         if let Err(violation) = self.observer.step(self.dialogue.history()) {

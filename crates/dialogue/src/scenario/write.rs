@@ -70,7 +70,9 @@ fn short(value: &Value) -> String {
         .then(|| serde_json::from_value::<Duration>(value.clone()).ok())
         .flatten();
     match duration {
-        Some(duration) if duration.subsec_nanos() % 1_000_000 == 0 && duration <= LONGEST => {
+        Some(duration)
+            if duration.subsec_nanos().is_multiple_of(1_000_000) && duration <= LONGEST =>
+        {
             format!("{}ms", duration.as_millis())
         }
         Some(_) | None => value.to_string(),
