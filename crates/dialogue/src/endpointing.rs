@@ -131,3 +131,46 @@ impl Pauses {
         self.learned = Some(moved.max(options.min_endpointing_delay()).min(max));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_learned_delay_stays_between_the_given_ones() {
+        let ms = Duration::from_millis;
+        let options = Options {
+            endpointing: Endpointing::Dynamic,
+            endpointing_alpha: 0.5,
+            min_endpointing_delay: Some(ms(400)),
+            max_endpointing_delay: Some(ms(1000)),
+            ..Options::default()
+        };
+        let mut pauses = Pauses::default();
+        let mut at = Instant::ZERO;
+        let mut after_pause = |pauses: &mut Pauses, pause: u64| {
+            at = at + ms(pause);
+            pauses.caller_began(at, false);
+            at = at + ms(1000);
+            pauses.caller_ended(at, false, &options);
+            pauses.delays(&options).min
+        };
+        assert_eq!(after_pause(&mut pauses, 5000), ms(400), "nothing before it");
+        assert_eq!(after_pause(&mut pauses, 800), ms(600), "half way to it");
+        assert_eq!(
+            after_pause(&mut pauses, 60_000),
+            ms(800),
+            "counts as the longest"
+        );
+        for _ in 0..20 {
+            assert!(after_pause(&mut pauses, 1) >= ms(400));
+        }
+        pauses.agent_began(Instant::from_millis(120_000));
+        let before = pauses.delays(&options).min;
+        assert_eq!(
+            after_pause(&mut pauses, 900),
+            before,
+            "the agent's turn is no pause"
+        );
+    }
+}
