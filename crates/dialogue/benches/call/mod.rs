@@ -81,7 +81,7 @@ fn replies() -> Vec<Reply> {
             replies.push(say("Let me have a look.".into(), vec![call]));
         }
         replies.push(say(
-            format!("Yes, table {turn} is free tomorrow. It is the one by the window. May I have a name?"),
+            format!("Yes, table {turn} is free tomorrow. It is the one by the window. May I have a name? Ask for Mr. Smith"),
             Vec::new(),
         ));
     }
