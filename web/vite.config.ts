@@ -8,7 +8,8 @@ export default defineConfig({
   build: { target: 'es2022', sourcemap: false, chunkSizeWarningLimit: 800 },
   server: {
     proxy: {
-      '/api': backend,
+      // The page's own host is kept: tokens are given to pages of the same origin only.
+      '/api': { target: backend, changeOrigin: false },
       '/rtc': { target: backend, ws: true },
     },
   },

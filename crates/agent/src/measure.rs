@@ -161,5 +161,27 @@ fn turn_metrics(turn: &TurnMetrics) {
         }
     }
     let id = turn.turn.map(|turn| turn.to_string());
-    tracing::info!(turn = id, e2e = ?turn.e2e_latency, llm_ttft = ?turn.llm_ttft, tts_ttfb = ?turn.tts_ttfb, "answered");
+    tracing::info!(
+        turn = id,
+        e2e_ms = turn.e2e_latency.map(tenths),
+        llm_ttft_ms = turn.llm_ttft.map(tenths),
+        tts_ttfb_ms = turn.tts_ttfb.map(tenths),
+        "answered"
+    );
+}
+
+/// Milliseconds with one decimal, for log lines: a number that can be sorted and summed.
+fn tenths(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 10_000.0).round() / 10.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_in_a_log_line_is_a_number_of_milliseconds() {
+        assert_eq!(tenths(Duration::from_micros(81_598)).to_string(), "81.6");
+        assert_eq!(tenths(Duration::from_millis(1200)).to_string(), "1200");
+    }
 }

@@ -3,10 +3,9 @@
 use std::process::ExitCode;
 
 use antiphon_agent::AgentBuilder;
-use clap::Parser as _;
 
 use crate::cli::{Cli, TokenVerb, Verb};
-use crate::config::Secrets;
+use crate::config::{Secrets, config_argument, load_dotenv};
 use crate::verbs;
 
 /// What a program adds to the agent that the file and the environment describe.
@@ -48,11 +47,15 @@ pub fn run(define: impl Fn(AgentBuilder) -> AgentBuilder + Send + Sync + 'static
 }
 
 fn start(define: Option<Box<Define>>) -> ExitCode {
-    let verb = Cli::parse().verb;
+    // Before the command line is read, which takes defaults from the environment, and before any thread starts.
+    let loaded = load_dotenv(config_argument(std::env::args_os()).as_deref());
+    let verb = Cli::read().verb;
     if matches!(verb, Verb::PocketSphinx) {
         return antiphon_local::worker::main();
     }
-    // Before any thread starts: .env fills the environment of this process.
+    if let Err(error) = loaded {
+        return failed(&error.into());
+    }
     let app = App {
         secrets: Secrets::from_env(),
         define,
@@ -108,7 +111,7 @@ fn failed(error: &anyhow::Error) -> ExitCode {
 }
 
 /// The error and its causes, each said once: many messages hold their cause already.
-fn with_causes(error: &anyhow::Error) -> String {
+pub(crate) fn with_causes(error: &anyhow::Error) -> String {
     error.chain().fold(String::new(), |text, cause| {
         let cause = cause.to_string();
         match text.as_str() {

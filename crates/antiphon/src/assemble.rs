@@ -17,7 +17,7 @@ use anyhow::Context as _;
 
 use crate::app::App;
 use crate::choose::{Found, choose};
-use crate::config::{Config, Seconds, Secrets, load, parse};
+use crate::config::{Config, Findings, Seconds, Secrets, load, parse};
 use crate::playground::AboutProvider;
 
 /// An agent ready to take calls, and what a user wants to know about it.
@@ -62,9 +62,12 @@ pub fn configuration(file: Option<&Path>, app: &App) -> anyhow::Result<(Config, 
 /// Something is missing (every finding at once, each with its fix) or cannot be read.
 pub async fn assemble(config: Config, is_example: bool, app: &App) -> anyhow::Result<Assembled> {
     let secrets = &app.secrets;
+    let wrong = secrets.findings();
+    if !wrong.is_empty() {
+        return Err(Findings(wrong).into());
+    }
     let found = look_around(&config, secrets).await;
-    let choice = choose(&config, secrets, &found)
-        .map_err(|findings| anyhow::anyhow!(findings.join("\n  ")))?;
+    let choice = choose(&config, secrets, &found).map_err(Findings)?;
     let providers = providers::about(&config, &choice);
     let mut notes = Vec::new();
     let mut builder = providers::add(described(&config)?, &config, secrets, &choice)?;

@@ -97,6 +97,15 @@ pub fn choose(config: &Config, secrets: &Secrets, found: &Found) -> Result<Choic
 
 fn stt(config: &Config, secrets: &Secrets, found: &Found) -> Result<Chosen<SttChoice>, String> {
     let key = secrets.deepgram_api_key.is_some();
+    let language = config.stt.language.as_deref();
+    let other = language.filter(|language| !is_english(language));
+    let here = || match other {
+        None => Ok(SttChoice::PocketSphinx),
+        Some(language) => Err(format!(
+            "[stt] language is \"{language}\" but PocketSphinx knows US English only; set DEEPGRAM_API_KEY in the environment \
+             or .env, take the key language out, or use provider = \"none\""
+        )),
+    };
     match config.stt.provider {
         SttProvider::Deepgram if key => {
             Ok(Chosen::new(SttChoice::Deepgram, "antiphon.toml says so"))
@@ -107,28 +116,35 @@ fn stt(config: &Config, secrets: &Secrets, found: &Found) -> Result<Chosen<SttCh
                 .into(),
         ),
         SttProvider::PocketSphinx => match &found.pocketsphinx {
-            None => Ok(Chosen::new(
-                SttChoice::PocketSphinx,
-                "antiphon.toml says so",
+            None => here().map(|what| Chosen::new(what, "antiphon.toml says so")),
+            Some(missing) => Err(format!(
+                "[stt] provider is \"pocketsphinx\" but {missing}; install it, or use provider = \"auto\""
             )),
-            Some(missing) => Err(format!("[stt] provider is \"pocketsphinx\" but {missing}")),
         },
         SttProvider::None => Ok(Chosen::new(
             SttChoice::None,
             "antiphon.toml says so; callers type",
         )),
         SttProvider::Auto if key => Ok(Chosen::new(SttChoice::Deepgram, "DEEPGRAM_API_KEY is set")),
-        SttProvider::Auto => Ok(match &found.pocketsphinx {
-            None => Chosen::new(
-                SttChoice::PocketSphinx,
-                "no DEEPGRAM_API_KEY; on this machine, US English, modest accuracy",
-            ),
-            Some(missing) => Chosen::new(
+        SttProvider::Auto => match &found.pocketsphinx {
+            None => here().map(|what| {
+                Chosen::new(
+                    what,
+                    "no DEEPGRAM_API_KEY; on this machine, US English, modest accuracy",
+                )
+            }),
+            Some(missing) => Ok(Chosen::new(
                 SttChoice::None,
                 format!("no DEEPGRAM_API_KEY and {missing}; callers type"),
-            ),
-        }),
+            )),
+        },
     }
+}
+
+/// BCP-47: `en`, `en-US`, …
+fn is_english(language: &str) -> bool {
+    let primary = language.split(['-', '_']).next().unwrap_or_default();
+    primary.eq_ignore_ascii_case("en")
 }
 
 fn llm(config: &Config, secrets: &Secrets, found: &Found) -> Result<Chosen<LlmChoice>, String> {
@@ -306,6 +322,18 @@ mod tests {
         .unwrap_err();
         assert_eq!(findings.len(), 2);
         assert!(findings[0].contains("DEEPGRAM_API_KEY") && findings[1].contains("OPENAI_API_KEY"));
+    }
+
+    #[test]
+    fn a_language_that_the_local_recogniser_does_not_know_is_refused_with_the_fix() {
+        for provider in ["auto", "pocketsphinx"] {
+            let text = format!("[stt]\nprovider = \"{provider}\"\nlanguage = \"de\"");
+            let findings = with(&text, &[], &machine()).unwrap_err();
+            assert!(findings[0].contains("DEEPGRAM_API_KEY"), "{findings:?}");
+        }
+        let german = "[stt]\nlanguage = \"de\"";
+        assert!(with(german, &["DEEPGRAM_API_KEY"], &machine()).is_ok());
+        assert!(with("[stt]\nlanguage = \"en-GB\"", &[], &machine()).is_ok());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 /// A self-hosted voice agent: room server, agent and playground in one binary.
 #[derive(Debug, Parser)]
@@ -12,6 +12,27 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub verb: Verb,
+}
+
+impl Cli {
+    /// Read the command line, with defaults from the environment; ends the process with a usage message when it cannot be.
+    pub fn read() -> Self {
+        let matches = without_empty_variables(Self::command()).get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+}
+
+/// An empty variable (`NODE_IP=`, as container files leave it) counts as not set.
+fn without_empty_variables(command: Command) -> Command {
+    let is_empty = |name: &std::ffi::OsStr| {
+        std::env::var_os(name).is_some_and(|value| value.to_string_lossy().trim().is_empty())
+    };
+    command
+        .mut_args(|argument| match argument.get_env() {
+            Some(name) if is_empty(name) => argument.env(None::<&'static str>),
+            _ => argument,
+        })
+        .mut_subcommands(without_empty_variables)
 }
 
 /// What to do.
@@ -113,7 +134,7 @@ pub struct ServeArgs {
 #[derive(Debug, Args)]
 pub struct LiveKitArgs {
     /// The LiveKit server, for example wss://example.livekit.cloud
-    #[arg(long, env = "LIVEKIT_URL")]
+    #[arg(long, env = "LIVEKIT_URL", hide_env_values = true)]
     pub url: Option<String>,
     /// API key
     #[arg(long, env = "LIVEKIT_API_KEY")]
@@ -296,8 +317,6 @@ fn duration(text: &str) -> Result<std::time::Duration, String> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

@@ -1,5 +1,7 @@
-//! A folder of Markdown, text and HTML. Symbolic links are not followed, hidden files are left out.
+//! A folder of Markdown, text and HTML. Symbolic links are followed (Kubernetes mounts a ConfigMap as
+//! links), each folder is read once, and hidden files are left out.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -14,6 +16,8 @@ pub const MAX_FILES: usize = 10_000;
 pub const MAX_CHUNKS: usize = 100_000;
 /// Deepest folder inside the folder.
 const MAX_DEPTH: usize = 16;
+/// A note about files that are not read names so many.
+const NAMED_FILES: usize = 5;
 /// Columns at which HTML is wrapped: so wide that lines are paragraphs.
 const HTML_WIDTH: usize = 10_000;
 /// Opening tags nested deeper than this are not given to the HTML reader, which recurses.
@@ -28,10 +32,16 @@ pub fn load(root: &Path) -> Result<(Vec<Chunk>, Vec<String>), KnowledgeError> {
         path: root.into(),
         reason: error.to_string(),
     })?;
-    let mut files = Vec::new();
-    let mut warnings = Vec::new();
-    walk(root, 0, &mut files, &mut warnings);
+    let mut walk = Walk::default();
+    walk.folder(root, 0);
+    let Walk {
+        mut files,
+        mut warnings,
+        other,
+        ..
+    } = walk;
     files.sort();
+    warnings.extend(unsupported(root, other));
     let mut chunks = Vec::new();
     for file in files {
         let name = file
@@ -54,27 +64,90 @@ pub fn load(root: &Path) -> Result<(Vec<Chunk>, Vec<String>), KnowledgeError> {
     Ok((chunks, warnings))
 }
 
-fn walk(folder: &Path, depth: usize, files: &mut Vec<PathBuf>, warnings: &mut Vec<String>) {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) => return warnings.push(format!("{} is left out: {error}", folder.display())),
-    };
-    for entry in entries.flatten() {
-        let (path, Ok(kind)) = (entry.path(), entry.file_type()) else {
-            continue;
-        };
-        if entry.file_name().to_string_lossy().starts_with('.') || kind.is_symlink() {
-            continue;
-        }
-        if kind.is_dir() && depth < MAX_DEPTH {
-            walk(&path, depth + 1, files, warnings);
-        } else if kind.is_file() && is_document(&path) {
-            if files.len() >= MAX_FILES {
-                return warnings.push(format!("only the first {MAX_FILES} files are read"));
+/// What a walk through the folder has found.
+#[derive(Default)]
+struct Walk {
+    files: Vec<PathBuf>,
+    /// Files that are no documents.
+    other: Vec<PathBuf>,
+    /// Folders by their real paths: a link to one that was read, or to one around it, is not followed again.
+    seen: HashSet<PathBuf>,
+    warnings: Vec<String>,
+}
+
+impl Walk {
+    fn folder(&mut self, folder: &Path, depth: usize) {
+        let entries = fs::canonicalize(folder).and_then(|real| {
+            if self.seen.insert(real) {
+                fs::read_dir(folder).map(Some)
+            } else {
+                Ok(None)
             }
-            files.push(path);
+        });
+        let entries = match entries {
+            Ok(Some(entries)) => entries,
+            Ok(None) => return,
+            Err(error) => return self.left_out(folder, &error),
+        };
+        for entry in entries.flatten() {
+            if entry.file_name().to_string_lossy().starts_with('.') {
+                continue;
+            }
+            let path = entry.path();
+            // Of what a link leads to.
+            match fs::metadata(&path) {
+                Ok(kind) if kind.is_dir() && depth < MAX_DEPTH => self.folder(&path, depth + 1),
+                Ok(kind) if kind.is_dir() => self.warnings.push(format!(
+                    "{} is left out: folders are nested more than {MAX_DEPTH} deep",
+                    path.display()
+                )),
+                Ok(kind) if kind.is_file() && is_document(&path) => {
+                    if self.files.len() >= MAX_FILES {
+                        return self
+                            .warnings
+                            .push(format!("only the first {MAX_FILES} files are read"));
+                    }
+                    self.files.push(path);
+                }
+                Ok(kind) if kind.is_file() && self.other.len() < MAX_FILES => {
+                    self.other.push(path);
+                }
+                Ok(_) => {}
+                Err(error) => self.left_out(&path, &error),
+            }
         }
     }
+
+    fn left_out(&mut self, path: &Path, error: &std::io::Error) {
+        self.warnings
+            .push(format!("{} is left out: {error}", path.display()));
+    }
+}
+
+/// One note for all files of kinds that are not read.
+fn unsupported(root: &Path, mut files: Vec<PathBuf>) -> Option<String> {
+    files.sort();
+    let names: Vec<String> = files
+        .iter()
+        .take(NAMED_FILES)
+        .map(|file| {
+            file.strip_prefix(root)
+                .unwrap_or(file)
+                .display()
+                .to_string()
+        })
+        .collect();
+    if names.is_empty() {
+        return None;
+    }
+    let more = match files.len().saturating_sub(names.len()) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    Some(format!(
+        "{}{more}: not read; only Markdown, text and HTML are, save them as one of these",
+        names.join(", ")
+    ))
 }
 
 fn extension(path: &Path) -> String {

@@ -70,8 +70,6 @@ fn a_folder_is_searched_and_what_cannot_be_read_is_reported() {
     fs::write(path.join("bad.txt"), [0xff, 0xfe, 0x00]).unwrap();
     fs::create_dir(path.join("sub")).unwrap();
     fs::write(path.join("sub/parking.txt"), "Parking is behind the house.").unwrap();
-    #[cfg(unix)]
-    std::os::unix::fs::symlink("/etc/hostname", path.join("link.txt")).unwrap();
     let loaded = KnowledgeBase::load(path).unwrap();
     assert_eq!(loaded.warnings.len(), 1, "{:?}", loaded.warnings);
     assert!(loaded.warnings[0].starts_with("bad.txt"));
@@ -94,6 +92,42 @@ fn a_folder_is_searched_and_what_cannot_be_read_is_reported() {
         KnowledgeBase::load(&path.join("none")),
         Err(KnowledgeError::Folder { .. })
     ));
+}
+
+#[test]
+#[cfg(unix)]
+fn the_documents_of_a_kubernetes_configmap_are_read_and_a_loop_of_links_ends() {
+    use std::os::unix::fs::symlink;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    // As Kubernetes mounts it: files are links into `..data`, itself a link to a folder with a date.
+    fs::create_dir(path.join("..2026_01_01")).unwrap();
+    fs::write(path.join("..2026_01_01/menu.md"), "Fish soup is six euros.").unwrap();
+    symlink("..2026_01_01", path.join("..data")).unwrap();
+    symlink("..data/menu.md", path.join("menu.md")).unwrap();
+    fs::create_dir(path.join("sub")).unwrap();
+    symlink("..", path.join("sub/around")).unwrap();
+    symlink("nowhere.md", path.join("broken.md")).unwrap();
+    let loaded = KnowledgeBase::load(path).unwrap();
+    assert_eq!(loaded.base.len(), 1);
+    assert_eq!(loaded.base.find("fish soup")[0].source, "menu.md");
+    assert_eq!(loaded.warnings.len(), 1, "{:?}", loaded.warnings);
+    assert!(loaded.warnings[0].contains("broken.md"));
+}
+
+#[test]
+fn a_pdf_in_the_folder_is_not_left_out_silently() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["a.pdf", "b.docx"] {
+        fs::write(folder.path().join(name), "x").unwrap();
+    }
+    let loaded = KnowledgeBase::load(folder.path()).unwrap();
+    assert_eq!(loaded.warnings.len(), 1);
+    let note = &loaded.warnings[0];
+    assert!(
+        note.contains("a.pdf, b.docx") && note.contains("Markdown"),
+        "{note}"
+    );
 }
 
 #[test]

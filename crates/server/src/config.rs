@@ -39,6 +39,9 @@ pub struct ServerConfig {
     pub limits: Limits,
     /// Believe `X-Forwarded-For` of these peers (reverse proxies); nobody by default.
     pub trusted_proxies: Vec<IpAddr>,
+    /// With [`tls`](Self::tls): listen without encryption on a free port of 127.0.0.1 too, for an agent in the same process, which
+    /// has no reason to trust the certificate. See [`Running::inside_url`](crate::Running::inside_url). Default no.
+    pub plain_inside: bool,
     /// For work on one machine: short secrets are accepted without a warning.
     pub dev: bool,
 }
@@ -58,6 +61,16 @@ pub enum Tls {
         /// Host names and addresses.
         names: Vec<String>,
     },
+}
+
+impl Tls {
+    /// Can it be used? Reads the files; [`Server::start`](crate::Server::start) does the same.
+    ///
+    /// # Errors
+    /// [`ServerError::File`] and [`ServerError::Tls`]: a file that cannot be read, is not PEM, or a key of another certificate.
+    pub fn check(&self) -> Result<(), ServerError> {
+        crate::tls::acceptor(self).map(drop)
+    }
 }
 
 /// How rooms are made unless the request says otherwise.
@@ -102,6 +115,7 @@ impl ServerConfig {
             rooms: RoomDefaults::default(),
             limits: Limits::default(),
             trusted_proxies: Vec::new(),
+            plain_inside: false,
             dev: false,
         }
     }

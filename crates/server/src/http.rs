@@ -11,6 +11,7 @@ use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{DefaultBodyLimit, Extension, Path, Request, State as Shared};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use tower::ServiceExt;
@@ -44,6 +45,7 @@ pub(crate) fn router(state: Arc<State>, extra: Router) -> Router {
         ])
         .allow_headers(Any)
         .max_age(CORS_MAX_AGE);
+    let extra = extra.layer(from_fn_with_state(Arc::clone(&state), limit_posts));
     let page = extra.clone();
     Router::new()
         .route(
@@ -59,8 +61,24 @@ pub(crate) fn router(state: Arc<State>, extra: Router) -> Router {
         .route("/twirp/{service}/{method}", post(api))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(state)
-        .fallback_service(extra)
+        // LiveKit's routes alone are open to pages of other origins.
         .layer(cors)
+        .fallback_service(extra)
+}
+
+/// A `POST` to what the binary adds makes tokens: it counts as a join of its address.
+async fn limit_posts(
+    Shared(state): Shared<Arc<State>>,
+    Extension(ClientAddress(address)): Extension<ClientAddress>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if request.method() == Method::POST
+        && let Err(limit) = state.rates.join(address)
+    {
+        return too_many(&limit, "join_rate").into_response();
+    }
+    next.run(request).await
 }
 
 /// Health for machines, the page for browsers.

@@ -39,6 +39,7 @@ pub struct Server;
 /// A running server. Dropping it stops it at once.
 pub struct Running {
     addresses: Vec<SocketAddr>,
+    inside: Option<SocketAddr>,
     encrypted: bool,
     state: Arc<State>,
     stop: CancellationToken,
@@ -78,6 +79,10 @@ impl Server {
                 .port();
             listeners.push(listener);
         }
+        let inside = match &acceptor {
+            Some(_) if config.plain_inside => Some(bind_inside().await?),
+            Some(_) | None => None,
+        };
         let engine = Engine::start(config.engine())?;
         let state = State::new(config, engine);
         let addresses = listeners
@@ -87,11 +92,17 @@ impl Server {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let router = http::router(Arc::clone(&state), extra);
         let connections = Arc::new(Connections::new(&state));
-        for listener in listeners {
+        let inside_address = inside.as_ref().and_then(|l| l.local_addr().ok());
+        let encrypted = acceptor.is_some();
+        let all = listeners
+            .into_iter()
+            .map(|listener| (listener, acceptor.clone()))
+            .chain(inside.map(|listener| (listener, None)));
+        for (listener, acceptor) in all {
             let front = Front {
                 router: router.clone(),
                 state: Arc::clone(&state),
-                acceptor: acceptor.clone(),
+                acceptor,
                 connections: Arc::clone(&connections),
                 stop: stop.clone(),
                 tasks: tasks.clone(),
@@ -102,7 +113,8 @@ impl Server {
         tracing::info!(?addresses, media = ?state.engine.udp_addresses(), "room server is listening");
         Ok(Running {
             addresses,
-            encrypted: acceptor.is_some(),
+            inside: inside_address,
+            encrypted,
             state,
             stop,
             tasks,
@@ -129,6 +141,16 @@ impl Running {
             return format!("{scheme}://127.0.0.1:{}", address.port());
         }
         format!("{scheme}://{address}")
+    }
+
+    /// What an agent in this process connects to: [`url`](Self::url), without encryption where that was asked for
+    /// (`ServerConfig::plain_inside`).
+    #[must_use]
+    pub fn inside_url(&self) -> String {
+        match self.inside {
+            Some(address) => format!("ws://{address}"),
+            None => self.url(),
+        }
     }
 
     /// What it is doing.
@@ -188,6 +210,13 @@ impl std::fmt::Debug for Running {
             .field("addresses", &self.addresses)
             .finish_non_exhaustive()
     }
+}
+
+async fn bind_inside() -> Result<TcpListener, ServerError> {
+    let address = SocketAddr::from(([127, 0, 0, 1], 0));
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| ServerError::Bind { address, source })
 }
 
 async fn forget_addresses(state: Arc<State>, stop: CancellationToken) {

@@ -56,7 +56,7 @@ impl std::fmt::Display for LogError {
             ),
             Self::Level { given, message } => write!(
                 f,
-                "the log level {given:?} is not understood ({message}): use error, warn, info, debug or trace, or per module \
+                "the log level {given:?} is not understood ({message}); use error, warn, info, debug or trace, or per module \
                  as in \"info,antiphon_agent=debug\""
             ),
             Self::AlreadyStarted => {
@@ -102,6 +102,26 @@ pub fn session_span(session: &str, agent: &str) -> tracing::Span {
     tracing::info_span!("session", session, agent)
 }
 
+/// Is this a level or a list as [`init`] takes it? Stricter than `RUST_LOG`: a single word is a level, not a module, since a
+/// misspelt level would silently ask for the lines of a module that does not exist.
+///
+/// # Errors
+/// [`LogError::Level`].
+pub fn check_level(level: &str) -> Result<(), LogError> {
+    let known = ["off", "error", "warn", "info", "debug", "trace"];
+    let unknown = level
+        .split(',')
+        .map(str::trim)
+        .find(|part| !part.contains(['=', '[']) && !known.contains(&part.to_lowercase().as_str()));
+    match unknown {
+        Some(part) => Err(LogError::Level {
+            given: level.to_owned(),
+            message: format!("{part:?} is no level"),
+        }),
+        None => filter(level).map(drop),
+    }
+}
+
 fn filter(level: &str) -> Result<EnvFilter, LogError> {
     // Libraries that log every packet are asked only when something is wrong, unless the user names them.
     let quiet = "str0m=warn,hyper=warn,h2=warn,rustls=warn,tungstenite=warn,";
@@ -127,6 +147,8 @@ mod tests {
             error.contains("use error, warn, info, debug or trace"),
             "{error}"
         );
+        assert!(check_level("info,antiphon_agent=debug").is_ok() && check_level("WARN").is_ok());
+        assert!(check_level("loud").is_err() && check_level("").is_err());
         let error = "xml".parse::<Format>().unwrap_err().to_string();
         assert!(error.contains("\"text\" or \"json\""), "{error}");
     }

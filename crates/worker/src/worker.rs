@@ -16,6 +16,7 @@ use livekit_protocol::{
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument as _;
 
 use crate::load::LoadMeter;
 use crate::slots::Slots;
@@ -319,6 +320,9 @@ impl Worker {
             return;
         };
         let job_id = job.id.clone();
+        // Lines of the worker, the room and the session are joined by these two.
+        let room = job.room.as_ref().map(|room| room.name.as_str());
+        let span = tracing::info_span!("job", job = job.id, room);
         let url = assignment
             .url
             .filter(|url| !url.is_empty())
@@ -332,8 +336,9 @@ impl Worker {
         let handler = self.handler.clone();
         self.jobs.spawn(async move {
             // A task of its own, so that a panic is a value here. It ends with the worker.
-            let job =
-                AbortOnDropHandle::new(tokio::spawn(async move { handler.run(context).await }));
+            let job = AbortOnDropHandle::new(tokio::spawn(
+                async move { handler.run(context).await }.instrument(span),
+            ));
             let result = match job.await {
                 Ok(result) => result.map_err(|error| error.to_string()),
                 Err(_) => {

@@ -11,7 +11,7 @@ use antiphon_silero::{Silero, SileroOptions};
 use anyhow::Context as _;
 
 use crate::choose::{Choice, LlmChoice, SttChoice, TtsChoice};
-use crate::config::{Config, Seconds, Secrets};
+use crate::config::{Config, Seconds, Secrets, shown_url};
 use crate::playground::AboutProvider;
 
 /// Add them to the agent.
@@ -198,14 +198,18 @@ pub(super) async fn probe(
             base_url.as_deref(),
             model.as_deref(),
         )) {
-            Ok(llm) => llm.probe().await,
+            Ok(llm) => shown(llm.probe().await, base_url.as_deref()),
             Err(error) => cannot(&error),
         };
         findings.push(("LLM", found));
     }
     if choice.tts.what == TtsChoice::OpenAi {
         let found = match OpenAiTts::new(tts_config(config, secrets)) {
-            Ok(tts) => tts.probe().await,
+            Ok(tts) => {
+                let address = config.tts.base_url.as_deref();
+                let address = address.or(secrets.openai_base_url.as_deref());
+                shown(tts.probe().await, address)
+            }
             Err(error) => cannot(&error),
         };
         findings.push(("TTS", found));
@@ -246,6 +250,22 @@ fn asked_deepgram(answer: Result<(), ProviderError>) -> Finding {
     }
 }
 
+/// Findings that name the address without what only requests may have of it.
+fn shown(mut findings: Vec<Finding>, address: Option<&str>) -> Vec<Finding> {
+    let Some(address) = address.map(|address| address.trim_end_matches('/')) else {
+        return findings;
+    };
+    let harmless = shown_url(address);
+    for finding in &mut findings {
+        finding.message = finding.message.replace(address, &harmless);
+        finding.fix = finding
+            .fix
+            .take()
+            .map(|fix| fix.replace(address, &harmless));
+    }
+    findings
+}
+
 /// Who does what, for people.
 pub(super) fn about(config: &Config, choice: &Choice) -> Vec<AboutProvider> {
     let (stt, stt_model) = match &choice.stt.what {
@@ -258,9 +278,10 @@ pub(super) fn about(config: &Config, choice: &Choice) -> Vec<AboutProvider> {
             let model = model
                 .as_deref()
                 .unwrap_or(antiphon_openai::config::DEFAULT_LLM_MODEL);
-            (base_url.as_deref().unwrap_or("OpenAI"), model)
+            let server = base_url.as_deref().map(shown_url);
+            (server.unwrap_or("OpenAI".into()), model)
         }
-        LlmChoice::BuiltIn => ("built in", "rules"),
+        LlmChoice::BuiltIn => ("built in".to_owned(), "rules"),
     };
     let tts_model = config
         .tts
@@ -281,7 +302,7 @@ pub(super) fn about(config: &Config, choice: &Choice) -> Vec<AboutProvider> {
     };
     vec![
         row("STT", stt, stt_model, &choice.stt.why),
-        row("LLM", llm, llm_model, &choice.llm.why),
+        row("LLM", &llm, llm_model, &choice.llm.why),
         row("TTS", tts, tts_model, &choice.tts.why),
     ]
 }

@@ -1,12 +1,12 @@
 //! The tools of the file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use antiphon_agent::tool::http::{HttpMethod, HttpToolOptions};
 use antiphon_agent::tool::{HttpTool, Tool};
 use antiphon_agent::{AgentBuilder, Filler, ToolOptions};
-use antiphon_restaurant::{Bookings, tools as restaurant};
+use antiphon_restaurant::{Bookings, BookingsError, tools as restaurant};
 use anyhow::Context as _;
 
 use crate::config::{Config, ToolConfig};
@@ -62,13 +62,11 @@ fn bookings(
         if is_example {
             data_folder().join(path)
         } else {
-            config.folder.join(path)
+            state_folder(config).join(path)
         }
     });
     let book = match &path {
-        Some(path) => {
-            Bookings::open(path).with_context(|| format!("[[tool]] database {}", path.display()))
-        }
+        Some(path) => Bookings::open(path).map_err(|error| cannot_open(path, &error)),
         None => Bookings::in_memory().context("[[tool]] restaurant_bookings"),
     };
     let book = match book {
@@ -84,6 +82,25 @@ fn bookings(
         &Arc::new(book),
         &restaurant::local_today(),
     ))
+}
+
+/// One process at a time has the file; a second one, or a folder that cannot be written, needs another path.
+fn cannot_open(path: &Path, error: &BookingsError) -> anyhow::Error {
+    anyhow::anyhow!(
+        "[[tool]] database {}: {error}; one process can have it: give each process a path of its own (database = \"…\" in a folder \
+         that it can write), or keep bookings in a service that many can use, behind an HTTP [[tool]] (docs/deployment.md)",
+        path.display()
+    )
+}
+
+/// Where relative paths of files that are written start: systemd's folder for the state of this service
+/// (systemd.exec(5), StateDirectory=), else the folder of the file.
+fn state_folder(config: &Config) -> PathBuf {
+    let given = std::env::var("STATE_DIRECTORY").ok();
+    let first = given.and_then(|folders| folders.split(':').next().map(PathBuf::from));
+    first
+        .filter(|folder| folder.is_absolute())
+        .unwrap_or_else(|| config.folder.clone())
 }
 
 /// Where the example keeps its bookings: the user's data folder (XDG Base Directory Specification).
@@ -149,7 +166,20 @@ fn with_environment(text: &str, lookup: impl Fn(&str) -> Option<String>) -> anyh
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::with_environment;
+    use super::*;
+
+    #[test]
+    fn a_second_process_on_one_booking_database_is_told_to_use_another_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bookings.redb");
+        let first = Bookings::open(&path).unwrap();
+        let error = cannot_open(&path, &Bookings::open(&path).err().unwrap()).to_string();
+        drop(first);
+        assert!(
+            error.contains("bookings.redb") && error.contains("a path of its own"),
+            "{error}"
+        );
+    }
 
     #[test]
     fn a_header_takes_its_secret_from_the_environment() {

@@ -1,8 +1,15 @@
-//! What the types cannot say. Every finding names the key and the fix; all are reported at once.
+//! What the types cannot say. Every finding names the key, and after a semicolon the fix; all are reported at once. `doctor`
+//! and the other verbs come through here.
 
 use antiphon_dialogue::Options;
 
+use super::address::{is_http, shown_url};
 use super::{Config, ToolConfig};
+
+/// Several findings, each with its fix.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.join("\n  "))]
+pub struct Findings(pub Vec<String>);
 
 /// Tools that a model can choose between without confusion.
 const MAX_TOOLS: usize = 64;
@@ -52,18 +59,18 @@ pub fn check(config: &Config) -> Vec<String> {
             .llm
             .temperature
             .is_none_or(|t| (0.0..=2.0).contains(&t)),
-        "[llm] temperature must be between 0 and 2",
+        "[llm] temperature is out of range; it must be between 0 and 2",
     );
     need(
         config.tts.speed.is_none_or(|s| (0.25..=4.0).contains(&s)),
-        "[tts] speed must be between 0.25 and 4",
+        "[tts] speed is out of range; it must be between 0.25 and 4",
     );
     need(
         config
             .vad
             .activation_threshold
             .is_none_or(|p| p > 0.0 && p < 1.0),
-        "[vad] activation_threshold must be between 0 and 1",
+        "[vad] activation_threshold is out of range; it must be between 0 and 1",
     );
     if let Err(error) = config.turn.patch().onto(&Options::default()) {
         findings.push(format!("[turn] {error}"));
@@ -78,10 +85,6 @@ pub fn check(config: &Config) -> Vec<String> {
         "[server] tls_cert and tls_key belong together; give both or neither",
     );
     need(
-        config.limits.max_sessions != Some(0),
-        "[limits] max_sessions is 0: nobody could call; leave it out for the default",
-    );
-    need(
         config.telemetry.record_files != Some(0) && config.telemetry.record_days != Some(0),
         "[telemetry] record_files and record_days must be at least 1; to record nothing leave out record",
     );
@@ -91,11 +94,11 @@ pub fn check(config: &Config) -> Vec<String> {
             .as_ref()
             .and_then(|k| k.top_k)
             .is_none_or(|k| (1..=20).contains(&k)),
-        "[knowledge] top_k must be between 1 and 20",
+        "[knowledge] top_k is out of range; it must be between 1 and 20",
     );
     need(
         config.tools.len() <= MAX_TOOLS,
-        "more than 64 [[tool]] entries; models confuse so many",
+        "more than 64 [[tool]] entries; models confuse so many: leave some out",
     );
     for url in [&config.llm.base_url, &config.tts.base_url]
         .into_iter()
@@ -103,15 +106,92 @@ pub fn check(config: &Config) -> Vec<String> {
     {
         if !is_http(url) {
             findings.push(format!(
-                "base_url `{url}` is not an http:// or https:// address"
+                "base_url `{}` is not an address; write it like http://localhost:11434/v1",
+                shown_url(url)
             ));
         }
     }
+    check_limits(config, &mut findings);
+    check_server(config, &mut findings);
     let mut names = Vec::new();
     for tool in &config.tools {
         check_tool(tool, &mut names, &mut findings);
     }
     findings
+}
+
+fn check_limits(config: &Config, findings: &mut Vec<String>) {
+    let limits = &config.limits;
+    let zero = [
+        ("joins_per_second", limits.joins_per_second == Some(0)),
+        ("api_per_second", limits.api_per_second == Some(0)),
+        ("key_per_second", limits.key_per_second == Some(0)),
+        ("max_connections", limits.max_connections == Some(0)),
+        (
+            "max_connections_per_address",
+            limits.max_connections_per_address == Some(0),
+        ),
+        ("max_rooms", limits.max_rooms == Some(0)),
+        ("max_sessions", limits.max_sessions == Some(0)),
+    ];
+    for (name, _) in zero.into_iter().filter(|(_, is_zero)| *is_zero) {
+        findings.push(format!(
+            "[limits] {name} is 0: nobody could call; leave it out for the default"
+        ));
+    }
+}
+
+/// TLS and logs: what would otherwise be found out when the port is bound, or not at all.
+fn check_server(config: &Config, findings: &mut Vec<String>) {
+    if let Some((certificate, key)) = config.tls_files()
+        && let Err(error) = (antiphon_server::Tls::Files { certificate, key }).check()
+    {
+        findings.push(format!(
+            "[server] tls_cert, tls_key: {error}; give a certificate chain and the private key that belongs to it, as PEM \
+             files that this user can read"
+        ));
+    }
+    if let Some(level) = &config.telemetry.log_level
+        && let Err(error) = antiphon_telemetry::logs::check_level(level)
+    {
+        findings.push(format!("[telemetry] log_level: {error}"));
+    }
+}
+
+/// What stands in braces is an argument of the tool. A `${NAME}` here would send an argument called NAME.
+fn check_url(name: &str, url: &str, tool: &ToolConfig, findings: &mut Vec<String>) {
+    if !is_http(url) {
+        findings.push(format!(
+            "[[tool]] `{name}`: url is not an http:// or https:// address with a fixed host; placeholders stand in path and query only"
+        ));
+    }
+    let properties = tool
+        .parameters
+        .as_ref()
+        .and_then(|schema| schema.get("properties"))
+        .and_then(toml::Value::as_table);
+    let mut before = "";
+    for (at, part) in url.split('{').enumerate() {
+        let placeholder = part.split_once('}').map(|(inside, _)| inside);
+        match placeholder {
+            _ if at == 0 => {}
+            None => findings.push(format!(
+                "[[tool]] `{name}`: url has a `{{` without `}}`; close it, or write %7B for the character itself"
+            )),
+            Some(inside) if before.ends_with('$') => findings.push(format!(
+                "[[tool]] `{name}`: ${{{inside}}} stands in url, and only headers are filled from the environment; \
+                 send it in [tool.headers]"
+            )),
+            Some(inside) if properties.is_none_or(|known| !known.contains_key(inside)) => {
+                findings.push(format!(
+                    "[[tool]] `{name}`: {{{inside}}} stands in url but is not among its parameters; \
+                     add [tool.parameters.properties.{inside}]"
+                ));
+            }
+            Some(_) => {}
+        }
+        before = part;
+    }
 }
 
 fn check_tool<'a>(tool: &'a ToolConfig, names: &mut Vec<&'a str>, findings: &mut Vec<String>) {
@@ -153,7 +233,7 @@ fn check_tool<'a>(tool: &'a ToolConfig, names: &mut Vec<&'a str>, findings: &mut
             .all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
     if !valid {
         findings.push(format!(
-            "[[tool]] name `{name}` must be 1 to 64 letters, digits, `_` or `-`"
+            "[[tool]] name `{name}` cannot be used; it must be 1 to 64 letters, digits, `_` or `-`"
         ));
     }
     if names.contains(&name.as_str()) {
@@ -172,17 +252,16 @@ fn check_tool<'a>(tool: &'a ToolConfig, names: &mut Vec<&'a str>, findings: &mut
         ));
     }
     match &tool.url {
-        None => findings.push(format!("[[tool]] `{name}` has no url")),
-        Some(url) if !is_http(url) => findings.push(format!(
-            "[[tool]] `{name}`: url must begin with http:// or https://"
+        None => findings.push(format!(
+            "[[tool]] `{name}` has no url; add url = \"https://…\""
         )),
-        Some(_) => {}
+        Some(url) => check_url(name, url, tool, findings),
     }
     if let Some(method) = &tool.method
         && !METHODS.contains(&method.as_str())
     {
         findings.push(format!(
-            "[[tool]] `{name}`: method `{method}` is not one of {}",
+            "[[tool]] `{name}`: method `{method}` is unknown; use one of {}",
             METHODS.join(", ")
         ));
     }
@@ -190,13 +269,9 @@ fn check_tool<'a>(tool: &'a ToolConfig, names: &mut Vec<&'a str>, findings: &mut
         |table: &toml::Table| table.get("type").and_then(|kind| kind.as_str()) == Some("object");
     if tool.parameters.as_ref().is_some_and(|table| !object(table)) {
         findings.push(format!(
-            "[[tool]] `{name}`: parameters must be a JSON Schema with type = \"object\""
+            "[[tool]] `{name}`: parameters is no JSON Schema of an object; add type = \"object\""
         ));
     }
-}
-
-fn is_http(url: &str) -> bool {
-    url.starts_with("http://") || url.starts_with("https://")
 }
 
 #[cfg(test)]
@@ -239,6 +314,61 @@ mod tests {
         let tool =
             "[[tool]]\nname = \"weather\"\ndescription = \"d\"\nurl = \"https://example.com\"\n";
         assert!(error(&tool.repeat(2)).contains("there twice"));
+    }
+
+    #[test]
+    fn limits_that_let_nobody_in_are_refused_together() {
+        let text =
+            error("[limits]\njoins_per_second = 0\nmax_rooms = 0\nmax_connections_per_address = 0");
+        for name in [
+            "joins_per_second",
+            "max_rooms",
+            "max_connections_per_address",
+        ] {
+            assert!(text.contains(&format!("{name} is 0")), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_log_level_that_is_none_is_refused_with_what_to_use() {
+        for level in ["loud", "antiphon=loud", "info,,=", ""] {
+            let text = error(&format!("[telemetry]\nlog_level = \"{level}\""));
+            assert!(
+                text.contains("use error, warn, info, debug or trace"),
+                "{level}: {text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_certificate_that_cannot_be_read_is_found_before_the_port_is_bound() {
+        let text = error("[server]\ntls_cert = \"missing.pem\"\ntls_key = \"missing.key\"");
+        assert!(
+            text.contains("missing.pem") && text.contains("PEM files"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_placeholder_of_a_url_that_is_no_parameter_is_refused() {
+        let tool = "[[tool]]\nname = \"t\"\ndescription = \"d\"\n";
+        let with = |url: &str| error(&format!("{tool}url = \"{url}\""));
+        assert!(with("https://example.com/{id}").contains("add [tool.parameters.properties.id]"));
+        assert!(with("https://example.com/?k=${API_KEY}").contains("[tool.headers]"));
+        assert!(with("https://example.com/{id").contains("close it"));
+        assert!(with("https://{host}/").contains("fixed host"));
+        let good = "url = \"https://example.com/{id}\"\n[tool.parameters]\ntype = \"object\"\n\
+                    [tool.parameters.properties.id]\ntype = \"string\"";
+        assert!(parse(&format!("{tool}{good}"), Path::new("a.toml")).is_ok());
+    }
+
+    #[test]
+    fn a_password_in_a_base_url_is_not_repeated_by_the_error_about_it() {
+        let text = error("[llm]\nbase_url = \"ftp://user:never-print@host/v1\"");
+        assert!(
+            text.contains("ftp://host/v1") && !text.contains("never-print"),
+            "{text}"
+        );
     }
 
     #[test]

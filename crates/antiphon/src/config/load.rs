@@ -13,7 +13,7 @@ const NEAREST_NAME: f64 = 0.7;
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read {path}: {source}")]
+    #[error("cannot read {path}: {source}; name an antiphon.toml that this user can read")]
     Read {
         /// Which.
         path: PathBuf,

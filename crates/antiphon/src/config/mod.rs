@@ -2,7 +2,9 @@
 //! keys are refused with the nearest name; everything is checked before a port is bound. Secrets come from the
 //! environment or `.env`, never from the file.
 
+mod address;
 mod check;
+mod dotenv;
 mod load;
 mod secrets;
 mod turn;
@@ -15,7 +17,9 @@ use std::path::PathBuf;
 use antiphon_agent::{DuplicateScope, OnDuplicate, ToolInterruption};
 use serde::Deserialize;
 
-pub use check::check;
+pub use address::shown_url;
+pub use check::{Findings, check};
+pub use dotenv::{DotenvError, config_argument, load_dotenv};
 pub use load::{ConfigError, load, parse};
 pub use secrets::{LiveKitKeys, Secrets};
 pub use turn::{Boundary, TurnConfig};
@@ -25,7 +29,7 @@ pub use units::Seconds;
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// The agent's name, also the worker's `agent_name` when it is to be dispatched explicitly.
+    /// The agent's name: in logs, on the page, beside its words. Dispatch by name is `start --agent-name`.
     #[serde(default = "default_name")]
     pub name: String,
     /// The only text in the system role.
@@ -67,6 +71,14 @@ pub struct Config {
     /// Where the file stands; relative paths in it start here.
     #[serde(skip)]
     pub folder: PathBuf,
+}
+
+impl Config {
+    /// Certificate chain and key of `[server]`, when both are given.
+    pub fn tls_files(&self) -> Option<(PathBuf, PathBuf)> {
+        let file = |path: &Option<PathBuf>| path.as_ref().map(|path| self.folder.join(path));
+        file(&self.server.tls_cert).zip(file(&self.server.tls_key))
+    }
 }
 
 fn default_name() -> String {

@@ -2,6 +2,8 @@
 
 use antiphon_agent::provider::Secret;
 
+use super::address::has_host;
+
 /// What the environment holds.
 #[derive(Clone, Debug, Default)]
 pub struct Secrets {
@@ -29,10 +31,8 @@ pub struct LiveKitKeys {
 }
 
 impl Secrets {
-    /// Read the environment, after `.env` of this folder or one above it (variables that are set already win).
+    /// Read the environment, which [`load_dotenv`](super::load_dotenv) has filled.
     pub fn from_env() -> Self {
-        // A missing .env is the usual case, and a broken one shows itself as missing keys in `antiphon doctor`.
-        let _ = dotenvy::dotenv();
         Self::from_lookup(|name| std::env::var(name).ok())
     }
 
@@ -59,6 +59,35 @@ impl Secrets {
             livekit,
         }
     }
+
+    /// Addresses that are none, each with its fix. They may hold a password and are not repeated.
+    pub fn findings(&self) -> Vec<String> {
+        let addresses = [
+            (
+                "OPENAI_BASE_URL",
+                &self.openai_base_url,
+                &["http", "https"][..],
+                "http://localhost:11434/v1",
+            ),
+            (
+                "DEEPGRAM_BASE_URL",
+                &self.deepgram_base_url,
+                &["http", "https", "ws", "wss"],
+                "https://api.deepgram.com",
+            ),
+        ];
+        addresses
+            .into_iter()
+            .filter(|(_, value, schemes, _)| {
+                value
+                    .as_deref()
+                    .is_some_and(|value| !has_host(value, schemes))
+            })
+            .map(|(name, _, _, example)| {
+                format!("{name} is not an address; write it like {example}, or leave it unset")
+            })
+            .collect()
+    }
 }
 
 #[cfg(test)]
@@ -72,6 +101,27 @@ mod tests {
         assert!(!printed.contains("DEEPGRAM_API_KEY-hunter2"), "{printed}");
         assert!(!printed.contains("OPENAI_API_KEY-hunter2"), "{printed}");
         assert!(!printed.contains("LIVEKIT_API_SECRET-hunter2"), "{printed}");
+    }
+
+    #[test]
+    fn a_base_url_that_is_none_is_refused_without_repeating_it() {
+        let secrets = Secrets::from_lookup(|name| {
+            name.ends_with("BASE_URL")
+                .then(|| "user:hunter2@host".to_owned())
+        });
+        let findings = secrets.findings();
+        assert_eq!(findings.len(), 2, "{findings:?}");
+        assert!(
+            findings
+                .iter()
+                .all(|finding| finding.contains("write it like") && !finding.contains("hunter2"))
+        );
+        let good = |name: &str| match name {
+            "OPENAI_BASE_URL" => Some("http://user:hunter2@host/v1".to_owned()),
+            "DEEPGRAM_BASE_URL" => Some("ws://127.0.0.1:1".to_owned()),
+            _ => None,
+        };
+        assert_eq!(Secrets::from_lookup(good).findings(), Vec::<String>::new());
     }
 
     #[test]

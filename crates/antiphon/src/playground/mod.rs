@@ -30,6 +30,9 @@ pub struct Playground {
     pub api_key: String,
     /// Its secret.
     pub api_secret: String,
+    /// Serve pages of any host name. Otherwise only `localhost` and addresses: a name that somebody else points at this machine
+    /// (DNS rebinding) gets no token.
+    pub any_host: bool,
     /// What `GET api/playground` answers.
     pub about: About,
 }
@@ -94,6 +97,20 @@ async fn about(State(playground): State<Arc<Playground>>) -> Json<About> {
 }
 
 async fn connect(State(playground): State<Arc<Playground>>, headers: HeaderMap) -> Response {
+    if !is_same_origin(&headers) {
+        return (
+            StatusCode::FORBIDDEN,
+            "only this server's own page may ask for this",
+        )
+            .into_response();
+    }
+    if !playground.any_host && !is_this_machine(&headers) {
+        return (
+            StatusCode::FORBIDDEN,
+            "this server answers to localhost; open it by that name, or start it with --bind",
+        )
+            .into_response();
+    }
     let room = format!("playground-{:08x}", rand::random::<u32>());
     let identity = format!("caller-{:08x}", rand::random::<u32>());
     let token = AccessToken::new(&playground.api_key, &playground.api_secret)
@@ -116,6 +133,33 @@ async fn connect(State(playground): State<Arc<Playground>>, headers: HeaderMap) 
         participant_token,
     })
     .into_response()
+}
+
+/// Browsers send the page's origin with every POST; programs send none.
+fn is_same_origin(headers: &HeaderMap) -> bool {
+    let text = |value: &HeaderValue| value.to_str().unwrap_or_default().to_ascii_lowercase();
+    let Some(origin) = headers.get(header::ORIGIN).map(text) else {
+        return true;
+    };
+    let host = headers.get(header::HOST).map(text).unwrap_or_default();
+    origin
+        .split_once("://")
+        .is_some_and(|(_, of_page)| of_page == host)
+}
+
+/// Is the server called `localhost` or by an address, not by a name that others can give it?
+fn is_this_machine(headers: &HeaderMap) -> bool {
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
+    let Some(url) = host.and_then(|host| url::Url::parse(&format!("http://{host}")).ok()) else {
+        return false;
+    };
+    match url.host() {
+        Some(url::Host::Ipv4(_) | url::Host::Ipv6(_)) => true,
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        None => false,
+    }
 }
 
 /// Where the page's own server is, as the page sees it.
@@ -194,6 +238,35 @@ mod tests {
         assert_eq!(url_of(&https).as_deref(), Some("wss://voice.example.com"));
         assert_eq!(url_of(&headers(&[("host", "a\"b")])), None);
         assert_eq!(url_of(&headers(&[])), None);
+    }
+
+    #[test]
+    fn a_page_of_another_origin_gets_no_token() {
+        let own = [
+            ("host", "localhost:7880"),
+            ("origin", "http://localhost:7880"),
+        ];
+        assert!(is_same_origin(&headers(&own)));
+        assert!(is_same_origin(&headers(&[("host", "localhost:7880")])));
+        for origin in ["https://evil.example", "http://localhost:3000", "null"] {
+            assert!(
+                !is_same_origin(&headers(&[("host", "localhost:7880"), ("origin", origin)])),
+                "{origin}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_foreign_name_for_this_machine_gets_no_token() {
+        for (host, good) in [
+            ("localhost:7880", true),
+            ("127.0.0.1:7880", true),
+            ("[::1]:7880", true),
+            ("evil.example:7880", false),
+            ("localhost.evil.example", false),
+        ] {
+            assert_eq!(is_this_machine(&headers(&[("host", host)])), good, "{host}");
+        }
     }
 
     #[test]

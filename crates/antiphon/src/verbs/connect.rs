@@ -6,7 +6,7 @@ use super::{LiveKit, agent_engine, announce, flush, init_logs, print_line, recor
 use crate::app::App;
 use crate::assemble::{assemble, configuration};
 use crate::cli::ConnectArgs;
-use crate::config::LogFormat;
+use crate::config::{LogFormat, shown_url};
 
 /// Run until the conversation is over.
 pub async fn run(args: ConnectArgs, app: &App) -> anyhow::Result<()> {
@@ -21,7 +21,7 @@ pub async fn run(args: ConnectArgs, app: &App) -> anyhow::Result<()> {
         "agent {} joins room {} at {}",
         assembled.agent.name(),
         args.room,
-        livekit.url
+        shown_url(&livekit.url)
     ));
     announce(&assembled);
     let options = ConnectOptions {

@@ -1,6 +1,7 @@
 //! `antiphon console`: talk to the agent in the terminal, by typing or from a WAV file.
 
 mod audio;
+mod call;
 
 use antiphon_agent::{AgentSession, SessionIo};
 use antiphon_dialogue::Event;
@@ -23,17 +24,15 @@ pub async fn run(args: ConsoleArgs, app: &App) -> anyhow::Result<()> {
     init_logs(&quiet, LogFormat::Text)?;
     // A file that is no WAV is refused before anything else starts.
     let speech = args.audio.as_deref().map(audio::read).transpose()?;
+    // So is a place that cannot be written, which would cost the call.
+    let speech = match speech {
+        Some(speech) => Some((speech, audio::Output::open(args.output)?)),
+        None => None,
+    };
     let assembled = assemble(config, is_example, app).await?;
     announce(&assembled);
     match speech {
-        Some(speech) => {
-            audio::run(
-                assembled.agent,
-                speech,
-                args.output.unwrap_or("answer.wav".into()),
-            )
-            .await
-        }
+        Some((speech, output)) => audio::run(assembled.agent, speech, output).await,
         None => type_and_read(AgentSession::start(assembled.agent, SessionIo::text_only())).await,
     }
 }

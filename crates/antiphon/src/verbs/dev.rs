@@ -38,13 +38,13 @@ pub async fn run(args: DevArgs, app: &App) -> anyhow::Result<()> {
     let metrics = Metrics::install().context("metrics")?;
     let server = server_config(&args, &assembled);
     let signals = signals::listen()?;
-    let page = playground::router(Arc::new(about(&assembled)));
+    let page = playground::router(Arc::new(about(&assembled, &server)));
     let extra = Router::new().merge(web::metrics(metrics)).merge(page);
     let running = Server::start(server, extra).await?;
 
     let engine = agent_engine()?;
     let worker = Worker::new(
-        worker_options(&running.url(), &assembled),
+        worker_options(&running.inside_url(), &assembled),
         Arc::new(AgentJobs {
             agent: assembled.agent.clone(),
             engine,
@@ -94,9 +94,10 @@ pub async fn run(args: DevArgs, app: &App) -> anyhow::Result<()> {
 fn server_config(args: &DevArgs, assembled: &Assembled) -> ServerConfig {
     let base = ServerConfig {
         dev: true,
+        plain_inside: true,
         ..ServerConfig::new(Keys::single(DEV_KEY, DEV_SECRET))
     };
-    let mut server = serve::with_sections(base, &assembled.config.server, &assembled.config.limits);
+    let mut server = serve::with_sections(base, &assembled.config);
     // The development key is public: nobody but this machine, unless asked for.
     let bind = args
         .bind
@@ -121,7 +122,10 @@ fn worker_options(url: &str, assembled: &Assembled) -> WorkerOptions {
     }
 }
 
-fn about(assembled: &Assembled) -> Playground {
+/// Behind a proxy or open to others the page has whatever name they gave it.
+fn about(assembled: &Assembled, server: &ServerConfig) -> Playground {
+    let on_this_machine =
+        server.bind.iter().all(IpAddr::is_loopback) && server.trusted_proxies.is_empty();
     let suggestions: &[&str] = if assembled.is_example {
         &[
             "Do you have vegan dishes?",
@@ -134,6 +138,7 @@ fn about(assembled: &Assembled) -> Playground {
     Playground {
         api_key: DEV_KEY.to_owned(),
         api_secret: DEV_SECRET.to_owned(),
+        any_host: !on_this_machine,
         about: About {
             agent: AboutAgent {
                 name: assembled.agent.name().to_owned(),

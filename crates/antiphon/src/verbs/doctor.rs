@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use antiphon_openai::Level;
 
 use super::print_line;
-use crate::app::App;
+use crate::app::{App, with_causes};
 use crate::assemble::{assemble, configuration};
 use crate::cli::DoctorArgs;
-use crate::config::Secrets;
+use crate::config::{ConfigError, Findings, Secrets};
 use crate::playground::AboutProvider;
 
 /// One thing that was looked at.
@@ -50,10 +50,7 @@ pub async fn run(args: DoctorArgs, app: &App) -> anyhow::Result<ExitCode> {
     let mut findings = keys(&app.secrets);
     findings.extend(engines().await);
     match configuration(args.agent.config.as_deref(), app) {
-        Err(error) => findings.push(Finding::error(
-            format!("configuration: {error:#}"),
-            "correct the file; see docs/configuration.md",
-        )),
+        Err(error) => findings.extend(explained("configuration", &error)),
         Ok((config, is_example)) => {
             let name = if is_example {
                 "no antiphon.toml: the built-in example runs".to_owned()
@@ -63,7 +60,7 @@ pub async fn run(args: DoctorArgs, app: &App) -> anyhow::Result<ExitCode> {
             findings.push(Finding::ok(format!("configuration: {name}")));
             findings.extend(ports(&config));
             match assemble(config.clone(), is_example, app).await {
-                Err(error) => findings.extend(not_assembled(&format!("{error:#}"))),
+                Err(error) => findings.extend(explained("agent", &error)),
                 Ok(assembled) => {
                     for provider in &assembled.providers {
                         findings.push(Finding::ok(format!(
@@ -97,23 +94,29 @@ fn is_elsewhere(provider: &AboutProvider) -> bool {
         || provider.provider.starts_with("http")
 }
 
-/// Errors of putting the agent together: one a line, most of them with their fix behind a semicolon or in brackets.
-fn not_assembled(errors: &str) -> Vec<Finding> {
-    let finding = |line: &str| {
-        let split = line
-            .split_once("; ")
-            .or_else(|| line.strip_suffix(')')?.rsplit_once(" ("));
-        let (what, fix) = split.unwrap_or((
-            line,
-            "correct that part of antiphon.toml; docs/configuration.md has every key",
-        ));
-        Finding::error(format!("agent: {what}"), fix)
+/// One finding for each thing that is wrong, with its fix: most texts hold it behind a semicolon or in brackets.
+fn explained(what: &str, error: &anyhow::Error) -> Vec<Finding> {
+    const SEE: &str = "correct that part of antiphon.toml; docs/configuration.md has every key";
+    let several = match error.downcast_ref() {
+        Some(ConfigError::Invalid { findings, .. }) => Some(findings.clone()),
+        // Where in the file, and what would be right there, belong together.
+        Some(ConfigError::Parse { .. }) => {
+            return vec![Finding::error(format!("{what}: {error}"), SEE)];
+        }
+        Some(ConfigError::Read { .. } | ConfigError::TooLarge { .. }) | None => error
+            .downcast_ref()
+            .map(|Findings(findings)| findings.clone()),
     };
-    errors
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .map(finding)
+    several
+        .unwrap_or_else(|| vec![with_causes(error)])
+        .iter()
+        .map(|text| {
+            let split = text
+                .split_once("; ")
+                .or_else(|| text.strip_suffix(')')?.rsplit_once(" ("));
+            let (problem, fix) = split.unwrap_or((text.as_str(), SEE));
+            Finding::error(format!("{what}: {problem}"), fix)
+        })
         .collect()
 }
 
@@ -236,4 +239,43 @@ async fn online(config: &crate::config::Config, secrets: &Secrets) -> Vec<Findin
         }));
     }
     findings
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::config::parse;
+
+    #[test]
+    fn every_finding_of_the_file_is_a_line_with_its_own_fix() {
+        let text =
+            "[limits]\nmax_rooms = 0\n[telemetry]\nlog_level = \"loud\"\n[llm]\ntemperature = 9.0";
+        let error = parse(text, std::path::Path::new("antiphon.toml")).unwrap_err();
+        let findings = explained("configuration", &error.into());
+        assert_eq!(findings.len(), 3);
+        for (finding, fix) in
+            findings
+                .iter()
+                .zip(["between 0 and 2", "leave it out", "use error, warn"])
+        {
+            assert!(
+                finding.fix.as_deref().unwrap().contains(fix),
+                "{}",
+                finding.what
+            );
+        }
+    }
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let missing = crate::config::load(std::path::Path::new("/nowhere/a.toml")).unwrap_err();
+        let findings = explained("configuration", &missing.into());
+        assert_eq!(
+            findings[0].what.matches("No such file").count(),
+            1,
+            "{}",
+            findings[0].what
+        );
+    }
 }

@@ -10,10 +10,14 @@ use anyhow::Context as _;
 
 use super::{DEV_KEY, DEV_SECRET, init_logs, print_line, print_note, signals, web};
 use crate::cli::ServeArgs;
-use crate::config::{Config, LimitsConfig, LogFormat, ServerConfig as ServerSection, load};
+use crate::config::{Config, LogFormat, load};
 
 /// How long rooms may go on after SIGTERM: as LiveKit's Helm chart has it, five hours, so that no call is cut.
 const DRAIN: Duration = Duration::from_secs(5 * 3600);
+
+/// A configured rate may be used up for so many seconds at once: a page that reloads, or an office that comes back after lunch,
+/// must not be refused.
+const BURST_SECONDS: u32 = 4;
 
 /// Run until SIGTERM.
 pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
@@ -29,11 +33,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
             LogFormat::Json
         },
     )?;
-    let mut server = with_sections(
-        ServerConfig::new(keys(&args)?),
-        &config.server,
-        &config.limits,
-    );
+    let mut server = with_sections(ServerConfig::new(keys(&args)?), &config);
     if args.dev {
         server.dev = true;
         server.bind = vec![
@@ -59,6 +59,11 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
         server.tls = Some(Tls::SelfSigned { names });
     }
     warn_of_short_secrets(&server);
+    let names: Vec<String> = server
+        .keys
+        .iter()
+        .map(|(name, _)| name.to_string())
+        .collect();
     let metrics = Metrics::install().context("metrics")?;
     let signals = signals::listen()?;
     let running = Server::start(server, web::metrics(metrics)).await?;
@@ -67,7 +72,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
         http_url(&running)
     ));
     if args.dev {
-        print_line(&format!("  API key {DEV_KEY}, secret {DEV_SECRET}"));
+        print_line(&keys_in_use(args.keys.as_deref(), &names));
     }
     signals.drain.cancelled().await;
     print_note("draining: no new rooms; a second signal ends at once");
@@ -80,11 +85,8 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
 }
 
 /// The server's settings with those of the file.
-pub(super) fn with_sections(
-    mut server: ServerConfig,
-    section: &ServerSection,
-    limits: &LimitsConfig,
-) -> ServerConfig {
+pub(super) fn with_sections(mut server: ServerConfig, config: &Config) -> ServerConfig {
+    let (section, limits) = (&config.server, &config.limits);
     server.port = section.port.unwrap_or(server.port);
     if let Some(bind) = section.bind {
         server.bind = vec![bind];
@@ -93,15 +95,37 @@ pub(super) fn with_sections(
         server.node_ip = vec![node_ip];
     }
     server.rtc_udp_port = section.rtc_udp_port.unwrap_or(server.rtc_udp_port);
-    if let (Some(certificate), Some(key)) = (section.tls_cert.clone(), section.tls_key.clone()) {
+    if let Some((certificate, key)) = config.tls_files() {
         server.tls = Some(Tls::Files { certificate, key });
     }
     server.trusted_proxies.clone_from(&section.trusted_proxies);
     let defaults = Limits::default();
+    let rate = |configured: Option<u32>, default: u32, burst: u32| match configured {
+        Some(rate) => (rate, rate.saturating_mul(BURST_SECONDS)),
+        None => (default, burst),
+    };
+    let joins = rate(
+        limits.joins_per_second,
+        defaults.joins_per_second,
+        defaults.joins_burst,
+    );
+    let api = rate(
+        limits.api_per_second,
+        defaults.api_per_second,
+        defaults.api_burst,
+    );
+    let key = rate(
+        limits.key_per_second,
+        defaults.key_per_second,
+        defaults.key_burst,
+    );
     server.limits = Limits {
-        joins_per_second: limits.joins_per_second.unwrap_or(defaults.joins_per_second),
-        api_per_second: limits.api_per_second.unwrap_or(defaults.api_per_second),
-        key_per_second: limits.key_per_second.unwrap_or(defaults.key_per_second),
+        joins_per_second: joins.0,
+        joins_burst: joins.1,
+        api_per_second: api.0,
+        api_burst: api.1,
+        key_per_second: key.0,
+        key_burst: key.1,
         max_connections: limits.max_connections.unwrap_or(defaults.max_connections),
         max_connections_per_address: limits
             .max_connections_per_address
@@ -132,6 +156,17 @@ fn keys(args: &ServeArgs) -> anyhow::Result<Keys> {
     }
 }
 
+/// What `--dev` prints. The development secret is known to everybody; given ones are never printed.
+fn keys_in_use(given: Option<&str>, names: &[String]) -> String {
+    match given {
+        None => format!("  API key {DEV_KEY}, secret {DEV_SECRET}"),
+        Some(_) => format!(
+            "  API key {}, with the secret that was given (--keys or LIVEKIT_KEYS)",
+            names.join(", ")
+        ),
+    }
+}
+
 fn warn_of_short_secrets(server: &ServerConfig) {
     let short = |secret: &str| secret.chars().count() < antiphon_server::config::MIN_SECRET_CHARS;
     for (key, _) in server
@@ -142,5 +177,43 @@ fn warn_of_short_secrets(server: &ServerConfig) {
         print_note(&format!(
             "warning: the secret of API key {key} is shorter than 32 characters and can be guessed"
         ));
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::parse;
+
+    fn limits(text: &str) -> Limits {
+        let config = parse(text, Path::new("antiphon.toml")).unwrap();
+        with_sections(ServerConfig::dev(), &config).limits
+    }
+
+    #[test]
+    fn one_join_a_second_does_not_let_a_hundred_through_at_once() {
+        let slow = limits("[limits]\njoins_per_second = 1\napi_per_second = 2\nkey_per_second = 3");
+        assert_eq!(
+            (slow.joins_per_second, slow.joins_burst),
+            (1, BURST_SECONDS)
+        );
+        assert_eq!(
+            (slow.api_burst, slow.key_burst),
+            (2 * BURST_SECONDS, 3 * BURST_SECONDS)
+        );
+        assert_eq!(limits(""), Limits::default());
+    }
+
+    #[test]
+    fn the_printed_key_is_the_one_in_use_and_a_given_secret_is_not_printed() {
+        let given = keys_in_use(Some("abc: never-print"), &["abc".to_owned()]);
+        assert!(
+            given.contains("abc") && !given.contains("never-print") && !given.contains(DEV_KEY),
+            "{given}"
+        );
+        assert!(keys_in_use(None, &[DEV_KEY.to_owned()]).contains("secret secret"));
     }
 }

@@ -16,7 +16,7 @@ use super::{
 use crate::app::App;
 use crate::assemble::{assemble, configuration};
 use crate::cli::StartArgs;
-use crate::config::LogFormat;
+use crate::config::{LogFormat, shown_url};
 
 /// Run until SIGTERM and the end of the running calls.
 pub async fn run(args: StartArgs, app: &App) -> anyhow::Result<()> {
@@ -54,7 +54,7 @@ pub async fn run(args: StartArgs, app: &App) -> anyhow::Result<()> {
     print_line(&format!(
         "agent {} works for {}; health: http://{}",
         assembled.agent.name(),
-        livekit.url,
+        shown_url(&livekit.url),
         listener.local_addr()?
     ));
     announce(&assembled);

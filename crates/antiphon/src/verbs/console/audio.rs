@@ -1,5 +1,7 @@
 //! The console with a WAV file for a caller: spoken in real time, the call written to a stereo WAV.
 
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -7,19 +9,20 @@ use std::time::Duration;
 use antiphon_agent::{Agent, AgentSession, AudioOutput, SessionIo};
 use antiphon_audio::{Frame16k, Frame24k, resample, wav};
 use antiphon_dialogue::Event;
-use antiphon_dialogue::event::{AgentState, CloseReason};
+use antiphon_dialogue::event::CloseReason;
 use anyhow::Context as _;
-use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::super::{print_line, print_note};
+use super::call::Call;
 
 /// One packet's worth of sound.
 const TICK: Duration = Duration::from_millis(20);
+/// The caller takes a breath first: a recogniser that has just been started needs a moment before it hears.
+const SILENCE_BEFORE: Duration = Duration::from_secs(1);
 /// The caller stays silent so long after the last word, so that the end of speech is heard.
 const SILENCE_AFTER: Duration = Duration::from_secs(2);
-/// No answer after this long: give up.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The caller's speech.
 ///
@@ -30,8 +33,45 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Frame16k> {
     wav::read(&bytes).with_context(|| format!("{} cannot be used", path.display()))
 }
 
+/// Where the call will be written; opened before the call, so that a place that cannot be written is known in time.
+#[derive(Debug)]
+pub(super) struct Output {
+    path: PathBuf,
+    file: File,
+}
+
+impl Output {
+    /// `answer.wav` unless another file is named. What is in the file stays until the call is written.
+    ///
+    /// # Errors
+    /// The file cannot be opened for writing.
+    pub(super) fn open(path: Option<PathBuf>) -> anyhow::Result<Self> {
+        let path = path.unwrap_or("answer.wav".into());
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .with_context(|| {
+                format!(
+                    "cannot write {}; name a file in a folder that exists with --output",
+                    path.display()
+                )
+            })?;
+        Ok(Self { path, file })
+    }
+
+    fn write(mut self, bytes: &[u8]) -> anyhow::Result<PathBuf> {
+        self.file
+            .set_len(0)
+            .and_then(|()| self.file.write_all(bytes))
+            .with_context(|| format!("cannot write {}", self.path.display()))?;
+        Ok(self.path)
+    }
+}
+
 /// Speak it to the agent and write the call to `output`.
-pub(super) async fn run(agent: Agent, speech: Frame16k, output: PathBuf) -> anyhow::Result<()> {
+pub(super) async fn run(agent: Agent, speech: Frame16k, output: Output) -> anyhow::Result<()> {
     anyhow::ensure!(
         agent.can_hear(),
         "nobody would hear the file: no speech recognition is available (antiphon doctor)"
@@ -45,44 +85,36 @@ pub(super) async fn run(agent: Agent, speech: Frame16k, output: PathBuf) -> anyh
     let session = AgentSession::start(agent, io);
     let mut events = session.events();
     session.started()?;
-    let clock = tokio::spawn(run_clock(speech.clone(), audio, recording.clone()));
+    let (spoken, mut is_spoken) = oneshot::channel();
+    let clock = tokio::spawn(run_clock(speech, audio, recording.clone(), spoken));
     let mut progress = super::Progress::default();
-    let deadline = Instant::now() + speech.duration() + ANSWER_TIMEOUT;
-    let mut answered = false;
-    while let Ok(Some((_, event))) = timeout_at(deadline, events.recv()).await {
-        if let Event::UserInputTranscribed {
-            transcript,
-            is_final: true,
-            ..
-        } = &event
-        {
-            print_line(&format!("you:   {transcript}"));
-        }
-        progress.show(&event);
-        answered |= matches!(&event, Event::UserInputTranscribed { is_final: true, .. });
-        let silent = matches!(
-            &event,
-            Event::AgentStateChanged {
-                old_state: AgentState::Speaking,
-                new_state: AgentState::Listening
+    let mut call = Call::new(Instant::now());
+    loop {
+        tokio::select! {
+            event = events.recv() => {
+                let Some((_, event)) = event else { break };
+                if let Event::UserInputTranscribed { transcript, is_final: true, .. } = &event {
+                    print_line(&format!("you:   {transcript}"));
+                }
+                progress.show(&event);
+                call.event(Instant::now(), &event);
+                if call.may_speak() {
+                    recording.listen();
+                }
             }
-        );
-        if silent && !recording.is_listening() {
-            recording.listen();
-        } else if silent && answered && recording.is_spoken() {
-            break;
+            _ = &mut is_spoken, if !call.is_spoken() => call.spoken(Instant::now()),
+            () = sleep_until(call.end()) => break,
         }
     }
     clock.abort();
     session.close(CloseReason::UserInitiated);
     session.closed().await;
-    let bytes = recording.wav()?;
-    std::fs::write(&output, bytes).with_context(|| format!("cannot write {}", output.display()))?;
+    let path = output.write(&recording.wav()?)?;
     print_line(&format!(
         "the call was written to {} (left: the caller, right: the agent)",
-        output.display()
+        path.display()
     ));
-    if !answered {
+    if !call.is_heard() {
         print_note(
             "nothing was understood; is it speech, in US English when PocketSphinx listens?",
         );
@@ -102,7 +134,6 @@ struct Tape {
     agent: Vec<i16>,
     /// The greeting is over (or there was none): the caller may speak.
     listening: bool,
-    spoken: bool,
 }
 
 impl Recording {
@@ -116,10 +147,6 @@ impl Recording {
 
     fn is_listening(&self) -> bool {
         self.tape().listening
-    }
-
-    fn is_spoken(&self) -> bool {
-        self.tape().spoken
     }
 
     fn wav(&self) -> anyhow::Result<Vec<u8>> {
@@ -149,13 +176,21 @@ impl AudioOutput for Ear {
 }
 
 /// Real time: 20 ms of the caller at a time, silence while the agent greets and after the last word.
-async fn run_clock(speech: Frame16k, audio: mpsc::Sender<Frame16k>, recording: Arc<Recording>) {
+async fn run_clock(
+    speech: Frame16k,
+    audio: mpsc::Sender<Frame16k>,
+    recording: Arc<Recording>,
+    spoken: oneshot::Sender<()>,
+) {
+    let mut spoken = Some(spoken);
     let Ok(heard) = resample::resample::<24_000>(speech.samples(), Frame16k::RATE_HZ) else {
         return;
     };
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Burst);
-    let silence = usize::try_from(SILENCE_AFTER.as_millis() / TICK.as_millis()).unwrap_or(0);
+    let ticks = |time: Duration| usize::try_from(time.as_millis() / TICK.as_millis()).unwrap_or(0);
+    let silence = ticks(SILENCE_AFTER);
+    let mut breath = ticks(SILENCE_BEFORE);
     let (mut words, mut recorded) = (
         speech.samples().chunks(Frame16k::SAMPLES_20_MS),
         heard.samples().chunks(Frame24k::SAMPLES_20_MS),
@@ -163,7 +198,11 @@ async fn run_clock(speech: Frame16k, audio: mpsc::Sender<Frame16k>, recording: A
     let mut after = 0;
     loop {
         tick.tick().await;
-        let speaking = recording.is_listening();
+        let listening = recording.is_listening();
+        let speaking = listening && breath == 0;
+        if listening {
+            breath = breath.saturating_sub(1);
+        }
         let frame = if speaking { words.next() } else { None };
         let echo = if speaking { recorded.next() } else { None };
         let mut frame = frame.unwrap_or_default().to_vec();
@@ -171,9 +210,13 @@ async fn run_clock(speech: Frame16k, audio: mpsc::Sender<Frame16k>, recording: A
             after += 1;
         }
         frame.resize(Frame16k::SAMPLES_20_MS, 0);
+        if after >= silence
+            && let Some(spoken) = spoken.take()
+        {
+            let _ = spoken.send(());
+        }
         {
             let mut tape = recording.tape();
-            tape.spoken = after >= silence;
             let length = tape.caller.len() + Frame24k::SAMPLES_20_MS;
             tape.caller.extend_from_slice(echo.unwrap_or_default());
             tape.caller.resize(length, 0);
