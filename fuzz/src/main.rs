@@ -37,6 +37,8 @@ const TARGETS: &[(&str, Target)] = &[
     ("arguments", providers::arguments),
     // texts.rs
     ("config", texts::config),
+    ("scenario", texts::scenario),
+    ("recording", texts::recording),
     ("docstore", texts::docstore),
     ("documents", texts::documents),
     // dialogue.rs

@@ -2,10 +2,21 @@
 
 use std::path::Path;
 
+use antiphon_dialogue::recording::replay;
+use antiphon_dialogue::scenario::Scenario;
 use antiphon_knowledge::{KnowledgeBase, chunk, folder, llamaindex};
 
 pub fn config(data: &[u8]) {
     let _ = antiphon::config::parse(&String::from_utf8_lossy(data), Path::new("antiphon.toml"));
+}
+
+pub fn scenario(data: &[u8]) {
+    let _ = Scenario::parse(&String::from_utf8_lossy(data));
+}
+
+/// Whatever a file holds, reading it gives an error or a repeated conversation, never a panic.
+pub fn recording(data: &[u8]) {
+    let _ = replay(&String::from_utf8_lossy(data));
 }
 
 pub fn docstore(data: &[u8]) {

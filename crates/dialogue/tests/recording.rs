@@ -7,6 +7,7 @@ use antiphon_dialogue::recording::{
 };
 use antiphon_dialogue::time::Duration;
 use antiphon_dialogue::{Action, Dialogue, Input, Instant, Options};
+use proptest::prelude::*;
 
 /// A typed question, answered by providers that answer at once, as a recording.
 fn recorded() -> String {
@@ -221,4 +222,24 @@ fn steps_that_were_not_recorded_end_the_repetition() {
             .unwrap()
             .starts_with("line 4: 7 steps were not recorded")
     );
+}
+
+proptest! {
+    #[test]
+    fn a_file_with_anything_in_it_is_refused_or_repeated_and_never_a_panic(
+        at in 0_usize..2000,
+        cut in 0_usize..40,
+        put in "[0-9a-z\\{\\}\\[\\]\",:\n_.é-]{0,8}",
+    ) {
+        let text = recorded();
+        let chars: Vec<char> = text.chars().collect();
+        let at = at.min(chars.len());
+        let damaged: String = chars[..at]
+            .iter()
+            .copied()
+            .chain(put.chars())
+            .chain(chars.iter().copied().skip(at + cut))
+            .collect();
+        let _ = replay(&damaged);
+    }
 }

@@ -7,6 +7,7 @@ use antiphon_dialogue::options::{ToolInterruption, ToolOptions, TurnDetection};
 use antiphon_dialogue::scenario::{Scenario, from_inputs, run};
 use antiphon_dialogue::time::Duration;
 use antiphon_dialogue::{Action, Dialogue, Input, Instant, Options, ids};
+use proptest::prelude::*;
 
 fn problem(text: &str) -> String {
     Scenario::parse(text).unwrap_err().to_string()
@@ -237,4 +238,35 @@ fn a_written_scenario_repeats_the_conversation_and_nothing_answers_but_its_lines
             .iter()
             .all(|line| !line.text.starts_with("audible"))
     );
+}
+
+const EVERYTHING: &str = "title All\nagent none\noption min_endpointing_delay 300ms\nllm \"a\" after 1s call b {\"n\":2}\n\
+    tts after 200ms lasting 2s\ntool b after 1s gives \"c\"\nknowledge \"d\" after 2ms\nstt +200ms\nrecorded until 0.5\n\
+    at 0.2 input {\"stt\":{\"interim\":\"x\"}}\nat 5 say-firmly \"e\"\n1-2 says \"f\" +1s\n3-4 noise\nend 9\n\
+    expect 3-4 agent speaking\nonce turn\nnever 3- error\nstates listening\nhistory\n  user \"f\"\n";
+
+proptest! {
+    #[test]
+    fn a_file_with_anything_in_it_is_refused_or_read_and_never_a_panic(
+        at in 0_usize..500,
+        cut in 0_usize..20,
+        put in "[0-9a-z\\{\\}\\[\\]\"+:\n. é-]{0,8}",
+    ) {
+        let chars: Vec<char> = EVERYTHING.chars().collect();
+        let at = at.min(chars.len());
+        let damaged: String = chars[..at]
+            .iter()
+            .copied()
+            .chain(put.chars())
+            .chain(chars.iter().copied().skip(at + cut))
+            .collect();
+        let _ = Scenario::parse(&damaged);
+    }
+
+    #[test]
+    fn the_whole_language_is_read(line in 0_usize..20) {
+        let lines: Vec<&str> = EVERYTHING.lines().collect();
+        let kept: Vec<&str> = lines.iter().copied().take(line).collect();
+        prop_assert!(Scenario::parse(&kept.join("\n")).is_ok(), "{:?}", kept.last());
+    }
 }
