@@ -100,6 +100,8 @@ impl Agents {
         self.frames.len()
     }
 
+    /// Switches that wait for their time; looked at by the invariants alone.
+    #[cfg(debug_assertions)]
     pub(crate) fn waiting(&self) -> usize {
         self.waiting.len()
     }
