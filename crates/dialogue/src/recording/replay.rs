@@ -126,6 +126,11 @@ pub fn replay_with(
     Ok(machine.replayed)
 }
 
+/// As it would be read from a file. Numbers that were 32 bit wide are not always read back to the last digit.
+fn as_read(value: Value) -> Value {
+    serde_json::from_str(&value.to_string()).unwrap_or(value)
+}
+
 fn cut_off(line: usize) -> String {
     format!(
         "line {line}: the recording is cut off there (the process was killed, or the file was not copied whole); repeated up to there"
@@ -177,7 +182,7 @@ impl Machine {
                 at,
                 text: show_action(&action),
             });
-            actual.push(Step::digest(&action, &|text| text));
+            actual.push(as_read(Step::digest(&action, &|text| text)));
         }
         if let Err(violation) = self.observer.step(self.dialogue.history()) {
             replayed
