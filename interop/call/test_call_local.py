@@ -39,8 +39,9 @@ async def test_a_caller_without_any_account_is_greeted_and_answered_from_the_kno
         assert caller.of_type("knowledge_used"), caller.report()
         metrics = caller.of_type("turn_metrics")[-1]
         assert metrics["e2e_latency_ms"] > 0 and metrics["end_of_turn_delay_ms"] > 0
-        for before, after in [("initializing", "listening"), ("listening", "thinking"), ("thinking", "speaking"), ("speaking", "listening")]:
-            assert (before, after) in zip(caller.states, caller.states[1:]) or before == "initializing", caller.states
+        # an answer that was ready before its turn was decided goes from listening to speaking with no thought between
+        states = [state for state in caller.states if state not in ("initializing", "thinking")]
+        assert states[-4:] == ["speaking", "listening", "speaking", "listening"], caller.states
         # words of the answer alone: the greeting has none of them
         heard = recognise(caller.save_heard(artifacts / "local_call.wav"))
         assert {"mild", "rain", "evening", "weather", "paris"} & set(heard.split()), f"a recogniser heard: {heard}"
@@ -55,7 +56,7 @@ async def test_without_any_account_too_the_caller_may_speak_into_a_sentence_and_
         await caller.until("some words", lambda: any("sentence number two" in words for words in caller.words("agent", final=False)), 60)
         caller.say(SPEECH / "weather_question.wav")
         await caller.until("the interruption", lambda: caller.of_type("interrupted"), 60)
-        await caller.until("an answer", lambda: "mild" in caller.words("agent")[-1] and caller.states[-1] == "listening", 60)
+        await caller.until("an answer", lambda: any("mild" in words for words in caller.words("agent")) and caller.states[-1] == "listening", 60)
         greeting = " ".join(caller.words("agent")[0].split())
         assert LONG_GREETING.startswith(greeting) and len(greeting) < len(LONG_GREETING), "the transcript shows what was heard"
 
