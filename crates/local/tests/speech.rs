@@ -217,8 +217,9 @@ async fn a_recogniser_that_is_killed_in_mid_sentence_hears_all_of_it_and_the_nex
     let kill_the_last = || {
         let pids = std::fs::read_to_string(&pids).unwrap();
         let pid = pids.lines().last().unwrap();
-        let killed = std::process::Command::new("kill")
-            .args(["-9", pid])
+        // the shell's own: not every machine has a program of this name
+        let killed = std::process::Command::new("/bin/sh")
+            .args(["-c", &format!("kill -9 {pid}")])
             .status();
         assert!(killed.unwrap().success());
     };
