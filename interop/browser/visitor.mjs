@@ -74,6 +74,10 @@ export class Visitor {
 
   /** Moves the focus by Tab until it is on the control with this accessible name, and presses Enter. */
   async press(name) {
+    // a control that appears only when the call stands is waited for
+    await this.until(`a control “${name}”`, (wanted) =>
+      [...document.querySelectorAll('button, a, input, select, summary')].some(
+        (control) => control.checkVisibility() && (control.getAttribute('aria-label') ?? control.textContent.trim()) === wanted), name);
     for (let presses = 0; presses < 40; presses += 1) {
       const focused = await this.page.evaluate(() => document.activeElement?.getAttribute('aria-label') ?? document.activeElement?.textContent?.trim());
       if (focused === name) return this.page.keyboard.press('Enter');
