@@ -1,86 +1,33 @@
 //! Whole conversations with scripted providers, in paused time.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-use std::collections::VecDeque;
+mod cast;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use antiphon_agent::provider::{
-    BoxStream, ChatChunk, Llm, ProviderInfo, ToolDefinition, Tts, TtsChunk, Vad, VadModel,
-};
-use antiphon_agent::{
-    Agent, AgentSession, AudioOutput, Events, ProviderError, SessionIo, ToolError, tool,
-};
+use antiphon_agent::provider::{BoxStream, ChatChunk, ProviderInfo, Tts, TtsChunk, Vad, VadModel};
+use antiphon_agent::{Agent, AgentSession, AudioOutput, ProviderError, SessionIo, ToolError, tool};
 use antiphon_audio::{Frame16k, Frame24k};
 use antiphon_dialogue::Event;
-use antiphon_dialogue::chat::{ChatContext, ChatRequest, Item, Role, ToolCall};
+use antiphon_dialogue::chat::{ChatContext, ChatRequest, Item, Role};
 use antiphon_dialogue::event::{AgentState, CloseReason};
 use antiphon_dialogue::input;
+use cast::{Script, Voice, call, said, text, wait_for};
 use futures_util::stream;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
-/// Answers with the next line of its script and keeps what it was asked.
-#[derive(Default)]
-struct Script {
-    answers: Mutex<VecDeque<Vec<ChatChunk>>>,
-    asked: Mutex<Vec<ChatRequest>>,
-}
+/// Takes a sentence and never makes a sound.
+struct Speechless;
 
-impl Script {
-    fn new(answers: impl IntoIterator<Item = Vec<ChatChunk>>) -> Arc<Self> {
-        Arc::new(Self {
-            answers: Mutex::new(answers.into_iter().collect()),
-            asked: Mutex::default(),
-        })
-    }
-}
-
-impl Llm for Script {
+impl Tts for Speechless {
     fn info(&self) -> ProviderInfo {
-        ProviderInfo {
-            provider: "script",
-            model: String::new(),
-        }
+        Voice.info()
     }
 
-    fn chat(
-        &self,
-        request: ChatRequest,
-        _: Arc<[ToolDefinition]>,
-    ) -> BoxStream<Result<ChatChunk, ProviderError>> {
-        self.asked.lock().unwrap().push(request);
-        let answer = self
-            .answers
-            .lock()
-            .unwrap()
-            .pop_front()
-            .unwrap_or_else(|| vec![text("Nothing more.")]);
-        Box::pin(stream::iter(answer.into_iter().map(Ok)))
-    }
-}
-
-/// Speaks 100 ms per word, at once; or never.
-struct Voice {
-    hangs: bool,
-}
-
-impl Tts for Voice {
-    fn info(&self) -> ProviderInfo {
-        ProviderInfo {
-            provider: "script",
-            model: String::new(),
-        }
-    }
-
-    fn synthesize(&self, text: String) -> BoxStream<Result<TtsChunk, ProviderError>> {
-        if self.hangs {
-            return Box::pin(stream::pending());
-        }
-        let samples = text.split_whitespace().count() * 2400;
-        Box::pin(stream::iter([Ok(TtsChunk::Audio(Frame24k::new(
-            vec![1000; samples],
-        )))]))
+    fn synthesize(&self, _: String) -> BoxStream<Result<TtsChunk, ProviderError>> {
+        Box::pin(stream::pending())
     }
 }
 
@@ -126,41 +73,14 @@ impl Vad for EarSession {
 
 /// Keeps when each frame came and whether it had sound.
 #[derive(Clone, Default)]
-struct Heard(Arc<Mutex<Vec<(Instant, bool)>>>);
+struct Recorded(Arc<Mutex<Vec<(Instant, bool)>>>);
 
-impl AudioOutput for Heard {
+impl AudioOutput for Recorded {
     fn play(&mut self, frame: &Frame24k) {
         assert_eq!(frame.samples().len(), 480);
         let loud = frame.samples().iter().any(|sample| *sample != 0);
         self.0.lock().unwrap().push((Instant::now(), loud));
     }
-}
-
-fn text(text: &str) -> ChatChunk {
-    ChatChunk::Text(text.into())
-}
-
-fn call(name: &str, arguments: &str) -> ChatChunk {
-    ChatChunk::ToolCall(ToolCall {
-        call_id: "call_1".into(),
-        name: name.into(),
-        arguments: arguments.into(),
-    })
-}
-
-/// Waits for an event for at most a minute of the test's time.
-async fn wait_for(events: &mut Events, mut wanted: impl FnMut(&Event) -> bool) -> Event {
-    let found = async {
-        loop {
-            let (_, event) = events.recv().await.expect("the session ended early");
-            if wanted(&event) {
-                return event;
-            }
-        }
-    };
-    timeout(Duration::from_secs(60), found)
-        .await
-        .expect("it did not happen within a minute")
 }
 
 fn is_listening(event: &Event) -> bool {
@@ -177,23 +97,15 @@ fn is_final_transcript(event: &Event) -> bool {
     matches!(event, Event::AgentTranscript { is_final: true, .. })
 }
 
-fn said(history: &[Item], by: Role) -> Vec<String> {
-    let texts = history.iter().filter_map(|item| match item {
-        Item::Message(message) if message.role == by => Some(message.text.clone()),
-        _ => None,
-    });
-    texts.collect()
-}
-
 #[tokio::test(start_paused = true)]
 async fn the_greeting_is_spoken_and_paced() {
     let agent = Agent::builder("a")
         .greeting("Good evening my friend.")
         .llm(Script::new([]))
-        .tts(Arc::new(Voice { hangs: false }))
+        .tts(Arc::new(Voice))
         .build()
         .unwrap();
-    let heard = Heard::default();
+    let heard = Recorded::default();
     let (_mouth, audio_in) = mpsc::channel(SessionIo::AUDIO_IN_LIMIT);
     let session = AgentSession::start(
         agent,
@@ -247,11 +159,11 @@ async fn barge_in_silences_the_agent_within_one_frame() {
     )]]);
     let agent = Agent::builder("a")
         .llm(script)
-        .tts(Arc::new(Voice { hangs: false }))
+        .tts(Arc::new(Voice))
         .vad(Arc::new(Ear))
         .build()
         .unwrap();
-    let heard = Heard::default();
+    let heard = Recorded::default();
     let (mouth, audio_in) = mpsc::channel(SessionIo::AUDIO_IN_LIMIT);
     let session = AgentSession::start(
         agent,
@@ -299,11 +211,11 @@ async fn a_caller_who_speaks_up_is_not_talked_over() {
     let words = "One two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen.";
     let agent = Agent::builder("a")
         .llm(Script::new([vec![text(&words.repeat(3))]]))
-        .tts(Arc::new(Voice { hangs: false }))
+        .tts(Arc::new(Voice))
         .vad(Arc::new(Ear))
         .build()
         .unwrap();
-    let heard = Heard::default();
+    let heard = Recorded::default();
     let (mouth, audio_in) = mpsc::channel(SessionIo::AUDIO_IN_LIMIT);
     let session = AgentSession::start(
         agent,
@@ -373,13 +285,8 @@ async fn after_tool(arguments: &str) -> (Vec<Item>, ChatRequest) {
     })
     .await;
     wait_for(&mut events, is_listening).await;
-    let second = script
-        .asked
-        .lock()
-        .unwrap()
-        .get(1)
-        .cloned()
-        .expect("the model is asked again");
+    let second = script.asked().get(1).cloned();
+    let (second, _) = second.expect("the model is asked again");
     (session.history().await.into_items(), second)
 }
 
@@ -428,7 +335,7 @@ async fn a_hanging_synthesiser_is_told_and_the_session_goes_on() {
     let agent = Agent::builder("a")
         .greeting("Hello.")
         .llm(Script::new([]))
-        .tts(Arc::new(Voice { hangs: true }))
+        .tts(Arc::new(Speechless))
         .build()
         .unwrap();
     let (_mouth, audio_in) = mpsc::channel(1);
@@ -436,7 +343,7 @@ async fn a_hanging_synthesiser_is_told_and_the_session_goes_on() {
         agent,
         SessionIo {
             audio_in,
-            audio_out: Box::new(Heard::default()),
+            audio_out: Box::new(Recorded::default()),
         },
     );
     let mut events = session.events();
@@ -461,7 +368,7 @@ async fn the_first_sound_of_an_answer_says_how_long_the_voice_took() {
     let script = Script::new([vec![text("Until ten o'clock.")]]);
     let agent = Agent::builder("a")
         .llm(script)
-        .tts(Arc::new(Voice { hangs: false }))
+        .tts(Arc::new(Voice))
         .build()
         .unwrap();
     let (_audio, audio_in) = mpsc::channel(1);
@@ -469,7 +376,7 @@ async fn the_first_sound_of_an_answer_says_how_long_the_voice_took() {
         agent,
         SessionIo {
             audio_in,
-            audio_out: Box::new(Heard::default()),
+            audio_out: Box::new(Recorded::default()),
         },
     );
     let mut events = session.events();
@@ -553,7 +460,7 @@ async fn a_second_session_knows_what_was_said_in_the_first() {
     session.started().unwrap();
     session.user_text("Who am I?").unwrap();
     wait_for(&mut events, is_final_transcript).await;
-    let asked = second.asked.lock().unwrap().first().cloned().unwrap();
+    let (asked, _) = second.asked().first().cloned().unwrap();
     assert_eq!(said(&asked.items, Role::User), ["I am Ann", "Who am I?"]);
     let history = session.history().await;
     assert_eq!(history.len(), 4);

@@ -129,7 +129,7 @@ pub(crate) fn speaking(agent: AgentBuilder) -> (AgentSession, Heard) {
 }
 
 /// Waits for an event for at most a minute of the test's time.
-pub(crate) async fn wait_for(events: &mut Events, wanted: impl Fn(&Event) -> bool) -> Event {
+pub(crate) async fn wait_for(events: &mut Events, mut wanted: impl FnMut(&Event) -> bool) -> Event {
     let found = async {
         loop {
             let (_, event) = events.recv().await.expect("the session ended early");
