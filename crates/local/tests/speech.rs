@@ -7,7 +7,7 @@
     clippy::print_stderr
 )]
 
-use antiphon_agent::provider::{Stt, SttEvent, SttInput, Tts, TtsChunk};
+use antiphon_agent::provider::{Stt, SttEvent, SttInput, SttSession, Tts, TtsChunk};
 use antiphon_audio::Frame16k;
 use antiphon_local::{EspeakTts, FliteTts, PocketSphinxStt, detect};
 use futures_util::StreamExt;
@@ -39,13 +39,7 @@ async fn heard_by(
     end: Option<SttInput>,
 ) -> Vec<SttEvent> {
     let mut session = recogniser.open().await.unwrap();
-    for piece in samples.chunks(320) {
-        session
-            .input
-            .send(SttInput::Audio(Frame16k::new(piece.to_vec())))
-            .await
-            .unwrap();
-    }
+    speak(&mut session, samples).await;
     if let Some(end) = end {
         session.input.send(end).await.unwrap();
     }
@@ -53,6 +47,23 @@ async fn heard_by(
     let mut events = Vec::new();
     while let Some(event) = session.events.recv().await {
         events.push(event);
+    }
+    events
+}
+
+async fn speak(session: &mut SttSession, samples: &[i16]) {
+    for piece in samples.chunks(320) {
+        let frame = SttInput::Audio(Frame16k::new(piece.to_vec()));
+        session.input.send(frame).await.unwrap();
+    }
+}
+
+/// Asks for the words, and everything that happens until they come.
+async fn finished(session: &mut SttSession) -> Vec<SttEvent> {
+    session.input.send(SttInput::Finalize).await.unwrap();
+    let mut events = Vec::new();
+    while finals(&events).is_empty() {
+        events.push(session.events.recv().await.unwrap());
     }
     events
 }
@@ -227,35 +238,18 @@ async fn a_recogniser_that_is_killed_in_mid_sentence_hears_all_of_it_and_the_nex
     let mut session = recogniser.open().await.unwrap();
     let sound = menu_question().await;
     let (first, second) = sound.split_at(sound.len() * 3 / 4);
-    for piece in first.chunks(320) {
-        let frame = SttInput::Audio(Frame16k::new(piece.to_vec()));
-        session.input.send(frame).await.unwrap();
-    }
+    speak(&mut session, first).await;
     while !matches!(session.events.recv().await.unwrap(), SttEvent::Interim(_)) {}
     kill_the_last();
     while !matches!(session.events.recv().await.unwrap(), SttEvent::Degraded(_)) {}
-    for piece in second.chunks(320) {
-        let frame = SttInput::Audio(Frame16k::new(piece.to_vec()));
-        session.input.send(frame).await.unwrap();
-    }
-    session.input.send(SttInput::Finalize).await.unwrap();
-    let mut events = Vec::new();
-    while finals(&events).is_empty() {
-        events.push(session.events.recv().await.unwrap());
-    }
+    speak(&mut session, second).await;
+    let events = finished(&mut session).await;
     assert!(events.contains(&SttEvent::Recovered), "{events:?}");
     assert_eq!(finals(&events), ["what is on the menu"]);
     // and one that dies while nobody speaks is not missed at all
     kill_the_last();
-    for piece in sound.chunks(320) {
-        let frame = SttInput::Audio(Frame16k::new(piece.to_vec()));
-        session.input.send(frame).await.unwrap();
-    }
-    session.input.send(SttInput::Finalize).await.unwrap();
-    let mut events = Vec::new();
-    while finals(&events).is_empty() {
-        events.push(session.events.recv().await.unwrap());
-    }
+    speak(&mut session, &sound).await;
+    let events = finished(&mut session).await;
     assert_eq!(finals(&events), ["what is on the menu"]);
 }
 
@@ -274,10 +268,7 @@ async fn a_sentence_that_ends_every_worker_is_given_up_and_the_caller_is_told_an
     ));
     let mut session = recogniser.open().await.unwrap();
     let sound = menu_question().await;
-    for piece in sound.chunks(320) {
-        let frame = SttInput::Audio(Frame16k::new(piece.to_vec()));
-        session.input.send(frame).await.unwrap();
-    }
+    speak(&mut session, &sound).await;
     session.input.send(SttInput::Finalize).await.unwrap();
     loop {
         match session.events.recv().await.unwrap() {
@@ -287,15 +278,8 @@ async fn a_sentence_that_ends_every_worker_is_given_up_and_the_caller_is_told_an
             other => panic!("{other:?}"),
         }
     }
-    for piece in sound.chunks(320) {
-        let frame = SttInput::Audio(Frame16k::new(piece.to_vec()));
-        session.input.send(frame).await.unwrap();
-    }
-    session.input.send(SttInput::Finalize).await.unwrap();
-    let mut events = Vec::new();
-    while finals(&events).is_empty() {
-        events.push(session.events.recv().await.unwrap());
-    }
+    speak(&mut session, &sound).await;
+    let events = finished(&mut session).await;
     assert_eq!(events.first(), Some(&SttEvent::Recovered));
     assert_eq!(finals(&events), ["what is on the menu"]);
 }
