@@ -10,6 +10,7 @@ use crate::input::ToolValue;
 use crate::limits::{MAX_VALUE_BYTES, cut};
 use crate::machine::Dialogue;
 use crate::options::{Filler, ToolInterruption};
+use crate::text::fingerprint;
 use crate::time::{Duration, Instant};
 
 /// Who waits for a call.
@@ -145,13 +146,6 @@ struct Asked {
 }
 
 const INTERRUPTED: &str = "The call was cancelled because the caller interrupted.";
-
-/// FNV-1a: the same on every machine and in every version, because it is part of a key that tools store.
-fn fingerprint(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
-}
 
 impl Dialogue {
     /// Starts the calls of the present step, unless the caller is just speaking: what he says may change everything.

@@ -8,6 +8,7 @@ use crate::action::Action;
 use crate::chat::Item;
 use crate::input::{Input, Vad};
 use crate::options::Options;
+use crate::text::fingerprint;
 use crate::time::{Duration, Instant};
 
 /// The first line: what the session was like.
@@ -111,7 +112,7 @@ impl Step {
                 .get("items")
                 .and_then(Value::as_array)
                 .map_or(0, Vec::len);
-            let hash = fnv1a(scrub(request.to_string()).as_bytes());
+            let hash = fingerprint(&scrub(request.to_string()));
             *request = json!({"items": items, "hash": format!("{hash:016x}")});
         }
         value
@@ -205,12 +206,5 @@ fn long_frame((speaking, speech, silence): (u8, u64, u64)) -> Input {
         speaking: speaking != 0,
         speech: Duration::from_micros(speech),
         silence: Duration::from_micros(silence),
-    })
-}
-
-/// FNV-1a, 64 bits: the same on every machine and in every version.
-fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })
 }
