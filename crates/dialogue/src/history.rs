@@ -3,7 +3,7 @@
 
 mod head;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 pub(crate) use head::Head;
@@ -203,18 +203,15 @@ impl History {
     /// A request: the history, with `planned` messages (being spoken, or said and not committed yet) in their places and
     /// a placeholder for every result that is not known.
     pub(crate) fn request(&self, parts: RequestParts, now: Instant) -> ChatRequest {
-        let mut keyed: Vec<(Place, Item)> = self
-            .places
-            .iter()
-            .copied()
-            .zip(self.items.iter())
-            .filter(|(place, item)| self.is_visible(*place, item))
-            .map(|(place, item)| (place, item.clone()))
-            .collect();
-        for (place, item) in self.places.iter().zip(&self.items) {
+        let answered: BTreeSet<&str> = self.items.iter().filter_map(answered_call).collect();
+        let mut keyed: Vec<(Place, Item)> = Vec::with_capacity(self.items.len());
+        for (&place, item) in self.places.iter().zip(&self.items) {
+            if !self.is_visible(place, item) {
+                continue;
+            }
+            keyed.push((place, item.clone()));
             if let Item::FunctionCall { id, call, .. } = item
-                && self.is_visible(*place, item)
-                && !self.has_output(&call.call_id)
+                && !answered.contains(call.call_id.as_str())
             {
                 keyed.push((
                     Place(place.0 - FIRST_CALL + FIRST_OUTPUT),
@@ -240,9 +237,21 @@ impl History {
     }
 
     pub(crate) fn has_output(&self, id: &str) -> bool {
-        self.items.iter().any(
-            |item| matches!(item, Item::FunctionCallOutput { output, .. } if output.call_id == id),
-        )
+        self.items
+            .iter()
+            .filter_map(answered_call)
+            .any(|answered| answered == id)
+    }
+}
+
+/// Which call a result is of.
+fn answered_call(item: &Item) -> Option<&str> {
+    match item {
+        Item::FunctionCallOutput { output, .. } => Some(&output.call_id),
+        Item::Message(_)
+        | Item::FunctionCall { .. }
+        | Item::AgentHandoff { .. }
+        | Item::AgentConfigUpdate { .. } => None,
     }
 }
 
