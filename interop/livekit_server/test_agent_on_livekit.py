@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from caller import Caller, recognise, speak
 from livekit import api, rtc
 from simulated import start_simulator
+from waiting import eventually, get
 
 pytestmark = pytest.mark.asyncio
 
@@ -26,21 +22,6 @@ instructions = "You are the desk of a weather station."
 SUNSHINE = "The sun is shining in Paris today."
 STORY = " ".join(f"This is sentence number {n} of a very long story about the sea." for n in "one two three four five six seven eight".split())
 PATIENCE = 60
-
-
-def status(url: str) -> int:
-    try:
-        with urllib.request.urlopen(url, timeout=5) as response:
-            return response.status
-    except urllib.error.HTTPError as error:
-        return error.code
-
-
-async def eventually(what: str, condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not await asyncio.to_thread(condition):
-        assert time.monotonic() < deadline, f"{what} did not happen within {PATIENCE} s"
-        await asyncio.sleep(0.1)
 
 
 @pytest.fixture
@@ -62,7 +43,7 @@ def worker(agent_process, simulator, livekit):
             livekit, "start", "--port", "0", "--load-threshold", "1000", *arguments,
             configuration=CONFIGURATION.format(name="desk"), env=simulator.environment, ready=r"(http://[\w.:\[\]-]+)",
         )  # fmt: skip
-        await eventually("registration", lambda: status(process.url + "/") == 200)
+        await eventually("registration", lambda: get(process.url + "/")[0] == 200)
         return process
 
     return starter
@@ -91,8 +72,7 @@ async def test_a_caller_on_livekits_server_is_heard_answered_and_may_interrupt(w
         assert STORY.startswith(" ".join(story.split())) and len(story) < len(STORY), "the transcript shows what was heard"
 
     def jobs() -> int:
-        with urllib.request.urlopen(process.url + "/worker", timeout=5) as response:
-            return json.load(response)["active_jobs"]
+        return json.loads(get(process.url + "/worker")[1])["active_jobs"]
 
     await eventually("the end of the job", lambda: jobs() == 0)
 

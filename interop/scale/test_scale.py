@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 from caller import Caller, speak
-from processes import LIVEKIT, eventually, get
+from processes import LIVEKIT
 from livekit import api, rtc
+from waiting import eventually, get
 
 pytestmark = pytest.mark.asyncio
 
