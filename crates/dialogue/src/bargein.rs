@@ -18,13 +18,6 @@ use crate::turn::Stage;
 /// recogniser took for a word.
 const SURE_INTERIM_WORDS: usize = 2;
 
-/// A speech that was cut and whose last words heard are being reported.
-#[derive(Clone, Debug)]
-pub(crate) struct Leaving {
-    pub(crate) speech: Speech,
-    pub(crate) until: Instant,
-}
-
 impl Dialogue {
     /// May the caller's voice stop the present speech?
     pub(crate) fn is_interruptible(&self) -> bool {
@@ -327,24 +320,27 @@ impl Dialogue {
         } else {
             now
         };
-        self.settle();
-        self.leaving = Some(Leaving { speech, until });
+        self.floor = Floor::GivingWay(speech, until);
         if !clears {
             self.settle();
         }
     }
 
     /// Everything that was cut has been reported.
-    pub(crate) fn leaving_is_reported(&self) -> bool {
-        self.leaving
-            .as_ref()
-            .is_some_and(|leaving| !leaving.speech.in_playout())
+    pub(crate) fn cut_is_reported(&self) -> bool {
+        self.floor
+            .cut_speech()
+            .is_some_and(|speech| !speech.in_playout())
     }
 
-    /// Writes what was heard of the speech that was cut.
+    /// Writes what was heard of the speech that was cut; the floor is open.
     pub(crate) fn settle(&mut self) {
-        let Some(Leaving { mut speech, .. }) = self.leaving.take() else {
-            return;
+        let mut speech = match std::mem::replace(&mut self.floor, Floor::Open) {
+            Floor::GivingWay(speech, _) => speech,
+            other => {
+                self.floor = other;
+                return;
+            }
         };
         for segment in speech.segments_mut().filter(|segment| segment.in_playout()) {
             if segment.playing == Playing::Queued {

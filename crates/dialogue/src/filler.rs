@@ -41,7 +41,6 @@ impl Dialogue {
         };
         let silent = speech.waits_for_tools()
             && self.queue.is_empty()
-            && self.leaving.is_none()
             && self.ending.is_none()
             && self.turn.stage == Stage::Quiet
             && self.user_state != UserState::Speaking;

@@ -1,4 +1,17 @@
 //! Who has the floor: the one enum that says in which state the agent is.
+//!
+//! ```text
+//!                              first sound
+//! NotStarted ──► Open ──► Preparing ──────► Speaking      and back between two steps
+//!                 ▲  ▲        ▲ │               ▲ │
+//!                 │  │        │ ▼               │ ▼       the caller makes a sound ▼, it was nothing ▲
+//!                 │  │       Held, not heard   Held, heard
+//!        reported │  │
+//!           GivingWay └── its last word was heard         cut, from any of the four: GivingWay
+//! ```
+//!
+//! `Closed` comes from `Open`. What waits for its turn is data and no state: the `queue`, `parked` speeches, and the wish to
+//! end the session, which is granted when nobody has the floor.
 
 use crate::event::AgentState;
 use crate::speech::Speech;
@@ -29,17 +42,21 @@ pub(crate) enum Floor {
     Speaking(Speech),
     /// The caller made a sound: it waits, undecided whether it goes on or gives way.
     Held(Speech, Hold),
+    /// What it was saying was cut, and no sound of it is played any more; until this instant the playout may report what
+    /// was heard of it. Nobody has the floor before that is known and written.
+    GivingWay(Speech, Instant),
     /// The session is over.
     Closed,
 }
 
 impl Floor {
+    /// Who has the floor; not who is giving way.
     pub(crate) fn speech(&self) -> Option<&Speech> {
         match self {
             Self::Preparing(speech) | Self::Speaking(speech) | Self::Held(speech, _) => {
                 Some(speech)
             }
-            Self::NotStarted | Self::Open | Self::Closed => None,
+            Self::NotStarted | Self::Open | Self::GivingWay(..) | Self::Closed => None,
         }
     }
 
@@ -48,7 +65,41 @@ impl Floor {
             Self::Preparing(speech) | Self::Speaking(speech) | Self::Held(speech, _) => {
                 Some(speech)
             }
+            Self::NotStarted | Self::Open | Self::GivingWay(..) | Self::Closed => None,
+        }
+    }
+
+    /// A speech that was cut and is being reported.
+    pub(crate) fn cut_speech(&self) -> Option<&Speech> {
+        match self {
+            Self::GivingWay(speech, _) => Some(speech),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn cut_speech_mut(&mut self) -> Option<&mut Speech> {
+        match self {
+            Self::GivingWay(speech, _) => Some(speech),
+            _ => None,
+        }
+    }
+
+    /// The one whose audio may still arrive: who has the floor, or who is giving way.
+    pub(crate) fn sounding_mut(&mut self) -> Option<&mut Speech> {
+        match self {
+            Self::Preparing(speech)
+            | Self::Speaking(speech)
+            | Self::Held(speech, _)
+            | Self::GivingWay(speech, _) => Some(speech),
             Self::NotStarted | Self::Open | Self::Closed => None,
+        }
+    }
+
+    /// When the playout has had its time to report what was heard of a speech that was cut.
+    pub(crate) fn report_deadline(&self) -> Option<Instant> {
+        match self {
+            Self::GivingWay(_, until) => Some(*until),
+            _ => None,
         }
     }
 
@@ -57,7 +108,7 @@ impl Floor {
         match std::mem::replace(self, Self::Open) {
             Self::Preparing(speech) | Self::Speaking(speech) => Some((speech, None)),
             Self::Held(speech, hold) => Some((speech, Some(hold))),
-            other @ (Self::NotStarted | Self::Open | Self::Closed) => {
+            other @ (Self::NotStarted | Self::Open | Self::GivingWay(..) | Self::Closed) => {
                 *self = other;
                 None
             }
@@ -66,6 +117,10 @@ impl Floor {
 
     pub(crate) fn is_open(&self) -> bool {
         matches!(self, Self::Open)
+    }
+
+    pub(crate) fn is_giving_way(&self) -> bool {
+        matches!(self, Self::GivingWay(..))
     }
 
     pub(crate) fn is_held(&self) -> bool {
@@ -77,7 +132,11 @@ impl Floor {
         match self {
             Self::Speaking(_) => true,
             Self::Held(_, hold) => hold.audible,
-            Self::Preparing(_) | Self::NotStarted | Self::Open | Self::Closed => false,
+            Self::Preparing(_)
+            | Self::NotStarted
+            | Self::Open
+            | Self::GivingWay(..)
+            | Self::Closed => false,
         }
     }
 
@@ -85,7 +144,7 @@ impl Floor {
     pub(crate) fn agent_state(&self) -> AgentState {
         match self {
             Self::NotStarted | Self::Closed => AgentState::Initializing,
-            Self::Open | Self::Held(..) => AgentState::Listening,
+            Self::Open | Self::Held(..) | Self::GivingWay(..) => AgentState::Listening,
             Self::Preparing(_) => AgentState::Thinking,
             Self::Speaking(_) => AgentState::Speaking,
         }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use crate::action::Action;
 use crate::agents::Agents;
-use crate::bargein::Leaving;
 use crate::caller::Caller;
 use crate::chat::{ChatContext, Item};
 use crate::core::Core;
@@ -43,8 +42,6 @@ pub struct Dialogue {
     pub(crate) agent_state: AgentState,
     /// A reply that was begun before the commit.
     pub(crate) speculation: Option<Speculation>,
-    /// A speech that was cut and is being reported.
-    pub(crate) leaving: Option<Leaving>,
     pub(crate) queue: SpeechQueue,
     /// Speeches that wait for tools while others have the floor.
     pub(crate) parked: Vec<Speech>,
@@ -74,7 +71,6 @@ impl Dialogue {
             user_state: UserState::Listening,
             agent_state: AgentState::Initializing,
             speculation: None,
-            leaving: None,
             queue: SpeechQueue::default(),
             parked: Vec::new(),
             agents: Agents::default(),
@@ -141,7 +137,7 @@ impl Dialogue {
             self.segment_deadline(),
             self.tools.deadline(),
             self.filler_deadline(),
-            self.leaving.as_ref().map(|leaving| leaving.until),
+            self.floor.report_deadline(),
             self.ending_deadline(),
             self.summary_deadline(),
             self.away_deadline(),
@@ -247,7 +243,7 @@ impl Dialogue {
     /// Lets everything that can go on go on.
     fn advance(&mut self) {
         loop {
-            if self.leaving_is_reported() {
+            if self.cut_is_reported() {
                 self.settle();
             }
             self.run_calls();
@@ -276,11 +272,7 @@ impl Dialogue {
             if !due(self.deadline()) {
                 return;
             }
-            if self
-                .leaving
-                .as_ref()
-                .is_some_and(|leaving| leaving.until <= now)
-            {
+            if due(self.floor.report_deadline()) {
                 self.settle();
             } else if due(self.turn_deadline()) {
                 self.turn_due();
@@ -323,7 +315,6 @@ impl Dialogue {
     fn away_deadline(&self) -> Option<Instant> {
         let timeout = self.core.options.user_away_timeout?;
         let quiet = self.floor.is_open()
-            && self.leaving.is_none()
             && self.user_state == UserState::Listening
             && self.turn.stage == Stage::Quiet
             && self.tools.is_idle();

@@ -52,10 +52,7 @@ impl Dialogue {
     pub(crate) fn overlong_deadline(&self) -> Option<Instant> {
         let options = &self.core.options;
         let monologue = &self.caller.monologue;
-        let free = self.floor.is_open()
-            && self.leaving.is_none()
-            && self.ending.is_none()
-            && self.queue.is_empty();
+        let free = self.floor.is_open() && self.ending.is_none() && self.queue.is_empty();
         if monologue.told || !free || !self.turn.is_pending() {
             return None;
         }

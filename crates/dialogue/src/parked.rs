@@ -86,7 +86,7 @@ impl Dialogue {
                 .into_iter()
                 .chain(&self.parked)
                 .chain(self.agents.held())
-                .chain(self.leaving.as_ref().map(|leaving| &leaving.speech))
+                .chain(self.floor.cut_speech())
                 .any(|speech| speech.id == id)
     }
 

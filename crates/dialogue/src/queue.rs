@@ -212,7 +212,7 @@ impl Dialogue {
 
     /// The next speech gets the floor when nobody has it, or when who has it waits for a tool.
     pub(crate) fn start_next(&mut self) -> bool {
-        if self.leaving.is_some() {
+        if self.floor.is_giving_way() {
             return false;
         }
         let ending = self.ending.is_some();
@@ -311,7 +311,7 @@ impl Dialogue {
     /// States, as the outside sees them.
     pub(crate) fn publish_agent_state(&mut self) {
         let mut new_state = self.floor.agent_state();
-        if self.floor.is_open() && !self.queue.is_empty() && self.leaving.is_some() {
+        if self.floor.is_giving_way() && !self.queue.is_empty() {
             // one speech was cut for the next, which begins as soon as the cut is reported
             new_state = AgentState::Thinking;
         }

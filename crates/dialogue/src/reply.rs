@@ -291,7 +291,7 @@ impl Dialogue {
     /// Starts what waits, and goes to the next step when the tools are done; of parked speeches as well, so that the model
     /// thinks while a filler is heard.
     pub(crate) fn think(&mut self) {
-        if self.leaving.is_some() {
+        if self.floor.is_giving_way() {
             return;
         }
         for at in 0..self.parked.len() {

@@ -38,7 +38,6 @@ impl Dialogue {
             .began
             .is_some_and(|at| self.core.now.since(at) > options.preemptive_max_speech_duration);
         let free = self.floor.is_open()
-            && self.leaving.is_none()
             && self.queue.is_empty()
             && self.may_begin()
             && self.ending.is_none();

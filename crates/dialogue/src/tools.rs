@@ -150,7 +150,7 @@ const INTERRUPTED: &str = "The call was cancelled because the caller interrupted
 impl Dialogue {
     /// Starts the calls of the present step, unless the caller is just speaking: what he says may change everything.
     pub(crate) fn run_calls(&mut self) {
-        if self.floor.is_held() || self.leaving.is_some() {
+        if self.floor.is_held() {
             return;
         }
         let Some(speech) = self.floor.speech_mut() else {

@@ -185,7 +185,7 @@ impl Dialogue {
             return;
         };
         if self.floor.speech().is_some()
-            || self.leaving.is_some()
+            || self.floor.is_giving_way()
             || !self.parked.is_empty()
             || matches!(self.floor, crate::floor::Floor::Closed)
         {

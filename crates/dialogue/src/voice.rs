@@ -17,7 +17,7 @@ use crate::time::Instant;
 impl Dialogue {
     /// Moves the present speech on as far as it goes now.
     pub(crate) fn speak(&mut self) -> bool {
-        let may_play = !self.floor.is_held() && self.leaving.is_none();
+        let may_play = !self.floor.is_held();
         if let Some(kept) = &mut self.speculation
             && self.core.options.preemptive_tts
         {
@@ -73,9 +73,6 @@ impl Dialogue {
     }
 
     fn finish_speech(&mut self) -> bool {
-        if self.leaving.is_some() {
-            return false;
-        }
         let Some(speech) = self.floor.speech() else {
             return false;
         };
@@ -121,19 +118,14 @@ impl Dialogue {
         let now = self.core.now;
         let spoken = self
             .floor
-            .speech_mut()
+            .sounding_mut()
             .and_then(|speech| speech.segment_mut(id));
         let thought = self
             .speculation
             .as_mut()
             .and_then(|kept| kept.step.segments.iter_mut().find(|own| own.id == id));
-        let gone = self
-            .leaving
-            .as_mut()
-            .and_then(|leaving| leaving.speech.segment_mut(id));
         let Some(segment) = spoken
             .or(thought)
-            .or(gone)
             .filter(|segment| segment.synthesis != Synthesis::Wanted)
         else {
             return;
@@ -165,13 +157,11 @@ impl Dialogue {
         | Playout::Progress { id, .. }
         | Playout::Finished { id, .. }
         | Playout::Cleared { id, .. }) = playout;
-        if let Some(leaving) = &mut self.leaving
-            && let Some(segment) = leaving
-                .speech
-                .segment_mut(id)
-                .filter(|segment| segment.in_playout())
-        {
-            report(segment, playout, now);
+        if let Some(speech) = self.floor.cut_speech_mut() {
+            let cut = speech.segment_mut(id);
+            if let Some(segment) = cut.filter(|segment| segment.in_playout()) {
+                report(segment, playout, now);
+            }
             return;
         }
         let Some(speech) = self.floor.speech_mut() else {
@@ -222,6 +212,7 @@ impl Dialogue {
             | Floor::Speaking(_)
             | Floor::NotStarted
             | Floor::Open
+            | Floor::GivingWay(..)
             | Floor::Closed => {}
         }
         let Some(speech) = self.floor.speech_mut() else {
@@ -287,7 +278,11 @@ impl Dialogue {
         let options = &self.core.options;
         let spoken = match &self.floor {
             Floor::Preparing(speech) | Floor::Speaking(speech) => Some(speech),
-            Floor::Held(..) | Floor::NotStarted | Floor::Open | Floor::Closed => None,
+            Floor::Held(..)
+            | Floor::GivingWay(..)
+            | Floor::NotStarted
+            | Floor::Open
+            | Floor::Closed => None,
         };
         let speech = spoken?;
         let first = speech.segments().find(|segment| !segment.is_over())?;

@@ -20,7 +20,7 @@ pub(crate) fn assert_sound(dialogue: &Dialogue) {
 /// What can only be seen inside: something that waits has a deadline, and what grows has its limit.
 fn inside(dialogue: &Dialogue) -> Result<(), Violation> {
     let busy = dialogue.floor.speech().is_some()
-        || dialogue.leaving.is_some()
+        || dialogue.floor.is_giving_way()
         || !dialogue.parked.is_empty()
         || dialogue.turn.is_pending();
     match dialogue.deadline() {
