@@ -32,21 +32,41 @@ impl Dialogue {
             && !self.tools.protects()
     }
 
-    /// The caller goes on before the reply is audible: it waits. He has spoken for so long without a pause.
-    pub(crate) fn hold_before_audible(&mut self, speech: Duration) {
-        if self.sound_holds_reply(speech) {
-            self.hold(false);
-        } else if let Floor::Held(_, hold) = &mut self.floor {
+    /// The caller begins to make a sound: what is not audible yet waits for his silence.
+    pub(crate) fn hold_before_audible(&mut self) {
+        if let Floor::Held(_, hold) = &mut self.floor {
             hold.until = None;
+        } else if self.may_be_held() {
+            self.hold(false);
         }
     }
 
-    /// Is so much speech of the caller enough to hold back a reply that is not audible yet?
-    fn sound_holds_reply(&self, speech: Duration) -> bool {
+    /// Nothing that may be interrupted becomes audible while the caller speaks, whatever made it the next to be heard.
+    pub(crate) fn hold_while_caller_speaks(&mut self) {
+        if self.turn.stage == Stage::Speaking && self.may_be_held() {
+            self.hold(false);
+        }
+    }
+
+    /// What becomes audible now would sound over the caller: it should have been held. Without a VAD nobody knows exactly.
+    pub(crate) fn is_overheard(&self) -> bool {
+        self.caller.has_vad && self.turn.stage == Stage::Speaking && self.may_be_held()
+    }
+
+    fn may_be_held(&self) -> bool {
         matches!(self.floor, Floor::Preparing(_))
             && self.is_interruptible()
-            && speech >= self.core.options.min_thinking_interruption_duration
-            && self.has_min_words()
+            && !self.caller.noise
+            && self.sound_so_far() >= self.core.options.min_thinking_interruption_duration
+    }
+
+    /// How long the caller has spoken without a pause; without a VAD, since when he has been heard.
+    fn sound_so_far(&self) -> Duration {
+        if self.caller.has_vad {
+            return self.caller.speech;
+        }
+        let began = self.turn.began.unwrap_or(self.core.now);
+        self.core.now.since(began)
     }
 
     fn hold(&mut self, audible: bool) {
@@ -78,15 +98,9 @@ impl Dialogue {
     /// At audio rate: does the speech of the caller last long enough?
     pub(crate) fn consider_barge_in(&mut self, speech: Duration) {
         match &self.floor {
-            // only when it has just become long enough: a noise that never ends must not hold the reply for ever
-            Floor::Preparing(_)
-                if self.caller.speech < self.core.options.min_thinking_interruption_duration
-                    && self.sound_holds_reply(speech) =>
-            {
-                self.hold(false);
-            }
             Floor::Speaking(_)
                 if self.is_interruptible()
+                    && !self.caller.noise
                     && self.has_min_words()
                     && !self.is_only_listening()
                     && speech >= self.bar(speech) =>
@@ -97,8 +111,10 @@ impl Dialogue {
                     self.interrupt();
                 }
             }
+            // a recogniser that works says whether it was speech; one that is known not to hear cannot
             Floor::Held(_, hold)
                 if hold.audible
+                    && self.trouble.is_deaf()
                     && !self.is_only_listening()
                     && self.has_min_words()
                     && speech
@@ -142,12 +158,17 @@ impl Dialogue {
 
     /// Are the words only a listener's "mm-hmm"? Not when they began before there was much to listen to.
     pub(crate) fn is_only_listening(&self) -> bool {
-        let options = &self.core.options;
-        let since = self.floor.speech().and_then(|speech| speech.audible_since);
-        let early = since
-            .zip(self.turn.began)
-            .is_some_and(|(since, began)| began < since + options.backchannel_boundary_start);
+        let Some(since) = self.floor.speech().and_then(|speech| speech.audible_since) else {
+            return false;
+        };
+        let listens_from = since + self.core.options.backchannel_boundary_start;
+        let early = self.turn.began.is_some_and(|began| began < listens_from);
         self.turn.is_backchannel() && !early
+    }
+
+    /// Nothing but a listener's "mm-hmm", and nothing more to come of it.
+    fn has_only_listened(&self) -> bool {
+        self.is_only_listening() && !self.turn.has_interim()
     }
 
     /// Are the words the agent's own, heard back from the caller's loudspeaker before his echo canceller has learned? Looked
@@ -167,6 +188,9 @@ impl Dialogue {
 
     /// New words: are they an interruption?
     pub(crate) fn consider_words(&mut self, are_final: bool) {
+        if self.has_only_listened() {
+            self.arm_hold();
+        }
         if !self.is_interruptible()
             || !self.has_min_words()
             || self.is_only_listening()
@@ -187,19 +211,26 @@ impl Dialogue {
     /// The caller is silent again: the hold ends soon unless words come.
     pub(crate) fn arm_hold(&mut self) {
         let quiet_since = self.turn.last_spoke.unwrap_or(self.core.now);
-        let delay = self.delays().min;
-        if let Floor::Held(_, hold) = &mut self.floor
-            && self.turn.stage != Stage::Speaking
-        {
-            let wait = if hold.audible {
-                self.core.options.false_interruption_timeout
-            } else {
-                delay
-            };
-            hold.until = Some(
-                hold.until
-                    .unwrap_or((quiet_since + wait).max(self.core.now)),
-            );
+        let Floor::Held(_, hold) = &self.floor else {
+            return;
+        };
+        if self.turn.stage == Stage::Speaking {
+            return;
+        }
+        let options = &self.core.options;
+        let wait = if hold.audible {
+            match self.has_only_listened() {
+                true => Duration::ZERO,
+                false => options.false_interruption_timeout,
+            }
+        } else if self.sound_so_far() < options.min_thinking_interruption_duration {
+            Duration::ZERO
+        } else {
+            self.delays().min
+        };
+        let until = (quiet_since + wait).max(self.core.now);
+        if let Floor::Held(_, hold) = &mut self.floor {
+            hold.until = Some(hold.until.map_or(until, |already| already.min(until)));
         }
     }
 
@@ -222,10 +253,13 @@ impl Dialogue {
         let Floor::Held(_, hold) = &self.floor else {
             return;
         };
-        let endless = hold.until.is_none();
-        if endless && hold.audible && self.turn.words() > 0 && !self.is_only_listening() {
+        let goes_on = hold.until.is_none();
+        let speech = self.turn.is_pending() && self.turn.words() > 0;
+        if speech && self.has_min_words() && !self.is_only_listening() {
             self.interrupt();
         } else {
+            // a sound without words for so long is none that one waits for
+            self.caller.noise = goes_on;
             self.release();
         }
     }

@@ -20,6 +20,8 @@ pub(crate) struct Caller {
     pub(crate) monologue: Monologue,
     /// There is somebody who hears voice: words alone do not say when speech ended.
     pub(crate) has_vad: bool,
+    /// The sound that is going on has lasted for so long without a word that it holds nothing back and stops nothing.
+    pub(crate) noise: bool,
     /// How long he had spoken without a pause when the VAD last said so.
     pub(crate) speech: Duration,
     language: Option<String>,

@@ -246,6 +246,7 @@ impl Dialogue {
             if self.cut_is_reported() {
                 self.settle();
             }
+            self.hold_while_caller_speaks();
             self.run_calls();
             self.think();
             let finished = self.speak();

@@ -93,8 +93,9 @@ pub struct Options {
     pub preemptive_tts: bool,
     /// No speculation for turns longer than this. 10 s.
     pub preemptive_max_speech_duration: Duration,
-    /// Speech of the caller over the agent that lasts this long is an interruption even when no words are recognised.
-    /// LiveKit waits for a final transcript; here 1.5 s, so that a slow or dead recogniser does not make the agent deaf.
+    /// While the recogniser is known not to hear, speech of the caller over the agent that lasts this long is an
+    /// interruption without words: 1.5 s, so that a dead recogniser does not make the agent deaf. While it hears, a sound
+    /// without words only pauses the agent, as with LiveKit.
     pub sure_interruption_duration: Duration,
     /// Phrases that do not stop the agent while it speaks.
     pub backchannels: Vec<String>,

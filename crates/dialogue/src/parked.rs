@@ -8,7 +8,6 @@ use crate::limits::MAX_PARKED_SPEECHES;
 use crate::machine::Dialogue;
 use crate::queue::Queued;
 use crate::speech::{Brain, Speech};
-use crate::turn::Stage;
 
 impl Dialogue {
     /// Whoever has the floor and waits for a tool gives it to the next that may pass.
@@ -41,9 +40,6 @@ impl Dialogue {
             return false;
         };
         self.floor = Floor::Preparing(self.parked.remove(at));
-        if self.turn.stage == Stage::Speaking {
-            self.hold_before_audible(self.caller.speech);
-        }
         true
     }
 

@@ -267,9 +267,6 @@ impl Dialogue {
             user_stopped_at: queued.user_stopped_at,
         };
         self.floor = Floor::Preparing(speech);
-        if self.turn.stage == Stage::Speaking {
-            self.hold_before_audible(self.caller.speech);
-        }
     }
 
     pub(crate) fn new_step(&mut self, tool_choice: &ToolChoice) -> Step {

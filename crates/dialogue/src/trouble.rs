@@ -23,6 +23,13 @@ pub(crate) struct Trouble {
     quiet_until: Instant,
 }
 
+impl Trouble {
+    /// The recogniser is known not to hear.
+    pub(crate) fn is_deaf(&self) -> bool {
+        self.deaf
+    }
+}
+
 impl Dialogue {
     /// The model has answered: it works.
     pub(crate) fn llm_answered(&mut self) {

@@ -15,9 +15,10 @@ impl Dialogue {
         self.caller.has_vad = true;
         match vad {
             Vad::SpeechStarted { speech } => {
+                self.caller.noise = false;
+                self.caller.speech = speech;
                 self.voice_started(speech);
                 self.consider_barge_in(speech);
-                self.caller.speech = speech;
             }
             Vad::Frame {
                 speaking,
@@ -25,14 +26,17 @@ impl Dialogue {
                 silence,
             } => {
                 if speaking && silence.is_zero() {
+                    self.caller.speech = speech;
                     self.voice_goes_on(speech);
                     self.consider_barge_in(speech);
-                    self.caller.speech = speech;
                 } else if speaking && silence >= STABLE_SILENCE {
                     self.voice_pauses(silence);
                 }
             }
-            Vad::SpeechEnded { silence, .. } => self.voice_ended(silence),
+            Vad::SpeechEnded { silence, .. } => {
+                self.caller.noise = false;
+                self.voice_ended(silence);
+            }
         }
     }
 
@@ -53,7 +57,7 @@ impl Dialogue {
         if counts && !self.turn.commit_asked {
             self.turn.stage = Stage::Speaking;
         }
-        self.hold_before_audible(speech);
+        self.hold_before_audible();
     }
 
     /// What the caller says now is not part of the turn that the program has declared finished.
@@ -201,7 +205,7 @@ impl Dialogue {
                     self.turn.stage = Stage::Speaking;
                 }
                 self.turn.stt_over = false;
-                self.hold_before_audible(Duration::ZERO);
+                self.hold_before_audible();
             }
             Stt::SpeechEnded if self.mode() == TurnDetection::Stt => {
                 if self.turn.stage == Stage::Speaking {
@@ -302,6 +306,7 @@ impl Dialogue {
     fn heard_words(&mut self, words: &str) {
         let now = self.core.now;
         self.caller.said(words);
+        self.caller.noise = false;
         self.turn.began.get_or_insert(now);
         self.turn.last_sign = now;
         // words alone say that somebody has just spoken; words after the recogniser's own end of speech do not

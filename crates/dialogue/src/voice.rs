@@ -17,6 +17,7 @@ use crate::time::Instant;
 impl Dialogue {
     /// Moves the present speech on as far as it goes now.
     pub(crate) fn speak(&mut self) -> bool {
+        self.hold_while_caller_speaks();
         let may_play = !self.floor.is_held();
         if let Some(kept) = &mut self.speculation
             && self.core.options.preemptive_tts
@@ -204,6 +205,10 @@ impl Dialogue {
                 hold.audible |= speech.is_audible();
             }
             Floor::Preparing(speech) if speech.is_audible() => {
+                debug_assert!(
+                    !self.is_overheard(),
+                    "it becomes audible while the caller speaks"
+                );
                 if let Some((speech, _)) = self.floor.take() {
                     self.floor = Floor::Speaking(speech);
                 }
