@@ -61,6 +61,8 @@ struct Alternative {
 #[derive(Debug, Default)]
 pub(crate) struct Hearing {
     speaking: bool,
+    /// Words that are not final are with the listener.
+    unsure: bool,
     /// Results that began before this second of the connection are of words to be forgotten.
     cleared_until: f64,
 }
@@ -81,7 +83,7 @@ impl Hearing {
     /// Forget words up to this second of the connection.
     pub(crate) fn clear(&mut self, at: f64) {
         self.cleared_until = at;
-        self.speaking = false;
+        (self.speaking, self.unsure) = (false, false);
     }
 
     /// A new connection counts its seconds anew.
@@ -123,6 +125,7 @@ impl Hearing {
             if let Some(language) = best.languages.into_iter().next() {
                 events.push(SttEvent::Language(language));
             }
+            self.unsure = !results.is_final;
             if results.is_final {
                 events.push(SttEvent::Final {
                     text,
@@ -131,6 +134,13 @@ impl Hearing {
             } else {
                 events.push(SttEvent::Interim(text));
             }
+        } else if results.is_final && (self.unsure || results.from_finalize) {
+            // it was no words after all, or whoever asked for the last ones need not wait for any
+            self.unsure = false;
+            events.push(SttEvent::Final {
+                text,
+                confidence: best.confidence.unwrap_or(1.0),
+            });
         }
         if results.speech_final || results.from_finalize {
             self.end(events);
@@ -222,6 +232,28 @@ mod tests {
                 .events,
             [SttEvent::SpeechStarted, fin("new")]
         );
+    }
+
+    #[test]
+    fn words_that_turn_out_to_be_none_are_taken_back() {
+        let mut hearing = Hearing::default();
+        let mut events = Vec::new();
+        for message in [
+            results("the", 0.0, ""),
+            results("", 0.0, r#""is_final":true,"speech_final":true,"#),
+            results("", 1.0, r#""is_final":true,"#),
+            results("", 2.0, r#""is_final":true,"from_finalize":true,"#),
+        ] {
+            events.extend(hearing.read(&message).unwrap().events);
+        }
+        let expected = [
+            SttEvent::SpeechStarted,
+            SttEvent::Interim("the".to_owned()),
+            fin(""),
+            SttEvent::SpeechEnded,
+            fin(""),
+        ];
+        assert_eq!(events, expected);
     }
 
     proptest! {

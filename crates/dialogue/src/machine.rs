@@ -355,7 +355,7 @@ impl Dialogue {
     /// Words of a turn that the end of the session cuts off are not lost.
     pub(crate) fn keep_last_words(&mut self) {
         if self.turn.words() > 0 {
-            self.turn.promote_interim(self.core.now, &self.core.options);
+            self.turn.promote_interim(&self.core.options);
             self.turn.commit_asked = true;
             self.commit_turn();
         }

@@ -42,6 +42,8 @@ pub(crate) struct UserTurn {
     /// The caller's last sound; endpointing counts from here.
     pub(crate) last_spoke: Option<Instant>,
     pub(crate) last_final: Option<Instant>,
+    /// When the recogniser last understood something else than before, without being sure.
+    last_interim: Instant,
     /// The last sign that speech is going on.
     pub(crate) last_sign: Instant,
     pub(crate) prediction: Prediction,
@@ -74,6 +76,7 @@ impl UserTurn {
             began: None,
             last_spoke: None,
             last_final: None,
+            last_interim: Instant::ZERO,
             last_sign: Instant::ZERO,
             prediction: Prediction::None,
             predicted_for: String::new(),
@@ -102,7 +105,10 @@ impl UserTurn {
         }
     }
 
-    pub(crate) fn set_interim(&mut self, text: &str, options: &Options) {
+    pub(crate) fn set_interim(&mut self, text: &str, now: Instant, options: &Options) {
+        if self.interim != text {
+            self.last_interim = now;
+        }
         self.interim.clear();
         push_limited(
             &mut self.interim,
@@ -119,10 +125,24 @@ impl UserTurn {
         self.look_at_words(options);
     }
 
-    /// The final never came: what was understood so far counts.
-    pub(crate) fn promote_interim(&mut self, now: Instant, options: &Options) {
+    /// The recogniser has found that it was no words after all. Were there any?
+    pub(crate) fn take_interim_back(&mut self, options: &Options) -> bool {
+        let there = self.has_interim();
+        if there {
+            self.interim.clear();
+            self.look_at_words(options);
+        }
+        there
+    }
+
+    /// The final never came: what was understood so far counts. When it would have come nobody knows.
+    pub(crate) fn promote_interim(&mut self, options: &Options) {
         let interim = std::mem::take(&mut self.interim);
-        self.add_final(&interim, now, options);
+        if !interim.is_empty() {
+            push_limited(&mut self.finals, &interim, MAX_TURN_BYTES);
+            self.last_final = None;
+            self.look_at_words(options);
+        }
     }
 
     pub(crate) fn forget_words(&mut self) {
@@ -181,7 +201,11 @@ impl UserTurn {
         match self.stage {
             Stage::Quiet => None,
             Stage::Speaking => Some(self.last_sign + SPEECH_SIGN_TIMEOUT),
-            Stage::AwaitingWords { until } => Some(until),
+            Stage::AwaitingWords { until } if self.commit_asked || !self.has_interim() => {
+                Some(until)
+            }
+            // a voice too quiet for the VAD goes on while new words come
+            Stage::AwaitingWords { until } => Some(until.max(self.last_interim + delays.words)),
             Stage::Pausing => Some(self.commit_at(delays)),
         }
     }
@@ -197,7 +221,7 @@ impl UserTurn {
         };
         // words that are only interim so far would be lost: wait for their final
         if self.has_interim() {
-            at.max(last_spoke + delays.words)
+            at.max(last_spoke.max(self.last_interim) + delays.words)
         } else {
             at
         }

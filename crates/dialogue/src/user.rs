@@ -236,8 +236,12 @@ impl Dialogue {
     }
 
     fn words_so_far(&mut self, text: &str, probably_final: bool) {
-        let Some(text) = self.news(text) else { return };
-        self.turn.set_interim(text, &self.core.options);
+        let Some(text) = self.news(text) else {
+            self.words_taken_back();
+            return;
+        };
+        self.turn
+            .set_interim(text, self.core.now, &self.core.options);
         self.turn.stable = probably_final || self.is_endpointing();
         self.show_words();
         self.heard_words(text);
@@ -268,6 +272,7 @@ impl Dialogue {
             self.promoted = None;
         }
         let Some(text) = news else {
+            self.words_taken_back();
             if self.turn.commit_asked && self.turn.words() > 0 && !self.turn.has_interim() {
                 self.turn.stage = Stage::Pausing; // there is nothing more to wait for
             }
@@ -293,6 +298,16 @@ impl Dialogue {
                 self.turn.last_spoke.get_or_insert(now);
                 self.turn.stage = Stage::Pausing;
             }
+        }
+    }
+
+    /// The recogniser had taken a cough for a word.
+    fn words_taken_back(&mut self) {
+        if self.turn.take_interim_back(&self.core.options) {
+            self.drop_speculation();
+            self.turn.stable = self.is_endpointing();
+            self.show_words();
+            self.ask_about_words();
         }
     }
 
@@ -388,7 +403,9 @@ impl Dialogue {
                     TurnDetection::Vad | TurnDetection::Manual => self.voice_ended(silence),
                 }
             }
-            Stage::AwaitingWords { .. } if self.turn.words() == 0 => {
+            Stage::AwaitingWords { .. } | Stage::Pausing
+                if self.turn.words() == 0 && self.turn.finals().is_empty() =>
+            {
                 self.drop_speculation();
                 self.turn.stage = Stage::Quiet;
                 self.renew_turn();
@@ -405,7 +422,7 @@ impl Dialogue {
     pub(crate) fn promote_words(&mut self) {
         if self.turn.has_interim() {
             self.promoted = Some(normalise(self.turn.interim()));
-            self.turn.promote_interim(self.core.now, &self.core.options);
+            self.turn.promote_interim(&self.core.options);
         }
     }
 }
