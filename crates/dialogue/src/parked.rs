@@ -113,12 +113,14 @@ impl Dialogue {
         self.interrupt_queue(force);
         self.abandon_parked(force);
         self.interrupt_present();
+        self.reconsider_kept_words();
     }
 
     pub(crate) fn interrupt_speech(&mut self, id: SpeechId, force: bool) {
         if self.floor.speech().is_some_and(|speech| speech.id == id) {
             if force || self.may_interrupt() {
                 self.interrupt_present();
+                self.reconsider_kept_words();
             }
         } else if let Some(at) = self.parked.iter().position(|speech| speech.id == id) {
             let may = |speech: &Speech| speech.interruptible && !self.tools.protects();

@@ -191,6 +191,7 @@ impl Dialogue {
                 true,
             );
             self.cut();
+            self.reconsider_kept_words();
             return;
         }
         self.became_audible();
