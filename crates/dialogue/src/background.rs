@@ -8,7 +8,9 @@ use crate::history::{call_id, output_id};
 use crate::limits::{MAX_UPDATES_PER_CALL, MAX_VALUE_BYTES, cut};
 use crate::machine::Dialogue;
 use crate::queue::{Queued, Wanted, Words};
-use crate::tools::{Running, Waits};
+use crate::speech::Speech;
+use crate::text::push_limited;
+use crate::tools::{Running, Waits, tell_if_nobody_waits};
 use crate::turn::Stage;
 
 /// What the model is asked when the reports are the newest in the history.
@@ -17,6 +19,11 @@ const TELL: &str = "Tools in the background have reported: see the newest result
 /// When something was said after them.
 const TELL_UNLESS_TOLD: &str = "Tools in the background have reported. If the caller has been told already, answer with \
      nothing at all; otherwise tell briefly what is new.";
+
+/// When a result came after its call had lost its speech. It stands where its call stands, before what was said since.
+const TELL_LATE: &str = "A tool that was still running when the caller interrupted has its result only now: you find it with its \
+     call, before what was said since, but nobody knew it then. Unless you have told the caller in your very last words, tell \
+     briefly what came of it; otherwise answer with nothing at all.";
 
 impl Dialogue {
     pub(crate) fn on_tool_updated(&mut self, call_id: &str, message: String) {
@@ -75,6 +82,7 @@ impl Dialogue {
         {
             answered.push(others.remove(at));
         }
+        tell_if_nobody_waits(&mut answered);
         for running in answered {
             let output = ToolOutput {
                 call_id: running.call.call_id.clone(),
@@ -129,7 +137,32 @@ impl Dialogue {
             created_at,
         };
         self.core.remember(place.output(0), output);
-        self.tools.reported |= reply && running.waits != Waits::Nobody;
+        self.tools.reported |= reply;
+    }
+
+    /// A call that nobody waits for has its result. An agent that cannot see the call is given both anew.
+    pub(crate) fn is_late(&mut self, running: &Running, output: &ToolOutput, reply: bool) {
+        if !reply {
+            return;
+        }
+        if self.core.history.shows_calls_at(running.place) {
+            self.tools.late = Some(self.core.now);
+        } else {
+            let (text, is_error) = (output.output.clone(), output.is_error);
+            self.report(running, "final", text, is_error, reply);
+        }
+    }
+
+    /// This was said to its end: the model knew what it had been asked after.
+    pub(crate) fn may_have_told(&mut self, speech: &Speech) {
+        let knew = |since| {
+            speech.steps.iter().any(|step| {
+                !step.message.text.is_empty() && step.clock.asked_at.is_some_and(|at| at > since)
+            })
+        };
+        if self.tools.late.is_some_and(knew) {
+            self.tools.late = None;
+        }
     }
 
     /// Nobody has anything to say or to hear: the model tells what was reported.
@@ -140,16 +173,25 @@ impl Dialogue {
             && self.speculation.is_none()
             && self.turn.stage == Stage::Quiet
             && self.user_state != UserState::Speaking;
-        if !self.tools.reported || !quiet {
+        let (reported, late) = (self.tools.reported, self.tools.late.is_some());
+        if !(reported || late) || !quiet {
             return false;
         }
-        self.tools.reported = false;
+        (self.tools.reported, self.tools.late) = (false, None);
         let newest = matches!(
             self.core.history.items().last(),
             Some(Item::FunctionCallOutput { .. })
         );
+        let mut instructions = match (reported, newest) {
+            (true, true) => TELL.to_owned(),
+            (true, false) => TELL_UNLESS_TOLD.to_owned(),
+            (false, _) => String::new(),
+        };
+        if late {
+            push_limited(&mut instructions, TELL_LATE, MAX_VALUE_BYTES);
+        }
         let words = Words::Model(Wanted {
-            instructions: Some(if newest { TELL } else { TELL_UNLESS_TOLD }.to_owned()),
+            instructions: Some(instructions),
             tool_choice: ToolChoice::None,
             ..Wanted::default()
         });

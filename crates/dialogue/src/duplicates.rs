@@ -6,13 +6,13 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use crate::chat::ToolCall;
-use crate::limits::MAX_RUNNING_TOOLS;
+use crate::limits::{MAX_DOUBTFUL_CALLS, MAX_RUNNING_TOOLS};
 use crate::machine::Dialogue;
 use crate::options::{
     CANCEL_TASK, CONFIRM_DUPLICATE, DuplicateScope, OnDuplicate, RUNNING_TASKS, ToolOptions,
 };
 use crate::time::Instant;
-use crate::tools::{Running, Waits};
+use crate::tools::{Running, ToolLedger, Waits};
 
 const REPLACED: &str = "The call was cancelled because a newer one takes its place.";
 const CANCELLED: &str = "The call was cancelled as you asked.";
@@ -30,6 +30,47 @@ pub(crate) enum Verdict {
         output: String,
         is_error: bool,
     },
+}
+
+/// A call that was stopped, or given up, when it may have done already what it was to do.
+#[derive(Clone, Debug)]
+pub(crate) struct Doubtful {
+    call: ToolCall,
+    key: String,
+}
+
+impl ToolLedger {
+    /// It is stopped without a result.
+    pub(crate) fn doubt(&mut self, running: &Running) {
+        if self.doubtful.iter().any(|other| other.key == running.key) {
+            return;
+        }
+        if self.doubtful.len() >= MAX_DOUBTFUL_CALLS {
+            self.doubtful.pop_front();
+        }
+        self.doubtful.push_back(Doubtful {
+            call: running.call.clone(),
+            key: running.key.clone(),
+        });
+    }
+
+    /// A later attempt has succeeded: who asks once more wants it once more.
+    pub(crate) fn is_certain(&mut self, key: &str) {
+        self.doubtful.retain(|doubtful| doubtful.key != key);
+    }
+
+    /// This is another attempt at something that was stopped: under the same key it is not done twice.
+    pub(crate) fn doubtful_key(&self, call: &ToolCall) -> Option<String> {
+        let idle = |key: &str| self.running.iter().all(|running| running.key != key);
+        self.doubtful
+            .iter()
+            .find(|other| {
+                other.call.name == call.name
+                    && same_arguments(&other.call, call)
+                    && idle(&other.key)
+            })
+            .map(|doubtful| doubtful.key.clone())
+    }
 }
 
 impl Dialogue {

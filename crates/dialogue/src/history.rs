@@ -126,15 +126,20 @@ impl History {
             .map(|(place, _)| *place)
     }
 
+    /// Is a call in this place, with its result, part of the present agent's requests?
+    pub(crate) fn shows_calls_at(&self, place: Place) -> bool {
+        let hidden = |(from, until): &(Place, Place)| (*from..*until).contains(&place);
+        place >= self.visible_from && !self.hidden_calls.iter().any(hidden)
+    }
+
     fn is_visible(&self, place: Place, item: &Item) -> bool {
         let is_call = matches!(
             item,
             Item::FunctionCall { .. } | Item::FunctionCallOutput { .. }
         );
-        let hidden = |(from, until): &(Place, Place)| (*from..*until).contains(&place);
         item.is_for_models()
             && place >= self.visible_from
-            && !(is_call && self.hidden_calls.iter().any(hidden))
+            && (!is_call || self.shows_calls_at(place))
     }
 
     /// A name for an item.

@@ -12,6 +12,9 @@ pub const MAX_VALUE_BYTES: usize = 64 * 1024;
 pub const MAX_CALLS_PER_STEP: usize = 16;
 /// Running tool calls of the session, detached ones included. Further ones fail at once, and the model reads why.
 pub const MAX_RUNNING_TOOLS: usize = 64;
+/// Calls that were stopped before their result and keep their idempotency key for another attempt. Of the oldest an attempt
+/// gets a new one.
+pub const MAX_DOUBTFUL_CALLS: usize = 32;
 /// Progress updates of one call. Later ones are dropped and reported: each is kept in the history and read by the model.
 pub const MAX_UPDATES_PER_CALL: u32 = 64;
 /// Speeches waiting for their time. Further ones are refused and reported.

@@ -1,8 +1,10 @@
 //! Tool calls. They live outside the speech that asked for them: whatever happens to it, each gets its one result.
 
+use std::collections::VecDeque;
+
 use crate::action::Action;
 use crate::chat::{Item, ToolCall, ToolOutput};
-use crate::duplicates::Verdict;
+use crate::duplicates::{Doubtful, Verdict};
 use crate::event::Event;
 use crate::history::{Place, call_id};
 use crate::ids::SpeechId;
@@ -18,7 +20,8 @@ use crate::time::{Duration, Instant};
 pub(crate) enum Waits {
     /// This speech.
     Speech(SpeechId),
-    /// Nobody since an interruption: its result enters the history without a word.
+    /// Nobody since an interruption: its result enters the history, and is told to the caller when there is silence unless
+    /// an equal call waits for it.
     Nobody,
     /// Nobody since it told how far it is: what it tells is told to the caller when there is silence.
     Report,
@@ -29,7 +32,7 @@ pub(crate) enum Waits {
 pub(crate) struct Running {
     pub(crate) call: ToolCall,
     /// Where its result goes.
-    place: Place,
+    pub(crate) place: Place,
     pub(crate) since: Instant,
     pub(crate) until: Instant,
     /// How long it may run without a sign.
@@ -37,6 +40,8 @@ pub(crate) struct Running {
     pub(crate) waits: Waits,
     /// It runs under the name of another call that does the same.
     pub(crate) same_as: Option<String>,
+    /// Its idempotency key; none when it does not really run.
+    pub(crate) key: String,
     pub(crate) interruption: ToolInterruption,
     pub(crate) filler: Option<Filler>,
     /// How often the filler was said.
@@ -59,6 +64,10 @@ pub(crate) struct ToolLedger {
     pub(crate) running: Vec<Running>,
     /// Something was reported that the model has not been asked about.
     pub(crate) reported: bool,
+    /// Calls that were stopped and may have done what they were to do, oldest first.
+    pub(crate) doubtful: VecDeque<Doubtful>,
+    /// When a call that nobody waited for any more got its result, which nobody has been told since.
+    pub(crate) late: Option<Instant>,
 }
 
 impl ToolLedger {
@@ -124,6 +133,18 @@ impl ToolLedger {
             .find(|running| running.call.call_id == call_id && running.same_as.is_none())
     }
 
+    /// The call and those that wait for its result.
+    fn take_with_sharers(&mut self, call_id: &str) -> Vec<Running> {
+        let is_it = |running: &Running| {
+            running.call.call_id == call_id || running.same_as.as_deref() == Some(call_id)
+        };
+        let (taken, left) = std::mem::take(&mut self.running)
+            .into_iter()
+            .partition(is_it);
+        self.running = left;
+        taken
+    }
+
     pub(crate) fn take(&mut self, call_id: &str) -> Option<Running> {
         let at = self
             .running
@@ -143,6 +164,16 @@ struct Asked {
     group: String,
     /// The cause of the calls, for their idempotency keys.
     scope: String,
+}
+
+/// Calls that end together: what nobody waits for any more is told to the caller when there is silence.
+pub(crate) fn tell_if_nobody_waits(ended: &mut [Running]) {
+    let awaited = |running: &Running| matches!(running.waits, Waits::Speech(_));
+    if !ended.iter().any(awaited) {
+        for running in ended {
+            running.waits = Waits::Report;
+        }
+    }
 }
 
 const INTERRUPTED: &str = "The call was cancelled because the caller interrupted.";
@@ -211,11 +242,13 @@ impl Dialogue {
             .interruption
             .unwrap_or(self.core.options.tool_interruption);
         let verdict = self.judge(&mut call, &options);
-        let idempotency_key = format!(
-            "{scope}/{}/{:016x}/{index}",
-            call.name,
-            fingerprint(&call.arguments)
-        );
+        let idempotency_key = match verdict {
+            Verdict::Run => self.tools.doubtful_key(&call).unwrap_or_else(|| {
+                let arguments = fingerprint(&call.arguments);
+                format!("{scope}/{}/{arguments:016x}/{index}", call.name)
+            }),
+            Verdict::Share { .. } | Verdict::Answer { .. } => String::new(),
+        };
         let (same_as, until) = match &verdict {
             Verdict::Share { with, until } => (Some(with.clone()), *until),
             Verdict::Run | Verdict::Answer { .. } => (None, now + limit),
@@ -229,6 +262,7 @@ impl Dialogue {
             limit,
             waits: Waits::Speech(speech),
             same_as,
+            key: idempotency_key.clone(),
             interruption,
             filler: options.filler.filter(|filler| !filler.texts.is_empty()),
             filled: 0,
@@ -267,11 +301,15 @@ impl Dialogue {
     }
 
     pub(crate) fn on_tool_finished(&mut self, call_id: &str, result: Result<ToolValue, String>) {
-        if self.tools.own_mut(call_id).is_none() {
+        let Some(running) = self.tools.own_mut(call_id) else {
             return; // it has its result, or was never started under this name
-        }
+        };
+        let key = running.key.clone();
         match result {
-            Ok(value) => self.finish_tool(call_id, value.output, false, value.reply),
+            Ok(value) => {
+                self.tools.is_certain(&key);
+                self.finish_tool(call_id, value.output, false, value.reply);
+            }
             Err(message) => self.finish_tool(call_id, message, true, true),
         }
     }
@@ -279,11 +317,9 @@ impl Dialogue {
     /// The one result of a call, and of those that wait for the same.
     fn finish_tool(&mut self, call_id: &str, output: String, is_error: bool, reply: bool) {
         let output = cut(output, MAX_VALUE_BYTES);
-        let is_it = |running: &Running| {
-            running.call.call_id == call_id || running.same_as.as_deref() == Some(call_id)
-        };
-        while let Some(at) = self.tools.running.iter().position(is_it) {
-            let running = self.tools.running.remove(at);
+        let mut ended = self.tools.take_with_sharers(call_id);
+        tell_if_nobody_waits(&mut ended);
+        for running in ended {
             self.end_call(running, output.clone(), is_error, reply);
         }
     }
@@ -300,7 +336,12 @@ impl Dialogue {
         // who has its result says nothing more
         let reply = reply && !(self.agents.task_is_over() && running.depth == self.agents.depth());
         let (output, is_error, reply) = match running.refusal {
-            Some(why) => (why.to_owned(), true, true),
+            // who interrupted it need not be told
+            Some(why) => (
+                why.to_owned(),
+                true,
+                running.waits != Waits::Report || running.updates > 0,
+            ),
             None => (output, is_error, reply),
         };
         let now = self.core.now;
@@ -334,8 +375,10 @@ impl Dialogue {
             };
             self.core.remember(running.place, item);
         }
-        let Waits::Speech(id) = running.waits else {
-            return;
+        let id = match running.waits {
+            Waits::Speech(id) => id,
+            Waits::Report => return self.is_late(running, output, reply),
+            Waits::Nobody => return,
         };
         let step = self
             .speech_mut(id)
@@ -369,19 +412,28 @@ impl Dialogue {
             .position(|running| running.until <= now && running.paused.is_none())
         {
             let running = self.tools.running.remove(at);
-            if running.same_as.is_none() {
-                self.core.act(Action::CancelTool {
-                    call_id: running.call.call_id.clone(),
-                });
+            let mut ended = vec![running];
+            if let Some(id) = self.stop(ended.first()) {
+                ended.extend(self.tools.take_with_sharers(&id));
             }
-            let seconds = now.since(running.since).as_secs_f64();
-            self.end_call(
-                running,
-                format!("The tool has not answered within {seconds:.1} s."),
-                true,
-                true,
-            );
+            tell_if_nobody_waits(&mut ended);
+            for running in ended {
+                let seconds = now.since(running.since).as_secs_f64();
+                let text = format!("The tool has not answered within {seconds:.1} s.");
+                self.end_call(running, text, true, true);
+            }
         }
+    }
+
+    /// Stops what really runs: its name. Nobody knows what it has done.
+    fn stop(&mut self, running: Option<&Running>) -> Option<String> {
+        let running = running.filter(|running| running.same_as.is_none())?;
+        let call_id = running.call.call_id.clone();
+        self.tools.doubt(running);
+        self.core.act(Action::CancelTool {
+            call_id: call_id.clone(),
+        });
+        Some(call_id)
     }
 
     /// The speech is over for whatever reason: its tools run on or are cancelled, as their policy says.
@@ -413,10 +465,7 @@ impl Dialogue {
     /// Stops it.
     pub(crate) fn cancel_call(&mut self, running: Running, why: &str) {
         let id = running.call.call_id.clone();
-        if running.same_as.is_none() {
-            let call_id = id.clone();
-            self.core.act(Action::CancelTool { call_id });
-        }
+        self.stop(Some(&running));
         self.end_call(running, why.into(), true, false);
         // and those that wait for its result
         self.finish_tool(&id, why.into(), true, true);

@@ -94,6 +94,7 @@ impl Dialogue {
         self.leave_tools(speech.id);
         self.rest();
         self.write_heard(&mut speech, false);
+        self.may_have_told(&speech);
         let failed = speech.steps.iter().any(|step| step.failed);
         // what a tool has reported may have been told already: then the model has nothing to add
         let mute =

@@ -10,8 +10,8 @@ use crate::event::{AgentState, Event};
 use crate::ids::{GenerationId, SegmentId, SpeechId};
 use crate::input::{Command, Input, Llm, Tts};
 use crate::limits::{
-    MAX_HISTORY_ITEMS, MAX_PARKED_SPEECHES, MAX_RUNNING_TOOLS, MAX_SEGMENTS_AHEAD, MAX_TURN_BYTES,
-    MAX_VALUE_BYTES, cut,
+    MAX_DOUBTFUL_CALLS, MAX_HISTORY_ITEMS, MAX_PARKED_SPEECHES, MAX_RUNNING_TOOLS,
+    MAX_SEGMENTS_AHEAD, MAX_TURN_BYTES, MAX_VALUE_BYTES, cut,
 };
 use crate::time::Instant;
 
@@ -23,11 +23,21 @@ const MAX_GENERATIONS: usize = 3 + MAX_PARKED_SPEECHES;
 #[derive(Clone, Debug)]
 struct Running {
     call: ToolCall,
+    key: String,
     speech: SpeechId,
     /// Its speech was interrupted: a repetition would do it twice.
     interrupted: bool,
     /// It has reported: its call has a result, and the model knows that it runs.
     told: bool,
+    /// Its result may be refused.
+    refused: bool,
+}
+
+/// What a tool gave in this step.
+#[derive(Clone, Debug)]
+struct Given {
+    running: Running,
+    output: String,
 }
 
 /// Watches inputs and actions from outside.
@@ -44,8 +54,10 @@ pub struct Observer {
     run: BTreeSet<String>,
     keys: BTreeSet<String>,
     running: BTreeMap<String, Running>,
-    /// What a tool gave in this step, and which call's result it is.
-    results: Vec<(String, String)>,
+    results: Vec<Given>,
+    /// Calls that were stopped and may have done what they were to do, oldest first: another attempt is made under the same
+    /// key.
+    doubtful: VecDeque<Running>,
     words: BTreeMap<SpeechId, String>,
     /// Created and not done.
     speeches: BTreeSet<SpeechId>,
@@ -84,13 +96,18 @@ impl Observer {
             } => {
                 self.generations.remove(id);
             }
-            Input::ToolFinished { call_id, result } if self.running.remove(call_id).is_some() => {
-                let output = match result {
-                    Ok(value) => &value.output,
-                    Err(message) => message,
-                };
-                let output = cut(output.clone(), MAX_VALUE_BYTES);
-                self.results.push((call_id.clone(), output));
+            Input::ToolFinished { call_id, result } => {
+                if let Some(running) = self.running.remove(call_id) {
+                    if result.is_ok() {
+                        self.doubtful.retain(|other| other.key != running.key);
+                    }
+                    let output = match result {
+                        Ok(value) => &value.output,
+                        Err(message) => message,
+                    };
+                    let output = cut(output.clone(), MAX_VALUE_BYTES);
+                    self.results.push(Given { running, output });
+                }
             }
             // the model knows that it runs: it may call it again
             Input::ToolUpdated { call_id, .. } => {
@@ -98,9 +115,10 @@ impl Observer {
                     running.told = true;
                 }
             }
-            // its result may be refused
             Input::Command(Command::HandOff { call_id, .. }) => {
-                self.running.remove(call_id);
+                if let Some(running) = self.running.get_mut(call_id) {
+                    running.refused = true;
+                }
             }
             Input::UserText(text) if !text.trim().is_empty() => {
                 let text = cut(text.trim().to_owned(), MAX_TURN_BYTES);
@@ -164,9 +182,15 @@ impl Observer {
                 ..
             } => return self.tool_runs(call, idempotency_key, *speech),
             Action::CancelTool { call_id } => {
-                // the machine says what became of it; what the tool says later is not news
-                self.running.remove(call_id);
-                self.results.retain(|(id, _)| id != call_id);
+                // the machine says what became of it; what the tool says later, or said at this moment, is not news
+                let given = self
+                    .results
+                    .iter()
+                    .position(|given| given.running.call.call_id == *call_id)
+                    .map(|at| self.results.remove(at).running);
+                if let Some(running) = self.running.remove(call_id).or(given) {
+                    self.may_be_done(running);
+                }
             }
             Action::Emit(event) => return self.look_at_event(event),
             Action::Close => self.closed = true,
@@ -186,8 +210,24 @@ impl Observer {
 
     fn tool_runs(&mut self, call: &ToolCall, key: &str, speech: SpeechId) -> Result<(), Violation> {
         let id = &call.call_id;
-        if !self.run.insert(id.clone()) || !self.keys.insert(key.to_owned()) {
+        let busy = |key: &str| self.running.values().any(|other| other.key == key);
+        let same = |other: &Running| {
+            other.call.name == call.name && other.call.arguments == call.arguments
+        };
+        let again = !self.keys.insert(key.to_owned());
+        let stopped = |other: &&Running| other.key == key && !busy(key);
+        if !self.run.insert(id.clone()) || (again && !self.doubtful.iter().any(|o| stopped(&o))) {
             return Err(Violation::ToolResult(format!("{id} was run twice")));
+        }
+        let mut newest = self.doubtful.iter().rev().take(MAX_DOUBTFUL_CALLS / 2);
+        if let Some(other) = newest
+            .find(|other| same(other) && !busy(&other.key))
+            .filter(|_| !again)
+        {
+            return Err(Violation::ToolResult(format!(
+                "{id} does what {} may have done, under another key",
+                other.call.call_id
+            )));
         }
         let twin = self.running.iter().find(|(_, other)| {
             other.interrupted
@@ -203,11 +243,23 @@ impl Observer {
         let running = Running {
             call: call.clone(),
             speech,
+            key: key.to_owned(),
             interrupted: false,
             told: false,
+            refused: false,
         };
         self.running.insert(id.clone(), running);
         Ok(())
+    }
+
+    /// More than the machine remembers: which of them it forgets first is its business.
+    fn may_be_done(&mut self, running: Running) {
+        if self.doubtful.iter().all(|other| other.key != running.key) {
+            self.doubtful.push_back(running);
+        }
+        if self.doubtful.len() > 2 * MAX_DOUBTFUL_CALLS {
+            self.doubtful.pop_front();
+        }
     }
 
     fn look_at_event(&mut self, event: &Event) -> Result<(), Violation> {
@@ -384,7 +436,11 @@ impl Observer {
                 return Err(Violation::LostTurn(text));
             }
         }
-        for (id, given) in results {
+        for Given { running, output } in results {
+            let (id, given) = (running.call.call_id, output);
+            if running.refused {
+                continue;
+            }
             let there = history.iter().rev().any(|item| {
                 matches!(item, Item::FunctionCallOutput { output, .. }
                     if output.call_id.starts_with(&id) && output.output == given)
