@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use antiphon_agent::provider::{BoxStream, ChatChunk, Llm, ProviderInfo, ToolDefinition};
+use antiphon_agent::provider::{BoxStream, ChatChunk, Llm, ProviderInfo, Secret, ToolDefinition};
 use antiphon_agent::{Agent, AgentBuilder, ProviderError, Recorder, RecorderOptions};
 use antiphon_dialogue::Options;
 use antiphon_dialogue::chat::ChatRequest;
@@ -66,6 +66,8 @@ pub async fn assemble(config: Config, is_example: bool, app: &App) -> anyhow::Re
     if !wrong.is_empty() {
         return Err(Findings(wrong).into());
     }
+    let hidden = secrets.hidden(&config);
+    antiphon_telemetry::secrets::hide(hidden.iter().map(Secret::expose));
     let found = look_around(&config, secrets).await;
     let choice = choose(&config, secrets, &found).map_err(Findings)?;
     let providers = providers::about(&config, &choice);
@@ -83,7 +85,7 @@ pub async fn assemble(config: Config, is_example: bool, app: &App) -> anyhow::Re
         }
     }
     builder = tools::add(builder, &config, is_example)?;
-    if let Some(recorder) = recorder(&config, secrets)? {
+    if let Some(recorder) = recorder(&config, hidden)? {
         notes.push(format!(
             "every session is recorded, callers' words included: {}",
             recorder.folder().display()
@@ -167,7 +169,7 @@ fn described(config: &Config) -> anyhow::Result<AgentBuilder> {
 }
 
 /// The flight recorder, if it is wanted.
-fn recorder(config: &Config, secrets: &Secrets) -> anyhow::Result<Option<Recorder>> {
+fn recorder(config: &Config, hidden: Vec<Secret>) -> anyhow::Result<Option<Recorder>> {
     let Some(folder) = &config.telemetry.record else {
         return Ok(None);
     };
@@ -178,16 +180,7 @@ fn recorder(config: &Config, secrets: &Secrets) -> anyhow::Result<Option<Recorde
     if let Some(days) = config.telemetry.record_days {
         options.max_age = Duration::from_secs(u64::from(days) * 24 * 3600);
     }
-    let livekit = secrets.livekit.as_ref().map(|keys| &keys.api_secret);
-    options.secrets = [
-        secrets.deepgram_api_key.as_ref(),
-        secrets.openai_api_key.as_ref(),
-        livekit,
-    ]
-    .into_iter()
-    .flatten()
-    .cloned()
-    .collect();
+    options.secrets = hidden;
     let folder = options.folder.clone();
     let recorder = Recorder::start(options).with_context(|| {
         format!(

@@ -5,9 +5,11 @@
 //! | [`logs`] | structured logs |
 //! | [`names`] | every metric: name, kind, help |
 //! | [`metrics`] | the Prometheus recorder |
+//! | [`secrets`] | what is in no line of a log |
 //! | [`process`] | memory, CPU, threads of this process |
 
 pub mod logs;
 pub mod metrics;
 pub mod names;
 pub mod process;
+pub mod secrets;

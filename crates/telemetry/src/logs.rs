@@ -9,6 +9,8 @@ use std::str::FromStr;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::time::SystemTime;
 
+use crate::secrets::Hiding;
+
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
@@ -69,6 +71,7 @@ impl std::fmt::Display for LogError {
 impl std::error::Error for LogError {}
 
 /// Begin to log. `level` is a level or a list as in `info,antiphon_agent=debug`; `RUST_LOG`, when set, is used instead.
+/// What [`secrets::hide`](crate::secrets::hide) was given is in no line.
 ///
 /// # Errors
 /// A level that is none, or a second call.
@@ -80,7 +83,7 @@ pub fn init(format: Format, level: &str) -> Result<(), LogError> {
     let filter = filter(&level)?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(|| Hiding(std::io::stderr()))
         .with_timer(SystemTime);
     let started = match format {
         Format::Text => builder

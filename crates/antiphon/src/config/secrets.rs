@@ -2,6 +2,7 @@
 
 use antiphon_agent::provider::Secret;
 
+use super::Config;
 use super::address::has_host;
 
 /// What the environment holds.
@@ -60,6 +61,26 @@ impl Secrets {
         }
     }
 
+    /// Everything that stands neither in a log nor in a recording: the keys, and what the headers of this agent's tools take
+    /// from the environment.
+    pub fn hidden(&self, config: &Config) -> Vec<Secret> {
+        self.hidden_with(config, |name| std::env::var(name).ok())
+    }
+
+    fn hidden_with(&self, config: &Config, lookup: impl Fn(&str) -> Option<String>) -> Vec<Secret> {
+        let livekit = self.livekit.as_ref().map(|keys| keys.api_secret.clone());
+        let keys = [
+            self.deepgram_api_key.clone(),
+            self.openai_api_key.clone(),
+            livekit,
+        ];
+        let headers = config.tools.iter().flat_map(|tool| tool.headers.values());
+        let of_tools = headers
+            .flat_map(|value| variables(value))
+            .filter_map(|name| Secret::new(&lookup(name)?));
+        keys.into_iter().flatten().chain(of_tools).collect()
+    }
+
     /// Addresses that are none, each with its fix. They may hold a password and are not repeated.
     pub fn findings(&self) -> Vec<String> {
         let addresses = [
@@ -90,9 +111,32 @@ impl Secrets {
     }
 }
 
+/// The names in `Bearer ${TOKEN}`.
+fn variables(text: &str) -> impl Iterator<Item = &str> {
+    text.split("${")
+        .skip(1)
+        .filter_map(|rest| Some(rest.split_once('}')?.0))
+}
+
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::config::parse;
+
+    #[test]
+    fn what_a_tools_header_takes_from_the_environment_is_hidden_like_a_key() {
+        let text = "[[tool]]\nname = \"t\"\ndescription = \"d\"\nurl = \"https://example.com/\"\n\
+                    headers = { authorization = \"Basic ${USER}:${PASSWORD}\", accept = \"text/plain\" }\n";
+        let config = parse(text, Path::new("antiphon.toml")).unwrap();
+        let secrets =
+            Secrets::from_lookup(|name| (name == "OPENAI_API_KEY").then(|| "sk-1".into()));
+        let hidden = secrets.hidden_with(&config, |name| Some(format!("of {name}")));
+        let hidden: Vec<&str> = hidden.iter().map(Secret::expose).collect();
+        assert_eq!(hidden, ["sk-1", "of USER", "of PASSWORD"]);
+    }
 
     #[test]
     fn keys_are_never_printed() {

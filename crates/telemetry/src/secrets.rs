@@ -1,0 +1,88 @@
+//! Keys never stand in a log line, whoever quotes them: a provider, a tool's server, a library.
+
+use std::io::{self, Write};
+use std::sync::{PoisonError, RwLock};
+
+/// A shorter secret is none: it would be found in ordinary words.
+pub const SHORTEST_SECRET: usize = 8;
+/// Stands in a secret's place.
+const HIDDEN: &str = "[secret]";
+
+/// As they may stand in a line, the longest first, so that none that is part of another leaves the rest of it.
+static HIDE: RwLock<Vec<String>> = RwLock::new(Vec::new());
+
+/// From here on these texts are left out of every line that [`logs::init`](crate::logs::init) has written. Those shorter than
+/// [`SHORTEST_SECRET`] are not looked for.
+pub fn hide(secrets: impl IntoIterator<Item = impl AsRef<str>>) {
+    let mut hide = HIDE.write().unwrap_or_else(PoisonError::into_inner);
+    for secret in secrets {
+        let secret = secret.as_ref();
+        if secret.len() < SHORTEST_SECRET {
+            continue;
+        }
+        // Fields stand in quotes: in text as Rust writes them, in JSON nearly so.
+        let quoted = format!("{secret:?}");
+        let inside = quoted
+            .strip_prefix('"')
+            .and_then(|rest| rest.strip_suffix('"'));
+        for form in [Some(secret), inside].into_iter().flatten() {
+            if !hide.iter().any(|known| known == form) {
+                hide.push(form.to_owned());
+            }
+        }
+    }
+    hide.sort_by_key(|form| std::cmp::Reverse(form.len()));
+}
+
+/// The line without secrets; `None`: there was none in it.
+fn without(line: &str, hide: &[String]) -> Option<String> {
+    let found: Vec<&String> = hide
+        .iter()
+        .filter(|secret| line.contains(secret.as_str()))
+        .collect();
+    (!found.is_empty()).then(|| {
+        found.into_iter().fold(line.to_owned(), |line, secret| {
+            line.replace(secret.as_str(), HIDDEN)
+        })
+    })
+}
+
+/// Writes lines without secrets. Every `write` is a whole line, as `tracing_subscriber` gives it.
+pub(crate) struct Hiding<W>(pub(crate) W);
+
+impl<W: Write> Write for Hiding<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let hide = HIDE.read().unwrap_or_else(PoisonError::into_inner);
+        let text = String::from_utf8_lossy(line);
+        match without(&text, &hide) {
+            Some(text) => self.0.write_all(text.as_bytes())?,
+            None => self.0.write_all(line)?,
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_somebody_quotes_is_not_in_the_log() {
+        hide(["hunter2-hunter2", "hunter2-hunter2-and-\"more\"", "short"]);
+        let mut written = Vec::new();
+        let mut log = Hiding(&mut written);
+        log.write_all(b"a short line: the server said hunter2-hunter2 is wrong\n")
+            .unwrap();
+        log.write_all(br#"{"error":"hunter2-hunter2-and-\"more\" is wrong"}"#)
+            .unwrap();
+        assert_eq!(
+            String::from_utf8(written).unwrap(),
+            "a short line: the server said [secret] is wrong\n{\"error\":\"[secret] is wrong\"}"
+        );
+    }
+}
