@@ -251,7 +251,7 @@ async fn a_key_never_stands_in_a_recording_and_only_its_owner_reads_it() {
     recorder.flush();
     let file = &files(&folder)[0];
     let text = std::fs::read_to_string(file).unwrap();
-    assert!(text.contains("the key is [secret]"));
+    assert!(text.contains("the key is se-rets"));
     assert!(!text.contains("verysecret"));
     #[cfg(unix)]
     for (path, mode) in [(&folder, 0o700), (file, 0o600)] {
@@ -291,6 +291,61 @@ async fn old_recordings_make_room_and_other_files_stay() {
         ["0-n", "2-b", "202", "3-c"],
         "at most three recordings"
     );
+}
+
+/// In the environment: be the process that is killed, and record into this folder.
+const VICTIM: &str = "ANTIPHON_TEST_RECORDS_AND_DIES";
+
+/// Not a test, but what the next one starts.
+#[tokio::test(start_paused = true)]
+async fn be_killed_in_the_middle_of_a_call() {
+    let Some(folder) = std::env::var_os(VICTIM) else {
+        return;
+    };
+    let recorder = recorder(Path::new(&folder));
+    let on_disk = async {
+        loop {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            recorder.flush();
+            let found = std::fs::read_dir(&folder).unwrap().flatten();
+            let text = |entry: std::fs::DirEntry| std::fs::read_to_string(entry.path()).ok();
+            if found
+                .filter_map(text)
+                .any(|text| text.contains("the door is open"))
+            {
+                std::process::abort();
+            }
+        }
+    };
+    tokio::select! {
+        () = call(&recorder) => {}
+        () = on_disk => {}
+    }
+}
+
+#[test]
+fn a_process_that_is_killed_leaves_a_recording_that_is_repeated_as_far_as_it_goes() {
+    let folder = tempfile::tempdir().unwrap();
+    let killed = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "be_killed_in_the_middle_of_a_call"])
+        .env(VICTIM, folder.path())
+        .output()
+        .unwrap();
+    assert!(!killed.status.success());
+    let text = std::fs::read_to_string(&files(folder.path())[0]).unwrap();
+    // wherever in its last line it died
+    let last = text.trim_end().rfind('\n').unwrap() + 1;
+    for end in last..=text.len() {
+        let Some(text) = text.get(..end) else {
+            continue;
+        };
+        let replayed = replay(text).unwrap();
+        assert_eq!(replayed.diverged, 0, "{:#?}", replayed.divergences);
+        assert_eq!(replayed.violations, Vec::<String>::new());
+        assert!(replayed.steps > 100, "{}", replayed.steps);
+        let told = replayed.incomplete.unwrap();
+        assert!(told.contains("the recording is cut off there"), "{told}");
+    }
 }
 
 #[test]

@@ -5,6 +5,8 @@
 //! steps are dropped and counted, and the recording ends there and says so. Callers' words stand in these files, so they can
 //! be read by their owner only, and old ones are deleted.
 
+mod file;
+mod redact;
 mod tape;
 mod writer;
 
@@ -47,7 +49,7 @@ pub struct RecorderOptions {
     pub max_files: usize,
     /// [`DEFAULT_MAX_AGE`]
     pub max_age: Duration,
-    /// Texts that never reach a file; `[secret]` stands in their place.
+    /// Texts that never reach a file, if they have at least 8 letters; others of the same number stand in their place.
     pub secrets: Vec<Secret>,
 }
 

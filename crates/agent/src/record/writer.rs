@@ -1,23 +1,23 @@
 //! The thread that writes recordings.
 
 use std::collections::HashMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Write as _};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::SystemTime;
 
-use antiphon_dialogue::recording::{Ending, Header, Line, Step};
+use antiphon_dialogue::recording::Header;
 
+use super::file::Recording;
+use super::redact::Patterns;
 use super::tape::{Fate, Message};
-use super::{EXTENSION, MAX_FILE_BYTES, RecorderOptions};
+use super::{EXTENSION, RecorderOptions};
 
 pub(super) struct Writer {
     options: RecorderOptions,
-    /// Secrets as they would stand in JSON.
-    secrets: Vec<String>,
+    secrets: Patterns,
     /// Open recordings, by the address of their fate.
     files: HashMap<usize, Recording>,
     /// A session has ended and could not say so.
@@ -26,31 +26,12 @@ pub(super) struct Writer {
 
 /// Messages after which the files are looked at, even when more wait.
 const BATCH: usize = 1024;
-/// A shorter secret is none: it would be found in ordinary words.
-const SHORTEST_SECRET: usize = 8;
-
-struct Recording {
-    fate: Arc<Fate>,
-    path: PathBuf,
-    file: BufWriter<File>,
-    bytes: u64,
-    /// Nothing more is written.
-    closed: bool,
-    dirty: bool,
-}
 
 impl Writer {
     pub(super) fn new(options: RecorderOptions, missed: Arc<AtomicBool>) -> Self {
-        let secrets = options
-            .secrets
-            .iter()
-            .map(|secret| serde_json::json!(secret.expose()).to_string())
-            .filter_map(|quoted| Some(quoted.strip_prefix('"')?.strip_suffix('"')?.to_owned()))
-            .filter(|secret| secret.len() >= SHORTEST_SECRET)
-            .collect();
         Self {
+            secrets: Patterns::new(&options.secrets),
             options,
-            secrets,
             files: HashMap::new(),
             missed,
         }
@@ -91,8 +72,10 @@ impl Writer {
         match message {
             Message::Begin(fate, header) => self.begin(fate, &header),
             Message::Step(fate, at, step) => {
-                let line = Step::to_line(at, &step.0, &step.1, &|text| self.scrub(text));
-                self.write(key(&fate), &line);
+                if let Some(recording) = self.files.get_mut(&key(&fate)) {
+                    let (input, actions) = *step;
+                    recording.step(at, input, actions);
+                }
             }
             Message::Look => return true,
             Message::Flush(done) => flushed.push(done),
@@ -104,21 +87,18 @@ impl Writer {
         let over: Vec<usize> = self
             .files
             .iter()
-            .filter(|(_, recording)| Arc::strong_count(&recording.fate) == 1)
+            .filter(|(_, recording)| recording.is_over())
             .map(|(key, _)| *key)
             .collect();
-        for key in over {
-            self.end(key);
+        for recording in over.iter().filter_map(|key| self.files.remove(key)) {
+            recording.end();
         }
     }
 
     /// To the system, so that a killed process loses nothing.
     fn hand_over(&mut self) {
-        for recording in self.files.values_mut().filter(|recording| recording.dirty) {
-            recording.dirty = false;
-            if let Err(error) = recording.file.flush() {
-                recording.give_up(&error);
-            }
+        for recording in self.files.values_mut() {
+            recording.hand_over();
         }
     }
 
@@ -128,57 +108,13 @@ impl Writer {
         let started = header.started.replace(':', "-");
         let name = format!("{started}-{}{EXTENSION}", header.session);
         let path = self.options.folder.join(name);
-        match create(&path) {
-            Ok(file) => {
-                let recording = Recording {
-                    fate: fate.clone(),
-                    path,
-                    file: BufWriter::new(file),
-                    bytes: 0,
-                    closed: false,
-                    dirty: true,
-                };
+        match Recording::begin(&path, header, fate.clone(), self.secrets.clone()) {
+            Ok(recording) => {
                 self.files.insert(key(&fate), recording);
-                let line = self.scrub(header.to_line());
-                self.write(key(&fate), &line);
             }
             Err(error) => {
                 tracing::warn!(%error, path = %path.display(), "this session is not recorded");
             }
-        }
-    }
-
-    fn scrub(&self, mut line: String) -> String {
-        for secret in &self.secrets {
-            if line.contains(secret.as_str()) {
-                line = line.replace(secret.as_str(), "[secret]");
-            }
-        }
-        line
-    }
-
-    fn write(&mut self, key: usize, line: &str) {
-        if let Some(recording) = self.files.get_mut(&key) {
-            recording.write(line);
-        }
-    }
-
-    fn end(&mut self, key: usize) {
-        let Some(mut recording) = self.files.remove(&key) else {
-            return;
-        };
-        let dropped = recording.fate.dropped.load(Ordering::Relaxed);
-        if dropped > 0 {
-            recording.write(&Line::dropped(dropped));
-        }
-        let ending = if recording.fate.finished.load(Ordering::Acquire) {
-            Ending::Complete
-        } else {
-            Ending::Broken
-        };
-        recording.write(&Line::end(ending));
-        if let Err(error) = recording.file.flush() {
-            recording.give_up(&error);
         }
     }
 
@@ -191,7 +127,7 @@ impl Writer {
             .flatten()
             .map(|entry| entry.path())
             .filter(|path| path.to_string_lossy().ends_with(EXTENSION))
-            .filter(|path| !self.files.values().any(|open| open.path == *path))
+            .filter(|path| !self.files.values().any(|open| open.path() == *path))
             .collect();
         // names begin with the time
         found.sort();
@@ -216,44 +152,6 @@ impl Writer {
     }
 }
 
-impl Recording {
-    fn write(&mut self, line: &str) {
-        if self.closed {
-            return;
-        }
-        let bytes = self.bytes + line.len() as u64 + 1;
-        let full = bytes > MAX_FILE_BYTES;
-        let written = if full {
-            self.closed = true;
-            writeln!(self.file, "{}", Line::end(Ending::Full))
-        } else {
-            writeln!(self.file, "{line}")
-        };
-        self.bytes = bytes;
-        self.dirty = true;
-        if let Err(error) = written {
-            self.give_up(&error);
-        }
-    }
-
-    /// The disk is full, or gone: what is there stays, as a recording that is cut off.
-    fn give_up(&mut self, error: &io::Error) {
-        if !self.closed {
-            tracing::warn!(%error, path = %self.path.display(), "the recording ends here");
-        }
-        self.closed = true;
-    }
-}
-
 fn key(fate: &Arc<Fate>) -> usize {
     Arc::as_ptr(fate).addr()
-}
-
-/// Only its owner may read it.
-fn create(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
 }

@@ -45,9 +45,13 @@ impl Header {
             .map_err(|error| RecordingError::NotARecording(error.to_string()))?;
         match value.get("antiphon_recording").and_then(Value::as_u64) {
             None => Err(RecordingError::NotARecording("another kind of line".into())),
-            Some(format) if format != u64::from(FORMAT) => Err(RecordingError::Format(
-                u32::try_from(format).unwrap_or(u32::MAX),
-            )),
+            Some(format) if format != u64::from(FORMAT) => {
+                let version = value.get("version").and_then(Value::as_str);
+                Err(RecordingError::Format {
+                    format,
+                    version: version.unwrap_or("whichever that is").into(),
+                })
+            }
             Some(_) => serde_json::from_value(value).map_err(|error| RecordingError::Damaged {
                 line: 1,
                 problem: error.to_string(),
@@ -103,27 +107,27 @@ struct Raw {
 }
 
 impl Step {
-    /// What is kept of an action: all of it, but of a request to the model only its size and hash. `scrub` takes out of
-    /// JSON text what must not be kept.
-    pub(super) fn digest(action: &Action, scrub: &dyn Fn(String) -> String) -> Value {
+    /// What is kept of an action: all of it, but of a request to the model only its size and hash.
+    pub(super) fn digest(action: &Action) -> Value {
         let mut value = serde_json::to_value(action).unwrap_or_default();
         if let Some(request) = value.pointer_mut("/start_llm/request") {
             let items = request
                 .get("items")
                 .and_then(Value::as_array)
                 .map_or(0, Vec::len);
-            let hash = fingerprint(&scrub(request.to_string()));
+            let hash = fingerprint(&request.to_string());
             *request = json!({"items": items, "hash": format!("{hash:016x}")});
         }
         value
     }
 
-    /// As a line, without its end. `scrub` takes out of JSON text what must not be kept, secrets that is.
+    /// As a line, without its end. `scrub` takes out of an action what must not be kept, secrets that is; in `input` there
+    /// are none any more.
     pub fn to_line(
         at: Instant,
         input: &Input,
         actions: &[Action],
-        scrub: &dyn Fn(String) -> String,
+        scrub: &dyn Fn(&mut Value),
     ) -> String {
         let mut line = Map::new();
         line.insert("t_us".into(), at.as_micros().into());
@@ -137,11 +141,15 @@ impl Step {
         if !actions.is_empty() {
             let actions: Vec<Value> = actions
                 .iter()
-                .map(|action| Self::digest(action, scrub))
+                .map(|action| {
+                    let mut action = Self::digest(action);
+                    scrub(&mut action);
+                    action
+                })
                 .collect();
             line.insert("actions".into(), actions.into());
         }
-        scrub(Value::Object(line).to_string())
+        Value::Object(line).to_string()
     }
 }
 

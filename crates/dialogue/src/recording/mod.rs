@@ -22,7 +22,7 @@ mod replay;
 use thiserror::Error;
 
 pub use line::{Ending, Header, Line, Step};
-pub use replay::{Divergence, Replayed, replay, replay_with};
+pub use replay::{Divergence, Replayed, replay, replay_with, resume};
 
 /// The format's version. A reader takes no other.
 pub const FORMAT: u32 = 1;
@@ -33,7 +33,9 @@ pub const MAX_RECORDING_BYTES: usize = 256 * 1024 * 1024;
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum RecordingError {
     /// Nothing in it.
-    #[error("the file is empty: the process ended before the session's first line was written")]
+    #[error(
+        "the file is empty: the process ended before the session's first line was written; take another recording"
+    )]
     Empty,
     /// It does not begin as one.
     #[error(
@@ -42,11 +44,18 @@ pub enum RecordingError {
     NotARecording(String),
     /// Of another format.
     #[error(
-        "line 1: the recording has format {0}, this version reads {FORMAT}; replay it with the version that wrote it"
+        "line 1: the recording has format {format}, this version reads {FORMAT}; replay it with the version that wrote it, {version}"
     )]
-    Format(u32),
+    Format {
+        /// Its format.
+        format: u64,
+        /// Who wrote it, as far as it says.
+        version: String,
+    },
     /// Not one of the lines that a recording has.
-    #[error("line {line}: {problem}; the file is damaged there")]
+    #[error(
+        "line {line}: {problem}; the file is damaged there: a copy of the {} lines before it can be replayed", line - 1
+    )]
     Damaged {
         /// From 1.
         line: usize,

@@ -126,6 +126,39 @@ pub fn replay_with(
     Ok(machine.replayed)
 }
 
+/// The machine as it is after the steps of a recording that goes on.
+///
+/// # Errors
+/// As [`replay`].
+pub fn resume(text: &str) -> Result<Dialogue, RecordingError> {
+    let mut lines = text.lines().enumerate();
+    let first = lines.next().ok_or(RecordingError::Empty)?.1;
+    let mut dialogue = begin(&Header::from_line(first)?);
+    for (index, raw) in lines {
+        match Line::from_line(raw) {
+            Ok(Line::Step(step)) => {
+                dialogue.handle(step.at, step.input);
+                while dialogue.poll().is_some() {}
+            }
+            Ok(Line::Dropped(_) | Line::End(_)) => break,
+            Err(problem) => {
+                return Err(RecordingError::Damaged {
+                    line: index + 1,
+                    problem,
+                });
+            }
+        }
+    }
+    Ok(dialogue)
+}
+
+fn begin(header: &Header) -> Dialogue {
+    let history = ChatContext::from_items(header.history.clone(), Duration::ZERO);
+    Dialogue::new(header.options.clone(), header.instructions.as_str())
+        .with_history(history)
+        .named(header.agent.as_str())
+}
+
 /// As it would be read from a file. Numbers that were 32 bit wide are not always read back to the last digit.
 fn as_read(value: Value) -> Value {
     serde_json::from_str(&value.to_string()).unwrap_or(value)
@@ -145,10 +178,8 @@ struct Machine {
 
 impl Machine {
     fn new(header: Header) -> Self {
-        let history = ChatContext::from_items(header.history.clone(), Duration::ZERO);
-        let dialogue = Dialogue::new(header.options.clone(), header.instructions.as_str());
         Self {
-            dialogue: dialogue.with_history(history).named(header.agent.as_str()),
+            dialogue: begin(&header),
             observer: Observer::default(),
             replayed: Replayed {
                 header,
@@ -182,7 +213,7 @@ impl Machine {
                 at,
                 text: show_action(&action),
             });
-            actual.push(as_read(Step::digest(&action, &|text| text)));
+            actual.push(as_read(Step::digest(&action)));
         }
         if let Err(violation) = self.observer.step(self.dialogue.history()) {
             replayed
