@@ -1,0 +1,193 @@
+//! Recordings of sessions in which several agents speak.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
+
+mod cast;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use antiphon_agent::{
+    Agent, AgentBuilder, AgentSession, FunctionTool, Recorder, RecorderOptions, TaskHandle,
+    ToolContext, ToolError, ToolReply, tool,
+};
+use antiphon_dialogue::event::CloseReason;
+use antiphon_dialogue::input::GenerateReply;
+use antiphon_dialogue::recording::{Ending, Replayed, replay};
+use antiphon_dialogue::{Input, OptionsPatch, input::Command};
+use cast::{Script, call, speaking, text, wait_for_end};
+use serde::Deserialize;
+
+#[derive(Deserialize, schemars::JsonSchema)]
+struct Street {
+    /// The street.
+    street: String,
+}
+
+/// An agent that asks for an address, and is patient with people who spell.
+fn clerk(present: &Agent, done: TaskHandle<String>) -> AgentBuilder {
+    let save = FunctionTool::new(
+        "save_street",
+        "Keeps the street that the caller has told.",
+        move |street: Street, _: ToolContext| {
+            let done = done.clone();
+            async move {
+                done.complete(street.street).await;
+                Ok::<_, ToolError>(ToolReply::silent("noted"))
+            }
+        },
+    );
+    present
+        .successor("clerk")
+        .instructions("You ask for a street.")
+        .greeting("What is your street?")
+        .overrides(OptionsPatch {
+            min_endpointing_delay: Some(Some(Duration::from_millis(1500))),
+            user_away_timeout: Some(None),
+            ..OptionsPatch::default()
+        })
+        .tool(save)
+}
+
+/// Sends something home.
+#[tool]
+async fn send_home(context: ToolContext) -> Result<String, ToolError> {
+    let present = context.agent().expect("somebody speaks");
+    let street = context
+        .run_task(|done| clerk(&present, done).build())
+        .await?;
+    Ok(format!("sent to {street}"))
+}
+
+/// Puts the caller through to billing.
+#[tool]
+async fn transfer(context: ToolContext) -> Agent {
+    let present = context.agent().expect("somebody speaks");
+    present
+        .successor("billing")
+        .instructions("You are billing.")
+        .greeting("Billing, hello.")
+        .overrides(OptionsPatch {
+            allow_interruptions: Some(false),
+            ..OptionsPatch::default()
+        })
+        .tool(send_home)
+        .build()
+        .unwrap()
+}
+
+fn reception(script: &Arc<Script>, recorder: &Recorder) -> AgentBuilder {
+    Agent::builder("reception")
+        .instructions("You are the reception.")
+        .greeting("Good day.")
+        .overrides(OptionsPatch {
+            preemptive_generation: Some(false),
+            ..OptionsPatch::default()
+        })
+        .llm(script.clone())
+        .recorder(recorder.clone())
+}
+
+async fn say_to(session: &AgentSession, words: &str) {
+    let mut events = session.events();
+    session.user_text(words).unwrap();
+    wait_for_end(&mut events).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+}
+
+async fn end(session: AgentSession, recorder: &Recorder, folder: &Path) -> Replayed {
+    session.close(CloseReason::UserInitiated);
+    session.closed().await;
+    recorder.flush();
+    let file = std::fs::read_dir(folder).unwrap().next().unwrap().unwrap();
+    let text = std::fs::read_to_string(file.path()).unwrap();
+    let replayed = replay(&text).unwrap();
+    assert_eq!(replayed.diverged, 0, "{:#?}", replayed.divergences);
+    assert_eq!(replayed.violations, Vec::<String>::new());
+    assert_eq!(replayed.ending, Some(Ending::Complete));
+    replayed
+}
+
+fn commands(replayed: &Replayed, wanted: impl Fn(&Command) -> bool) -> usize {
+    let told = replayed.inputs.iter();
+    told.filter(|(_, input)| matches!(input, Input::Command(command) if wanted(command)))
+        .count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_handed_over_and_has_a_task_in_it_is_repeated_bit_for_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let recorder = Recorder::start(RecorderOptions::new(folder.path())).unwrap();
+    let script = Script::new([
+        vec![text("I put you through."), call("transfer", "{}")],
+        vec![text("Sure."), call("send_home", "{}")],
+        vec![call("save_street", r#"{"street":"Main Street"}"#)],
+        vec![text("It is on its way to Main Street.")],
+    ]);
+    let (session, _heard) = speaking(reception(&script, &recorder).tool(transfer));
+    say_to(&session, "Billing please.").await;
+    say_to(&session, "Send it home.").await;
+    say_to(&session, "Main Street.").await;
+    assert_eq!(script.asked().len(), 4);
+    let replayed = end(session, &recorder, folder.path()).await;
+    assert_eq!(
+        commands(&replayed, |c| matches!(c, Command::OverrideOptions(_))),
+        1
+    );
+    assert_eq!(
+        commands(&replayed, |c| matches!(c, Command::HandOff { .. })),
+        1
+    );
+    assert_eq!(
+        commands(&replayed, |c| matches!(c, Command::StartTask { .. })),
+        1
+    );
+    let seen = |text: &str| replayed.timeline.iter().any(|line| line.text == text);
+    assert!(
+        seen("item agent \"It is on its way to Main Street.\""),
+        "{:#?}",
+        replayed.timeline
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_ends_in_a_task_is_repeated_bit_for_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let recorder = Recorder::start(RecorderOptions::new(folder.path())).unwrap();
+    let script = Script::new([vec![call("send_home", "{}")]]);
+    let (session, _heard) = speaking(reception(&script, &recorder).tool(send_home));
+    say_to(&session, "Send it home.").await;
+    end(session, &recorder, folder.path()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_the_program_puts_in_and_that_speaks_first_is_repeated_bit_for_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let recorder = Recorder::start(RecorderOptions::new(folder.path())).unwrap();
+    let script = Script::new([vec![text("Hello.")], vec![text("I have heard of you.")]]);
+    let (session, _heard) = speaking(reception(&script, &recorder));
+    say_to(&session, "Hi, I am Ann.").await;
+    let expert = reception(&script, &recorder)
+        .name("expert")
+        .keep_history(true)
+        .on_enter(|session| async move {
+            let _ = session.generate_reply(GenerateReply::default());
+        });
+    let mut events = session.events();
+    session.update_agent(expert.build().unwrap()).unwrap();
+    wait_for_end(&mut events).await;
+    let patch = OptionsPatch {
+        min_endpointing_delay: Some(None),
+        user_away_timeout: Some(None),
+        ..OptionsPatch::default()
+    };
+    session.update_options(patch).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(40)).await;
+    end(session, &recorder, folder.path()).await;
+}
