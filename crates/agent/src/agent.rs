@@ -115,6 +115,11 @@ impl Agent {
         self.stt.is_some()
     }
 
+    /// Has it a turn detector that listens to the caller's sound?
+    pub(crate) fn hears_turns(&self) -> bool {
+        turn_detector_kind(self.turn_detector.as_deref()) == TurnDetectorKind::Audio
+    }
+
     /// Open connections that the first turn will need. Cheap, best effort; a good moment is when a caller is about to
     /// join.
     pub fn prewarm(&self) {

@@ -24,8 +24,8 @@ use crate::agent::Agent;
 use crate::io::AudioOutput;
 use crate::measure;
 use crate::provider::{
-    ChatChunk, Evidence, Knowledge, Llm, PresentTurn, Stt, SttSession, ToolDefinition, Tts,
-    TtsChunk, TurnDetector,
+    ChatChunk, Knowledge, Llm, PresentTurn, Stt, SttSession, ToolDefinition, Tts, TtsChunk,
+    TurnDetector,
 };
 use crate::tool::arguments;
 
@@ -208,11 +208,7 @@ impl Children {
         vad_out: mpsc::Sender<input::Vad>,
     ) -> Ears {
         let (orders_in, orders) = mpsc::channel(ears::ORDER_LIMIT);
-        let recent: ears::Recent = agent
-            .turn_detector
-            .as_ref()
-            .filter(|detector| detector.evidence() == Evidence::Audio)
-            .map(|_| Arc::default());
+        let recent = ears::Recent::default();
         let vad = agent.vad.as_ref().map(|vad| vad.session());
         let queue = Queue::new(agent.stt.is_some());
         let listener = Listener {
@@ -233,6 +229,9 @@ impl Children {
             orders: orders_in,
             recent,
         };
+        if agent.hears_turns() {
+            ears.keep_recent();
+        }
         if let Some(stt) = agent.stt.clone() {
             self.recognise(stt, &ears);
         }

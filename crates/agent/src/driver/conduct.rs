@@ -7,12 +7,12 @@ use antiphon_dialogue::ids::{AgentKey, SpeechId};
 use tokio::sync::watch;
 use tracing::Instrument as _;
 
+use super::ears::Order;
 use super::{Driver, tools};
 use crate::speech::{SpeechHandle, SpeechStatus};
 
 impl Driver {
-    /// What the next one does not have it takes over: recogniser and voice. A session that began without a recogniser stays
-    /// without.
+    /// What the next one does not have it takes over: recogniser, voice activity detection and voice.
     pub(super) fn switch_agent(&mut self, key: AgentKey, entering: bool) {
         let Some(mut next) = self.roster.enter(key) else {
             tracing::error!(%key, "an agent that nobody knows was to take over");
@@ -20,13 +20,14 @@ impl Driver {
         };
         tracing::info!(agent = next.name(), "another agent has the floor");
         next.tts = next.tts.or_else(|| self.agent.tts.clone());
-        let heard_by = next.stt.as_ref().zip(self.agent.stt.as_ref());
-        match heard_by {
-            Some((new, old)) if !Arc::ptr_eq(new, old) => {
-                self.children.recognise(new.clone(), &self.ears);
-            }
-            Some(_) => {}
-            None => next.stt = self.agent.stt.clone(),
+        if let Some(stt) = brought(&mut next.stt, &self.agent.stt) {
+            self.children.recognise(stt, &self.ears);
+        }
+        if let Some(vad) = brought(&mut next.vad, &self.agent.vad) {
+            self.ears.order(Order::Vad(vad.session()));
+        }
+        if next.hears_turns() {
+            self.ears.keep_recent();
         }
         self.agent = next;
         if entering {
@@ -71,5 +72,17 @@ impl Driver {
             context,
             self.children.facts(),
         );
+    }
+}
+
+/// What the next one brings along, if it is not what is there already; without its own it has what is there.
+fn brought<T: ?Sized>(next: &mut Option<Arc<T>>, present: &Option<Arc<T>>) -> Option<Arc<T>> {
+    match (&*next, present) {
+        (Some(new), Some(old)) if Arc::ptr_eq(new, old) => None,
+        (Some(new), _) => Some(new.clone()),
+        (None, _) => {
+            next.clone_from(present);
+            None
+        }
     }
 }

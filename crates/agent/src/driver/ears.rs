@@ -29,10 +29,11 @@ fn samples(length: Duration) -> usize {
 }
 
 /// What the session's task can order.
-#[derive(Debug)]
 pub(crate) enum Order {
     /// A recogniser is connected.
     Recogniser(mpsc::Sender<SttInput>),
+    /// From here on this one judges whether the caller speaks.
+    Vad(Box<dyn Vad>),
     /// Make words final.
     Finalize,
     /// Forget pending words.
@@ -41,8 +42,8 @@ pub(crate) enum Order {
     Mute(bool),
 }
 
-/// The last seconds of the caller's sound, if anybody wants them.
-pub(crate) type Recent = Option<Arc<Mutex<VecDeque<i16>>>>;
+/// The last seconds of the caller's sound; `None`: nobody wants them.
+pub(crate) type Recent = Arc<Mutex<Option<VecDeque<i16>>>>;
 
 /// The session's end of the ears.
 #[derive(Debug)]
@@ -61,13 +62,19 @@ impl Ears {
 
     /// A copy of the last sound, so much of it and a little before, as far as it is kept.
     pub(crate) fn recent(&self, length: Duration) -> Vec<i16> {
-        let Some(recent) = &self.recent else {
+        let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(recent) = &*recent else {
             return Vec::new();
         };
-        let recent = recent.lock().unwrap_or_else(PoisonError::into_inner);
         let wanted = samples(length.saturating_add(BEFORE));
         let before = recent.len().saturating_sub(wanted);
         recent.iter().skip(before).copied().collect()
+    }
+
+    /// Keep the last sound from here on: there is a turn detector that hears.
+    pub(crate) fn keep_recent(&self) {
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        recent.get_or_insert_default();
     }
 }
 
@@ -92,6 +99,7 @@ impl Listener {
             tokio::select! {
                 biased;
                 order = orders.recv() => match order {
+                    Some(Order::Vad(vad)) => self.vad = Some(vad),
                     Some(order) => self.queue.order(order),
                     None => return,
                 },
@@ -106,13 +114,17 @@ impl Listener {
         }
     }
 
-    async fn hear(&mut self, frame: Frame16k) {
-        if let Some(recent) = &self.recent {
-            let mut recent = recent.lock().unwrap_or_else(PoisonError::into_inner);
+    fn remember(&self, frame: &Frame16k) {
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(recent) = &mut *recent {
             recent.extend(frame.samples());
             let over = recent.len().saturating_sub(RECENT);
             recent.drain(..over);
         }
+    }
+
+    async fn hear(&mut self, frame: Frame16k) {
+        self.remember(&frame);
         let mut edges = VecDeque::new();
         if let Some(vad) = &mut self.vad {
             let (out, gauge) = (&self.vad_out, &mut self.gauge);
@@ -188,7 +200,11 @@ impl Queue {
 
     fn order(&mut self, order: Order) {
         match order {
-            Order::Recogniser(recogniser) => self.recogniser = Some(recogniser),
+            Order::Recogniser(recogniser) => {
+                self.wanted = true; // perhaps only now: another agent has brought it
+                self.recogniser = Some(recogniser);
+            }
+            Order::Vad(_) => {} // the listener's own
             Order::Mute(muted) => self.muted = muted,
             Order::Finalize if self.wanted => self.waiting.push_back(SttInput::Finalize),
             Order::Clear if self.wanted => {
@@ -275,7 +291,7 @@ mod tests {
     fn a_turn_detector_hears_the_present_turn_and_half_a_second_before_it() {
         let ears = Ears {
             orders: mpsc::channel(1).0,
-            recent: Some(Arc::new(Mutex::new(
+            recent: Arc::new(Mutex::new(Some(
                 (0..RECENT as i32).map(|n| n as i16).collect(),
             ))),
         };

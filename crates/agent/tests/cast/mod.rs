@@ -91,6 +91,15 @@ impl Heard {
     pub(crate) fn frames(&self) -> usize {
         *self.0.lock().unwrap()
     }
+
+    /// The caller makes a sound, or none, of so many frames of 20 ms.
+    pub(crate) async fn microphone(&self, loud: bool, frames: usize) {
+        for _ in 0..frames {
+            let frame = Frame16k::new(vec![if loud { 500 } else { 0 }; 320]);
+            self.1.send(frame).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
 }
 
 impl AudioOutput for Heard {
