@@ -45,6 +45,8 @@ pub(crate) struct Queued {
     pub(crate) interruptible: bool,
     pub(crate) in_history: bool,
     pub(crate) turn: Option<TurnId>,
+    /// The speech whose request holds this turn, too.
+    pub(crate) joined: Option<SpeechId>,
     pub(crate) metrics: TurnMetrics,
     pub(crate) user_stopped_at: Option<Instant>,
 }
@@ -59,6 +61,7 @@ impl Queued {
             interruptible,
             in_history: true,
             turn: None,
+            joined: None,
             metrics: TurnMetrics::default(),
             user_stopped_at: None,
         }
@@ -178,6 +181,24 @@ impl Dialogue {
         while let Some(queued) = self.queue.take(&goes) {
             self.never_said(&queued);
         }
+    }
+
+    /// A request of this speech is about to be made, which holds the turns that wait for an answer as well. If it is answered
+    /// they are not answered a second time. What is to be searched for, for the newest.
+    pub(crate) fn join_turns(&mut self, speech: SpeechId) -> Option<String> {
+        let mut query = None;
+        for queued in self.queue.waiting.iter_mut().filter(|q| q.turn.is_some()) {
+            queued.joined = Some(speech);
+            if let Words::Model(wanted) = &queued.words {
+                query.clone_from(&wanted.query);
+            }
+        }
+        query
+    }
+
+    /// This speech has answered what was joined with it.
+    pub(crate) fn drop_joined(&mut self, speech: SpeechId) {
+        self.drop_queued(|queued| queued.joined == Some(speech));
     }
 
     /// LiveKit's rule: in the order in which they would be spoken, up to the first that may not be interrupted.

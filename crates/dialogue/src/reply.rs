@@ -293,7 +293,13 @@ impl Dialogue {
         }
         for at in 0..self.parked.len() {
             if let Some(next) = self.parked.get(at).and_then(Speech::next_step) {
+                // nothing is searched for a speech that has not the floor
+                let joins = !next.hands_over && !self.core.options.retrieval;
+                let speech = next.speech;
                 let mut step = self.following_step(next);
+                if joins {
+                    self.join_turns(speech);
+                }
                 let planned = self.planned_messages();
                 start_step(&mut self.core, &mut step, planned);
                 if let Some(speech) = self.parked.get_mut(at) {
@@ -302,7 +308,11 @@ impl Dialogue {
             }
         }
         if let Some(next) = self.floor.speech().and_then(Speech::next_step) {
-            let step = self.following_step(next);
+            let (speech, joins) = (next.speech, !next.hands_over);
+            let mut step = self.following_step(next);
+            if joins {
+                step.query = self.join_turns(speech);
+            }
             if let Some(speech) = self.floor.speech_mut() {
                 speech.go_on(step);
             }

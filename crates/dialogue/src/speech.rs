@@ -217,10 +217,14 @@ impl Step {
 
 /// What the step after tools takes from the ones before.
 pub(crate) struct NextStep {
+    /// Whose.
+    pub(crate) speech: SpeechId,
     /// How many there were.
     pub(crate) rounds: usize,
     /// The last one must not have called tools either.
     pub(crate) without_tools: bool,
+    /// Another agent takes over after it: what the caller says meanwhile is that one's to answer.
+    pub(crate) hands_over: bool,
     pub(crate) passages: Vec<Passage>,
     pub(crate) reply_instructions: Option<String>,
     pub(crate) tools: Option<Vec<String>>,
@@ -292,8 +296,10 @@ impl Speech {
             && last.reply_wanted
             && !last.failed;
         wants.then(|| NextStep {
+            speech: self.id,
             rounds: self.steps.len(),
             without_tools: last.tool_choice == ToolChoice::None || self.handoff.is_some(),
+            hands_over: self.handoff.is_some(),
             passages: first.passages.clone(),
             reply_instructions: first.reply_instructions.clone(),
             tools: first.tools.clone(),

@@ -100,6 +100,10 @@ impl Dialogue {
         let mute =
             speech.source != SpeechSource::ToolReply && speech.steps.iter().all(Step::is_mute);
         self.is_done(speech.id, failed || mute);
+        let answered = |step: &Step| !step.message.text.is_empty();
+        if !failed && !mute && speech.steps.last().is_some_and(answered) {
+            self.drop_joined(speech.id);
+        }
         self.hand_over(&mut speech);
         if mute && !failed {
             self.core
