@@ -23,14 +23,17 @@ const SHOWN: usize = 400;
 /// Repeat the file; fails when something is different, or missing.
 pub fn run(args: &ReplayArgs, app: &App) -> anyhow::Result<ExitCode> {
     let name = args.file.display();
-    let length = std::fs::metadata(&args.file)
-        .with_context(|| format!("cannot read {name}"))?
-        .len();
+    let unreadable = |error: std::io::Error| {
+        anyhow::anyhow!(
+            "cannot read {name}: {error}; name a recording, one of the files that `--record FOLDER` makes"
+        )
+    };
+    let length = std::fs::metadata(&args.file).map_err(unreadable)?.len();
     anyhow::ensure!(
         length <= MAX_RECORDING_BYTES as u64,
-        "{name} is too large for a recording"
+        "{name} is larger than {MAX_RECORDING_BYTES} bytes: no recording is; name one of the files that `--record FOLDER` makes"
     );
-    let bytes = std::fs::read(&args.file).with_context(|| format!("cannot read {name}"))?;
+    let bytes = std::fs::read(&args.file).map_err(unreadable)?;
     // A damaged file is told by its line, not by its encoding.
     let text = String::from_utf8_lossy(&bytes);
     let today = args

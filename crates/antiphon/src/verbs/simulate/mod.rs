@@ -74,12 +74,17 @@ fn simulate(path: &Path, agents: &mut Agents<'_>) -> FileReport {
 }
 
 fn read(path: &Path) -> Result<Scenario, Failure> {
-    let unreadable = |error: std::io::Error| Failure::whole(format!("cannot be read: {error}"));
+    let unreadable = |error: std::io::Error| {
+        Failure::whole(match error.kind() {
+            std::io::ErrorKind::InvalidData => "is no text: save it as UTF-8".to_owned(),
+            _ => format!("cannot be read: {error}; name scenario files, or folders of them"),
+        })
+    };
     let length = std::fs::metadata(path).map_err(unreadable)?.len();
     if length > MAX_SCENARIO_BYTES as u64 {
-        return Err(Failure::whole(
-            "the file is too large for a scenario".into(),
-        ));
+        return Err(Failure::whole(format!(
+            "is larger than {MAX_SCENARIO_BYTES} bytes; cut it into several"
+        )));
     }
     let text = std::fs::read_to_string(path).map_err(unreadable)?;
     Scenario::parse(&text).map_err(|error| Failure {
