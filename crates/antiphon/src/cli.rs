@@ -219,6 +219,13 @@ pub struct SimulateArgs {
     /// Draw every file, also those that pass, and list everything that happened
     #[arg(long)]
     pub timeline: bool,
+    /// Look for broken promises: run each file again and again with events that are late, doubled, missing or failing, drawn
+    /// from this seed and those after it; the first failure is printed as a scenario
+    #[arg(long, value_name = "N", conflicts_with_all = ["json", "timeline"])]
+    pub seed: Option<u64>,
+    /// With --seed: inputs for each file
+    #[arg(long, value_name = "M", default_value_t = 20_000, requires = "seed")]
+    pub steps: usize,
 }
 
 /// `antiphon replay`

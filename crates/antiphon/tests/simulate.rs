@@ -220,3 +220,23 @@ fn a_tool_that_the_agent_does_not_have_fails_with_its_line() {
         run.said
     );
 }
+
+#[test]
+fn a_scenario_is_explored_from_a_seed_with_the_same_result_every_time() {
+    let folder = folder(&[("a.scenario", PASSES)]);
+    let explore = |seed| {
+        run(
+            folder.path(),
+            &["a.scenario", "--seed", seed, "--steps", "3000"],
+        )
+    };
+    let (first, again, other) = (explore("1"), explore("1"), explore("2"));
+    assert_eq!(first.code, Some(0), "{}", first.said);
+    assert!(
+        first.said.starts_with("# ok   a.scenario: 3"),
+        "{}",
+        first.said
+    );
+    assert_eq!(first.said, again.said);
+    assert_ne!(first.said, other.said);
+}

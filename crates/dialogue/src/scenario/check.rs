@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::cast::Outcome;
+use super::cast::{Outcome, Speech};
 use super::expect::{Expect, When};
+use super::explore::Mischief;
 use super::parse::Scenario;
 use super::simulate::Simulation;
 use crate::chat::{Item, Role};
@@ -44,12 +45,39 @@ pub(super) fn describe(item: &Item) -> String {
 }
 
 pub(super) fn run(scenario: &Scenario, base: &Options, instructions: Arc<str>) -> Outcome {
+    let (mut simulation, until) = prepare(scenario, base, instructions, None);
+    simulation.run_until(until);
+    let mut failures = simulation.violations.clone();
+    for expectation in &scenario.expectations {
+        if let Err(problem) = check(&expectation.what, &simulation) {
+            failures.push(format!("line {}: {problem}", expectation.line));
+        }
+    }
+    let notes = simulation.notes();
+    Outcome {
+        timeline: simulation.timeline,
+        failures,
+        notes,
+        lanes: simulation.lanes,
+        until,
+    }
+}
+
+/// Everything that the scenario holds around a machine, and when it ends; with `mischief` it goes wrong.
+pub(super) fn prepare(
+    scenario: &Scenario,
+    base: &Options,
+    instructions: Arc<str>,
+    mischief: Option<Mischief>,
+) -> (Simulation, Instant) {
     let dialogue = Dialogue::new(scenario.options_over(base), instructions);
     let mut simulation = Simulation::new(dialogue, Observer::default(), Instant::ZERO)
         .with_answers(scenario.replies.clone(), scenario.voices.clone());
     simulation.tools.clone_from(&scenario.tools);
     simulation.found = scenario.found.clone().into();
     simulation.predictions = scenario.predictions.clone().into();
+    simulation.told = mischief.is_some().then(Vec::new);
+    simulation.mischief = mischief;
     let mut last = Instant::ZERO;
     match scenario.recorded_until {
         Some(until) => {
@@ -66,31 +94,28 @@ pub(super) fn run(scenario: &Scenario, base: &Options, instructions: Arc<str>) -
             .map(|other| other.from)
             .filter(|from| *from > speech.from)
             .min();
-        simulation.speech(speech, next, scenario.stt_delay);
+        let length = speech.to.since(speech.from);
+        let from = simulation.shifted(speech.from);
+        let speech = Speech {
+            from,
+            to: from + length,
+            ..speech.clone()
+        };
+        simulation.speech(
+            &speech,
+            next.filter(|next| *next > from),
+            scenario.stt_delay,
+        );
         last = last.max(speech.to);
     }
     for (at, input) in &scenario.inputs {
         if scenario.recorded_until.is_none_or(|until| *at > until) {
-            simulation.schedule(*at, input.clone());
-            last = last.max(*at);
+            let at = simulation.shifted(*at);
+            simulation.schedule(at, input.clone());
+            last = last.max(at);
         }
     }
-    let until = scenario.end.unwrap_or(last + AFTER_THE_LAST);
-    simulation.run_until(until);
-    let mut failures = simulation.violations.clone();
-    for expectation in &scenario.expectations {
-        if let Err(problem) = check(&expectation.what, &simulation) {
-            failures.push(format!("line {}: {problem}", expectation.line));
-        }
-    }
-    let notes = simulation.notes();
-    Outcome {
-        timeline: simulation.timeline,
-        failures,
-        notes,
-        lanes: simulation.lanes,
-        until,
-    }
+    (simulation, scenario.end.unwrap_or(last + AFTER_THE_LAST))
 }
 
 fn check(expectation: &Expect, simulation: &Simulation) -> Result<(), String> {

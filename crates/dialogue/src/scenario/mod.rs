@@ -41,6 +41,7 @@
 mod cast;
 mod check;
 mod expect;
+mod explore;
 mod inputs;
 mod lanes;
 mod options;
@@ -54,6 +55,7 @@ mod write;
 use std::sync::Arc;
 
 pub use cast::{Line, Outcome, Reply, Speech, Voice};
+pub use explore::{Explored, Failure, explore, lives};
 pub use lanes::{Ended, Lane, Lanes, Span};
 pub use parse::{MAX_SCENARIO_BYTES, ParseError, Scenario};
 pub(crate) use show::action as show_action;

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, BinaryHeap, VecDeque};
 
 use super::cast::{Found, Line, Prediction, Reply, Speech, Tool, Voice};
 use super::check::seconds;
+use super::explore::Mischief;
 use super::lanes::Lanes;
 use super::show;
 use super::tools::Tasks;
@@ -68,6 +69,8 @@ pub struct Simulation {
     /// What the machine was told, if it is to be kept.
     pub told: Option<Vec<(Instant, Input)>>,
     observer: Observer,
+    /// What goes wrong on the way to the machine.
+    pub(super) mischief: Option<Mischief>,
     pub(super) now: Instant,
     replies: VecDeque<Reply>,
     /// With the caller's message that each request answers.
@@ -100,6 +103,7 @@ impl Simulation {
             violations: Vec::new(),
             told: None,
             observer,
+            mischief: None,
             now,
             replies: VecDeque::new(),
             asked: Vec::new(),
@@ -121,8 +125,31 @@ impl Simulation {
 
     /// Tells the machine something later.
     pub fn schedule(&mut self, at: Instant, input: Input) {
+        match &mut self.mischief {
+            Some(mischief) => {
+                for (at, input) in mischief.befall(at, input) {
+                    self.push(at, input);
+                }
+            }
+            None => self.push(at, input),
+        }
+    }
+
+    fn push(&mut self, at: Instant, input: Input) {
         self.sequence += 1;
         self.events.push(Reverse(Timed(at, self.sequence, input)));
+    }
+
+    /// When somebody acts who is to act at this instant.
+    pub(super) fn shifted(&mut self, at: Instant) -> Instant {
+        match &mut self.mischief {
+            Some(mischief) => mischief.shift(at),
+            None => at,
+        }
+    }
+
+    pub(super) fn observer(&self) -> &Observer {
+        &self.observer
     }
 
     /// The caller speaks: voice activity as a VAD would report it, an interim in the middle, a final after the end.

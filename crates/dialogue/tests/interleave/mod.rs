@@ -5,21 +5,19 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use antiphon_dialogue::chat::ChatRequest;
 use antiphon_dialogue::invariants::Observer;
+use antiphon_dialogue::scenario::{Failure, lives};
 use antiphon_dialogue::{Action, Dialogue, Input, Instant, Options};
 use rand::Rng;
 use rand::seq::IndexedRandom;
 
 mod draw;
-mod failure;
-mod liveness;
 
 use draw::{Asked, Temper, input, ms, note, options};
-pub(crate) use failure::Failure;
-pub(crate) use liveness::lives;
 
 /// In most conversations life is proved from one state in so many; in one conversation of [`DENSE`] from every state.
 const LIVENESS_EVERY: usize = 25;
 const DENSE: u32 = 64;
+const INSTRUCTIONS: &str = "Be brief.";
 /// Inputs after the end of the session, which must do nothing.
 const AFTER_CLOSE: usize = 3;
 
@@ -44,6 +42,7 @@ pub(crate) fn run(rng: &mut impl Rng, steps: usize) -> Result<Run, Box<Failure>>
         Ok(()) => Ok(run),
         Err(problem) => Err(Box::new(Failure {
             options,
+            instructions: INSTRUCTIONS.into(),
             inputs,
             problem,
         })),
@@ -65,7 +64,7 @@ pub(crate) fn requests(rng: &mut impl Rng, steps: usize) -> Vec<ChatRequest> {
     let (options, mut inputs) = (options(rng), Vec::new());
     let result = converse(rng, steps, &options, &mut inputs, &mut Run::default());
     assert_eq!(result, Ok(()));
-    let mut dialogue = Dialogue::new(options, "Be brief.");
+    let mut dialogue = Dialogue::new(options, INSTRUCTIONS);
     let mut requests = Vec::new();
     for (at, input) in inputs {
         dialogue.handle(at, input);
@@ -85,7 +84,7 @@ fn converse(
     inputs: &mut Vec<(Instant, Input)>,
     run: &mut Run,
 ) -> Result<(), String> {
-    let mut dialogue = Dialogue::new(options.clone(), "Be brief.");
+    let mut dialogue = Dialogue::new(options.clone(), INSTRUCTIONS);
     let mut observer = Observer::default();
     let mut asked = Asked::default();
     let temper = Temper::new(rng);

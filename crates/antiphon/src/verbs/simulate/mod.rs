@@ -2,6 +2,7 @@
 
 mod agents;
 pub(super) mod draw;
+mod explore;
 mod report;
 
 use std::path::{Path, PathBuf};
@@ -27,6 +28,9 @@ const MAX_DEPTH: usize = 16;
 pub fn run(args: &SimulateArgs, app: &App) -> anyhow::Result<ExitCode> {
     let files = scenario_files(&args.files)?;
     let mut agents = Agents::new(args.config.as_deref(), app);
+    if let Some(seed) = args.seed {
+        return explore::run(&files, &mut agents, seed, args.steps);
+    }
     let reports: Vec<FileReport> = files
         .iter()
         .map(|path| simulate(path, &mut agents))

@@ -1,16 +1,18 @@
 //! Promise 1, proved from a state: let go of everything, and see that the agent answers again.
 
-use antiphon_dialogue::Input;
-use antiphon_dialogue::chat::{Item, Role};
-use antiphon_dialogue::event::AgentState;
-use antiphon_dialogue::input::{Command, Vad};
-use antiphon_dialogue::invariants::{ANSWERS_WITHIN, Observer, SETTLES_WITHIN};
-use antiphon_dialogue::options::TurnDetection;
-use antiphon_dialogue::scenario::{Simulation, Speech};
-use antiphon_dialogue::time::Duration;
-use antiphon_dialogue::{Dialogue, Instant};
+use crate::chat::{Item, Role};
+use crate::event::AgentState;
+use crate::input::{Command, Input, Vad};
+use crate::invariants::{ANSWERS_WITHIN, Observer, SETTLES_WITHIN};
+use crate::machine::Dialogue;
+use crate::options::TurnDetection;
+use crate::scenario::{Simulation, Speech};
+use crate::time::{Duration, Instant};
 
-const QUESTION: &str = "are you still there";
+/// What the caller asks.
+pub(super) const QUESTION: &str = "are you still there";
+/// How the problem begins when there is no answer.
+pub(super) const MUTE: &str = "never mute";
 
 /// From here, a silent caller and answering providers lead within [`SETTLES_WITHIN`] to an agent that is not speaking, and
 /// a question then to an answer within [`ANSWERS_WITHIN`]. `at_once` asks without waiting: the question is answered, if
@@ -18,7 +20,7 @@ const QUESTION: &str = "are you still there";
 ///
 /// # Errors
 /// What it did instead.
-pub(crate) fn lives(
+pub fn lives(
     dialogue: &Dialogue,
     observer: &Observer,
     now: Instant,
@@ -36,7 +38,7 @@ pub(crate) fn lives(
     let settled = if at_once { now } else { now + SETTLES_WITHIN };
     simulation.run_until(settled);
     if !at_once && simulation.dialogue.agent_state() == AgentState::Speaking {
-        return Err(told("it speaks for ever", &simulation));
+        return Err(told("never mute: it speaks for ever", &simulation));
     }
     let from = settled + ms(500);
     let before = simulation.timeline.len();
