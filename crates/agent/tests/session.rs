@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use antiphon_agent::provider::{BoxStream, ChatChunk, ProviderInfo, Tts, TtsChunk, Vad, VadModel};
-use antiphon_agent::{Agent, AgentSession, AudioOutput, ProviderError, SessionIo, ToolError, tool};
+use antiphon_agent::{
+    Agent, AgentSession, AudioOutput, ProviderError, SessionIo, SpeechOutcome, ToolError, tool,
+};
 use antiphon_audio::{Frame16k, Frame24k};
 use antiphon_dialogue::Event;
 use antiphon_dialogue::chat::{ChatContext, ChatRequest, Item, Role};
@@ -438,6 +440,47 @@ async fn what_was_used_is_told_at_the_end_and_can_be_asked() {
     assert_eq!(told, Some(used));
     session.closed().await;
     assert_eq!(session.usage().await, used, "also after the end");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_talks_on_and_on_is_cut_at_the_end_of_a_drain_and_what_was_heard_is_kept() {
+    let (session, _heard) = cast::speaking(Agent::builder("a").llm(Script::new([])));
+    let mut events = session.events();
+    let sentence = "One two three four five six seven eight nine ten. ";
+    let speech = session.say(sentence.repeat(100)).unwrap();
+    wait_for(&mut events, |event| {
+        matches!(event, Event::AgentTranscript { .. })
+    })
+    .await;
+    session.drain(CloseReason::JobShutdown);
+    let mut last = Vec::new();
+    while let Some((_, event)) = events.recv().await {
+        last.push(event);
+    }
+    assert!(
+        matches!(
+            last.as_slice(),
+            [
+                ..,
+                Event::SessionUsageUpdated { .. },
+                Event::Closed {
+                    reason: CloseReason::JobShutdown
+                }
+            ]
+        ),
+        "{:?}",
+        last.last()
+    );
+    assert_eq!(speech.outcome(), Some(SpeechOutcome::Interrupted));
+    let history = session.history().await;
+    let Some(Item::Message(message)) = history.iter().next_back() else {
+        panic!("nothing was kept: {history:?}");
+    };
+    let sentences = message.text.matches("ten.").count();
+    assert!(
+        message.interrupted && (58..=60).contains(&sentences),
+        "a minute of it, not {sentences} seconds"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -67,7 +67,7 @@ pub(crate) const SUMMARY_TIMEOUT: Duration = Duration::from_secs(60);
 /// The longest such time.
 pub(crate) const TROUBLE_BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// A drain that takes longer is cut.
-pub(crate) const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Cuts a text from outside at a character boundary.
 pub(crate) fn cut(mut text: String, limit: usize) -> String {

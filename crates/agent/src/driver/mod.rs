@@ -34,6 +34,7 @@ use antiphon_dialogue::chat::{ChatContext, Item, Message, Role};
 use antiphon_dialogue::event::CloseReason;
 use antiphon_dialogue::ids::PredictionId;
 use antiphon_dialogue::input::{self, Command};
+use antiphon_dialogue::limits::DRAIN_TIMEOUT;
 use antiphon_dialogue::metrics::{Metrics, ModelInfo};
 use antiphon_dialogue::options::OptionsError;
 use antiphon_dialogue::{Action, Dialogue, Event, Input, Instant, OptionsPatch};
@@ -61,8 +62,9 @@ const FACT_LIMIT: usize = 256;
 const VAD_LIMIT: usize = 256;
 /// A dialogue that was told to close does so within this time, or is closed.
 const CLOSE_LIMIT: Duration = Duration::from_secs(3);
-/// The same for an order to finish speaking first.
-const DRAIN_LIMIT: Duration = Duration::from_secs(60);
+/// The same for an order to finish speaking first. Longer than the dialogue's own limit, at which it cuts the speech and
+/// then still keeps what was heard: a driver that left at the same moment would lose that.
+const DRAIN_LIMIT: Duration = DRAIN_TIMEOUT.saturating_add(CLOSE_LIMIT);
 /// A deadline in the past is looked at again after this time, so that a wrong one cannot make the task spin.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
 
