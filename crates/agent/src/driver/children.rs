@@ -36,7 +36,9 @@ const CALL_LIMIT: usize = 16;
 /// The longest sound of one segment. A synthesiser that does not end is cut there.
 const SPEECH_LIMIT: Duration = Duration::from_secs(300);
 
-/// The longest wait before a recogniser that has given up is opened anew.
+/// The first wait before a recogniser that has given up is opened anew (LiveKit's 0.5 s).
+const REOPEN_FIRST: Duration = Duration::from_millis(500);
+/// The longest: doubled with each failure in a row, so that an outage is not hammered at.
 const REOPEN_LONGEST: Duration = Duration::from_secs(30);
 /// Opened anew and still open after this: it works. Longer than a handshake may take.
 const REOPENED_WORKS_AFTER: Duration = Duration::from_secs(8);
@@ -420,9 +422,10 @@ async fn recognise(stt: Arc<dyn Stt>, orders: mpsc::Sender<Order>, facts: mpsc::
     }
 }
 
-/// 1 s, doubled with each failure in a row, at most 30 s.
 fn reopen_after(failures: u32) -> Duration {
-    Duration::from_secs(1 << failures.min(5)).min(REOPEN_LONGEST)
+    REOPEN_FIRST
+        .saturating_mul(1 << failures.min(10))
+        .min(REOPEN_LONGEST)
 }
 
 /// One life of the recogniser; why it ended, or `None`: the session is over. `failures` is set back when it works.

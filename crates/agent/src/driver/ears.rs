@@ -189,12 +189,21 @@ impl Queue {
         self.waiting.push_back(SttInput::Audio(frame));
         self.flush();
         if self.waiting.len() > BACKLOG_LIMIT {
-            let oldest = self
-                .waiting
-                .iter()
-                .position(|input| matches!(input, SttInput::Audio(_)));
-            oldest.and_then(|at| self.waiting.remove(at));
+            self.drop_oldest();
             measure::dropped("stt_audio");
+        }
+    }
+
+    /// Orders are kept, but not two for the same sound: without a recogniser they would be ever more.
+    fn drop_oldest(&mut self) {
+        let is_sound = |input: &SttInput| matches!(input, SttInput::Audio(_));
+        let Some(at) = self.waiting.iter().position(is_sound) else {
+            return;
+        };
+        self.waiting.remove(at);
+        let order = |at: usize| self.waiting.get(at).is_some_and(|input| !is_sound(input));
+        if at.checked_sub(1).is_some_and(order) && order(at) {
+            self.waiting.remove(at);
         }
     }
 
@@ -206,7 +215,11 @@ impl Queue {
             }
             Order::Vad(_) => {} // the listener's own
             Order::Mute(muted) => self.muted = muted,
-            Order::Finalize if self.wanted => self.waiting.push_back(SttInput::Finalize),
+            Order::Finalize if self.wanted => {
+                if !matches!(self.waiting.back(), Some(SttInput::Finalize)) {
+                    self.waiting.push_back(SttInput::Finalize);
+                }
+            }
             Order::Clear if self.wanted => {
                 self.waiting.clear();
                 self.waiting.push_back(SttInput::Clear);
@@ -231,9 +244,9 @@ impl Queue {
                     }
                 }
                 Err(mpsc::error::TrySendError::Full(())) => return,
+                // What waits is for the next one, which is on its way.
                 Err(mpsc::error::TrySendError::Closed(())) => {
                     self.recogniser = None;
-                    self.waiting.clear();
                     return;
                 }
             }
@@ -285,6 +298,40 @@ mod tests {
         );
         assert_eq!(all.get(15), Some(&-1), "after 20, where it was given");
         assert_eq!(all.last(), Some(&114));
+    }
+
+    #[test]
+    fn what_was_said_while_the_recogniser_was_gone_is_heard_by_the_next_one() {
+        let mut queue = Queue::new(true);
+        let (gone, _) = mpsc::channel(10);
+        queue.order(Order::Recogniser(gone));
+        for number in 0..3 {
+            queue.push(Frame16k::new(vec![number]));
+        }
+        queue.order(Order::Finalize);
+        let (next, mut heard) = mpsc::channel(10);
+        queue.order(Order::Recogniser(next));
+        for number in 0..3 {
+            let SttInput::Audio(frame) = heard.try_recv().unwrap() else {
+                unreachable!()
+            };
+            assert_eq!(frame.samples(), [number]);
+        }
+        assert!(matches!(heard.try_recv().unwrap(), SttInput::Finalize));
+        assert!(heard.try_recv().is_err(), "everything once");
+    }
+
+    #[test]
+    fn a_recogniser_that_does_not_come_back_fills_no_memory() {
+        let mut queue = Queue::new(true);
+        for _ in 0..10 * BACKLOG_LIMIT {
+            queue.push(Frame16k::new(vec![1]));
+            queue.order(Order::Finalize);
+        }
+        let waiting = queue.waiting.len();
+        assert!(waiting <= BACKLOG_LIMIT + 1, "{waiting} wait");
+        let sound = |input: &&SttInput| matches!(input, SttInput::Audio(_));
+        assert!(queue.waiting.iter().filter(sound).count() >= BACKLOG_LIMIT / 2);
     }
 
     #[test]
