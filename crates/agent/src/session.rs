@@ -219,7 +219,7 @@ impl AgentSession {
     }
 
     /// The handle of a speech that somebody else began: an answer to the caller, the greeting. Of one that is over the
-    /// handle says so, too.
+    /// handle says how it ended, too, if it is one of the last 256; an older one counts as interrupted.
     ///
     /// # Errors
     /// The session is closed or busy.

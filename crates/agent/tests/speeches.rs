@@ -14,6 +14,7 @@ use std::time::Duration;
 use antiphon_agent::{Agent, SpeechOutcome, ToolContext, ToolError, tool};
 use antiphon_dialogue::chat::{Role, ToolChoice};
 use antiphon_dialogue::event::CloseReason;
+use antiphon_dialogue::ids::SpeechId;
 use antiphon_dialogue::input::{GenerateReply, Priority, Say};
 use cast::{Script, call, said, speaking, text, wait_for_end};
 
@@ -31,7 +32,20 @@ async fn who_says_something_can_wait_until_it_was_heard() {
     assert_eq!(heard.frames(), 25);
     assert_eq!(speech.outcome(), Some(SpeechOutcome::Played));
     let late = session.speech(speech.id()).unwrap();
-    late.wait_for_playout().await; // it is over: nobody waits for ever
+    assert_eq!(late.wait_for_playout().await, SpeechOutcome::Played);
+    let never = session.speech(SpeechId::of_program(99)).unwrap();
+    never.wait_for_playout().await; // nobody waits for ever
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_after_the_end_learns_that_a_speech_was_interrupted() {
+    let (session, _heard) = speaking(Agent::builder("a").llm(Script::new([])));
+    let speech = session.say("One two three four five.").unwrap();
+    speech.interrupt(true).unwrap();
+    speech.wait_for_playout().await;
+    let late = session.speech(speech.id()).unwrap();
+    assert_eq!(late.wait_for_playout().await, SpeechOutcome::Interrupted);
+    assert_eq!(late.outcome(), Some(SpeechOutcome::Interrupted));
 }
 
 #[tokio::test(start_paused = true)]

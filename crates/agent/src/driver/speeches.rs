@@ -1,16 +1,21 @@
 //! Who waits for which speech.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use antiphon_dialogue::ids::SpeechId;
 use tokio::sync::watch;
 
 use crate::speech::{SpeechOutcome, SpeechStatus};
 
-/// The speeches that are not over; bounded by the dialogue's queue.
+/// How so many last speeches ended is remembered, for who asks late: half an hour of talk. Of older ones nobody knows.
+const ENDED_LIMIT: usize = 256;
+
+/// The speeches that are not over, bounded by the dialogue's queue, and how the last ones ended.
 #[derive(Debug, Default)]
 pub(crate) struct Speeches {
     alive: HashMap<SpeechId, Vec<watch::Sender<SpeechStatus>>>,
+    /// Oldest first.
+    ended: VecDeque<(SpeechId, SpeechOutcome)>,
 }
 
 impl Speeches {
@@ -29,8 +34,11 @@ impl Speeches {
                 }
                 waiting.push(status);
             }
-            // it is over, and nobody knows any more how it ended
-            None => drop(status),
+            None => {
+                let ended = self.ended.iter().find(|(ended, _)| *ended == id);
+                let outcome = ended.map(|(_, outcome)| *outcome);
+                status.send_modify(|status| status.outcome = outcome);
+            }
         }
     }
 
@@ -48,13 +56,17 @@ impl Speeches {
 
     /// It is over.
     pub(crate) fn done(&mut self, id: SpeechId, interrupted: bool) {
-        let outcome = Some(if interrupted {
+        let outcome = if interrupted {
             SpeechOutcome::Interrupted
         } else {
             SpeechOutcome::Played
-        });
+        };
         for status in self.alive.remove(&id).unwrap_or_default() {
-            status.send_modify(|status| status.outcome = outcome);
+            status.send_modify(|status| status.outcome = Some(outcome));
         }
+        if self.ended.len() >= ENDED_LIMIT {
+            self.ended.pop_front();
+        }
+        self.ended.push_back((id, outcome));
     }
 }
