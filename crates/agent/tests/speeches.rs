@@ -11,12 +11,14 @@ mod cast;
 
 use std::time::Duration;
 
-use antiphon_agent::{Agent, SpeechOutcome, ToolContext, ToolError, tool};
+use antiphon_agent::provider::ChatChunk;
+use antiphon_agent::{Agent, AgentSession, SessionIo, SpeechOutcome, ToolContext, ToolError, tool};
+use antiphon_dialogue::Event;
 use antiphon_dialogue::chat::{Role, ToolChoice};
 use antiphon_dialogue::event::CloseReason;
 use antiphon_dialogue::ids::SpeechId;
 use antiphon_dialogue::input::{GenerateReply, Priority, Say};
-use cast::{Script, call, said, speaking, text, wait_for_end};
+use cast::{Script, call, said, speaking, text, wait_for, wait_for_end};
 
 #[tokio::test(start_paused = true)]
 async fn who_says_something_can_wait_until_it_was_heard() {
@@ -158,4 +160,37 @@ async fn a_tool_can_say_something_and_wait_until_it_was_heard() {
         said(&session.history().await, Role::Assistant),
         ["One moment.", "I am writing it down.", "It is booked."]
     );
+}
+
+/// A model's answer of so many kB.
+fn story(kilobytes: usize) -> Vec<ChatChunk> {
+    let sentence = "All work and no play makes Jack a dull boy. ";
+    vec![text(&sentence.repeat(kilobytes * 1024 / sentence.len()))]
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_is_cut_only_where_the_dialogue_says() {
+    let script = Script::new([story(20), story(40)]);
+    let agent = Agent::builder("a").llm(script).build().unwrap();
+    let session = AgentSession::start(agent, SessionIo::text_only());
+    session.started().unwrap();
+    for length in [19 * 1024..=20 * 1024, 31 * 1024..=32 * 1024] {
+        let speech = session.generate_reply(GenerateReply::default()).unwrap();
+        speech.wait_for_playout().await;
+        let said = said(&session.history().await, Role::Assistant);
+        assert!(length.contains(&said.last().unwrap().len()));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_program_is_told_of_a_reply_without_end() {
+    let script = Script::new([story(40)]);
+    let (session, _heard) = speaking(Agent::builder("a").llm(script));
+    let mut events = session.events();
+    session.user_text("Tell me a story").unwrap();
+    wait_for(
+        &mut events,
+        |event| matches!(event, Event::Error { message, .. } if message.contains("cut off")),
+    )
+    .await;
 }

@@ -12,6 +12,7 @@ use antiphon_dialogue::Input;
 use antiphon_dialogue::chat::ChatRequest;
 use antiphon_dialogue::ids::{GenerationId, PredictionId, RetrievalId, SegmentId};
 use antiphon_dialogue::input::{self, Llm as LlmFact, Stt as SttFact, Tts as TtsFact};
+use antiphon_dialogue::limits::MAX_CALLS_PER_STEP;
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
@@ -29,10 +30,9 @@ use crate::provider::{
 };
 use crate::tool::arguments;
 
-/// The longest answer of a model in bytes; about ten minutes of speech. What is over is not said.
-const REPLY_LIMIT: usize = 16 * 1024;
-/// Tool calls in one answer; more are a model gone astray and are left out.
-const CALL_LIMIT: usize = 16;
+/// Tool calls of one answer that the dialogue is told of. One more than it takes, so that it says so; the rest would only
+/// say it again.
+const CALL_LIMIT: usize = MAX_CALLS_PER_STEP + 1;
 /// The longest sound of one segment. A synthesiser that does not end is cut there.
 const SPEECH_LIMIT: Duration = Duration::from_secs(300);
 
@@ -298,27 +298,13 @@ async fn ask(
     facts: &mpsc::Sender<Input>,
 ) {
     let mut answer = llm.chat(request, tools);
-    let (mut usage, mut length, mut calls) = (None, 0, 0);
+    let (mut usage, mut calls) = (None, 0);
     while let Some(chunk) = answer.next().await {
         let event = match chunk {
-            Ok(ChatChunk::Text(text)) => {
-                length += text.len();
-                if length > REPLY_LIMIT {
-                    tracing::warn!(
-                        limit = REPLY_LIMIT,
-                        "the model's answer is too long and was cut"
-                    );
-                    break;
-                }
-                LlmFact::Text(text)
-            }
+            Ok(ChatChunk::Text(text)) => LlmFact::Text(text),
             Ok(ChatChunk::ToolCall(mut call)) => {
                 calls += 1;
                 if calls > CALL_LIMIT {
-                    tracing::warn!(
-                        limit = CALL_LIMIT,
-                        "the model calls too many tools at once; one was left out"
-                    );
                     continue;
                 }
                 call.arguments = arguments::canonical(&call.arguments);
