@@ -18,6 +18,9 @@ use crate::turn::Stage;
 /// recogniser took for a word.
 const SURE_INTERIM_WORDS: usize = 2;
 
+/// So much earlier than guessed the agent's words may have sounded, where the voice does not say when: voices differ in speed.
+const ECHO_SLACK: Duration = Duration::from_millis(300);
+
 impl Dialogue {
     /// May the caller's voice stop the present speech?
     pub(crate) fn is_interruptible(&self) -> bool {
@@ -172,7 +175,8 @@ impl Dialogue {
     }
 
     /// Are the words the agent's own, heard back from the caller's loudspeaker before his echo canceller has learned? Looked
-    /// at when words come, and only in the first moment of an utterance: later the caller may repeat what he hears.
+    /// at when words come, and only in the first moment of an utterance: later the caller may repeat what he hears. What the
+    /// agent had not said yet when the caller's sound ended cannot be its echo.
     pub(crate) fn is_own_echo(&self) -> bool {
         let Some(speech) = self.floor.speech() else {
             return false;
@@ -183,7 +187,8 @@ impl Dialogue {
             .is_some_and(|(since, began)| {
                 began >= since && began < since + self.core.options.echo_guard
             });
-        guarded && contains_words(&speech.audible_text(), &self.turn.text())
+        let sounded_until = self.turn.last_spoke.unwrap_or(self.core.now) + ECHO_SLACK;
+        guarded && contains_words(&speech.begun_by(sounded_until), &self.turn.text())
     }
 
     /// New words: are they an interruption?

@@ -2,7 +2,7 @@
 
 use crate::ids::SegmentId;
 use crate::limits::MAX_TIMED_WORDS;
-use crate::text::{cut_at_word, end_of_words};
+use crate::text::{cut_after_word, cut_at_word, end_of_words};
 use crate::time::{Duration, Instant};
 
 /// Usual speed of a TTS voice, for a segment whose length is not known yet.
@@ -188,6 +188,27 @@ impl Segment {
         timed.max(base + cut_at_word(rest, share.min(0.999)))
     }
 
+    /// The words that had begun to sound at that moment, as far as it can be known: rather one too many.
+    pub(crate) fn begun_by(&self, at: Instant) -> &str {
+        let Some(since) = self.audible_at.filter(|since| *since <= at) else {
+            return "";
+        };
+        let sounded = at.since(since);
+        let begun = self.words.partition_point(|(_, start)| *start <= sounded);
+        let end = if begun < self.words.len() {
+            self.end_of(self.words.get(..begun).unwrap_or_default())
+        } else {
+            let total = match self.synthesis {
+                Synthesis::Complete(duration) => duration.as_secs_f64(),
+                Synthesis::Wanted | Synthesis::Asked | Synthesis::Arriving => {
+                    self.text.chars().count() as f64 / CHARS_PER_SECOND
+                }
+            };
+            cut_after_word(&self.text, sounded.as_secs_f64() / total.max(0.001))
+        };
+        self.text.get(..end).unwrap_or(&self.text)
+    }
+
     fn heard_by_timings(&self, known: Option<Duration>, played: Duration) -> usize {
         // a word was heard when half of it was
         let ends = self
@@ -275,6 +296,30 @@ mod tests {
         segment.report(Duration::from_millis(4500), Instant::ZERO);
         let heard = segment.text.split_at(segment.heard()).0;
         assert_eq!(heard, "one two three four");
+    }
+
+    #[test]
+    fn a_word_that_has_begun_counts_as_begun_and_the_next_does_not() {
+        let mut segment = audible("one two three four");
+        segment.audible_at = Some(Instant::ZERO);
+        segment.synthesis = Synthesis::Complete(Duration::from_millis(1800));
+        let at = Instant::from_millis;
+        assert_eq!(segment.begun_by(at(100)), "one");
+        assert_eq!(segment.begun_by(at(500)), "one two");
+        assert_eq!(segment.begun_by(at(9000)), "one two three four");
+        let ms = Duration::from_millis;
+        let words = ["one", "two", "three", "four"]
+            .into_iter()
+            .zip([0, 900, 1200, 1500]);
+        segment.add_words(
+            words
+                .map(|(word, start)| (word.into(), ms(start)))
+                .collect(),
+        );
+        assert_eq!(segment.begun_by(at(500)), "one");
+        assert_eq!(segment.begun_by(at(1200)), "one two three");
+        segment.audible_at = None;
+        assert_eq!(segment.begun_by(at(500)), "");
     }
 
     fn any_text() -> impl Strategy<Value = String> {

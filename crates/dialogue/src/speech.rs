@@ -263,17 +263,12 @@ impl Speech {
         self.segments_mut().find(|segment| segment.id == id)
     }
 
-    /// The words whose sound has been heard or is being heard.
-    pub(crate) fn audible_text(&self) -> String {
+    /// The words whose sound had begun at that moment.
+    pub(crate) fn begun_by(&self, at: Instant) -> String {
         let mut text = String::new();
         for segment in self.segments() {
-            match segment.playing {
-                Playing::Kept | Playing::Queued => {}
-                Playing::Audible | Playing::Over { .. } => {
-                    text.push_str(&segment.text);
-                    text.push(' ');
-                }
-            }
+            text.push_str(segment.begun_by(at));
+            text.push(' ');
         }
         text
     }

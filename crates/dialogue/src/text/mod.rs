@@ -9,6 +9,6 @@ pub(crate) use chunk::Chunker;
 pub(crate) use fingerprint::fingerprint;
 pub(crate) use plain::plain;
 pub(crate) use words::{
-    contains_words, count_words, cut_at_word, end_of_words, is_backchannel, normalise,
-    push_limited, without_words,
+    contains_words, count_words, cut_after_word, cut_at_word, end_of_words, is_backchannel,
+    normalise, push_limited, without_words,
 };

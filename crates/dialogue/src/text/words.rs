@@ -113,6 +113,16 @@ pub(crate) fn cut_at_word(text: &str, share: f64) -> usize {
     end
 }
 
+/// The same, with the whole of the word in which the cut would be.
+pub(crate) fn cut_after_word(text: &str, share: f64) -> usize {
+    let total = text.chars().count();
+    let wanted = (total as f64 * share.max(0.0)).floor() as usize;
+    text.char_indices()
+        .enumerate()
+        .find(|&(count, (_, c))| count > wanted && (c.is_whitespace() || is_spaceless(c)))
+        .map_or(text.len(), |(_, (at, _))| at)
+}
+
 /// How much of `text` these words are, as a synthesiser has named them: with or without punctuation, in other case, or one
 /// by one in scripts without spaces. A word that is not there stands for the next one of the text. Never ends inside a
 /// word; punctuation belongs to the word before it.
