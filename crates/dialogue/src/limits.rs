@@ -54,6 +54,8 @@ pub const MAX_STEPS: usize = 32;
 pub(crate) const SPEECH_SIGN_TIMEOUT: Duration = Duration::from_millis(2000);
 /// Longest wait of a commit for final words, whatever the program asks for. Nobody listens to silence for longer.
 pub(crate) const MAX_COMMIT_WAIT: Duration = Duration::from_secs(60);
+/// Longest wait of a session's end for the caller's last words, whatever the option says: the driver gives up after 3 s.
+pub(crate) const MAX_CLOSE_TRANSCRIPT_WAIT: Duration = Duration::from_millis(2500);
 /// Longest wait for the report of what was heard after `ClearPlayout`; then the last reports count.
 pub(crate) const CLEAR_REPORT_TIMEOUT: Duration = Duration::from_millis(300);
 /// Longest time that noise of the caller without a decision holds the agent.

@@ -26,6 +26,8 @@ use crate::turn::{Stage, UserTurn};
 pub(crate) struct Ending {
     pub(crate) reason: CloseReason,
     pub(crate) until: Instant,
+    /// Nobody speaks any more, and the caller's last words are waited for until then.
+    pub(crate) words_until: Option<Instant>,
 }
 
 /// One conversation.
@@ -139,6 +141,7 @@ impl Dialogue {
             self.filler_deadline(),
             self.floor.report_deadline(),
             self.ending_deadline(),
+            self.last_words_deadline(),
             self.summary_deadline(),
             self.away_deadline(),
         ]

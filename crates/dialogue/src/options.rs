@@ -75,6 +75,9 @@ pub struct Options {
     pub turn_detector_timeout: Duration,
     /// After the end of speech: the longest wait for a final transcript before the interim counts. 2 s.
     pub transcript_timeout: Duration,
+    /// At the end of the session: the longest wait for the final transcript of what the caller has just said. It enters the
+    /// history, unanswered. 2 s, at most 2.5 s.
+    pub session_close_transcript_timeout: Duration,
     /// The language spoken (BCP 47) until the recogniser names another, for the turn detector. Unknown.
     pub language: Option<String>,
     /// Say so when speech was heard and no final transcript came within this time after its end. `None`: never.
@@ -393,6 +396,7 @@ impl Default for Options {
             turn_detector: TurnDetectorKind::None,
             turn_detector_timeout: Duration::from_secs(1),
             transcript_timeout: Duration::from_secs(2),
+            session_close_transcript_timeout: Duration::from_secs(2),
             language: None,
             transcription_timeout: None,
             user_turn_max_words: None,

@@ -54,6 +54,7 @@ patch! {
     turn_detector_timeout: Duration,
     language: Option<String>,
     transcript_timeout: Duration,
+    session_close_transcript_timeout: Duration,
     transcription_timeout: Option<Duration>,
     allow_interruptions: bool,
     min_interruption_duration: Duration,

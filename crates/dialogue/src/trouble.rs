@@ -3,11 +3,13 @@
 use crate::action::Action;
 use crate::event::{CloseReason, Component, Event, SpeechSource};
 use crate::ids::{GenerationId, SegmentId};
-use crate::limits::{TROUBLE_BACKOFF, TROUBLE_BACKOFF_MAX};
+use crate::limits::{MAX_CLOSE_TRANSCRIPT_WAIT, TROUBLE_BACKOFF, TROUBLE_BACKOFF_MAX};
 use crate::machine::{Dialogue, Ending};
+use crate::options::TurnDetection;
 use crate::queue::Queued;
 use crate::speech::Brain;
 use crate::time::Instant;
+use crate::turn::Stage;
 
 /// Failures in a row.
 #[derive(Clone, Debug, Default)]
@@ -178,6 +180,7 @@ impl Dialogue {
         self.ending = Some(Ending {
             reason,
             until: self.core.now + crate::limits::DRAIN_TIMEOUT,
+            words_until: self.ending.and_then(|before| before.words_until),
         });
         if !drain {
             self.abandon_tasks();
@@ -186,16 +189,60 @@ impl Dialogue {
         }
     }
 
+    /// The agent has nothing more to say.
+    fn may_end(&self) -> bool {
+        self.ending.is_some()
+            && self.floor.speech().is_none()
+            && !self.floor.is_giving_way()
+            && self.parked.is_empty()
+            && !matches!(self.floor, crate::floor::Floor::Closed)
+    }
+
+    /// "Cancel my booking", and the caller hangs up: the words are on their way.
+    fn awaits_last_words(&mut self) -> bool {
+        let now = self.core.now;
+        let options = &self.core.options;
+        let timeout = options
+            .session_close_transcript_timeout
+            .min(MAX_CLOSE_TRANSCRIPT_WAIT);
+        let lacks = !self.trouble.deaf && self.turn.lacks_final(now.back(timeout));
+        // they were asked for when the speech ended
+        let asked = self.turn.commit_asked
+            || (options.turn_detection == TurnDetection::Vad
+                && matches!(self.turn.stage, Stage::AwaitingWords { .. }));
+        let Some(ending) = &mut self.ending else {
+            return false;
+        };
+        if ending.words_until.is_none() && lacks && ending.reason != CloseReason::Error {
+            ending.words_until = Some(now + timeout);
+            if !asked {
+                self.core.act(Action::FinalizeStt);
+            }
+        }
+        lacks && self.ending.and_then(|ending| ending.words_until) > Some(now)
+    }
+
+    /// The recogniser has nothing to say: nobody need wait for more.
+    pub(crate) fn no_last_words(&mut self) {
+        if let Some(until) = self
+            .ending
+            .as_mut()
+            .and_then(|ending| ending.words_until.as_mut())
+        {
+            *until = (*until).min(self.core.now);
+        }
+    }
+
+    pub(crate) fn last_words_deadline(&self) -> Option<Instant> {
+        self.ending.filter(|_| self.may_end())?.words_until
+    }
+
     /// The last speech is over: say goodbye to the driver.
     pub(crate) fn end_if_done(&mut self) {
         let Some(Ending { reason, .. }) = self.ending else {
             return;
         };
-        if self.floor.speech().is_some()
-            || self.floor.is_giving_way()
-            || !self.parked.is_empty()
-            || matches!(self.floor, crate::floor::Floor::Closed)
-        {
+        if !self.may_end() || self.awaits_last_words() {
             return;
         }
         self.abandon_tasks();

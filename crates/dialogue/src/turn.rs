@@ -191,6 +191,12 @@ impl UserTurn {
         self.backchannel
     }
 
+    /// Is there speech, not older than this, whose words the recogniser has not made final?
+    pub(crate) fn lacks_final(&self, oldest: Instant) -> bool {
+        let unheard = self.last_spoke > self.last_final && self.last_spoke > Some(oldest);
+        self.has_interim() || (unheard && self.stage != Stage::Pausing)
+    }
+
     /// Something is going on that ends in a commit or in nothing.
     pub(crate) fn is_pending(&self) -> bool {
         self.stage != Stage::Quiet

@@ -273,6 +273,7 @@ impl Dialogue {
         }
         let Some(text) = news else {
             self.words_taken_back();
+            self.no_last_words();
             if self.turn.commit_asked && self.turn.words() > 0 && !self.turn.has_interim() {
                 self.turn.stage = Stage::Pausing; // there is nothing more to wait for
             }

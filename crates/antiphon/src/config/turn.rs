@@ -24,6 +24,8 @@ pub struct TurnConfig {
     pub endpointing_alpha: Option<f64>,
     /// The longest wait for final words after the end of speech. Default 2.
     pub transcript_timeout: Option<Seconds>,
+    /// The same at the end of the session. Default 2, at most 2.5.
+    pub session_close_transcript_timeout: Option<Seconds>,
     /// Report speech for which no words came after this. Default: never.
     pub transcription_timeout: Option<Seconds>,
     /// May the caller interrupt? Default true.
@@ -108,6 +110,7 @@ impl TurnConfig {
             max_endpointing_delay: time(self.max_endpointing_delay).map(Some),
             endpointing_alpha: self.endpointing_alpha,
             transcript_timeout: time(self.transcript_timeout),
+            session_close_transcript_timeout: time(self.session_close_transcript_timeout),
             transcription_timeout: time(self.transcription_timeout).map(Some),
             allow_interruptions: self.allow_interruptions,
             min_interruption_duration: time(self.min_interruption_duration),
