@@ -174,6 +174,10 @@ async fn call(recorder: &Recorder) {
         if step == 60 {
             session.user_text("A table please").unwrap();
         }
+        if step == 270 {
+            // a sound without words only pauses the agent
+            session.user_text("Wait").unwrap();
+        }
     }
     // No packets and no words: only deadlines come.
     tokio::time::sleep(Duration::from_secs(20)).await;
