@@ -76,6 +76,11 @@ pub struct Observer {
 }
 
 impl Observer {
+    /// The oldest speech that was created and is not done.
+    pub fn unfinished(&self) -> Option<SpeechId> {
+        self.speeches.first().copied()
+    }
+
     /// Before `handle`, with the same time.
     pub fn input(&mut self, now: Instant, input: &Input) {
         self.sounds.begin_step(now);

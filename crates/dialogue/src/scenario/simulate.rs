@@ -11,7 +11,7 @@ use super::show;
 use super::tools::Tasks;
 use crate::action::Action;
 use crate::chat::Item;
-use crate::ids::{GenerationId, PredictionId, RetrievalId, SegmentId};
+use crate::ids::{GenerationId, PredictionId, RetrievalId, SegmentId, SpeechId};
 use crate::input::{Input, Llm, Playout, Stt, Tts, Vad};
 use crate::invariants::Observer;
 use crate::machine::Dialogue;
@@ -121,6 +121,11 @@ impl Simulation {
             paused: false,
             next_frame: now + FRAME,
         }
+    }
+
+    /// A speech that was created and is not done.
+    pub fn unfinished(&self) -> Option<SpeechId> {
+        self.observer.unfinished()
     }
 
     /// Tells the machine something later.

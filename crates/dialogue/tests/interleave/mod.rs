@@ -14,9 +14,8 @@ mod draw;
 
 use draw::{Asked, Temper, input, ms, note, options};
 
-/// In most conversations life is proved from one state in so many; in one conversation of [`DENSE`] from every state.
-const LIVENESS_EVERY: usize = 25;
-const DENSE: u32 = 64;
+/// In one conversation of so many it is noted what was seen.
+const NOTED: u32 = 64;
 const INSTRUCTIONS: &str = "Be brief.";
 /// Inputs after the end of the session, which must do nothing.
 const AFTER_CLOSE: usize = 3;
@@ -28,7 +27,7 @@ pub(crate) struct Run {
     pub(crate) steps: usize,
     /// States from which life was proved.
     pub(crate) proofs: usize,
-    /// Kinds of actions and events that were seen, in dense conversations.
+    /// Kinds of actions and events that were seen, in some conversations.
     pub(crate) seen: BTreeSet<String>,
 }
 
@@ -88,10 +87,10 @@ fn converse(
     let mut observer = Observer::default();
     let mut asked = Asked::default();
     let temper = Temper::new(rng);
-    let dense = rng.random_ratio(1, DENSE);
+    let noted = rng.random_ratio(1, NOTED);
     let mut now = Instant::ZERO;
     let mut after_close = 0;
-    for step in 0..steps {
+    for _ in 0..steps {
         let input = match inputs.last() {
             None => Some(Input::Started),
             // twice the same, as an impatient or broken provider may say it
@@ -111,7 +110,7 @@ fn converse(
         while let Some(action) = dialogue.poll() {
             observer.action(&action);
             note(rng, &mut asked, &action);
-            if dense {
+            if noted {
                 run.seen.insert(kind(&action));
             }
             if action == Action::Close {
@@ -122,12 +121,11 @@ fn converse(
             .step(dialogue.history())
             .map_err(|violation| violation.to_string())?;
         match after_close {
-            0 if dense || step % LIVENESS_EVERY == LIVENESS_EVERY - 1 => {
+            0 => {
                 run.proofs += 1;
                 let at_once = rng.random();
                 lives(&dialogue, &observer, now, at_once)?;
             }
-            0 => {}
             AFTER_CLOSE => return Ok(()),
             _ => after_close += 1,
         }

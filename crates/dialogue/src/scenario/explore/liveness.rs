@@ -14,8 +14,9 @@ pub(super) const QUESTION: &str = "are you still there";
 /// How the problem begins when there is no answer.
 pub(super) const MUTE: &str = "never mute";
 
-/// From here, a silent caller and answering providers lead within [`SETTLES_WITHIN`] to an agent that is not speaking, and
-/// a question then to an answer within [`ANSWERS_WITHIN`]. `at_once` asks without waiting: the question is answered, if
+/// From here, a silent caller and answering providers lead within [`SETTLES_WITHIN`] to an agent that is not speaking, with
+/// every speech that was promised said or given up (so that no committed turn waits for its answer for ever), and a
+/// question then to an answer within [`ANSWERS_WITHIN`]. `at_once` asks without waiting: the question is answered, if
 /// after what may not be interrupted.
 ///
 /// # Errors
@@ -39,6 +40,10 @@ pub fn lives(
     simulation.run_until(settled);
     if !at_once && simulation.dialogue.agent_state() == AgentState::Speaking {
         return Err(told("never mute: it speaks for ever", &simulation));
+    }
+    if let Some(speech) = simulation.unfinished().filter(|_| !at_once) {
+        let problem = format!("never mute: {speech} is neither said nor given up");
+        return Err(told(&problem, &simulation));
     }
     let from = settled + ms(500);
     let before = simulation.timeline.len();
