@@ -76,9 +76,9 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// The oldest speech that was created and is not done.
-    pub fn unfinished(&self) -> Option<SpeechId> {
-        self.speeches.first().copied()
+    /// Speeches that were created and are not done.
+    pub fn unfinished(&self) -> impl Iterator<Item = SpeechId> {
+        self.speeches.iter().copied()
     }
 
     /// Before `handle`, with the same time.

@@ -123,9 +123,10 @@ impl Simulation {
         }
     }
 
-    /// A speech that was created and is not done.
+    /// A speech that was created and is not done, though no task keeps it waiting.
     pub fn unfinished(&self) -> Option<SpeechId> {
-        self.observer.unfinished()
+        let waits = |id| self.dialogue.agents.held().any(|speech| speech.id == id);
+        self.observer.unfinished().find(|&id| !waits(id))
     }
 
     /// Tells the machine something later.
