@@ -58,7 +58,9 @@ pub fn lives(
         None,
         ms(200),
     );
-    if dialogue.options().turn_detection == TurnDetection::Manual {
+    // another agent may have the floor by then
+    simulation.run_until(from + ms(2000));
+    if simulation.dialogue.options().turn_detection == TurnDetection::Manual {
         let commit = Command::CommitUserTurn {
             transcript_timeout: None,
             skip_reply: false,
