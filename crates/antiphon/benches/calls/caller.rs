@@ -89,6 +89,8 @@ struct Wire {
     last_word: Option<Instant>,
     /// Arrivals of the agent's sound since the last question.
     heard: Vec<Instant>,
+    /// Where the agent says that the time went.
+    parts: Option<Parts>,
 }
 
 pub(crate) struct Caller {
@@ -98,10 +100,32 @@ pub(crate) struct Caller {
     tasks: Vec<tokio::task::JoinHandle<()>>,
 }
 
+/// `turn_metrics` of the agent, in milliseconds.
+#[derive(Clone, Copy, serde::Deserialize)]
+pub(crate) struct Parts {
+    #[serde(rename = "end_of_turn_delay_ms")]
+    pub(crate) end_of_turn: Option<f64>,
+    #[serde(rename = "llm_ttfs_ms")]
+    pub(crate) llm: Option<f64>,
+    #[serde(rename = "tts_ttfb_ms")]
+    pub(crate) tts: Option<f64>,
+    #[serde(rename = "e2e_latency_ms")]
+    pub(crate) e2e: Option<f64>,
+}
+
+/// One answer.
+#[derive(Clone, Copy)]
+pub(crate) struct Answer {
+    /// Last word sent to first packet heard.
+    pub(crate) wait: Duration,
+    pub(crate) parts: Option<Parts>,
+    /// Which question of this caller, from 1.
+    pub(crate) question: usize,
+}
+
 #[derive(Default)]
 pub(crate) struct Outcome {
-    /// Last word sent to first packet heard.
-    pub(crate) waits: Vec<Duration>,
+    pub(crate) answers: Vec<Answer>,
     pub(crate) unanswered: usize,
 }
 
@@ -125,15 +149,23 @@ impl Caller {
         let ear = wire.clone();
         let hearing = tokio::spawn(async move {
             while let Some(event) = events.recv().await {
-                if let RoomEvent::TrackSubscribed { mut audio, .. } = event {
-                    let ear = ear.clone();
-                    tokio::spawn(async move {
-                        while let Some(packet) = audio.recv().await {
-                            if packet.payload.len() > SILENCE_20_MS.len() {
-                                lock(&ear).heard.push(packet.received);
+                match event {
+                    RoomEvent::TrackSubscribed { mut audio, .. } => {
+                        let ear = ear.clone();
+                        tokio::spawn(async move {
+                            while let Some(packet) = audio.recv().await {
+                                if packet.payload.len() > SILENCE_20_MS.len() {
+                                    lock(&ear).heard.push(packet.received);
+                                }
                             }
+                        });
+                    }
+                    RoomEvent::TextStream(stream) => {
+                        if let Some(parts) = turn_metrics(&stream.text) {
+                            lock(&ear).parts = Some(parts);
                         }
-                    });
+                    }
+                    _ => {}
                 }
             }
         });
@@ -149,7 +181,7 @@ impl Caller {
     pub(crate) async fn ask(self, questions: usize, after: Duration) -> Outcome {
         let mut outcome = Outcome::default();
         tokio::time::sleep(Duration::from_secs(1) + after).await;
-        for _ in 0..questions {
+        for question in 1..=questions {
             self.speak();
             let answered = self
                 .until(|wire| {
@@ -157,11 +189,16 @@ impl Caller {
                         .is_some_and(|last| wire.heard.iter().any(|at| *at > last))
                 })
                 .await;
-            match self.wait().filter(|_| answered) {
-                Some(wait) => outcome.waits.push(wait),
+            let wait = self.wait().filter(|_| answered);
+            self.until(silent).await;
+            match wait {
+                Some(wait) => outcome.answers.push(Answer {
+                    wait,
+                    parts: lock(&self.wire).parts,
+                    question,
+                }),
                 None => outcome.unanswered += 1,
             }
-            self.until(silent).await;
         }
         outcome
     }
@@ -222,7 +259,7 @@ impl Caller {
     fn speak(&self) {
         let mut wire = lock(&self.wire);
         wire.plan = (0..self.speech.packets.len()).collect();
-        (wire.first_word, wire.last_word) = (None, None);
+        (wire.first_word, wire.last_word, wire.parts) = (None, None, None);
         wire.heard.clear();
     }
 
@@ -244,6 +281,14 @@ impl Drop for Caller {
     fn drop(&mut self) {
         self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
     }
+}
+
+/// What the agent says of a turn, if that is what it says.
+fn turn_metrics(text: &str) -> Option<Parts> {
+    let event: serde_json::Value = serde_json::from_str(text).ok()?;
+    (event["type"] == "turn_metrics")
+        .then(|| serde_json::from_value(event).ok())
+        .flatten()
 }
 
 fn silent(wire: &Wire) -> bool {

@@ -20,7 +20,7 @@ use std::time::Duration;
 use antiphon_rtc::{Engine, EngineConfig};
 use antiphon_simulator::{Delays, LlmRule, Script, Simulator};
 
-use caller::{Caller, Speech};
+use caller::{Answer, Caller, Speech};
 use process::Antiphon;
 use stats::Sample;
 
@@ -81,17 +81,17 @@ async fn turns(callers: usize, questions: usize) -> Result<(), process::Error> {
     let during = antiphon.usage()?;
     let share = (during.cpu - cpu).as_secs_f64() / started.elapsed().as_secs_f64() / callers as f64;
     let memory = during.resident.saturating_sub(before.resident) as f64 / callers as f64 / 1e6;
-    let (mut waits, mut unanswered) = (Vec::new(), 0);
+    let (mut answers, mut unanswered) = (Vec::new(), 0);
     for call in calls {
         let outcome = call.await?;
-        waits.extend(outcome.waits);
+        answers.extend(outcome.answers);
         unanswered += outcome.unanswered;
     }
     let providers = Duration::from_millis(DELAYS.llm_first_token_ms + DELAYS.tts_first_byte_ms);
     let fixed = (ENDPOINTING + providers).as_secs_f64() * 1e3;
-    let added: Sample = waits
+    let added: Sample = answers
         .iter()
-        .map(|wait| wait.as_secs_f64() * 1e3 - fixed)
+        .map(|answer| answer.wait.as_secs_f64() * 1e3 - fixed)
         .collect();
     println!(
         "{callers} caller{}: {} turns answered, {unanswered} not",
@@ -102,6 +102,10 @@ async fn turns(callers: usize, questions: usize) -> Result<(), process::Error> {
         "  added by our code   {}   goal p50 <= 20, p99 <= 40",
         added.line("ms")
     );
+    answers.sort_by_key(|answer| std::cmp::Reverse(answer.wait));
+    for slow in answers.iter().take(3) {
+        println!("  among the slowest   {}", account(slow, fixed));
+    }
     println!(
         "  CPU of a session    {:.1} % of a core (server, media and agent)",
         share * 100.0
@@ -109,6 +113,27 @@ async fn turns(callers: usize, questions: usize) -> Result<(), process::Error> {
     println!("  memory of a session {memory:.2} MB   goal <= 2\n");
     antiphon.stop();
     Ok(())
+}
+
+/// Where the time of a turn went, as far as it is our own.
+fn account(answer: &Answer, fixed: f64) -> String {
+    let wait = answer.wait.as_secs_f64() * 1e3;
+    let beyond = |part: Option<f64>, given: u64| match part {
+        Some(part) => format!("{:+.1}", part - given as f64),
+        None => "?".to_owned(),
+    };
+    let Some(parts) = answer.parts else {
+        return format!("{:.1} ms, question {}", wait - fixed, answer.question);
+    };
+    format!(
+        "{:.1} ms, question {}: end of turn {}, LLM {}, TTS {}, on the wire and in jitter buffers {}",
+        wait - fixed,
+        answer.question,
+        beyond(parts.end_of_turn, ENDPOINTING.as_millis() as u64),
+        beyond(parts.llm, DELAYS.llm_first_token_ms),
+        beyond(parts.tts, DELAYS.tts_first_byte_ms),
+        beyond(parts.e2e.map(|inside| wait - inside), 0),
+    )
 }
 
 /// One caller speaks into a long answer, again and again.
