@@ -242,7 +242,7 @@ impl Call {
         self.sound(Duration::from_secs(1), 1000).await;
         self.hear(SttEvent::Final {
             text: words.into(),
-            confidence: 1.0,
+            confidence: None,
         })
         .await;
         self.sound(silence, 0).await;

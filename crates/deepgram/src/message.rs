@@ -1,5 +1,8 @@
 //! Deepgram's messages, without I/O. Unknown fields and types are ignored.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
 use antiphon_agent::provider::SttEvent;
 use serde::Deserialize;
 
@@ -55,6 +58,30 @@ struct Alternative {
     /// With `language=multi`: what was spoken, most first.
     #[serde(default)]
     languages: Vec<String>,
+    #[serde(default)]
+    words: Vec<Word>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Word {
+    /// With `diarize=true`: who said it, counted from 0.
+    #[serde(default)]
+    speaker: Option<u32>,
+}
+
+impl Alternative {
+    /// Who said most of the words, under LiveKit's name for it.
+    fn speaker(&self) -> Option<String> {
+        let mut said = BTreeMap::<u32, usize>::new();
+        for speaker in self.words.iter().filter_map(|word| word.speaker) {
+            *said.entry(speaker).or_default() += 1;
+        }
+        // of two who said as much the first counts
+        let most = said
+            .into_iter()
+            .max_by_key(|&(speaker, words)| (words, Reverse(speaker)));
+        most.map(|(speaker, _)| format!("S{speaker}"))
+    }
 }
 
 /// Is the caller speaking, as Deepgram hears it?
@@ -122,6 +149,7 @@ impl Hearing {
         let text = best.transcript.trim().to_owned();
         if !text.is_empty() {
             self.start(events);
+            events.extend(best.speaker().map(SttEvent::Speaker));
             if let Some(language) = best.languages.into_iter().next() {
                 events.push(SttEvent::Language(language));
             }
@@ -129,7 +157,7 @@ impl Hearing {
             if results.is_final {
                 events.push(SttEvent::Final {
                     text,
-                    confidence: best.confidence.unwrap_or(1.0),
+                    confidence: best.confidence,
                 });
             } else {
                 events.push(SttEvent::Interim(text));
@@ -139,7 +167,7 @@ impl Hearing {
             self.unsure = false;
             events.push(SttEvent::Final {
                 text,
-                confidence: best.confidence.unwrap_or(1.0),
+                confidence: best.confidence,
             });
         }
         if results.speech_final || results.from_finalize {
@@ -177,7 +205,7 @@ mod tests {
     fn fin(text: &str) -> SttEvent {
         SttEvent::Final {
             text: text.to_owned(),
-            confidence: 0.5,
+            confidence: Some(0.5),
         }
     }
 
@@ -212,6 +240,21 @@ mod tests {
         let events = Hearing::default().read(message).unwrap().events;
         let language = SttEvent::Language("es".to_owned());
         assert_eq!(events, [SttEvent::SpeechStarted, language, fin("hola")]);
+    }
+
+    #[test]
+    fn with_diarization_the_speaker_of_most_words_comes_before_them() {
+        let words = r#"[{"word":"yes","speaker":1},{"word":"no","speaker":0},{"word":"no","speaker":0},{"word":"so"}]"#;
+        let message = format!(
+            r#"{{"type":"Results","is_final":true,"channel":{{"alternatives":[{{"transcript":"yes no no so","words":{words}}}]}}}}"#
+        );
+        let events = Hearing::default().read(&message).unwrap().events;
+        let words = SttEvent::Final {
+            text: "yes no no so".to_owned(),
+            confidence: None,
+        };
+        let speaker = SttEvent::Speaker("S0".to_owned());
+        assert_eq!(events, [SttEvent::SpeechStarted, speaker, words]);
     }
 
     #[test]

@@ -365,7 +365,10 @@ impl Supervisor {
     }
 
     async fn tell(&mut self, event: SttEvent) -> Result<(), End> {
-        if matches!(event, SttEvent::Interim(_) | SttEvent::Language(_)) {
+        if matches!(
+            event,
+            SttEvent::Interim(_) | SttEvent::Language(_) | SttEvent::Speaker(_)
+        ) {
             // The next one replaces it anyway.
             return match self.events.try_send(event) {
                 Ok(()) | Err(mpsc::error::TrySendError::Full(_)) => Ok(()),

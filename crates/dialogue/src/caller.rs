@@ -10,8 +10,8 @@ use crate::time::{Duration, Instant};
 const SURE_LANGUAGE_CHARS: usize = 5;
 /// Names of languages that recognisers use for "find out".
 const NO_LANGUAGE: [&str; 4] = ["", "auto", "multi", "und"];
-/// The longest name of a language that is kept, in bytes; BCP 47 needs 35.
-const MAX_LANGUAGE_BYTES: usize = 64;
+/// The longest name of a language or a speaker that is kept, in bytes; BCP 47 needs 35.
+const MAX_NAME_BYTES: usize = 64;
 
 /// See above.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +27,8 @@ pub(crate) struct Caller {
     language: Option<String>,
     /// Named by the recogniser for words that have not come yet.
     rumour: Option<String>,
+    /// Who says words that have not come yet.
+    speaker: Option<String>,
     /// Speech was heard and no words for it.
     unheard: Option<Unheard>,
 }
@@ -41,10 +43,16 @@ struct Unheard {
 impl Caller {
     /// The recogniser says which language the next words are in.
     pub(crate) fn may_speak(&mut self, language: String) {
-        let language = crate::limits::cut(language, MAX_LANGUAGE_BYTES);
+        let language = crate::limits::cut(language, MAX_NAME_BYTES);
         if !NO_LANGUAGE.contains(&language.as_str()) {
             self.rumour = Some(language);
         }
+    }
+
+    /// The recogniser says who says the next words.
+    pub(crate) fn may_be(&mut self, speaker: String) {
+        let speaker = crate::limits::cut(speaker, MAX_NAME_BYTES);
+        self.speaker = Some(speaker).filter(|name| !name.is_empty());
     }
 
     /// Words came: is the language that was named for them to be believed?
@@ -59,6 +67,21 @@ impl Caller {
 }
 
 impl Dialogue {
+    /// Words came: what was said of them before belongs to the turn.
+    pub(crate) fn attribute_words(&mut self) {
+        if let Some(language) = &self.caller.rumour {
+            self.turn.language = Some(language.clone());
+        }
+        if let Some(speaker) = self.caller.speaker.take() {
+            self.turn.speaker_id = Some(speaker);
+        }
+    }
+
+    /// The language of the present turn's words, as far as known.
+    pub(crate) fn spoken_language(&self) -> Option<String> {
+        self.turn.language.clone().or_else(|| self.language())
+    }
+
     /// The endpointing delays that count now.
     pub(crate) fn delays(&self) -> Delays {
         self.caller.pauses.delays(&self.core.options)

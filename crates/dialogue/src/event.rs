@@ -86,6 +86,14 @@ pub enum Event {
         transcript: String,
         /// The turn is committed with exactly this text.
         is_final: bool,
+        /// The message of the history that holds the words; `None` until the turn is committed. LiveKit has it for realtime
+        /// models alone, whose server names messages.
+        item_id: Option<String>,
+        /// The language (BCP 47): as the recogniser said of these words, else as it was last heard, else the option
+        /// `language`. `None`: nobody knows, or the words were typed.
+        language: Option<String>,
+        /// Who spoke, as the recogniser calls them; `None`: it does not tell speakers apart, or the words were typed.
+        speaker_id: Option<String>,
     },
     /// Speech of the caller was heard, and no final transcript came within `transcription_timeout`.
     UserTranscriptionTimeout {

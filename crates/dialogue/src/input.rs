@@ -138,13 +138,16 @@ pub enum Stt {
     Final {
         /// The words.
         text: String,
-        /// 0 to 1, 1 when unknown.
-        confidence: f32,
+        /// How sure the recogniser is, 0 to 1; `None`: it does not say.
+        #[serde(default)]
+        confidence: Option<f32>,
     },
     /// The recogniser's own end of speech.
     SpeechEnded,
     /// The language (BCP 47) of the words that follow, when it recognises languages.
     Language(String),
+    /// Who says the words that follow, when it tells speakers apart (diarization): its own name of them.
+    Speaker(String),
     /// The connection is lost; the provider keeps trying.
     Degraded(String),
     /// It works again.

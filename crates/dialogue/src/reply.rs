@@ -25,6 +25,9 @@ struct Committed {
     turn: TurnId,
     modality: InputModality,
     text: String,
+    language: Option<String>,
+    speaker_id: Option<String>,
+    confidence: Option<f32>,
     metrics: TurnMetrics,
     user_stopped_at: Option<Instant>,
     /// The caller's first sound.
@@ -82,6 +85,9 @@ impl Dialogue {
             turn: turn.id,
             modality: InputModality::Audio,
             text,
+            language: self.spoken_language(),
+            speaker_id: turn.speaker_id.clone(),
+            confidence: turn.confidence(),
             metrics,
             user_stopped_at: spoke,
             user_started_at: turn.began.filter(|_| spoke.is_some()),
@@ -116,6 +122,9 @@ impl Dialogue {
             turn,
             modality: InputModality::Text,
             text,
+            language: None,
+            speaker_id: None,
+            confidence: None,
             metrics,
             user_stopped_at: Some(now),
             user_started_at: None,
@@ -129,16 +138,34 @@ impl Dialogue {
             turn,
             modality,
             text,
+            language,
+            speaker_id,
+            confidence,
             metrics,
             user_stopped_at,
             user_started_at,
         } = committed;
         let now = self.core.now;
+        let kept = self.speculation.as_ref().filter(|kept| {
+            reply
+                && kept.words == normalise(&text)
+                && kept.version == self.core.history.version()
+                && self.floor.is_open()
+                && self.may_begin()
+        });
+        let fits = kept.is_some();
+        let id = match kept {
+            Some(kept) => kept.user.1.id.clone(),
+            None => self.core.history.next_id(),
+        };
         self.core.emit(Event::UserInputTranscribed {
             turn,
             modality,
             transcript: text.clone(),
             is_final: true,
+            item_id: Some(id.clone()),
+            language,
+            speaker_id,
         });
         let heard = MessageMetrics {
             started_speaking_at: user_started_at,
@@ -147,22 +174,16 @@ impl Dialogue {
             end_of_turn_delay: metrics.end_of_turn_delay,
             ..MessageMetrics::default()
         };
-        if !reply {
-            self.drop_speculation();
-            let place = self.core.history.reserve();
-            let mut message = self.core.history.message(Role::User, text, now);
-            message.metrics = heard;
-            self.core.remember(place, Item::Message(message));
-            return;
-        }
-        let fits = self.speculation.as_ref().is_some_and(|kept| {
-            kept.words == normalise(&text)
-                && kept.version == self.core.history.version()
-                && self.floor.is_open()
-                && self.may_begin()
-        });
+        let mut message = Message::new(id, Role::User, text.clone(), now);
+        message.transcript_confidence = confidence;
+        message.metrics = heard;
         if !fits {
             self.drop_speculation();
+        }
+        if !reply {
+            let place = self.core.history.reserve();
+            self.core.remember(place, Item::Message(message));
+            return;
         }
         let speculation = self.speculation.take();
         self.abandon_parked(false);
@@ -171,22 +192,10 @@ impl Dialogue {
         }
         // a newer turn is answered together with an older one that has not been answered
         self.drop_queued(|queued| queued.turn.is_some());
-        let (step, (place, mut message)) = match speculation {
-            Some(kept) => (Some(kept.step), kept.user),
-            None => {
-                let place = self.core.history.reserve();
-                (
-                    None,
-                    (
-                        place,
-                        self.core.history.message(Role::User, String::new(), now),
-                    ),
-                )
-            }
+        let (step, place) = match speculation {
+            Some(kept) => (Some(kept.step), kept.user.0),
+            None => (None, self.core.history.reserve()),
         };
-        message.text.clone_from(&text);
-        message.created_at = now;
-        message.metrics = heard;
         self.core.remember(place, Item::Message(message));
         if self.ending.is_some() {
             if let Some(step) = step {

@@ -64,6 +64,17 @@ pub(crate) struct UserTurn {
     backchannel: bool,
     /// All words, normalised: tells whether they changed.
     normal: String,
+    /// As the recogniser said of the last words.
+    pub(crate) language: Option<String>,
+    pub(crate) speaker_id: Option<String>,
+    confidence: Confidence,
+}
+
+/// How sure the recogniser was of the final words: the mean of what it said, as LiveKit counts.
+#[derive(Clone, Copy, Debug, Default)]
+struct Confidence {
+    sum: f32,
+    count: u16,
 }
 
 impl UserTurn {
@@ -88,6 +99,9 @@ impl UserTurn {
             words: 0,
             backchannel: false,
             normal: String::new(),
+            language: None,
+            speaker_id: None,
+            confidence: Confidence::default(),
         }
     }
 
@@ -125,6 +139,21 @@ impl UserTurn {
         self.look_at_words(options);
     }
 
+    /// How sure the recogniser is of its last final words.
+    pub(crate) fn sure(&mut self, confidence: Option<f32>) {
+        let Some(confidence) = confidence.filter(|sure| sure.is_finite()) else {
+            return;
+        };
+        self.confidence.sum += confidence.clamp(0.0, 1.0);
+        self.confidence.count = self.confidence.count.saturating_add(1);
+    }
+
+    /// How sure it is of all of them; `None`: it does not say.
+    pub(crate) fn confidence(&self) -> Option<f32> {
+        let Confidence { sum, count } = self.confidence;
+        (count > 0).then(|| sum / f32::from(count))
+    }
+
     /// The recogniser has found that it was no words after all. Were there any?
     pub(crate) fn take_interim_back(&mut self, options: &Options) -> bool {
         let there = self.has_interim();
@@ -150,6 +179,8 @@ impl UserTurn {
         self.interim.clear();
         self.normal.clear();
         (self.words, self.backchannel, self.stable) = (0, false, false);
+        (self.language, self.speaker_id) = (None, None);
+        self.confidence = Confidence::default();
     }
 
     fn look_at_words(&mut self, options: &Options) {

@@ -190,12 +190,13 @@ impl Dialogue {
             | Stt::SpeechStarted
             | Stt::SpeechEnded
             | Stt::Language(_)
+            | Stt::Speaker(_)
             | Stt::Recovered => self.stt_answered(),
         }
         match stt {
             Stt::Interim(text) => self.words_so_far(&text, false),
             Stt::Preflight(text) => self.words_so_far(&text, true),
-            Stt::Final { text, .. } => self.final_words(&text),
+            Stt::Final { text, confidence } => self.final_words(&text, confidence),
             Stt::SpeechStarted if self.mode() == TurnDetection::Stt => {
                 let now = self.core.now;
                 self.caller_began(now);
@@ -217,6 +218,7 @@ impl Dialogue {
             }
             Stt::SpeechStarted | Stt::SpeechEnded => {}
             Stt::Language(language) => self.caller.may_speak(language),
+            Stt::Speaker(speaker) => self.caller.may_be(speaker),
             Stt::Degraded(message) => self.stt_degraded(message),
             Stt::Recovered => {}
             Stt::Failed(message) => self.stt_failed(message),
@@ -243,6 +245,7 @@ impl Dialogue {
         self.turn
             .set_interim(text, self.core.now, &self.core.options);
         self.turn.stable = probably_final || self.is_endpointing();
+        self.attribute_words();
         self.show_words();
         self.heard_words(text);
         if self.turn.stage == Stage::Quiet {
@@ -265,7 +268,7 @@ impl Dialogue {
         self.consider_words(false);
     }
 
-    fn final_words(&mut self, text: &str) {
+    fn final_words(&mut self, text: &str, confidence: Option<f32>) {
         let now = self.core.now;
         let news = self.news(text);
         if !text.trim().is_empty() {
@@ -280,8 +283,10 @@ impl Dialogue {
             return;
         };
         self.turn.add_final(text, now, &self.core.options);
+        self.turn.sure(confidence);
         self.turn.stable = true;
         self.transcription_is_not_due();
+        self.attribute_words();
         self.show_words();
         self.heard_words(text);
         self.ask_about_words();
@@ -342,6 +347,9 @@ impl Dialogue {
             modality: InputModality::Audio,
             transcript: self.turn.text(),
             is_final: false,
+            item_id: None,
+            language: self.spoken_language(),
+            speaker_id: self.turn.speaker_id.clone(),
         };
         self.core.emit(event);
     }

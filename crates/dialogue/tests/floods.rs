@@ -61,7 +61,7 @@ fn who_talks_without_end_fills_one_turn() {
         }),
         _ => Input::Stt(Stt::Final {
             text: long(KB),
-            confidence: 1.0,
+            confidence: None,
         }),
     });
     assert!(held < 200 * KB, "{held} bytes");

@@ -158,7 +158,7 @@ fn some_of_every_input() -> Vec<(Instant, Input)> {
         }),
         Input::Stt(Stt::Final {
             text: "yes".into(),
-            confidence: 0.1,
+            confidence: Some(0.1),
         }),
         Input::TurnPrediction {
             id: ids::PredictionId(1),

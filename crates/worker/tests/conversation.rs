@@ -146,7 +146,7 @@ impl Stt for Words {
                     let _ = said.send(words).await;
                 }
                 if loud > 10 && quiet > 10 {
-                    let (text, confidence) = ("a table for two".to_owned(), 1.0);
+                    let (text, confidence) = ("a table for two".to_owned(), None);
                     let _ = said.send(input::Stt::Final { text, confidence }).await;
                     loud = 0;
                 }

@@ -452,6 +452,7 @@ async fn hear(
             | SttFact::SpeechStarted
             | SttFact::SpeechEnded
             | SttFact::Language(_)
+            | SttFact::Speaker(_)
             | SttFact::Recovered => *failures = 0,
         }
         facts.send(Input::Stt(event)).await.ok()?;

@@ -48,7 +48,7 @@ pub(super) fn input(words: &mut Words<'_>) -> Result<Input, String> {
         "final" => {
             return Ok(Input::Stt(Stt::Final {
                 text: words.quoted()?,
-                confidence: 1.0,
+                confidence: None,
             }));
         }
         "language" => return Ok(Input::Stt(Stt::Language(words.word().to_owned()))),

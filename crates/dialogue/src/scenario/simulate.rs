@@ -197,7 +197,7 @@ impl Simulation {
                 at,
                 Input::Stt(Stt::Final {
                     text: speech.text.clone(),
-                    confidence: 1.0,
+                    confidence: None,
                 }),
             );
         }

@@ -222,9 +222,10 @@ pub(super) fn input(rng: &mut impl Rng, temper: &Temper, asked: &mut Asked) -> O
             4..6 => Stt::Preflight(word),
             6..12 => Stt::Final {
                 text: word,
-                confidence: 1.0,
+                confidence: rng.random_bool(0.5).then(|| rng.random()),
             },
-            12 if rng.random_bool(0.3) => Stt::Language("en".into()),
+            12 if rng.random_bool(0.2) => Stt::Language("en".into()),
+            12 if rng.random_bool(0.2) => Stt::Speaker("S1".into()),
             12 => Stt::SpeechStarted,
             13 => Stt::SpeechEnded,
             14 if rng.random_bool(temper.fails) => Stt::Failed("no".into()),

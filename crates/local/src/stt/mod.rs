@@ -325,7 +325,7 @@ impl Stream {
                     if !is_noise(&text) {
                         self.emit(SttEvent::Final {
                             text,
-                            confidence: 1.0,
+                            confidence: None,
                         })
                         .await?;
                     }

@@ -76,6 +76,7 @@ impl Publisher {
                 modality: InputModality::Audio,
                 transcript,
                 is_final,
+                ..
             } => {
                 self.user_words(&self.segments.id(turn), transcript, *is_final, caller)
                     .await?;

@@ -149,6 +149,9 @@ mod tests {
                 modality: InputModality::Audio,
                 transcript: "hello".into(),
                 is_final: true,
+                item_id: None,
+                language: None,
+                speaker_id: None,
             };
             self.call.event(self.at(millis), &event);
         }

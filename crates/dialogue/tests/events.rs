@@ -1,0 +1,147 @@
+//! What a program reads in the events of a session.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+use antiphon_dialogue::chat::{Item, Role};
+use antiphon_dialogue::input::{Stt, Vad};
+use antiphon_dialogue::time::Duration;
+use antiphon_dialogue::{Action, Dialogue, Event, Input, Instant, Options};
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+/// A session that is told things.
+struct Call {
+    dialogue: Dialogue,
+    now: Instant,
+    events: Vec<Event>,
+}
+
+impl Call {
+    fn new(options: Options) -> Self {
+        let mut call = Self {
+            dialogue: Dialogue::new(options, "Be brief."),
+            now: Instant::ZERO,
+            events: Vec::new(),
+        };
+        call.tell(Input::Started);
+        call
+    }
+
+    fn tell(&mut self, input: Input) {
+        self.now = self.now + ms(10);
+        self.dialogue.handle(self.now, input);
+        while let Some(action) = self.dialogue.poll() {
+            if let Action::Emit(event) = action {
+                self.events.push(event);
+            }
+        }
+    }
+
+    fn stt(&mut self, stt: Stt) {
+        self.tell(Input::Stt(stt));
+    }
+
+    /// The caller has begun and ended; nothing is recognised yet.
+    fn sound(&mut self) {
+        self.tell(Input::Vad(Vad::SpeechStarted { speech: ms(50) }));
+        self.now = self.now + ms(1000);
+        self.tell(Input::Vad(Vad::SpeechEnded {
+            speech: ms(500),
+            silence: ms(500),
+        }));
+    }
+
+    fn words(&mut self, text: &str, confidence: Option<f32>) {
+        let text = text.to_owned();
+        self.stt(Stt::Final { text, confidence });
+    }
+
+    fn wait(&mut self, time: Duration) {
+        self.now = self.now + time;
+        self.tell(Input::Time);
+    }
+
+    /// Of every transcript: final, item, language, speaker.
+    fn transcripts(&self) -> Vec<(bool, Option<String>, Option<String>, Option<String>)> {
+        let of = |event: &Event| match event {
+            Event::UserInputTranscribed {
+                is_final,
+                item_id,
+                language,
+                speaker_id,
+                ..
+            } => Some((
+                *is_final,
+                item_id.clone(),
+                language.clone(),
+                speaker_id.clone(),
+            )),
+            _ => None,
+        };
+        self.events.iter().filter_map(of).collect()
+    }
+}
+
+fn some(text: &str) -> Option<String> {
+    Some(text.to_owned())
+}
+
+#[test]
+fn a_transcript_says_which_message_it_is_in_which_language_and_who_spoke() {
+    let mut call = Call::new(Options {
+        language: some("en"),
+        ..Options::default()
+    });
+    call.sound();
+    call.stt(Stt::Speaker("S1".into()));
+    call.stt(Stt::Interim("bonjour".into()));
+    call.stt(Stt::Language("fr".into()));
+    call.words("Bonjour à tous", Some(0.5));
+    call.wait(ms(5000));
+    let item = call
+        .dialogue
+        .history()
+        .iter()
+        .find(|item| matches!(item, Item::Message(message) if message.role == Role::User));
+    let id = item.unwrap().id().to_owned();
+    assert_eq!(
+        call.transcripts(),
+        [
+            (false, None, some("en"), some("S1")),
+            (false, None, some("fr"), some("S1")),
+            (true, Some(id), some("fr"), some("S1")),
+        ]
+    );
+    // who speaks in the next turn is not known, and the language is the one last heard
+    call.sound();
+    call.words("et maintenant", None);
+    assert_eq!(
+        call.transcripts().last(),
+        Some(&(false, None, some("fr"), None))
+    );
+}
+
+#[test]
+fn a_message_says_how_sure_the_recogniser_was_of_all_its_words() {
+    let mut call = Call::new(Options::default());
+    call.sound();
+    call.words("a table", Some(0.5));
+    call.words("for two", Some(1.0));
+    call.wait(ms(5000));
+    call.sound();
+    call.words("at eight", None);
+    call.wait(ms(5000));
+    let sure: Vec<_> = call
+        .dialogue
+        .history()
+        .iter()
+        .filter_map(|item| match item {
+            Item::Message(message) if message.role == Role::User => {
+                Some((message.text.as_str(), message.transcript_confidence))
+            }
+            _ => None,
+        })
+        .collect();
+    assert_eq!(sure, [("a table for two", Some(0.75)), ("at eight", None)]);
+}
