@@ -17,7 +17,7 @@ use antiphon_agent::{
 };
 use antiphon_dialogue::Event;
 use antiphon_dialogue::chat::{Item, Role};
-use antiphon_dialogue::event::SpeechSource;
+use antiphon_dialogue::event::SpeechPurpose;
 use cast::{Script, call, said, speaking, text, wait_for, wait_for_end};
 
 async fn seconds(seconds: u64) {
@@ -197,7 +197,7 @@ async fn a_tool_can_say_itself_what_is_said_while_it_is_slow() {
         matches!(
             event,
             Event::SpeechCreated {
-                source: SpeechSource::Filler,
+                purpose: SpeechPurpose::Filler,
                 ..
             }
         )

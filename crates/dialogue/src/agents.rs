@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::action::Action;
 use crate::chat::Item;
-use crate::event::{Component, SpeechSource};
+use crate::event::{Component, SpeechPurpose};
 use crate::floor::Floor;
 use crate::history::Place;
 use crate::ids::{AgentKey, TaskId};
@@ -203,7 +203,7 @@ impl Dialogue {
         if let Some(greeting) = self.core.options.greeting.clone() {
             let interruptible = self.core.options.allow_interruptions;
             self.enqueue_first(Queued::text(
-                SpeechSource::Greeting,
+                SpeechPurpose::Greeting,
                 greeting,
                 interruptible,
             ));
@@ -362,5 +362,5 @@ impl Dialogue {
 }
 
 fn handover(agent: Box<AgentSpec>) -> Queued {
-    Queued::new(SpeechSource::GenerateReply, Words::Agent(agent), false)
+    Queued::new(SpeechPurpose::GenerateReply, Words::Agent(agent), false)
 }

@@ -3,7 +3,7 @@
 //! when nobody speaks: all that has come by then in one reply.
 
 use crate::chat::{Item, ToolCall, ToolChoice, ToolOutput};
-use crate::event::{Component, Event, SpeechSource, UserState};
+use crate::event::{Component, Event, SpeechPurpose, UserState};
 use crate::history::{call_id, output_id};
 use crate::limits::{MAX_UPDATES_PER_CALL, MAX_VALUE_BYTES, cut};
 use crate::machine::Dialogue;
@@ -196,7 +196,7 @@ impl Dialogue {
             ..Wanted::default()
         });
         let interruptible = self.core.options.allow_interruptions;
-        self.enqueue(Queued::new(SpeechSource::ToolReply, words, interruptible));
+        self.enqueue(Queued::new(SpeechPurpose::ToolReply, words, interruptible));
         true
     }
 }

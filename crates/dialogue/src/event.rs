@@ -143,8 +143,13 @@ pub enum Event {
     SpeechCreated {
         /// Which.
         speech: SpeechId,
-        /// By whom.
+        /// The program asked for it, by `say` or `generate_reply`. The answers to the caller and the machine's own words are
+        /// not.
+        user_initiated: bool,
+        /// As LiveKit tells speeches apart.
         source: SpeechSource,
+        /// What it is for, more exactly.
+        purpose: SpeechPurpose,
     },
     /// A speech is over: played to its end, or interrupted, dropped from the queue or failed. Every speech that was created
     /// ends exactly once.
@@ -238,10 +243,20 @@ pub enum InputModality {
     Text,
 }
 
-/// By whom a speech was created.
+/// Where the words of a speech come from: LiveKit's two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SpeechSource {
+    /// They are given.
+    Say,
+    /// The model finds them.
+    GenerateReply,
+}
+
+/// What a speech is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SpeechPurpose {
     /// The greeting.
     Greeting,
     /// `say`.
@@ -254,6 +269,16 @@ pub enum SpeechSource {
     Filler,
     /// The model's words about what a tool in the background has reported.
     ToolReply,
+}
+
+impl SpeechPurpose {
+    /// Where its words come from.
+    pub fn source(self) -> SpeechSource {
+        match self {
+            Self::Greeting | Self::Say | Self::Trouble | Self::Filler => SpeechSource::Say,
+            Self::GenerateReply | Self::ToolReply => SpeechSource::GenerateReply,
+        }
+    }
 }
 
 /// Why a session ended.

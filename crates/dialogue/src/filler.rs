@@ -1,6 +1,6 @@
 //! What is said while a tool is slow.
 
-use crate::event::{SpeechSource, UserState};
+use crate::event::{SpeechPurpose, UserState};
 use crate::floor::Floor;
 use crate::machine::Dialogue;
 use crate::options::Filler;
@@ -75,6 +75,6 @@ impl Dialogue {
         self.active_at = now;
         let interruptible = self.core.options.allow_interruptions;
         let text = text.unwrap_or_default();
-        self.enqueue(Queued::text(SpeechSource::Filler, text, interruptible));
+        self.enqueue(Queued::text(SpeechPurpose::Filler, text, interruptible));
     }
 }

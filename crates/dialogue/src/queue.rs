@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::agents::AgentSpec;
 use crate::chat::ToolChoice;
-use crate::event::{AgentState, Component, Event, SpeechSource, TurnMetrics};
+use crate::event::{AgentState, Component, Event, SpeechPurpose, TurnMetrics};
 use crate::ids::{SpeechId, TurnId};
 use crate::input::{GenerateReply, Priority, Say};
 use crate::limits::{MAX_QUEUED_SPEECHES, MAX_REPLY_BYTES, cut};
@@ -40,7 +40,7 @@ pub(crate) struct Queued {
     /// Named when it enters the queue, unless the program has named it.
     pub(crate) id: Option<SpeechId>,
     pub(crate) priority: Priority,
-    pub(crate) source: SpeechSource,
+    pub(crate) purpose: SpeechPurpose,
     pub(crate) words: Words,
     pub(crate) interruptible: bool,
     pub(crate) in_history: bool,
@@ -52,11 +52,11 @@ pub(crate) struct Queued {
 }
 
 impl Queued {
-    pub(crate) fn new(source: SpeechSource, words: Words, interruptible: bool) -> Self {
+    pub(crate) fn new(purpose: SpeechPurpose, words: Words, interruptible: bool) -> Self {
         Self {
             id: None,
             priority: Priority::NORMAL,
-            source,
+            purpose,
             words,
             interruptible,
             in_history: true,
@@ -67,10 +67,31 @@ impl Queued {
         }
     }
 
+    /// The program asked for it.
+    fn is_user_initiated(&self) -> bool {
+        match self.purpose {
+            SpeechPurpose::Say => true,
+            SpeechPurpose::GenerateReply => self.turn.is_none(),
+            SpeechPurpose::Greeting
+            | SpeechPurpose::Trouble
+            | SpeechPurpose::Filler
+            | SpeechPurpose::ToolReply => false,
+        }
+    }
+
+    fn created(&self, speech: SpeechId) -> Event {
+        Event::SpeechCreated {
+            speech,
+            user_initiated: self.is_user_initiated(),
+            source: self.purpose.source(),
+            purpose: self.purpose,
+        }
+    }
+
     /// Given words of the agent's author or of the machine.
-    pub(crate) fn text(source: SpeechSource, text: String, interruptible: bool) -> Self {
+    pub(crate) fn text(purpose: SpeechPurpose, text: String, interruptible: bool) -> Self {
         Self::new(
-            source,
+            purpose,
             Words::Text(cut(text, MAX_REPLY_BYTES)),
             interruptible,
         )
@@ -140,8 +161,7 @@ impl Dialogue {
             None => self.core.speech_id(),
         };
         queued.id = Some(id);
-        let (speech, source) = (id, queued.source);
-        self.core.emit(Event::SpeechCreated { speech, source });
+        self.core.emit(queued.created(id));
         if self.queue.len() < MAX_QUEUED_SPEECHES {
             self.queue.push(queued);
             return;
@@ -162,8 +182,7 @@ impl Dialogue {
     pub(crate) fn enqueue_first(&mut self, mut queued: Queued) {
         let speech = self.core.speech_id();
         queued.id = Some(speech);
-        let source = queued.source;
-        self.core.emit(Event::SpeechCreated { speech, source });
+        self.core.emit(queued.created(speech));
         self.queue.waiting.push_front(queued);
     }
 
@@ -248,7 +267,7 @@ impl Dialogue {
             return false;
         }
         let first_is_urgent = self.queue.waiting.front().is_some_and(|first| {
-            first.priority > Priority::NORMAL || first.source == SpeechSource::Trouble
+            first.priority > Priority::NORMAL || first.purpose == SpeechPurpose::Trouble
         });
         if !first_is_urgent && self.resume_parked(true) {
             return true;
@@ -277,7 +296,7 @@ impl Dialogue {
         if let Some(greeting) = self.core.options.greeting.clone() {
             let interruptible = self.core.options.allow_interruptions;
             self.enqueue(Queued::text(
-                SpeechSource::Greeting,
+                SpeechPurpose::Greeting,
                 greeting,
                 interruptible,
             ));
@@ -293,7 +312,7 @@ impl Dialogue {
             id: say.id,
             priority: say.priority,
             in_history: say.add_to_history,
-            ..Queued::text(SpeechSource::Say, say.text, interruptible)
+            ..Queued::text(SpeechPurpose::Say, say.text, interruptible)
         });
     }
 
@@ -325,7 +344,7 @@ impl Dialogue {
         self.enqueue(Queued {
             id: asked.id,
             priority: asked.priority,
-            ..Queued::new(SpeechSource::GenerateReply, words, interruptible)
+            ..Queued::new(SpeechPurpose::GenerateReply, words, interruptible)
         });
     }
 

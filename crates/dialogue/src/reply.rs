@@ -2,7 +2,7 @@
 
 use crate::action::Action;
 use crate::chat::{Item, Message, MessageMetrics, Role, ToolChoice};
-use crate::event::{Component, Event, InputModality, SpeechSource, TurnMetrics};
+use crate::event::{Component, Event, InputModality, SpeechPurpose, TurnMetrics};
 use crate::floor::Floor;
 use crate::history::Place;
 use crate::ids::{GenerationId, RetrievalId, TurnId};
@@ -219,7 +219,7 @@ impl Dialogue {
                 ..metrics
             },
             user_stopped_at,
-            ..Queued::new(SpeechSource::GenerateReply, words, interruptible)
+            ..Queued::new(SpeechPurpose::GenerateReply, words, interruptible)
         };
         self.enqueue(queued);
     }
@@ -261,7 +261,7 @@ impl Dialogue {
         let id = queued.id.unwrap_or_else(|| self.core.speech_id());
         let speech = Speech {
             id,
-            source: queued.source,
+            purpose: queued.purpose,
             handoff: None,
             turn: queued.turn,
             interruptible: queued.interruptible,

@@ -2,7 +2,7 @@
 
 use crate::agents::AgentSpec;
 use crate::chat::{Message, MessageMetrics, Passage, ToolCall, ToolChoice};
-use crate::event::{SpeechSource, TurnMetrics};
+use crate::event::{SpeechPurpose, TurnMetrics};
 use crate::history::Place;
 use crate::ids::{GenerationId, RetrievalId, SegmentId, SpeechId, TurnId};
 use crate::segment::{Playing, Segment};
@@ -234,7 +234,7 @@ pub(crate) struct NextStep {
 #[derive(Clone, Debug)]
 pub(crate) struct Speech {
     pub(crate) id: SpeechId,
-    pub(crate) source: SpeechSource,
+    pub(crate) purpose: SpeechPurpose,
     /// Who takes over when it is over: a tool has given an agent back.
     pub(crate) handoff: Option<Box<AgentSpec>>,
     pub(crate) turn: Option<TurnId>,

@@ -1,7 +1,7 @@
 //! Providers that fail: the caller is told, the session goes on, and nobody is told the same thing every second.
 
 use crate::action::Action;
-use crate::event::{CloseReason, Component, Event, SpeechSource};
+use crate::event::{CloseReason, Component, Event, SpeechPurpose};
 use crate::ids::{GenerationId, SegmentId};
 use crate::limits::{MAX_CLOSE_TRANSCRIPT_WAIT, TROUBLE_BACKOFF, TROUBLE_BACKOFF_MAX};
 use crate::machine::{Dialogue, Ending};
@@ -168,7 +168,7 @@ impl Dialogue {
             .min(TROUBLE_BACKOFF_MAX);
         self.trouble.told += 1;
         self.trouble.quiet_until = now + wait;
-        self.enqueue_first(Queued::text(SpeechSource::Trouble, text, true));
+        self.enqueue_first(Queued::text(SpeechPurpose::Trouble, text, true));
     }
 
     pub(crate) fn close(&mut self, reason: CloseReason, drain: bool) {

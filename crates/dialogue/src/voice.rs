@@ -3,7 +3,7 @@
 use crate::action::Action;
 use crate::chat::Item;
 use crate::core::Core;
-use crate::event::{Component, Event, SpeechSource};
+use crate::event::{Component, Event, SpeechPurpose};
 use crate::floor::Floor;
 use crate::ids::SegmentId;
 use crate::input::{Playout, Tts};
@@ -98,7 +98,7 @@ impl Dialogue {
         let failed = speech.steps.iter().any(|step| step.failed);
         // what a tool has reported may have been told already: then the model has nothing to add
         let mute =
-            speech.source != SpeechSource::ToolReply && speech.steps.iter().all(Step::is_mute);
+            speech.purpose != SpeechPurpose::ToolReply && speech.steps.iter().all(Step::is_mute);
         self.is_done(speech.id, failed || mute);
         let answered = |step: &Step| !step.message.text.is_empty();
         if !failed && !mute && speech.steps.last().is_some_and(answered) {

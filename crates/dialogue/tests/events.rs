@@ -2,13 +2,17 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 use antiphon_dialogue::chat::{Item, Role};
-use antiphon_dialogue::input::{Stt, Vad};
+use antiphon_dialogue::event::SpeechSource;
+use antiphon_dialogue::input::{Command, GenerateReply, Stt, Vad};
 use antiphon_dialogue::time::Duration;
 use antiphon_dialogue::{Action, Dialogue, Event, Input, Instant, Options};
 
 fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
+
+/// Is it final, its item, language and speaker.
+type Transcript = (bool, Option<String>, Option<String>, Option<String>);
 
 /// A session that is told things.
 struct Call {
@@ -42,9 +46,12 @@ impl Call {
         self.tell(Input::Stt(stt));
     }
 
-    /// The caller has begun and ended; nothing is recognised yet.
-    fn sound(&mut self) {
+    fn begins(&mut self) {
         self.tell(Input::Vad(Vad::SpeechStarted { speech: ms(50) }));
+    }
+
+    /// The caller is silent, and the turn is committed.
+    fn ends(&mut self) {
         self.now = self.now + ms(1000);
         self.tell(Input::Vad(Vad::SpeechEnded {
             speech: ms(500),
@@ -57,13 +64,7 @@ impl Call {
         self.stt(Stt::Final { text, confidence });
     }
 
-    fn wait(&mut self, time: Duration) {
-        self.now = self.now + time;
-        self.tell(Input::Time);
-    }
-
-    /// Of every transcript: final, item, language, speaker.
-    fn transcripts(&self) -> Vec<(bool, Option<String>, Option<String>, Option<String>)> {
+    fn transcripts(&self) -> Vec<Transcript> {
         let of = |event: &Event| match event {
             Event::UserInputTranscribed {
                 is_final,
@@ -93,12 +94,12 @@ fn a_transcript_says_which_message_it_is_in_which_language_and_who_spoke() {
         language: some("en"),
         ..Options::default()
     });
-    call.sound();
+    call.begins();
     call.stt(Stt::Speaker("S1".into()));
     call.stt(Stt::Interim("bonjour".into()));
     call.stt(Stt::Language("fr".into()));
     call.words("Bonjour à tous", Some(0.5));
-    call.wait(ms(5000));
+    call.ends();
     let item = call
         .dialogue
         .history()
@@ -114,7 +115,7 @@ fn a_transcript_says_which_message_it_is_in_which_language_and_who_spoke() {
         ]
     );
     // who speaks in the next turn is not known, and the language is the one last heard
-    call.sound();
+    call.begins();
     call.words("et maintenant", None);
     assert_eq!(
         call.transcripts().last(),
@@ -125,13 +126,13 @@ fn a_transcript_says_which_message_it_is_in_which_language_and_who_spoke() {
 #[test]
 fn a_message_says_how_sure_the_recogniser_was_of_all_its_words() {
     let mut call = Call::new(Options::default());
-    call.sound();
+    call.begins();
     call.words("a table", Some(0.5));
     call.words("for two", Some(1.0));
-    call.wait(ms(5000));
-    call.sound();
+    call.ends();
+    call.begins();
     call.words("at eight", None);
-    call.wait(ms(5000));
+    call.ends();
     let sure: Vec<_> = call
         .dialogue
         .history()
@@ -144,4 +145,40 @@ fn a_message_says_how_sure_the_recogniser_was_of_all_its_words() {
         })
         .collect();
     assert_eq!(sure, [("a table for two", Some(0.75)), ("at eight", None)]);
+}
+
+#[test]
+fn who_hears_of_a_speech_knows_whether_the_program_asked_for_it() {
+    let mut call = Call::new(Options {
+        greeting: some("Hello."),
+        ..Options::default()
+    });
+    call.tell(Input::Command(Command::Say("Attention.".into())));
+    let asked = GenerateReply {
+        user_input: some("What now?"),
+        ..GenerateReply::default()
+    };
+    call.tell(Input::Command(Command::GenerateReply(asked)));
+    call.tell(Input::UserText("Hi".into()));
+    let created: Vec<_> = call
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            Event::SpeechCreated {
+                user_initiated,
+                source,
+                ..
+            } => Some((*user_initiated, *source)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        created,
+        [
+            (false, SpeechSource::Say),
+            (true, SpeechSource::Say),
+            (true, SpeechSource::GenerateReply),
+            (false, SpeechSource::GenerateReply),
+        ]
+    );
 }

@@ -137,7 +137,7 @@ fn event(event: &Event) -> String {
         Event::AgentTranscript { .. } => "said".into(),
         Event::ConversationItemAdded { item } => format!("item {}", describe(item)),
         Event::HistorySummarized { replaced, .. } => format!("summarized {replaced}"),
-        Event::SpeechCreated { source, .. } => format!("speech {source:?}").to_lowercase(),
+        Event::SpeechCreated { purpose, .. } => format!("speech {purpose:?}").to_lowercase(),
         Event::SpeechDone {
             speech,
             interrupted,
