@@ -132,4 +132,7 @@ pub enum SessionError {
     /// The options are as before.
     #[error("the options are not changed: {0}")]
     Options(#[from] antiphon_dialogue::options::OptionsError),
+    /// What is being said goes on, for it may not be interrupted.
+    #[error("nothing is interrupted: {0}")]
+    NotInterrupted(#[from] antiphon_dialogue::NotInterrupted),
 }

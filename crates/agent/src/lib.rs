@@ -40,6 +40,7 @@ pub use speech::{SpeechHandle, SpeechOutcome};
 pub use task::TaskHandle;
 pub use tool::{FunctionTool, HttpTool, Tool, ToolContext, ToolError, ToolReply};
 
+pub use antiphon_dialogue::NotInterrupted;
 pub use antiphon_dialogue::options::{
     DuplicateScope, Filler, OnDuplicate, ToolInterruption, ToolOptions,
 };

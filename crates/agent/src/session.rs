@@ -10,7 +10,7 @@ use antiphon_dialogue::ids::SpeechId;
 use antiphon_dialogue::input::{Command, GenerateReply, Say};
 use antiphon_dialogue::metrics::SessionUsage;
 use antiphon_dialogue::options::OptionsError;
-use antiphon_dialogue::{Event, Input, Instant, OptionsPatch};
+use antiphon_dialogue::{Event, Input, Instant, NotInterrupted, OptionsPatch};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::agent::Agent;
@@ -67,6 +67,8 @@ pub(crate) enum Request {
     UpdateAgent(Box<Agent>),
     /// The speech of this name, and who waits for it.
     Speak(Command, SpeechId, watch::Sender<SpeechStatus>),
+    /// An order to stop speaking, and who wants to know whether it was carried out.
+    Interrupt(Command, oneshot::Sender<Result<(), NotInterrupted>>),
     Watch(SpeechId, watch::Sender<SpeechStatus>),
     History(oneshot::Sender<ChatContext>),
     Usage(oneshot::Sender<SessionUsage>),
@@ -230,23 +232,32 @@ impl AgentSession {
     }
 
     /// Stop what is being said, what waits for tools, and what waits to be said, up to the first speech that may not be
-    /// interrupted (LiveKit's rule). Nothing happens when the present speech may not. `force` stops all.
+    /// interrupted (LiveKit's rule). `force` stops all. When it comes back, the words have stopped.
     ///
     /// # Errors
-    /// The session is closed or busy.
-    pub fn interrupt(&self, force: bool) -> Result<(), SessionError> {
-        self.command(Command::Interrupt { force })
+    /// The present speech may not be interrupted ([`SessionError::NotInterrupted`]; nothing happens then), or the session is
+    /// closed or busy.
+    pub async fn interrupt(&self, force: bool) -> Result<(), SessionError> {
+        self.stop(Command::Interrupt { force }).await
     }
 
-    /// Stop one speech, if it may be interrupted.
+    /// Stop one speech, wherever it is; `force` also when it may not be interrupted. One that is over is none to be stopped.
     ///
     /// # Errors
-    /// The session is closed or busy.
-    pub fn interrupt_speech(&self, speech: SpeechId) -> Result<(), SessionError> {
-        self.command(Command::InterruptSpeech {
-            speech,
-            force: false,
-        })
+    /// As [`Self::interrupt`], of this speech.
+    pub async fn interrupt_speech(
+        &self,
+        speech: SpeechId,
+        force: bool,
+    ) -> Result<(), SessionError> {
+        self.stop(Command::InterruptSpeech { speech, force }).await
+    }
+
+    /// The dialogue decides in the same step in which it would stop: nothing can happen in between.
+    async fn stop(&self, order: Command) -> Result<(), SessionError> {
+        let (answer, answered) = oneshot::channel();
+        self.request(Request::Interrupt(order, answer))?;
+        Ok(answered.await.map_err(|_| SessionError::Closed)??)
     }
 
     /// Another agent takes the conversation over, after everything that waits to be said now. A tool does the same by

@@ -82,10 +82,10 @@ impl SpeechHandle {
     /// Stop it, wherever it is. `force` also when it may not be interrupted.
     ///
     /// # Errors
-    /// The session is closed or busy.
-    pub fn interrupt(&self, force: bool) -> Result<(), SessionError> {
-        let speech = self.id;
-        self.order(Command::InterruptSpeech { speech, force })
+    /// It may not be interrupted ([`SessionError::NotInterrupted`] says what to do), or the session is closed or busy.
+    pub async fn interrupt(&self, force: bool) -> Result<(), SessionError> {
+        let session = self.session.upgrade().ok_or(SessionError::Closed)?;
+        session.interrupt_speech(self.id, force).await
     }
 
     /// From here on it may, or may not, be interrupted.
@@ -93,12 +93,8 @@ impl SpeechHandle {
     /// # Errors
     /// The session is closed or busy.
     pub fn allow_interruptions(&self, allow: bool) -> Result<(), SessionError> {
-        let speech = self.id;
-        self.order(Command::AllowInterruptions { speech, allow })
-    }
-
-    fn order(&self, command: Command) -> Result<(), SessionError> {
         let session = self.session.upgrade().ok_or(SessionError::Closed)?;
-        session.command(command)
+        let speech = self.id;
+        session.command(Command::AllowInterruptions { speech, allow })
     }
 }

@@ -171,7 +171,7 @@ async fn a_tool_can_forbid_interruptions_for_its_own_call() {
     })
     .await;
     seconds(1).await;
-    session.interrupt(false).unwrap();
+    session.interrupt(false).await.unwrap_err();
     seconds(5).await;
     assert_eq!(
         said(&session.history().await, Role::Assistant),

@@ -188,7 +188,7 @@ async fn barge_in_silences_the_agent_within_one_frame() {
     })
     .await;
     tokio::time::sleep(Duration::from_millis(600)).await;
-    session.interrupt(true).unwrap();
+    session.interrupt(true).await.unwrap();
     wait_for(&mut events, |event| {
         matches!(event, Event::Interrupted { .. })
     })

@@ -12,7 +12,10 @@ mod cast;
 use std::time::Duration;
 
 use antiphon_agent::provider::ChatChunk;
-use antiphon_agent::{Agent, AgentSession, SessionIo, SpeechOutcome, ToolContext, ToolError, tool};
+use antiphon_agent::{
+    Agent, AgentSession, NotInterrupted, SessionError, SessionIo, SpeechOutcome, ToolContext,
+    ToolError, tool,
+};
 use antiphon_dialogue::Event;
 use antiphon_dialogue::chat::{Role, ToolChoice};
 use antiphon_dialogue::event::CloseReason;
@@ -61,8 +64,9 @@ async fn a_speech_that_waits_can_be_stopped_and_a_firm_one_cannot() {
             ..Say::new("Always said.")
         })
         .unwrap();
-    second.interrupt(false).unwrap();
-    firm.interrupt(false).unwrap();
+    second.interrupt(false).await.unwrap();
+    let refused = firm.interrupt(false).await.unwrap_err().to_string();
+    assert!(refused.contains("stop it with `force`"), "{refused}");
     assert_eq!(second.wait_for_playout().await, SpeechOutcome::Interrupted);
     assert_eq!(first.wait_for_playout().await, SpeechOutcome::Played);
     assert_eq!(firm.wait_for_playout().await, SpeechOutcome::Played);
@@ -70,6 +74,27 @@ async fn a_speech_that_waits_can_be_stopped_and_a_firm_one_cannot() {
         said(&session.history().await, Role::Assistant),
         ["One two three four five.", "Always said."]
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_interrupts_firm_words_is_told_to_use_force() {
+    let (session, _heard) = speaking(Agent::builder("a").llm(Script::new([])));
+    let firm = session
+        .say(Say {
+            allow_interruptions: Some(false),
+            ..Say::new("One two three four five.")
+        })
+        .unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let refused = session.interrupt(false).await.unwrap_err();
+    assert_eq!(
+        refused,
+        SessionError::NotInterrupted(NotInterrupted::Firm(firm.id()))
+    );
+    assert_eq!(firm.outcome(), None, "it goes on");
+    session.interrupt(true).await.unwrap();
+    assert_eq!(firm.wait_for_playout().await, SpeechOutcome::Interrupted);
+    firm.interrupt(false).await.unwrap(); // it is over: nothing is left to be refused
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,11 +2,31 @@
 //! nothing.
 
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 use crate::chat::{ChatRequest, ToolCall};
 use crate::event::Event;
 use crate::ids::{AgentKey, GenerationId, PredictionId, RetrievalId, SegmentId, SpeechId, TaskId};
 use crate::time::{Duration, Instant};
+
+/// Why an order to stop speaking was not carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Error)]
+#[serde(rename_all = "snake_case")]
+pub enum NotInterrupted {
+    /// It was said with `allow_interruptions` off.
+    #[error(
+        "{0} may not be interrupted: stop it with `force`, or allow its interruption before you stop it"
+    )]
+    Firm(SpeechId),
+    /// One of the tools that run for it forbids that.
+    #[error(
+        "{0} may not be interrupted while its tool runs, whose `interruption` is `protect`: stop it with `force`, or wait for the tool"
+    )]
+    Tool(SpeechId),
+    /// Not even by force: a task that was asked for in it has the floor.
+    #[error("{0} waits for a task and cannot be interrupted: end the task, or close the session")]
+    Task(SpeechId),
+}
 
 /// A request to the driver.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -116,6 +136,8 @@ pub enum Action {
         /// With a result.
         completed: bool,
     },
+    /// An order to stop speaking was not carried out: tell who gave it.
+    NotInterrupted(NotInterrupted),
     /// Tell the user of the library.
     Emit(Event),
     /// The session is over.

@@ -251,12 +251,13 @@ pub enum Command {
     /// Have the model say something.
     GenerateReply(GenerateReply),
     /// Stop speaking: the present speech, those that wait for tools, and the waiting ones up to the first that may not be
-    /// interrupted. Nothing happens when the present one may not. `force` stops all.
+    /// interrupted. When the present one may not, nothing happens but [`Action::NotInterrupted`](crate::Action). `force`
+    /// stops all.
     Interrupt {
         /// Even uninterruptible speech.
         force: bool,
     },
-    /// Stop one speech, wherever it is.
+    /// Stop one speech, wherever it is; [`Action::NotInterrupted`](crate::Action) when it may not be interrupted.
     InterruptSpeech {
         /// Which.
         speech: SpeechId,

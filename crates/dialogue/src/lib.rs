@@ -91,7 +91,7 @@ pub mod recording;
 pub mod scenario;
 pub mod time;
 
-pub use action::Action;
+pub use action::{Action, NotInterrupted};
 pub use event::Event;
 pub use input::Input;
 pub use machine::Dialogue;

@@ -1,7 +1,7 @@
 //! Speeches that wait for a tool and have nothing to say until it answers. While others have something to say they leave
 //! the floor to them: a filler, `say` from inside the tool. As soon as that is over they have it again.
 
-use crate::action::Action;
+use crate::action::{Action, NotInterrupted};
 use crate::floor::Floor;
 use crate::ids::SpeechId;
 use crate::limits::MAX_PARKED_SPEECHES;
@@ -106,7 +106,13 @@ impl Dialogue {
 
     /// Everything that is being said or waits, as far as it may be interrupted.
     pub(crate) fn interrupt_all(&mut self, force: bool) {
-        if self.floor.speech().is_some() && !force && !self.may_interrupt() {
+        if let Some(speech) = self
+            .floor
+            .speech()
+            .filter(|_| !force && !self.may_interrupt())
+        {
+            let why = self.why_not(speech);
+            self.core.act(Action::NotInterrupted(why));
             return;
         }
         self.drop_speculation();
@@ -116,20 +122,41 @@ impl Dialogue {
         self.reconsider_kept_words();
     }
 
-    pub(crate) fn interrupt_speech(&mut self, id: SpeechId, force: bool) {
-        if self.floor.speech().is_some_and(|speech| speech.id == id) {
-            if force || self.may_interrupt() {
-                self.interrupt_present();
-                self.reconsider_kept_words();
-            }
-        } else if let Some(at) = self.parked.iter().position(|speech| speech.id == id) {
-            let may = |speech: &Speech| speech.interruptible && !self.tools.protects();
-            if force || self.parked.get(at).is_some_and(may) {
-                let speech = self.parked.remove(at);
-                self.abandon(speech);
-            }
+    fn why_not(&self, speech: &Speech) -> NotInterrupted {
+        if speech.interruptible {
+            NotInterrupted::Tool(speech.id)
         } else {
-            self.drop_queued(|queued| queued.id == Some(id) && (force || queued.interruptible));
+            NotInterrupted::Firm(speech.id)
+        }
+    }
+
+    /// Why an order to stop this speech is not carried out; `None`: it is, or there is no such speech.
+    fn refusal(&self, id: SpeechId, force: bool) -> Option<NotInterrupted> {
+        if self.agents.held().any(|speech| speech.id == id) {
+            return Some(NotInterrupted::Task(id));
+        }
+        let begun = self.floor.speech().into_iter().chain(&self.parked);
+        let mut begun = begun.filter(|speech| speech.id == id);
+        let firm = match begun.next() {
+            Some(speech) if !speech.interruptible || self.tools.protects() => self.why_not(speech),
+            Some(_) => return None,
+            None if self.queue.is_firm(id) => NotInterrupted::Firm(id),
+            None => return None,
+        };
+        (!force).then_some(firm)
+    }
+
+    pub(crate) fn interrupt_speech(&mut self, id: SpeechId, force: bool) {
+        if let Some(why) = self.refusal(id, force) {
+            self.core.act(Action::NotInterrupted(why));
+        } else if self.floor.speech().is_some_and(|speech| speech.id == id) {
+            self.interrupt_present();
+            self.reconsider_kept_words();
+        } else if let Some(at) = self.parked.iter().position(|speech| speech.id == id) {
+            let speech = self.parked.remove(at);
+            self.abandon(speech);
+        } else {
+            self.drop_queued(|queued| queued.id == Some(id));
         }
     }
 }

@@ -119,6 +119,11 @@ impl SpeechQueue {
         self.waiting.iter().any(|queued| queued.id == Some(speech))
     }
 
+    /// It waits, and may not be interrupted.
+    pub(crate) fn is_firm(&self, speech: SpeechId) -> bool {
+        self.any(|queued| queued.id == Some(speech) && !queued.interruptible)
+    }
+
     pub(crate) fn get_mut(&mut self, speech: SpeechId) -> Option<&mut Queued> {
         self.waiting
             .iter_mut()

@@ -118,7 +118,7 @@ fn every_kind_of_input_is_written_and_read_again() {
 }
 
 /// Nothing that the machine can do is out of reach of the dice.
-const EVERYTHING: [&str; 39] = [
+const EVERYTHING: [&str; 40] = [
     "Retrieve",
     "StartLlm",
     "CancelLlm",
@@ -138,6 +138,7 @@ const EVERYTHING: [&str; 39] = [
     "RunTool",
     "SwitchAgent",
     "TaskEnded",
+    "NotInterrupted",
     "StepSpoken",
     "CancelTool",
     "Close",

@@ -37,7 +37,7 @@ use antiphon_dialogue::input::{self, Command};
 use antiphon_dialogue::limits::DRAIN_TIMEOUT;
 use antiphon_dialogue::metrics::{Metrics, ModelInfo};
 use antiphon_dialogue::options::OptionsError;
-use antiphon_dialogue::{Action, Dialogue, Event, Input, Instant, OptionsPatch};
+use antiphon_dialogue::{Action, Dialogue, Event, Input, Instant, NotInterrupted, OptionsPatch};
 use futures_util::FutureExt as _;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -103,6 +103,8 @@ struct Driver {
     tools_cancelled: CancellationToken,
     running_tools: Vec<(String, CancellationToken)>,
     speeches: Speeches,
+    /// Why the dialogue did not stop speaking in this step, if it was told to.
+    not_interrupted: Option<NotInterrupted>,
     roster: Arc<Roster>,
     /// The first agent has done what it does when it gets the floor.
     entered: bool,
@@ -167,6 +169,7 @@ impl Driver {
             tools_cancelled: CancellationToken::new(),
             running_tools: Vec::new(),
             speeches: Speeches::default(),
+            not_interrupted: None,
             voice,
             ears,
             own_facts: VecDeque::new(),
@@ -235,6 +238,7 @@ impl Driver {
                         self.speeches.insert(id, status);
                         self.tell(Input::Command(command));
                     }
+                    Some(Request::Interrupt(order, answer)) => self.interrupt(order, answer),
                     Some(Request::Watch(id, status)) => self.speeches.watch(id, status),
                     Some(Request::UpdateOptions(patch, answer)) => self.update_options(patch, answer),
                     Some(Request::History(answer)) => {
@@ -322,6 +326,14 @@ impl Driver {
             self.tell(Input::Command(Command::UpdateOptions(patch)));
         }
         let _ = answer.send(checked); // who asked has gone: fine
+    }
+
+    /// The dialogue decides whether it stops speaking; who asked is told.
+    fn interrupt(&mut self, order: Command, answer: oneshot::Sender<Result<(), NotInterrupted>>) {
+        self.not_interrupted = None;
+        self.tell(Input::Command(order));
+        let stopped = self.not_interrupted.take().map_or(Ok(()), Err);
+        let _ = answer.send(stopped); // who asked has gone: fine
     }
 
     /// A fact of a child; some mean work for the driver as well.
@@ -426,6 +438,7 @@ impl Driver {
             }
             Action::SwitchAgent { key, entering } => self.switch_agent(key, entering),
             Action::TaskEnded { task, completed } => self.roster.task_ended(task, completed),
+            Action::NotInterrupted(why) => self.not_interrupted = Some(why),
             Action::Emit(event) => self.emit(now, event),
             Action::Close => self.closed = Closed::Yes,
         }

@@ -202,6 +202,7 @@ impl Observer {
             Action::Retrieve { .. }
             | Action::PausePlayout
             | Action::StepSpoken { .. }
+            | Action::NotInterrupted(_)
             | Action::SwitchAgent { .. }
             | Action::TaskEnded { .. }
             | Action::PredictTurn { .. }

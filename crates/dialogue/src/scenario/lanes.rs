@@ -181,6 +181,7 @@ impl Lanes {
             | Action::StepSpoken { .. }
             | Action::SwitchAgent { .. }
             | Action::TaskEnded { .. }
+            | Action::NotInterrupted(_)
             | Action::Emit(_)
             | Action::Close => {}
         }

@@ -1,7 +1,7 @@
 //! The lines of a timeline: every action and event of the machine in words.
 
 use super::check::describe;
-use crate::action::Action;
+use crate::action::{Action, NotInterrupted};
 use crate::chat::ToolChoice;
 use crate::event::Event;
 use crate::metrics::Metrics;
@@ -9,7 +9,7 @@ use crate::summary::INSTRUCTIONS;
 use crate::time::Duration;
 
 /// The first words of all lines, and words that stand alone at their end. A scenario that expects other ones has a typo.
-pub(crate) const KINDS: [&str; 53] = [
+pub(crate) const KINDS: [&str; 54] = [
     "agent",
     "user",
     "turn",
@@ -25,6 +25,7 @@ pub(crate) const KINDS: [&str; 53] = [
     "updated",
     "false",
     "interrupted",
+    "refused",
     "tool",
     "ended",
     "knowledge",
@@ -100,6 +101,11 @@ pub(crate) fn action(action: &Action) -> String {
         }
         Action::StepSpoken { speech, steps } => format!("spoken {speech} {steps}"),
         Action::CancelTool { call_id } => format!("cancel {call_id}"),
+        Action::NotInterrupted(
+            NotInterrupted::Firm(speech)
+            | NotInterrupted::Tool(speech)
+            | NotInterrupted::Task(speech),
+        ) => format!("refused {speech}"),
         Action::Emit(event) => self::event(event),
         Action::Close => "close".into(),
     }

@@ -385,6 +385,7 @@ impl Simulation {
             | Action::MuteStt(_)
             | Action::CancelTool { .. }
             | Action::StepSpoken { .. }
+            | Action::NotInterrupted(_)
             | Action::Emit(_)
             | Action::Close => {}
         }
