@@ -46,7 +46,7 @@ async fn who_says_something_can_wait_until_it_was_heard() {
 async fn who_asks_after_the_end_learns_that_a_speech_was_interrupted() {
     let (session, _heard) = speaking(Agent::builder("a").llm(Script::new([])));
     let speech = session.say("One two three four five.").unwrap();
-    speech.interrupt(true).unwrap();
+    speech.interrupt(true).await.unwrap();
     speech.wait_for_playout().await;
     let late = session.speech(speech.id()).unwrap();
     assert_eq!(late.wait_for_playout().await, SpeechOutcome::Interrupted);

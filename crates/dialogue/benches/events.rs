@@ -80,6 +80,7 @@ fn kind(input: &Input) -> &'static str {
         Input::ToolFinished { .. } | Input::ToolUpdated { .. } => "tool",
         Input::UserText(_) => "typed",
         Input::Command(_) => "command",
+        Input::UserTurnCompleted { .. } => "user turn completed",
         Input::Measured(_) => "measured",
         Input::Time => "time",
     }

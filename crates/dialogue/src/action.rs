@@ -4,9 +4,11 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::chat::{ChatRequest, ToolCall};
+use crate::chat::{ChatRequest, Message, ToolCall};
 use crate::event::Event;
-use crate::ids::{AgentKey, GenerationId, PredictionId, RetrievalId, SegmentId, SpeechId, TaskId};
+use crate::ids::{
+    AgentKey, GenerationId, PredictionId, RetrievalId, SegmentId, SpeechId, TaskId, TurnId,
+};
 use crate::time::{Duration, Instant};
 
 /// Why an order to stop speaking was not carried out.
@@ -38,6 +40,15 @@ pub enum Action {
         id: RetrievalId,
         /// What the caller said so far.
         query: String,
+        /// The longest it may take.
+        budget: Duration,
+    },
+    /// Show a turn to the agent's hook before it is answered; `UserTurnCompleted` answers. After `budget` nobody waits for it.
+    CompleteUserTurn {
+        /// Which.
+        turn: TurnId,
+        /// What the caller said; it is not in the history yet.
+        message: Message,
         /// The longest it may take.
         budget: Duration,
     },

@@ -277,7 +277,8 @@ impl Dialogue {
             _ => false,
         };
         let settled = self.parked.iter().all(Speech::waits_for_tools);
-        if !free || !settled || self.ending.is_some() || self.agents.task_is_over() {
+        let hooked = self.is_completing();
+        if !free || !settled || hooked || self.ending.is_some() || self.agents.task_is_over() {
             return false;
         }
         for at in 0..self.agents.waiting.len() {

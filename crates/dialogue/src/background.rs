@@ -171,6 +171,7 @@ impl Dialogue {
             && self.queue.is_empty()
             && self.ending.is_none()
             && self.speculation.is_none()
+            && !self.is_completing()
             && self.turn.stage == Stage::Quiet
             && self.user_state != UserState::Speaking;
         let (reported, late) = (self.tools.reported, self.tools.late.is_some());

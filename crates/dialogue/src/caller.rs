@@ -1,5 +1,8 @@
 //! What is known of the caller beyond the present turn: pauses, language, how long the agent has not got a word in.
 
+use std::collections::VecDeque;
+
+use crate::completion::Completing;
 use crate::endpointing::{Delays, Pauses};
 use crate::event::{AgentState, Event};
 use crate::machine::Dialogue;
@@ -31,6 +34,8 @@ pub(crate) struct Caller {
     speaker: Option<String>,
     /// Speech was heard and no words for it.
     unheard: Option<Unheard>,
+    /// Turns that are over and wait for the agent's hook, oldest first.
+    pub(crate) completing: VecDeque<Completing>,
 }
 
 #[derive(Clone, Copy, Debug)]

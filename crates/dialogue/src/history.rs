@@ -34,6 +34,11 @@ pub(crate) const STILL_RUNNING: &str = "The tool call is still in progress.";
 pub(crate) struct Place(u64);
 
 impl Place {
+    /// Just before it.
+    pub(crate) fn before(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
+
     pub(crate) fn call(self, index: usize) -> Self {
         Self(self.0 + FIRST_CALL + index as u64)
     }
@@ -85,6 +90,13 @@ impl History {
 
     pub(crate) fn items(&self) -> &[Item] {
         &self.items
+    }
+
+    /// What the present agent knows.
+    pub(crate) fn visible(&self) -> impl Iterator<Item = &Item> {
+        let all = self.places.iter().zip(&self.items);
+        all.filter(|(place, item)| self.is_visible(**place, item))
+            .map(|(_, item)| item)
     }
 
     pub(crate) fn version(&self) -> u64 {

@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::agents::AgentSpec;
-use crate::chat::{Passage, ToolCall, ToolChoice};
-use crate::ids::{GenerationId, PredictionId, RetrievalId, SegmentId, SpeechId, TaskId};
+use crate::chat::{Message, Passage, ToolCall, ToolChoice};
+use crate::ids::{GenerationId, PredictionId, RetrievalId, SegmentId, SpeechId, TaskId, TurnId};
 use crate::options::Filler;
 use crate::patch::OptionsPatch;
 use crate::time::Duration;
@@ -67,6 +67,13 @@ pub enum Input {
         /// What the model is to read.
         message: String,
     },
+    /// The agent's hook has seen a turn that is over.
+    UserTurnCompleted {
+        /// Which.
+        turn: TurnId,
+        /// What is to become of it.
+        verdict: TurnVerdict,
+    },
     /// The caller typed something (`lk.chat`).
     UserText(String),
     /// A request of the program or the agent's author.
@@ -75,6 +82,33 @@ pub enum Input {
     Measured(Measured),
     /// A deadline has come; nothing else happened.
     Time,
+}
+
+/// What the agent's hook makes of a turn.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TurnVerdict {
+    /// It is answered.
+    Reply {
+        /// Instead of the caller's words; `None`, or nothing but spaces: they stay.
+        #[serde(default)]
+        text: Option<String>,
+        /// What the model reads before them, for this answer alone. They do not enter the history.
+        #[serde(default)]
+        messages: Vec<Message>,
+    },
+    /// It is remembered and not answered (LiveKit's `StopResponse`).
+    Stop,
+}
+
+impl TurnVerdict {
+    /// The turn is answered as it is.
+    pub fn unchanged() -> Self {
+        Self::Reply {
+            text: None,
+            messages: Vec::new(),
+        }
+    }
 }
 
 /// What a model took since it was last said.

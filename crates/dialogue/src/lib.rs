@@ -33,6 +33,7 @@
 //! | `endpointing`, `detector` | how long a silence must be: given, learned, or as the turn detector thinks |
 //! | `caller`, `overlong` | the caller beyond one turn: language, words that do not come, words that do not end |
 //! | `settings` | options that change while the session runs |
+//! | `commit`, `completion` | the turn enters the history; the agent's hook that may see it before |
 //! | `reply`, `speculation` | from a turn to a request to words, also before the turn is committed |
 //! | `speech`, `segment` | one utterance of the agent; the playout ledger of what was heard |
 //! | `voice` | words to TTS to playout, a few pieces ahead |
@@ -51,6 +52,8 @@
 mod background;
 mod bargein;
 mod caller;
+mod commit;
+mod completion;
 mod core;
 mod detector;
 mod duplicates;

@@ -37,6 +37,10 @@ pub const MAX_SUMMARY_BYTES: usize = 4 * 1024;
 pub const MIN_SUMMARY_ITEMS: usize = 8;
 /// Names of calls that a summary stands for. An older name can be given again.
 pub const MAX_RETIRED_CALLS: usize = 512;
+/// Turns of the caller that wait for the agent's hook. The oldest enters the history without it.
+pub const MAX_COMPLETING_TURNS: usize = 4;
+/// Messages that a hook adds to one request. Further ones are left out and reported.
+pub const MAX_TURN_MESSAGES: usize = 32;
 /// Passages of one retrieval. The worst go.
 pub const MAX_PASSAGES: usize = 20;
 /// Words with timings of one segment. Later ones are dropped: the cut is then estimated.

@@ -136,6 +136,7 @@ impl Dialogue {
             self.hold_deadline(),
             self.rest_deadline(),
             self.brain_deadline(),
+            self.completion_deadline(),
             self.segment_deadline(),
             self.tools.deadline(),
             self.filler_deadline(),
@@ -153,6 +154,11 @@ impl Dialogue {
     /// Everything said, called and answered, oldest first.
     pub fn history(&self) -> &[Item] {
         self.core.history.items()
+    }
+
+    /// What the present agent knows of it: messages, calls and results, none of which were before its time.
+    pub fn context(&self) -> Vec<Item> {
+        self.core.history.visible().cloned().collect()
     }
 
     /// The agent's state as last published.
@@ -201,6 +207,9 @@ impl Dialogue {
             Input::ToolFinished { call_id, result } => self.on_tool_finished(&call_id, result),
             Input::ToolUpdated { call_id, message } => self.on_tool_updated(&call_id, message),
             Input::UserText(text) => self.on_user_text(text),
+            Input::UserTurnCompleted { turn, verdict } => {
+                self.on_user_turn_completed(turn, verdict);
+            }
             Input::Command(command) => self.on_command(command),
             Input::Time => {}
         }
@@ -288,6 +297,8 @@ impl Dialogue {
                 self.hold_due();
             } else if due(self.brain_deadline()) {
                 self.brain_due();
+            } else if due(self.completion_deadline()) {
+                self.completion_due();
             } else if due(self.segment_deadline()) {
                 self.segment_due();
             } else if due(self.tools.deadline()) {
@@ -321,6 +332,7 @@ impl Dialogue {
         let quiet = self.floor.is_open()
             && self.user_state == UserState::Listening
             && self.turn.stage == Stage::Quiet
+            && !self.is_completing()
             && self.tools.is_idle();
         quiet.then(|| self.active_at + timeout)
     }

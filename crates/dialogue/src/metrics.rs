@@ -97,6 +97,9 @@ pub struct EouMetrics {
     pub end_of_utterance_delay: Duration,
     /// The caller's last sound to the last final transcript; `None`: there was none, the interim counted.
     pub transcription_delay: Option<Duration>,
+    /// What the agent's hook took, which sees a turn before its answer; `None`: it has none.
+    #[serde(default)]
+    pub on_user_turn_completed_delay: Option<Duration>,
 }
 
 /// What a session has used so far.

@@ -69,6 +69,11 @@ pub struct Options {
     pub trouble_message: String,
     /// Search the knowledge for every turn.
     pub retrieval: bool,
+    /// The agent has a hook that sees every turn before it is answered. No.
+    pub on_user_turn_completed: bool,
+    /// The longest wait for it; then the turn is answered as it is. LiveKit waits for ever; here 5 s, because a caller who
+    /// hears nothing for longer asks whether anybody is there.
+    pub on_user_turn_completed_timeout: Duration,
     /// Is there a turn detector to ask at 200 ms of silence, and what does it judge? None.
     pub turn_detector: TurnDetectorKind,
     /// The longest wait for its answer. 1 s.
@@ -393,6 +398,8 @@ impl Default for Options {
             trouble_message: "Sorry, I have some trouble right now. Could you say that again?"
                 .into(),
             retrieval: false,
+            on_user_turn_completed: false,
+            on_user_turn_completed_timeout: Duration::from_secs(5),
             turn_detector: TurnDetectorKind::None,
             turn_detector_timeout: Duration::from_secs(1),
             transcript_timeout: Duration::from_secs(2),

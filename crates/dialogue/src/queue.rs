@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 
 use crate::agents::AgentSpec;
-use crate::chat::ToolChoice;
+use crate::chat::{Message, ToolChoice};
 use crate::event::{AgentState, Component, Event, SpeechPurpose, TurnMetrics};
+use crate::history::Place;
 use crate::ids::{SpeechId, TurnId};
 use crate::input::{GenerateReply, Priority, Say};
 use crate::limits::{MAX_QUEUED_SPEECHES, MAX_REPLY_BYTES, cut};
@@ -19,6 +20,8 @@ pub(crate) struct Wanted {
     pub(crate) instructions: Option<String>,
     pub(crate) tool_choice: ToolChoice,
     pub(crate) tools: Option<Vec<String>>,
+    /// What the model reads beside the history.
+    pub(crate) extra: Vec<(Place, Message)>,
 }
 
 /// Where the words of a waiting speech come from.
@@ -278,7 +281,10 @@ impl Dialogue {
             return true;
         }
         let next = if self.parked.is_empty() && !self.agents.task_is_over() {
-            self.queue.take(|_| !ending)
+            // the agent that has heard the caller's last turn is the one whose hook looks at it
+            let stays = self.is_completing();
+            let may_come = |queued: &Queued| !stays || !matches!(queued.words, Words::Agent(_));
+            self.queue.take(|queued| !ending && may_come(queued))
         } else {
             self.queue.take(may_pass)
         };
@@ -345,6 +351,7 @@ impl Dialogue {
             instructions: asked.instructions,
             tool_choice: asked.tool_choice,
             tools: asked.tools,
+            extra: Vec::new(),
         });
         self.enqueue(Queued {
             id: asked.id,

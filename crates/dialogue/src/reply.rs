@@ -1,229 +1,22 @@
-//! From a committed turn to words: the reply, begun before the commit when the words look stable.
+//! From what is asked for to words: the reply, step by step.
 
 use crate::action::Action;
-use crate::chat::{Item, Message, MessageMetrics, Role, ToolChoice};
-use crate::event::{Component, Event, InputModality, SpeechPurpose, TurnMetrics};
+use crate::chat::{Message, Role, ToolChoice};
+use crate::event::{Component, Event, TurnMetrics};
 use crate::floor::Floor;
 use crate::history::Place;
-use crate::ids::{GenerationId, RetrievalId, TurnId};
+use crate::ids::{GenerationId, RetrievalId};
 use crate::input::Llm;
-use crate::limits::{
-    MAX_CALLS_PER_STEP, MAX_PASSAGES, MAX_REPLY_BYTES, MAX_TURN_BYTES, MAX_VALUE_BYTES, cut,
-};
+use crate::limits::{MAX_CALLS_PER_STEP, MAX_PASSAGES, MAX_REPLY_BYTES, MAX_VALUE_BYTES, cut};
 use crate::machine::Dialogue;
-use crate::metrics::{EouMetrics, Metrics};
 use crate::options::TurnDetection;
-use crate::queue::{Queued, Wanted, Words};
+use crate::queue::{Queued, Words};
 use crate::speculation::start_step;
 use crate::speech::{Brain, NextStep, Speech, Step};
-use crate::text::normalise;
 use crate::time::Instant;
 use crate::turn::Stage;
 
-/// What the reply to a committed turn starts from.
-struct Committed {
-    turn: TurnId,
-    modality: InputModality,
-    text: String,
-    language: Option<String>,
-    speaker_id: Option<String>,
-    confidence: Option<f32>,
-    metrics: TurnMetrics,
-    user_stopped_at: Option<Instant>,
-    /// The caller's first sound.
-    user_started_at: Option<Instant>,
-}
-
 impl Dialogue {
-    /// The caller has finished, or so it seems: put the words into the history and answer.
-    pub(crate) fn commit_turn(&mut self) {
-        let text = self.turn.text();
-        let forced = self.turn.commit_asked;
-        self.turn.stage = if self.turn.stage == Stage::Speaking {
-            Stage::Speaking
-        } else {
-            Stage::Quiet
-        };
-        if !forced && self.is_own_echo() {
-            self.drop_speculation();
-            self.renew_turn();
-            self.arm_hold();
-            return;
-        }
-        if !forced && self.may_interrupt() && !self.is_worth_the_floor() {
-            self.drop_speculation();
-            self.arm_hold();
-            return;
-        }
-        let committed = self.measured(text);
-        self.measure_end_of_turn(&committed.metrics);
-        let reply = !self.turn.skip_reply;
-        self.count_turn();
-        self.renew_turn();
-        self.answer(committed, reply);
-    }
-
-    /// Do the words take the floor from the agent, which has it?
-    fn is_worth_the_floor(&self) -> bool {
-        self.has_min_words() && !self.is_only_listening()
-    }
-
-    fn measured(&self, text: String) -> Committed {
-        let turn = &self.turn;
-        let spoke = turn
-            .last_spoke
-            .filter(|at| turn.began.is_none_or(|began| *at >= began));
-        let metrics = TurnMetrics {
-            turn: Some(turn.id),
-            end_of_turn_delay: spoke.map(|at| self.core.now.since(at)),
-            transcription_delay: spoke
-                .zip(turn.last_final)
-                .map(|(at, words)| words.since(at)),
-            ..TurnMetrics::default()
-        };
-        Committed {
-            turn: turn.id,
-            modality: InputModality::Audio,
-            text,
-            language: self.spoken_language(),
-            speaker_id: turn.speaker_id.clone(),
-            confidence: turn.confidence(),
-            metrics,
-            user_stopped_at: spoke,
-            user_started_at: turn.began.filter(|_| spoke.is_some()),
-        }
-    }
-
-    fn measure_end_of_turn(&mut self, metrics: &TurnMetrics) {
-        let Some((turn, delay)) = metrics.turn.zip(metrics.end_of_turn_delay) else {
-            return;
-        };
-        self.core.measured(Some(Metrics::EouMetrics(EouMetrics {
-            turn,
-            end_of_utterance_delay: delay,
-            transcription_delay: metrics.transcription_delay,
-        })));
-    }
-
-    /// The caller typed something: it is a turn at once.
-    pub(crate) fn on_user_text(&mut self, text: String) {
-        let text = cut(text.trim().to_owned(), MAX_TURN_BYTES);
-        if text.is_empty() {
-            return;
-        }
-        self.heard_typing();
-        let turn = self.core.turn_id();
-        let metrics = TurnMetrics {
-            turn: Some(turn),
-            ..TurnMetrics::default()
-        };
-        let now = self.core.now;
-        let committed = Committed {
-            turn,
-            modality: InputModality::Text,
-            text,
-            language: None,
-            speaker_id: None,
-            confidence: None,
-            metrics,
-            user_stopped_at: Some(now),
-            user_started_at: None,
-        };
-        self.answer(committed, true);
-    }
-
-    /// Remembers what the caller said, and begins to answer it unless nobody is to.
-    fn answer(&mut self, committed: Committed, reply: bool) {
-        let Committed {
-            turn,
-            modality,
-            text,
-            language,
-            speaker_id,
-            confidence,
-            metrics,
-            user_stopped_at,
-            user_started_at,
-        } = committed;
-        let now = self.core.now;
-        let kept = self.speculation.as_ref().filter(|kept| {
-            reply
-                && kept.words == normalise(&text)
-                && kept.version == self.core.history.version()
-                && self.floor.is_open()
-                && self.may_begin()
-        });
-        let fits = kept.is_some();
-        let id = match kept {
-            Some(kept) => kept.user.1.id.clone(),
-            None => self.core.history.next_id(),
-        };
-        self.core.emit(Event::UserInputTranscribed {
-            turn,
-            modality,
-            transcript: text.clone(),
-            is_final: true,
-            item_id: Some(id.clone()),
-            language,
-            speaker_id,
-        });
-        let heard = MessageMetrics {
-            started_speaking_at: user_started_at,
-            stopped_speaking_at: user_stopped_at.filter(|_| user_started_at.is_some()),
-            transcription_delay: metrics.transcription_delay,
-            end_of_turn_delay: metrics.end_of_turn_delay,
-            ..MessageMetrics::default()
-        };
-        let mut message = Message::new(id, Role::User, text.clone(), now);
-        message.transcript_confidence = confidence;
-        message.metrics = heard;
-        if !fits {
-            self.drop_speculation();
-        }
-        if !reply {
-            let place = self.core.history.reserve();
-            self.core.remember(place, Item::Message(message));
-            return;
-        }
-        let speculation = self.speculation.take();
-        self.abandon_parked(false);
-        if self.may_interrupt() {
-            self.interrupt_present();
-        }
-        // a newer turn is answered together with an older one that has not been answered
-        self.drop_queued(|queued| queued.turn.is_some());
-        let (step, place) = match speculation {
-            Some(kept) => (Some(kept.step), kept.user.0),
-            None => (None, self.core.history.reserve()),
-        };
-        self.core.remember(place, Item::Message(message));
-        if self.ending.is_some() {
-            if let Some(step) = step {
-                self.abandon_step(&step);
-            }
-            return;
-        }
-        let preemptive = step.is_some();
-        let words = match step {
-            Some(step) => Words::Begun(Box::new(step)),
-            None => Words::Model(Wanted {
-                query: Some(text),
-                ..Wanted::default()
-            }),
-        };
-        let interruptible = self.core.options.allow_interruptions;
-        let queued = Queued {
-            turn: Some(turn),
-            metrics: TurnMetrics {
-                preemptive,
-                ..metrics
-            },
-            user_stopped_at,
-            ..Queued::new(SpeechPurpose::GenerateReply, words, interruptible)
-        };
-        self.enqueue(queued);
-    }
-
     /// A speech gets the floor.
     pub(crate) fn begin(&mut self, queued: Queued) {
         let now = self.core.now;
@@ -250,6 +43,7 @@ impl Dialogue {
                 step.query = wanted.query;
                 step.reply_instructions = wanted.instructions;
                 step.tools = wanted.tools;
+                step.extra = wanted.extra;
                 step
             }
         };
@@ -345,6 +139,7 @@ impl Dialogue {
         step.passages = next.passages;
         step.reply_instructions = next.reply_instructions;
         step.tools = next.tools;
+        step.extra = next.extra;
         step
     }
 

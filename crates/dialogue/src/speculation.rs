@@ -39,6 +39,7 @@ impl Dialogue {
             .is_some_and(|at| self.core.now.since(at) > options.preemptive_max_speech_duration);
         let free = self.floor.is_open()
             && self.queue.is_empty()
+            && !self.is_completing()
             && self.may_begin()
             && self.ending.is_none();
         if !free || long || self.turn.attempts >= options.preemptive_max_retries {
@@ -92,8 +93,9 @@ impl Dialogue {
 }
 
 /// Searches if there is something to search for, else asks the model.
-pub(crate) fn start_step(core: &mut Core, step: &mut Step, planned: Vec<(Place, Message)>) {
+pub(crate) fn start_step(core: &mut Core, step: &mut Step, mut planned: Vec<(Place, Message)>) {
     let now = core.now;
+    planned.extend_from_slice(&step.extra);
     if let Some(query) = step.query.take().filter(|_| core.options.retrieval) {
         let id = core.retrieval_id();
         let budget = core.options.retrieval_budget;

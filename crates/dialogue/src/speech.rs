@@ -63,6 +63,8 @@ pub(crate) struct Step {
     /// The tools it may call; `None`: all.
     pub(crate) tools: Option<Vec<String>>,
     pub(crate) passages: Vec<Passage>,
+    /// What the model reads beside the history: the hook of the turn has added it.
+    pub(crate) extra: Vec<(Place, Message)>,
     pub(crate) chunker: Chunker,
     /// Bytes the model has sent.
     pub(crate) received: usize,
@@ -93,6 +95,7 @@ impl Step {
             reply_instructions: None,
             tools: None,
             passages: Vec::new(),
+            extra: Vec::new(),
             chunker: Chunker::default(),
             received: 0,
             segments: Vec::new(),
@@ -228,6 +231,7 @@ pub(crate) struct NextStep {
     pub(crate) passages: Vec<Passage>,
     pub(crate) reply_instructions: Option<String>,
     pub(crate) tools: Option<Vec<String>>,
+    pub(crate) extra: Vec<(Place, Message)>,
 }
 
 /// One utterance of the agent.
@@ -298,6 +302,7 @@ impl Speech {
             passages: first.passages.clone(),
             reply_instructions: first.reply_instructions.clone(),
             tools: first.tools.clone(),
+            extra: first.extra.clone(),
         })
     }
 

@@ -176,6 +176,7 @@ impl Dialogue {
             return;
         }
         self.drop_speculation();
+        self.settle_turns();
         self.drop_queued(|_| true);
         self.ending = Some(Ending {
             reason,

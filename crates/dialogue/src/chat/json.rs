@@ -155,10 +155,14 @@ fn metrics_json(metrics: &MessageMetrics, began: Duration) -> Value {
     Value::Object(fields)
 }
 
-fn durations(metrics: &MessageMetrics) -> [(&'static str, Option<Duration>); 6] {
+fn durations(metrics: &MessageMetrics) -> [(&'static str, Option<Duration>); 7] {
     [
         ("transcription_delay", metrics.transcription_delay),
         ("end_of_turn_delay", metrics.end_of_turn_delay),
+        (
+            "on_user_turn_completed_delay",
+            metrics.on_user_turn_completed_delay,
+        ),
         ("llm_node_ttft", metrics.llm_node_ttft),
         ("llm_node_ttfs", metrics.llm_node_ttfs),
         ("tts_node_ttfb", metrics.tts_node_ttfb),
@@ -256,6 +260,7 @@ fn read_metrics(value: &Value) -> MessageMetrics {
         stopped_speaking_at: at("stopped_speaking_at"),
         transcription_delay: duration("transcription_delay"),
         end_of_turn_delay: duration("end_of_turn_delay"),
+        on_user_turn_completed_delay: duration("on_user_turn_completed_delay"),
         llm_node_ttft: duration("llm_node_ttft"),
         llm_node_ttfs: duration("llm_node_ttfs"),
         tts_node_ttfb: duration("tts_node_ttfb"),

@@ -21,6 +21,9 @@ pub struct MessageMetrics {
     /// Caller: last sound to the commit of the turn.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end_of_turn_delay: Option<Duration>,
+    /// Caller: what the agent's hook took, which sees a turn before its answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_user_turn_completed_delay: Option<Duration>,
     /// Agent: request to the model to its first token or call.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub llm_node_ttft: Option<Duration>,

@@ -3,9 +3,9 @@
 use super::Violation;
 use crate::floor::Floor;
 use crate::limits::{
-    CLEAR_REPORT_TIMEOUT, MAX_HISTORY_ITEMS, MAX_HOLD, MAX_PARKED_SPEECHES, MAX_QUEUED_SPEECHES,
-    MAX_RUNNING_TOOLS, MAX_SEGMENT_DURATION, MAX_SEGMENTS_AHEAD, MAX_STEPS, MAX_TASK_DEPTH,
-    MAX_TURN_BYTES, MAX_WAITING_TASKS, SPEECH_SIGN_TIMEOUT,
+    CLEAR_REPORT_TIMEOUT, MAX_COMPLETING_TURNS, MAX_HISTORY_ITEMS, MAX_HOLD, MAX_PARKED_SPEECHES,
+    MAX_QUEUED_SPEECHES, MAX_RUNNING_TOOLS, MAX_SEGMENT_DURATION, MAX_SEGMENTS_AHEAD, MAX_STEPS,
+    MAX_TASK_DEPTH, MAX_TURN_BYTES, MAX_WAITING_TASKS, SPEECH_SIGN_TIMEOUT,
 };
 use crate::machine::Dialogue;
 use crate::options::Options;
@@ -22,6 +22,7 @@ fn inside(dialogue: &Dialogue) -> Result<(), Violation> {
     let busy = dialogue.floor.speech().is_some()
         || dialogue.floor.is_giving_way()
         || !dialogue.parked.is_empty()
+        || dialogue.is_completing()
         || dialogue.turn.is_pending();
     match dialogue.deadline() {
         None if busy && !matches!(dialogue.floor, Floor::Closed) => {
@@ -70,6 +71,11 @@ fn inside(dialogue: &Dialogue) -> Result<(), Violation> {
             dialogue.queue.len(),
             MAX_QUEUED_SPEECHES + 1,
         ),
+        (
+            "turns before their hook",
+            dialogue.caller.completing.len(),
+            MAX_COMPLETING_TURNS,
+        ),
         ("running tools", dialogue.tools.len(), MAX_RUNNING_TOOLS),
         (
             "history",
@@ -100,6 +106,7 @@ fn longest_wait(options: &Options) -> Duration {
         options.tool_timeout,
         options.playout_timeout + MAX_SEGMENT_DURATION,
         options.retrieval_budget,
+        options.on_user_turn_completed_timeout,
         options.transcript_timeout,
         options.turn_detector_timeout,
         options.max_endpointing_delay(),

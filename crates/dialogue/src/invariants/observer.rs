@@ -7,11 +7,11 @@ use super::{Violation, calls_are_answered, request_is_valid};
 use crate::action::Action;
 use crate::chat::{ChatRequest, Item, Role, ToolCall};
 use crate::event::{AgentState, Event};
-use crate::ids::{GenerationId, SegmentId, SpeechId};
-use crate::input::{Command, Input, Llm, Tts};
+use crate::ids::{GenerationId, SegmentId, SpeechId, TurnId};
+use crate::input::{Command, Input, Llm, Tts, TurnVerdict};
 use crate::limits::{
     MAX_DOUBTFUL_CALLS, MAX_HISTORY_ITEMS, MAX_PARKED_SPEECHES, MAX_RUNNING_TOOLS,
-    MAX_SEGMENTS_AHEAD, MAX_TURN_BYTES, MAX_VALUE_BYTES, cut,
+    MAX_SEGMENTS_AHEAD, MAX_TURN_BYTES, MAX_TURN_MESSAGES, MAX_VALUE_BYTES, cut,
 };
 use crate::time::Instant;
 
@@ -40,6 +40,14 @@ struct Given {
     output: String,
 }
 
+/// What the caller has said or typed.
+#[derive(Clone, Debug)]
+struct Committed {
+    /// Named by the machine.
+    turn: Option<TurnId>,
+    text: String,
+}
+
 /// Watches inputs and actions from outside.
 #[derive(Clone, Debug, Default)]
 pub struct Observer {
@@ -63,8 +71,11 @@ pub struct Observer {
     speeches: BTreeSet<SpeechId>,
     /// Assistant messages of speeches that have not ended.
     messages: Vec<String>,
-    /// Words that must be in the history after this step.
-    committed: Vec<String>,
+    /// Words that must be in the history after this step, or when the agent's hook has seen them.
+    committed: Vec<Committed>,
+    /// The turn that the hook looks at, and until when it may.
+    hook: Option<(TurnId, Instant)>,
+    now: Instant,
     /// Items that were said to be added in this step.
     added: Vec<Item>,
     /// Items that a summary replaced in this step.
@@ -84,6 +95,7 @@ impl Observer {
     /// Before `handle`, with the same time.
     pub fn input(&mut self, now: Instant, input: &Input) {
         self.sounds.begin_step(now);
+        self.now = now;
         if self.closed {
             return;
         }
@@ -127,14 +139,32 @@ impl Observer {
             }
             Input::UserText(text) if !text.trim().is_empty() => {
                 let text = cut(text.trim().to_owned(), MAX_TURN_BYTES);
-                self.committed.push(text);
+                self.committed.push(Committed { turn: None, text });
             }
+            Input::UserTurnCompleted { turn, verdict } => self.hook_answers(*turn, verdict),
             Input::Command(
                 Command::Interrupt { force: true } | Command::Close { drain: false },
             ) => {
                 self.ordered_silence = self.sounds.sounding().collect();
             }
             _ => {}
+        }
+    }
+
+    /// What it says too late does not count.
+    fn hook_answers(&mut self, turn: TurnId, verdict: &TurnVerdict) {
+        let Some((_, until)) = self.hook.take_if(|(asked, _)| *asked == turn) else {
+            return;
+        };
+        let waiting = |committed: &&mut Committed| committed.turn == Some(turn);
+        if let TurnVerdict::Reply {
+            text: Some(text), ..
+        } = verdict
+            && self.now <= until
+            && !text.trim().is_empty()
+            && let Some(committed) = self.committed.iter_mut().find(waiting)
+        {
+            committed.text = cut(text.clone(), MAX_TURN_BYTES);
         }
     }
 
@@ -186,6 +216,9 @@ impl Observer {
                 speech,
                 ..
             } => return self.tool_runs(call, idempotency_key, *speech),
+            Action::CompleteUserTurn { turn, budget, .. } => {
+                self.hook = Some((*turn, self.now + *budget));
+            }
             Action::CancelTool { call_id } => {
                 // the machine says what became of it; what the tool says later, or said at this moment, is not news
                 let given = self
@@ -304,10 +337,21 @@ impl Observer {
                 self.replaced += replaced;
             }
             Event::UserInputTranscribed {
-                transcript,
+                turn,
+                transcript: text,
                 is_final: true,
                 ..
-            } => self.committed.push(transcript.clone()),
+            } => {
+                let named = Committed {
+                    turn: Some(*turn),
+                    text: text.clone(),
+                };
+                let typed = |other: &&mut Committed| other.turn.is_none() && other.text == *text;
+                match self.committed.iter_mut().find(typed) {
+                    Some(typed) => *typed = named,
+                    None => self.committed.push(named),
+                }
+            }
             Event::AgentStateChanged { new_state, .. } => self.agent = *new_state,
             Event::SpeechCreated { speech, .. } if !self.speeches.insert(*speech) => {
                 return Err(Violation::Mute(format!("{speech} was created twice")));
@@ -434,13 +478,18 @@ impl Observer {
         if self.closed {
             return Ok(());
         }
-        for text in committed {
-            let there = history.iter().rev().any(
-                |item| matches!(item, Item::Message(m) if m.role == Role::User && m.text == text),
-            );
-            if !there {
-                return Err(Violation::LostTurn(text));
+        let hooked = self.hook.is_some_and(|(_, until)| self.now < until);
+        for waiting in committed {
+            let there = history.iter().rev().any(|item| {
+                matches!(item, Item::Message(m) if m.role == Role::User && m.text == waiting.text)
+            });
+            if there {
+                continue;
             }
+            if !hooked {
+                return Err(Violation::LostTurn(waiting.text));
+            }
+            self.committed.push(waiting);
         }
         for Given { running, output } in results {
             let (id, given) = (running.call.call_id, output);
@@ -487,7 +536,8 @@ impl Observer {
 
 fn request_is_bounded(request: &ChatRequest) -> Result<(), Violation> {
     // every running call has a placeholder more, and what is being said just now is not in the history yet
-    let limit = MAX_HISTORY_ITEMS + MAX_RUNNING_TOOLS + crate::limits::MAX_STEPS;
+    let limit =
+        MAX_HISTORY_ITEMS + MAX_RUNNING_TOOLS + crate::limits::MAX_STEPS + MAX_TURN_MESSAGES;
     if request.items.len() > limit {
         return Err(Violation::Unbounded(format!(
             "{} items in a request",

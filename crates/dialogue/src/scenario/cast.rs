@@ -2,7 +2,7 @@
 
 use super::lanes::Lanes;
 use crate::chat::{Passage, ToolCall};
-use crate::input::ToolValue;
+use crate::input::{ToolValue, TurnVerdict};
 use crate::time::{Duration, Instant};
 
 const MS: Duration = Duration::from_millis(1);
@@ -96,6 +96,23 @@ impl Default for Prediction {
         Self {
             probability: Some(1.0),
             after: 50 * MS,
+        }
+    }
+}
+
+/// What the agent's hook makes of a turn.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Hook {
+    pub(crate) after: Duration,
+    /// Without it no answer comes.
+    pub(crate) verdict: Option<TurnVerdict>,
+}
+
+impl Default for Hook {
+    fn default() -> Self {
+        Self {
+            after: 50 * MS,
+            verdict: Some(TurnVerdict::unchanged()),
         }
     }
 }

@@ -75,6 +75,7 @@ pub(super) fn prepare(
         .with_answers(scenario.replies.clone(), scenario.voices.clone());
     simulation.tools.clone_from(&scenario.tools);
     simulation.found = scenario.found.clone().into();
+    simulation.hooks = scenario.hooks.clone().into();
     simulation.predictions = scenario.predictions.clone().into();
     simulation.told = mischief.is_some().then(Vec::new);
     simulation.mischief = mischief;

@@ -135,6 +135,7 @@ impl Lanes {
             | Input::TurnPrediction { .. }
             | Input::ToolUpdated { .. }
             | Input::Measured(_)
+            | Input::UserTurnCompleted { .. }
             | Input::Command(_)
             | Input::Time => {}
         }
@@ -181,6 +182,7 @@ impl Lanes {
             | Action::StepSpoken { .. }
             | Action::SwitchAgent { .. }
             | Action::TaskEnded { .. }
+            | Action::CompleteUserTurn { .. }
             | Action::NotInterrupted(_)
             | Action::Emit(_)
             | Action::Close => {}

@@ -15,6 +15,8 @@
 //! tool finish completes silently "done"                        # with a tool of its own
 //! knowledge "Open until ten." after 20ms   # the next search; also: nothing, hangs
 //! detector 0.2 after 50ms              # the turn detector's next answer; also: hangs. Without: 1, compared with 0.5
+//! hook adds "They are a regular." after 50ms    # the hook's next answer (option on_user_turn_completed true); also:
+//!                                      # changes "other words", stops, hangs. Without: nothing changed, after 50 ms
 //! stt +200ms                           # finals come so long after the end of speech
 //! 0.5-2.5 says "A table for two"       # voice activity and transcript; `noise` for a sound without words. At the end:
 //!                                      # +300ms until the final transcript, `muted`: the microphone is switched off then

@@ -2,13 +2,13 @@
 
 use thiserror::Error;
 
-use super::cast::{Deed, Found, Prediction, Reply, Speech, Tool, Voice};
+use super::cast::{Deed, Found, Hook, Prediction, Reply, Speech, Tool, Voice};
 use super::expect::{Expect, Expectation};
 use super::inputs::input;
 use super::options::Changes;
 use super::words::{LONGEST, Words, duration, instant, unknown};
-use crate::chat::{Passage, ToolCall};
-use crate::input::{Input, ToolValue};
+use crate::chat::{Message, Passage, Role, ToolCall};
+use crate::input::{Input, ToolValue, TurnVerdict};
 use crate::options::Options;
 use crate::time::{Duration, Instant};
 
@@ -40,6 +40,7 @@ pub struct Scenario {
     pub(crate) tools: Vec<Tool>,
     pub(crate) found: Vec<Found>,
     pub(crate) predictions: Vec<Prediction>,
+    pub(crate) hooks: Vec<Hook>,
     pub(crate) speeches: Vec<Speech>,
     pub(crate) inputs: Vec<(Instant, Input)>,
     pub(crate) stt_delay: Duration,
@@ -50,7 +51,7 @@ pub struct Scenario {
 }
 
 /// What a line may begin with.
-const LINES: [&str; 19] = [
+const LINES: [&str; 20] = [
     "title",
     "agent",
     "option",
@@ -59,6 +60,7 @@ const LINES: [&str; 19] = [
     "tool",
     "knowledge",
     "detector",
+    "hook",
     "stt",
     "recorded",
     "at",
@@ -147,6 +149,7 @@ impl Scenario {
             "tts" => self.voices.push(voice(words)?),
             "tool" => self.tools.push(tool(line, words)?),
             "detector" => self.predictions.push(prediction(words)?),
+            "hook" => self.hooks.push(hook(words)?),
             "knowledge" => self.found.push(found(words)?),
             "stt" => self.stt_delay = duration(words.word().trim_start_matches('+'))?,
             "end" => self.end = Some(instant(words.word())?),
@@ -334,6 +337,38 @@ fn prediction(words: &mut Words<'_>) -> Result<Prediction, String> {
             other => return Err(unknown("word about `detector`", other, &["after", "hangs"])),
         }
     }
+}
+
+fn hook(words: &mut Words<'_>) -> Result<Hook, String> {
+    let mut hook = Hook::default();
+    let (mut text, mut messages) = (None, Vec::new());
+    loop {
+        match words.word() {
+            "" => break,
+            "after" => hook.after = duration(words.word())?,
+            "changes" => text = Some(words.quoted()?),
+            "adds" => {
+                let added = Message::new("added", Role::System, words.quoted()?, Instant::ZERO);
+                messages.push(added);
+            }
+            "stops" => hook.verdict = Some(TurnVerdict::Stop),
+            "hangs" => hook.verdict = None,
+            other if other.starts_with('#') => {
+                words.rest = "";
+                break;
+            }
+            other => {
+                let known = ["after", "changes", "adds", "stops", "hangs"];
+                return Err(unknown("word about `hook`", other, &known));
+            }
+        }
+    }
+    if let Some(TurnVerdict::Reply { .. }) = hook.verdict {
+        hook.verdict = Some(TurnVerdict::Reply { text, messages });
+    } else if text.is_some() || !messages.is_empty() {
+        return Err("a hook that stops or hangs changes and adds nothing".into());
+    }
+    Ok(hook)
 }
 
 fn found(words: &mut Words<'_>) -> Result<Found, String> {

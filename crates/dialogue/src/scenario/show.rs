@@ -9,7 +9,7 @@ use crate::summary::INSTRUCTIONS;
 use crate::time::Duration;
 
 /// The first words of all lines, and words that stand alone at their end. A scenario that expects other ones has a typo.
-pub(crate) const KINDS: [&str; 54] = [
+pub(crate) const KINDS: [&str; 55] = [
     "agent",
     "user",
     "turn",
@@ -43,6 +43,7 @@ pub(crate) const KINDS: [&str; 54] = [
     "closed",
     "close",
     "retrieve",
+    "complete",
     "llm",
     "without",
     "tts",
@@ -70,6 +71,7 @@ pub(crate) const KINDS: [&str; 54] = [
 pub(crate) fn action(action: &Action) -> String {
     match action {
         Action::Retrieve { query, .. } => format!("retrieve \"{query}\""),
+        Action::CompleteUserTurn { message, .. } => format!("complete \"{}\"", message.text),
         Action::StartLlm { request, .. } if *request.instructions == *INSTRUCTIONS => {
             "llm asked for a summary".into()
         }

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, VecDeque};
 
-use super::cast::{Found, Line, Prediction, Reply, Speech, Tool, Voice};
+use super::cast::{Found, Hook, Line, Prediction, Reply, Speech, Tool, Voice};
 use super::check::seconds;
 use super::explore::Mischief;
 use super::lanes::Lanes;
@@ -11,7 +11,7 @@ use super::show;
 use super::tools::Tasks;
 use crate::action::Action;
 use crate::chat::Item;
-use crate::ids::{GenerationId, PredictionId, RetrievalId, SegmentId, SpeechId};
+use crate::ids::{GenerationId, PredictionId, RetrievalId, SegmentId, SpeechId, TurnId};
 use crate::input::{Input, Llm, Playout, Stt, Tts, Vad};
 use crate::invariants::Observer;
 use crate::machine::Dialogue;
@@ -80,6 +80,7 @@ pub struct Simulation {
     pub(super) tasks: Tasks,
     pub(super) found: VecDeque<Found>,
     pub(super) predictions: VecDeque<Prediction>,
+    pub(super) hooks: VecDeque<Hook>,
     /// Requests that the scenario holds no answer for.
     unscripted_replies: usize,
     /// Tools that were called and that the scenario gives no result of.
@@ -112,6 +113,7 @@ impl Simulation {
             tasks: Tasks::default(),
             found: VecDeque::new(),
             predictions: VecDeque::new(),
+            hooks: VecDeque::new(),
             unscripted_replies: 0,
             unscripted_tools: BTreeSet::new(),
             repeating: false,
@@ -379,6 +381,7 @@ impl Simulation {
             Action::SwitchAgent { key, .. } => self.tasks.speaks = key.0,
             Action::TaskEnded { task, completed } => self.task_ended(task, completed),
             Action::PredictTurn { id, .. } => self.predict(id),
+            Action::CompleteUserTurn { turn, .. } => self.complete(turn),
             Action::CancelPrediction { .. }
             | Action::FinalizeStt
             | Action::ClearStt
@@ -401,6 +404,14 @@ impl Simulation {
                     passages: found.passages,
                 },
             );
+        }
+    }
+
+    fn complete(&mut self, turn: TurnId) {
+        let Hook { after, verdict } = self.hooks.pop_front().unwrap_or_default();
+        if let Some(verdict) = verdict {
+            let answer = Input::UserTurnCompleted { turn, verdict };
+            self.schedule(self.now + after, answer);
         }
     }
 

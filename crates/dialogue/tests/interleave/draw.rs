@@ -1,19 +1,20 @@
 //! The dice: options, tempers, and one input after the other, out of any source of randomness.
 
 use antiphon_dialogue::agents::AgentSpec;
-use antiphon_dialogue::chat::{Passage, ToolCall, ToolChoice};
+use antiphon_dialogue::chat::{Message, Passage, Role, ToolCall, ToolChoice};
 use antiphon_dialogue::ids::{
-    AgentKey, GenerationId, PredictionId, RetrievalId, SegmentId, SpeechId, TaskId,
+    AgentKey, GenerationId, PredictionId, RetrievalId, SegmentId, SpeechId, TaskId, TurnId,
 };
 use antiphon_dialogue::input::{
-    Command, GenerateReply, Llm, Measured, Playout, Priority, Say, Stt, ToolValue, Tts, Vad,
+    Command, GenerateReply, Llm, Measured, Playout, Priority, Say, Stt, ToolValue, Tts,
+    TurnVerdict, Vad,
 };
 use antiphon_dialogue::options::{
     CANCEL_TASK, DuplicateScope, Endpointing, Filler, OnDuplicate, RUNNING_TASKS, ToolInterruption,
     ToolOptions, TurnDetection, TurnDetectorKind,
 };
 use antiphon_dialogue::time::Duration;
-use antiphon_dialogue::{Action, Input, Options, OptionsPatch};
+use antiphon_dialogue::{Action, Input, Instant, Options, OptionsPatch};
 use rand::Rng;
 use rand::seq::IndexedRandom;
 
@@ -52,6 +53,8 @@ pub(super) fn options(rng: &mut impl Rng) -> Options {
         min_thinking_interruption_words: *[None, None, Some(0), Some(3)].choose(rng).unwrap(),
         min_consecutive_speech_delay: ms(*[0, 0, 300].choose(rng).unwrap()),
         retrieval: rng.random_bool(0.5),
+        on_user_turn_completed: rng.random_bool(0.3),
+        on_user_turn_completed_timeout: ms(2000),
         summarize_over_items: rng.random_bool(0.5).then_some(10),
         summarize_keep_turns: 1,
         summarize_over_tokens: rng.random_bool(0.2).then_some(100),
@@ -129,9 +132,9 @@ pub(super) struct Temper {
     fails: f64,
 }
 
-/// VAD, STT, turn detector, retrieval, LLM, TTS, playout, tools, typing, start, commands, time.
-const KINDS: usize = 12;
-const USUAL: [u32; KINDS] = [26, 16, 1, 3, 14, 10, 18, 5, 1, 1, 2, 6];
+/// VAD, STT, turn detector, retrieval, LLM, TTS, playout, tools, typing, start, commands, hooks, time.
+const KINDS: usize = 13;
+const USUAL: [u32; KINDS] = [26, 16, 1, 3, 14, 10, 18, 5, 1, 1, 2, 2, 6];
 
 impl Temper {
     pub(super) fn new(rng: &mut impl Rng) -> Self {
@@ -162,6 +165,7 @@ pub(super) struct Asked {
     segments: Vec<SegmentId>,
     retrievals: Vec<RetrievalId>,
     predictions: Vec<PredictionId>,
+    turns: Vec<TurnId>,
     /// In the playout, with what was played of each.
     playing: Vec<(SegmentId, Duration)>,
     cleared: Vec<(SegmentId, Duration)>,
@@ -307,8 +311,25 @@ pub(super) fn input(rng: &mut impl Rng, temper: &Temper, asked: &mut Asked) -> O
             Input::Command(agents(rng, call_id))
         }
         10 => Input::Command(command(rng, word)),
+        11 => Input::UserTurnCompleted {
+            turn: recent(rng, temper, &asked.turns)?,
+            verdict: verdict(rng, word),
+        },
         _ => Input::Time,
     })
+}
+
+/// What a hook makes of a turn.
+fn verdict(rng: &mut impl Rng, word: String) -> TurnVerdict {
+    let message = Message::new("item_1", Role::System, "Be kind.", Instant::ZERO);
+    match rng.random_range(0..4) {
+        0 => TurnVerdict::Stop,
+        1 => TurnVerdict::unchanged(),
+        _ => TurnVerdict::Reply {
+            text: rng.random_bool(0.5).then_some(word),
+            messages: vec![message; rng.random_range(0..3)],
+        },
+    }
 }
 
 /// In order, as a playout reports; some reports are missing, some come twice.
@@ -410,6 +431,7 @@ fn agents(rng: &mut impl Rng, call_id: String) -> Command {
             llm_timeout: ms(3000),
             tts_timeout: ms(3000),
             tool_timeout: ms(5000),
+            on_user_turn_completed: rng.random_bool(0.3),
             ..Options::default()
         },
         overrides: OptionsPatch::default(),
@@ -484,6 +506,7 @@ pub(super) fn note(rng: &mut impl Rng, asked: &mut Asked, action: &Action) {
         Action::Synthesize { id, .. } => asked.segments.push(*id),
         Action::Retrieve { id, .. } => asked.retrievals.push(*id),
         Action::PredictTurn { id, .. } => asked.predictions.push(*id),
+        Action::CompleteUserTurn { turn, .. } => asked.turns.push(*turn),
         Action::Play { id } => {
             asked.playing.push((*id, Duration::ZERO));
             asked.played.push(*id);

@@ -116,6 +116,7 @@ struct Newest {
     segment: u32,
     retrieval: u32,
     prediction: u32,
+    turn: u32,
 }
 
 impl Newest {
@@ -125,6 +126,7 @@ impl Newest {
             Action::Synthesize { id, .. } => self.segment = id.0,
             Action::Retrieve { id, .. } => self.retrieval = id.0,
             Action::PredictTurn { id, .. } => self.prediction = id.0,
+            Action::CompleteUserTurn { turn, .. } => self.turn = turn.0,
             _ => {}
         }
     }
@@ -142,6 +144,7 @@ impl Newest {
             ) => Some((&mut id.0, self.segment)),
             Input::Retrieved { id, .. } => Some((&mut id.0, self.retrieval)),
             Input::TurnPrediction { id, .. } => Some((&mut id.0, self.prediction)),
+            Input::UserTurnCompleted { turn, .. } => Some((&mut turn.0, self.turn)),
             _ => None,
         }
     }

@@ -1,0 +1,243 @@
+//! The caller has finished: the words enter the history, and an answer begins.
+
+use crate::chat::{Item, Message, MessageMetrics, Role};
+use crate::event::{Event, InputModality, SpeechPurpose, TurnMetrics};
+use crate::history::Place;
+use crate::ids::TurnId;
+use crate::limits::{MAX_TURN_BYTES, cut};
+use crate::machine::Dialogue;
+use crate::metrics::{EouMetrics, Metrics};
+use crate::queue::{Queued, Wanted, Words};
+use crate::speech::Step;
+use crate::text::normalise;
+use crate::time::{Duration, Instant};
+use crate::turn::Stage;
+
+/// A turn that was committed.
+struct Committed {
+    turn: TurnId,
+    modality: InputModality,
+    text: String,
+    language: Option<String>,
+    speaker_id: Option<String>,
+    confidence: Option<f32>,
+    metrics: TurnMetrics,
+    user_stopped_at: Option<Instant>,
+    /// The caller's first sound.
+    user_started_at: Option<Instant>,
+}
+
+/// The same as it enters the history, and what its answer starts from.
+#[derive(Clone, Debug)]
+pub(crate) struct TurnOver {
+    pub(crate) turn: TurnId,
+    pub(crate) place: Place,
+    pub(crate) message: Message,
+    pub(crate) metrics: TurnMetrics,
+    pub(crate) user_stopped_at: Option<Instant>,
+}
+
+impl Dialogue {
+    /// The caller has finished, or so it seems: put the words into the history and answer.
+    pub(crate) fn commit_turn(&mut self) {
+        let text = self.turn.text();
+        let forced = self.turn.commit_asked;
+        self.turn.stage = if self.turn.stage == Stage::Speaking {
+            Stage::Speaking
+        } else {
+            Stage::Quiet
+        };
+        if !forced && self.is_own_echo() {
+            self.drop_speculation();
+            self.renew_turn();
+            self.arm_hold();
+            return;
+        }
+        if !forced && self.may_interrupt() && !self.is_worth_the_floor() {
+            self.drop_speculation();
+            self.arm_hold();
+            return;
+        }
+        let committed = self.measured(text);
+        let reply = !self.turn.skip_reply;
+        self.count_turn();
+        self.renew_turn();
+        self.answer(committed, reply);
+    }
+
+    /// Do the words take the floor from the agent, which has it?
+    fn is_worth_the_floor(&self) -> bool {
+        self.has_min_words() && !self.is_only_listening()
+    }
+
+    fn measured(&self, text: String) -> Committed {
+        let turn = &self.turn;
+        let spoke = turn
+            .last_spoke
+            .filter(|at| turn.began.is_none_or(|began| *at >= began));
+        let metrics = TurnMetrics {
+            turn: Some(turn.id),
+            end_of_turn_delay: spoke.map(|at| self.core.now.since(at)),
+            transcription_delay: spoke
+                .zip(turn.last_final)
+                .map(|(at, words)| words.since(at)),
+            ..TurnMetrics::default()
+        };
+        Committed {
+            turn: turn.id,
+            modality: InputModality::Audio,
+            text,
+            language: self.spoken_language(),
+            speaker_id: turn.speaker_id.clone(),
+            confidence: turn.confidence(),
+            metrics,
+            user_stopped_at: spoke,
+            user_started_at: turn.began.filter(|_| spoke.is_some()),
+        }
+    }
+
+    /// `hook`: what the agent's hook took, if it has one.
+    pub(crate) fn measure_end_of_turn(&mut self, metrics: &TurnMetrics, hook: Option<Duration>) {
+        let Some((turn, delay)) = metrics.turn.zip(metrics.end_of_turn_delay) else {
+            return;
+        };
+        self.core.measured(Some(Metrics::EouMetrics(EouMetrics {
+            turn,
+            end_of_utterance_delay: delay,
+            transcription_delay: metrics.transcription_delay,
+            on_user_turn_completed_delay: hook,
+        })));
+    }
+
+    /// The caller typed something: it is a turn at once.
+    pub(crate) fn on_user_text(&mut self, text: String) {
+        let text = cut(text.trim().to_owned(), MAX_TURN_BYTES);
+        if text.is_empty() {
+            return;
+        }
+        self.heard_typing();
+        let turn = self.core.turn_id();
+        let metrics = TurnMetrics {
+            turn: Some(turn),
+            ..TurnMetrics::default()
+        };
+        let now = self.core.now;
+        let committed = Committed {
+            turn,
+            modality: InputModality::Text,
+            text,
+            language: None,
+            speaker_id: None,
+            confidence: None,
+            metrics,
+            user_stopped_at: Some(now),
+            user_started_at: None,
+        };
+        self.answer(committed, true);
+    }
+
+    /// Remembers what the caller said, and begins to answer it unless nobody is to.
+    fn answer(&mut self, committed: Committed, reply: bool) {
+        let now = self.core.now;
+        if !reply || !self.speculation_fits(&committed.text) {
+            self.drop_speculation();
+        }
+        let kept = self.speculation.take();
+        let (place, id) = match &kept {
+            Some(kept) => (kept.user.0, kept.user.1.id.clone()),
+            None => (self.core.history.reserve(), self.core.history.next_id()),
+        };
+        self.core.emit(Event::UserInputTranscribed {
+            turn: committed.turn,
+            modality: committed.modality,
+            transcript: committed.text.clone(),
+            is_final: true,
+            item_id: Some(id.clone()),
+            language: committed.language,
+            speaker_id: committed.speaker_id,
+        });
+        let mut message = Message::new(id, Role::User, committed.text, now);
+        message.transcript_confidence = committed.confidence;
+        message.metrics = MessageMetrics {
+            started_speaking_at: committed.user_started_at,
+            stopped_speaking_at: committed
+                .user_stopped_at
+                .filter(|_| committed.user_started_at.is_some()),
+            transcription_delay: committed.metrics.transcription_delay,
+            end_of_turn_delay: committed.metrics.end_of_turn_delay,
+            ..MessageMetrics::default()
+        };
+        let over = TurnOver {
+            turn: committed.turn,
+            place,
+            message,
+            metrics: committed.metrics,
+            user_stopped_at: committed.user_stopped_at,
+        };
+        if !reply {
+            self.measure_end_of_turn(&over.metrics, None);
+            self.core.remember(over.place, Item::Message(over.message));
+            return;
+        }
+        self.abandon_parked(false);
+        if self.may_interrupt() {
+            self.interrupt_present();
+        }
+        // a newer turn is answered together with an older one that has not been answered
+        self.drop_queued(|queued| queued.turn.is_some());
+        if self.core.options.on_user_turn_completed && self.ending.is_none() {
+            self.speculation = kept;
+            self.await_hook(over);
+            return;
+        }
+        self.measure_end_of_turn(&over.metrics, None);
+        self.reply_to(over, kept.map(|kept| kept.step), Vec::new());
+    }
+
+    /// Was the speculative reply made for these words and for what is known now, and can it begin?
+    pub(crate) fn speculation_fits(&self, text: &str) -> bool {
+        self.speculation.as_ref().is_some_and(|kept| {
+            kept.words == normalise(text)
+                && kept.version == self.core.history.version()
+                && self.floor.is_open()
+                && self.may_begin()
+        })
+    }
+
+    /// The turn enters the history, and its answer the queue. `extra` is for this answer alone.
+    pub(crate) fn reply_to(
+        &mut self,
+        over: TurnOver,
+        step: Option<Step>,
+        extra: Vec<(Place, Message)>,
+    ) {
+        let text = over.message.text.clone();
+        self.core.remember(over.place, Item::Message(over.message));
+        if self.ending.is_some() {
+            if let Some(step) = step {
+                self.abandon_step(&step);
+            }
+            return;
+        }
+        let preemptive = step.is_some();
+        let words = match step {
+            Some(step) => Words::Begun(Box::new(step)),
+            None => Words::Model(Wanted {
+                query: Some(text),
+                extra,
+                ..Wanted::default()
+            }),
+        };
+        let interruptible = self.core.options.allow_interruptions;
+        let queued = Queued {
+            turn: Some(over.turn),
+            metrics: TurnMetrics {
+                preemptive,
+                ..over.metrics
+            },
+            user_stopped_at: over.user_stopped_at,
+            ..Queued::new(SpeechPurpose::GenerateReply, words, interruptible)
+        };
+        self.enqueue(queued);
+    }
+}

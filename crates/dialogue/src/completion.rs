@@ -1,0 +1,153 @@
+//! The agent's hook between the end of a turn and its answer (LiveKit's `on_user_turn_completed`). A turn that waits for it
+//! is not in the history yet, because the hook may change its words; it gets there whatever the hook does.
+
+use crate::action::Action;
+use crate::chat::{Item, Message};
+use crate::commit::TurnOver;
+use crate::event::Component;
+use crate::history::Place;
+use crate::ids::TurnId;
+use crate::input::TurnVerdict;
+use crate::limits::{
+    MAX_COMPLETING_TURNS, MAX_TURN_BYTES, MAX_TURN_MESSAGES, MAX_VALUE_BYTES, cut,
+};
+use crate::machine::Dialogue;
+use crate::time::Instant;
+
+/// A turn whose hook has been asked, or waits for the one before it.
+#[derive(Clone, Debug)]
+pub(crate) struct Completing {
+    over: TurnOver,
+    since: Instant,
+    /// `None`: not asked yet.
+    until: Option<Instant>,
+}
+
+impl Dialogue {
+    /// The hook is asked about the turn, after those that wait already: hooks see turns one after the other.
+    pub(crate) fn await_hook(&mut self, over: TurnOver) {
+        if self.caller.completing.len() >= MAX_COMPLETING_TURNS {
+            self.hook_failed("too many turns wait for it");
+        }
+        let since = self.core.now;
+        self.caller.completing.push_back(Completing {
+            over,
+            since,
+            until: None,
+        });
+        self.ask_hook();
+    }
+
+    fn ask_hook(&mut self) {
+        let now = self.core.now;
+        let budget = self.core.options.on_user_turn_completed_timeout;
+        let next = self.caller.completing.front_mut();
+        let Some(next) = next.filter(|next| next.until.is_none()) else {
+            return;
+        };
+        (next.since, next.until) = (now, Some(now + budget));
+        let action = Action::CompleteUserTurn {
+            turn: next.over.turn,
+            message: next.over.message.clone(),
+            budget,
+        };
+        self.core.act(action);
+    }
+
+    /// A turn waits for its hook: it is going to be answered.
+    pub(crate) fn is_completing(&self) -> bool {
+        !self.caller.completing.is_empty()
+    }
+
+    pub(crate) fn completion_deadline(&self) -> Option<Instant> {
+        self.caller.completing.front()?.until
+    }
+
+    pub(crate) fn completion_due(&mut self) {
+        self.hook_failed("it did not answer in time");
+    }
+
+    fn hook_failed(&mut self, why: &str) {
+        let message =
+            format!("on_user_turn_completed is not waited for: {why}; the turn stays as it was");
+        self.core.error(Component::Session, message, true);
+        self.completed(TurnVerdict::unchanged());
+    }
+
+    pub(crate) fn on_user_turn_completed(&mut self, turn: TurnId, verdict: TurnVerdict) {
+        let asked = self.caller.completing.front();
+        if asked.is_some_and(|asked| asked.over.turn == turn) {
+            self.completed(verdict);
+        }
+    }
+
+    fn completed(&mut self, verdict: TurnVerdict) {
+        let Some(Completing {
+            mut over, since, ..
+        }) = self.caller.completing.pop_front()
+        else {
+            return;
+        };
+        let took = self.core.now.since(since);
+        over.message.metrics.on_user_turn_completed_delay = Some(took);
+        self.measure_end_of_turn(&over.metrics, Some(took));
+        match verdict {
+            TurnVerdict::Stop => {
+                self.drop_speculation();
+                self.core.remember(over.place, Item::Message(over.message));
+            }
+            TurnVerdict::Reply { text, messages } => self.go_on(over, text, messages),
+        }
+        self.ask_hook();
+    }
+
+    fn go_on(&mut self, mut over: TurnOver, text: Option<String>, messages: Vec<Message>) {
+        let text = text
+            .map(|text| cut(text, MAX_TURN_BYTES))
+            .filter(|text| !text.trim().is_empty() && *text != over.message.text);
+        let stands = text.is_none()
+            && messages.is_empty()
+            && !self.is_completing()
+            && self.speculation_fits(&over.message.text);
+        if !stands {
+            self.drop_speculation();
+        }
+        if let Some(text) = text {
+            over.message.text = text;
+        }
+        if self.is_completing() {
+            // the newer turn is answered together with this one
+            self.core.remember(over.place, Item::Message(over.message));
+            return;
+        }
+        let extra = self.named_anew(over.place, messages);
+        let step = self.speculation.take().map(|kept| kept.step);
+        self.reply_to(over, step, extra);
+    }
+
+    /// Messages of the hook, just before the caller's, under names that nothing else has.
+    fn named_anew(&mut self, place: Place, messages: Vec<Message>) -> Vec<(Place, Message)> {
+        if messages.len() > MAX_TURN_MESSAGES {
+            let message = "on_user_turn_completed adds too many messages: the rest is left out";
+            self.core.error(Component::Session, message, true);
+        }
+        let mut named = messages;
+        named.truncate(MAX_TURN_MESSAGES);
+        for message in &mut named {
+            message.id = self.core.history.next_id();
+            message.text = cut(std::mem::take(&mut message.text), MAX_VALUE_BYTES);
+        }
+        named
+            .into_iter()
+            .map(|message| (place.before(), message))
+            .collect()
+    }
+
+    /// The session ends: what waits for the hook is remembered without it.
+    pub(crate) fn settle_turns(&mut self) {
+        for Completing { over, .. } in std::mem::take(&mut self.caller.completing) {
+            self.measure_end_of_turn(&over.metrics, None);
+            self.core.remember(over.place, Item::Message(over.message));
+        }
+    }
+}
