@@ -9,7 +9,8 @@ use antiphon_dialogue::options::{ToolOptions, TurnDetection, TurnDetectorKind};
 use antiphon_dialogue::{Options, OptionsPatch};
 
 use crate::error::AgentError;
-use crate::provider::{BoxFuture, Evidence, Knowledge, Llm, Stt, Tts, TurnDetector, VadModel};
+use crate::hooks::{CompletedTurn, Hooks, StopResponse};
+use crate::provider::{Evidence, Knowledge, Llm, Stt, Tts, TurnDetector, VadModel};
 use crate::record::Recorder;
 use crate::session::AgentSession;
 use crate::tool::{Tool, ToolSet};
@@ -38,13 +39,10 @@ pub struct Agent {
     pub(crate) turn_detector: Option<Arc<dyn TurnDetector>>,
     pub(crate) knowledge: Option<Arc<dyn Knowledge>>,
     pub(crate) tools: Arc<ToolSet>,
-    pub(crate) on_enter: Option<OnEnter>,
+    pub(crate) hooks: Hooks,
     pub(crate) keep_history: bool,
     pub(crate) recorder: Option<Recorder>,
 }
-
-/// What an agent does when it gets the floor.
-pub(crate) type OnEnter = Arc<dyn Fn(AgentSession) -> BoxFuture<'static, ()> + Send + Sync>;
 
 impl Agent {
     /// Begin to describe an agent. Only [`AgentBuilder::llm`] is obligatory.
@@ -61,7 +59,7 @@ impl Agent {
             turn_detector: None,
             knowledge: None,
             tools: Vec::new(),
-            on_enter: None,
+            hooks: Hooks::default(),
             keep_history: false,
             recorder: None,
         }
@@ -153,7 +151,7 @@ pub struct AgentBuilder {
     turn_detector: Option<Arc<dyn TurnDetector>>,
     knowledge: Option<Arc<dyn Knowledge>>,
     tools: Vec<Arc<dyn Tool>>,
-    on_enter: Option<OnEnter>,
+    hooks: Hooks,
     keep_history: bool,
     recorder: Option<Recorder>,
 }
@@ -256,7 +254,34 @@ impl AgentBuilder {
         F: Fn(AgentSession) -> R + Send + Sync + 'static,
         R: Future<Output = ()> + Send + 'static,
     {
-        self.on_enter = Some(Arc::new(move |session| Box::pin(enter(session))));
+        self.hooks.on_enter = Some(Arc::new(move |session| Box::pin(enter(session))));
+        self
+    }
+
+    /// What it does when its time is over: another agent has taken over, its task is done, or the session ends. When the
+    /// session drains, what it says here is still heard, if it waits for it
+    /// ([`SpeechHandle::wait_for_playout`](crate::SpeechHandle::wait_for_playout)); when it is closed, everybody has gone.
+    /// After 10 s it is dropped. A session that ends because its last handle was dropped runs it no more.
+    pub fn on_exit<F, R>(mut self, exit: F) -> Self
+    where
+        F: Fn(AgentSession) -> R + Send + Sync + 'static,
+        R: Future<Output = ()> + Send + 'static,
+    {
+        self.hooks.on_exit = Some(Arc::new(move |session| Box::pin(exit(session))));
+        self
+    }
+
+    /// What it does with every turn of the caller before it is answered, spoken or typed: change the words, add messages to
+    /// the context for this answer alone (what a search has found, for instance), or stop the answer. An answer that was
+    /// begun before the turn was over is kept only when nothing was changed or added. When it does not come back within
+    /// `on_user_turn_completed_timeout` (5 s), it is dropped, and the turn is answered as it is.
+    pub fn on_user_turn_completed<F, R>(mut self, hook: F) -> Self
+    where
+        F: Fn(AgentSession, CompletedTurn) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<CompletedTurn, StopResponse>> + Send + 'static,
+    {
+        self.hooks.on_user_turn_completed =
+            Some(Arc::new(move |session, turn| Box::pin(hook(session, turn))));
         self
     }
 
@@ -285,6 +310,7 @@ impl AgentBuilder {
     pub fn build(self) -> Result<Agent, AgentError> {
         let mut options = self.options;
         options.retrieval = self.knowledge.is_some();
+        options.on_user_turn_completed = self.hooks.on_user_turn_completed.is_some();
         let tools = ToolSet::with_options(self.tools, std::mem::take(&mut options.tools))?;
         options.tools = tools.options().clone();
         options.turn_detector = turn_detector_kind(self.turn_detector.as_deref());
@@ -321,7 +347,7 @@ impl AgentBuilder {
             turn_detector: self.turn_detector,
             knowledge: self.knowledge,
             tools: Arc::new(tools),
-            on_enter: self.on_enter,
+            hooks: self.hooks,
             keep_history: self.keep_history,
             recorder: self.recorder,
         })

@@ -6,6 +6,7 @@
 //! | [`agent`] | [`Agent`]: words, options, providers, tools |
 //! | [`session`] | [`AgentSession`]: the handle of a running conversation |
 //! | [`speech`] | [`SpeechHandle`]: the handle of one utterance |
+//! | `hooks` | what an agent does when it comes, goes, or before it answers: [`CompletedTurn`], [`StopResponse`] |
 //! | [`io`] | where its sound comes from and goes to |
 //! | [`task`] | an agent that finds something out for a tool |
 //! | [`tool`] | what the model can call: `#[tool]`, closures, HTTP |
@@ -20,6 +21,7 @@ extern crate self as antiphon_agent; // so that `#[tool]` works inside this crat
 pub mod agent;
 mod driver;
 pub mod error;
+mod hooks;
 pub mod io;
 mod measure;
 pub mod provider;
@@ -33,6 +35,7 @@ pub use agent::{Agent, AgentBuilder};
 
 pub use antiphon_macros::tool;
 pub use error::{AgentError, ProviderError, SessionError};
+pub use hooks::{CompletedTurn, StopResponse};
 pub use io::{AudioOutput, NoOutput, SessionIo};
 pub use record::{Recorder, RecorderOptions};
 pub use session::{AgentSession, Events, WeakSession};

@@ -11,6 +11,18 @@ use crate::ids::{
 };
 use crate::time::{Duration, Instant};
 
+/// How one agent comes after another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Switch {
+    /// It takes over; who spoke before has gone.
+    Handoff,
+    /// It has a task; who spoke before waits for its end.
+    TaskBegins,
+    /// It is back; the agent of its task has gone.
+    TaskEnds,
+}
+
 /// Why an order to stop speaking was not carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Error)]
 #[serde(rename_all = "snake_case")]
@@ -137,8 +149,8 @@ pub enum Action {
     SwitchAgent {
         /// Whose.
         key: AgentKey,
-        /// It comes; false: it is back from a task.
-        entering: bool,
+        /// What this means for it and for who spoke before.
+        how: Switch,
     },
     /// The task is over; who waits for it goes on.
     TaskEnded {

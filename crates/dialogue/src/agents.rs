@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::action::Action;
+use crate::action::{Action, Switch};
 use crate::chat::Item;
 use crate::event::{Component, SpeechPurpose};
 use crate::floor::Floor;
@@ -177,7 +177,7 @@ impl Dialogue {
     }
 
     /// From here on another one speaks.
-    pub(crate) fn switch_agent(&mut self, agent: AgentSpec) {
+    pub(crate) fn switch_agent(&mut self, agent: AgentSpec, how: Switch) {
         self.drop_speculation();
         let from = match agent.keep_history {
             true => self.core.history.visible_from(),
@@ -199,7 +199,7 @@ impl Dialogue {
             },
             visible_from: from,
         };
-        self.become_agent(persona, true);
+        self.become_agent(persona, how);
         if let Some(greeting) = self.core.options.greeting.clone() {
             let interruptible = self.core.options.allow_interruptions;
             self.enqueue_first(Queued::text(
@@ -210,7 +210,7 @@ impl Dialogue {
         }
     }
 
-    fn become_agent(&mut self, persona: Persona, entering: bool) {
+    fn become_agent(&mut self, persona: Persona, how: Switch) {
         let place = self.core.history.reserve();
         let old = std::mem::replace(&mut self.agents.name, persona.name);
         self.agents.key = persona.key;
@@ -225,7 +225,7 @@ impl Dialogue {
         };
         self.core.remember(place, item);
         let key = persona.key;
-        self.core.act(Action::SwitchAgent { key, entering });
+        self.core.act(Action::SwitchAgent { key, how });
     }
 
     /// A tool asks for a task and waits for its end.
@@ -327,7 +327,7 @@ impl Dialogue {
             began,
             outcome: None,
         });
-        self.switch_agent(*waiting.agent);
+        self.switch_agent(*waiting.agent, Switch::TaskBegins);
     }
 
     /// A task that is over gives the floor back.
@@ -343,7 +343,7 @@ impl Dialogue {
         self.tools.resume(self.core.now, self.agents.frames.len());
         let until = self.core.history.reserve();
         self.core.history.hide_calls(frame.began, until);
-        self.become_agent(frame.parent, false);
+        self.become_agent(frame.parent, Switch::TaskEnds);
         self.task_ended(frame.task, frame.outcome == Some(true));
         true
     }

@@ -94,7 +94,7 @@ pub mod recording;
 pub mod scenario;
 pub mod time;
 
-pub use action::{Action, NotInterrupted};
+pub use action::{Action, NotInterrupted, Switch};
 pub use event::Event;
 pub use input::Input;
 pub use machine::Dialogue;

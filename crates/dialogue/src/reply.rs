@@ -1,6 +1,6 @@
 //! From what is asked for to words: the reply, step by step.
 
-use crate::action::Action;
+use crate::action::{Action, Switch};
 use crate::chat::{Message, Role, ToolChoice};
 use crate::event::{Component, Event, TurnMetrics};
 use crate::floor::Floor;
@@ -30,7 +30,7 @@ impl Dialogue {
                 Step::of_text(place, message, &text)
             }
             Words::Agent(agent) => {
-                self.switch_agent(*agent);
+                self.switch_agent(*agent, Switch::Handoff);
                 return;
             }
             Words::Begun(mut step) => {

@@ -10,8 +10,8 @@ use std::time::Duration;
 use antiphon_audio::Frame16k;
 use antiphon_dialogue::Input;
 use antiphon_dialogue::chat::ChatRequest;
-use antiphon_dialogue::ids::{GenerationId, PredictionId, RetrievalId, SegmentId};
-use antiphon_dialogue::input::{self, Llm as LlmFact, Stt as SttFact, Tts as TtsFact};
+use antiphon_dialogue::ids::{GenerationId, PredictionId, RetrievalId, SegmentId, TurnId};
+use antiphon_dialogue::input::{self, Llm as LlmFact, Stt as SttFact, Tts as TtsFact, TurnVerdict};
 use antiphon_dialogue::limits::MAX_CALLS_PER_STEP;
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::mpsc;
@@ -22,12 +22,14 @@ use super::ears::{self, Ears, Listener, OPEN_RETRIES, Order, Queue};
 use super::gauge::Gauge;
 use super::voice::{self, Voice};
 use crate::agent::Agent;
+use crate::hooks::{Before, CompletedTurn, TurnHook};
 use crate::io::AudioOutput;
 use crate::measure;
 use crate::provider::{
     ChatChunk, Knowledge, Llm, PresentTurn, Stt, SttSession, ToolDefinition, Tts, TtsChunk,
     TurnDetector,
 };
+use crate::session::AgentSession;
 use crate::tool::arguments;
 
 /// Tool calls of one answer that the dialogue is told of. One more than it takes, so that it says so; the rest would only
@@ -50,6 +52,7 @@ pub(crate) enum Key {
     Tts(SegmentId),
     Retrieval(RetrievalId),
     Prediction(PredictionId),
+    Hook(TurnId),
     Voice,
     Ears,
     Recogniser,
@@ -152,6 +155,35 @@ impl Children {
             };
             let _ = facts.send(Input::Retrieved { id, passages }).await;
         });
+    }
+
+    /// Have the agent's hook look at a turn. After `budget` the dialogue goes on by itself.
+    pub(crate) fn complete_turn(
+        &mut self,
+        hook: TurnHook,
+        session: AgentSession,
+        turn: TurnId,
+        completed: CompletedTurn,
+        budget: Duration,
+    ) {
+        let facts = self.facts();
+        let failed = Input::UserTurnCompleted {
+            turn,
+            verdict: TurnVerdict::unchanged(),
+        };
+        self.spawn(
+            Key::Hook(turn),
+            "on_user_turn_completed",
+            Some(failed),
+            async move {
+                let before = Before::of(&completed);
+                let work = async { hook(session, completed).await };
+                if let Ok(after) = tokio::time::timeout(budget, work).await {
+                    let verdict = before.verdict(after);
+                    let _ = facts.send(Input::UserTurnCompleted { turn, verdict }).await;
+                }
+            },
+        );
     }
 
     /// Has the caller finished? Without an answer: yes, so that the short endpointing delay applies. The dialogue says how

@@ -2,18 +2,22 @@
 
 use std::sync::Arc;
 
-use antiphon_dialogue::chat::ToolCall;
-use antiphon_dialogue::ids::{AgentKey, SpeechId};
+use std::time::Duration;
+
+use antiphon_dialogue::chat::{ChatContext, Message, ToolCall};
+use antiphon_dialogue::ids::{AgentKey, SpeechId, TurnId};
+use antiphon_dialogue::input::TurnVerdict;
+use antiphon_dialogue::{Input, Switch};
 use tokio::sync::watch;
-use tracing::Instrument as _;
 
 use super::ears::Order;
 use super::{Driver, tools};
+use crate::hooks::CompletedTurn;
 use crate::speech::{SpeechHandle, SpeechStatus};
 
 impl Driver {
     /// What the next one does not have it takes over: recogniser, voice activity detection and voice.
-    pub(super) fn switch_agent(&mut self, key: AgentKey, entering: bool) {
+    pub(super) fn switch_agent(&mut self, key: AgentKey, how: Switch) {
         let Some(mut next) = self.roster.enter(key) else {
             tracing::error!(%key, "an agent that nobody knows was to take over");
             return;
@@ -29,17 +33,26 @@ impl Driver {
         if next.hears_turns() {
             self.ears.keep_recent();
         }
-        self.agent = next;
-        if entering {
-            self.enter();
-        }
+        let before = std::mem::replace(&mut self.agent, next);
+        let goes = before.hooks.on_exit.filter(|_| how != Switch::TaskBegins);
+        let comes = self.agent.hooks.on_enter.clone();
+        self.exchange(goes, comes.filter(|_| how != Switch::TaskEnds));
     }
 
-    /// What the agent does when it gets the floor.
-    pub(super) fn enter(&self) {
-        if let Some((on_enter, session)) = self.agent.on_enter.clone().zip(self.session.upgrade()) {
-            tokio::spawn(on_enter(session).in_current_span());
-        }
+    /// What the agent does with a turn before it is answered.
+    pub(super) fn complete_turn(&mut self, turn: TurnId, message: Message, budget: Duration) {
+        let hook = self.agent.hooks.on_user_turn_completed.clone();
+        let Some((hook, session)) = hook.zip(self.session.upgrade()) else {
+            // nobody to ask: nobody waits
+            let verdict = TurnVerdict::unchanged();
+            self.own_facts
+                .push_back(Input::UserTurnCompleted { turn, verdict });
+            return;
+        };
+        let context = ChatContext::from_items(self.dialogue.context(), self.began_unix);
+        let completed = CompletedTurn { context, message };
+        self.children
+            .complete_turn(hook, session, turn, completed, budget);
     }
 
     pub(super) fn run_tool(

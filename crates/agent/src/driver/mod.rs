@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | here | one per session | tells the dialogue facts, carries out its actions, keeps its deadlines |
 //! | [`conduct`] | | who speaks, and what runs for it |
+//! | [`leave`] | | the end of the session, and of an agent's time in it |
 //! | [`ears`] | one per session | the caller's sound to VAD and recogniser |
 //! | [`gauge`] | part of it | how much sound went to the recogniser, how long voice activity detection takes |
 //! | [`voice`] | one per session | the agent's sound to the caller, 20 ms at a time |
@@ -20,6 +21,7 @@ mod children;
 mod conduct;
 mod ears;
 mod gauge;
+mod leave;
 pub(crate) mod roster;
 mod speeches;
 mod tools;
@@ -34,7 +36,6 @@ use antiphon_dialogue::chat::{ChatContext, Item, Message, Role};
 use antiphon_dialogue::event::CloseReason;
 use antiphon_dialogue::ids::PredictionId;
 use antiphon_dialogue::input::{self, Command};
-use antiphon_dialogue::limits::DRAIN_TIMEOUT;
 use antiphon_dialogue::metrics::{Metrics, ModelInfo};
 use antiphon_dialogue::options::OptionsError;
 use antiphon_dialogue::{Action, Dialogue, Event, Input, Instant, NotInterrupted, OptionsPatch};
@@ -51,6 +52,7 @@ use crate::record::Tape;
 use crate::session::{Closing, Controls, Request, WeakSession};
 use children::{Children, Key};
 use ears::Order;
+use leave::Farewell;
 use roster::Roster;
 use speeches::Speeches;
 use voice::Voice;
@@ -60,11 +62,6 @@ use voice::Voice;
 const FACT_LIMIT: usize = 256;
 /// Voice activity on its way to the dialogue: 8 s of it. Only a driver that hangs lets it fill.
 const VAD_LIMIT: usize = 256;
-/// A dialogue that was told to close does so within this time, or is closed.
-const CLOSE_LIMIT: Duration = Duration::from_secs(3);
-/// The same for an order to finish speaking first. Longer than the dialogue's own limit, at which it cuts the speech and
-/// then still keeps what was heard: a driver that left at the same moment would lose that.
-const DRAIN_LIMIT: Duration = DRAIN_TIMEOUT.saturating_add(CLOSE_LIMIT);
 /// A deadline in the past is looked at again after this time, so that a wrong one cannot make the task spin.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
 
@@ -118,6 +115,9 @@ struct Driver {
     outcome: watch::Sender<Option<crate::session::Outcome>>,
     reason: Option<CloseReason>,
     closed: Closed,
+    farewell: Farewell,
+    /// Who says that the last agent's `on_exit` is over.
+    exited: mpsc::Sender<()>,
     /// When the session's clock was zero, since the Unix epoch.
     began_unix: Duration,
 }
@@ -138,12 +138,15 @@ struct Inlets {
     requests: mpsc::Receiver<Request>,
     vad: mpsc::Receiver<input::Vad>,
     facts: mpsc::Receiver<Input>,
+    /// The last agent's `on_exit` is over.
+    exited: mpsc::Receiver<()>,
 }
 
 impl Driver {
     fn new(agent: Agent, io: SessionIo, controls: Controls) -> (Self, Inlets) {
         let (facts_in, facts) = mpsc::channel(FACT_LIMIT);
         let (vad_in, vad) = mpsc::channel(VAD_LIMIT);
+        let (exited_in, exited) = mpsc::channel(1);
         let mut children = Children::new(facts_in);
         let silent = io.audio_out.is_silent() || agent.tts.is_none();
         let voice = (!silent).then(|| Arc::new(Voice::default()));
@@ -178,6 +181,8 @@ impl Driver {
             outcome: controls.outcome,
             reason: None,
             closed: Closed::No,
+            farewell: Farewell::NotBegun,
+            exited: exited_in,
             began_unix,
         };
         (
@@ -187,6 +192,7 @@ impl Driver {
                 requests: controls.requests,
                 vad,
                 facts,
+                exited,
             },
         )
     }
@@ -199,7 +205,7 @@ impl Driver {
         let mut handles = true;
         let mut last = None;
         let mut served = None;
-        while self.closed != Closed::Yes {
+        while !self.is_over() {
             // A stream of facts does not delay a deadline; a deadline that stays in the past does not make the task spin.
             let due = self
                 .dialogue
@@ -226,7 +232,7 @@ impl Driver {
                     Some(Request::Input(Input::Started)) => {
                         self.tell(Input::Started);
                         if !std::mem::replace(&mut self.entered, true) {
-                            self.enter();
+                            self.exchange(None, self.agent.hooks.on_enter.clone());
                         }
                     }
                     Some(Request::Input(input)) => self.tell(input),
@@ -234,6 +240,8 @@ impl Driver {
                         let agent = self.roster.spec(*agent);
                         self.tell(Input::Command(Command::UpdateAgent { agent }));
                     }
+                    // nothing is said any more: who asked hears that it was interrupted
+                    Some(Request::Speak(..)) if self.closed == Closed::Yes => {}
                     Some(Request::Speak(command, id, status)) => {
                         self.speeches.insert(id, status);
                         self.tell(Input::Command(command));
@@ -252,6 +260,7 @@ impl Driver {
                         last = Some(self.close(Closing { reason: CloseReason::UserInitiated, drain: false }));
                     }
                 },
+                Some(()) = inlets.exited.recv() => self.said_goodbye(),
                 () = reports(voice.as_deref()) => {
                     // what was synthesized is told before what was played of it
                     for _ in 0..FACT_LIMIT {
@@ -301,18 +310,6 @@ impl Driver {
         let deadline = self.dialogue.deadline()?;
         let earliest = tokio::time::Instant::now() + SHORTEST_SLEEP;
         Some((self.began + deadline.since(Instant::ZERO)).max(earliest))
-    }
-
-    /// The order to close; gives the instant at which patience ends.
-    fn close(&mut self, order: Closing) -> tokio::time::Instant {
-        self.reason.get_or_insert(order.reason);
-        self.tell(Input::Command(Command::Close { drain: order.drain }));
-        tokio::time::Instant::now()
-            + if order.drain {
-                DRAIN_LIMIT
-            } else {
-                CLOSE_LIMIT
-            }
     }
 
     /// The dialogue decides whether the options make sense; who asked is told.
@@ -436,7 +433,12 @@ impl Driver {
                     .filter(|(id, _)| *id == call_id)
                     .for_each(|(_, token)| token.cancel());
             }
-            Action::SwitchAgent { key, entering } => self.switch_agent(key, entering),
+            Action::SwitchAgent { key, how } => self.switch_agent(key, how),
+            Action::CompleteUserTurn {
+                turn,
+                message,
+                budget,
+            } => self.complete_turn(turn, message, budget),
             Action::TaskEnded { task, completed } => self.roster.task_ended(task, completed),
             Action::NotInterrupted(why) => self.not_interrupted = Some(why),
             Action::Emit(event) => self.emit(now, event),

@@ -1,0 +1,122 @@
+//! The end of a session, and of an agent's time in it: its `on_exit` runs, for a bounded time, and what waits for it goes on.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use antiphon_dialogue::Input;
+use antiphon_dialogue::input::Command;
+use antiphon_dialogue::limits::DRAIN_TIMEOUT;
+use futures_util::FutureExt as _;
+use tracing::Instrument as _;
+
+use super::{Closed, Driver};
+use crate::hooks::Hook;
+use crate::measure;
+use crate::session::{AgentSession, Closing};
+
+/// A dialogue that was told to close does so within this time, or is closed.
+const CLOSE_LIMIT: Duration = Duration::from_secs(3);
+/// The same for an order to finish speaking first. Longer than the dialogue's own limit, at which it cuts the speech and
+/// then still keeps what was heard: a driver that left at the same moment would lose that.
+const DRAIN_LIMIT: Duration = DRAIN_TIMEOUT.saturating_add(CLOSE_LIMIT);
+/// The longest that an agent's `on_exit` is waited for: two sentences of goodbye, or something written to a database.
+const EXIT_LIMIT: Duration = Duration::from_secs(10);
+
+/// What the last agent still has to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Farewell {
+    /// Nobody is going.
+    NotBegun,
+    /// Its `on_exit` runs; then the order to finish speaking is carried out, if there was one.
+    Runs { drain: bool },
+    /// Nothing.
+    Over,
+}
+
+impl Driver {
+    /// Nothing is left to be done.
+    pub(super) fn is_over(&mut self) -> bool {
+        if self.closed != Closed::Yes {
+            return false;
+        }
+        if self.farewell == Farewell::NotBegun {
+            self.begin_farewell(false);
+        }
+        self.farewell == Farewell::Over
+    }
+
+    /// The order to close; gives the instant at which patience ends.
+    pub(super) fn close(&mut self, order: Closing) -> tokio::time::Instant {
+        self.reason.get_or_insert(order.reason);
+        if self.farewell == Farewell::NotBegun {
+            self.begin_farewell(order.drain);
+        }
+        let waits = order.drain && self.farewell == Farewell::Runs { drain: true };
+        if !waits {
+            self.tell(Input::Command(Command::Close { drain: order.drain }));
+        }
+        let limit = if order.drain {
+            DRAIN_LIMIT
+        } else {
+            CLOSE_LIMIT
+        };
+        let exit = match self.farewell {
+            Farewell::Runs { .. } => EXIT_LIMIT,
+            Farewell::NotBegun | Farewell::Over => Duration::ZERO,
+        };
+        tokio::time::Instant::now() + limit + exit
+    }
+
+    /// The last agent goes. `drain`: what it says now is said before the end.
+    fn begin_farewell(&mut self, drain: bool) {
+        let hook = self.agent.hooks.on_exit.clone();
+        let Some((hook, session)) = hook.zip(self.session.upgrade()) else {
+            self.farewell = Farewell::Over;
+            return;
+        };
+        self.farewell = Farewell::Runs { drain };
+        let exited = self.exited.clone();
+        let goodbye = async move {
+            leave(hook, session).await;
+            let _ = exited.send(()).await; // the session is over
+        };
+        tokio::spawn(goodbye.in_current_span());
+    }
+
+    /// Its `on_exit` is over.
+    pub(super) fn said_goodbye(&mut self) {
+        let before = std::mem::replace(&mut self.farewell, Farewell::Over);
+        if before == (Farewell::Runs { drain: true }) {
+            self.tell(Input::Command(Command::Close { drain: true }));
+        }
+    }
+
+    /// One agent goes and another comes, in this order.
+    pub(super) fn exchange(&self, goes: Option<Hook>, comes: Option<Hook>) {
+        let Some(session) = self.session.upgrade() else {
+            return;
+        };
+        if goes.is_none() && comes.is_none() {
+            return;
+        }
+        let work = async move {
+            if let Some(hook) = goes {
+                leave(hook, session.clone()).await;
+            }
+            if let Some(hook) = comes {
+                hook(session).await;
+            }
+        };
+        tokio::spawn(work.in_current_span());
+    }
+}
+
+/// Nobody waits for ever for an agent to go, and its panic is its own.
+async fn leave(hook: Hook, session: AgentSession) {
+    let work = AssertUnwindSafe(async move { hook(session).await }).catch_unwind();
+    match tokio::time::timeout(EXIT_LIMIT, work).await {
+        Ok(Ok(())) => {}
+        Ok(Err(_)) => measure::panicked("on_exit"),
+        Err(_) => tracing::warn!(limit = ?EXIT_LIMIT, "on_exit takes too long and is dropped"),
+    }
+}
