@@ -347,9 +347,10 @@ impl AgentSession {
             .await
     }
 
-    /// Tokens, characters and seconds of sound used so far. Works after the end as well.
+    /// Tokens, characters and seconds of sound used so far, in all and for every model. Works after the end as well.
     pub async fn usage(&self) -> SessionUsage {
-        self.ask(Request::Usage, |outcome| outcome.usage).await
+        self.ask(Request::Usage, |outcome| outcome.usage.clone())
+            .await
     }
 
     /// Asks the driver, or after its end what it left.

@@ -432,12 +432,12 @@ async fn what_was_used_is_told_at_the_end_and_can_be_asked() {
     let mut told = None;
     wait_for(&mut events, |event| {
         if let Event::SessionUsageUpdated { usage } = event {
-            told = Some(*usage);
+            told = Some(usage.clone());
         }
         matches!(event, Event::Closed { .. })
     })
     .await;
-    assert_eq!(told, Some(used));
+    assert_eq!(told.as_ref(), Some(&used));
     session.closed().await;
     assert_eq!(session.usage().await, used, "also after the end");
 }

@@ -29,7 +29,7 @@ pub(crate) struct Meter {
 
 impl Meter {
     pub(crate) fn usage(&self) -> SessionUsage {
-        self.usage
+        self.usage.clone()
     }
 
     /// What the machine asks for; gives what is measured by it.

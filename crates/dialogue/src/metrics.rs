@@ -103,7 +103,7 @@ pub struct EouMetrics {
 }
 
 /// What a session has used so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionUsage {
     /// Requests to the language model, cancelled and failed ones included.
     pub llm_requests: u32,
@@ -119,4 +119,75 @@ pub struct SessionUsage {
     pub tts_audio_duration: Duration,
     /// Sound that the recogniser was given.
     pub stt_audio_duration: Duration,
+    /// The same for every model, in the order in which they were first used. The machine does not know its providers: whoever
+    /// drives it fills this in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub model_usage: Vec<ModelUsage>,
+}
+
+/// What one model was used for (LiveKit's `model_usage`, whose names these are but `requests`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ModelUsage {
+    /// A language model.
+    LlmUsage {
+        /// For instance `openai`.
+        provider: String,
+        /// For instance `gpt-4.1-mini`.
+        model: String,
+        /// Requests, cancelled and failed ones included.
+        requests: u32,
+        /// Tokens read.
+        input_tokens: u64,
+        /// Of these from the provider's cache.
+        input_cached_tokens: u64,
+        /// Tokens written. Providers do not say for requests that were cancelled.
+        output_tokens: u64,
+    },
+    /// A voice.
+    TtsUsage {
+        /// For instance `openai`.
+        provider: String,
+        /// For instance `gpt-4o-mini-tts`.
+        model: String,
+        /// Characters that it was given, those of cancelled requests included.
+        characters_count: u64,
+        /// Sound that it has made.
+        audio_duration: Duration,
+    },
+    /// A recogniser.
+    SttUsage {
+        /// For instance `deepgram`.
+        provider: String,
+        /// For instance `nova-3`.
+        model: String,
+        /// Sound that it was given.
+        audio_duration: Duration,
+    },
+}
+
+impl ModelUsage {
+    /// Whose model it is.
+    pub fn provider(&self) -> &str {
+        match self {
+            Self::LlmUsage { provider, .. }
+            | Self::TtsUsage { provider, .. }
+            | Self::SttUsage { provider, .. } => provider,
+        }
+    }
+
+    /// Its name.
+    pub fn model(&self) -> &str {
+        match self {
+            Self::LlmUsage { model, .. }
+            | Self::TtsUsage { model, .. }
+            | Self::SttUsage { model, .. } => model,
+        }
+    }
+
+    /// Is this about the same model for the same purpose?
+    pub fn is_of(&self, other: &Self) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other)
+            && (self.provider(), self.model()) == (other.provider(), other.model())
+    }
 }

@@ -5,6 +5,7 @@
 //! | here | one per session | tells the dialogue facts, carries out its actions, keeps its deadlines |
 //! | [`conduct`] | | who speaks, and what runs for it |
 //! | [`leave`] | | the end of the session, and of an agent's time in it |
+//! | [`ledger`] | none | which model was used for what |
 //! | [`ears`] | one per session | the caller's sound to VAD and recogniser |
 //! | [`gauge`] | part of it | how much sound went to the recogniser, how long voice activity detection takes |
 //! | [`voice`] | one per session | the agent's sound to the caller, 20 ms at a time |
@@ -22,6 +23,7 @@ mod conduct;
 mod ears;
 mod gauge;
 mod leave;
+mod ledger;
 pub(crate) mod roster;
 mod speeches;
 mod tools;
@@ -36,7 +38,7 @@ use antiphon_dialogue::chat::{ChatContext, Item, Message, Role};
 use antiphon_dialogue::event::CloseReason;
 use antiphon_dialogue::ids::PredictionId;
 use antiphon_dialogue::input::{self, Command};
-use antiphon_dialogue::metrics::{Metrics, ModelInfo};
+use antiphon_dialogue::metrics::SessionUsage;
 use antiphon_dialogue::options::OptionsError;
 use antiphon_dialogue::{Action, Dialogue, Event, Input, Instant, NotInterrupted, OptionsPatch};
 use futures_util::FutureExt as _;
@@ -53,6 +55,7 @@ use crate::session::{Closing, Controls, Request, WeakSession};
 use children::{Children, Key};
 use ears::Order;
 use leave::Farewell;
+use ledger::Ledger;
 use roster::Roster;
 use speeches::Speeches;
 use voice::Voice;
@@ -102,6 +105,7 @@ struct Driver {
     speeches: Speeches,
     /// Why the dialogue did not stop speaking in this step, if it was told to.
     not_interrupted: Option<NotInterrupted>,
+    ledger: Ledger,
     roster: Arc<Roster>,
     /// The first agent has done what it does when it gets the floor.
     entered: bool,
@@ -164,6 +168,7 @@ impl Driver {
         let driver = Self {
             tape,
             dialogue: dialogue.with_history(history).named(agent.name()),
+            ledger: Ledger::default(),
             roster: Roster::new(agent.clone()),
             entered: false,
             agent,
@@ -253,7 +258,7 @@ impl Driver {
                         let _ = answer.send(self.history());
                     }
                     Some(Request::Usage(answer)) => {
-                        let _ = answer.send(self.dialogue.usage());
+                        let _ = answer.send(self.usage());
                     }
                     None => {
                         handles = false;
@@ -289,7 +294,7 @@ impl Driver {
         }
         measure::session_ended(reason);
         tracing::info!(?reason, "the session is over");
-        let (history, usage) = (self.history(), self.dialogue.usage());
+        let (history, usage) = (self.history(), self.usage());
         let outcome = crate::session::Outcome {
             reason,
             history,
@@ -387,12 +392,14 @@ impl Driver {
             }
             Action::StartLlm { id, request } => {
                 let tools = self.agent.tools.definitions_of(request.tools.as_deref());
+                self.ledger.asked(id, self.agent.llm.info());
                 self.children
                     .ask(self.agent.llm.clone(), tools, id, request);
             }
             Action::CancelLlm { id } => self.children.cancel(Key::Llm(id)),
             Action::Synthesize { id, text } => match (&self.voice, &self.agent.tts) {
                 (Some(voice), Some(tts)) => {
+                    self.ledger.voiced(id, tts.info(), &text);
                     self.children.speak(tts.clone(), voice.clone(), id, text)
                 }
                 (None, _) | (_, None) => self.own_facts.extend(written(id)),
@@ -460,10 +467,15 @@ impl Driver {
                 let reason = *self.reason.get_or_insert(reason);
                 Event::Closed { reason }
             }
+            // nor its providers
             Event::MetricsCollected { metrics, .. } => {
-                let model = self.model_of(&metrics);
+                let hears = self.agent.stt.as_ref().map(|stt| stt.info());
+                let model = self.ledger.measured(&metrics, hears);
                 Event::MetricsCollected { metrics, model }
             }
+            Event::SessionUsageUpdated { .. } => Event::SessionUsageUpdated {
+                usage: self.usage(),
+            },
             other => other,
         };
         match event {
@@ -478,19 +490,12 @@ impl Driver {
         let _ = self.events.send((now, event)); // nobody listens: fine
     }
 
-    /// The dialogue does not know its providers.
-    fn model_of(&self, metrics: &Metrics) -> ModelInfo {
-        let info = match metrics {
-            Metrics::LlmMetrics(_) => Some(self.agent.llm.info()),
-            Metrics::SttMetrics(_) => self.agent.stt.as_ref().map(|stt| stt.info()),
-            Metrics::TtsMetrics(_) => self.agent.tts.as_ref().map(|tts| tts.info()),
-            Metrics::VadMetrics(_) | Metrics::EouMetrics(_) => None,
-        };
-        info.map(|info| ModelInfo {
-            model_name: info.model,
-            model_provider: info.provider.to_owned(),
-        })
-        .unwrap_or_default()
+    /// What was used, in all and by the model.
+    fn usage(&self) -> SessionUsage {
+        SessionUsage {
+            model_usage: self.ledger.used(),
+            ..self.dialogue.usage()
+        }
     }
 
     /// The evidence of a turn detector.
