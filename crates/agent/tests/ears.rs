@@ -41,7 +41,7 @@ impl Stt for Recogniser {
         let (mouth, events) = mpsc::channel(SttSession::EVENT_LIMIT);
         let mut words = Some(input::Stt::Final {
             text: self.0.into(),
-            confidence: 1.0,
+            confidence: None,
         });
         tokio::spawn(async move {
             while let Some(input) = heard.recv().await {

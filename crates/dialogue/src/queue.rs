@@ -212,12 +212,13 @@ impl Dialogue {
 
     /// A request of this speech is about to be made, which holds the turns that wait for an answer as well. If it is answered
     /// they are not answered a second time. What is to be searched for, for the newest.
-    pub(crate) fn join_turns(&mut self, speech: SpeechId) -> Option<String> {
+    pub(crate) fn join_turns(&mut self, speech: SpeechId, step: &mut Step) -> Option<String> {
         let mut query = None;
         for queued in self.queue.waiting.iter_mut().filter(|q| q.turn.is_some()) {
             queued.joined = Some(speech);
             if let Words::Model(wanted) = &queued.words {
                 query.clone_from(&wanted.query);
+                step.extra.extend_from_slice(&wanted.extra);
             }
         }
         query

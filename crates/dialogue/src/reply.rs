@@ -101,7 +101,7 @@ impl Dialogue {
                 let speech = next.speech;
                 let mut step = self.following_step(next);
                 if joins {
-                    self.join_turns(speech);
+                    self.join_turns(speech, &mut step);
                 }
                 let planned = self.planned_messages();
                 start_step(&mut self.core, &mut step, planned);
@@ -114,7 +114,7 @@ impl Dialogue {
             let (speech, joins) = (next.speech, !next.hands_over);
             let mut step = self.following_step(next);
             if joins {
-                step.query = self.join_turns(speech);
+                step.query = self.join_turns(speech, &mut step);
             }
             if let Some(speech) = self.floor.speech_mut() {
                 speech.go_on(step);
