@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::BindOptions;
+use super::early::{Early, Expected};
 use super::hear::hear;
 use super::publish::{Publisher, Voice};
 use super::speak::RoomVoice;
@@ -71,6 +72,7 @@ async fn converse(
         options,
         caller: None,
         voice: Voice::default(),
+        early: Early::default(),
         ears: None,
         listening: None,
         session: None,
@@ -113,6 +115,8 @@ struct Call {
     /// The linked participant's identity.
     caller: Option<String>,
     voice: Voice,
+    /// What the caller said before the agent came.
+    early: Early,
     ears: Option<mpsc::Sender<Frame16k>>,
     listening: Option<AbortOnDropHandle<()>>,
     session: Option<AgentSession>,
@@ -194,8 +198,9 @@ impl Call {
             } => {
                 if self.is_caller(&participant.identity) && track.source == TrackSource::Microphone
                 {
+                    let recorded = self.early.expect(&track);
                     self.voice.track_sid = track.sid;
-                    self.listen(audio);
+                    self.listen(audio, recorded);
                 }
             }
             RoomEvent::TextStream(stream) => {
@@ -207,8 +212,16 @@ impl Call {
                     tracing::warn!(%error, "a typed message was not taken");
                 }
             }
+            RoomEvent::ByteStream(stream) => {
+                if self.is_caller(&stream.info.identity) {
+                    self.early.receive(stream);
+                }
+            }
             RoomEvent::StreamFailed { info, reason } => {
-                tracing::debug!(topic = info.topic, reason, "a stream failed")
+                tracing::debug!(topic = info.topic, reason, "a stream failed");
+                if self.is_caller(&info.identity) {
+                    self.early.failed(&info, &reason);
+                }
             }
             RoomEvent::AttributesChanged { .. }
             | RoomEvent::MetadataChanged(_)
@@ -218,7 +231,6 @@ impl Call {
             | RoomEvent::ActiveSpeakers(_)
             | RoomEvent::Data(_)
             | RoomEvent::TextDelta { .. }
-            | RoomEvent::ByteStream(_)
             | RoomEvent::SipDtmf { .. }
             | RoomEvent::LocalTrackMuted { .. }
             | RoomEvent::Reconnecting
@@ -244,13 +256,13 @@ impl Call {
     }
 
     /// Hear this track instead of the one before.
-    fn listen(&mut self, audio: antiphon_room::AudioStream) {
+    fn listen(&mut self, audio: antiphon_room::AudioStream, recorded: Option<Expected>) {
         let Some(ears) = self.ears.clone() else {
             // Before the session there is nobody to listen; its own link comes with the first caller, so keep it waiting.
             return;
         };
         self.listening = Some(AbortOnDropHandle::new(tokio::spawn(async move {
-            if let Err(error) = hear(audio, ears).await {
+            if let Err(error) = hear(audio, recorded, ears).await {
                 tracing::error!(%error, "the caller cannot be heard");
             }
         })));

@@ -3,11 +3,13 @@
 //! | module | what |
 //! |---|---|
 //! | `call` | who the caller is; the loop between room and session |
+//! | `early` | what the caller said before the agent was there |
 //! | `hear` | the caller's packets become 16 kHz sound |
 //! | `speak` | the agent's 24 kHz sound becomes packets |
 //! | `publish` | states, transcripts and events for the clients in the room |
 
 mod call;
+mod early;
 mod hear;
 mod publish;
 mod speak;
