@@ -5,6 +5,8 @@ mod knowledge;
 mod providers;
 mod tools;
 
+pub(crate) use providers::silero_options;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;

@@ -23,7 +23,7 @@ pub(super) fn add(
 ) -> anyhow::Result<AgentBuilder> {
     let mut builder = builder.llm(llm(config, secrets, &choice.llm.what)?);
     if let Some(stt) = stt(config, secrets, &choice.stt.what)? {
-        let vad = Silero::new(vad_options(config))
+        let vad = Silero::new(silero_options(config))
             .context("the voice activity detector cannot be loaded")?;
         builder = builder.stt(stt).vad(Arc::new(vad));
     }
@@ -150,7 +150,8 @@ fn endpoint(base_url: Option<&str>, secrets: &Secrets, patience: Option<Seconds>
     endpoint.with_timeouts(timeouts)
 }
 
-fn vad_options(config: &Config) -> SileroOptions {
+/// Silero as `[vad]` wants it.
+pub(crate) fn silero_options(config: &Config) -> SileroOptions {
     let mut options = SileroOptions::default();
     if let Some(threshold) = config.vad.activation_threshold {
         // LiveKit's distance between both thresholds.

@@ -156,6 +156,26 @@ pub struct Speech {
     pub final_after: Option<Duration>,
     /// The microphone is switched off at the end: nobody hears the silence after it.
     pub muted: bool,
+    /// The recogniser says word by word what it has understood so far.
+    pub interims: bool,
+}
+
+/// How the voice activity detector hears: what `[vad]` says, or the values of LiveKit's own scenarios.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hearing {
+    /// So much speech before it has begun. 50 ms.
+    pub min_speech: Duration,
+    /// So much silence before it has ended. 500 ms.
+    pub min_silence: Duration,
+}
+
+impl Default for Hearing {
+    fn default() -> Self {
+        Self {
+            min_speech: Duration::from_millis(50),
+            min_silence: Duration::from_millis(500),
+        }
+    }
 }
 
 /// One line of the timeline.

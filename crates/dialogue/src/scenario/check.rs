@@ -77,6 +77,7 @@ pub(super) fn prepare(
     simulation.found = scenario.found.clone().into();
     simulation.hooks = scenario.hooks.clone().into();
     simulation.predictions = scenario.predictions.clone().into();
+    simulation.hearing = scenario.hearing;
     simulation.told = mischief.is_some().then(Vec::new);
     simulation.mischief = mischief;
     let mut last = Instant::ZERO;

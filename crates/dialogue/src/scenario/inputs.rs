@@ -174,3 +174,20 @@ fn speech_id(text: &str) -> Result<SpeechId, String> {
         .map(SpeechId::of_program)
         .map_err(|_| format!("the number of a speech is needed, found: `{text}`"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::KNOWN;
+
+    #[test]
+    fn every_word_of_an_at_line_is_documented() {
+        let page = include_str!("../../../../docs/simulate.md");
+        for word in KNOWN {
+            let named = ["`", " "].map(|before| format!("{before}{word}"));
+            assert!(
+                named.iter().any(|named| page.contains(named.as_str())),
+                "docs/simulate.md does not say what `{word}` does"
+            );
+        }
+    }
+}

@@ -19,7 +19,8 @@
 //!                                      # changes "other words", stops, hangs. Without: nothing changed, after 50 ms
 //! stt +200ms                           # finals come so long after the end of speech
 //! 0.5-2.5 says "A table for two"       # voice activity and transcript; `noise` for a sound without words. At the end:
-//!                                      # +300ms until the final transcript, `muted`: the microphone is switched off then
+//!                                      # +300ms until the final transcript, `interims`: word by word before that,
+//!                                      # `muted`: the microphone is switched off then
 //! at 5 type "hello"                    # also: start, say, say-firmly, generate, instruct, interrupt, force-interrupt,
 //!                                      # commit, commit silently, clear, close, drain, interim, preflight, final,
 //!                                      # stt-starts, stt-ends, stt-fails, language
@@ -56,7 +57,7 @@ mod write;
 
 use std::sync::Arc;
 
-pub use cast::{Line, Outcome, Reply, Speech, Voice};
+pub use cast::{Hearing, Line, Outcome, Reply, Speech, Voice};
 pub use explore::{Explored, Failure, explore, lives};
 pub use lanes::{Ended, Lane, Lanes, Span};
 pub use parse::{MAX_SCENARIO_BYTES, ParseError, Scenario};

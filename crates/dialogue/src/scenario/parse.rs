@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::cast::{Deed, Found, Hook, Prediction, Reply, Speech, Tool, Voice};
+use super::cast::{Deed, Found, Hearing, Hook, Prediction, Reply, Speech, Tool, Voice};
 use super::expect::{Expect, Expectation};
 use super::inputs::input;
 use super::options::Changes;
@@ -34,6 +34,8 @@ pub struct Scenario {
     pub title: Option<String>,
     /// Which agent it is for: the path of its `antiphon.toml` from the scenario's folder, or `none` for the defaults.
     pub agent: Option<String>,
+    /// How the agent hears that somebody speaks; the file does not say so, the agent's configuration does.
+    pub hearing: Hearing,
     pub(crate) changes: Changes,
     pub(crate) replies: Vec<Reply>,
     pub(crate) voices: Vec<Voice>,
@@ -435,6 +437,7 @@ fn ending(
         text,
         final_after: None,
         muted: false,
+        interims: false,
     };
     loop {
         let before = *words;
@@ -443,9 +446,27 @@ fn ending(
             speech.final_after = Some(duration(delay)?);
         } else if word == "muted" {
             speech.muted = true;
+        } else if word == "interims" {
+            speech.interims = true;
         } else {
             *words = before; // whatever it is, it is one word too many
             return Ok(speech);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::LINES;
+
+    #[test]
+    fn every_beginning_of_a_line_is_documented() {
+        let page = include_str!("../../../../docs/simulate.md");
+        for line in LINES {
+            assert!(
+                page.contains(&format!("| `{line}")),
+                "docs/simulate.md does not say what `{line}` does"
+            );
         }
     }
 }

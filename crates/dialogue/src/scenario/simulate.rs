@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, VecDeque};
 
-use super::cast::{Found, Hook, Line, Prediction, Reply, Speech, Tool, Voice};
+use super::cast::{Found, Hearing, Hook, Line, Prediction, Reply, Speech, Tool, Voice};
 use super::check::seconds;
 use super::explore::Mischief;
 use super::lanes::Lanes;
@@ -20,8 +20,8 @@ use crate::time::{Duration, Instant};
 const MS: Duration = Duration::from_millis(1);
 const HOP: Duration = Duration::from_millis(32);
 const FRAME: Duration = Duration::from_millis(20);
-const VAD_MIN_SPEECH: Duration = Duration::from_millis(50);
-const VAD_MIN_SILENCE: Duration = Duration::from_millis(500);
+/// A word is understood so long after it was said.
+const INTERIM_DELAY: Duration = Duration::from_millis(200);
 const CHARS_PER_SECOND: f64 = 15.0;
 
 #[derive(Debug)]
@@ -66,6 +66,8 @@ pub struct Simulation {
     pub lanes: Lanes,
     /// What the observer found wrong.
     pub violations: Vec<String>,
+    /// How the caller's voice is noticed.
+    pub hearing: Hearing,
     /// What the machine was told, if it is to be kept.
     pub told: Option<Vec<(Instant, Input)>>,
     observer: Observer,
@@ -102,6 +104,7 @@ impl Simulation {
             timeline: Vec::new(),
             lanes: Lanes::default(),
             violations: Vec::new(),
+            hearing: Hearing::default(),
             told: None,
             observer,
             mischief: None,
@@ -160,21 +163,21 @@ impl Simulation {
         &self.observer
     }
 
-    /// The caller speaks: voice activity as a VAD would report it, an interim in the middle, a final after the end.
+    /// The caller speaks: voice activity as a VAD would report it, a final transcript after the end.
     /// `next` is when the caller speaks again: before the VAD's silence has passed it is one speech.
     pub fn speech(&mut self, speech: &Speech, next: Option<Instant>, final_after: Duration) {
-        self.schedule(
-            speech.from + VAD_MIN_SPEECH,
-            Input::Vad(Vad::SpeechStarted {
-                speech: VAD_MIN_SPEECH,
-            }),
-        );
-        let mut at = speech.from + VAD_MIN_SPEECH + HOP;
-        let goes_on = next.filter(|next| *next < speech.to + VAD_MIN_SILENCE);
+        let Hearing {
+            min_speech,
+            min_silence,
+        } = self.hearing;
+        let began = Vad::SpeechStarted { speech: min_speech };
+        self.schedule(speech.from + min_speech, Input::Vad(began));
+        let mut at = speech.from + min_speech + HOP;
+        let goes_on = next.filter(|next| *next < speech.to + min_silence);
         let end = match goes_on {
             Some(next) => next,
             None if speech.muted => speech.to,
-            None => speech.to + VAD_MIN_SILENCE,
+            None => speech.to + min_silence,
         };
         while at < end {
             let heard = at.min(speech.to).since(speech.from);
@@ -189,9 +192,12 @@ impl Simulation {
         if goes_on.is_none() && !speech.muted {
             let ended = Vad::SpeechEnded {
                 speech: speech.to.since(speech.from),
-                silence: VAD_MIN_SILENCE,
+                silence: min_silence,
             };
             self.schedule(end, Input::Vad(ended));
+        }
+        if speech.interims {
+            self.interims(speech);
         }
         if !speech.text.is_empty() {
             let at = speech.to + speech.final_after.unwrap_or(final_after);
@@ -202,6 +208,23 @@ impl Simulation {
                     confidence: None,
                 }),
             );
+        }
+    }
+
+    /// Each word when it has been said, as far as it is not the last.
+    fn interims(&mut self, speech: &Speech) {
+        let words = speech.text.split_whitespace().count().max(1) as u32;
+        let each = speech.to.since(speech.from) / words;
+        let mut said = String::new();
+        for (count, word) in (1..words).zip(speech.text.split_whitespace()) {
+            if !said.is_empty() {
+                said.push(' ');
+            }
+            said.push_str(word);
+            let at = speech.from + each * count + INTERIM_DELAY;
+            if at < speech.to {
+                self.schedule(at, Input::Stt(Stt::Interim(said.clone())));
+            }
         }
     }
 

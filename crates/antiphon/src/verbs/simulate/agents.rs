@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use antiphon_agent::Agent;
 use antiphon_dialogue::Options;
-use antiphon_dialogue::scenario::Scenario;
+use antiphon_dialogue::scenario::{Hearing, Scenario};
 
 use super::report::Failure;
 use crate::app::App;
-use crate::assemble::offline;
-use crate::config::{load, parse};
+use crate::assemble::{offline, silero_options};
+use crate::config::{Config, load, parse};
 
 /// An agent as far as a simulation needs it.
 #[derive(Clone, Debug)]
@@ -19,6 +19,7 @@ pub(super) struct Simulated {
     /// Where it comes from, for people.
     pub(super) name: String,
     pub(super) options: Options,
+    pub(super) hearing: Hearing,
     pub(super) instructions: Arc<str>,
     /// `None`: no configuration; then any tool may be called.
     agent: Option<Agent>,
@@ -68,6 +69,7 @@ fn make(path: Option<&Path>, app: &App) -> anyhow::Result<Simulated> {
         return Ok(Simulated {
             name: "defaults".into(),
             options: Options::default(),
+            hearing: Hearing::default(),
             instructions: "You are a test.".into(),
             agent: None,
         });
@@ -81,9 +83,19 @@ fn make(path: Option<&Path>, app: &App) -> anyhow::Result<Simulated> {
     Ok(Simulated {
         name,
         options: agent.options().clone(),
+        hearing: hearing(&config),
         instructions: agent.instructions().into(),
         agent: Some(agent),
     })
+}
+
+/// What `[vad]` says, and Silero's own values where it says nothing.
+fn hearing(config: &Config) -> Hearing {
+    let silero = silero_options(config);
+    Hearing {
+        min_speech: silero.min_speech_duration,
+        min_silence: silero.min_silence_duration,
+    }
 }
 
 /// Do the scenario's tools fit the agent's? What cannot be is a failure; what the model would be told is a note.

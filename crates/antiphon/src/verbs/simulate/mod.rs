@@ -56,7 +56,7 @@ pub fn run(args: &SimulateArgs, app: &App) -> anyhow::Result<ExitCode> {
 /// One file. Whatever is wrong with it is a failure of this file, not of the run.
 fn simulate(path: &Path, agents: &mut Agents<'_>) -> FileReport {
     let mut report = FileReport::new(path);
-    let scenario = match read(path) {
+    let mut scenario = match read(path) {
         Ok(scenario) => scenario,
         Err(failure) => return report.refused(failure),
     };
@@ -64,6 +64,7 @@ fn simulate(path: &Path, agents: &mut Agents<'_>) -> FileReport {
         Ok(agent) => agent,
         Err(error) => return report.refused(Failure::whole(format!("{error:#}"))),
     };
+    scenario.hearing = agent.hearing;
     let outcome = run_agent(&scenario, &agent.options, agent.instructions.clone());
     report.title.clone_from(&scenario.title);
     report.agent.clone_from(&agent.name);

@@ -54,6 +54,7 @@ pub fn lives(
             text: QUESTION.into(),
             final_after: None,
             muted: false,
+            interims: false,
         },
         None,
         ms(200),
