@@ -50,6 +50,7 @@ pub(crate) fn inputs() -> Vec<(Instant, Input)> {
                 text,
                 final_after: None,
                 muted: false,
+                interims: false,
             };
             simulation.speech(&speech, None, ms(200));
         };
