@@ -34,8 +34,10 @@ class Segment:
 class Caller:
     """Joins a room, speaks, and remembers what it saw and heard."""
 
-    def __init__(self, url: str, room: str, identity: str = "caller") -> None:
+    def __init__(self, url: str, room: str, identity: str = "caller", recorded: bool = False) -> None:
         self.url, self.room_name, self.identity = url, room, identity
+        self.recorded = recorded
+        self.track_sid = ""
         self.room = rtc.Room()
         self.source = rtc.AudioSource(MICROPHONE_HZ, 1, queue_size_ms=100)
         self.states: list[str] = []
@@ -66,7 +68,8 @@ class Caller:
         )
         await room.connect(self.url, token)
         track = rtc.LocalAudioTrack.create_audio_track("microphone", self.source)
-        await room.local_participant.publish_track(track, rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE))
+        options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE, preconnect_buffer=self.recorded)
+        self.track_sid = (await room.local_participant.publish_track(track, options)).sid
         self._spawn(self._microphone())
         for participant in room.remote_participants.values():
             self._seen(participant)
@@ -86,6 +89,18 @@ class Caller:
         self._speech.put_nowait(samples)
         if then_silence:
             self._speech.put_nowait(np.zeros(int(then_silence * MICROPHONE_HZ), dtype=np.int16))
+
+    async def send_recording(self, content: bytes, mime_type: str = "application/octet-stream") -> None:
+        """What was said before the agent came, as LiveKit's clients for telephones send it."""
+        writer = await self.room.local_participant.stream_bytes(
+            "preconnect-buffer",
+            topic="lk.agent.pre-connect-audio-buffer",
+            mime_type=mime_type,
+            attributes={"trackId": self.track_sid, "sampleRate": str(MICROPHONE_HZ), "channels": "1"},
+            destination_identities=[self.agent.identity],
+        )
+        await writer.write(content)
+        await writer.aclose()
 
     async def said_everything(self) -> None:
         await self._speech.join()
