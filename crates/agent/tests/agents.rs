@@ -15,16 +15,13 @@ use std::time::Duration;
 
 use antiphon_agent::ProviderError;
 use antiphon_agent::provider::{BoxFuture, ProviderInfo, Stt, SttSession};
-use antiphon_agent::{
-    Agent, AgentBuilder, AgentSession, FunctionTool, TaskHandle, ToolContext, ToolError, ToolReply,
-    tool,
-};
+use antiphon_agent::{Agent, AgentBuilder, AgentSession, ToolContext, ToolError, ToolReply, tool};
 use antiphon_dialogue::Event;
 use antiphon_dialogue::chat::{Item, Role};
 use antiphon_dialogue::event::CloseReason;
 use antiphon_dialogue::input::GenerateReply;
+use cast::clerk::clerk;
 use cast::{Script, call, said, speaking, text, wait_for, wait_for_end};
-use serde::Deserialize;
 use tokio::sync::mpsc;
 
 /// Puts the caller through to billing.
@@ -146,31 +143,6 @@ async fn a_program_can_change_the_agent_which_may_know_what_was_said_and_speaks_
     );
     let second = script.asked()[1].0.clone();
     assert_eq!(said(&second.items, Role::User), ["Hi, I am Ann."]);
-}
-
-#[derive(Deserialize, schemars::JsonSchema)]
-struct Address {
-    /// The street.
-    street: String,
-}
-
-/// An agent that asks for an address.
-fn clerk(present: &Agent, done: TaskHandle<String>) -> AgentBuilder {
-    let save = FunctionTool::new(
-        "save_address",
-        "Keeps the address that the caller has told.",
-        move |address: Address, _: ToolContext| {
-            let done = done.clone();
-            async move {
-                done.complete(address.street).await;
-                Ok::<_, ToolError>(ToolReply::silent("noted"))
-            }
-        },
-    );
-    present
-        .successor("clerk")
-        .greeting("What is your street?")
-        .tool(save)
 }
 
 /// Sends something home.

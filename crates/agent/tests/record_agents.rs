@@ -14,45 +14,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon_agent::{
-    Agent, AgentBuilder, AgentSession, FunctionTool, Recorder, RecorderOptions, TaskHandle,
-    ToolContext, ToolError, ToolReply, tool,
+    Agent, AgentBuilder, AgentSession, Recorder, RecorderOptions, TaskHandle, ToolContext,
+    ToolError, tool,
 };
 use antiphon_dialogue::event::CloseReason;
 use antiphon_dialogue::input::GenerateReply;
 use antiphon_dialogue::recording::{Ending, Replayed, replay};
 use antiphon_dialogue::{Input, OptionsPatch, input::Command};
+use cast::clerk::clerk;
 use cast::{Script, call, speaking, text, wait_for_end};
-use serde::Deserialize;
 
-#[derive(Deserialize, schemars::JsonSchema)]
-struct Street {
-    /// The street.
-    street: String,
-}
-
-/// An agent that asks for an address, and is patient with people who spell.
-fn clerk(present: &Agent, done: TaskHandle<String>) -> AgentBuilder {
-    let save = FunctionTool::new(
-        "save_street",
-        "Keeps the street that the caller has told.",
-        move |street: Street, _: ToolContext| {
-            let done = done.clone();
-            async move {
-                done.complete(street.street).await;
-                Ok::<_, ToolError>(ToolReply::silent("noted"))
-            }
-        },
-    );
-    present
-        .successor("clerk")
+/// Patient with people who spell.
+fn patient_clerk(present: &Agent, done: TaskHandle<String>) -> AgentBuilder {
+    clerk(present, done)
         .instructions("You ask for a street.")
-        .greeting("What is your street?")
         .overrides(OptionsPatch {
             min_endpointing_delay: Some(Some(Duration::from_millis(1500))),
             user_away_timeout: Some(None),
             ..OptionsPatch::default()
         })
-        .tool(save)
 }
 
 /// Sends something home.
@@ -60,7 +40,7 @@ fn clerk(present: &Agent, done: TaskHandle<String>) -> AgentBuilder {
 async fn send_home(context: ToolContext) -> Result<String, ToolError> {
     let present = context.agent().expect("somebody speaks");
     let street = context
-        .run_task(|done| clerk(&present, done).build())
+        .run_task(|done| patient_clerk(&present, done).build())
         .await?;
     Ok(format!("sent to {street}"))
 }
@@ -127,7 +107,7 @@ async fn a_call_that_is_handed_over_and_has_a_task_in_it_is_repeated_bit_for_bit
     let script = Script::new([
         vec![text("I put you through."), call("transfer", "{}")],
         vec![text("Sure."), call("send_home", "{}")],
-        vec![call("save_street", r#"{"street":"Main Street"}"#)],
+        vec![call("save_address", r#"{"street":"Main Street"}"#)],
         vec![text("It is on its way to Main Street.")],
     ]);
     let (session, _heard) = speaking(reception(&script, &recorder).tool(transfer));

@@ -1,6 +1,8 @@
 //! Scripted providers for tests of whole conversations in paused time.
 #![allow(dead_code, reason = "not every test needs all of it")]
 
+pub(crate) mod clerk;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
