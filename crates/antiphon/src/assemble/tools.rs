@@ -9,6 +9,7 @@ use antiphon_agent::{AgentBuilder, Filler, ToolOptions};
 use antiphon_restaurant::{Bookings, BookingsError, tools as restaurant};
 use anyhow::Context as _;
 
+use crate::config::template::{Piece, pieces};
 use crate::config::{Config, ToolConfig};
 
 /// All of them, each run as the file says.
@@ -150,16 +151,16 @@ fn http(tool: &ToolConfig) -> anyhow::Result<HttpTool> {
 /// `Bearer ${TOKEN}` with the variable's value.
 fn with_environment(text: &str, lookup: impl Fn(&str) -> Option<String>) -> anyhow::Result<String> {
     let mut filled = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("${") {
-        let (name, after) = after.split_once('}').context("a `${` without `}`")?;
-        let value = lookup(name)
-            .with_context(|| format!("{name} is not set in the environment or .env"))?;
-        filled.push_str(before);
-        filled.push_str(&value);
-        rest = after;
+    for piece in pieces(text) {
+        match piece {
+            Piece::Text(text) => filled.push_str(text),
+            Piece::Variable(name) => filled.push_str(
+                &lookup(name)
+                    .with_context(|| format!("{name} is not set in the environment or .env"))?,
+            ),
+            Piece::Unclosed => anyhow::bail!("a `${{` without `}}`"),
+        }
     }
-    filled.push_str(rest);
     Ok(filled)
 }
 

@@ -7,6 +7,7 @@ mod check;
 mod dotenv;
 mod load;
 mod secrets;
+pub(crate) mod template;
 mod turn;
 mod units;
 

@@ -4,6 +4,7 @@ use antiphon_agent::provider::Secret;
 
 use super::Config;
 use super::address::has_host;
+use super::template::{Piece, pieces};
 
 /// What the environment holds.
 #[derive(Clone, Debug, Default)]
@@ -76,8 +77,11 @@ impl Secrets {
         ];
         let headers = config.tools.iter().flat_map(|tool| tool.headers.values());
         let of_tools = headers
-            .flat_map(|value| variables(value))
-            .filter_map(|name| Secret::new(&lookup(name)?));
+            .flat_map(|value| pieces(value))
+            .filter_map(|piece| match piece {
+                Piece::Variable(name) => Secret::new(&lookup(name)?),
+                Piece::Text(_) | Piece::Unclosed => None,
+            });
         keys.into_iter().flatten().chain(of_tools).collect()
     }
 
@@ -109,13 +113,6 @@ impl Secrets {
             })
             .collect()
     }
-}
-
-/// The names in `Bearer ${TOKEN}`.
-fn variables(text: &str) -> impl Iterator<Item = &str> {
-    text.split("${")
-        .skip(1)
-        .filter_map(|rest| Some(rest.split_once('}')?.0))
 }
 
 #[cfg(test)]
