@@ -99,7 +99,8 @@ impl Dialogue {
     }
 
     /// At audio rate: does the speech of the caller last long enough?
-    pub(crate) fn consider_barge_in(&mut self, speech: Duration) {
+    pub(crate) fn consider_barge_in(&mut self) {
+        let speech = self.caller.speech;
         match &self.floor {
             Floor::Speaking(_)
                 if self.is_interruptible()

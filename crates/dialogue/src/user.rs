@@ -18,7 +18,7 @@ impl Dialogue {
                 self.caller.noise = false;
                 self.caller.speech = speech;
                 self.voice_started(speech);
-                self.consider_barge_in(speech);
+                self.consider_barge_in();
             }
             Vad::Frame {
                 speaking,
@@ -28,7 +28,7 @@ impl Dialogue {
                 if speaking && silence.is_zero() {
                     self.caller.speech = speech;
                     self.voice_goes_on(speech);
-                    self.consider_barge_in(speech);
+                    self.consider_barge_in();
                 } else if speaking && silence >= STABLE_SILENCE {
                     self.voice_pauses(silence);
                 }

@@ -1,7 +1,6 @@
 //! Who speaks, and what runs for it: agents that take over and tools that are started, as the dialogue asks.
 
 use std::sync::Arc;
-
 use std::time::Duration;
 
 use antiphon_dialogue::chat::{ChatContext, Message, ToolCall};
