@@ -50,6 +50,7 @@ class Caller:
         self._speech: asyncio.Queue[np.ndarray] = asyncio.Queue()
         self._speaking_until = 0.0
         self._changed = asyncio.Event()
+        self._unread: asyncio.Queue[rtc.TextStreamReader] = asyncio.Queue()
         self._tasks: list[asyncio.Task] = []
 
     async def __aenter__(self) -> Caller:
@@ -59,7 +60,8 @@ class Caller:
         room.on("participant_disconnected", self._left)
         room.on("track_subscribed", self._subscribed)
         room.register_text_stream_handler("lk.transcription", lambda reader, identity: self._spawn(self._transcript(reader, identity)))
-        room.register_text_stream_handler("antiphon.events", lambda reader, _identity: self._spawn(self._event(reader)))
+        room.register_text_stream_handler("antiphon.events", lambda reader, _identity: self._unread.put_nowait(reader))
+        self._spawn(self._read_events())
         token = (
             api.AccessToken("devkey", "secret")
             .with_identity(self.identity)
@@ -187,9 +189,13 @@ class Caller:
         segment.final = final or who == "agent"
         self._changed.set()
 
-    async def _event(self, reader: rtc.TextStreamReader) -> None:
-        self.events.append(json.loads(await reader.read_all()))
-        self._changed.set()
+    async def _read_events(self) -> None:
+        # one after another: the SDK reads each stream in a task of its own, so that a later event can be complete
+        # before an earlier one
+        while True:
+            reader = await self._unread.get()
+            self.events.append(json.loads(await reader.read_all()))
+            self._changed.set()
 
     def words(self, who: str, final: bool = True) -> list[str]:
         return [s.text for s in self.segments if s.who == who and (s.final or not final) and s.text.strip()]
