@@ -6,6 +6,7 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use tokio::sync::OnceCell;
 
 /// OpenAI's rate.
 pub(crate) const RATE_HZ: u32 = 24_000;
@@ -16,29 +17,31 @@ const MAX_CACHED: usize = 256;
 /// Longer text is cut: nobody listens to it.
 const MAX_CHARS: usize = 4096;
 
+/// One text, spoken once however many ask for it.
+type Spoken = Arc<OnceCell<Arc<[i16]>>>;
+
 /// Text to 24 kHz samples.
 #[derive(Debug, Default)]
 pub(crate) struct Voice {
-    cache: Mutex<HashMap<String, Arc<[i16]>>>,
+    cache: Mutex<HashMap<String, Spoken>>,
 }
 
 impl Voice {
-    /// Speak.
+    /// Speak; who asks for the same text at the same time waits for the same sound.
     pub(crate) async fn speak(&self, text: &str) -> Arc<[i16]> {
         let text: String = text.chars().take(MAX_CHARS).collect();
-        if let Some(samples) = self.lock().get(&text) {
-            return Arc::clone(samples);
-        }
-        let samples: Arc<[i16]> = flite(&text).await.unwrap_or_else(|| tones(&text)).into();
-        let mut cache = self.lock();
-        if cache.len() < MAX_CACHED {
-            cache.insert(text, Arc::clone(&samples));
-        }
-        samples
+        let spoken = self.entry(&text);
+        let speak = async || flite(&text).await.unwrap_or_else(|| tones(&text)).into();
+        Arc::clone(spoken.get_or_init(speak).await)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<[i16]>>> {
-        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    fn entry(&self, text: &str) -> Spoken {
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        match cache.get(text) {
+            Some(spoken) => Arc::clone(spoken),
+            None if cache.len() >= MAX_CACHED => Arc::default(),
+            None => Arc::clone(cache.entry(text.to_owned()).or_default()),
+        }
     }
 }
 
