@@ -9,7 +9,7 @@ use antiphon_dialogue::options::{ToolOptions, TurnDetection, TurnDetectorKind};
 use antiphon_dialogue::{Options, OptionsPatch};
 
 use crate::error::AgentError;
-use crate::hooks::{CompletedTurn, Hooks, StopResponse};
+use crate::hooks::{CompletedTurn, ExecutedTools, Hooks, StopResponse};
 use crate::provider::{Evidence, Knowledge, Llm, Stt, Tts, TurnDetector, VadModel};
 use crate::record::Recorder;
 use crate::session::AgentSession;
@@ -285,6 +285,20 @@ impl AgentBuilder {
         self
     }
 
+    /// What it does when all tool calls of an answer have their results, before anything follows from them: it can cancel
+    /// the model's words about them, or the handoff to an agent that one of them gave back. When it does not come back
+    /// within `on_function_tools_executed_timeout` (5 s), it is dropped, and nothing is cancelled.
+    pub fn on_function_tools_executed<F, R>(mut self, hook: F) -> Self
+    where
+        F: Fn(AgentSession, ExecutedTools) -> R + Send + Sync + 'static,
+        R: Future<Output = ExecutedTools> + Send + 'static,
+    {
+        self.hooks.on_function_tools_executed = Some(Arc::new(move |session, tools| {
+            Box::pin(hook(session, tools))
+        }));
+        self
+    }
+
     /// After a handoff: does it know what was said before it came? No, as with LiveKit.
     pub fn keep_history(mut self, keep: bool) -> Self {
         self.keep_history = keep;
@@ -311,6 +325,7 @@ impl AgentBuilder {
         let mut options = self.options;
         options.retrieval = self.knowledge.is_some();
         options.on_user_turn_completed = self.hooks.on_user_turn_completed.is_some();
+        options.on_function_tools_executed = self.hooks.on_function_tools_executed.is_some();
         let tools = ToolSet::with_options(self.tools, std::mem::take(&mut options.tools))?;
         options.tools = tools.options().clone();
         options.turn_detector = turn_detector_kind(self.turn_detector.as_deref());

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use antiphon_dialogue::chat::{ChatContext, Item, Message};
-use antiphon_dialogue::input::TurnVerdict;
+use antiphon_dialogue::chat::{ChatContext, Item, Message, ToolCall, ToolOutput};
+use antiphon_dialogue::input::{ToolsVerdict, TurnVerdict};
 
 use crate::provider::BoxFuture;
 use crate::session::AgentSession;
@@ -19,12 +19,17 @@ pub(crate) type TurnHook = Arc<
         + Sync,
 >;
 
+/// What it does with the results of an answer's tool calls before anything follows from them.
+pub(crate) type ToolsHook =
+    Arc<dyn Fn(AgentSession, ExecutedTools) -> BoxFuture<'static, ExecutedTools> + Send + Sync>;
+
 /// The hooks of an agent that has some.
 #[derive(Clone, Default)]
 pub(crate) struct Hooks {
     pub(crate) on_enter: Option<Hook>,
     pub(crate) on_exit: Option<Hook>,
     pub(crate) on_user_turn_completed: Option<TurnHook>,
+    pub(crate) on_function_tools_executed: Option<ToolsHook>,
 }
 
 /// A turn of the caller before it is answered.
@@ -40,6 +45,40 @@ pub struct CompletedTurn {
 /// The turn is remembered and not answered (LiveKit's exception of the same name).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StopResponse;
+
+/// All tool calls of one answer of the model with their results, before anything follows from them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExecutedTools {
+    /// What was called.
+    pub function_calls: Vec<ToolCall>,
+    /// What came of each, in the same order.
+    pub function_call_outputs: Vec<ToolOutput>,
+    pub(crate) reply: bool,
+    pub(crate) handoff: Option<String>,
+    pub(crate) verdict: ToolsVerdict,
+}
+
+impl ExecutedTools {
+    /// Is the model going to say something about the results?
+    pub fn has_tool_reply(&self) -> bool {
+        self.reply && self.verdict.reply
+    }
+
+    /// Which agent is going to take over, if one of the tools gave one back.
+    pub fn agent_handoff(&self) -> Option<&str> {
+        self.handoff.as_deref().filter(|_| self.verdict.handoff)
+    }
+
+    /// The model says nothing about the results; they stay in the history.
+    pub fn cancel_tool_reply(&mut self) {
+        self.verdict.reply = false;
+    }
+
+    /// The present agent goes on, although a tool gave another one back.
+    pub fn cancel_agent_handoff(&mut self) {
+        self.verdict.handoff = false;
+    }
+}
 
 /// What a turn was before its hook saw it.
 pub(crate) struct Before {

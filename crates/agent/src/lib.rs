@@ -6,7 +6,7 @@
 //! | [`agent`] | [`Agent`]: words, options, providers, tools |
 //! | [`session`] | [`AgentSession`]: the handle of a running conversation |
 //! | [`speech`] | [`SpeechHandle`]: the handle of one utterance |
-//! | `hooks` | what an agent does when it comes, goes, or before it answers: [`CompletedTurn`], [`StopResponse`] |
+//! | `hooks` | what an agent does when it comes, goes, or before it answers: [`CompletedTurn`], [`ExecutedTools`], [`StopResponse`] |
 //! | [`io`] | where its sound comes from and goes to |
 //! | [`task`] | an agent that finds something out for a tool |
 //! | [`tool`] | what the model can call: `#[tool]`, closures, HTTP |
@@ -35,7 +35,7 @@ pub use agent::{Agent, AgentBuilder};
 
 pub use antiphon_macros::tool;
 pub use error::{AgentError, ProviderError, SessionError};
-pub use hooks::{CompletedTurn, StopResponse};
+pub use hooks::{CompletedTurn, ExecutedTools, StopResponse};
 pub use io::{AudioOutput, NoOutput, SessionIo};
 pub use record::{Recorder, RecorderOptions};
 pub use session::{AgentSession, Events, WeakSession};

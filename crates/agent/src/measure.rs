@@ -19,6 +19,7 @@ pub(crate) fn session_ended(reason: CloseReason) {
         CloseReason::ParticipantDisconnected => "participant_disconnected",
         CloseReason::Error => "error",
         CloseReason::JobShutdown => "job_shutdown",
+        CloseReason::TaskCompleted => "task_completed",
     };
     counter!(names::SESSIONS_CLOSED_TOTAL, "reason" => reason).increment(1);
 }
@@ -98,6 +99,7 @@ pub(crate) fn event(event: &Event) {
         | Event::SpeechCreated { .. }
         | Event::SpeechDone { .. }
         | Event::ToolUpdated { .. }
+        | Event::ToolReplyUpdated { .. }
         | Event::AgentFalseInterruption { .. }
         | Event::ToolStarted { .. }
         | Event::ToolEnded { .. }

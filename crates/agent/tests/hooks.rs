@@ -1,4 +1,4 @@
-//! What an agent does when it goes, and before it answers.
+//! What an agent does when it goes, before it answers, and when its tools have answered.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -12,11 +12,14 @@ mod cast;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use antiphon_agent::{Agent, AgentBuilder, AgentSession, CompletedTurn, SessionIo, StopResponse};
+use antiphon_agent::{
+    Agent, AgentBuilder, AgentSession, CompletedTurn, ExecutedTools, SessionIo, StopResponse,
+    ToolContext, ToolReply, tool,
+};
 use antiphon_dialogue::chat::{Item, Message, Role};
 use antiphon_dialogue::event::{AgentState, CloseReason};
 use antiphon_dialogue::{Event, Options};
-use cast::{Script, said, speaking, text, wait_for, wait_for_end};
+use cast::{Script, call, said, speaking, text, wait_for, wait_for_end};
 use tokio::time::Instant;
 
 fn messages(items: &[Item]) -> Vec<(Role, &str)> {
@@ -125,6 +128,60 @@ async fn a_hook_that_hangs_or_panics_does_not_make_the_agent_mute() {
         Ok(turn)
     });
     assert!(answered_after(panics).await < Duration::from_secs(1));
+}
+
+/// Puts the caller through.
+#[tool]
+async fn transfer(context: ToolContext) -> ToolReply {
+    let present = context.agent().expect("somebody speaks");
+    let billing = present.successor("billing").greeting("Billing, hello.");
+    ToolReply::new("Billing is closed.").then_handoff(billing.build().unwrap())
+}
+
+/// What is said, and by whom, when a hook does this with the results of the tools.
+async fn after_tools(hook: fn(&mut ExecutedTools)) -> Vec<String> {
+    let script = Script::new([
+        vec![text("One moment."), call("transfer", "{}")],
+        vec![text("They are closed.")],
+    ]);
+    let agent = Agent::builder("desk").llm(script).tool(transfer);
+    let agent =
+        agent.on_function_tools_executed(move |_, mut executed: ExecutedTools| async move {
+            assert_eq!(executed.function_calls.len(), 1);
+            assert_eq!(
+                executed.function_call_outputs[0].output,
+                "Billing is closed."
+            );
+            assert!(executed.has_tool_reply());
+            assert_eq!(executed.agent_handoff(), Some("billing"));
+            hook(&mut executed);
+            executed
+        });
+    let (session, _heard) = speaking(agent);
+    session.user_text("Billing please").unwrap();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let history = session.history().await;
+    said(&history, Role::Assistant)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hook_may_cancel_what_follows_from_the_results_of_tools() {
+    let said = after_tools(|_| {}).await;
+    assert_eq!(said, ["One moment.", "They are closed.", "Billing, hello."]);
+    let said = after_tools(ExecutedTools::cancel_tool_reply).await;
+    assert_eq!(said, ["One moment.", "Billing, hello."]);
+    let said = after_tools(|executed| {
+        executed.cancel_agent_handoff();
+        assert_eq!(executed.agent_handoff(), None);
+    })
+    .await;
+    assert_eq!(said, ["One moment.", "They are closed."]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hook_that_panics_over_the_results_of_tools_cancels_nothing() {
+    let said = after_tools(|_| panic!("on purpose")).await;
+    assert_eq!(said, ["One moment.", "They are closed.", "Billing, hello."]);
 }
 
 type Notes = Arc<Mutex<Vec<&'static str>>>;

@@ -81,6 +81,7 @@ fn kind(input: &Input) -> &'static str {
         Input::UserText(_) => "typed",
         Input::Command(_) => "command",
         Input::UserTurnCompleted { .. } => "user turn completed",
+        Input::ToolsCompleted { .. } => "tools completed",
         Input::Measured(_) => "measured",
         Input::Time => "time",
     }

@@ -4,10 +4,10 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::chat::{ChatRequest, Message, ToolCall};
+use crate::chat::{ChatRequest, Message, ToolCall, ToolOutput};
 use crate::event::Event;
 use crate::ids::{
-    AgentKey, GenerationId, PredictionId, RetrievalId, SegmentId, SpeechId, TaskId, TurnId,
+    AgentKey, BatchId, GenerationId, PredictionId, RetrievalId, SegmentId, SpeechId, TaskId, TurnId,
 };
 use crate::time::{Duration, Instant};
 
@@ -61,6 +61,22 @@ pub enum Action {
         turn: TurnId,
         /// What the caller said; it is not in the history yet.
         message: Message,
+        /// The longest it may take.
+        budget: Duration,
+    },
+    /// Show all calls of an answer, with their results, to the agent's hook before anything follows from them;
+    /// `ToolsCompleted` answers. After `budget` nobody waits for it.
+    CompleteTools {
+        /// Which.
+        id: BatchId,
+        /// What was called.
+        function_calls: Vec<ToolCall>,
+        /// What came of each.
+        function_call_outputs: Vec<ToolOutput>,
+        /// The model is going to say something about them.
+        reply: bool,
+        /// This agent is going to take over.
+        handoff: Option<String>,
         /// The longest it may take.
         budget: Duration,
     },

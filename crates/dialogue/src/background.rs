@@ -3,13 +3,15 @@
 //! when nobody speaks: all that has come by then in one reply.
 
 use crate::chat::{Item, ToolCall, ToolChoice, ToolOutput};
-use crate::event::{Component, Event, SpeechPurpose, UserState};
+use crate::event::{Component, Event, SpeechPurpose, ToolReplyStatus, ToolStatus, UserState};
 use crate::history::{call_id, output_id};
-use crate::limits::{MAX_UPDATES_PER_CALL, MAX_VALUE_BYTES, cut};
+use crate::ids::SpeechId;
+use crate::limits::{MAX_UNTOLD, MAX_UPDATES_PER_CALL, MAX_VALUE_BYTES, cut};
 use crate::machine::Dialogue;
 use crate::queue::{Queued, Wanted, Words};
 use crate::speech::Speech;
 use crate::text::push_limited;
+use crate::time::Instant;
 use crate::tools::{Running, Waits, tell_if_nobody_waits};
 use crate::turn::Stage;
 
@@ -24,6 +26,15 @@ const TELL_UNLESS_TOLD: &str = "Tools in the background have reported. If the ca
 const TELL_LATE: &str = "A tool that was still running when the caller interrupted has its result only now: you find it with its \
      call, before what was said since, but nobody knew it then. Unless you have told the caller in your very last words, tell \
      briefly what came of it; otherwise answer with nothing at all.";
+
+/// What a tool has told and the caller has not heard of.
+#[derive(Clone, Debug)]
+pub(crate) struct Untold {
+    /// The call in the history that holds it.
+    call_id: String,
+    /// Since when it stands there, when that is a place before what was said since: a speech that was begun later knew it.
+    late: Option<Instant>,
+}
 
 impl Dialogue {
     pub(crate) fn on_tool_updated(&mut self, call_id: &str, message: String) {
@@ -95,6 +106,7 @@ impl Dialogue {
             if running.same_as.is_some() {
                 self.core.emit(Event::ToolEnded {
                     output,
+                    status: ToolStatus::Done,
                     duration: self.core.now.since(running.since),
                 });
             }
@@ -116,6 +128,9 @@ impl Dialogue {
             ..running.call.clone()
         };
         self.make_unique(&mut call);
+        if reply {
+            self.tell_later(call.call_id.clone(), None);
+        }
         let output = ToolOutput {
             call_id: call.call_id.clone(),
             name: call.name.clone(),
@@ -137,7 +152,15 @@ impl Dialogue {
             created_at,
         };
         self.core.remember(place.output(0), output);
-        self.tools.reported |= reply;
+    }
+
+    fn tell_later(&mut self, call_id: String, late: Option<Instant>) {
+        let untold = &mut self.tools.untold;
+        if untold.len() >= MAX_UNTOLD {
+            // the newest late result decides what a speech can have known
+            untold.pop();
+        }
+        untold.push(Untold { call_id, late });
     }
 
     /// A call that nobody waits for has its result. An agent that cannot see the call is given both anew.
@@ -146,7 +169,7 @@ impl Dialogue {
             return;
         }
         if self.core.history.shows_calls_at(running.place) {
-            self.tools.late = Some(self.core.now);
+            self.tell_later(output.call_id.clone(), Some(self.core.now));
         } else {
             let (text, is_error) = (output.output.clone(), output.is_error);
             self.report(running, "final", text, is_error, reply);
@@ -160,9 +183,9 @@ impl Dialogue {
                 !step.message.text.is_empty() && step.clock.asked_at.is_some_and(|at| at > since)
             })
         };
-        if self.tools.late.is_some_and(knew) {
-            self.tools.late = None;
-        }
+        self.tools
+            .untold
+            .retain(|untold| !untold.late.is_some_and(knew));
     }
 
     /// Nobody has anything to say or to hear: the model tells what was reported.
@@ -174,11 +197,12 @@ impl Dialogue {
             && !self.is_completing()
             && self.turn.stage == Stage::Quiet
             && self.user_state != UserState::Speaking;
-        let (reported, late) = (self.tools.reported, self.tools.late.is_some());
-        if !(reported || late) || !quiet {
+        if self.tools.untold.is_empty() || !quiet {
             return false;
         }
-        (self.tools.reported, self.tools.late) = (false, None);
+        let untold = std::mem::take(&mut self.tools.untold);
+        let late = untold.iter().any(|untold| untold.late.is_some());
+        let reported = untold.iter().any(|untold| untold.late.is_none());
         let newest = matches!(
             self.core.history.items().last(),
             Some(Item::FunctionCallOutput { .. })
@@ -197,7 +221,30 @@ impl Dialogue {
             ..Wanted::default()
         });
         let interruptible = self.core.options.allow_interruptions;
-        self.enqueue(Queued::new(SpeechPurpose::ToolReply, words, interruptible));
+        let speech = self.core.speech_id();
+        self.enqueue(Queued {
+            id: Some(speech),
+            ..Queued::new(SpeechPurpose::ToolReply, words, interruptible)
+        });
+        let update_ids: Vec<String> = untold.into_iter().map(|untold| untold.call_id).collect();
+        self.tools.telling = Some((speech, update_ids.clone()));
+        self.core.emit(Event::ToolReplyUpdated {
+            update_ids,
+            status: ToolReplyStatus::Scheduled,
+            speech,
+        });
         true
+    }
+
+    /// A speech is over. Was it about what tools have told?
+    pub(crate) fn reports_are_told(&mut self, speech: SpeechId, status: ToolReplyStatus) {
+        let telling = &mut self.tools.telling;
+        if let Some((_, update_ids)) = telling.take_if(|(telling, _)| *telling == speech) {
+            self.core.emit(Event::ToolReplyUpdated {
+                update_ids,
+                status,
+                speech,
+            });
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::action::Action;
 use crate::chat::Item;
-use crate::event::Event;
+use crate::event::{Event, ToolReplyStatus};
 use crate::floor::{Floor, Hold};
 use crate::ids::SpeechId;
 use crate::limits::{CLEAR_REPORT_TIMEOUT, MAX_HOLD};
@@ -397,6 +397,11 @@ impl Dialogue {
     }
 
     pub(crate) fn is_done(&mut self, speech: SpeechId, interrupted: bool) {
+        let told = match interrupted {
+            true => ToolReplyStatus::Interrupted,
+            false => ToolReplyStatus::Completed,
+        };
+        self.reports_are_told(speech, told);
         self.core.emit(Event::SpeechDone {
             speech,
             interrupted,

@@ -7,7 +7,7 @@ use crate::action::Action;
 use crate::chat::Item;
 use crate::event::{Component, Event};
 use crate::history::{History, Place};
-use crate::ids::{GenerationId, PredictionId, RetrievalId, SegmentId, SpeechId, TurnId};
+use crate::ids::{BatchId, GenerationId, PredictionId, RetrievalId, SegmentId, SpeechId, TurnId};
 use crate::meter::Meter;
 use crate::metrics::{Metrics, ModelInfo};
 use crate::options::Options;
@@ -35,6 +35,7 @@ struct Ids {
     segment: u32,
     retrieval: u32,
     prediction: u32,
+    batch: u32,
 }
 
 fn next(counter: &mut u32) -> u32 {
@@ -117,5 +118,9 @@ impl Core {
 
     pub(crate) fn prediction_id(&mut self) -> PredictionId {
         PredictionId(next(&mut self.ids.prediction))
+    }
+
+    pub(crate) fn batch_id(&mut self) -> BatchId {
+        BatchId(next(&mut self.ids.batch))
     }
 }

@@ -185,8 +185,20 @@ pub enum Event {
     ToolEnded {
         /// Its one result.
         output: ToolOutput,
+        /// How it ended.
+        status: ToolStatus,
         /// From start to end.
         duration: Duration,
+    },
+    /// What becomes of telling the caller what tools in the background have reported. `Scheduled` comes first, and then one of
+    /// the others.
+    ToolReplyUpdated {
+        /// The calls in the history that hold the reports.
+        update_ids: Vec<String>,
+        /// What becomes of it.
+        status: ToolReplyStatus,
+        /// The speech that tells it.
+        speech: SpeechId,
     },
     /// All calls of one answer have their results; the lists are parallel.
     FunctionToolsExecuted {
@@ -243,6 +255,39 @@ pub enum InputModality {
     Text,
 }
 
+/// How a tool call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToolStatus {
+    /// With its result.
+    Done,
+    /// It failed, was refused, or took too long.
+    Error,
+    /// It was stopped: by an interruption, by the model, or by the end of the session.
+    Cancelled,
+}
+
+impl ToolStatus {
+    /// Of a call that was not stopped.
+    pub(crate) fn of(is_error: bool) -> Self {
+        if is_error { Self::Error } else { Self::Done }
+    }
+}
+
+/// What becomes of telling what tools have reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToolReplyStatus {
+    /// The model is asked.
+    Scheduled,
+    /// It was told to its end.
+    Completed,
+    /// It was not, or not to its end.
+    Interrupted,
+    /// The model had nothing to add.
+    Skipped,
+}
+
 /// Where the words of a speech come from: LiveKit's two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -293,6 +338,8 @@ pub enum CloseReason {
     Error,
     /// The process drains.
     JobShutdown,
+    /// What the session was for is done; the program, or a tool of it, says so.
+    TaskCompleted,
 }
 
 /// Where the time went between the caller's last word and the agent's first. Each is `None` when it did not happen.

@@ -62,3 +62,6 @@ id!(
 id!(
     /// One question to the turn detector.
     PredictionId, "eot_");
+id!(
+    /// All tool calls of one answer of the model.
+    BatchId, "tools_");

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::agents::AgentSpec;
 use crate::chat::{Message, Passage, ToolCall, ToolChoice};
-use crate::ids::{GenerationId, PredictionId, RetrievalId, SegmentId, SpeechId, TaskId, TurnId};
+use crate::ids::{
+    BatchId, GenerationId, PredictionId, RetrievalId, SegmentId, SpeechId, TaskId, TurnId,
+};
 use crate::options::Filler;
 use crate::patch::OptionsPatch;
 use crate::time::Duration;
@@ -74,6 +76,13 @@ pub enum Input {
         /// What is to become of it.
         verdict: TurnVerdict,
     },
+    /// The agent's hook has seen the results of an answer's calls.
+    ToolsCompleted {
+        /// Which.
+        id: BatchId,
+        /// What is to become of them.
+        verdict: ToolsVerdict,
+    },
     /// The caller typed something (`lk.chat`).
     UserText(String),
     /// A request of the program or the agent's author.
@@ -107,6 +116,25 @@ impl TurnVerdict {
         Self::Reply {
             text: None,
             messages: Vec::new(),
+        }
+    }
+}
+
+/// What the agent's hook makes of the results of an answer's calls. They stay in the history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToolsVerdict {
+    /// The model says something about them, if they want that. False is LiveKit's `cancel_tool_reply`.
+    pub reply: bool,
+    /// Another agent takes over, if one of them was an agent. False is LiveKit's `cancel_agent_handoff`.
+    pub handoff: bool,
+}
+
+impl ToolsVerdict {
+    /// Nothing is cancelled.
+    pub fn unchanged() -> Self {
+        Self {
+            reply: true,
+            handoff: true,
         }
     }
 }

@@ -82,6 +82,7 @@ pub mod action;
 pub mod agents;
 pub mod chat;
 pub mod event;
+mod executed;
 pub mod ids;
 pub mod input;
 pub mod invariants;

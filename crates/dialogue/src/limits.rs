@@ -17,6 +17,9 @@ pub const MAX_RUNNING_TOOLS: usize = 64;
 pub const MAX_DOUBTFUL_CALLS: usize = 32;
 /// Progress updates of one call. Later ones are dropped and reported: each is kept in the history and read by the model.
 pub const MAX_UPDATES_PER_CALL: u32 = 64;
+/// What tools have told and nobody has been told yet, by name. The event about telling it leaves further names out; the model
+/// reads all of it in the history.
+pub const MAX_UNTOLD: usize = 256;
 /// Speeches waiting for their time. Further ones are refused and reported.
 pub const MAX_QUEUED_SPEECHES: usize = 32;
 /// Tasks inside tasks: more is an agent that asks itself. Deeper ones wait.

@@ -16,7 +16,7 @@ use crate::queue::SpeechQueue;
 use crate::speculation::Speculation;
 use crate::speech::Speech;
 use crate::summary::Summary;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use crate::tools::ToolLedger;
 use crate::trouble::Trouble;
 use crate::turn::{Stage, UserTurn};
@@ -104,9 +104,9 @@ impl Dialogue {
     /// Tell it a fact. `now` never goes back; a smaller one counts as the last.
     pub fn handle(&mut self, now: Instant, input: Input) {
         let now = now.max(self.core.now);
-        // what was due before this input happened before it
+        // what was due before this input happened before it; what is due at the same instant happens after it
         if self.deadline().is_some_and(|due| due < now) {
-            self.core.now = now;
+            self.core.now = now.back(Duration::from_micros(1));
             self.fire();
         }
         self.core.now = now;
@@ -203,6 +203,7 @@ impl Dialogue {
             Input::Playout(playout) => self.on_playout(playout),
             Input::ToolFinished { call_id, result } => self.on_tool_finished(&call_id, result),
             Input::ToolUpdated { call_id, message } => self.on_tool_updated(&call_id, message),
+            Input::ToolsCompleted { id, verdict } => self.on_tools_completed(id, verdict),
             Input::UserText(text) => self.on_user_text(text),
             Input::UserTurnCompleted { turn, verdict } => {
                 self.on_user_turn_completed(turn, verdict);
@@ -257,6 +258,7 @@ impl Dialogue {
             }
             self.hold_while_caller_speaks();
             self.run_calls();
+            self.tools_executed();
             self.think();
             let finished = self.speak();
             let started = self.start_next();

@@ -74,6 +74,10 @@ pub struct Options {
     /// The longest wait for it; then the turn is answered as it is. LiveKit waits for ever; here 5 s, because a caller who
     /// hears nothing for longer asks whether anybody is there.
     pub on_user_turn_completed_timeout: Duration,
+    /// The agent has a hook that sees the results of every answer's tool calls before anything follows from them. No.
+    pub on_function_tools_executed: bool,
+    /// The longest wait for it; then nothing is cancelled. As for the other hook: 5 s.
+    pub on_function_tools_executed_timeout: Duration,
     /// Is there a turn detector to ask at 200 ms of silence, and what does it judge? None.
     pub turn_detector: TurnDetectorKind,
     /// The longest wait for its answer. 1 s.
@@ -400,6 +404,8 @@ impl Default for Options {
             retrieval: false,
             on_user_turn_completed: false,
             on_user_turn_completed_timeout: Duration::from_secs(5),
+            on_function_tools_executed: false,
+            on_function_tools_executed_timeout: Duration::from_secs(5),
             turn_detector: TurnDetectorKind::None,
             turn_detector_timeout: Duration::from_secs(1),
             transcript_timeout: Duration::from_secs(2),

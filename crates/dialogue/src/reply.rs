@@ -3,6 +3,7 @@
 use crate::action::{Action, Switch};
 use crate::chat::{Message, Role, ToolChoice};
 use crate::event::{Component, Event, TurnMetrics};
+use crate::executed::Executed;
 use crate::floor::Floor;
 use crate::history::Place;
 use crate::ids::{GenerationId, RetrievalId};
@@ -303,20 +304,23 @@ impl Dialogue {
             .speech()
             .into_iter()
             .chain(&self.parked)
-            .filter_map(|speech| speech.steps.last().and_then(Step::brain_deadline));
+            .filter_map(|speech| speech.steps.last().and_then(Step::deadline));
         let thought = self
             .speculation
             .as_ref()
-            .and_then(|kept| kept.step.brain_deadline());
+            .and_then(|kept| kept.step.deadline());
         spoken.chain(thought).min()
     }
 
     pub(crate) fn brain_due(&mut self) {
         let now = self.core.now;
-        let late = |step: &Step| step.brain_deadline().is_some_and(|until| until <= now);
+        let late = |step: &Step| step.deadline().is_some_and(|until| until <= now);
         let Some(step) = self.step_where(late) else {
             return;
         };
+        if let Executed::Shown { id, .. } = step.executed {
+            return self.tools_hook_due(id);
+        }
         match step.brain {
             Brain::Retrieving { id, .. } => {
                 self.ask_model(move |step| matches!(step.brain, Brain::Retrieving { id: own, .. } if own == id));

@@ -3,6 +3,7 @@
 use crate::agents::AgentSpec;
 use crate::chat::{Message, MessageMetrics, Passage, ToolCall, ToolChoice};
 use crate::event::{SpeechPurpose, TurnMetrics};
+use crate::executed::Executed;
 use crate::history::Place;
 use crate::ids::{GenerationId, RetrievalId, SegmentId, SpeechId, TurnId};
 use crate::segment::{Playing, Segment};
@@ -75,6 +76,8 @@ pub(crate) struct Step {
     pub(crate) started: usize,
     /// How many of these have their result.
     pub(crate) answered: usize,
+    /// All have, and that was said.
+    pub(crate) executed: Executed,
     /// One of the results wants an answer.
     pub(crate) reply_wanted: bool,
     /// The model failed in this step.
@@ -102,6 +105,7 @@ impl Step {
             calls: Vec::new(),
             started: 0,
             answered: 0,
+            executed: Executed::No,
             reply_wanted: false,
             failed: false,
             written: false,
@@ -128,7 +132,11 @@ impl Step {
         }
     }
 
-    pub(crate) fn brain_deadline(&self) -> Option<Instant> {
+    /// When the model, a search or the hook that looks at the results has taken too long.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        if let Executed::Shown { until, .. } = self.executed {
+            return Some(until);
+        }
         match self.brain {
             Brain::Retrieving { until, .. }
             | Brain::Asked { until, .. }
@@ -148,8 +156,18 @@ impl Step {
             && self.segments.iter().all(Segment::is_over)
     }
 
+    /// Nothing was called, or all calls have their results and it may go on.
     pub(crate) fn tools_are_done(&self) -> bool {
-        self.calls.is_empty() && self.answered == self.started
+        self.calls.is_empty() && (self.started == 0 || self.executed == Executed::Yes)
+    }
+
+    /// All that the model has called has its results, and nobody was told.
+    pub(crate) fn is_executed(&self) -> bool {
+        self.started > 0
+            && self.answered == self.started
+            && self.executed == Executed::No
+            && self.calls.is_empty()
+            && self.brain_is_done()
     }
 
     /// The model was asked, and neither words nor calls came.

@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 
 use crate::action::Action;
+use crate::background::Untold;
 use crate::chat::{Item, ToolCall, ToolOutput};
 use crate::duplicates::{Doubtful, Verdict};
-use crate::event::Event;
+use crate::event::{Event, ToolStatus};
 use crate::history::{Place, call_id};
 use crate::ids::SpeechId;
 use crate::input::ToolValue;
@@ -62,12 +63,12 @@ pub(crate) struct ToolLedger {
     /// Calls that got another name, because the provider repeats ids.
     renamed: u64,
     pub(crate) running: Vec<Running>,
-    /// Something was reported that the model has not been asked about.
-    pub(crate) reported: bool,
+    /// What the model has not been asked about, oldest first.
+    pub(crate) untold: Vec<Untold>,
+    /// The speech that is to tell the caller, and what: names of calls in the history.
+    pub(crate) telling: Option<(SpeechId, Vec<String>)>,
     /// Calls that were stopped and may have done what they were to do, oldest first.
     pub(crate) doubtful: VecDeque<Doubtful>,
-    /// When a call that nobody waited for any more got its result, which nobody has been told since.
-    pub(crate) late: Option<Instant>,
 }
 
 impl ToolLedger {
@@ -279,7 +280,9 @@ impl Dialogue {
                 step,
             }),
             Verdict::Share { .. } => {}
-            Verdict::Answer { output, is_error } => self.finish_tool(&id, output, is_error, true),
+            Verdict::Answer { output, is_error } => {
+                self.finish_tool(&id, output, ToolStatus::of(is_error), true);
+            }
         }
     }
 
@@ -308,19 +311,19 @@ impl Dialogue {
         match result {
             Ok(value) => {
                 self.tools.is_certain(&key);
-                self.finish_tool(call_id, value.output, false, value.reply);
+                self.finish_tool(call_id, value.output, ToolStatus::Done, value.reply);
             }
-            Err(message) => self.finish_tool(call_id, message, true, true),
+            Err(message) => self.finish_tool(call_id, message, ToolStatus::Error, true),
         }
     }
 
     /// The one result of a call, and of those that wait for the same.
-    fn finish_tool(&mut self, call_id: &str, output: String, is_error: bool, reply: bool) {
+    fn finish_tool(&mut self, call_id: &str, output: String, status: ToolStatus, reply: bool) {
         let output = cut(output, MAX_VALUE_BYTES);
         let mut ended = self.tools.take_with_sharers(call_id);
         tell_if_nobody_waits(&mut ended);
         for running in ended {
-            self.end_call(running, output.clone(), is_error, reply);
+            self.end_call(running, output.clone(), status, reply);
         }
     }
 
@@ -329,21 +332,22 @@ impl Dialogue {
         &mut self,
         running: Running,
         output: String,
-        is_error: bool,
+        status: ToolStatus,
         reply: bool,
     ) {
         self.agents.call_ended(&running.call.call_id);
         // who has its result says nothing more
         let reply = reply && !(self.agents.task_is_over() && running.depth == self.agents.depth());
-        let (output, is_error, reply) = match running.refusal {
+        let (output, status, reply) = match running.refusal {
             // who interrupted it need not be told
             Some(why) => (
                 why.to_owned(),
-                true,
+                ToolStatus::Error,
                 running.waits != Waits::Report || running.updates > 0,
             ),
-            None => (output, is_error, reply),
+            None => (output, status, reply),
         };
+        let is_error = status != ToolStatus::Done;
         let now = self.core.now;
         let output = ToolOutput {
             call_id: running.call.call_id.clone(),
@@ -360,6 +364,7 @@ impl Dialogue {
         }
         self.core.emit(Event::ToolEnded {
             output,
+            status,
             duration: now.since(running.since),
         });
         self.active_at = now;
@@ -386,21 +391,7 @@ impl Dialogue {
         if let Some(step) = step {
             step.answered += 1;
             step.reply_wanted |= reply;
-            if step.tools_are_done() {
-                let place = step.place;
-                self.tools_executed(id, place);
-            }
         }
-    }
-
-    /// All calls of this step have their results.
-    fn tools_executed(&mut self, speech: SpeechId, step: Place) {
-        let (function_calls, function_call_outputs) = self.core.history.executed(step);
-        self.core.emit(Event::FunctionToolsExecuted {
-            speech,
-            function_calls,
-            function_call_outputs,
-        });
     }
 
     pub(crate) fn tools_due(&mut self) {
@@ -420,7 +411,7 @@ impl Dialogue {
             for running in ended {
                 let seconds = now.since(running.since).as_secs_f64();
                 let text = format!("The tool has not answered within {seconds:.1} s.");
-                self.end_call(running, text, true, true);
+                self.end_call(running, text, ToolStatus::Error, true);
             }
         }
     }
@@ -466,8 +457,8 @@ impl Dialogue {
     pub(crate) fn cancel_call(&mut self, running: Running, why: &str) {
         let id = running.call.call_id.clone();
         self.stop(Some(&running));
-        self.end_call(running, why.into(), true, false);
+        self.end_call(running, why.into(), ToolStatus::Cancelled, false);
         // and those that wait for its result
-        self.finish_tool(&id, why.into(), true, true);
+        self.finish_tool(&id, why.into(), ToolStatus::Cancelled, true);
     }
 }

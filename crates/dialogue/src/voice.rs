@@ -3,7 +3,7 @@
 use crate::action::Action;
 use crate::chat::Item;
 use crate::core::Core;
-use crate::event::{Component, Event, SpeechPurpose};
+use crate::event::{Component, Event, SpeechPurpose, ToolReplyStatus};
 use crate::floor::Floor;
 use crate::ids::SegmentId;
 use crate::input::{Playout, Tts};
@@ -97,8 +97,11 @@ impl Dialogue {
         self.may_have_told(&speech);
         let failed = speech.steps.iter().any(|step| step.failed);
         // what a tool has reported may have been told already: then the model has nothing to add
-        let mute =
-            speech.purpose != SpeechPurpose::ToolReply && speech.steps.iter().all(Step::is_mute);
+        let silent = speech.steps.iter().all(Step::is_mute);
+        let mute = silent && speech.purpose != SpeechPurpose::ToolReply;
+        if silent && !failed {
+            self.reports_are_told(speech.id, ToolReplyStatus::Skipped);
+        }
         self.is_done(speech.id, failed || mute);
         let answered = |step: &Step| !step.message.text.is_empty();
         if !failed && !mute && speech.steps.last().is_some_and(answered) {

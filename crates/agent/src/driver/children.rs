@@ -10,8 +10,10 @@ use std::time::Duration;
 use antiphon_audio::Frame16k;
 use antiphon_dialogue::Input;
 use antiphon_dialogue::chat::ChatRequest;
-use antiphon_dialogue::ids::{GenerationId, PredictionId, RetrievalId, SegmentId, TurnId};
-use antiphon_dialogue::input::{self, Llm as LlmFact, Stt as SttFact, Tts as TtsFact, TurnVerdict};
+use antiphon_dialogue::ids::{BatchId, GenerationId, PredictionId, RetrievalId, SegmentId, TurnId};
+use antiphon_dialogue::input::{
+    self, Llm as LlmFact, Stt as SttFact, ToolsVerdict, Tts as TtsFact, TurnVerdict,
+};
 use antiphon_dialogue::limits::MAX_CALLS_PER_STEP;
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::mpsc;
@@ -22,7 +24,7 @@ use super::ears::{self, Ears, Listener, OPEN_RETRIES, Order, Queue};
 use super::gauge::Gauge;
 use super::voice::{self, Voice};
 use crate::agent::Agent;
-use crate::hooks::{Before, CompletedTurn, TurnHook};
+use crate::hooks::{Before, CompletedTurn, ExecutedTools, ToolsHook, TurnHook};
 use crate::io::AudioOutput;
 use crate::measure;
 use crate::provider::{
@@ -53,6 +55,7 @@ pub(crate) enum Key {
     Retrieval(RetrievalId),
     Prediction(PredictionId),
     Hook(TurnId),
+    ToolsHook(BatchId),
     Voice,
     Ears,
     Recogniser,
@@ -181,6 +184,30 @@ impl Children {
                 if let Ok(after) = tokio::time::timeout(budget, work).await {
                     let verdict = before.verdict(after);
                     let _ = facts.send(Input::UserTurnCompleted { turn, verdict }).await;
+                }
+            },
+        );
+    }
+
+    /// Have the agent's hook look at what its tools gave. After `budget` the dialogue goes on by itself.
+    pub(crate) fn complete_tools(
+        &mut self,
+        hook: ToolsHook,
+        session: AgentSession,
+        id: BatchId,
+        executed: ExecutedTools,
+        budget: Duration,
+    ) {
+        let facts = self.facts();
+        let answer = move |verdict| Input::ToolsCompleted { id, verdict };
+        self.spawn(
+            Key::ToolsHook(id),
+            "on_function_tools_executed",
+            Some(answer(ToolsVerdict::unchanged())),
+            async move {
+                let work = async { hook(session, executed).await };
+                if let Ok(after) = tokio::time::timeout(budget, work).await {
+                    let _ = facts.send(answer(after.verdict)).await;
                 }
             },
         );

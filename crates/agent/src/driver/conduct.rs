@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon_dialogue::chat::{ChatContext, Message, ToolCall};
-use antiphon_dialogue::ids::{AgentKey, SpeechId, TurnId};
-use antiphon_dialogue::input::TurnVerdict;
+use antiphon_dialogue::ids::{AgentKey, BatchId, SpeechId, TurnId};
+use antiphon_dialogue::input::{ToolsVerdict, TurnVerdict};
 use antiphon_dialogue::{Input, Switch};
 use tokio::sync::watch;
 
 use super::ears::Order;
 use super::{Driver, tools};
-use crate::hooks::CompletedTurn;
+use crate::hooks::{CompletedTurn, ExecutedTools};
 use crate::speech::{SpeechHandle, SpeechStatus};
 
 impl Driver {
@@ -52,6 +52,25 @@ impl Driver {
         let completed = CompletedTurn { context, message };
         self.children
             .complete_turn(hook, session, turn, completed, budget);
+    }
+
+    /// What the agent does when all calls of an answer have their results.
+    pub(super) fn complete_tools(
+        &mut self,
+        id: BatchId,
+        executed: ExecutedTools,
+        budget: Duration,
+    ) {
+        let hook = self.agent.hooks.on_function_tools_executed.clone();
+        let Some((hook, session)) = hook.zip(self.session.upgrade()) else {
+            // nobody to ask: nobody waits
+            let verdict = ToolsVerdict::unchanged();
+            self.own_facts
+                .push_back(Input::ToolsCompleted { id, verdict });
+            return;
+        };
+        self.children
+            .complete_tools(hook, session, id, executed, budget);
     }
 
     pub(super) fn run_tool(

@@ -37,7 +37,7 @@ use std::time::Duration;
 use antiphon_dialogue::chat::{ChatContext, Item, Message, Role};
 use antiphon_dialogue::event::CloseReason;
 use antiphon_dialogue::ids::PredictionId;
-use antiphon_dialogue::input::{self, Command};
+use antiphon_dialogue::input::{self, Command, ToolsVerdict};
 use antiphon_dialogue::metrics::SessionUsage;
 use antiphon_dialogue::options::OptionsError;
 use antiphon_dialogue::{Action, Dialogue, Event, Input, Instant, NotInterrupted, OptionsPatch};
@@ -47,6 +47,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::agent::Agent;
+use crate::hooks::ExecutedTools;
 use crate::io::SessionIo;
 use crate::measure;
 use crate::provider::{Evidence, PresentTurn};
@@ -446,6 +447,23 @@ impl Driver {
                 message,
                 budget,
             } => self.complete_turn(turn, message, budget),
+            Action::CompleteTools {
+                id,
+                function_calls,
+                function_call_outputs,
+                reply,
+                handoff,
+                budget,
+            } => {
+                let executed = ExecutedTools {
+                    function_calls,
+                    function_call_outputs,
+                    reply,
+                    handoff,
+                    verdict: ToolsVerdict::unchanged(),
+                };
+                self.complete_tools(id, executed, budget);
+            }
             Action::TaskEnded { task, completed } => self.roster.task_ended(task, completed),
             Action::NotInterrupted(why) => self.not_interrupted = Some(why),
             Action::Emit(event) => self.emit(now, event),

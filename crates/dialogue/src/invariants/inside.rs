@@ -5,7 +5,7 @@ use crate::floor::Floor;
 use crate::limits::{
     CLEAR_REPORT_TIMEOUT, MAX_COMPLETING_TURNS, MAX_HISTORY_ITEMS, MAX_HOLD, MAX_PARKED_SPEECHES,
     MAX_QUEUED_SPEECHES, MAX_RUNNING_TOOLS, MAX_SEGMENT_DURATION, MAX_SEGMENTS_AHEAD, MAX_STEPS,
-    MAX_TASK_DEPTH, MAX_TURN_BYTES, MAX_WAITING_TASKS, SPEECH_SIGN_TIMEOUT,
+    MAX_TASK_DEPTH, MAX_TURN_BYTES, MAX_UNTOLD, MAX_WAITING_TASKS, SPEECH_SIGN_TIMEOUT,
 };
 use crate::machine::Dialogue;
 use crate::options::Options;
@@ -76,6 +76,7 @@ fn inside(dialogue: &Dialogue) -> Result<(), Violation> {
             dialogue.caller.completing.len(),
             MAX_COMPLETING_TURNS,
         ),
+        ("untold reports", dialogue.tools.untold.len(), MAX_UNTOLD),
         ("running tools", dialogue.tools.len(), MAX_RUNNING_TOOLS),
         (
             "history",
@@ -107,6 +108,7 @@ fn longest_wait(options: &Options) -> Duration {
         options.playout_timeout + MAX_SEGMENT_DURATION,
         options.retrieval_budget,
         options.on_user_turn_completed_timeout,
+        options.on_function_tools_executed_timeout,
         options.transcript_timeout,
         options.turn_detector_timeout,
         options.max_endpointing_delay(),

@@ -6,7 +6,7 @@ use super::sounds::Sounds;
 use super::{Violation, calls_are_answered, request_is_valid};
 use crate::action::Action;
 use crate::chat::{ChatRequest, Item, Role, ToolCall};
-use crate::event::{AgentState, Event};
+use crate::event::{AgentState, Event, ToolReplyStatus};
 use crate::ids::{GenerationId, SegmentId, SpeechId, TurnId};
 use crate::input::{Command, Input, Llm, Tts, TurnVerdict};
 use crate::limits::{
@@ -69,6 +69,8 @@ pub struct Observer {
     words: BTreeMap<SpeechId, String>,
     /// Created and not done.
     speeches: BTreeSet<SpeechId>,
+    /// It is to tell what tools have reported.
+    telling: Option<SpeechId>,
     /// Assistant messages of speeches that have not ended.
     messages: Vec<String>,
     /// Words that must be in the history after this step, or when the agent's hook has seen them.
@@ -233,6 +235,7 @@ impl Observer {
             Action::Emit(event) => return self.look_at_event(event),
             Action::Close => self.closed = true,
             Action::Retrieve { .. }
+            | Action::CompleteTools { .. }
             | Action::PausePlayout
             | Action::StepSpoken { .. }
             | Action::NotInterrupted(_)
@@ -355,6 +358,21 @@ impl Observer {
             Event::AgentStateChanged { new_state, .. } => self.agent = *new_state,
             Event::SpeechCreated { speech, .. } if !self.speeches.insert(*speech) => {
                 return Err(Violation::Mute(format!("{speech} was created twice")));
+            }
+            Event::ToolReplyUpdated { status, speech, .. } => {
+                let scheduled = *status == ToolReplyStatus::Scheduled;
+                let expected = (!scheduled).then_some(*speech);
+                if self.telling != expected || !self.speeches.contains(speech) {
+                    return Err(Violation::Mute(format!(
+                        "{speech}: a tool reply is {status:?}"
+                    )));
+                }
+                self.telling = scheduled.then_some(*speech);
+            }
+            Event::SpeechDone { speech, .. } if self.telling == Some(*speech) => {
+                return Err(Violation::Mute(format!(
+                    "{speech} has not said whether it told"
+                )));
             }
             Event::SpeechDone {
                 speech,

@@ -2,7 +2,7 @@
 
 use super::lanes::Lanes;
 use crate::chat::{Passage, ToolCall};
-use crate::input::{ToolValue, TurnVerdict};
+use crate::input::{ToolValue, ToolsVerdict, TurnVerdict};
 use crate::time::{Duration, Instant};
 
 const MS: Duration = Duration::from_millis(1);
@@ -113,6 +113,23 @@ impl Default for Hook {
         Self {
             after: 50 * MS,
             verdict: Some(TurnVerdict::unchanged()),
+        }
+    }
+}
+
+/// What the agent's hook makes of the results of an answer's tool calls.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ToolsHook {
+    pub(crate) after: Duration,
+    /// Without it no answer comes.
+    pub(crate) verdict: Option<ToolsVerdict>,
+}
+
+impl Default for ToolsHook {
+    fn default() -> Self {
+        Self {
+            after: 50 * MS,
+            verdict: Some(ToolsVerdict::unchanged()),
         }
     }
 }

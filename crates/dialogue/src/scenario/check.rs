@@ -76,6 +76,7 @@ pub(super) fn prepare(
     simulation.tools.clone_from(&scenario.tools);
     simulation.found = scenario.found.clone().into();
     simulation.hooks = scenario.hooks.clone().into();
+    simulation.tools_hooks = scenario.tools_hooks.clone().into();
     simulation.predictions = scenario.predictions.clone().into();
     simulation.hearing = scenario.hearing;
     simulation.told = mischief.is_some().then(Vec::new);

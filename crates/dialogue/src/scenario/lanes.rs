@@ -136,6 +136,7 @@ impl Lanes {
             | Input::ToolUpdated { .. }
             | Input::Measured(_)
             | Input::UserTurnCompleted { .. }
+            | Input::ToolsCompleted { .. }
             | Input::Command(_)
             | Input::Time => {}
         }
@@ -183,6 +184,7 @@ impl Lanes {
             | Action::SwitchAgent { .. }
             | Action::TaskEnded { .. }
             | Action::CompleteUserTurn { .. }
+            | Action::CompleteTools { .. }
             | Action::NotInterrupted(_)
             | Action::Emit(_)
             | Action::Close => {}

@@ -2,13 +2,13 @@
 
 use thiserror::Error;
 
-use super::cast::{Deed, Found, Hearing, Hook, Prediction, Reply, Speech, Tool, Voice};
+use super::cast::{Deed, Found, Hearing, Hook, Prediction, Reply, Speech, Tool, ToolsHook, Voice};
 use super::expect::{Expect, Expectation};
 use super::inputs::input;
 use super::options::Changes;
 use super::words::{LONGEST, Words, duration, instant, unknown};
 use crate::chat::{Message, Passage, Role, ToolCall};
-use crate::input::{Input, ToolValue, TurnVerdict};
+use crate::input::{Input, ToolValue, ToolsVerdict, TurnVerdict};
 use crate::options::Options;
 use crate::time::{Duration, Instant};
 
@@ -43,6 +43,7 @@ pub struct Scenario {
     pub(crate) found: Vec<Found>,
     pub(crate) predictions: Vec<Prediction>,
     pub(crate) hooks: Vec<Hook>,
+    pub(crate) tools_hooks: Vec<ToolsHook>,
     pub(crate) speeches: Vec<Speech>,
     pub(crate) inputs: Vec<(Instant, Input)>,
     pub(crate) stt_delay: Duration,
@@ -53,7 +54,7 @@ pub struct Scenario {
 }
 
 /// What a line may begin with.
-const LINES: [&str; 20] = [
+const LINES: [&str; 21] = [
     "title",
     "agent",
     "option",
@@ -63,6 +64,7 @@ const LINES: [&str; 20] = [
     "knowledge",
     "detector",
     "hook",
+    "tools-hook",
     "stt",
     "recorded",
     "at",
@@ -152,6 +154,7 @@ impl Scenario {
             "tool" => self.tools.push(tool(line, words)?),
             "detector" => self.predictions.push(prediction(words)?),
             "hook" => self.hooks.push(hook(words)?),
+            "tools-hook" => self.tools_hooks.push(tools_hook(words)?),
             "knowledge" => self.found.push(found(words)?),
             "stt" => self.stt_delay = duration(words.word().trim_start_matches('+'))?,
             "end" => self.end = Some(instant(words.word())?),
@@ -339,6 +342,34 @@ fn prediction(words: &mut Words<'_>) -> Result<Prediction, String> {
             other => return Err(unknown("word about `detector`", other, &["after", "hangs"])),
         }
     }
+}
+
+fn tools_hook(words: &mut Words<'_>) -> Result<ToolsHook, String> {
+    let mut hook = ToolsHook::default();
+    let mut verdict = ToolsVerdict::unchanged();
+    loop {
+        match words.word() {
+            "" => break,
+            "after" => hook.after = duration(words.word())?,
+            "cancels-reply" => verdict.reply = false,
+            "cancels-handoff" => verdict.handoff = false,
+            "hangs" => hook.verdict = None,
+            other if other.starts_with('#') => {
+                words.rest = "";
+                break;
+            }
+            other => {
+                let known = ["after", "cancels-reply", "cancels-handoff", "hangs"];
+                return Err(unknown("word about `tools-hook`", other, &known));
+            }
+        }
+    }
+    if hook.verdict.is_some() {
+        hook.verdict = Some(verdict);
+    } else if verdict != ToolsVerdict::unchanged() {
+        return Err("a hook that hangs cancels nothing".into());
+    }
+    Ok(hook)
 }
 
 fn hook(words: &mut Words<'_>) -> Result<Hook, String> {

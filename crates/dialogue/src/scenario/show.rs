@@ -3,7 +3,7 @@
 use super::check::describe;
 use crate::action::{Action, NotInterrupted};
 use crate::chat::ToolChoice;
-use crate::event::Event;
+use crate::event::{Event, ToolStatus};
 use crate::metrics::Metrics;
 use crate::summary::INSTRUCTIONS;
 use crate::time::Duration;
@@ -71,6 +71,16 @@ pub(crate) const KINDS: [&str; 55] = [
 pub(crate) fn action(action: &Action) -> String {
     match action {
         Action::Retrieve { query, .. } => format!("retrieve \"{query}\""),
+        Action::CompleteTools {
+            function_calls,
+            handoff,
+            ..
+        } => {
+            let handoff = handoff.as_ref();
+            let handoff = handoff.map(|agent| format!(" handoff {agent}"));
+            let count = function_calls.len();
+            format!("complete tools {count}{}", handoff.unwrap_or_default())
+        }
         Action::CompleteUserTurn { message, .. } => format!("complete \"{}\"", message.text),
         Action::StartLlm { request, .. } if *request.instructions == *INSTRUCTIONS => {
             "llm asked for a summary".into()
@@ -157,7 +167,20 @@ fn event(event: &Event) -> String {
         Event::Interrupted { .. } => "interrupted".into(),
         Event::ToolStarted { call } => format!("tool {}", call.name),
         Event::ToolUpdated { message, .. } => format!("updated \"{message}\""),
-        Event::ToolEnded { output, .. } => format!("ended {} \"{}\"", output.name, output.output),
+        Event::ToolReplyUpdated {
+            update_ids, status, ..
+        } => {
+            let status = format!("{status:?}").to_lowercase();
+            format!("tool reply {status} {}", update_ids.join(" "))
+        }
+        Event::ToolEnded { output, status, .. } => {
+            let how = match status {
+                ToolStatus::Done => "",
+                ToolStatus::Error => " failed",
+                ToolStatus::Cancelled => " cancelled",
+            };
+            format!("ended {} \"{}\"{how}", output.name, output.output)
+        }
         Event::KnowledgeUsed { passages } => format!("knowledge {}", passages.len()),
         Event::TurnMetrics(metrics) => format!(
             "metrics e2e {:.2} end_of_turn {:.2} transcription {:.2} ttft {:.2} ttfb {:.2}{}",

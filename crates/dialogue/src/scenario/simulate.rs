@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, VecDeque};
 
-use super::cast::{Found, Hearing, Hook, Line, Prediction, Reply, Speech, Tool, Voice};
+use super::cast::{Found, Hearing, Hook, Line, Prediction, Reply, Speech, Tool, ToolsHook, Voice};
 use super::check::seconds;
 use super::explore::Mischief;
 use super::lanes::Lanes;
@@ -11,7 +11,7 @@ use super::show;
 use super::tools::Tasks;
 use crate::action::Action;
 use crate::chat::Item;
-use crate::ids::{GenerationId, PredictionId, RetrievalId, SegmentId, SpeechId, TurnId};
+use crate::ids::{BatchId, GenerationId, PredictionId, RetrievalId, SegmentId, SpeechId, TurnId};
 use crate::input::{Input, Llm, Playout, Stt, Tts, Vad};
 use crate::invariants::Observer;
 use crate::machine::Dialogue;
@@ -83,6 +83,7 @@ pub struct Simulation {
     pub(super) found: VecDeque<Found>,
     pub(super) predictions: VecDeque<Prediction>,
     pub(super) hooks: VecDeque<Hook>,
+    pub(super) tools_hooks: VecDeque<ToolsHook>,
     /// Requests that the scenario holds no answer for.
     unscripted_replies: usize,
     /// Tools that were called and that the scenario gives no result of.
@@ -117,6 +118,7 @@ impl Simulation {
             found: VecDeque::new(),
             predictions: VecDeque::new(),
             hooks: VecDeque::new(),
+            tools_hooks: VecDeque::new(),
             unscripted_replies: 0,
             unscripted_tools: BTreeSet::new(),
             repeating: false,
@@ -405,6 +407,7 @@ impl Simulation {
             Action::TaskEnded { task, completed } => self.task_ended(task, completed),
             Action::PredictTurn { id, .. } => self.predict(id),
             Action::CompleteUserTurn { turn, .. } => self.complete(turn),
+            Action::CompleteTools { id, .. } => self.complete_tools(id),
             Action::CancelPrediction { .. }
             | Action::FinalizeStt
             | Action::ClearStt
@@ -435,6 +438,13 @@ impl Simulation {
         if let Some(verdict) = verdict {
             let answer = Input::UserTurnCompleted { turn, verdict };
             self.schedule(self.now + after, answer);
+        }
+    }
+
+    fn complete_tools(&mut self, id: BatchId) {
+        let ToolsHook { after, verdict } = self.tools_hooks.pop_front().unwrap_or_default();
+        if let Some(verdict) = verdict {
+            self.schedule(self.now + after, Input::ToolsCompleted { id, verdict });
         }
     }
 

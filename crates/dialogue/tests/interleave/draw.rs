@@ -3,11 +3,11 @@
 use antiphon_dialogue::agents::AgentSpec;
 use antiphon_dialogue::chat::{Message, Passage, Role, ToolCall, ToolChoice};
 use antiphon_dialogue::ids::{
-    AgentKey, GenerationId, PredictionId, RetrievalId, SegmentId, SpeechId, TaskId, TurnId,
+    AgentKey, BatchId, GenerationId, PredictionId, RetrievalId, SegmentId, SpeechId, TaskId, TurnId,
 };
 use antiphon_dialogue::input::{
-    Command, GenerateReply, Llm, Measured, Playout, Priority, Say, Stt, ToolValue, Tts,
-    TurnVerdict, Vad,
+    Command, GenerateReply, Llm, Measured, Playout, Priority, Say, Stt, ToolValue, ToolsVerdict,
+    Tts, TurnVerdict, Vad,
 };
 use antiphon_dialogue::options::{
     CANCEL_TASK, DuplicateScope, Endpointing, Filler, OnDuplicate, RUNNING_TASKS, ToolInterruption,
@@ -55,6 +55,8 @@ pub(super) fn options(rng: &mut impl Rng) -> Options {
         retrieval: rng.random_bool(0.5),
         on_user_turn_completed: rng.random_bool(0.3),
         on_user_turn_completed_timeout: ms(2000),
+        on_function_tools_executed: rng.random_bool(0.3),
+        on_function_tools_executed_timeout: ms(2000),
         summarize_over_items: rng.random_bool(0.5).then_some(10),
         summarize_keep_turns: 1,
         summarize_over_tokens: rng.random_bool(0.2).then_some(100),
@@ -166,6 +168,7 @@ pub(super) struct Asked {
     retrievals: Vec<RetrievalId>,
     predictions: Vec<PredictionId>,
     turns: Vec<TurnId>,
+    batches: Vec<BatchId>,
     /// In the playout, with what was played of each.
     playing: Vec<(SegmentId, Duration)>,
     cleared: Vec<(SegmentId, Duration)>,
@@ -311,6 +314,13 @@ pub(super) fn input(rng: &mut impl Rng, temper: &Temper, asked: &mut Asked) -> O
             Input::Command(agents(rng, call_id))
         }
         10 => Input::Command(command(rng, word)),
+        11 if rng.random_bool(0.4) => Input::ToolsCompleted {
+            id: recent(rng, temper, &asked.batches)?,
+            verdict: ToolsVerdict {
+                reply: rng.random_bool(0.7),
+                handoff: rng.random_bool(0.7),
+            },
+        },
         11 => Input::UserTurnCompleted {
             turn: recent(rng, temper, &asked.turns)?,
             verdict: verdict(rng, word),
@@ -432,6 +442,7 @@ fn agents(rng: &mut impl Rng, call_id: String) -> Command {
             tts_timeout: ms(3000),
             tool_timeout: ms(5000),
             on_user_turn_completed: rng.random_bool(0.3),
+            on_function_tools_executed: rng.random_bool(0.3),
             ..Options::default()
         },
         overrides: OptionsPatch::default(),
@@ -507,6 +518,7 @@ pub(super) fn note(rng: &mut impl Rng, asked: &mut Asked, action: &Action) {
         Action::Retrieve { id, .. } => asked.retrievals.push(*id),
         Action::PredictTurn { id, .. } => asked.predictions.push(*id),
         Action::CompleteUserTurn { turn, .. } => asked.turns.push(*turn),
+        Action::CompleteTools { id, .. } => asked.batches.push(*id),
         Action::Play { id } => {
             asked.playing.push((*id, Duration::ZERO));
             asked.played.push(*id);

@@ -253,9 +253,20 @@ fn event_json(event: &Event, segments: &Segments) -> Option<Value> {
         Event::ToolUpdated { call_id, message } => json!({
             "type": "tool_updated", "call_id": call_id, "message": short(message),
         }),
-        Event::ToolEnded { output, duration } => json!({
+        Event::ToolReplyUpdated {
+            update_ids,
+            status,
+            speech,
+        } => json!({
+            "type": "tool_reply_updated", "update_ids": update_ids, "status": status, "speech": speech.to_string(),
+        }),
+        Event::ToolEnded {
+            output,
+            status,
+            duration,
+        } => json!({
             "type": "tool_ended", "call_id": output.call_id, "name": output.name, "output": short(&output.output),
-            "is_error": output.is_error, "duration_ms": ms(*duration),
+            "is_error": output.is_error, "status": status, "duration_ms": ms(*duration),
         }),
         Event::KnowledgeUsed { passages } => {
             let passage = |passage: &antiphon_dialogue::chat::Passage| json!({"source": passage.source, "score": passage.score, "text": short(&passage.text)});

@@ -117,6 +117,7 @@ struct Newest {
     retrieval: u32,
     prediction: u32,
     turn: u32,
+    batch: u32,
 }
 
 impl Newest {
@@ -127,6 +128,7 @@ impl Newest {
             Action::Retrieve { id, .. } => self.retrieval = id.0,
             Action::PredictTurn { id, .. } => self.prediction = id.0,
             Action::CompleteUserTurn { turn, .. } => self.turn = turn.0,
+            Action::CompleteTools { id, .. } => self.batch = id.0,
             _ => {}
         }
     }
@@ -145,6 +147,7 @@ impl Newest {
             Input::Retrieved { id, .. } => Some((&mut id.0, self.retrieval)),
             Input::TurnPrediction { id, .. } => Some((&mut id.0, self.prediction)),
             Input::UserTurnCompleted { turn, .. } => Some((&mut turn.0, self.turn)),
+            Input::ToolsCompleted { id, .. } => Some((&mut id.0, self.batch)),
             _ => None,
         }
     }
