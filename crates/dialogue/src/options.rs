@@ -339,6 +339,14 @@ impl Options {
         if self.user_turn_max_duration == Some(Duration::ZERO) {
             return Err(OptionsError::NoTime);
         }
+        for (name, patience) in [
+            ("llm_timeout", self.llm_timeout),
+            ("tts_timeout", self.tts_timeout),
+        ] {
+            if patience.is_zero() {
+                return Err(OptionsError::NoPatience(name));
+            }
+        }
         Ok(())
     }
 }
@@ -367,6 +375,9 @@ pub enum OptionsError {
     /// The same in time.
     #[error("user_turn_max_duration is 0: the caller could say nothing; leave it out for no limit")]
     NoTime,
+    /// No provider answers in no time.
+    #[error("{0} is 0: every answer would come too late; the default is 10 s")]
+    NoPatience(&'static str),
     /// Nobody can say it.
     #[error("backchannels has an empty phrase, one without a letter or digit; remove it")]
     EmptyBackchannel,

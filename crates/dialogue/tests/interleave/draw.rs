@@ -494,6 +494,9 @@ fn patch(rng: &mut impl Rng) -> OptionsPatch {
             user_turn_max_words: Some(rng.random_bool(0.5).then_some(3)),
             user_away_timeout: Some(None),
             preemptive_generation: Some(rng.random()),
+            llm_timeout: Some(ms(1000)),
+            tts_timeout: Some(ms(2000)),
+            trouble_message: Some("Pardon?".into()),
             ..OptionsPatch::default()
         },
         _ => OptionsPatch {
