@@ -317,7 +317,8 @@ impl AgentSession {
         });
     }
 
-    /// End the session after the current speech. A later [`close`](Self::close) ends it at once.
+    /// End the session after the current speech; what waits to be said is dropped. A tool can do this: its own result is
+    /// still told. A later [`close`](Self::close) ends it at once.
     pub fn drain(&self, reason: CloseReason) {
         self.order_close(Closing {
             reason,

@@ -464,7 +464,8 @@ async fn an_agent_that_talks_on_and_on_is_cut_at_the_end_of_a_drain_and_what_was
                 ..,
                 Event::SessionUsageUpdated { .. },
                 Event::Closed {
-                    reason: CloseReason::JobShutdown
+                    reason: CloseReason::JobShutdown,
+                    error: None,
                 }
             ]
         ),

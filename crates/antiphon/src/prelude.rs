@@ -5,5 +5,6 @@ pub use antiphon_agent::{
     Agent, AgentBuilder, AgentSession, AudioOutput, SessionIo, SpeechHandle, SpeechOutcome,
     TaskHandle, tool,
 };
+pub use antiphon_dialogue::event::CloseReason;
 pub use antiphon_dialogue::input::{GenerateReply, Priority, Say};
 pub use antiphon_dialogue::{Event, OptionsPatch};

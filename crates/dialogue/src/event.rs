@@ -241,6 +241,9 @@ pub enum Event {
     Closed {
         /// Why.
         reason: CloseReason,
+        /// With [`CloseReason::Error`]: the message of the failure that ended it, without secrets.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
     },
 }
 

@@ -3,7 +3,9 @@
 use crate::action::Action;
 use crate::event::{CloseReason, Component, Event, SpeechPurpose};
 use crate::ids::{GenerationId, SegmentId};
-use crate::limits::{MAX_CLOSE_TRANSCRIPT_WAIT, TROUBLE_BACKOFF, TROUBLE_BACKOFF_MAX};
+use crate::limits::{
+    MAX_CLOSE_TRANSCRIPT_WAIT, MAX_VALUE_BYTES, TROUBLE_BACKOFF, TROUBLE_BACKOFF_MAX, cut,
+};
 use crate::machine::{Dialogue, Ending};
 use crate::options::TurnDetection;
 use crate::queue::Queued;
@@ -23,6 +25,8 @@ pub(crate) struct Trouble {
     told: u32,
     /// Before this it is not said again.
     quiet_until: Instant,
+    /// The failure that ends the session.
+    fatal: Option<String>,
 }
 
 impl Trouble {
@@ -71,8 +75,8 @@ impl Dialogue {
         // half a sentence that nobody has asked TTS for is better not begun
         step.chunker.abandon();
         self.trouble.llm += 1;
-        self.core.error(Component::Llm, message, true);
-        self.count_failures(self.trouble.llm);
+        self.core.error(Component::Llm, message.clone(), true);
+        self.count_failures(self.trouble.llm, message);
     }
 
     /// The recogniser has heard something, or says that it hears again.
@@ -90,12 +94,12 @@ impl Dialogue {
     pub(crate) fn stt_failed(&mut self, message: String) {
         self.trouble.stt += 1;
         self.trouble.deaf = true;
-        self.core.error(Component::Stt, message, false);
+        self.core.error(Component::Stt, message.clone(), false);
         // the driver goes on trying: an outage is told once, and whenever the caller speaks into it
         if self.trouble.stt == 1 {
             self.tell_trouble();
         }
-        self.count_failures(self.trouble.stt);
+        self.count_failures(self.trouble.stt, message);
     }
 
     /// The caller spoke and no word came of it. While the recogniser is known not to hear this was not a cough.
@@ -130,7 +134,7 @@ impl Dialogue {
         if !ours {
             return;
         }
-        self.core.error(component, message, true);
+        self.core.error(component, message.clone(), true);
         self.trouble.tts += 1;
         self.cut();
         self.reconsider_kept_words();
@@ -138,16 +142,17 @@ impl Dialogue {
         if self.trouble.tts == 1 {
             self.tell_trouble();
         }
-        self.count_failures(self.trouble.tts);
+        self.count_failures(self.trouble.tts, message);
     }
 
-    fn count_failures(&mut self, in_a_row: u32) {
+    fn count_failures(&mut self, in_a_row: u32, last: String) {
         if self
             .core
             .options
             .max_unrecoverable_errors
             .is_some_and(|max| in_a_row > max)
         {
+            self.trouble.fatal = Some(cut(last, MAX_VALUE_BYTES));
             self.close(CloseReason::Error, false);
         }
     }
@@ -257,7 +262,11 @@ impl Dialogue {
         self.publish_agent_state();
         let usage = self.usage();
         self.core.emit(Event::SessionUsageUpdated { usage });
-        self.core.emit(Event::Closed { reason });
+        let fatal = self.trouble.fatal.take();
+        self.core.emit(Event::Closed {
+            reason,
+            error: fatal.filter(|_| reason == CloseReason::Error),
+        });
         self.core.act(Action::Close);
     }
 }

@@ -3,9 +3,10 @@
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use antiphon_dialogue::Input;
+use antiphon_dialogue::event::CloseReason;
 use antiphon_dialogue::input::Command;
 use antiphon_dialogue::limits::DRAIN_TIMEOUT;
+use antiphon_dialogue::{Event, Input};
 use futures_util::FutureExt as _;
 use tracing::Instrument as _;
 
@@ -65,6 +66,22 @@ impl Driver {
             Farewell::NotBegun | Farewell::Over => Duration::ZERO,
         };
         tokio::time::Instant::now() + limit + exit
+    }
+
+    /// It cannot go on, for a reason that the dialogue does not know.
+    pub(super) fn fails(&mut self, error: &str) {
+        self.reason = Some(CloseReason::Error);
+        self.error.get_or_insert_with(|| error.to_owned());
+    }
+
+    /// `Closed`, with what the dialogue says of it. Who asked it to close, and what failed outside, it does not know.
+    pub(super) fn last_event(&mut self, reason: CloseReason, error: Option<String>) -> Event {
+        let reason = *self.reason.get_or_insert(reason);
+        let error = self.error.take().or(error);
+        Event::Closed {
+            reason,
+            error: error.filter(|_| reason == CloseReason::Error),
+        }
     }
 
     /// The last agent goes. `drain`: what it says now is said before the end.

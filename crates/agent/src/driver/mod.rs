@@ -88,7 +88,7 @@ async fn live(agent: Agent, io: SessionIo, controls: Controls) {
         .await;
     if ended.is_err() {
         measure::panicked("session");
-        driver.reason = Some(CloseReason::Error);
+        driver.fails("the session panicked: this is a bug, and the log says where");
     }
     driver.end();
 }
@@ -119,6 +119,8 @@ struct Driver {
     events: broadcast::Sender<(Instant, Event)>,
     outcome: watch::Sender<Option<crate::session::Outcome>>,
     reason: Option<CloseReason>,
+    /// What has gone wrong outside the dialogue, so that the session ends.
+    error: Option<String>,
     closed: Closed,
     farewell: Farewell,
     /// Who says that the last agent's `on_exit` is over.
@@ -186,6 +188,7 @@ impl Driver {
             events: controls.events,
             outcome: controls.outcome,
             reason: None,
+            error: None,
             closed: Closed::No,
             farewell: Farewell::NotBegun,
             exited: exited_in,
@@ -287,12 +290,13 @@ impl Driver {
         if let Some(tape) = &mut self.tape {
             tape.finish();
         }
-        let reason = self.reason.unwrap_or(CloseReason::UserInitiated);
         self.tools_cancelled.cancel();
         self.roster.close();
         if self.closed == Closed::No {
-            let _ = self.events.send((self.now(), Event::Closed { reason }));
+            let event = self.last_event(CloseReason::UserInitiated, None);
+            let _ = self.events.send((self.now(), event));
         }
+        let reason = self.reason.unwrap_or(CloseReason::UserInitiated);
         measure::session_ended(reason);
         tracing::info!(?reason, "the session is over");
         let (history, usage) = (self.history(), self.usage());
@@ -352,7 +356,7 @@ impl Driver {
             return;
         };
         if voice.is_broken() {
-            self.reason = Some(CloseReason::Error);
+            self.fails("the output of the agent's voice panicked, and nothing can be heard");
             self.tell(Input::Command(Command::Close { drain: false }));
         }
         for report in voice.reports() {
@@ -479,11 +483,9 @@ impl Driver {
 
     fn emit(&mut self, now: Instant, event: Event) {
         let event = match event {
-            Event::Closed { reason } => {
+            Event::Closed { reason, error } => {
                 self.closed = Closed::Told;
-                // The dialogue does not know who asked it to close.
-                let reason = *self.reason.get_or_insert(reason);
-                Event::Closed { reason }
+                self.last_event(reason, error)
             }
             // nor its providers
             Event::MetricsCollected { metrics, .. } => {

@@ -108,6 +108,9 @@ impl Progress {
             }
             Event::ToolEnded { output, .. } => print_line(&format!("tool:  → {}", output.output)),
             Event::Error { message, .. } => print_note(&format!("error: {message}")),
+            Event::Closed {
+                error: Some(error), ..
+            } => print_note(&format!("the session has ended after this error: {error}")),
             Event::AgentStateChanged {
                 new_state: AgentState::Listening,
                 ..

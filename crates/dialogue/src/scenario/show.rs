@@ -9,7 +9,7 @@ use crate::summary::INSTRUCTIONS;
 use crate::time::Duration;
 
 /// The first words of all lines, and words that stand alone at their end. A scenario that expects other ones has a typo.
-pub(crate) const KINDS: [&str; 55] = [
+pub(crate) const KINDS: [&str; 56] = [
     "agent",
     "user",
     "turn",
@@ -37,6 +37,7 @@ pub(crate) const KINDS: [&str; 55] = [
     "stt_metrics",
     "vad_metrics",
     "eou_metrics",
+    "eot_inference_metrics",
     "executed",
     "summarized",
     "error",
@@ -214,7 +215,11 @@ fn event(event: &Event) -> String {
             "error {} {message}",
             format!("{component:?}").to_lowercase()
         ),
-        Event::Closed { reason } => format!("closed {reason:?}").to_lowercase(),
+        Event::Closed { reason, error } => {
+            let why = error.as_ref().map(|error| format!(": {error}"));
+            let reason = format!("{reason:?}").to_lowercase();
+            format!("closed {reason}{}", why.unwrap_or_default())
+        }
     }
 }
 

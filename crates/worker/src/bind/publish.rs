@@ -287,7 +287,9 @@ fn event_json(event: &Event, segments: &Segments) -> Option<Value> {
             "tts_audio_ms": ms(usage.tts_audio_duration), "stt_audio_ms": ms(usage.stt_audio_duration),
             "model_usage": usage.model_usage.iter().map(model_usage).collect::<Vec<_>>(),
         }),
-        Event::Closed { reason } => json!({"type": "closed", "reason": reason}),
+        Event::Closed { reason, error } => {
+            json!({"type": "closed", "reason": reason, "error": error.as_deref().map(short)})
+        }
         Event::UserInputTranscribed { .. }
         | Event::AgentTranscript { .. }
         | Event::ConversationItemAdded { .. }
@@ -363,6 +365,7 @@ fn short(text: &str) -> String {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
+    use antiphon_dialogue::event::CloseReason;
     use antiphon_dialogue::ids::TurnId;
 
     #[test]
@@ -379,5 +382,26 @@ mod tests {
         assert_eq!(json["segment_id"], "SG_1f_speech_2");
         assert_eq!(json["e2e_latency_ms"], 512.3);
         assert_eq!(json["llm_ttft_ms"], Value::Null);
+    }
+
+    #[test]
+    fn the_page_reads_why_a_call_has_ended() {
+        let segments = Segments::new("AS_1f");
+        let failed = Event::Closed {
+            reason: CloseReason::Error,
+            error: Some("no credit is left".into()),
+        };
+        let json = event_json(&failed, &segments).unwrap();
+        assert_eq!(
+            json.to_string(),
+            r#"{"type":"closed","reason":"error","error":"no credit is left"}"#
+        );
+        let done = Event::Closed {
+            reason: CloseReason::TaskCompleted,
+            error: None,
+        };
+        let json = event_json(&done, &segments).unwrap();
+        assert_eq!(json["reason"], "task_completed");
+        assert_eq!(json["error"], Value::Null);
     }
 }
