@@ -3,14 +3,14 @@
 use crate::chat::{Item, Message, MessageMetrics, Role};
 use crate::event::{Event, InputModality, SpeechPurpose, TurnMetrics};
 use crate::history::Place;
-use crate::ids::TurnId;
+use crate::ids::{SpeechId, TurnId};
 use crate::limits::{MAX_TURN_BYTES, cut};
 use crate::machine::Dialogue;
 use crate::metrics::{EouMetrics, Metrics};
 use crate::queue::{Queued, Wanted, Words};
 use crate::speech::Step;
 use crate::text::normalise;
-use crate::time::{Duration, Instant};
+use crate::time::Instant;
 use crate::turn::Stage;
 
 /// A turn that was committed.
@@ -35,6 +35,19 @@ pub(crate) struct TurnOver {
     pub(crate) message: Message,
     pub(crate) metrics: TurnMetrics,
     pub(crate) user_stopped_at: Option<Instant>,
+}
+
+impl TurnOver {
+    /// How it ended, if it was spoken. `speech` answers it.
+    fn measured(&self, speech_id: Option<SpeechId>) -> Option<Metrics> {
+        Some(Metrics::EouMetrics(EouMetrics {
+            turn: self.turn,
+            speech_id,
+            end_of_utterance_delay: self.metrics.end_of_turn_delay?,
+            transcription_delay: self.metrics.transcription_delay,
+            on_user_turn_completed_delay: self.message.metrics.on_user_turn_completed_delay,
+        }))
+    }
 }
 
 impl Dialogue {
@@ -94,19 +107,6 @@ impl Dialogue {
             user_stopped_at: spoke,
             user_started_at: turn.began.filter(|_| spoke.is_some()),
         }
-    }
-
-    /// `hook`: what the agent's hook took, if it has one.
-    pub(crate) fn measure_end_of_turn(&mut self, metrics: &TurnMetrics, hook: Option<Duration>) {
-        let Some((turn, delay)) = metrics.turn.zip(metrics.end_of_turn_delay) else {
-            return;
-        };
-        self.core.measured(Some(Metrics::EouMetrics(EouMetrics {
-            turn,
-            end_of_utterance_delay: delay,
-            transcription_delay: metrics.transcription_delay,
-            on_user_turn_completed_delay: hook,
-        })));
     }
 
     /// The caller typed something: it is a turn at once.
@@ -175,8 +175,7 @@ impl Dialogue {
             user_stopped_at: committed.user_stopped_at,
         };
         if !reply {
-            self.measure_end_of_turn(&over.metrics, None);
-            self.core.remember(over.place, Item::Message(over.message));
+            self.leave_unanswered(over);
             return;
         }
         self.abandon_parked(false);
@@ -190,7 +189,6 @@ impl Dialogue {
             self.await_hook(over);
             return;
         }
-        self.measure_end_of_turn(&over.metrics, None);
         self.reply_to(over, kept.map(|kept| kept.step), Vec::new());
     }
 
@@ -204,6 +202,12 @@ impl Dialogue {
         })
     }
 
+    /// The turn enters the history, and that is all.
+    pub(crate) fn leave_unanswered(&mut self, over: TurnOver) {
+        self.core.measured(over.measured(None));
+        self.core.remember(over.place, Item::Message(over.message));
+    }
+
     /// The turn enters the history, and its answer the queue. `extra` is for this answer alone.
     pub(crate) fn reply_to(
         &mut self,
@@ -211,14 +215,18 @@ impl Dialogue {
         step: Option<Step>,
         extra: Vec<(Place, Message)>,
     ) {
-        let text = over.message.text.clone();
-        self.core.remember(over.place, Item::Message(over.message));
         if self.ending.is_some() {
+            self.leave_unanswered(over);
             if let Some(step) = step {
                 self.abandon_step(&step);
             }
             return;
         }
+        // the speech has its name before it is created, so that the turn comes first and its answer after it
+        let speech = self.core.speech_id();
+        self.core.measured(over.measured(Some(speech)));
+        let text = over.message.text.clone();
+        self.core.remember(over.place, Item::Message(over.message));
         let preemptive = step.is_some();
         let words = match step {
             Some(step) => Words::Begun(Box::new(step)),
@@ -230,6 +238,7 @@ impl Dialogue {
         };
         let interruptible = self.core.options.allow_interruptions;
         let queued = Queued {
+            id: Some(speech),
             turn: Some(over.turn),
             metrics: TurnMetrics {
                 preemptive,

@@ -2,7 +2,7 @@
 //! is not in the history yet, because the hook may change its words; it gets there whatever the hook does.
 
 use crate::action::Action;
-use crate::chat::{Item, Message};
+use crate::chat::Message;
 use crate::commit::TurnOver;
 use crate::event::Component;
 use crate::history::Place;
@@ -90,11 +90,10 @@ impl Dialogue {
         };
         let took = self.core.now.since(since);
         over.message.metrics.on_user_turn_completed_delay = Some(took);
-        self.measure_end_of_turn(&over.metrics, Some(took));
         match verdict {
             TurnVerdict::Stop => {
                 self.drop_speculation();
-                self.core.remember(over.place, Item::Message(over.message));
+                self.leave_unanswered(over);
             }
             TurnVerdict::Reply { text, messages } => self.go_on(over, text, messages),
         }
@@ -117,7 +116,7 @@ impl Dialogue {
         }
         if self.is_completing() {
             // the newer turn is answered together with this one
-            self.core.remember(over.place, Item::Message(over.message));
+            self.leave_unanswered(over);
             return;
         }
         let extra = self.named_anew(over.place, messages);
@@ -146,8 +145,7 @@ impl Dialogue {
     /// The session ends: what waits for the hook is remembered without it.
     pub(crate) fn settle_turns(&mut self) {
         for Completing { over, .. } in std::mem::take(&mut self.caller.completing) {
-            self.measure_end_of_turn(&over.metrics, None);
-            self.core.remember(over.place, Item::Message(over.message));
+            self.leave_unanswered(over);
         }
     }
 }

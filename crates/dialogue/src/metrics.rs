@@ -91,8 +91,11 @@ pub struct VadMetrics {
 /// The end of one turn of the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EouMetrics {
-    /// Which turn. Its answer's `turn_metrics` name turn and speech.
+    /// Which turn.
     pub turn: TurnId,
+    /// The speech that answers it; `None`: nobody is to answer it, or a newer turn is answered with it.
+    #[serde(default)]
+    pub speech_id: Option<SpeechId>,
     /// The caller's last sound to the commit of the turn.
     pub end_of_utterance_delay: Duration,
     /// The caller's last sound to the last final transcript; `None`: there was none, the interim counted.

@@ -243,10 +243,14 @@ fn measurement(metrics: &Metrics) -> String {
         ),
         Metrics::SttMetrics(stt) => format!("stt_metrics audio {}", s(stt.audio_duration)),
         Metrics::VadMetrics(vad) => format!("vad_metrics count {}", vad.inference_count),
-        Metrics::EouMetrics(eou) => format!(
-            "eou_metrics end_of_utterance {} transcription {}",
-            s(eou.end_of_utterance_delay),
-            first(eou.transcription_delay)
-        ),
+        Metrics::EouMetrics(eou) => {
+            let answer = eou.speech_id.map(|speech| speech.to_string());
+            format!(
+                "eou_metrics end_of_utterance {} transcription {} for {}",
+                s(eou.end_of_utterance_delay),
+                first(eou.transcription_delay),
+                answer.unwrap_or("nobody".into())
+            )
+        }
     }
 }
