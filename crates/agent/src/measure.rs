@@ -138,7 +138,7 @@ fn collected(metrics: &Metrics) {
             counter!(names::VAD_INFERENCE_MICROSECONDS_TOTAL).increment(micros.unwrap_or(0));
         }
         // the turn's own histograms have it
-        Metrics::EouMetrics(_) => {}
+        Metrics::EouMetrics(_) | Metrics::EotInferenceMetrics(_) => {}
     }
 }
 

@@ -15,6 +15,7 @@ use antiphon_agent::{
 };
 use antiphon_audio::Frame16k;
 use antiphon_dialogue::chat::{ChatRequest, Item};
+use antiphon_dialogue::metrics::Metrics;
 use antiphon_dialogue::options::TurnDetection;
 use antiphon_dialogue::{Event, Instant, OptionsPatch, input};
 use futures_util::stream;
@@ -155,7 +156,10 @@ impl Drop for Dropped {
 
 impl TurnDetector for Judge {
     fn info(&self) -> ProviderInfo {
-        nobody()
+        ProviderInfo {
+            provider: "judge",
+            model: "small".into(),
+        }
     }
 
     fn evidence(&self) -> Evidence {
@@ -308,6 +312,30 @@ async fn a_detector_that_hears_is_given_the_sound_of_the_present_turn_only() {
         let heard = turn.audio.len() as f64 / 16_000.0;
         assert!((1.15..1.75).contains(&heard), "{heard} s of sound");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_detector_took_is_told_under_its_name() {
+    let judge = Judge::new(Evidence::Audio, Some(0.9));
+    let mut call = Call::begin(agent().turn_detector(judge));
+    call.says("Hello", Duration::from_secs(3)).await;
+    let found = async {
+        loop {
+            let (_, event) = call.events.recv().await.expect("the session ended early");
+            if let Event::MetricsCollected {
+                metrics: Metrics::EotInferenceMetrics(metrics),
+                model,
+            } = event
+            {
+                return (metrics, model);
+            }
+        }
+    };
+    let (metrics, model) = timeout(Duration::from_secs(60), found).await.unwrap();
+    assert_eq!(metrics.num_requests, 1);
+    assert!(metrics.prediction_duration.is_some(), "{metrics:?}");
+    let of = (model.model_provider.as_str(), model.model_name.as_str());
+    assert_eq!(of, ("judge", "small"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -73,6 +73,7 @@ impl Dialogue {
         }
         let committed = self.measured(text);
         let reply = !self.turn.skip_reply;
+        self.measure_detector();
         self.count_turn();
         self.renew_turn();
         self.answer(committed, reply);

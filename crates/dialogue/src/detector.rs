@@ -3,9 +3,46 @@
 use crate::action::Action;
 use crate::ids::PredictionId;
 use crate::machine::Dialogue;
+use crate::metrics::{EotInferenceMetrics, Metrics};
 use crate::options::{TurnDetection, TurnDetectorKind};
 use crate::text::normalise;
+use crate::time::Instant;
 use crate::turn::{Prediction, Stage};
+
+/// What it was asked in one turn, for the metrics.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Questions {
+    count: u32,
+    first_at: Instant,
+    last_at: Instant,
+    answer: Option<Answer>,
+}
+
+/// The last one.
+#[derive(Clone, Copy, Debug)]
+struct Answer {
+    at: Instant,
+    asked_at: Instant,
+    last_spoke: Instant,
+}
+
+impl Questions {
+    fn asked(&mut self, now: Instant) {
+        if self.count == 0 {
+            self.first_at = now;
+        }
+        self.count = self.count.saturating_add(1);
+        self.last_at = now;
+    }
+
+    fn answered(&mut self, now: Instant, last_spoke: Option<Instant>) {
+        self.answer = Some(Answer {
+            at: now,
+            asked_at: self.last_at,
+            last_spoke: last_spoke.unwrap_or(self.last_at),
+        });
+    }
+}
 
 impl Dialogue {
     /// A silence has begun. A detector of words is asked only when there are some.
@@ -25,6 +62,7 @@ impl Dialogue {
         let transcript = self.turn.text();
         self.turn.prediction = Prediction::Asked { id, until };
         self.turn.predicted_for = normalise(&transcript);
+        self.turn.questions.asked(self.core.now);
         self.core.act(Action::PredictTurn {
             id,
             transcript,
@@ -64,6 +102,29 @@ impl Dialogue {
             self.turn.prediction = Prediction::Known {
                 goes_on: probability < threshold,
             };
+            let (now, last_spoke) = (self.core.now, self.turn.last_spoke);
+            self.turn.questions.answered(now, last_spoke);
+        }
+    }
+
+    /// The turn is committed.
+    pub(crate) fn measure_detector(&mut self) {
+        let Questions {
+            count,
+            first_at,
+            answer,
+            ..
+        } = self.turn.questions;
+        if count > 0 {
+            let metrics = EotInferenceMetrics {
+                turn: self.turn.id,
+                total_duration: answer.map(|answer| answer.at.since(first_at)),
+                detection_delay: answer.map(|answer| answer.at.since(answer.last_spoke)),
+                prediction_duration: answer.map(|answer| answer.at.since(answer.asked_at)),
+                num_requests: count,
+            };
+            self.core
+                .measured(Some(Metrics::EotInferenceMetrics(metrics)));
         }
     }
 }

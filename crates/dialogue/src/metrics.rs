@@ -21,6 +21,8 @@ pub enum Metrics {
     VadMetrics(VadMetrics),
     /// The end of one turn of the caller.
     EouMetrics(EouMetrics),
+    /// What the turn detector took in one turn of the caller.
+    EotInferenceMetrics(EotInferenceMetrics),
 }
 
 /// Who was measured; empty when nobody said. The machine does not know its providers: whoever drives it fills this in.
@@ -103,6 +105,24 @@ pub struct EouMetrics {
     /// What the agent's hook took, which sees a turn before its answer; `None`: it has none.
     #[serde(default)]
     pub on_user_turn_completed_delay: Option<Duration>,
+}
+
+/// The turn detector in one turn of the caller: reported when the turn is committed, if it was asked. LiveKit reports every
+/// answer by itself; here it is one a turn, so that it tells what the turn has waited for. What nobody waited for any more,
+/// because the caller went on or it came too late, is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EotInferenceMetrics {
+    /// Which turn.
+    pub turn: TurnId,
+    /// The first question of the turn to the last answer; what the caller said between them is part of it. `None`: there
+    /// was no answer.
+    pub total_duration: Option<Duration>,
+    /// The caller's last sound before the last answer to that answer.
+    pub detection_delay: Option<Duration>,
+    /// The question that was answered last to its answer.
+    pub prediction_duration: Option<Duration>,
+    /// How often it was asked, those times included to which there was no answer.
+    pub num_requests: u32,
 }
 
 /// What a session has used so far.

@@ -1,5 +1,6 @@
 //! The caller's turn: words, silence, and when it counts as finished.
 
+use crate::detector::Questions;
 use crate::endpointing::Delays;
 use crate::ids::{PredictionId, TurnId};
 use crate::limits::{MAX_TURN_BYTES, SPEECH_SIGN_TIMEOUT};
@@ -49,6 +50,8 @@ pub(crate) struct UserTurn {
     pub(crate) prediction: Prediction,
     /// The words that the detector was asked about, normalised.
     pub(crate) predicted_for: String,
+    /// What the detector was asked in this turn.
+    pub(crate) questions: Questions,
     /// Speculative replies so far.
     pub(crate) attempts: u32,
     /// The words look stable: a speculative reply is worth it.
@@ -91,6 +94,7 @@ impl UserTurn {
             last_sign: Instant::ZERO,
             prediction: Prediction::None,
             predicted_for: String::new(),
+            questions: Questions::default(),
             attempts: 0,
             stable: false,
             stt_over: false,

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use antiphon_dialogue::ids::{GenerationId, SegmentId};
 use antiphon_dialogue::metrics::{Metrics, ModelInfo, ModelUsage};
 
+use crate::agent::Agent;
 use crate::provider::ProviderInfo;
 
 /// Requests whose end is awaited. There are never so many; of those that fail nobody hears, and the oldest is forgotten.
@@ -48,8 +49,8 @@ impl Ledger {
         self.begin(Request::Tts(id), model);
     }
 
-    /// Something was measured; gives whose it is. `hears` is the recogniser.
-    pub(super) fn measured(&mut self, metrics: &Metrics, hears: Option<ProviderInfo>) -> ModelInfo {
+    /// Something was measured; gives whose it is. Of what is no request of a known name it is the present agent's.
+    pub(super) fn measured(&mut self, metrics: &Metrics, agent: &Agent) -> ModelInfo {
         match metrics {
             Metrics::LlmMetrics(measured) => {
                 let model = self.end(Request::Llm(measured.request_id));
@@ -75,11 +76,16 @@ impl Ledger {
                 model
             }
             Metrics::SttMetrics(measured) => {
+                let hears = agent.stt.as_ref().map(|stt| stt.info());
                 let model = hears.map(named).unwrap_or_default();
                 if let Some(ModelUsage::SttUsage { audio_duration, .. }) = self.of(stt(&model)) {
                     *audio_duration += measured.audio_duration;
                 }
                 model
+            }
+            Metrics::EotInferenceMetrics(_) => {
+                let judges = agent.turn_detector.as_ref().map(|judges| judges.info());
+                judges.map(named).unwrap_or_default()
             }
             Metrics::VadMetrics(_) | Metrics::EouMetrics(_) => ModelInfo::default(),
         }

@@ -489,8 +489,7 @@ impl Driver {
             }
             // nor its providers
             Event::MetricsCollected { metrics, .. } => {
-                let hears = self.agent.stt.as_ref().map(|stt| stt.info());
-                let model = self.ledger.measured(&metrics, hears);
+                let model = self.ledger.measured(&metrics, &self.agent);
                 Event::MetricsCollected { metrics, model }
             }
             Event::SessionUsageUpdated { .. } => Event::SessionUsageUpdated {

@@ -243,6 +243,13 @@ fn measurement(metrics: &Metrics) -> String {
         ),
         Metrics::SttMetrics(stt) => format!("stt_metrics audio {}", s(stt.audio_duration)),
         Metrics::VadMetrics(vad) => format!("vad_metrics count {}", vad.inference_count),
+        Metrics::EotInferenceMetrics(eot) => format!(
+            "eot_inference_metrics total {} delay {} answer {} requests {}",
+            first(eot.total_duration),
+            first(eot.detection_delay),
+            first(eot.prediction_duration),
+            eot.num_requests
+        ),
         Metrics::EouMetrics(eou) => {
             let answer = eou.speech_id.map(|speech| speech.to_string());
             format!(
