@@ -246,6 +246,13 @@ pub struct Usage {
     pub completion_tokens: u32,
 }
 
+impl Usage {
+    /// Tokens written per second of this time; `None`: it took no time.
+    pub(crate) fn written_per_second(self, time: Duration) -> Option<f64> {
+        (!time.is_zero()).then(|| f64::from(self.completion_tokens) / time.as_secs_f64())
+    }
+}
+
 /// Speech synthesis.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

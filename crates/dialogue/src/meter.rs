@@ -166,7 +166,6 @@ fn llm_metrics(
     cancelled: bool,
 ) -> Metrics {
     let duration = now.since(open.asked_at);
-    let per_second = |usage: Usage| f64::from(usage.completion_tokens) / duration.as_secs_f64();
     Metrics::LlmMetrics(LlmMetrics {
         request_id: open.id,
         speech_id: open.speech,
@@ -174,7 +173,7 @@ fn llm_metrics(
         ttft: open.first_at.map(|first| first.since(open.asked_at)),
         cancelled,
         usage,
-        tokens_per_second: usage.filter(|_| !duration.is_zero()).map(per_second),
+        tokens_per_second: usage.and_then(|usage| usage.written_per_second(duration)),
     })
 }
 

@@ -288,7 +288,8 @@ impl Dialogue {
                     step.calls.push(call);
                 }
             }
-            Llm::Finished { .. } => {
+            Llm::Finished { usage } => {
+                step.clock.finished(usage, now);
                 step.brain = Brain::Done;
                 step.chunker.finish();
                 self.llm_answered();

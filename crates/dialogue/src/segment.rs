@@ -56,6 +56,8 @@ pub(crate) struct Segment {
     pub(crate) shown: usize,
     pub(crate) asked_at: Option<Instant>,
     pub(crate) first_audio_at: Option<Instant>,
+    /// When it was the next to be played; `None`: it had to wait for others of its speech.
+    pub(crate) next_at: Option<Instant>,
     /// When its first sound was played.
     pub(crate) audible_at: Option<Instant>,
     /// The last sign of life from TTS or playout.
@@ -76,6 +78,7 @@ impl Segment {
             shown: 0,
             asked_at: None,
             first_audio_at: None,
+            next_at: None,
             audible_at: None,
             sign_at: now,
         }
@@ -84,6 +87,12 @@ impl Segment {
     /// Request to first audio, whenever that was: also before anybody knew that it would be said.
     pub(crate) fn ttfb(&self) -> Option<Duration> {
         Some(self.first_audio_at?.since(self.asked_at?))
+    }
+
+    /// From when it could be played, its first audio being there, to its first sound.
+    pub(crate) fn playback_latency(&self) -> Option<Duration> {
+        let ready = self.next_at?.max(self.first_audio_at?);
+        Some(self.audible_at?.since(ready))
     }
 
     /// When the last of it was heard, as far as reported; `None`: nothing was.
@@ -141,6 +150,10 @@ impl Segment {
     pub(crate) fn resumed(&mut self, now: Instant) {
         self.reported_at = now;
         self.sign_at = now;
+        if self.playing == Playing::Queued {
+            // the caller made a sound, and the agent waited: that was not the playout
+            self.next_at = self.next_at.map(|_| now);
+        }
     }
 
     /// Bytes of the text that were heard, whole words only; never less than was shown.

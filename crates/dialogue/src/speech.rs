@@ -6,6 +6,7 @@ use crate::event::{SpeechPurpose, TurnMetrics};
 use crate::executed::Executed;
 use crate::history::Place;
 use crate::ids::{GenerationId, RetrievalId, SegmentId, SpeechId, TurnId};
+use crate::input::Usage;
 use crate::segment::{Playing, Segment};
 use crate::text::{Chunker, plain};
 use crate::time::{Duration, Instant};
@@ -36,12 +37,22 @@ pub(crate) struct StepClock {
     pub(crate) asked_at: Option<Instant>,
     pub(crate) first_token_at: Option<Instant>,
     pub(crate) first_clause_at: Option<Instant>,
+    /// Tokens written per second between the request and its end.
+    pub(crate) tokens_per_second: Option<f64>,
 }
 
 impl StepClock {
     /// Request to first token or call.
     pub(crate) fn ttft(&self) -> Option<Duration> {
         Some(self.first_token_at?.since(self.asked_at?))
+    }
+
+    /// The answer is complete.
+    pub(crate) fn finished(&mut self, usage: Option<Usage>, now: Instant) {
+        let took = self.asked_at.map(|asked| now.since(asked));
+        self.tokens_per_second = usage
+            .zip(took)
+            .and_then(|(usage, took)| usage.written_per_second(took));
     }
 
     /// Request to the first words for synthesis.
@@ -193,7 +204,9 @@ impl Step {
             stopped_speaking_at: self.segments.iter().filter_map(Segment::heard_until).max(),
             llm_node_ttft: self.clock.ttft(),
             llm_node_ttfs: self.clock.ttfs(),
+            llm_node_tps: self.clock.tokens_per_second,
             tts_node_ttfb: self.segments.first().and_then(Segment::ttfb),
+            playback_latency: self.segments.first().and_then(Segment::playback_latency),
             e2e_latency: answers
                 .zip(user_stopped_at)
                 .map(|(first, stopped)| first.since(stopped)),

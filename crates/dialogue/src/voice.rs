@@ -394,6 +394,7 @@ fn pump(core: &mut Core, speech: &mut Speech, may_play: bool) {
         .segments()
         .filter(|segment| segment.is_ahead())
         .count();
+    let mut next = true;
     for segment in speech.segments_mut().filter(|segment| !segment.is_over()) {
         if segment.synthesis == Synthesis::Wanted {
             if ahead >= MAX_SEGMENTS_AHEAD {
@@ -404,9 +405,11 @@ fn pump(core: &mut Core, speech: &mut Speech, may_play: bool) {
         }
         if may_play && segment.playing == Playing::Kept {
             segment.playing = Playing::Queued;
+            segment.next_at = next.then_some(core.now);
             segment.resumed(core.now);
             core.act(Action::Play { id: segment.id });
         }
+        next = false;
     }
 }
 

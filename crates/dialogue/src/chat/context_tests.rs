@@ -177,6 +177,21 @@ fn what_livekit_has_written_is_read() {
 }
 
 #[test]
+fn how_fast_an_answer_was_is_written_as_livekit_does_and_read_again() {
+    let metrics = json!({"llm_node_ttft": 0.25, "llm_node_tps": 62.5, "tts_node_ttfb": 0.125, "playback_latency": 0.02});
+    let document = json!({"items": [
+        {"id": "item_1", "type": "message", "role": "assistant", "content": ["Hello."], "created_at": 1_700_000_000.25, "metrics": metrics},
+    ]});
+    let context = ChatContext::from_json(&document).unwrap();
+    let read = context.messages().next().unwrap().metrics;
+    assert_eq!(read.llm_node_tps, Some(62.5));
+    assert_eq!(read.playback_latency, Some(Duration::from_millis(20)));
+    let written = &context.to_json()["items"][0]["metrics"];
+    assert_eq!(written["llm_node_tps"], 62.5);
+    assert_eq!(written["playback_latency"], 0.02);
+}
+
+#[test]
 fn what_is_no_history_is_refused_with_the_item_that_is_wrong() {
     let error = ChatContext::from_json(&json!({"items": [{"type": "message", "role": "robot"}]}));
     assert!(

@@ -152,10 +152,13 @@ fn metrics_json(metrics: &MessageMetrics, began: Duration) -> Value {
             fields.insert(key.into(), json!(duration.as_secs_f64()));
         }
     }
+    if let Some(tokens) = metrics.llm_node_tps {
+        fields.insert("llm_node_tps".into(), json!(tokens));
+    }
     Value::Object(fields)
 }
 
-fn durations(metrics: &MessageMetrics) -> [(&'static str, Option<Duration>); 7] {
+fn durations(metrics: &MessageMetrics) -> [(&'static str, Option<Duration>); 8] {
     [
         ("transcription_delay", metrics.transcription_delay),
         ("end_of_turn_delay", metrics.end_of_turn_delay),
@@ -166,6 +169,7 @@ fn durations(metrics: &MessageMetrics) -> [(&'static str, Option<Duration>); 7] 
         ("llm_node_ttft", metrics.llm_node_ttft),
         ("llm_node_ttfs", metrics.llm_node_ttfs),
         ("tts_node_ttfb", metrics.tts_node_ttfb),
+        ("playback_latency", metrics.playback_latency),
         ("e2e_latency", metrics.e2e_latency),
     ]
 }
@@ -252,9 +256,9 @@ fn content(value: &Value) -> Result<String, String> {
 }
 
 fn read_metrics(value: &Value) -> MessageMetrics {
-    let seconds = |key: &str| value.get(key).and_then(Value::as_f64);
-    let at = |key| seconds(key).map(|at| Instant::from_unix_seconds(at, Duration::ZERO));
-    let duration = |key| seconds(key).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let number = |key: &str| value.get(key).and_then(Value::as_f64);
+    let at = |key| number(key).map(|at| Instant::from_unix_seconds(at, Duration::ZERO));
+    let duration = |key| number(key).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     MessageMetrics {
         started_speaking_at: at("started_speaking_at"),
         stopped_speaking_at: at("stopped_speaking_at"),
@@ -263,7 +267,9 @@ fn read_metrics(value: &Value) -> MessageMetrics {
         on_user_turn_completed_delay: duration("on_user_turn_completed_delay"),
         llm_node_ttft: duration("llm_node_ttft"),
         llm_node_ttfs: duration("llm_node_ttfs"),
+        llm_node_tps: number("llm_node_tps"),
         tts_node_ttfb: duration("tts_node_ttfb"),
+        playback_latency: duration("playback_latency"),
         e2e_latency: duration("e2e_latency"),
     }
 }

@@ -110,6 +110,10 @@ fn yes() -> bool {
 /// One item of the history.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "most items of a history are messages: a box would be one more allocation for each"
+)]
 pub enum Item {
     /// Something said or written.
     Message(Message),
