@@ -61,9 +61,6 @@ pub(crate) fn event(event: &Event) {
     match event {
         Event::TurnMetrics(turn) => turn_metrics(turn),
         Event::MetricsCollected { metrics, .. } => collected(metrics),
-        Event::SessionUsageUpdated { usage } => {
-            tracing::info!(?usage, "what the session has used")
-        }
         Event::HistorySummarized { replaced, .. } => {
             counter!(names::HISTORY_SUMMARIES_TOTAL).increment(1);
             tracing::info!(
@@ -105,6 +102,7 @@ pub(crate) fn event(event: &Event) {
         | Event::ToolEnded { .. }
         | Event::FunctionToolsExecuted { .. }
         | Event::KnowledgeUsed { .. }
+        | Event::SessionUsageUpdated { .. }
         | Event::Closed { .. } => {}
     }
 }

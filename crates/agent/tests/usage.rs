@@ -1,5 +1,11 @@
 //! What a session has used, and of which model.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
 
 mod cast;
 
@@ -8,10 +14,11 @@ use std::time::Duration;
 
 use antiphon_agent::provider::{BoxStream, ChatChunk, Llm, ProviderInfo, ToolDefinition};
 use antiphon_agent::{Agent, ProviderError};
+use antiphon_dialogue::Event;
 use antiphon_dialogue::chat::ChatRequest;
 use antiphon_dialogue::input::Usage;
-use antiphon_dialogue::metrics::ModelUsage;
-use cast::{Script, speaking, text, wait_for_end};
+use antiphon_dialogue::metrics::{ModelUsage, SessionUsage};
+use cast::{Script, speaking, text, wait_for, wait_for_end};
 
 /// A scripted model that has a name.
 struct Named(&'static str, Arc<Script>);
@@ -86,4 +93,55 @@ async fn who_pays_sees_what_every_model_was_used_for() {
     assert_eq!(usage.llm_prompt_tokens, 110);
     assert_eq!(usage.tts_characters_count, 19);
     assert_eq!(usage.tts_audio_duration, Duration::from_millis(400));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_bill_is_told_while_the_call_goes_on_and_adds_up() {
+    let agent = Agent::builder("a").llm(Named::new("small", "One two.", 10));
+    let (session, _heard) = speaking(agent);
+    let mut events = session.events();
+    session.user_text("Hi").unwrap();
+    let mut bills: Vec<SessionUsage> = Vec::new();
+    wait_for(&mut events, |event| {
+        if let Event::SessionUsageUpdated { usage } = event {
+            bills.push(usage.clone());
+        }
+        matches!(event, Event::AgentTranscript { is_final: true, .. })
+    })
+    .await;
+    assert!(bills.len() > 1, "{bills:?}");
+    assert!(bills.windows(2).all(|pair| pair[0] != pair[1]), "{bills:?}");
+    for bill in &bills {
+        let mut sum = SessionUsage::default();
+        for of in &bill.model_usage {
+            match of {
+                ModelUsage::LlmUsage {
+                    requests,
+                    input_tokens,
+                    input_cached_tokens,
+                    output_tokens,
+                    ..
+                } => {
+                    sum.llm_requests += requests;
+                    sum.llm_prompt_tokens += input_tokens;
+                    sum.llm_prompt_cached_tokens += input_cached_tokens;
+                    sum.llm_completion_tokens += output_tokens;
+                }
+                ModelUsage::TtsUsage {
+                    characters_count,
+                    audio_duration,
+                    ..
+                } => {
+                    sum.tts_characters_count += characters_count;
+                    sum.tts_audio_duration += *audio_duration;
+                }
+                ModelUsage::SttUsage { audio_duration, .. } => {
+                    sum.stt_audio_duration += *audio_duration;
+                }
+            }
+        }
+        sum.model_usage.clone_from(&bill.model_usage);
+        assert_eq!(*bill, sum);
+    }
+    assert_eq!(session.usage().await, *bills.last().unwrap());
 }

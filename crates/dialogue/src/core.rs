@@ -65,11 +65,19 @@ impl Core {
 
     pub(crate) fn measured(&mut self, metrics: Option<Metrics>) {
         if let Some(metrics) = metrics {
+            self.meter.note(&metrics);
             self.emit(Event::MetricsCollected {
                 metrics,
                 model: ModelInfo::default(),
             });
         }
+    }
+
+    /// What the session has used.
+    pub(crate) fn tell_usage(&mut self) {
+        self.meter.is_news = false;
+        let usage = self.meter.usage();
+        self.emit(Event::SessionUsageUpdated { usage });
     }
 
     pub(crate) fn emit(&mut self, event: Event) {

@@ -223,7 +223,8 @@ pub enum Event {
         /// Of whom.
         model: ModelInfo,
     },
-    /// What the session has used; the last word comes just before `Closed`.
+    /// What the session has used: whenever a request to the model or the voice has ended, and when the recogniser was given
+    /// some more seconds of sound. The last word comes just before `Closed`.
     SessionUsageUpdated {
         /// Since its beginning.
         usage: SessionUsage,

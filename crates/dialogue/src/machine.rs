@@ -273,6 +273,10 @@ impl Dialogue {
         self.mute_stt();
         self.end_if_done();
         self.publish_agent_state();
+        // once a step: what is cancelled together is told together
+        if self.core.meter.is_news {
+            self.core.tell_usage();
+        }
     }
 
     /// Everything whose time has come.

@@ -25,11 +25,23 @@ pub(crate) struct Meter {
     llm: Vec<Open<GenerationId>>,
     tts: Vec<Open<SegmentId>>,
     usage: SessionUsage,
+    /// The usage was measured to be another than was last told.
+    pub(crate) is_news: bool,
 }
 
 impl Meter {
     pub(crate) fn usage(&self) -> SessionUsage {
         self.usage.clone()
+    }
+
+    /// This is told: does it belong to the usage?
+    pub(crate) fn note(&mut self, metrics: &Metrics) {
+        self.is_news |= match metrics {
+            Metrics::LlmMetrics(_) | Metrics::TtsMetrics(_) | Metrics::SttMetrics(_) => true,
+            Metrics::VadMetrics(_) | Metrics::EouMetrics(_) | Metrics::EotInferenceMetrics(_) => {
+                false
+            }
+        };
     }
 
     /// What the machine asks for; gives what is measured by it.

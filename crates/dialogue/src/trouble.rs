@@ -260,8 +260,7 @@ impl Dialogue {
         }
         self.floor = crate::floor::Floor::Closed;
         self.publish_agent_state();
-        let usage = self.usage();
-        self.core.emit(Event::SessionUsageUpdated { usage });
+        self.core.tell_usage();
         let fatal = self.trouble.fatal.take();
         self.core.emit(Event::Closed {
             reason,

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use antiphon_dialogue::ids::{GenerationId, SegmentId};
-use antiphon_dialogue::metrics::{Metrics, ModelInfo, ModelUsage};
+use antiphon_dialogue::metrics::{Metrics, ModelInfo, ModelUsage, SessionUsage};
 
 use crate::agent::Agent;
 use crate::provider::ProviderInfo;
@@ -91,9 +91,12 @@ impl Ledger {
         }
     }
 
-    /// By the model, in the order in which they were first used.
-    pub(super) fn used(&self) -> Vec<ModelUsage> {
-        self.used.clone()
+    /// The same by the model, in the order in which they were first used.
+    pub(super) fn by_model(&self, usage: SessionUsage) -> SessionUsage {
+        SessionUsage {
+            model_usage: self.used.clone(),
+            ..usage
+        }
     }
 
     fn begin(&mut self, request: Request, model: ModelInfo) {

@@ -300,6 +300,7 @@ impl Driver {
         measure::session_ended(reason);
         tracing::info!(?reason, "the session is over");
         let (history, usage) = (self.history(), self.usage());
+        tracing::info!(?usage, "what the session has used");
         let outcome = crate::session::Outcome {
             reason,
             history,
@@ -492,8 +493,8 @@ impl Driver {
                 let model = self.ledger.measured(&metrics, &self.agent);
                 Event::MetricsCollected { metrics, model }
             }
-            Event::SessionUsageUpdated { .. } => Event::SessionUsageUpdated {
-                usage: self.usage(),
+            Event::SessionUsageUpdated { usage } => Event::SessionUsageUpdated {
+                usage: self.ledger.by_model(usage),
             },
             other => other,
         };
@@ -511,10 +512,7 @@ impl Driver {
 
     /// What was used, in all and by the model.
     fn usage(&self) -> SessionUsage {
-        SessionUsage {
-            model_usage: self.ledger.used(),
-            ..self.dialogue.usage()
-        }
+        self.ledger.by_model(self.dialogue.usage())
     }
 
     /// The evidence of a turn detector.

@@ -201,10 +201,11 @@ fn event(event: &Event) -> String {
         ),
         Event::MetricsCollected { metrics, .. } => measurement(metrics),
         Event::SessionUsageUpdated { usage } => format!(
-            "usage llm {} characters {} voice {:.2}",
+            "usage llm {} characters {} voice {:.2} heard {:.2}",
             usage.llm_requests,
             usage.tts_characters_count,
-            usage.tts_audio_duration.as_secs_f64()
+            usage.tts_audio_duration.as_secs_f64(),
+            usage.stt_audio_duration.as_secs_f64()
         ),
         Event::FunctionToolsExecuted { function_calls, .. } => {
             format!("executed {}", function_calls.len())
