@@ -103,11 +103,14 @@ impl LiveKit {
             present(args.api_secret),
         );
         match (url, api_key, api_secret) {
-            (Some(url), Some(api_key), Some(api_secret)) => Ok(Self {
-                url,
-                api_key,
-                api_secret,
-            }),
+            (Some(url), Some(api_key), Some(api_secret)) => {
+                antiphon_telemetry::secrets::hide([&api_secret]);
+                Ok(Self {
+                    url,
+                    api_key,
+                    api_secret,
+                })
+            }
             (url, key, secret) => {
                 let missing: Vec<&str> = [
                     ("LIVEKIT_URL", url),

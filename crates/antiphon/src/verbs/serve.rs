@@ -148,7 +148,11 @@ pub(super) fn http_url(running: &Running) -> String {
 
 fn keys(args: &ServeArgs) -> anyhow::Result<Keys> {
     match &args.keys {
-        Some(text) => Keys::parse(text).context("--keys or LIVEKIT_KEYS"),
+        Some(text) => {
+            let keys = Keys::parse(text).context("--keys or LIVEKIT_KEYS")?;
+            antiphon_telemetry::secrets::hide(keys.iter().map(|(_, secret)| secret));
+            Ok(keys)
+        }
         None if args.dev => Ok(Keys::single(DEV_KEY, DEV_SECRET)),
         None => anyhow::bail!(
             "no API keys; give --keys \"key: secret\" or LIVEKIT_KEYS (a secret: `openssl rand -base64 32`), or --dev to try it"
