@@ -98,6 +98,7 @@ pub(crate) fn event(event: &Event) {
         | Event::ToolUpdated { .. }
         | Event::ToolReplyUpdated { .. }
         | Event::AgentFalseInterruption { .. }
+        | Event::OverlappingSpeech { .. }
         | Event::ToolStarted { .. }
         | Event::ToolEnded { .. }
         | Event::FunctionToolsExecuted { .. }
@@ -136,7 +137,9 @@ fn collected(metrics: &Metrics) {
             counter!(names::VAD_INFERENCE_MICROSECONDS_TOTAL).increment(micros.unwrap_or(0));
         }
         // the turn's own histograms have it
-        Metrics::EouMetrics(_) | Metrics::EotInferenceMetrics(_) => {}
+        Metrics::EouMetrics(_)
+        | Metrics::EotInferenceMetrics(_)
+        | Metrics::InterruptionMetrics(_) => {}
     }
 }
 

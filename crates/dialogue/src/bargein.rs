@@ -292,6 +292,7 @@ impl Dialogue {
                 .emit(Event::AgentFalseInterruption { resumed: true });
             self.caller.pauses.was_nothing();
             self.floor = Floor::Speaking(speech);
+            self.judge_overlap(false);
         } else {
             self.floor = Floor::Preparing(speech);
         }
@@ -310,6 +311,7 @@ impl Dialogue {
         if let Some(id) = self.floor.speech().map(|speech| speech.id) {
             if self.floor.is_audible() {
                 self.caller.pauses.interrupted(&self.core.options);
+                self.judge_overlap(true);
             }
             self.core.emit(Event::Interrupted { speech: id });
             self.cut();

@@ -27,6 +27,8 @@ pub(crate) struct Caller {
     pub(crate) noise: bool,
     /// How long he had spoken without a pause when the VAD last said so.
     pub(crate) speech: Duration,
+    /// Since when he has been heard over the agent's voice, as long as nobody knows what that is.
+    pub(crate) overlap: Option<Instant>,
     language: Option<String>,
     /// Named by the recogniser for words that have not come yet.
     rumour: Option<String>,

@@ -164,6 +164,18 @@ pub enum Event {
         /// It went on where it was.
         resumed: bool,
     },
+    /// The caller was heard over the agent's voice, and it is decided what that was. `detection_delay` after
+    /// `overlap_started_at`.
+    OverlappingSpeech {
+        /// It interrupted the agent. No: a listener's sound, a noise, or the agent had finished before it was sure.
+        is_interruption: bool,
+        /// The first sound of the caller, as VAD heard it (back-dated).
+        overlap_started_at: Instant,
+        /// From there to the decision.
+        detection_delay: Duration,
+        /// The agent was not heard any more when it was decided.
+        agent_ended: bool,
+    },
     /// The caller interrupted a speech for real; no audio of it is played from here on.
     Interrupted {
         /// Which.

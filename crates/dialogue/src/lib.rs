@@ -62,6 +62,7 @@ mod filler;
 mod floor;
 mod history;
 mod meter;
+mod overlap;
 mod overlong;
 mod parked;
 mod queue;

@@ -270,6 +270,7 @@ impl Dialogue {
         self.speak();
         self.summarize();
         self.core.meter.belongs_to(&self.floor);
+        self.overlap_ends();
         self.mute_stt();
         self.end_if_done();
         self.publish_agent_state();

@@ -23,6 +23,8 @@ pub enum Metrics {
     EouMetrics(EouMetrics),
     /// What the turn detector took in one turn of the caller.
     EotInferenceMetrics(EotInferenceMetrics),
+    /// The caller's voice over the agent's.
+    InterruptionMetrics(InterruptionMetrics),
 }
 
 /// Who was measured; empty when nobody said. The machine does not know its providers: whoever drives it fills this in.
@@ -123,6 +125,18 @@ pub struct EotInferenceMetrics {
     pub prediction_duration: Option<Duration>,
     /// How often it was asked, those times included to which there was no answer.
     pub num_requests: u32,
+}
+
+/// One time that the caller was heard over the agent's voice. No model is asked what that was, so there is no
+/// `prediction_duration`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InterruptionMetrics {
+    /// The first sound of the caller to the decision what it was.
+    pub detection_delay: Duration,
+    /// One when it interrupted the agent.
+    pub num_interruptions: u32,
+    /// One when it did not.
+    pub num_backchannels: u32,
 }
 
 /// What a session has used so far.

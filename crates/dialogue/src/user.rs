@@ -73,6 +73,7 @@ impl Dialogue {
     fn caller_began(&mut self, at: Instant) {
         if self.user_state != UserState::Speaking {
             self.caller.pauses.caller_began(at, self.floor.is_audible());
+            self.overlap_begins(at);
         }
         self.set_user_state(UserState::Speaking, at);
         self.transcription_is_not_due();

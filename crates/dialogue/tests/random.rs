@@ -118,7 +118,7 @@ fn every_kind_of_input_is_written_and_read_again() {
 }
 
 /// Nothing that the machine can do is out of reach of the dice.
-const EVERYTHING: [&str; 43] = [
+const EVERYTHING: [&str; 44] = [
     "Retrieve",
     "CompleteUserTurn",
     "CompleteTools",
@@ -153,6 +153,7 @@ const EVERYTHING: [&str; 43] = [
     "SpeechDone",
     "AgentFalseInterruption",
     "Interrupted",
+    "OverlappingSpeech",
     "ToolStarted",
     "ToolUpdated",
     "ToolReplyUpdated",

@@ -87,7 +87,9 @@ impl Ledger {
                 let judges = agent.turn_detector.as_ref().map(|judges| judges.info());
                 judges.map(named).unwrap_or_default()
             }
-            Metrics::VadMetrics(_) | Metrics::EouMetrics(_) => ModelInfo::default(),
+            Metrics::VadMetrics(_) | Metrics::EouMetrics(_) | Metrics::InterruptionMetrics(_) => {
+                ModelInfo::default()
+            }
         }
     }
 

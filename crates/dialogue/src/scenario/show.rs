@@ -9,7 +9,7 @@ use crate::summary::INSTRUCTIONS;
 use crate::time::Duration;
 
 /// The first words of all lines, and words that stand alone at their end. A scenario that expects other ones has a typo.
-pub(crate) const KINDS: [&str; 56] = [
+pub(crate) const KINDS: [&str; 58] = [
     "agent",
     "user",
     "turn",
@@ -22,6 +22,8 @@ pub(crate) const KINDS: [&str; 56] = [
     "spoken",
     "switch",
     "over",
+    "overlap",
+    "interruption_metrics",
     "updated",
     "false",
     "interrupted",
@@ -165,6 +167,17 @@ fn event(event: &Event) -> String {
             format!("done {speech}{how}")
         }
         Event::AgentFalseInterruption { .. } => "false interruption".into(),
+        Event::OverlappingSpeech {
+            is_interruption,
+            detection_delay,
+            ..
+        } => {
+            let what = match is_interruption {
+                true => "an interruption",
+                false => "none",
+            };
+            format!("overlap {what} after {:.2}", detection_delay.as_secs_f64())
+        }
         Event::Interrupted { .. } => "interrupted".into(),
         Event::ToolStarted { call } => format!("tool {}", call.name),
         Event::ToolUpdated { message, .. } => format!("updated \"{message}\""),
@@ -260,5 +273,9 @@ fn measurement(metrics: &Metrics) -> String {
                 answer.unwrap_or("nobody".into())
             )
         }
+        Metrics::InterruptionMetrics(overlap) => format!(
+            "interruption_metrics {} {}",
+            overlap.num_interruptions, overlap.num_backchannels
+        ),
     }
 }

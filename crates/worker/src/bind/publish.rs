@@ -230,6 +230,15 @@ fn event_json(event: &Event, segments: &Segments) -> Option<Value> {
         Event::AgentFalseInterruption { resumed } => {
             json!({"type": "agent_false_interruption", "resumed": resumed})
         }
+        Event::OverlappingSpeech {
+            is_interruption,
+            detection_delay,
+            agent_ended,
+            ..
+        } => json!({
+            "type": "overlapping_speech", "is_interruption": is_interruption,
+            "detection_delay_ms": ms(*detection_delay), "agent_ended": agent_ended,
+        }),
         Event::UserTranscriptionTimeout {
             speech_duration, ..
         } => {
