@@ -196,6 +196,7 @@ impl Dialogue {
             && self.speculation.is_none()
             && !self.is_completing()
             && self.turn.stage == Stage::Quiet
+            && !(self.mode_is_manual() && self.turn.words() > 0)
             && self.user_state != UserState::Speaking;
         if self.tools.untold.is_empty() || !quiet {
             return false;

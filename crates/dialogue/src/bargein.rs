@@ -58,7 +58,7 @@ impl Dialogue {
 
     fn may_be_held(&self) -> bool {
         matches!(self.floor, Floor::Preparing(_))
-            && self.is_interruptible()
+            && self.may_interrupt()
             && !self.caller.noise
             && self.sound_so_far() >= self.core.options.min_thinking_interruption_duration
     }
@@ -261,12 +261,23 @@ impl Dialogue {
         };
         let goes_on = hold.until.is_none();
         let speech = self.turn.is_pending() && self.turn.words() > 0;
-        if speech && self.has_min_words() && !self.is_only_listening() {
+        if speech && self.mode_is_manual() {
+            // the program says when he has finished; nothing is said over him meanwhile, and nothing is dropped
+            self.hold_on();
+        } else if speech && self.has_min_words() && !self.is_only_listening() {
             self.interrupt();
         } else {
             // a sound without words for so long is none that one waits for
             self.caller.noise = goes_on;
             self.release();
+        }
+    }
+
+    /// Waits once more, as long as the caller is heard.
+    fn hold_on(&mut self) {
+        let now = self.core.now;
+        if let Floor::Held(_, hold) = &mut self.floor {
+            hold.since = now;
         }
     }
 

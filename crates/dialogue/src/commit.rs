@@ -62,11 +62,12 @@ impl Dialogue {
         };
         if !forced && self.is_own_echo() {
             self.drop_speculation();
+            self.take_words_back();
             self.renew_turn();
             self.arm_hold();
             return;
         }
-        if !forced && self.may_interrupt() && !self.is_worth_the_floor() {
+        if !forced && self.leaves_the_floor() {
             self.drop_speculation();
             self.arm_hold();
             return;
@@ -79,9 +80,9 @@ impl Dialogue {
         self.answer(committed, reply);
     }
 
-    /// Do the words take the floor from the agent, which has it?
-    fn is_worth_the_floor(&self) -> bool {
-        self.has_min_words() && !self.is_only_listening()
+    /// Do the words leave the floor to the agent, which has it? A listener's sound does even when nothing else could take it.
+    fn leaves_the_floor(&self) -> bool {
+        self.is_only_listening() || (self.may_interrupt() && !self.has_min_words())
     }
 
     fn measured(&self, text: String) -> Committed {

@@ -22,6 +22,15 @@ pub(crate) struct Monologue {
     told: bool,
 }
 
+impl Monologue {
+    /// A sound was no turn: when nothing has been said before it either, the monologue begins with what comes.
+    pub(crate) fn was_nothing(&mut self) {
+        if self.committed.is_empty() {
+            self.since = None;
+        }
+    }
+}
+
 impl Dialogue {
     /// The caller makes himself heard.
     pub(crate) fn monologue_goes_on(&mut self) {

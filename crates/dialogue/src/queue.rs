@@ -303,15 +303,17 @@ impl Dialogue {
         }
     }
 
-    /// The agent speaks first.
+    /// The agent speaks first, also when it has been asked something before it could be heard.
     pub(crate) fn greet(&mut self) {
-        if let Some(greeting) = self.core.options.greeting.clone() {
-            let interruptible = self.core.options.allow_interruptions;
-            self.enqueue(Queued::text(
-                SpeechPurpose::Greeting,
-                greeting,
-                interruptible,
-            ));
+        let Some(greeting) = self.core.options.greeting.clone() else {
+            return;
+        };
+        let interruptible = self.core.options.allow_interruptions;
+        let greeting = Queued::text(SpeechPurpose::Greeting, greeting, interruptible);
+        if self.queue.len() < MAX_QUEUED_SPEECHES {
+            self.enqueue_first(greeting);
+        } else {
+            self.enqueue(greeting);
         }
     }
 

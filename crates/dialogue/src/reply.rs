@@ -350,6 +350,7 @@ impl Dialogue {
             self.turn.stage = Stage::Pausing;
         } else {
             self.turn.forget_words();
+            self.caller.monologue.was_nothing();
         }
     }
 

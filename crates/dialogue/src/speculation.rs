@@ -29,6 +29,8 @@ impl Dialogue {
         if !self.turn.stable
             || !options.preemptive_generation
             || options.turn_detection == TurnDetection::Manual
+            // as soon as it is known what was heard of the reply that was cut
+            || self.floor.is_giving_way()
         {
             return;
         }

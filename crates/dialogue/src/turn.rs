@@ -111,15 +111,13 @@ impl UserTurn {
 
     /// Forgets everything and begins the next turn; speech that is going on goes on.
     pub(crate) fn renew(&mut self, id: TurnId) {
-        let speaking = (self.stage == Stage::Speaking).then_some((
-            self.began,
-            self.last_spoke,
-            self.last_sign,
-        ));
+        let speaking = (self.stage == Stage::Speaking).then_some((self.began, self.last_spoke));
+        let last_sign = self.last_sign;
         *self = Self::new(id);
-        if let Some((began, last_spoke, last_sign)) = speaking {
+        self.last_sign = last_sign;
+        if let Some((began, last_spoke)) = speaking {
             self.stage = Stage::Speaking;
-            (self.began, self.last_spoke, self.last_sign) = (began, last_spoke, last_sign);
+            (self.began, self.last_spoke) = (began, last_spoke);
         }
     }
 
@@ -178,7 +176,12 @@ impl UserTurn {
         }
     }
 
+    /// They were no turn: what comes next begins when it begins.
     pub(crate) fn forget_words(&mut self) {
+        if self.stage != Stage::Speaking {
+            self.began = None;
+        }
+        self.attempts = 0;
         self.finals.clear();
         self.interim.clear();
         self.normal.clear();

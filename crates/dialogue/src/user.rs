@@ -3,7 +3,7 @@
 use crate::action::Action;
 use crate::event::{Event, InputModality, UserState};
 use crate::input::{Stt, Vad};
-use crate::limits::{MAX_COMMIT_WAIT, STABLE_SILENCE};
+use crate::limits::{MAX_COMMIT_WAIT, SPEECH_SIGN_TIMEOUT, STABLE_SILENCE};
 use crate::machine::Dialogue;
 use crate::options::TurnDetection;
 use crate::text::{normalise, without_words};
@@ -50,6 +50,7 @@ impl Dialogue {
         self.promoted = None;
         self.end_asked_commit();
         self.drop_stale_backchannel();
+        self.drop_stale_sound();
         self.turn.began.get_or_insert(now.back(speech));
         self.still_speaking();
         // in STT mode the recogniser says when a turn begins; one that was about to end goes on at any sound
@@ -109,6 +110,20 @@ impl Dialogue {
                 .is_none_or(|at| now.since(at) > self.core.options.backchannel_boundary_end)
         {
             self.turn.forget_words();
+            self.caller.monologue.was_nothing();
+        }
+    }
+
+    /// Nor is a sound of long ago that no words came of, where nobody waits for the end of sounds.
+    fn drop_stale_sound(&mut self) {
+        let (now, timeout) = (self.core.now, self.core.options.transcript_timeout);
+        let stale = |at| now.since(at) > timeout;
+        if self.turn.stage == Stage::Quiet
+            && self.turn.words() == 0
+            && self.turn.last_spoke.is_none_or(stale)
+        {
+            self.turn.began = None;
+            self.caller.monologue.was_nothing();
         }
     }
 
@@ -384,8 +399,17 @@ impl Dialogue {
     pub(crate) fn clear_user_turn(&mut self) {
         self.core.act(Action::ClearStt);
         self.drop_speculation();
+        self.take_words_back();
         self.renew_turn();
         self.arm_hold();
+    }
+
+    /// What was shown of the turn is not going to be part of one.
+    pub(crate) fn take_words_back(&mut self) {
+        if self.turn.words() > 0 {
+            self.turn.forget_words();
+            self.show_words();
+        }
     }
 
     /// The next turn begins with nothing of this one; speech that is going on goes on.
@@ -400,12 +424,15 @@ impl Dialogue {
         if self.turn.commit_asked && self.turn.stage == Stage::Pausing {
             return Some(self.core.now);
         }
-        self.turn.deadline(self.delays())
+        // where the recogniser decides, nobody waits for the end of a sound, and it may be lost
+        let lost = self.user_state == UserState::Speaking && self.turn.stage == Stage::Quiet;
+        let lost = lost.then(|| self.turn.last_sign + SPEECH_SIGN_TIMEOUT);
+        self.turn.deadline(self.delays()).or(lost)
     }
 
     pub(crate) fn turn_due(&mut self) {
         match self.turn.stage {
-            Stage::Quiet => {}
+            Stage::Quiet => self.caller_ended(self.turn.last_sign),
             Stage::Speaking => {
                 let silence = self.core.now.since(self.turn.last_sign);
                 match self.mode() {
@@ -419,6 +446,7 @@ impl Dialogue {
                 self.drop_speculation();
                 self.turn.stage = Stage::Quiet;
                 self.renew_turn();
+                self.caller.monologue.was_nothing();
                 self.spoken_in_vain();
             }
             Stage::AwaitingWords { .. } | Stage::Pausing => {
