@@ -38,9 +38,10 @@ impl Meter {
     pub(crate) fn note(&mut self, metrics: &Metrics) {
         self.is_news |= match metrics {
             Metrics::LlmMetrics(_) | Metrics::TtsMetrics(_) | Metrics::SttMetrics(_) => true,
-            Metrics::VadMetrics(_) | Metrics::EouMetrics(_) | Metrics::EotInferenceMetrics(_) => {
-                false
-            }
+            Metrics::VadMetrics(_)
+            | Metrics::EouMetrics(_)
+            | Metrics::EotInferenceMetrics(_)
+            | Metrics::InterruptionMetrics(_) => false,
         };
     }
 
