@@ -10,7 +10,7 @@ use crate::action::{Action, Switch};
 use crate::chat::Item;
 use crate::event::{Component, SpeechPurpose};
 use crate::floor::Floor;
-use crate::history::Place;
+use crate::history::{Place, View};
 use crate::ids::{AgentKey, TaskId};
 use crate::limits::{MAX_QUEUED_SPEECHES, MAX_TASK_DEPTH, MAX_WAITING_TASKS};
 use crate::machine::Dialogue;
@@ -49,7 +49,7 @@ struct Persona {
     name: String,
     instructions: Arc<str>,
     options: Layers,
-    visible_from: Place,
+    view: View,
 }
 
 /// A task that has the floor.
@@ -179,15 +179,14 @@ impl Dialogue {
     /// From here on another one speaks.
     pub(crate) fn switch_agent(&mut self, agent: AgentSpec, how: Switch) {
         self.drop_speculation();
-        let from = match agent.keep_history {
-            true => self.core.history.visible_from(),
+        let view = match agent.keep_history {
+            true => self.core.history.view(),
             // a turn that waits for its answer is the new agent's to answer
-            false if self.queue.any(|queued| queued.turn.is_some()) => self
-                .core
-                .history
-                .newest_user()
-                .unwrap_or_else(|| self.core.history.reserve()),
-            false => self.core.history.reserve(),
+            false => {
+                let waits = self.queue.any(|queued| queued.turn.is_some());
+                let turn = waits.then(|| self.core.history.newest_user()).flatten();
+                View::from(turn.unwrap_or_else(|| self.core.history.reserve()))
+            }
         };
         let persona = Persona {
             key: agent.key,
@@ -197,7 +196,7 @@ impl Dialogue {
                 session: agent.options,
                 agent: agent.overrides,
             },
-            visible_from: from,
+            view,
         };
         self.become_agent(persona, how);
         if let Some(greeting) = self.core.options.greeting.clone() {
@@ -210,20 +209,29 @@ impl Dialogue {
         }
     }
 
+    /// The session begins: the history says with whom, as LiveKit's does.
+    pub(crate) fn enter_first(&mut self) {
+        self.handed_over(self.core.history.began(), None);
+    }
+
+    fn handed_over(&mut self, place: Place, old_agent_id: Option<String>) {
+        let item = Item::AgentHandoff {
+            id: self.core.history.next_id(),
+            old_agent_id,
+            new_agent_id: self.agents.name.clone(),
+            created_at: self.core.now,
+        };
+        self.core.remember(place, item);
+    }
+
     fn become_agent(&mut self, persona: Persona, how: Switch) {
         let place = self.core.history.reserve();
         let old = std::mem::replace(&mut self.agents.name, persona.name);
         self.agents.key = persona.key;
         self.core.instructions = persona.instructions;
         self.use_layers(Ok(persona.options.session), persona.options.agent);
-        self.core.history.show_from(persona.visible_from);
-        let item = Item::AgentHandoff {
-            id: self.core.history.next_id(),
-            old_agent_id: Some(old),
-            new_agent_id: self.agents.name.clone(),
-            created_at: self.core.now,
-        };
-        self.core.remember(place, item);
+        self.core.history.look(persona.view);
+        self.handed_over(place, Some(old));
         let key = persona.key;
         self.core.act(Action::SwitchAgent { key, how });
     }
@@ -316,7 +324,7 @@ impl Dialogue {
             name: self.agents.name.clone(),
             instructions: self.core.instructions.clone(),
             options: self.core.layers.clone(),
-            visible_from: self.core.history.visible_from(),
+            view: self.core.history.view(),
         };
         self.tools.pause(self.core.now, &waiting.call_id);
         self.agents.frames.push(Frame {

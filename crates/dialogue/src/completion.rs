@@ -59,6 +59,12 @@ impl Dialogue {
         !self.caller.completing.is_empty()
     }
 
+    /// Where the first of them will stand in the history.
+    pub(crate) fn first_completing(&self) -> Option<Place> {
+        let first = self.caller.completing.front();
+        first.map(|completing| completing.over.place)
+    }
+
     pub(crate) fn completion_deadline(&self) -> Option<Instant> {
         self.caller.completing.front()?.until
     }

@@ -2,16 +2,18 @@
 //! item has a key that was reserved when its turn or step began.
 
 mod head;
+mod view;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 pub(crate) use head::Head;
+pub(crate) use view::View;
 
 use crate::chat::{
     ChatContext, ChatRequest, Item, Message, Passage, Role, ToolCall, ToolChoice, ToolOutput,
 };
-use crate::limits::MAX_HISTORY_ITEMS;
+use crate::limits::{MAX_BROUGHT_ITEMS, MAX_HISTORY_ITEMS};
 use crate::time::Instant;
 
 /// Keys of one turn or step: its message first, then its calls, then their results.
@@ -21,8 +23,6 @@ const FIRST_OUTPUT: u64 = 1024;
 
 /// Tasks whose calls are hidden. Those of older ones are shown again: valid, and only longer.
 const MAX_HIDDEN: usize = 64;
-/// Of a history that was brought along. Half of what may be, so that there is room for the session itself.
-const MAX_BROUGHT_ITEMS: usize = MAX_HISTORY_ITEMS / 2;
 /// Names that somebody else gave do not use up the numbers.
 const MAX_BROUGHT_NUMBER: u32 = u32::MAX / 2;
 
@@ -55,10 +55,12 @@ pub(crate) struct History {
     /// Changes whenever the items do: tells whether a speculation still fits.
     version: u64,
     reserved: u64,
+    /// After what was brought along, before everything else: words may come before the session has begun.
+    began: Place,
     ids: u32,
-    /// What was before it is not the present agent's business.
-    visible_from: Place,
-    /// Between these, calls and results are not either: they were a task's.
+    /// What the present agent knows of it.
+    view: View,
+    /// Between these, calls and results are not its business: they were a task's.
     hidden_calls: VecDeque<(Place, Place)>,
     /// Names of calls that a summary stands for, oldest first.
     retired: VecDeque<String>,
@@ -66,12 +68,10 @@ pub(crate) struct History {
 
 impl History {
     /// What was said before the session, before everything that is said in it.
-    pub(crate) fn bring(&mut self, mut context: ChatContext) {
-        context.truncate(MAX_BROUGHT_ITEMS);
-        context.remove_orphans();
+    pub(crate) fn bring(&mut self, context: ChatContext) {
         let mut place = self.reserve();
         let mut unanswered = 0_usize;
-        for item in context.into_items() {
+        for item in tidy(context).into_items() {
             // a call and its result stand and fall together
             place = if unanswered == 0 {
                 self.reserve()
@@ -86,17 +86,24 @@ impl History {
             self.ids = self.ids.max(number_of(item.id()));
             self.insert(place, item);
         }
+        self.began = self.reserve();
+    }
+
+    /// Where the session itself begins.
+    pub(crate) fn began(&self) -> Place {
+        self.began
     }
 
     pub(crate) fn items(&self) -> &[Item] {
         &self.items
     }
 
-    /// What the present agent knows.
-    pub(crate) fn visible(&self) -> impl Iterator<Item = &Item> {
-        let all = self.places.iter().zip(&self.items);
-        all.filter(|(place, item)| self.is_visible(**place, item))
-            .map(|(_, item)| item)
+    /// How much of it a model reads, or would if it were the present agent's business.
+    pub(crate) fn length(&self) -> usize {
+        self.items
+            .iter()
+            .filter(|item| item.is_for_models())
+            .count()
     }
 
     pub(crate) fn version(&self) -> u64 {
@@ -113,16 +120,6 @@ impl History {
         Message::new(self.next_id(), role, text, created_at)
     }
 
-    pub(crate) fn visible_from(&self) -> Place {
-        self.visible_from
-    }
-
-    /// Requests begin with what is there or later.
-    pub(crate) fn show_from(&mut self, place: Place) {
-        self.visible_from = place;
-        self.version += 1;
-    }
-
     /// Calls and results between these do not enter requests.
     pub(crate) fn hide_calls(&mut self, from: Place, until: Place) {
         self.hidden_calls.push_back((from, until));
@@ -136,22 +133,6 @@ impl History {
         items
             .find(|(_, item)| matches!(item, Item::Message(message) if message.role == Role::User))
             .map(|(place, _)| *place)
-    }
-
-    /// Is a call in this place, with its result, part of the present agent's requests?
-    pub(crate) fn shows_calls_at(&self, place: Place) -> bool {
-        let hidden = |(from, until): &(Place, Place)| (*from..*until).contains(&place);
-        place >= self.visible_from && !self.hidden_calls.iter().any(hidden)
-    }
-
-    fn is_visible(&self, place: Place, item: &Item) -> bool {
-        let is_call = matches!(
-            item,
-            Item::FunctionCall { .. } | Item::FunctionCallOutput { .. }
-        );
-        item.is_for_models()
-            && place >= self.visible_from
-            && (!is_call || self.shows_calls_at(place))
     }
 
     /// A name for an item.
@@ -183,9 +164,8 @@ impl History {
     }
 
     pub(crate) fn has_call(&self, id: &str) -> bool {
-        self.items
-            .iter()
-            .any(|item| matches!(item, Item::FunctionCall { call, .. } if call.call_id == id))
+        let mut items = self.items.iter().chain(self.known());
+        items.any(|item| matches!(item, Item::FunctionCall { call, .. } if call.call_id == id))
             || self.retired.iter().any(|retired| retired == id)
     }
 
@@ -220,12 +200,11 @@ impl History {
     /// A request: the history, with `planned` messages (being spoken, or said and not committed yet) in their places and
     /// a placeholder for every result that is not known.
     pub(crate) fn request(&self, parts: RequestParts, now: Instant) -> ChatRequest {
-        let answered: BTreeSet<&str> = self.items.iter().filter_map(answered_call).collect();
-        let mut keyed: Vec<(Place, Item)> = Vec::with_capacity(self.items.len());
-        for (&place, item) in self.places.iter().zip(&self.items) {
-            if !self.is_visible(place, item) {
-                continue;
-            }
+        let visible = self.visible();
+        let outputs = visible.iter().filter_map(|(_, item)| answered_call(item));
+        let answered: BTreeSet<&str> = outputs.collect();
+        let mut keyed: Vec<(Place, Item)> = Vec::with_capacity(visible.len());
+        for &(place, item) in &visible {
             keyed.push((place, item.clone()));
             if let Item::FunctionCall { id, call, .. } = item
                 && !answered.contains(call.call_id.as_str())
@@ -270,6 +249,13 @@ fn answered_call(item: &Item) -> Option<&str> {
         | Item::AgentHandoff { .. }
         | Item::AgentConfigUpdate { .. } => None,
     }
+}
+
+/// What is left of a history from outside: not too long, and no call or result alone.
+fn tidy(mut context: ChatContext) -> ChatContext {
+    context.truncate(MAX_BROUGHT_ITEMS);
+    context.remove_orphans();
+    context
 }
 
 /// 5 of `item_5` and `item_5/fnc_1`: new names begin after it.

@@ -1,14 +1,17 @@
 //! Everything the machine is told. Each variant is a fact from outside, with the driver's clock beside it in
 //! [`Dialogue::handle`](crate). Events about ids that are gone are dropped without effect.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::agents::AgentSpec;
-use crate::chat::{Message, Passage, ToolCall, ToolChoice};
+use crate::chat::{Item, Message, Passage, ToolCall, ToolChoice};
 use crate::ids::{
     BatchId, GenerationId, PredictionId, RetrievalId, SegmentId, SpeechId, TaskId, TurnId,
 };
-use crate::options::Filler;
+use crate::options::{Filler, ToolOptions};
 use crate::patch::OptionsPatch;
 use crate::time::Duration;
 
@@ -346,6 +349,25 @@ pub enum Command {
         call_id: String,
         /// What to say, and when.
         filler: Option<Filler>,
+    },
+    /// The present agent's instructions are these, from the next request on. Refused with an `Error` event when they are too
+    /// long.
+    UpdateInstructions {
+        /// All of them.
+        instructions: Arc<str>,
+    },
+    /// The present agent's tools are these, from the next request on; calls that run get their result. The tools themselves
+    /// are the driver's. Refused with an `Error` event when they are too many.
+    UpdateTools {
+        /// Their names, and how each is run.
+        tools: BTreeMap<String, ToolOptions>,
+    },
+    /// The present agent knows this instead of what was said so far, from the next request on. Calls without a result and
+    /// results without a call are left out, and of a very long one the beginning. A turn that is not answered yet, and the
+    /// answer that is being given, it knows whatever stands here. The history stays complete.
+    UpdateChatCtx {
+        /// Times are instants of this session.
+        items: Vec<Item>,
     },
     /// Another agent takes over, after everything that waits to be said now.
     UpdateAgent {

@@ -18,6 +18,7 @@
 //! | [`metrics`] | what is measured, under LiveKit's names |
 //! | [`machine`] | [`Dialogue`] itself |
 //! | [`options`] | LiveKit's options with LiveKit's defaults |
+//! | [`update`] | an agent's instructions, tools and knowledge, changed while it speaks |
 //! | [`patch`] | changes to them: per agent, and while a session runs |
 //! | [`limits`] | the limit of everything that grows from outside |
 //! | [`invariants`] | the six promises, checked after every step, and an observer for tests and drivers |
@@ -95,6 +96,7 @@ pub mod patch;
 pub mod recording;
 pub mod scenario;
 pub mod time;
+pub mod update;
 
 pub use action::{Action, NotInterrupted, Switch};
 pub use event::Event;

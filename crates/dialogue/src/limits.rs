@@ -31,6 +31,16 @@ pub const MAX_WAITING_TASKS: usize = 16;
 pub const MAX_PARKED_SPEECHES: usize = 4;
 /// Items of the history: hours of talk. The oldest go first, calls together with their results.
 pub const MAX_HISTORY_ITEMS: usize = 2000;
+/// Items of a history that was brought along, or that an agent is given to know. Half of what may be, so that there is room
+/// for the session itself; of a longer one the beginning is left out.
+pub const MAX_BROUGHT_ITEMS: usize = MAX_HISTORY_ITEMS / 2;
+/// Bytes of instructions that an agent is given while the session runs: some 16,000 tokens, read again with every request.
+/// Longer ones are refused.
+pub const MAX_INSTRUCTIONS_BYTES: usize = 64 * 1024;
+/// Tools that an agent is given while the session runs: OpenAI takes no more. More are refused.
+pub const MAX_TOOLS: usize = 128;
+/// Bytes of a tool's name that providers accept. Longer ones are refused.
+pub const MAX_TOOL_NAME_BYTES: usize = 64;
 /// Bytes of the conversation that one summary is made of: some 12,000 tokens, what small models can read. What comes after
 /// waits for the next summary.
 pub const MAX_SUMMARY_INPUT_BYTES: usize = 48 * 1024;

@@ -155,7 +155,8 @@ impl Dialogue {
 
     /// What the present agent knows of it: messages, calls and results, none of which were before its time.
     pub fn context(&self) -> Vec<Item> {
-        self.core.history.visible().cloned().collect()
+        let visible = self.core.history.visible();
+        visible.into_iter().map(|(_, item)| item.clone()).collect()
     }
 
     /// The agent's state as last published.
@@ -217,6 +218,7 @@ impl Dialogue {
         if matches!(self.floor, Floor::NotStarted) {
             self.floor = Floor::Open;
             self.active_at = self.core.now;
+            self.enter_first();
             self.greet();
         }
     }
@@ -231,6 +233,9 @@ impl Dialogue {
                 self.allow_interruptions(speech, allow);
             }
             Command::SetFiller { call_id, filler } => self.tools.set_filler(&call_id, filler),
+            Command::UpdateInstructions { instructions } => self.update_instructions(instructions),
+            Command::UpdateTools { tools } => self.update_tools(tools),
+            Command::UpdateChatCtx { items } => self.update_chat_ctx(items),
             Command::UpdateAgent { agent } => self.update_agent(agent),
             Command::HandOff { call_id, agent } => self.hand_off(&call_id, agent),
             Command::StartTask {

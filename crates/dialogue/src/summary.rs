@@ -61,12 +61,12 @@ impl Dialogue {
 
     fn is_history_too_long(&self) -> bool {
         let (options, history) = (&self.core.options, &self.core.history);
-        let over =
-            |limit: Option<u32>, count: usize| limit.is_some_and(|limit| count > limit as usize);
-        history.items().len() >= self.summary.not_before
-            && (over(options.summarize_over_items, history.items().len())
-                || (options.summarize_over_tokens.is_some()
-                    && over(options.summarize_over_tokens, history.tokens())))
+        let over = |limit: Option<u32>, count: &dyn Fn() -> usize| {
+            limit.is_some_and(|limit| count() > limit as usize)
+        };
+        (over(options.summarize_over_items, &|| history.length())
+            || over(options.summarize_over_tokens, &|| history.tokens()))
+            && history.length() >= self.summary.not_before
     }
 
     fn ask_for_summary(&mut self) {
@@ -151,7 +151,7 @@ impl Dialogue {
     /// The history stays as it is, and the next attempt waits until it has grown.
     fn summary_failed(&mut self, why: &str) {
         self.summary.writing = None;
-        self.summary.not_before = self.core.history.items().len() + MIN_SUMMARY_ITEMS;
+        self.summary.not_before = self.core.history.length() + MIN_SUMMARY_ITEMS;
         self.core.error(
             Component::Llm,
             format!("the history could not be summarised and stays as it is: {why}"),

@@ -1,7 +1,7 @@
 //! What a program reads in the events of a session.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
-use antiphon_dialogue::chat::{Item, Role};
+use antiphon_dialogue::chat::{ChatContext, Item, Role};
 use antiphon_dialogue::event::SpeechSource;
 use antiphon_dialogue::input::{Command, GenerateReply, Stt, Vad};
 use antiphon_dialogue::time::Duration;
@@ -180,5 +180,42 @@ fn who_hears_of_a_speech_knows_whether_the_program_asked_for_it() {
             (true, SpeechSource::GenerateReply),
             (false, SpeechSource::GenerateReply),
         ]
+    );
+}
+
+fn named(item: &Item) -> &str {
+    match item {
+        Item::Message(message) => &message.text,
+        Item::AgentHandoff { new_agent_id, .. } => new_agent_id,
+        _ => panic!("unexpected: {item:?}"),
+    }
+}
+
+#[test]
+fn a_history_that_was_brought_along_stands_before_the_agent_that_gets_it() {
+    let mut brought = ChatContext::new();
+    brought.add_message(Role::User, "Last time");
+    let mut dialogue = Dialogue::new(Options::default(), "Be brief.")
+        .with_history(brought)
+        .named("clerk");
+    dialogue.handle(Instant::ZERO, Input::Started);
+    let added = std::iter::from_fn(|| dialogue.poll()).find_map(|action| match action {
+        Action::Emit(Event::ConversationItemAdded { item }) => Some(item),
+        _ => None,
+    });
+    dialogue.handle(Instant::ZERO + ms(10), Input::UserText("Hello".into()));
+    dialogue.handle(Instant::ZERO + ms(20), Input::Started);
+    let named: Vec<&str> = dialogue.history().iter().map(named).collect();
+    assert_eq!(named, ["Last time", "clerk", "Hello"]);
+    assert_eq!(dialogue.history().get(1), added.as_ref());
+    assert!(
+        matches!(
+            &added,
+            Some(Item::AgentHandoff {
+                old_agent_id: None,
+                ..
+            })
+        ),
+        "{added:?}"
     );
 }

@@ -105,16 +105,21 @@ fn whatever_happens_the_agent_answers_again_and_keeps_its_promises() {
 /// Failing seeds are kept, and calls recorded, as JSON.
 #[test]
 fn every_kind_of_input_is_written_and_read_again() {
-    let mut kinds = HashSet::new();
+    let (mut kinds, mut commands) = (HashSet::new(), HashSet::new());
     for seed in 0..100 {
         let inputs = interleave::inputs(&mut StdRng::seed_from_u64(seed), 400);
         for (_, input) in inputs {
             let text = serde_json::to_string(&input).unwrap();
             assert_eq!(serde_json::from_str::<Input>(&text).unwrap(), input);
             kinds.insert(std::mem::discriminant(&input));
+            if let Input::Command(command) = input {
+                commands.insert(std::mem::discriminant(&command));
+            }
         }
     }
     assert_eq!(kinds.len(), 16);
+    // the options of an agent are changed as those of the session are
+    assert_eq!(commands.len(), 17, "all but `override_options`");
 }
 
 /// Nothing that the machine can do is out of reach of the dice.

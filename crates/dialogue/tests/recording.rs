@@ -25,7 +25,8 @@ fn recorded() -> String {
         instructions: "Be brief.".into(),
         history: Vec::new(),
     };
-    let mut dialogue = Dialogue::new(header.options.clone(), header.instructions.as_str());
+    let mut dialogue = Dialogue::new(header.options.clone(), header.instructions.as_str())
+        .named(header.agent.as_str());
     let mut lines = vec![header.to_line()];
     let frame = Vad::Frame {
         speaking: false,

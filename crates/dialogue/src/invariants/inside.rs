@@ -8,7 +8,6 @@ use crate::limits::{
     MAX_TASK_DEPTH, MAX_TURN_BYTES, MAX_UNTOLD, MAX_WAITING_TASKS, SPEECH_SIGN_TIMEOUT,
 };
 use crate::machine::Dialogue;
-use crate::options::Options;
 use crate::time::Duration;
 
 /// Panics when the machine is in a state that must not be.
@@ -34,7 +33,7 @@ fn inside(dialogue: &Dialogue) -> Result<(), Violation> {
         Some(due) if due < dialogue.core.now => {
             return Err(Violation::Mute("a deadline has passed".into()));
         }
-        Some(due) if busy && due > dialogue.core.now + longest_wait(&dialogue.core.options) => {
+        Some(due) if busy && due > dialogue.core.now + longest_wait(dialogue) => {
             return Err(Violation::Mute(format!(
                 "it waits from {:?} until {due:?} in {:?} {:?}",
                 dialogue.core.now, dialogue.floor, dialogue.turn
@@ -99,8 +98,10 @@ fn inside(dialogue: &Dialogue) -> Result<(), Violation> {
 }
 
 /// Nothing that has begun waits longer for anything.
-fn longest_wait(options: &Options) -> Duration {
-    let tools = options.tools.values().filter_map(|tool| tool.timeout);
+fn longest_wait(dialogue: &Dialogue) -> Duration {
+    let options = &dialogue.core.options;
+    // of a tool that is no longer there as well
+    let tools = dialogue.tools.running.iter().map(|running| running.limit);
     [
         options.llm_timeout,
         options.tts_timeout,

@@ -10,8 +10,8 @@ use crate::event::{AgentState, Event, ToolReplyStatus};
 use crate::ids::{GenerationId, SegmentId, SpeechId, TurnId};
 use crate::input::{Command, Input, Llm, Tts, TurnVerdict};
 use crate::limits::{
-    MAX_DOUBTFUL_CALLS, MAX_HISTORY_ITEMS, MAX_PARKED_SPEECHES, MAX_RUNNING_TOOLS,
-    MAX_SEGMENTS_AHEAD, MAX_TURN_BYTES, MAX_TURN_MESSAGES, MAX_VALUE_BYTES, cut,
+    MAX_BROUGHT_ITEMS, MAX_DOUBTFUL_CALLS, MAX_HISTORY_ITEMS, MAX_PARKED_SPEECHES,
+    MAX_RUNNING_TOOLS, MAX_SEGMENTS_AHEAD, MAX_TURN_BYTES, MAX_TURN_MESSAGES, MAX_VALUE_BYTES, cut,
 };
 use crate::time::Instant;
 
@@ -553,9 +553,12 @@ impl Observer {
 }
 
 fn request_is_bounded(request: &ChatRequest) -> Result<(), Violation> {
-    // every running call has a placeholder more, and what is being said just now is not in the history yet
-    let limit =
-        MAX_HISTORY_ITEMS + MAX_RUNNING_TOOLS + crate::limits::MAX_STEPS + MAX_TURN_MESSAGES;
+    // every running call has a placeholder more, an agent may be given something to know, and what is being said just now is not in the history yet
+    let limit = MAX_HISTORY_ITEMS
+        + MAX_BROUGHT_ITEMS
+        + MAX_RUNNING_TOOLS
+        + crate::limits::MAX_STEPS
+        + MAX_TURN_MESSAGES;
     if request.items.len() > limit {
         return Err(Violation::Unbounded(format!(
             "{} items in a request",

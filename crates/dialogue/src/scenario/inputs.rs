@@ -1,15 +1,19 @@
 //! The `at` lines of a scenario: one fact at one instant.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use super::options::value;
 use super::words::{Words, unknown};
-use crate::chat::ToolChoice;
+use crate::chat::{Item, Message, Role, ToolChoice};
 use crate::ids::SpeechId;
 use crate::input::{Command, GenerateReply, Input, Priority, Say, Stt};
+use crate::options::ToolOptions;
 use crate::patch::OptionsPatch;
+use crate::time::Instant;
 
-const KNOWN: [&str; 26] = [
+const KNOWN: [&str; 29] = [
     "type",
     "start",
     "interim",
@@ -31,6 +35,9 @@ const KNOWN: [&str; 26] = [
     "commit",
     "set",
     "override",
+    "instructions",
+    "tools",
+    "chat-ctx",
     "language",
     "clear",
     "close",
@@ -84,6 +91,15 @@ pub(super) fn input(words: &mut Words<'_>) -> Result<Input, String> {
         },
         "set" => Command::UpdateOptions(Box::new(patch(words)?)),
         "override" => Command::OverrideOptions(Box::new(patch(words)?)),
+        "instructions" => Command::UpdateInstructions {
+            instructions: words.quoted()?.into(),
+        },
+        "tools" => Command::UpdateTools {
+            tools: names(words),
+        },
+        "chat-ctx" => Command::UpdateChatCtx {
+            items: messages(words)?,
+        },
         "clear" => Command::ClearUserTurn,
         "close" => Command::Close { drain: false },
         "drain" => Command::Close { drain: true },
@@ -112,6 +128,45 @@ fn patch(words: &mut Words<'_>) -> Result<OptionsPatch, String> {
     let change = Map::from_iter([(key, value(text))]);
     serde_json::from_value(Value::Object(change))
         .map_err(|error| format!("this option cannot be changed so while a session runs: {error}"))
+}
+
+/// After `tools`: the names of all that the agent has, run as tools are by default.
+fn names(words: &mut Words<'_>) -> BTreeMap<String, ToolOptions> {
+    let mut names = BTreeMap::new();
+    loop {
+        match words.word() {
+            "" => return names,
+            comment if comment.starts_with('#') => {
+                words.rest = "";
+                return names;
+            }
+            name => names.insert(name.to_owned(), ToolOptions::default()),
+        };
+    }
+}
+
+/// After `chat-ctx`: `user "TEXT"`, `agent "TEXT"` and `system "TEXT"`, as often as wanted.
+fn messages(words: &mut Words<'_>) -> Result<Vec<Item>, String> {
+    let mut items = Vec::new();
+    loop {
+        let role = match words.word() {
+            "" => return Ok(items),
+            "user" => Role::User,
+            "agent" => Role::Assistant,
+            "system" => Role::System,
+            comment if comment.starts_with('#') => {
+                words.rest = "";
+                return Ok(items);
+            }
+            other => {
+                let known = ["user", "agent", "system"];
+                return Err(unknown("word about `chat-ctx`", other, &known));
+            }
+        };
+        let id = format!("told_{}", items.len() + 1);
+        let message = Message::new(id, role, words.quoted()?, Instant::ZERO);
+        items.push(Item::Message(message));
+    }
 }
 
 /// Any input at all, as JSON: the form of recordings and failing seeds.

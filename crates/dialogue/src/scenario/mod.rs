@@ -27,6 +27,9 @@
 //!                                      # commit, commit silently, clear, close, drain, interim, preflight, final,
 //!                                      # stt-starts, stt-ends, stt-fails, language
 //! at 6 set min_interruption_words 2    # the session's options change; `override`: those of the present agent
+//! at 5 instructions "Be brief."        # the present agent is told otherwise
+//! at 5 tools book search               # all its tools from here on; none after the word: it has none
+//! at 5 chat-ctx user "I am Ann." agent "Hello Ann."    # what it knows instead of what was said before
 //! at 5 say "One moment." high as 1     # low, high: its priority; as: its number, for interrupt-speech 1 and
 //!                                      # forbid-interruptions 1, and in the timeline: done speech_p1
 //! at 5 instruct "Say goodbye." without-tools   # also: with TOOL, low, high, as
@@ -39,8 +42,10 @@
 //! never interrupted
 //! states listening thinking speaking listening
 //! history                              # exactly this
+//!   handoff agent                      # who the session begins with; may be left out. Others must stand here
 //!   user "A table for two"
-//!   agent "Sure, for how many?"        # `agent*`: interrupted; call NAME ARGS; result "TEXT"; error "TEXT"
+//!   agent "Sure, for how many?"        # `agent*`: interrupted; call NAME ARGS; result "TEXT"; error "TEXT";
+//!                                      # handoff NAME; config "INSTRUCTIONS" +TOOL -TOOL
 //! ```
 
 mod cast;

@@ -1,7 +1,9 @@
 //! The dice: options, tempers, and one input after the other, out of any source of randomness.
 
+use std::collections::BTreeMap;
+
 use antiphon_dialogue::agents::AgentSpec;
-use antiphon_dialogue::chat::{Message, Passage, Role, ToolCall, ToolChoice};
+use antiphon_dialogue::chat::{Item, Message, Passage, Role, ToolCall, ToolChoice, ToolOutput};
 use antiphon_dialogue::ids::{
     AgentKey, BatchId, GenerationId, PredictionId, RetrievalId, SegmentId, SpeechId, TaskId, TurnId,
 };
@@ -380,7 +382,14 @@ fn playout(rng: &mut impl Rng, temper: &Temper, asked: &mut Asked) -> Option<Inp
 }
 
 fn command(rng: &mut impl Rng, text: String) -> Command {
-    match rng.random_range(0..12) {
+    match rng.random_range(0..14) {
+        12 => Command::UpdateInstructions {
+            instructions: (*["Be brief.", "Be kind."].choose(rng).unwrap()).into(),
+        },
+        13 if rng.random() => Command::UpdateTools { tools: tools(rng) },
+        13 => Command::UpdateChatCtx {
+            items: known(rng, text),
+        },
         0..2 => Command::Say(Say {
             id: rng.random_bool(0.5).then(|| program_speech(rng)),
             allow_interruptions: rng.random_bool(0.5).then(|| rng.random()),
@@ -427,6 +436,57 @@ fn command(rng: &mut impl Rng, text: String) -> Command {
             force: rng.random(),
         },
     }
+}
+
+/// Some of those that the model calls; those that run may be gone.
+fn tools(rng: &mut impl Rng) -> BTreeMap<String, ToolOptions> {
+    let mut tools = BTreeMap::new();
+    for name in ["a", "b", "c", "d"] {
+        if rng.random() {
+            let options = ToolOptions {
+                timeout: rng.random_bool(0.3).then(|| ms(2000)),
+                filler: rng.random_bool(0.3).then(|| filler(rng)),
+                cancellable: rng.random(),
+                ..ToolOptions::default()
+            };
+            tools.insert(name.to_owned(), options);
+        }
+    }
+    tools
+}
+
+/// What the agent is given to know: calls with and without a result, under names that others have.
+fn known(rng: &mut impl Rng, text: String) -> Vec<Item> {
+    let number = rng.random_range(1..30);
+    let message = Message::new(format!("item_{number}"), Role::User, text, Instant::ZERO);
+    let mut items = vec![Item::Message(message)];
+    let call_id = (*["call_1", "call_2", "call_3"].choose(rng).unwrap()).to_owned();
+    let id = format!("item_{number}/fnc_1");
+    let name = String::from("a");
+    let output = Item::FunctionCallOutput {
+        id: format!("{id}/output"),
+        output: ToolOutput {
+            call_id: call_id.clone(),
+            name: name.clone(),
+            output: "done".into(),
+            is_error: false,
+            reply_required: true,
+        },
+        created_at: Instant::ZERO,
+    };
+    let call = ToolCall {
+        call_id,
+        name,
+        arguments: "{}".into(),
+    };
+    let call = Item::FunctionCall {
+        id,
+        call,
+        created_at: Instant::ZERO,
+    };
+    items.extend(rng.random_bool(0.7).then_some(call));
+    items.extend(rng.random_bool(0.7).then_some(output));
+    items
 }
 
 /// Somebody takes over, or is asked something.
