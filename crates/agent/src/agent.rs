@@ -113,6 +113,16 @@ impl Agent {
         self.stt.is_some()
     }
 
+    pub(crate) fn set_instructions(&mut self, text: &Arc<str>) {
+        let text = text.clone();
+        self.instructions = Arc::new(move || text.as_ref().to_owned());
+    }
+
+    pub(crate) fn set_tools(&mut self, tools: Arc<ToolSet>) {
+        self.options.tools = tools.options().clone();
+        self.tools = tools;
+    }
+
     /// Has it a turn detector that listens to the caller's sound?
     pub(crate) fn hears_turns(&self) -> bool {
         turn_detector_kind(self.turn_detector.as_deref()) == TurnDetectorKind::Audio

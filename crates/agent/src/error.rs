@@ -83,7 +83,7 @@ impl ProviderError {
 }
 
 /// An agent that cannot be.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum AgentError {
     /// Nothing to think with.
     #[error("the agent has no language model: give it one with `.llm(…)`")]
@@ -121,7 +121,7 @@ pub enum AgentError {
 }
 
 /// A request that a session could not take.
-#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum SessionError {
     /// It is over.
     #[error("the session is closed: start another one")]
@@ -132,6 +132,12 @@ pub enum SessionError {
     /// The options are as before.
     #[error("the options are not changed: {0}")]
     Options(#[from] antiphon_dialogue::options::OptionsError),
+    /// The tools are as before.
+    #[error("the tools are not changed: {0}")]
+    Tools(#[from] AgentError),
+    /// The agent is as before.
+    #[error("the agent is not changed: {0}")]
+    Update(#[from] antiphon_dialogue::update::UpdateError),
     /// What is being said goes on, for it may not be interrupted.
     #[error("nothing is interrupted: {0}")]
     NotInterrupted(#[from] antiphon_dialogue::NotInterrupted),

@@ -10,6 +10,7 @@ use antiphon_dialogue::ids::SpeechId;
 use antiphon_dialogue::input::{Command, GenerateReply, Say};
 use antiphon_dialogue::metrics::SessionUsage;
 use antiphon_dialogue::options::OptionsError;
+use antiphon_dialogue::update::check_instructions;
 use antiphon_dialogue::{Event, Input, Instant, NotInterrupted, OptionsPatch};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
@@ -18,6 +19,7 @@ use crate::driver;
 use crate::error::SessionError;
 use crate::io::SessionIo;
 use crate::speech::{SpeechHandle, SpeechStatus};
+use crate::tool::Tool;
 
 /// One conversation with one caller. Clones are handles of the same session; it is closed when the last is dropped.
 #[derive(Clone, Debug)]
@@ -61,7 +63,6 @@ pub(crate) struct Outcome {
 }
 
 /// What a handle asks of the driver.
-#[derive(Debug)]
 pub(crate) enum Request {
     Input(Input),
     UpdateAgent(Box<Agent>),
@@ -70,6 +71,14 @@ pub(crate) enum Request {
     /// An order to stop speaking, and who wants to know whether it was carried out.
     Interrupt(Command, oneshot::Sender<Result<(), NotInterrupted>>),
     Watch(SpeechId, watch::Sender<SpeechStatus>),
+    UpdateInstructions(Arc<str>),
+    /// And who wants to know whether they are taken.
+    UpdateTools(
+        Vec<Arc<dyn Tool>>,
+        oneshot::Sender<Result<(), SessionError>>,
+    ),
+    UpdateChatCtx(ChatContext),
+    ChatCtx(oneshot::Sender<ChatContext>),
     History(oneshot::Sender<ChatContext>),
     Usage(oneshot::Sender<SessionUsage>),
     UpdateOptions(Box<OptionsPatch>, oneshot::Sender<Result<(), OptionsError>>),
@@ -267,6 +276,56 @@ impl AgentSession {
     /// The session is closed or busy.
     pub fn update_agent(&self, agent: Agent) -> Result<(), SessionError> {
         self.request(Request::UpdateAgent(Box::new(agent)))
+    }
+
+    /// The present agent's instructions are these, from the next request to the model on; all of them, not an addition. A
+    /// request that is under way is not changed; an answer that was begun before the turn was over is begun anew. The
+    /// history gets an `agent_config_update`, unless they are what they were. Another agent begins with its own; after a task
+    /// an agent has those that it had before it.
+    ///
+    /// # Errors
+    /// They are longer than 64 KiB ([`SessionError::Update`]), or the session is closed or busy.
+    pub fn update_instructions(&self, text: impl Into<Arc<str>>) -> Result<(), SessionError> {
+        let text = text.into();
+        check_instructions(&text)?;
+        self.request(Request::UpdateInstructions(text))
+    }
+
+    /// The present agent's tools are these and no others, from the next request to the model on. Calls that are running get
+    /// their result, also of a tool that is gone. How the agent's author wants a tool to be run
+    /// ([`AgentBuilder::tool_options`](crate::AgentBuilder::tool_options)) counts for these, too. The history gets an
+    /// `agent_config_update` with the names that came and went, if any did. For whom and how long they count, see
+    /// [`update_instructions`](Self::update_instructions).
+    ///
+    /// # Errors
+    /// A bad or duplicate name, a schema that is none ([`SessionError::Tools`]) or more than 128 of them
+    /// ([`SessionError::Update`]): nothing is changed then. Or the session is closed or busy.
+    pub async fn update_tools(
+        &self,
+        tools: impl IntoIterator<Item = Arc<dyn Tool>>,
+    ) -> Result<(), SessionError> {
+        let (answer, answered) = oneshot::channel();
+        let tools = tools.into_iter().collect();
+        self.request(Request::UpdateTools(tools, answer))?;
+        answered.await.map_err(|_| SessionError::Closed)?
+    }
+
+    /// What the present agent knows: messages, calls and results as the next request to the model has them. None of what was
+    /// said before its time, unless it keeps the history; and what it was given by
+    /// [`update_chat_ctx`](Self::update_chat_ctx). After the end of the session nothing.
+    pub async fn chat_ctx(&self) -> ChatContext {
+        self.ask(Request::ChatCtx, |_| ChatContext::default()).await
+    }
+
+    /// The present agent knows this instead of what was said so far, from the next request to the model on: a shorter
+    /// [`chat_ctx`](Self::chat_ctx), for instance. Calls without a result and results without a call are left out of it, and
+    /// of a very long one the beginning. A turn that is not answered yet, and the answer that is being given with its calls,
+    /// it knows whatever stands here. [`history`](Self::history) stays complete.
+    ///
+    /// # Errors
+    /// The session is closed or busy.
+    pub fn update_chat_ctx(&self, context: ChatContext) -> Result<(), SessionError> {
+        self.request(Request::UpdateChatCtx(context))
     }
 
     /// The caller has finished, whatever the turn detection thinks; with manual turn detection nothing else says so. Words

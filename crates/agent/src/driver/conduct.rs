@@ -5,14 +5,17 @@ use std::time::Duration;
 
 use antiphon_dialogue::chat::{ChatContext, Message, ToolCall};
 use antiphon_dialogue::ids::{AgentKey, BatchId, SpeechId, TurnId};
-use antiphon_dialogue::input::{ToolsVerdict, TurnVerdict};
+use antiphon_dialogue::input::{Command, ToolsVerdict, TurnVerdict};
+use antiphon_dialogue::update::check_tools;
 use antiphon_dialogue::{Input, Switch};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use super::ears::Order;
 use super::{Driver, tools};
+use crate::error::SessionError;
 use crate::hooks::{CompletedTurn, ExecutedTools};
 use crate::speech::{SpeechHandle, SpeechStatus};
+use crate::tool::Tool;
 
 impl Driver {
     /// What the next one does not have it takes over: recogniser, voice activity detection and voice.
@@ -38,6 +41,45 @@ impl Driver {
         self.exchange(goes, comes.filter(|_| how != Switch::TaskEnds));
     }
 
+    /// The present agent is told otherwise.
+    pub(super) fn update_instructions(&mut self, instructions: Arc<str>) {
+        self.agent.set_instructions(&instructions);
+        self.roster
+            .update(|agent| agent.set_instructions(&instructions));
+        self.tell(Input::Command(Command::UpdateInstructions { instructions }));
+    }
+
+    /// The present agent has other tools. Who asked is told when it cannot have them.
+    pub(super) fn update_tools(
+        &mut self,
+        tools: Vec<Arc<dyn Tool>>,
+        answer: oneshot::Sender<Result<(), SessionError>>,
+    ) {
+        let _ = answer.send(self.replace_tools(tools)); // who asked has gone: fine
+    }
+
+    fn replace_tools(&mut self, tools: Vec<Arc<dyn Tool>>) -> Result<(), SessionError> {
+        let tools = Arc::new(self.agent.tools.replaced(tools)?);
+        let options = tools.options().clone();
+        check_tools(&options)?;
+        // before the dialogue is told: what it asks for in this step goes with the new ones
+        self.agent.set_tools(tools.clone());
+        self.roster.update(|agent| agent.set_tools(tools));
+        self.tell(Input::Command(Command::UpdateTools { tools: options }));
+        Ok(())
+    }
+
+    /// The present agent knows something else.
+    pub(super) fn update_chat_ctx(&mut self, context: ChatContext) {
+        let items = context.on_clock_of(self.began_unix).into_items();
+        self.tell(Input::Command(Command::UpdateChatCtx { items }));
+    }
+
+    /// What the present agent knows.
+    pub(super) fn chat_ctx(&self) -> ChatContext {
+        ChatContext::from_items(self.dialogue.context(), self.began_unix)
+    }
+
     /// What the agent does with a turn before it is answered.
     pub(super) fn complete_turn(&mut self, turn: TurnId, message: Message, budget: Duration) {
         let hook = self.agent.hooks.on_user_turn_completed.clone();
@@ -48,8 +90,10 @@ impl Driver {
                 .push_back(Input::UserTurnCompleted { turn, verdict });
             return;
         };
-        let context = ChatContext::from_items(self.dialogue.context(), self.began_unix);
-        let completed = CompletedTurn { context, message };
+        let completed = CompletedTurn {
+            context: self.chat_ctx(),
+            message,
+        };
         self.children
             .complete_turn(hook, session, turn, completed, budget);
     }

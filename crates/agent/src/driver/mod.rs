@@ -258,6 +258,12 @@ impl Driver {
                     Some(Request::Interrupt(order, answer)) => self.interrupt(order, answer),
                     Some(Request::Watch(id, status)) => self.speeches.watch(id, status),
                     Some(Request::UpdateOptions(patch, answer)) => self.update_options(patch, answer),
+                    Some(Request::UpdateInstructions(text)) => self.update_instructions(text),
+                    Some(Request::UpdateTools(tools, answer)) => self.update_tools(tools, answer),
+                    Some(Request::UpdateChatCtx(context)) => self.update_chat_ctx(context),
+                    Some(Request::ChatCtx(answer)) => {
+                        let _ = answer.send(self.chat_ctx());
+                    }
                     Some(Request::History(answer)) => {
                         let _ = answer.send(self.history());
                     }

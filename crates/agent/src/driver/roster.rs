@@ -68,6 +68,13 @@ impl Roster {
         Some(agent)
     }
 
+    /// Who speaks has changed: so it is found again after a task.
+    pub(crate) fn update(&self, change: impl FnOnce(&mut Agent)) {
+        if let Some((_, present)) = self.inner().agents.last_mut() {
+            change(present);
+        }
+    }
+
     /// Who speaks.
     pub(crate) fn present(&self) -> Option<Agent> {
         self.inner().agents.last().map(|(_, agent)| agent.clone())

@@ -19,6 +19,8 @@ pub struct ToolSet {
     tools: Vec<Entry>,
     definitions: Arc<[ToolDefinition]>,
     options: BTreeMap<String, ToolOptions>,
+    /// What the agent's author says about them, whatever they say themselves; of tools that are not there as well.
+    given: BTreeMap<String, ToolOptions>,
 }
 
 /// One tool, ready to be called.
@@ -45,8 +47,9 @@ impl ToolSet {
     /// A bad or duplicate name, or a schema that is none.
     pub fn with_options(
         tools: Vec<Arc<dyn Tool>>,
-        mut options: BTreeMap<String, ToolOptions>,
+        given: BTreeMap<String, ToolOptions>,
     ) -> Result<Self, AgentError> {
+        let mut options = BTreeMap::new();
         let mut entries: Vec<Entry> = Vec::with_capacity(tools.len());
         let mut definitions = Vec::with_capacity(tools.len());
         for tool in tools {
@@ -65,12 +68,13 @@ impl ToolSet {
             let schema = schema::of_object(definition.parameters).map_err(wrong)?;
             let validator =
                 jsonschema::validator_for(&schema).map_err(|error| wrong(error.to_string()))?;
-            let run = options.entry(name.clone()).or_default();
-            *run = std::mem::take(run).or(tool.options());
+            let run = given.get(&name).cloned().unwrap_or_default();
+            let run = run.or(tool.options());
             let mut shown = schema.clone();
             if run.on_duplicate == OnDuplicate::Confirm {
                 management::ask_to_confirm(&mut shown);
             }
+            options.insert(name.clone(), run);
             definition.parameters = schema::strict(&shown).unwrap_or(shown);
             entries.push(Entry {
                 name,
@@ -87,7 +91,16 @@ impl ToolSet {
             tools: entries,
             definitions: definitions.into(),
             options,
+            given,
         })
+    }
+
+    /// Other tools, run as the agent's author said of these.
+    ///
+    /// # Errors
+    /// A bad or duplicate name, or a schema that is none.
+    pub(crate) fn replaced(&self, tools: Vec<Arc<dyn Tool>>) -> Result<Self, AgentError> {
+        Self::with_options(tools, self.given.clone())
     }
 
     /// How they are run.
