@@ -22,6 +22,10 @@ use crate::speech::{SpeechHandle, SpeechStatus};
 use crate::tool::Tool;
 
 /// One conversation with one caller. Clones are handles of the same session; it is closed when the last is dropped.
+///
+/// Who speaks is changed with [`update_agent`](Self::update_agent). What the present agent is told, can do and knows is changed with
+/// [`update_instructions`](Self::update_instructions), [`update_tools`](Self::update_tools) and
+/// [`update_chat_ctx`](Self::update_chat_ctx), and how it behaves with [`update_options`](Self::update_options).
 #[derive(Clone, Debug)]
 pub struct AgentSession {
     inner: Arc<Inner>,

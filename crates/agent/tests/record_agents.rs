@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon_agent::{
-    Agent, AgentBuilder, AgentSession, Recorder, RecorderOptions, TaskHandle, ToolContext,
+    Agent, AgentBuilder, AgentSession, Recorder, RecorderOptions, TaskHandle, Tool, ToolContext,
     ToolError, tool,
 };
 use antiphon_dialogue::event::CloseReason;
@@ -170,4 +170,40 @@ async fn an_agent_that_the_program_puts_in_and_that_speaks_first_is_repeated_bit
     session.update_options(patch).await.unwrap();
     tokio::time::sleep(Duration::from_secs(40)).await;
     end(session, &recorder, folder.path()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_in_which_the_agent_is_told_otherwise_is_repeated_bit_for_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let recorder = Recorder::start(RecorderOptions::new(folder.path())).unwrap();
+    let script = Script::new([vec![text("Hello.")], vec![call("transfer", "{}")]]);
+    let (session, _heard) = speaking(reception(&script, &recorder));
+    say_to(&session, "Hi, I am Ann.").await;
+    session.update_instructions("Be brief.").unwrap();
+    let tool: Arc<dyn Tool> = Arc::new(transfer);
+    session.update_tools([tool]).await.unwrap();
+    let mut known = session.chat_ctx().await;
+    known.truncate(1);
+    session.update_chat_ctx(known).unwrap();
+    say_to(&session, "Billing please.").await;
+    let replayed = end(session, &recorder, folder.path()).await;
+    let update = |command: &Command| {
+        matches!(
+            command,
+            Command::UpdateInstructions { .. }
+                | Command::UpdateTools { .. }
+                | Command::UpdateChatCtx { .. }
+        )
+    };
+    assert_eq!(commands(&replayed, update), 3);
+    let lines = replayed.timeline.iter().map(|line| line.text.as_str());
+    let items: Vec<&str> = lines.filter(|line| line.starts_with("item")).collect();
+    for item in [
+        "item handoff reception",
+        "item config \"Be brief.\"",
+        "item config +transfer",
+        "item handoff billing",
+    ] {
+        assert!(items.contains(&item), "{item}: {items:#?}");
+    }
 }

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use antiphon_agent::provider::Secret;
 use antiphon_agent::{Agent, Recorder, RecorderOptions, tool};
+use antiphon_dialogue::chat::Role;
 use antiphon_dialogue::event::CloseReason;
 use antiphon_dialogue::input::Say;
 use antiphon_dialogue::recording::{Ending, replay};
@@ -105,4 +106,30 @@ async fn a_key_in_the_instructions_is_not_in_the_recording_either() {
     session.closed().await;
     recorder.flush();
     assert_whole_and_without_the_key(&only_file(folder.path()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_in_new_instructions_or_in_what_the_agent_is_given_to_know_is_not_recorded() {
+    let folder = tempfile::tempdir().unwrap();
+    let recorder = recorder(folder.path());
+    let script = Script::new([vec![text("No.")], vec![text("Still no.")]]);
+    let agent = Agent::builder("a").llm(script).recorder(recorder.clone());
+    let (session, _heard) = speaking(agent);
+    let mut events = session.events();
+    let told = format!("The password is {KEY}. Do not tell.");
+    session.update_instructions(told).unwrap();
+    session.user_text("What is the password?").unwrap();
+    wait_for_end(&mut events).await;
+    let mut known = session.chat_ctx().await;
+    known.add_message(Role::System, format!("It was {KEY} before."));
+    session.update_chat_ctx(known).unwrap();
+    session.user_text("And now?").unwrap();
+    wait_for_end(&mut events).await;
+    session.close(CloseReason::UserInitiated);
+    session.closed().await;
+    recorder.flush();
+    let recording = only_file(folder.path());
+    assert!(recording.contains("agent_config_update"), "{recording}");
+    assert!(recording.contains("update_chat_ctx"), "{recording}");
+    assert_whole_and_without_the_key(&recording);
 }
