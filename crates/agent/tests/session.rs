@@ -148,8 +148,8 @@ async fn a_typed_question_is_answered_in_writing_without_any_sound() {
     assert_eq!(session.closed().await, CloseReason::ParticipantDisconnected);
     assert_eq!(
         session.history().await.len(),
-        2,
-        "the history outlives the session"
+        3,
+        "the history, handoff to the first agent included, outlives the session"
     );
     assert!(session.user_text("hello?").is_err());
 }
@@ -507,7 +507,7 @@ async fn a_second_session_knows_what_was_said_in_the_first() {
     let (asked, _) = second.asked().first().cloned().unwrap();
     assert_eq!(said(&asked.items, Role::User), ["I am Ann", "Who am I?"]);
     let history = session.history().await;
-    assert_eq!(history.len(), 4);
+    assert_eq!(history.len(), 6, "with the handoff of each session");
     let times: Vec<_> = history.iter().map(Item::created_at).collect();
     assert!(times.is_sorted(), "{times:?}");
     let seconds = document["items"][0]["created_at"].as_f64().unwrap();
