@@ -24,7 +24,8 @@ fn recorded() -> String {
         instructions: "Be brief.".into(),
         history: Vec::new(),
     };
-    let mut dialogue = Dialogue::new(header.options.clone(), header.instructions.as_str());
+    let mut dialogue = Dialogue::new(header.options.clone(), header.instructions.as_str())
+        .named(header.agent.as_str());
     let mut lines = vec![header.to_line()];
     let mut waiting = vec![Input::Started, Input::UserText("When do you close?".into())];
     let mut at = 0;
