@@ -147,17 +147,17 @@ fn what_an_agent_is_given_to_know_has_no_call_without_its_result_nor_the_other_w
     call.command(Command::Interrupt { force: true });
     call.knows(vec![
         words(Role::User, "I am Bob."),
-        self::call("call_1"),
-        result("call_1"),
+        self::call("call_2"),
+        result("call_2"),
         self::call("unanswered"),
         result("uncalled"),
     ]);
     call.tell(Input::UserText("Search.".into()));
-    let known = ["I am Bob.", "call_1", "found before", "Search."];
+    let known = ["I am Bob.", "call_2", "found before", "Search."];
     assert_eq!(read(call.request()), known);
-    call.calls("call_1");
-    call.finished("call_1_2");
-    let again = ["call_1_2", "found"];
+    call.calls("call_2");
+    call.finished("call_2_2");
+    let again = ["call_2_2", "found"];
     assert_eq!(read(call.request()), [&known[..], &again].concat());
 }
 
