@@ -157,13 +157,12 @@ impl Dialogue {
             Waits::Nobody => running.refusal = Some(INTERRUPTED),
             Waits::Report => self.update_agent(agent),
             Waits::Speech(id) => {
-                let taken = self.speech_mut(id).is_some_and(|speech| {
-                    let taken = speech.handoff.is_some();
-                    speech.handoff = (!taken).then_some(agent);
-                    taken
-                });
-                if taken && let Some(running) = self.tools.own_mut(call_id) {
-                    running.refusal = Some(TWO);
+                running.hands_over = true;
+                if self
+                    .speech_mut(id)
+                    .is_some_and(|speech| !speech.is_given_to(agent))
+                {
+                    self.tools.refuse_handoffs(id, TWO);
                 }
             }
         }

@@ -89,6 +89,8 @@ pub(crate) struct Step {
     pub(crate) answered: usize,
     /// All have, and that was said.
     pub(crate) executed: Executed,
+    /// More than one of its tools has given an agent back: nobody takes over.
+    pub(crate) rivals: bool,
     /// One of the results wants an answer.
     pub(crate) reply_wanted: bool,
     /// The model failed in this step.
@@ -117,6 +119,7 @@ impl Step {
             started: 0,
             answered: 0,
             executed: Executed::No,
+            rivals: false,
             reply_wanted: false,
             failed: false,
             written: false,
@@ -335,6 +338,16 @@ impl Speech {
             tools: first.tools.clone(),
             extra: first.extra.clone(),
         })
+    }
+
+    /// One of the present step's tools gives this agent back, which takes over if it stays the only one. False: it does not.
+    pub(crate) fn is_given_to(&mut self, agent: Box<AgentSpec>) -> bool {
+        let Some(step) = self.steps.last_mut() else {
+            return false;
+        };
+        step.rivals |= self.handoff.is_some();
+        self.handoff = (!step.rivals).then_some(agent);
+        !step.rivals
     }
 
     /// With this step.

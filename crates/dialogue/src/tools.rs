@@ -53,6 +53,8 @@ pub(crate) struct Running {
     pub(crate) depth: usize,
     /// A task has the floor, and its time stands still: so much is left.
     pub(crate) paused: Option<Duration>,
+    /// It has given an agent back.
+    pub(crate) hands_over: bool,
     /// What its result is replaced with.
     pub(crate) refusal: Option<&'static str>,
 }
@@ -102,6 +104,15 @@ impl ToolLedger {
                 && running.paused.is_none()
                 && running.interruption == ToolInterruption::Protect
         })
+    }
+
+    /// Those that this speech waits for and that have given an agent back have no other result.
+    pub(crate) fn refuse_handoffs(&mut self, speech: SpeechId, why: &'static str) {
+        for running in &mut self.running {
+            if running.hands_over && running.waits == Waits::Speech(speech) {
+                running.refusal = Some(why);
+            }
+        }
     }
 
     /// A task begins: the time of the calls that wait with their speeches stands still.
@@ -271,6 +282,7 @@ impl Dialogue {
             depth: self.agents.depth(),
             paused: None,
             refusal: None,
+            hands_over: false,
         });
         match verdict {
             Verdict::Run => self.core.act(Action::RunTool {
