@@ -118,8 +118,14 @@ impl Dialogue {
         self.drop_speculation();
         self.interrupt_queue(force);
         self.abandon_parked(force);
-        self.interrupt_present();
+        self.stop_present();
         self.reconsider_kept_words();
+    }
+
+    /// The program stops what is being said: the caller's sound over it has not.
+    fn stop_present(&mut self) {
+        self.judge_overlap(false);
+        self.interrupt_present();
     }
 
     fn why_not(&self, speech: &Speech) -> NotInterrupted {
@@ -150,7 +156,7 @@ impl Dialogue {
         if let Some(why) = self.refusal(id, force) {
             self.core.act(Action::NotInterrupted(why));
         } else if self.floor.speech().is_some_and(|speech| speech.id == id) {
-            self.interrupt_present();
+            self.stop_present();
             self.reconsider_kept_words();
         } else if let Some(at) = self.parked.iter().position(|speech| speech.id == id) {
             let speech = self.parked.remove(at);

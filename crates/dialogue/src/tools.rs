@@ -189,6 +189,7 @@ pub(crate) fn tell_if_nobody_waits(ended: &mut [Running]) {
 }
 
 const INTERRUPTED: &str = "The call was cancelled because the caller interrupted.";
+const ENDED: &str = "The call was cancelled because the session ended.";
 
 impl Dialogue {
     /// Starts the calls of the present step, unless the caller is just speaking: what he says may change everything.
@@ -281,8 +282,8 @@ impl Dialogue {
             updates: 0,
             depth: self.agents.depth(),
             paused: None,
-            refusal: None,
             hands_over: false,
+            refusal: None,
         });
         match verdict {
             Verdict::Run => self.core.act(Action::RunTool {
@@ -441,6 +442,8 @@ impl Dialogue {
 
     /// The speech is over for whatever reason: its tools run on or are cancelled, as their policy says.
     pub(crate) fn leave_tools(&mut self, speech: SpeechId) {
+        let ended = self.ending.is_some_and(|end| end.until <= self.core.now);
+        let why = if ended { ENDED } else { INTERRUPTED };
         let mut at = 0;
         while let Some(running) = self.tools.running.get_mut(at) {
             if running.waits != Waits::Speech(speech) {
@@ -451,7 +454,7 @@ impl Dialogue {
             match running.interruption {
                 ToolInterruption::Cancel => {
                     let running = self.tools.running.remove(at);
-                    self.cancel_call(running, INTERRUPTED);
+                    self.cancel_call(running, why);
                 }
                 ToolInterruption::Detach | ToolInterruption::Protect => at += 1,
             }
@@ -461,7 +464,7 @@ impl Dialogue {
     /// The session ends.
     pub(crate) fn cancel_tools(&mut self) {
         for running in std::mem::take(&mut self.tools.running) {
-            self.cancel_call(running, INTERRUPTED);
+            self.cancel_call(running, ENDED);
         }
     }
 
