@@ -17,7 +17,6 @@ use crate::machine::Dialogue;
 use crate::options::Options;
 use crate::patch::OptionsPatch;
 use crate::queue::{Queued, Words};
-use crate::settings::Layers;
 use crate::speech::Speech;
 use crate::tools::Waits;
 
@@ -48,7 +47,8 @@ struct Persona {
     key: AgentKey,
     name: String,
     instructions: Arc<str>,
-    options: Layers,
+    options: Options,
+    overrides: OptionsPatch,
     view: View,
 }
 
@@ -191,10 +191,8 @@ impl Dialogue {
             key: agent.key,
             name: agent.name,
             instructions: agent.instructions,
-            options: Layers {
-                session: agent.options,
-                agent: agent.overrides,
-            },
+            options: agent.options,
+            overrides: agent.overrides,
             view,
         };
         self.become_agent(persona, how);
@@ -228,7 +226,7 @@ impl Dialogue {
         let old = std::mem::replace(&mut self.agents.name, persona.name);
         self.agents.key = persona.key;
         self.core.instructions = persona.instructions;
-        self.use_layers(Ok(persona.options.session), persona.options.agent);
+        self.bring_options(persona.options, persona.overrides);
         self.core.history.look(persona.view);
         self.handed_over(place, Some(old));
         let key = persona.key;
@@ -322,7 +320,8 @@ impl Dialogue {
             key: self.agents.key,
             name: self.agents.name.clone(),
             instructions: self.core.instructions.clone(),
-            options: self.core.layers.clone(),
+            options: self.core.layers.session.clone(),
+            overrides: self.core.layers.agent.clone(),
             view: self.core.history.view(),
         };
         self.tools.pause(self.core.now, &waiting.call_id);

@@ -6,10 +6,13 @@ use crate::options::{Options, OptionsError, TurnDetection};
 use crate::patch::OptionsPatch;
 use crate::turn::Stage;
 
-/// Where the options in force come from.
+/// Where the options in force come from: what comes later counts.
 #[derive(Clone, Debug)]
 pub(crate) struct Layers {
+    /// The session's as the present agent brought them along.
     pub(crate) session: Options,
+    /// What was changed of them since the session began, whoever spoke (LiveKit's `update_options`).
+    changes: OptionsPatch,
     /// What the present agent wants otherwise.
     pub(crate) agent: OptionsPatch,
 }
@@ -18,7 +21,19 @@ impl Layers {
     pub(crate) fn new(session: Options) -> Self {
         Self {
             session,
+            changes: OptionsPatch::default(),
             agent: OptionsPatch::default(),
+        }
+    }
+
+    fn in_force(&self) -> Result<Options, OptionsError> {
+        self.agent.onto(&self.changes.onto(&self.session)?)
+    }
+
+    fn changed(&self, patch: &OptionsPatch) -> Self {
+        Self {
+            changes: self.changes.clone().then(patch),
+            ..self.clone()
         }
     }
 }
@@ -34,34 +49,49 @@ impl Dialogue {
     /// # Errors
     /// The options would contradict themselves.
     pub fn check_update(&self, patch: &OptionsPatch) -> Result<(), OptionsError> {
-        let layers = &self.core.layers;
-        layers.agent.onto(&patch.onto(&layers.session)?).map(drop)
+        self.core.layers.changed(patch).in_force().map(drop)
     }
 
     /// Changes the session's options. What the present agent wants otherwise stays as it wants it.
     pub(crate) fn update_options(&mut self, patch: &OptionsPatch) {
-        let layers = &self.core.layers;
-        let session = patch.onto(&layers.session);
-        self.use_layers(session, layers.agent.clone());
+        let layers = self.core.layers.changed(patch);
+        self.use_layers(layers);
     }
 
     /// Another agent: its wishes replace those of the one before.
     pub(crate) fn override_options(&mut self, agent: OptionsPatch) {
-        let session = Ok(self.core.layers.session.clone());
-        self.use_layers(session, agent);
+        let layers = Layers {
+            agent,
+            ..self.core.layers.clone()
+        };
+        self.use_layers(layers);
     }
 
-    pub(crate) fn use_layers(
-        &mut self,
-        session: Result<Options, OptionsError>,
-        agent: OptionsPatch,
-    ) {
-        let both = session.and_then(|session| Ok((agent.onto(&session)?, session)));
-        match both {
-            Ok((options, session)) => {
-                self.core.layers = Layers { session, agent };
-                let before = std::mem::replace(&mut self.core.options, options);
-                self.detection_changed(before.turn_detection);
+    /// Another agent brings its options along; what was changed in the session stays changed.
+    pub(crate) fn bring_options(&mut self, session: Options, agent: OptionsPatch) {
+        let changes = self.core.layers.changes.clone();
+        let layers = Layers {
+            session,
+            changes,
+            agent,
+        };
+        if layers.in_force().is_ok() {
+            return self.use_layers(layers);
+        }
+        // each was sound by itself: an agent without the changes is better than one with another's options
+        let message = "the session's changed options contradict the agent's own, which count alone";
+        self.core.error(Component::Session, message, true);
+        if let Ok(options) = layers.agent.onto(&layers.session) {
+            self.are_in_force(options);
+        }
+        self.core.layers = layers;
+    }
+
+    fn use_layers(&mut self, layers: Layers) {
+        match layers.in_force() {
+            Ok(options) => {
+                self.core.layers = layers;
+                self.are_in_force(options);
             }
             Err(error) => self.core.error(
                 Component::Session,
@@ -69,6 +99,11 @@ impl Dialogue {
                 true,
             ),
         }
+    }
+
+    fn are_in_force(&mut self, options: Options) {
+        let before = std::mem::replace(&mut self.core.options, options);
+        self.detection_changed(before.turn_detection);
     }
 
     /// A turn that has begun ends by the new rules.

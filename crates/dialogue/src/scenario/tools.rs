@@ -87,7 +87,8 @@ impl Simulation {
 
     fn agent(&mut self, name: String, greeting: String) -> Box<AgentSpec> {
         self.tasks.numbers += 1;
-        let mut options = self.dialogue.core.options.clone();
+        // built like the present agent, as programs do it: without what was changed since
+        let mut options = self.dialogue.core.layers.session.clone();
         options.greeting = (!greeting.is_empty()).then_some(greeting);
         Box::new(AgentSpec {
             key: AgentKey(self.tasks.numbers),
