@@ -136,8 +136,11 @@ impl Agents {
 }
 
 impl Dialogue {
-    /// `update_agent`: after everything that waits to be said now.
+    /// `update_agent`: after everything that waits to be said now. Who comes while the session ends would have nothing to say.
     pub(crate) fn update_agent(&mut self, agent: Box<AgentSpec>) {
+        if self.ending.is_some() {
+            return;
+        }
         if self.queue.len() >= MAX_QUEUED_SPEECHES {
             let message = "too many speeches are waiting: the agent stays";
             self.core.error(Component::Llm, message, true);
@@ -170,7 +173,7 @@ impl Dialogue {
 
     /// The speech is over: whom its tool gave back takes over before anything else.
     pub(crate) fn hand_over(&mut self, speech: &mut Speech) {
-        if let Some(agent) = speech.handoff.take() {
+        if let Some(agent) = speech.handoff.take().filter(|_| self.ending.is_none()) {
             self.queue.push_front(handover(agent));
         }
     }

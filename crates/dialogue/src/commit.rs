@@ -184,8 +184,11 @@ impl Dialogue {
         if self.may_interrupt() {
             self.interrupt_present();
         }
-        // a newer turn is answered together with an older one that has not been answered
-        self.drop_queued(|queued| queued.turn.is_some());
+        // a newer turn is answered together with an older one that has not been answered; at the session's end only that
+        // one's answer is still waited for, and holds both
+        if self.ending.is_none() {
+            self.drop_queued(|queued| queued.turn.is_some());
+        }
         if self.core.options.on_user_turn_completed && self.ending.is_none() {
             self.speculation = kept;
             self.await_hook(over);

@@ -21,10 +21,11 @@ use crate::tools::ToolLedger;
 use crate::trouble::Trouble;
 use crate::turn::{Stage, UserTurn};
 
-/// The session is going to end when the present speech is over.
+/// The session is going to end when everything is over that was to be said before.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ending {
     pub(crate) reason: CloseReason,
+    /// Then the agent is cut off.
     pub(crate) until: Instant,
     /// Nobody speaks any more, and the caller's last words are waited for until then.
     pub(crate) words_until: Option<Instant>,
@@ -319,6 +320,7 @@ impl Dialogue {
             } else if due(self.summary_deadline()) {
                 self.summary_due();
             } else if due(self.ending_deadline()) {
+                self.drop_queued(|_| true);
                 self.abandon_tasks();
                 self.abandon_parked(true);
                 self.cut();
@@ -328,10 +330,12 @@ impl Dialogue {
         debug_assert!(false, "a deadline fires for ever");
     }
 
-    /// Only a speech can keep the end waiting.
+    /// Only speeches can keep the end waiting.
     fn ending_deadline(&self) -> Option<Instant> {
+        let speaks = self.floor.speech().is_some();
+        let waits = !self.parked.is_empty() || !self.queue.is_empty();
         self.ending
-            .filter(|_| self.floor.speech().is_some() || !self.parked.is_empty())
+            .filter(|_| speaks || waits)
             .map(|ending| ending.until)
     }
 

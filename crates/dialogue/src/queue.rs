@@ -170,6 +170,10 @@ impl Dialogue {
         };
         queued.id = Some(id);
         self.core.emit(queued.created(id));
+        if self.ending.is_some() {
+            self.never_said(&queued); // nothing new is begun
+            return;
+        }
         if self.queue.len() < MAX_QUEUED_SPEECHES {
             self.queue.push(queued);
             return;
@@ -264,11 +268,9 @@ impl Dialogue {
         if self.floor.is_giving_way() {
             return false;
         }
-        let ending = self.ending.is_some();
         // an answer to the caller waits until what he asked before is answered; everything else may be said meanwhile
-        let may_pass = |queued: &Queued| {
-            queued.turn.is_none() && !ending && !matches!(queued.words, Words::Agent(_))
-        };
+        let may_pass =
+            |queued: &Queued| queued.turn.is_none() && !matches!(queued.words, Words::Agent(_));
         if !self.floor.is_open() {
             return self.yield_floor(may_pass) || self.begin_task();
         }
@@ -285,7 +287,7 @@ impl Dialogue {
             // the agent that has heard the caller's last turn is the one whose hook looks at it
             let stays = self.is_completing();
             let may_come = |queued: &Queued| !stays || !matches!(queued.words, Words::Agent(_));
-            self.queue.take(|queued| !ending && may_come(queued))
+            self.queue.take(may_come)
         } else {
             self.queue.take(may_pass)
         };

@@ -4,13 +4,14 @@ use crate::action::Action;
 use crate::event::{CloseReason, Component, Event, SpeechPurpose};
 use crate::ids::{GenerationId, SegmentId};
 use crate::limits::{
-    MAX_CLOSE_TRANSCRIPT_WAIT, MAX_VALUE_BYTES, TROUBLE_BACKOFF, TROUBLE_BACKOFF_MAX, cut,
+    DRAIN_TIMEOUT, MAX_CLOSE_TRANSCRIPT_WAIT, MAX_VALUE_BYTES, TROUBLE_BACKOFF,
+    TROUBLE_BACKOFF_MAX, cut,
 };
 use crate::machine::{Dialogue, Ending};
 use crate::options::TurnDetection;
-use crate::queue::Queued;
+use crate::queue::{Queued, Words};
 use crate::speech::Brain;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use crate::turn::Stage;
 
 /// Failures in a row.
@@ -182,10 +183,12 @@ impl Dialogue {
         }
         self.drop_speculation();
         self.settle_turns();
-        self.drop_queued(|_| true);
+        // what waits is still said, as in LiveKit; who would take over has nothing to say
+        self.drop_queued(|queued| !drain || matches!(queued.words, Words::Agent(_)));
+        let patience = if drain { DRAIN_TIMEOUT } else { Duration::ZERO };
         self.ending = Some(Ending {
             reason,
-            until: self.core.now + crate::limits::DRAIN_TIMEOUT,
+            until: self.core.now + patience,
             words_until: self.ending.and_then(|before| before.words_until),
         });
         if !drain {
@@ -201,6 +204,7 @@ impl Dialogue {
             && self.floor.speech().is_none()
             && !self.floor.is_giving_way()
             && self.parked.is_empty()
+            && self.queue.is_empty()
             && !matches!(self.floor, crate::floor::Floor::Closed)
     }
 
@@ -252,7 +256,6 @@ impl Dialogue {
             return;
         }
         self.abandon_tasks();
-        self.drop_queued(|_| true);
         self.keep_last_words();
         self.cancel_tools();
         if self.user_state != crate::event::UserState::Listening {
