@@ -16,10 +16,10 @@ use std::time::Duration;
 use antiphon_agent::ProviderError;
 use antiphon_agent::provider::{BoxFuture, ProviderInfo, Stt, SttSession};
 use antiphon_agent::{Agent, AgentBuilder, AgentSession, ToolContext, ToolError, ToolReply, tool};
-use antiphon_dialogue::Event;
 use antiphon_dialogue::chat::{Item, Role};
 use antiphon_dialogue::event::CloseReason;
 use antiphon_dialogue::input::GenerateReply;
+use antiphon_dialogue::{Event, OptionsPatch};
 use cast::clerk::clerk;
 use cast::{Script, call, said, speaking, text, wait_for, wait_for_end};
 use tokio::sync::mpsc;
@@ -260,4 +260,24 @@ async fn a_recogniser_is_kept_by_the_next_agent_unless_it_brings_its_own() {
         wait_for_end(&mut events).await;
         assert_eq!(opened(), expected, "{name}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_program_has_changed_of_the_session_counts_for_the_next_agent() {
+    let script = Script::new([vec![text("I put you through."), call("transfer", "{}")]]);
+    let (session, _heard) = speaking(reception(&script).tool(transfer));
+    let patient = OptionsPatch {
+        min_endpointing_delay: Some(Some(Duration::from_secs(5))),
+        max_endpointing_delay: Some(Some(Duration::from_secs(6))),
+        ..OptionsPatch::default()
+    };
+    session.update_options(patient).await.unwrap();
+    say_to(&session, "Billing please.").await;
+    assert_eq!(handoffs(&session.history().await).len(), 1);
+    let hasty = OptionsPatch {
+        max_endpointing_delay: Some(Some(Duration::from_secs(1))),
+        ..OptionsPatch::default()
+    };
+    let refused = session.update_options(hasty).await.unwrap_err().to_string();
+    assert!(refused.contains("min_endpointing_delay (5s)"), "{refused}");
 }

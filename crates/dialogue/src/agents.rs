@@ -62,6 +62,8 @@ struct Frame {
     /// The parent's speeches, that wait for it. Nothing interrupts them.
     parked: Vec<Speech>,
     began: Place,
+    /// Reports of tools that run for those who wait for it: theirs, though the task has the floor.
+    of_parents: Vec<Place>,
     /// It is over: with a result?
     outcome: Option<bool>,
 }
@@ -119,6 +121,13 @@ impl Agents {
 
     pub(crate) fn held_mut(&mut self) -> impl Iterator<Item = &mut Speech> {
         self.frames.iter_mut().flat_map(|frame| &mut frame.parked)
+    }
+
+    /// A tool that began when so many tasks had the floor has reported in this place.
+    pub(crate) fn wrote_for_parents(&mut self, depth: usize, place: Place) {
+        for frame in self.frames.iter_mut().skip(depth) {
+            frame.of_parents.push(place);
+        }
     }
 
     /// The call that waits for a task has ended by itself: so has the task, and those that it has begun.
@@ -232,6 +241,7 @@ impl Dialogue {
         self.bring_options(persona.options, persona.overrides);
         self.core.history.look(persona.view);
         self.handed_over(place, Some(old));
+        self.show_untold();
         let key = persona.key;
         self.core.act(Action::SwitchAgent { key, how });
     }
@@ -334,6 +344,7 @@ impl Dialogue {
             parent,
             parked: std::mem::take(&mut self.parked),
             began,
+            of_parents: Vec::new(),
             outcome: None,
         });
         self.switch_agent(*waiting.agent, Switch::TaskBegins);
@@ -351,7 +362,9 @@ impl Dialogue {
         self.parked = frame.parked;
         self.tools.resume(self.core.now, self.agents.frames.len());
         let until = self.core.history.reserve();
-        self.core.history.hide_calls(frame.began, until);
+        self.core
+            .history
+            .hide_calls(frame.began, until, &frame.of_parents);
         self.become_agent(frame.parent, Switch::TaskEnds);
         self.task_ended(frame.task, frame.outcome == Some(true));
         true

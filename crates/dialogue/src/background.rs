@@ -4,7 +4,7 @@
 
 use crate::chat::{Item, ToolCall, ToolChoice, ToolOutput};
 use crate::event::{Component, Event, SpeechPurpose, ToolReplyStatus, ToolStatus, UserState};
-use crate::history::{call_id, output_id};
+use crate::history::{Place, call_id, output_id};
 use crate::ids::SpeechId;
 use crate::limits::{MAX_UNTOLD, MAX_UPDATES_PER_CALL, MAX_VALUE_BYTES, cut};
 use crate::machine::Dialogue;
@@ -27,13 +27,46 @@ const TELL_LATE: &str = "A tool that was still running when the caller interrupt
      call, before what was said since, but nobody knew it then. Unless you have told the caller in your very last words, tell \
      briefly what came of it; otherwise answer with nothing at all.";
 
+/// A report that could not be told is told again, but a model that fails with it is not asked for ever.
+const MAX_TELLINGS: u32 = 2;
+
 /// What a tool has told and the caller has not heard of.
 #[derive(Clone, Debug)]
 pub(crate) struct Untold {
     /// The call in the history that holds it.
     call_id: String,
+    /// The call that held it first, when it was written again for an agent that does not see that one.
+    first: Option<String>,
     /// Since when it stands there, when that is a place before what was said since: a speech that was begun later knew it.
     late: Option<Instant>,
+    /// How often it was to be told.
+    tries: u32,
+}
+
+impl Untold {
+    fn new(call_id: String) -> Self {
+        Self {
+            call_id,
+            first: None,
+            late: None,
+            tries: 0,
+        }
+    }
+}
+
+/// The caller is being told.
+#[derive(Clone, Debug)]
+pub(crate) struct Telling {
+    speech: SpeechId,
+    reports: Vec<Untold>,
+    /// He has heard some of it, or the program did not want him to: it is not told again.
+    done: bool,
+}
+
+impl Telling {
+    pub(crate) fn speech(&self) -> SpeechId {
+        self.speech
+    }
 }
 
 impl Dialogue {
@@ -122,21 +155,32 @@ impl Dialogue {
         is_error: bool,
         reply: bool,
     ) {
-        let created_at = self.core.now;
-        let mut call = ToolCall {
+        let call = ToolCall {
             call_id: format!("{}_{suffix}", running.call.call_id),
             ..running.call.clone()
         };
-        self.make_unique(&mut call);
-        if reply {
-            self.tell_later(call.call_id.clone(), None);
-        }
         let output = ToolOutput {
-            call_id: call.call_id.clone(),
+            call_id: String::new(),
             name: call.name.clone(),
             output,
             is_error,
             reply_required: reply,
+        };
+        let (place, call_id) = self.write_report(call, output);
+        self.agents.wrote_for_parents(running.depth, place);
+        if reply {
+            self.tell_later(Untold::new(call_id));
+        }
+    }
+
+    /// The newest in the history: where, and under which name.
+    fn write_report(&mut self, mut call: ToolCall, output: ToolOutput) -> (Place, String) {
+        let created_at = self.core.now;
+        self.make_unique(&mut call);
+        let name = call.call_id.clone();
+        let output = ToolOutput {
+            call_id: name.clone(),
+            ..output
         };
         let place = self.core.history.reserve();
         let id = call_id(&self.core.history.next_id(), 0);
@@ -152,15 +196,39 @@ impl Dialogue {
             created_at,
         };
         self.core.remember(place.output(0), output);
+        (place, name)
     }
 
-    fn tell_later(&mut self, call_id: String, late: Option<Instant>) {
+    fn tell_later(&mut self, report: Untold) {
         let untold = &mut self.tools.untold;
         if untold.len() >= MAX_UNTOLD {
             // the newest late result decides what a speech can have known
             untold.pop();
         }
-        untold.push(Untold { call_id, late });
+        untold.push(report);
+    }
+
+    /// Another agent speaks, or the present one knows something else from here on. What the caller has not been told is its
+    /// business, also when it does not see what was before.
+    pub(crate) fn show_untold(&mut self) {
+        for mut untold in std::mem::take(&mut self.tools.untold) {
+            let history = &self.core.history;
+            let sees = |id: &String| history.shows_call(id);
+            if !sees(&untold.call_id)
+                && let Some((call, output)) = history.call_and_result(&untold.call_id)
+            {
+                untold.late = None;
+                untold.call_id = match untold.first.take().filter(sees) {
+                    // who comes back finds it where it was
+                    Some(first) => first,
+                    None => {
+                        untold.first = Some(untold.call_id);
+                        self.write_report(call, output).1
+                    }
+                };
+            }
+            self.tools.untold.push(untold);
+        }
     }
 
     /// A call that nobody waits for has its result. An agent that cannot see the call is given both anew.
@@ -168,12 +236,16 @@ impl Dialogue {
         if !reply {
             return;
         }
+        let mut untold = Untold::new(output.call_id.clone());
         if self.core.history.shows_calls_at(running.place) {
-            self.tell_later(output.call_id.clone(), Some(self.core.now));
+            untold.late = Some(self.core.now);
         } else {
-            let (text, is_error) = (output.output.clone(), output.is_error);
-            self.report(running, "final", text, is_error, reply);
+            let mut call = running.call.clone();
+            call.call_id.push_str("_final");
+            untold.first = Some(untold.call_id);
+            untold.call_id = self.write_report(call, output.clone()).1;
         }
+        self.tell_later(untold);
     }
 
     /// This was said to its end: the model knew what it had been asked after.
@@ -201,7 +273,8 @@ impl Dialogue {
         if self.tools.untold.is_empty() || !quiet {
             return false;
         }
-        let untold = std::mem::take(&mut self.tools.untold);
+        let mut untold = std::mem::take(&mut self.tools.untold);
+        untold.iter_mut().for_each(|untold| untold.tries += 1);
         let late = untold.iter().any(|untold| untold.late.is_some());
         let reported = untold.iter().any(|untold| untold.late.is_none());
         let newest = matches!(
@@ -227,8 +300,12 @@ impl Dialogue {
             id: Some(speech),
             ..Queued::new(SpeechPurpose::ToolReply, words, interruptible)
         });
-        let update_ids: Vec<String> = untold.into_iter().map(|untold| untold.call_id).collect();
-        self.tools.telling = Some((speech, update_ids.clone()));
+        let update_ids = untold.iter().map(|untold| untold.call_id.clone()).collect();
+        self.tools.telling = Some(Telling {
+            speech,
+            reports: untold,
+            done: false,
+        });
         self.core.emit(Event::ToolReplyUpdated {
             update_ids,
             status: ToolReplyStatus::Scheduled,
@@ -237,10 +314,30 @@ impl Dialogue {
         true
     }
 
-    /// A speech is over. Was it about what tools have told?
+    /// Something of this was heard, and so of what it was to tell.
+    pub(crate) fn reports_are_heard(&mut self, speech: SpeechId) {
+        let telling = self.tools.telling.as_mut();
+        if let Some(telling) = telling.filter(|telling| telling.speech == speech) {
+            telling.done = true;
+        }
+    }
+
+    /// A speech is over. Was it about what tools have told? What the caller has heard nothing of is told again.
     pub(crate) fn reports_are_told(&mut self, speech: SpeechId, status: ToolReplyStatus) {
         let telling = &mut self.tools.telling;
-        if let Some((_, update_ids)) = telling.take_if(|(telling, _)| *telling == speech) {
+        if let Some(telling) = telling.take_if(|telling| telling.speech == speech) {
+            let reports = telling.reports;
+            let update_ids = reports
+                .iter()
+                .map(|untold| untold.call_id.clone())
+                .collect();
+            if status == ToolReplyStatus::Interrupted && !telling.done {
+                let newer = std::mem::take(&mut self.tools.untold);
+                let again = reports
+                    .into_iter()
+                    .filter(|untold| untold.tries < MAX_TELLINGS);
+                self.tools.untold = again.chain(newer).take(MAX_UNTOLD).collect();
+            }
             self.core.emit(Event::ToolReplyUpdated {
                 update_ids,
                 status,

@@ -433,6 +433,9 @@ impl Dialogue {
                     .remember(step.place, Item::Message(step.message.clone()));
             }
         }
+        if speech.was_heard() {
+            self.reports_are_heard(speech.id);
+        }
         if speech.shown {
             self.core.emit(Event::AgentTranscript {
                 speech: speech.id,

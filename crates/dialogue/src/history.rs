@@ -21,7 +21,8 @@ const STRIDE: u64 = 4096;
 const FIRST_CALL: u64 = 1;
 const FIRST_OUTPUT: u64 = 1024;
 
-/// Tasks whose calls are hidden. Those of older ones are shown again: valid, and only longer.
+/// Parts of the history whose calls are hidden: tasks, between reports for others. Those of older ones are shown again:
+/// valid, and only longer.
 const MAX_HIDDEN: usize = 64;
 /// Names that somebody else gave do not use up the numbers.
 const MAX_BROUGHT_NUMBER: u32 = u32::MAX / 2;
@@ -120,12 +121,26 @@ impl History {
         Message::new(self.next_id(), role, text, created_at)
     }
 
-    /// Calls and results between these do not enter requests.
-    pub(crate) fn hide_calls(&mut self, from: Place, until: Place) {
-        self.hidden_calls.push_back((from, until));
-        if self.hidden_calls.len() > MAX_HIDDEN {
+    /// Calls and results between these do not enter requests, except for what stands in some places, in order.
+    pub(crate) fn hide_calls(&mut self, mut from: Place, until: Place, except: &[Place]) {
+        for &shown in except.iter().chain([&until]) {
+            if self.has_calls(from, shown) {
+                self.hidden_calls.push_back((from, shown));
+            }
+            from = Place(shown.0 + STRIDE);
+        }
+        while self.hidden_calls.len() > MAX_HIDDEN {
             self.hidden_calls.pop_front();
         }
+    }
+
+    fn has_calls(&self, from: Place, until: Place) -> bool {
+        let from = self.places.partition_point(|place| *place < from);
+        let mut between = self.places.iter().zip(&self.items).skip(from);
+        between
+            .by_ref()
+            .take_while(|(place, _)| **place < until)
+            .any(|(_, item)| matches!(item, Item::FunctionCall { .. }))
     }
 
     pub(crate) fn newest_user(&self) -> Option<Place> {
@@ -167,6 +182,26 @@ impl History {
         let mut items = self.items.iter().chain(self.known());
         items.any(|item| matches!(item, Item::FunctionCall { call, .. } if call.call_id == id))
             || self.retired.iter().any(|retired| retired == id)
+    }
+
+    /// Is the call of this name part of the present agent's requests?
+    pub(crate) fn shows_call(&self, id: &str) -> bool {
+        self.visible()
+            .iter()
+            .any(|(_, item)| matches!(item, Item::FunctionCall { call, .. } if call.call_id == id))
+    }
+
+    /// `None`: it has no result yet, or a summary stands for it.
+    pub(crate) fn call_and_result(&self, id: &str) -> Option<(ToolCall, ToolOutput)> {
+        let call = self.items.iter().find_map(|item| match item {
+            Item::FunctionCall { call, .. } if call.call_id == id => Some(call.clone()),
+            _ => None,
+        });
+        let output = self.items.iter().find_map(|item| match item {
+            Item::FunctionCallOutput { output, .. } if output.call_id == id => Some(output.clone()),
+            _ => None,
+        });
+        call.zip(output)
     }
 
     /// The calls of a step and their results, in the same order.

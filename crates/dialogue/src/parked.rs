@@ -2,6 +2,7 @@
 //! the floor to them: a filler, `say` from inside the tool. As soon as that is over they have it again.
 
 use crate::action::{Action, NotInterrupted};
+use crate::background::Telling;
 use crate::floor::Floor;
 use crate::ids::SpeechId;
 use crate::limits::MAX_PARKED_SPEECHES;
@@ -116,6 +117,9 @@ impl Dialogue {
             return;
         }
         self.drop_speculation();
+        if let Some(speech) = self.tools.telling.as_ref().map(Telling::speech) {
+            self.reports_are_heard(speech); // or not wanted: it is not told again
+        }
         self.interrupt_queue(force);
         self.abandon_parked(force);
         self.stop_present();
@@ -155,7 +159,10 @@ impl Dialogue {
     pub(crate) fn interrupt_speech(&mut self, id: SpeechId, force: bool) {
         if let Some(why) = self.refusal(id, force) {
             self.core.act(Action::NotInterrupted(why));
-        } else if self.floor.speech().is_some_and(|speech| speech.id == id) {
+            return;
+        }
+        self.reports_are_heard(id); // or not wanted: it is not told again
+        if self.floor.speech().is_some_and(|speech| speech.id == id) {
             self.stop_present();
             self.reconsider_kept_words();
         } else if let Some(at) = self.parked.iter().position(|speech| speech.id == id) {

@@ -311,6 +311,11 @@ impl Speech {
         text
     }
 
+    /// Some of its words are among those of its messages.
+    pub(crate) fn was_heard(&self) -> bool {
+        self.steps.iter().any(|step| !step.message.text.is_empty())
+    }
+
     pub(crate) fn is_audible(&self) -> bool {
         self.segments()
             .any(|segment| segment.playing == Playing::Audible)

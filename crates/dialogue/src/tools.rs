@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::action::Action;
-use crate::background::Untold;
+use crate::background::{Telling, Untold};
 use crate::chat::{Item, ToolCall, ToolOutput};
 use crate::duplicates::{Doubtful, Verdict};
 use crate::event::{Event, ToolStatus};
@@ -67,8 +67,8 @@ pub(crate) struct ToolLedger {
     pub(crate) running: Vec<Running>,
     /// What the model has not been asked about, oldest first.
     pub(crate) untold: Vec<Untold>,
-    /// The speech that is to tell the caller, and what: names of calls in the history.
-    pub(crate) telling: Option<(SpeechId, Vec<String>)>,
+    /// The speech that is to tell the caller, and what.
+    pub(crate) telling: Option<Telling>,
     /// Calls that were stopped and may have done what they were to do, oldest first.
     pub(crate) doubtful: VecDeque<Doubtful>,
 }
