@@ -355,6 +355,8 @@ impl AgentSession {
 
     /// Change how the dialogue behaves from here on: endpointing, interruption, turn detection and so on. What the present
     /// agent wants otherwise ([`AgentBuilder::overrides`](crate::AgentBuilder::overrides)) stays as it wants it.
+    /// It counts for the agents that come after it as well; one whose own options it contradicts speaks with those alone, and
+    /// an error event says so.
     ///
     /// # Errors
     /// The options would contradict themselves (nothing is changed then), or the session is closed or busy.
@@ -380,7 +382,8 @@ impl AgentSession {
         });
     }
 
-    /// End the session after the current speech; what waits to be said is dropped. A tool can do this: its own result is
+    /// End the session when everything is said that is being said or waits to be said, an answer to the caller included, as
+    /// LiveKit does. Nothing new is begun, and after a minute the agent is cut off. A tool can do this: its own result is
     /// still told. A later [`close`](Self::close) ends it at once.
     pub fn drain(&self, reason: CloseReason) {
         self.order_close(Closing {

@@ -411,7 +411,7 @@ pub enum Command {
     UpdateOptions(Box<OptionsPatch>),
     /// What the present agent wants otherwise than the session; replaces what the agent before it wanted.
     OverrideOptions(Box<OptionsPatch>),
-    /// End the session; with `drain` after the current speech.
+    /// End the session; with `drain` when everything is said that waits to be said.
     Close {
         /// Finish speaking first.
         drain: bool,
