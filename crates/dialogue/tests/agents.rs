@@ -221,6 +221,19 @@ fn what_nobody_was_told_during_a_task_is_known_once_after_it() {
 }
 
 #[test]
+fn who_is_told_what_was_said_before_still_knows_what_nobody_was_told() {
+    let mut call = Call::quiet();
+    call.search_and_ask();
+    call.gives("search", "3 tables");
+    call.order(Command::UpdateChatCtx { items: Vec::new() });
+    call.gives("address", "Main Street");
+    call.answer(Llm::Finished { usage: None });
+    let (_, request) = call.asked.last().unwrap();
+    assert!(request.reply_instructions.is_some(), "it is to be told");
+    assert_eq!(times(&request.items, "3 tables"), 1);
+}
+
+#[test]
 fn of_three_agents_in_one_answer_none_takes_over_and_every_tool_says_so() {
     let mut call = Call::quiet();
     call.tell(Input::UserText("Somebody else please.".into()));
