@@ -273,7 +273,7 @@ async fn what_a_program_has_changed_of_the_session_counts_for_the_next_agent() {
     };
     session.update_options(patient).await.unwrap();
     say_to(&session, "Billing please.").await;
-    assert_eq!(handoffs(&session.history().await).len(), 1);
+    assert_eq!(handoffs(&session.history().await).len(), 2);
     let hasty = OptionsPatch {
         max_endpointing_delay: Some(Some(Duration::from_secs(1))),
         ..OptionsPatch::default()

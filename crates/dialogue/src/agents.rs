@@ -62,7 +62,8 @@ struct Frame {
     /// The parent's speeches, that wait for it. Nothing interrupts them.
     parked: Vec<Speech>,
     began: Place,
-    /// Reports of tools that run for those who wait for it: theirs, though the task has the floor.
+    /// Reports of tools that run for those who wait for it: theirs, though the task has the floor. No more than all running
+    /// tools may report.
     of_parents: Vec<Place>,
     /// It is over: with a result?
     outcome: Option<bool>,
@@ -172,7 +173,7 @@ impl Dialogue {
                 running.hands_over = true;
                 if self
                     .speech_mut(id)
-                    .is_some_and(|speech| !speech.is_given_to(agent))
+                    .is_some_and(|speech| !speech.give_to(agent))
                 {
                     self.tools.refuse_handoffs(id, TWO);
                 }

@@ -337,6 +337,7 @@ impl Dialogue {
                     .into_iter()
                     .filter(|untold| untold.tries < MAX_TELLINGS);
                 self.tools.untold = again.chain(newer).take(MAX_UNTOLD).collect();
+                self.show_untold();
             }
             self.core.emit(Event::ToolReplyUpdated {
                 update_ids,

@@ -346,7 +346,7 @@ impl Speech {
     }
 
     /// One of the present step's tools gives this agent back, which takes over if it stays the only one. False: it does not.
-    pub(crate) fn is_given_to(&mut self, agent: Box<AgentSpec>) -> bool {
+    pub(crate) fn give_to(&mut self, agent: Box<AgentSpec>) -> bool {
         let Some(step) = self.steps.last_mut() else {
             return false;
         };
