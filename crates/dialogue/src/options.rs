@@ -42,7 +42,7 @@ pub struct Options {
     pub backchannel_boundary_end: Duration,
     /// Pause first, and go on after a false alarm. Yes.
     pub resume_false_interruption: bool,
-    /// Silence without words after which an interruption was false. 2 s.
+    /// Silence without words after which an interruption was false. 2 s. LiveKit's `None` is `resume_false_interruption` off.
     pub false_interruption_timeout: Duration,
     /// Start the reply before the turn is committed. Yes.
     pub preemptive_generation: bool,
@@ -61,7 +61,8 @@ pub struct Options {
     pub llm_timeout: Duration,
     /// The longest wait for TTS audio before it counts as failed. 10 s.
     pub tts_timeout: Duration,
-    /// The longest a tool may run. 30 s.
+    /// The longest a tool may run without a sign. LiveKit waits for ever; here 30 s, because a tool that hangs would leave
+    /// the caller in silence. A tool that reports its progress begins anew.
     pub tool_timeout: Duration,
     /// What is said first; `None` waits for the caller.
     pub greeting: Option<String>,
@@ -80,7 +81,8 @@ pub struct Options {
     pub on_function_tools_executed_timeout: Duration,
     /// Is there a turn detector to ask at 200 ms of silence, and what does it judge? None.
     pub turn_detector: TurnDetectorKind,
-    /// The longest wait for its answer. 1 s.
+    /// The longest wait for its answer. 1 s: LiveKit's for a detector that hears. For one that reads LiveKit waits 3 s, which
+    /// is longer than any endpointing delay and is heard as a dead line.
     pub turn_detector_timeout: Duration,
     /// After the end of speech: the longest wait for a final transcript before the interim counts. 2 s.
     pub transcript_timeout: Duration,
@@ -127,8 +129,8 @@ pub struct Options {
     pub tool_interruption: ToolInterruption,
     /// Exceptions for single tools, by name.
     pub tools: BTreeMap<String, ToolOptions>,
-    /// Consecutive failures of a provider after which the session ends. `None`, the default: never; the caller is told
-    /// and may try again. (LiveKit: 3.)
+    /// Consecutive failures of a provider after which the session ends. LiveKit: 3; here `None`, never, because a caller who
+    /// is told may try again, and providers come back; a line that goes dead after three failures of seconds does not.
     pub max_unrecoverable_errors: Option<u32>,
 }
 
