@@ -269,7 +269,8 @@ impl AgentBuilder {
     }
 
     /// What it does when its time is over: another agent has taken over, its task is done, or the session ends. When the
-    /// session drains, what it says here is still heard; when it is closed, everybody has gone. After 10 s it is dropped. A session that ends because its last handle was dropped runs it no more.
+    /// session drains, what it says here is still heard; when it is closed, everybody has gone. After 10 s it is dropped. A
+    /// session that ends because its last handle was dropped runs it no more.
     pub fn on_exit<F, R>(mut self, exit: F) -> Self
     where
         F: Fn(AgentSession) -> R + Send + Sync + 'static,

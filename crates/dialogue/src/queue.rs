@@ -335,7 +335,8 @@ impl Dialogue {
     pub(crate) fn generate_reply(&mut self, asked: GenerateReply) {
         let now = self.core.now;
         if let Some(text) = &asked.user_input {
-            if self.may_interrupt() {
+            // there is no answer any more that it would make room for
+            if self.may_interrupt() && self.ending.is_none() {
                 self.interrupt();
             }
             let place = self.core.history.reserve();
