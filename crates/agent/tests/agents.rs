@@ -15,13 +15,13 @@ use std::time::Duration;
 
 use antiphon_agent::ProviderError;
 use antiphon_agent::provider::{BoxFuture, ProviderInfo, Stt, SttSession};
-use antiphon_agent::{Agent, AgentBuilder, AgentSession, ToolContext, ToolError, ToolReply, tool};
+use antiphon_agent::{Agent, ToolContext, ToolError, ToolReply, tool};
 use antiphon_dialogue::chat::{Item, Role};
 use antiphon_dialogue::event::CloseReason;
 use antiphon_dialogue::input::GenerateReply;
 use antiphon_dialogue::{Event, OptionsPatch};
 use cast::clerk::clerk;
-use cast::{Script, call, said, speaking, text, wait_for, wait_for_end};
+use cast::{Script, call, reception, said, say_to, speaking, text, wait_for, wait_for_end};
 use tokio::sync::mpsc;
 
 /// Puts the caller through to billing.
@@ -52,19 +52,6 @@ async fn transfer_with_words(context: ToolContext) -> ToolReply {
 fn transfer_to_billing(context: &ToolContext) -> Agent {
     let present = context.agent().expect("somebody speaks");
     present.successor("billing").build().unwrap()
-}
-
-fn reception(script: &std::sync::Arc<Script>) -> AgentBuilder {
-    Agent::builder("reception")
-        .instructions("You are the reception.")
-        .llm(script.clone())
-}
-
-async fn say_to(session: &AgentSession, words: &str) {
-    let mut events = session.events();
-    session.user_text(words).unwrap();
-    wait_for_end(&mut events).await;
-    tokio::time::sleep(Duration::from_secs(5)).await;
 }
 
 fn handoffs(history: &[Item]) -> Vec<(Option<String>, String)> {

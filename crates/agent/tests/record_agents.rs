@@ -22,7 +22,7 @@ use antiphon_dialogue::input::GenerateReply;
 use antiphon_dialogue::recording::{Ending, Replayed, replay};
 use antiphon_dialogue::{Input, OptionsPatch, input::Command};
 use cast::clerk::clerk;
-use cast::{Script, call, speaking, text, wait_for_end};
+use cast::{Script, call, say_to, speaking, text, wait_for_end};
 
 /// Patient with people who spell.
 fn patient_clerk(present: &Agent, done: TaskHandle<String>) -> AgentBuilder {
@@ -72,13 +72,6 @@ fn reception(script: &Arc<Script>, recorder: &Recorder) -> AgentBuilder {
         })
         .llm(script.clone())
         .recorder(recorder.clone())
-}
-
-async fn say_to(session: &AgentSession, words: &str) {
-    let mut events = session.events();
-    session.user_text(words).unwrap();
-    wait_for_end(&mut events).await;
-    tokio::time::sleep(Duration::from_secs(5)).await;
 }
 
 async fn end(session: AgentSession, recorder: &Recorder, folder: &Path) -> Replayed {

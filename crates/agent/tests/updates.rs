@@ -13,14 +13,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon_agent::{
-    Agent, AgentBuilder, AgentError, AgentSession, FunctionTool, SessionError, Tool, ToolContext,
-    ToolError, ToolOptions, ToolReply, tool,
+    Agent, AgentError, AgentSession, FunctionTool, SessionError, Tool, ToolContext, ToolError,
+    ToolOptions, ToolReply, tool,
 };
 use antiphon_dialogue::Event;
 use antiphon_dialogue::chat::{ChatContext, Item, Role};
 use antiphon_dialogue::limits::{MAX_INSTRUCTIONS_BYTES, MAX_TOOLS};
 use cast::clerk::clerk;
-use cast::{Script, call, said, speaking, text, wait_for_end};
+use cast::{Script, call, reception, said, say_to, speaking, text, wait_for_end};
 use serde_json::Value;
 
 /// Pays an invoice.
@@ -43,19 +43,6 @@ fn named(name: &str) -> Arc<dyn Tool> {
     Arc::new(FunctionTool::new(name, "", |_: Nothing, _| async {
         Ok::<_, ToolError>("done")
     }))
-}
-
-fn agent(script: &Arc<Script>) -> AgentBuilder {
-    Agent::builder("reception")
-        .instructions("You are the reception.")
-        .llm(script.clone())
-}
-
-async fn say_to(session: &AgentSession, words: &str) {
-    let mut events = session.events();
-    session.user_text(words).unwrap();
-    wait_for_end(&mut events).await;
-    tokio::time::sleep(Duration::from_secs(5)).await;
 }
 
 /// Instructions, tools that came and tools that went.
@@ -92,7 +79,7 @@ fn outputs(items: &[Item]) -> Vec<&str> {
 #[tokio::test(start_paused = true)]
 async fn an_agent_that_is_told_otherwise_answers_by_it_and_the_history_says_when() {
     let script = Script::new([vec![text("Hello.")], vec![text("Hi.")]]);
-    let (session, _heard) = speaking(agent(&script).tool(look_up));
+    let (session, _heard) = speaking(reception(&script).tool(look_up));
     let mut events = session.events();
     say_to(&session, "Hello?").await;
     for _ in 0..2 {
@@ -124,7 +111,7 @@ async fn an_agent_that_is_told_otherwise_answers_by_it_and_the_history_says_when
 #[tokio::test(start_paused = true)]
 async fn an_update_that_cannot_be_is_refused_and_the_agent_stays_as_it_was() {
     let script = Script::new([vec![text("Hello.")]]);
-    let (session, _heard) = speaking(agent(&script).tool(look_up));
+    let (session, _heard) = speaking(reception(&script).tool(look_up));
     let refused = session.update_tools([named("pay"), named("pay")]).await;
     let error = refused.unwrap_err();
     assert_eq!(
@@ -171,7 +158,7 @@ impl Tool for Listed {
 #[tokio::test(start_paused = true)]
 async fn a_tool_that_is_taken_away_while_it_runs_still_gives_its_result() {
     let script = Script::new([vec![call("look_up", "{}")], vec![text("I found it.")]]);
-    let (session, _heard) = speaking(agent(&script).tool(look_up));
+    let (session, _heard) = speaking(reception(&script).tool(look_up));
     let mut events = session.events();
     session.user_text("Look it up.").unwrap();
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -210,7 +197,7 @@ async fn after_a_task_an_agent_has_what_it_was_given_before_it_and_the_next_agen
         vec![text("It is on its way.")],
         vec![text("Billing here.")],
     ]);
-    let (session, _heard) = speaking(agent(&script).tool(send_home));
+    let (session, _heard) = speaking(reception(&script).tool(send_home));
     say_to(&session, "Send it home.").await;
     session.update_instructions("Ask kindly.").unwrap();
     say_to(&session, "Main Street.").await;
@@ -248,7 +235,7 @@ async fn how_a_tool_is_to_be_run_counts_for_one_that_comes_later() {
         timeout: Some(Duration::from_millis(100)),
         ..ToolOptions::default()
     };
-    let (session, _heard) = speaking(agent(&script).tool_options("look_up", brief));
+    let (session, _heard) = speaking(reception(&script).tool_options("look_up", brief));
     let late: Arc<dyn Tool> = Arc::new(look_up);
     session.update_tools([late]).await.unwrap();
     say_to(&session, "Look it up.").await;
@@ -268,7 +255,7 @@ async fn an_agent_can_be_made_to_forget_and_the_history_does_not() {
         vec![text("Gladly.")],
         vec![text("I do not know.")],
     ]);
-    let (session, _heard) = speaking(agent(&script));
+    let (session, _heard) = speaking(reception(&script));
     say_to(&session, "I am Ann.").await;
     say_to(&session, "Help me.").await;
     let mut known = session.chat_ctx().await;
@@ -310,7 +297,7 @@ async fn a_tool_that_makes_the_agent_forget_is_itself_not_forgotten() {
         vec![call("forget", "{}")],
         vec![text("Who are you?")],
     ]);
-    let (session, _heard) = speaking(agent(&script).tool(forget));
+    let (session, _heard) = speaking(reception(&script).tool(forget));
     say_to(&session, "I am Ann.").await;
     say_to(&session, "Forget me.").await;
     let third = script.asked()[2].0.clone();
@@ -321,7 +308,7 @@ async fn a_tool_that_makes_the_agent_forget_is_itself_not_forgotten() {
 #[tokio::test(start_paused = true)]
 async fn a_hook_that_shortens_what_the_agent_knows_does_not_lose_the_turn() {
     let script = Script::new([vec![text("Hello Ann.")], vec![text("Fine.")]]);
-    let agent = agent(&script).on_user_turn_completed(|session, turn| async move {
+    let agent = reception(&script).on_user_turn_completed(|session, turn| async move {
         session.update_chat_ctx(ChatContext::new()).unwrap();
         let _ = session.chat_ctx().await; // it has been done
         Ok(turn)

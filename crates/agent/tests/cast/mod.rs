@@ -10,7 +10,9 @@ use std::time::Duration;
 use antiphon_agent::provider::{
     BoxStream, ChatChunk, Llm, ProviderInfo, ToolDefinition, Tts, TtsChunk,
 };
-use antiphon_agent::{AgentBuilder, AgentSession, AudioOutput, Events, ProviderError, SessionIo};
+use antiphon_agent::{
+    Agent, AgentBuilder, AgentSession, AudioOutput, Events, ProviderError, SessionIo,
+};
 use antiphon_audio::{Frame16k, Frame24k};
 use antiphon_dialogue::Event;
 use antiphon_dialogue::chat::{ChatRequest, Item, Role, ToolCall};
@@ -120,6 +122,21 @@ pub(crate) fn call(name: &str, arguments: &str) -> ChatChunk {
         name: name.into(),
         arguments: arguments.into(),
     })
+}
+
+/// An agent that is told who it is.
+pub(crate) fn reception(script: &Arc<Script>) -> AgentBuilder {
+    Agent::builder("reception")
+        .instructions("You are the reception.")
+        .llm(script.clone())
+}
+
+/// The caller types this, and hears out the answer.
+pub(crate) async fn say_to(session: &AgentSession, words: &str) {
+    let mut events = session.events();
+    session.user_text(words).unwrap();
+    wait_for_end(&mut events).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
 }
 
 /// A session that speaks and has started.
