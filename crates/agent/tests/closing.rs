@@ -65,6 +65,20 @@ async fn a_tool_says_goodbye_and_ends_the_call() {
     assert_eq!(script.asked().len(), 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_is_said_just_before_the_end_is_heard() {
+    let (session, heard) = speaking(Agent::builder("a").llm(Script::new([])));
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    session.say("Goodbye and thank you.").unwrap();
+    session.drain(CloseReason::TaskCompleted);
+    assert_eq!(session.closed().await, CloseReason::TaskCompleted);
+    assert_eq!(
+        said(&session.history().await, Role::Assistant),
+        ["Goodbye and thank you."]
+    );
+    assert_eq!(heard.frames(), 20, "0.4 s of it");
+}
+
 /// Ends the call after the answer.
 #[tool]
 async fn last_order(context: ToolContext) -> Result<String, ToolError> {

@@ -322,6 +322,16 @@ impl Dialogue {
         }
     }
 
+    /// The caller has stopped it: that is no failure to tell it, and does not count as a try.
+    pub(crate) fn reports_are_put_off(&mut self, speech: SpeechId) {
+        let telling = self.tools.telling.as_mut();
+        if let Some(telling) = telling.filter(|telling| telling.speech == speech) {
+            for untold in &mut telling.reports {
+                untold.tries = untold.tries.saturating_sub(1);
+            }
+        }
+    }
+
     /// A speech is over. Was it about what tools have told? What the caller has heard nothing of is told again.
     pub(crate) fn reports_are_told(&mut self, speech: SpeechId, status: ToolReplyStatus) {
         let telling = &mut self.tools.telling;

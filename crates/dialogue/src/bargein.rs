@@ -205,10 +205,11 @@ impl Dialogue {
             return;
         }
         let sure = are_final || self.turn.words() >= SURE_INTERIM_WORDS;
+        let waits = !are_final || self.is_last_answer();
         match &self.floor {
             // not audible: the words of a turn that goes on replace the reply; an interim may still vanish
-            Floor::Preparing(_) if !are_final => self.hold(false),
-            Floor::Held(_, hold) if !hold.audible && !are_final => {}
+            Floor::Preparing(_) if waits => self.hold(false),
+            Floor::Held(_, hold) if !hold.audible && waits => {}
             Floor::Preparing(_) | Floor::Speaking(_) | Floor::Held(..) if sure => self.interrupt(),
             _ => {}
         }
@@ -264,7 +265,11 @@ impl Dialogue {
         if speech && self.mode_is_manual() {
             // the program says when he has finished; nothing is said over him meanwhile, and nothing is dropped
             self.hold_on();
-        } else if speech && self.has_min_words() && !self.is_only_listening() {
+        } else if speech
+            && self.has_min_words()
+            && !self.is_only_listening()
+            && !self.is_last_answer()
+        {
             self.interrupt();
         } else {
             // a sound without words for so long is none that one waits for
@@ -324,6 +329,7 @@ impl Dialogue {
                 self.caller.pauses.interrupted(&self.core.options);
                 self.judge_overlap(true);
             }
+            self.reports_are_put_off(id);
             self.core.emit(Event::Interrupted { speech: id });
             self.cut();
         }

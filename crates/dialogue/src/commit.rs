@@ -118,6 +118,7 @@ impl Dialogue {
             return;
         }
         self.heard_typing();
+        self.judge_overlap(false);
         let turn = self.core.turn_id();
         let metrics = TurnMetrics {
             turn: Some(turn),
@@ -180,9 +181,11 @@ impl Dialogue {
             self.leave_unanswered(over);
             return;
         }
-        self.abandon_parked(false);
-        if self.may_interrupt() {
-            self.interrupt_present();
+        if !self.is_last_answer() {
+            self.abandon_parked(false);
+            if self.may_interrupt() {
+                self.interrupt_present();
+            }
         }
         // a newer turn is answered together with an older one that has not been answered; at the session's end only that
         // one's answer is still waited for, and holds both
@@ -195,6 +198,11 @@ impl Dialogue {
             return;
         }
         self.reply_to(over, kept.map(|kept| kept.step), Vec::new());
+    }
+
+    /// The session ends, and nothing of what the agent is about to say was heard: nobody would say anything in its place.
+    pub(crate) fn is_last_answer(&self) -> bool {
+        self.ending.is_some() && !self.floor.is_audible()
     }
 
     /// Was the speculative reply made for these words and for what is known now, and can it begin?
@@ -231,6 +239,7 @@ impl Dialogue {
         let speech = self.core.speech_id();
         self.core.measured(over.measured(Some(speech)));
         let text = over.message.text.clone();
+        let asked = Some(over.place);
         self.core.remember(over.place, Item::Message(over.message));
         let preemptive = step.is_some();
         let words = match step {
@@ -245,6 +254,7 @@ impl Dialogue {
         let queued = Queued {
             id: Some(speech),
             turn: Some(over.turn),
+            asked,
             metrics: TurnMetrics {
                 preemptive,
                 ..over.metrics

@@ -148,6 +148,18 @@ impl Dialogue {
             .collect()
     }
 
+    /// The session is going to end, and nobody waits for the hook any more: the newest turn is answered, with the others.
+    pub(crate) fn answer_turns(&mut self) {
+        let mut turns = std::mem::take(&mut self.caller.completing);
+        let newest = turns.pop_back();
+        for Completing { over, .. } in turns {
+            self.leave_unanswered(over);
+        }
+        if let Some(Completing { over, .. }) = newest {
+            self.reply_to(over, None, Vec::new());
+        }
+    }
+
     /// The session ends: what waits for the hook is remembered without it.
     pub(crate) fn settle_turns(&mut self) {
         for Completing { over, .. } in std::mem::take(&mut self.caller.completing) {

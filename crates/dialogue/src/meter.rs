@@ -81,7 +81,7 @@ impl Meter {
                 Some(llm_metrics(&open, now, *usage, false))
             }
             Llm::Failed(_) => {
-                end(&mut self.llm, id);
+                self.is_news |= end(&mut self.llm, id).is_some();
                 None
             }
         }
@@ -100,7 +100,7 @@ impl Meter {
                 Some(tts_metrics(&open, now, *duration, false))
             }
             Tts::Failed(_) => {
-                end(&mut self.tts, id);
+                self.is_news |= end(&mut self.tts, id).is_some();
                 None
             }
         }

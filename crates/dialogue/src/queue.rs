@@ -48,6 +48,8 @@ pub(crate) struct Queued {
     pub(crate) interruptible: bool,
     pub(crate) in_history: bool,
     pub(crate) turn: Option<TurnId>,
+    /// Where in the history the words stand that it answers.
+    pub(crate) asked: Option<Place>,
     /// The speech whose request holds this turn, too.
     pub(crate) joined: Option<SpeechId>,
     pub(crate) metrics: TurnMetrics,
@@ -64,6 +66,7 @@ impl Queued {
             interruptible,
             in_history: true,
             turn: None,
+            asked: None,
             joined: None,
             metrics: TurnMetrics::default(),
             user_stopped_at: None,
@@ -150,6 +153,11 @@ impl SpeechQueue {
     fn take(&mut self, fits: impl Fn(&Queued) -> bool) -> Option<Queued> {
         let at = self.waiting.iter().position(fits)?;
         self.waiting.remove(at)
+    }
+
+    /// In the order in which they come.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Queued> {
+        self.waiting.iter()
     }
 
     pub(crate) fn any(&self, fits: impl Fn(&Queued) -> bool) -> bool {
@@ -334,12 +342,15 @@ impl Dialogue {
 
     pub(crate) fn generate_reply(&mut self, asked: GenerateReply) {
         let now = self.core.now;
+        let mut spoken_at = None;
         if let Some(text) = &asked.user_input {
+            self.judge_overlap(false);
             // there is no answer any more that it would make room for
             if self.may_interrupt() && self.ending.is_none() {
                 self.interrupt();
             }
             let place = self.core.history.reserve();
+            spoken_at = Some(place);
             let text = cut(text.clone(), crate::limits::MAX_TURN_BYTES);
             let message = self
                 .core
@@ -362,6 +373,7 @@ impl Dialogue {
         self.enqueue(Queued {
             id: asked.id,
             priority: asked.priority,
+            asked: spoken_at,
             ..Queued::new(SpeechPurpose::GenerateReply, words, interruptible)
         });
     }

@@ -59,6 +59,7 @@ impl Dialogue {
             purpose: queued.purpose,
             handoff: None,
             turn: queued.turn,
+            asked: queued.asked,
             interruptible: queued.interruptible,
             in_history: queued.in_history,
             steps: vec![step],

@@ -13,6 +13,8 @@ pub(crate) struct Layers {
     pub(crate) session: Options,
     /// What was changed of them since the session began, whoever spoke (LiveKit's `update_options`).
     changes: OptionsPatch,
+    /// Of these, what contradicts the present agent: it counts for the next one again.
+    dormant: OptionsPatch,
     /// What the present agent wants otherwise.
     pub(crate) agent: OptionsPatch,
 }
@@ -22,6 +24,7 @@ impl Layers {
         Self {
             session,
             changes: OptionsPatch::default(),
+            dormant: OptionsPatch::default(),
             agent: OptionsPatch::default(),
         }
     }
@@ -69,22 +72,21 @@ impl Dialogue {
 
     /// Another agent brings its options along; what was changed in the session stays changed.
     pub(crate) fn bring_options(&mut self, session: Options, agent: OptionsPatch) {
-        let changes = self.core.layers.changes.clone();
-        let layers = Layers {
+        let before = &self.core.layers;
+        let mut layers = Layers {
             session,
-            changes,
+            changes: before.dormant.clone().then(&before.changes),
+            dormant: OptionsPatch::default(),
             agent,
         };
-        if layers.in_force().is_ok() {
-            return self.use_layers(layers);
+        if layers.in_force().is_err() {
+            // each was sound by itself: an agent without the changes is better than one with another's options
+            let message =
+                "the session's changed options contradict the agent's own, which count alone";
+            self.core.error(Component::Session, message, true);
+            layers.dormant = std::mem::take(&mut layers.changes);
         }
-        // each was sound by itself: an agent without the changes is better than one with another's options
-        let message = "the session's changed options contradict the agent's own, which count alone";
-        self.core.error(Component::Session, message, true);
-        if let Ok(options) = layers.agent.onto(&layers.session) {
-            self.are_in_force(options);
-        }
-        self.core.layers = layers;
+        self.use_layers(layers);
     }
 
     fn use_layers(&mut self, layers: Layers) {

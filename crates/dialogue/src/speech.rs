@@ -276,6 +276,8 @@ pub(crate) struct Speech {
     /// Who takes over when it is over: a tool has given an agent back.
     pub(crate) handoff: Option<Box<AgentSpec>>,
     pub(crate) turn: Option<TurnId>,
+    /// Where in the history the words stand that it answers.
+    pub(crate) asked: Option<Place>,
     pub(crate) interruptible: bool,
     pub(crate) in_history: bool,
     pub(crate) steps: Vec<Step>,

@@ -182,7 +182,11 @@ impl Dialogue {
             return;
         }
         self.drop_speculation();
-        self.settle_turns();
+        if drain {
+            self.answer_turns();
+        } else {
+            self.settle_turns();
+        }
         // what waits is still said, as in LiveKit; who would take over has nothing to say
         self.drop_queued(|queued| !drain || matches!(queued.words, Words::Agent(_)));
         let patience = if drain { DRAIN_TIMEOUT } else { Duration::ZERO };

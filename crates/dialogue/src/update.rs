@@ -102,15 +102,14 @@ impl Dialogue {
     fn begin_of_what_is_under_way(&mut self) -> Place {
         let end = self.core.history.reserve();
         let asks = |words: &Words| matches!(words, Words::Model(_) | Words::Begun(_));
-        let waits = self.queue.any(|queued| asks(&queued.words));
+        let waiting = self.queue.iter().filter(|queued| asks(&queued.words));
         let floor = &self.floor;
         let present = floor.speech().into_iter().chain(floor.cut_speech());
         present
             .chain(&self.parked)
-            .filter_map(|speech| speech.steps.first())
-            .map(|step| step.place)
+            .filter_map(|speech| speech.asked.or(Some(speech.steps.first()?.place)))
             .chain(self.first_completing())
-            .chain(waits.then_some(end))
+            .chain(waiting.map(|queued| queued.asked.unwrap_or(end)))
             .map(|place| self.core.history.asked_before(place))
             .min()
             .unwrap_or(end)

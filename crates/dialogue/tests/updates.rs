@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use antiphon_dialogue::chat::{ChatRequest, Item, Message, Role, ToolCall, ToolOutput};
-use antiphon_dialogue::ids::GenerationId;
-use antiphon_dialogue::input::{Command, Llm, ToolValue};
+use antiphon_dialogue::ids::{GenerationId, SegmentId};
+use antiphon_dialogue::input::{Command, Llm, Playout, ToolValue, Tts};
 use antiphon_dialogue::limits::{
     MAX_BROUGHT_ITEMS, MAX_INSTRUCTIONS_BYTES, MAX_TOOL_NAME_BYTES, MAX_TOOLS,
 };
@@ -172,6 +172,48 @@ fn what_is_under_way_is_known_once_and_in_its_place() {
     assert!(known.len() > 2, "the call is there, its result is not");
     call.finished("call_1");
     let expected = ["It is Sunday.", "Search.", "call_1", "found"];
+    assert_eq!(read(call.request()), expected);
+}
+
+#[test]
+fn what_is_answered_is_known_although_a_greeting_stands_between() {
+    let mut call = Call {
+        dialogue: Dialogue::new(
+            Options {
+                greeting: Some("Hello.".into()),
+                ..Options::default()
+            },
+            "Be kind.",
+        ),
+        now: Instant::ZERO,
+        asked: Vec::new(),
+        errors: Vec::new(),
+    };
+    call.tell(Input::UserText("Search.".into()));
+    call.tell(Input::Started);
+    let (id, duration) = (SegmentId(1), Duration::from_millis(100));
+    for input in [
+        Input::Tts {
+            id,
+            event: Tts::FirstAudio,
+        },
+        Input::Tts {
+            id,
+            event: Tts::Finished { duration },
+        },
+        Input::Playout(Playout::Started { id }),
+        Input::Playout(Playout::Finished {
+            id,
+            played: duration,
+        }),
+    ] {
+        call.tell(input);
+    }
+    assert_eq!(read(call.request()), ["Search.", "Hello."]);
+    call.calls("call_1");
+    call.knows(vec![words(Role::System, "It is Sunday.")]);
+    call.finished("call_1");
+    let expected = ["It is Sunday.", "Search.", "Hello.", "call_1", "found"];
     assert_eq!(read(call.request()), expected);
 }
 

@@ -24,6 +24,7 @@ mod ears;
 mod gauge;
 mod leave;
 mod ledger;
+mod requests;
 pub(crate) mod roster;
 mod speeches;
 mod tools;
@@ -231,45 +232,16 @@ impl Driver {
                 biased;
                 Ok(()) = inlets.closing.changed() => {
                     let order = *inlets.closing.borrow_and_update();
-                    last = order.map(|order| self.close(order)).or(last);
+                    last = order
+                        .map(|order| self.ordered_to_close(order, &mut inlets.requests))
+                        .or(last);
                 }
                 () = until(last) => {
                     tracing::warn!("the dialogue did not close in time and is dropped");
                     return;
                 }
                 request = inlets.requests.recv(), if handles => match request {
-                    Some(Request::Input(Input::Started)) => {
-                        self.tell(Input::Started);
-                        if !std::mem::replace(&mut self.entered, true) {
-                            self.exchange(None, self.agent.hooks.on_enter.clone());
-                        }
-                    }
-                    Some(Request::Input(input)) => self.tell(input),
-                    Some(Request::UpdateAgent(agent)) => {
-                        let agent = self.roster.spec(*agent);
-                        self.tell(Input::Command(Command::UpdateAgent { agent }));
-                    }
-                    // nothing is said any more: who asked hears that it was interrupted
-                    Some(Request::Speak(..)) if self.closed == Closed::Yes => {}
-                    Some(Request::Speak(command, id, status)) => {
-                        self.speeches.insert(id, status);
-                        self.tell(Input::Command(command));
-                    }
-                    Some(Request::Interrupt(order, answer)) => self.interrupt(order, answer),
-                    Some(Request::Watch(id, status)) => self.speeches.watch(id, status),
-                    Some(Request::UpdateOptions(patch, answer)) => self.update_options(patch, answer),
-                    Some(Request::UpdateInstructions(text)) => self.update_instructions(text),
-                    Some(Request::UpdateTools(tools, answer)) => self.update_tools(tools, answer),
-                    Some(Request::UpdateChatCtx(context)) => self.update_chat_ctx(context),
-                    Some(Request::ChatCtx(answer)) => {
-                        let _ = answer.send(self.chat_ctx());
-                    }
-                    Some(Request::History(answer)) => {
-                        let _ = answer.send(self.history());
-                    }
-                    Some(Request::Usage(answer)) => {
-                        let _ = answer.send(self.usage());
-                    }
+                    Some(request) => self.requested(request),
                     None => {
                         handles = false;
                         last = Some(self.close(Closing { reason: CloseReason::UserInitiated, drain: false }));
