@@ -33,9 +33,10 @@ async def test_a_caller_without_any_account_is_greeted_and_answered_from_the_kno
         # a recording of a person: a small recogniser hears synthetic voices behind Opus too unevenly to be a test
         caller.say(SPEECH / "weather_question.wav")
         await caller.until("the caller's own words", lambda: any("weather in paris" in words.lower() for words in caller.words("user")), 30)
-        await caller.until("an answer", lambda: len(caller.words("agent")) >= 2 and caller.states[-1] == "listening", 60)
-        answer = caller.words("agent")[-1].lower()
-        assert "mild" in answer and "paris" in answer, caller.report()
+        # on a machine without a moment to spare the question may be heard in two turns: the first has an answer of its own
+        answers = lambda: [words.lower() for words in caller.words("agent") if "mild" in words.lower()]
+        await caller.until("an answer", lambda: answers() and caller.states[-1] == "listening", 60)
+        assert "paris" in answers()[-1], caller.report()
         assert caller.of_type("knowledge_used"), caller.report()
         metrics = caller.of_type("turn_metrics")[-1]
         assert metrics["e2e_latency_ms"] > 0 and metrics["end_of_turn_delay_ms"] > 0
