@@ -39,8 +39,10 @@
 //! | `speech`, `segment` | one utterance of the agent; the playout ledger of what was heard |
 //! | `voice` | words to TTS to playout, a few pieces ahead |
 //! | `bargein` | hold, go on, or give way |
+//! | `overlap` | the caller's voice over the agent's, and what it turned out to be |
 //! | `queue`, `parked` | speeches that wait for the floor, or for a tool while others have it |
 //! | `tools` | calls, each with its one result |
+//! | `executed` | all calls of an answer have theirs; the agent's hook that may cancel what follows |
 //! | `duplicates` | a tool that is called while it runs; the model's own tools for that |
 //! | `background` | tools that report while the conversation goes on |
 //! | `filler` | what is said while a tool is slow |

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | here | one per session | tells the dialogue facts, carries out its actions, keeps its deadlines |
 //! | [`conduct`] | | who speaks, and what runs for it |
+//! | [`requests`] | | what programs ask of the session |
 //! | [`leave`] | | the end of the session, and of an agent's time in it |
 //! | [`ledger`] | none | which model was used for what |
 //! | [`ears`] | one per session | the caller's sound to VAD and recogniser |
