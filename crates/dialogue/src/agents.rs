@@ -209,13 +209,8 @@ impl Dialogue {
             view,
         };
         self.become_agent(persona, how);
-        if let Some(greeting) = self.core.options.greeting.clone() {
-            let interruptible = self.core.options.allow_interruptions;
-            self.enqueue_first(Queued::text(
-                SpeechPurpose::Greeting,
-                greeting,
-                interruptible,
-            ));
+        if let Some(greeting) = self.greeting() {
+            self.enqueue_first(greeting);
         }
     }
 

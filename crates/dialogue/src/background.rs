@@ -316,16 +316,19 @@ impl Dialogue {
 
     /// Something of this was heard, and so of what it was to tell.
     pub(crate) fn reports_are_heard(&mut self, speech: SpeechId) {
-        let telling = self.tools.telling.as_mut();
-        if let Some(telling) = telling.filter(|telling| telling.speech == speech) {
+        if let Some(telling) = self.telling_mut(speech) {
             telling.done = true;
         }
     }
 
+    fn telling_mut(&mut self, speech: SpeechId) -> Option<&mut Telling> {
+        let telling = self.tools.telling.as_mut();
+        telling.filter(|telling| telling.speech == speech)
+    }
+
     /// The caller has stopped it: that is no failure to tell it, and does not count as a try.
     pub(crate) fn reports_are_put_off(&mut self, speech: SpeechId) {
-        let telling = self.tools.telling.as_mut();
-        if let Some(telling) = telling.filter(|telling| telling.speech == speech) {
+        if let Some(telling) = self.telling_mut(speech) {
             for untold in &mut telling.reports {
                 untold.tries = untold.tries.saturating_sub(1);
             }

@@ -313,13 +313,19 @@ impl Dialogue {
         }
     }
 
+    /// What the present agent says first.
+    pub(crate) fn greeting(&self) -> Option<Queued> {
+        let options = &self.core.options;
+        let text = options.greeting.clone()?;
+        let interruptible = options.allow_interruptions;
+        Some(Queued::text(SpeechPurpose::Greeting, text, interruptible))
+    }
+
     /// The agent speaks first, also when it has been asked something before it could be heard.
     pub(crate) fn greet(&mut self) {
-        let Some(greeting) = self.core.options.greeting.clone() else {
+        let Some(greeting) = self.greeting() else {
             return;
         };
-        let interruptible = self.core.options.allow_interruptions;
-        let greeting = Queued::text(SpeechPurpose::Greeting, greeting, interruptible);
         if self.queue.len() < MAX_QUEUED_SPEECHES {
             self.enqueue_first(greeting);
         } else {

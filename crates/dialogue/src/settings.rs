@@ -93,7 +93,8 @@ impl Dialogue {
         match layers.in_force() {
             Ok(options) => {
                 self.core.layers = layers;
-                self.are_in_force(options);
+                let before = std::mem::replace(&mut self.core.options, options);
+                self.detection_changed(before.turn_detection);
             }
             Err(error) => self.core.error(
                 Component::Session,
@@ -101,11 +102,6 @@ impl Dialogue {
                 true,
             ),
         }
-    }
-
-    fn are_in_force(&mut self, options: Options) {
-        let before = std::mem::replace(&mut self.core.options, options);
-        self.detection_changed(before.turn_detection);
     }
 
     /// A turn that has begun ends by the new rules.
