@@ -2,14 +2,15 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use str0m::Rtc;
 use str0m::channel::{ChannelConfig, ChannelId, Reliability};
 
 use crate::limits::{
-    MAX_CHANNELS, MAX_DATA_MESSAGE_BYTES, MAX_LOSSY_BUFFER_BYTES, MAX_RELIABLE_IN_FLIGHT_BYTES,
-    MAX_RELIABLE_QUEUE_BYTES,
+    MAX_ALL_QUEUES_BYTES, MAX_CHANNELS, MAX_DATA_MESSAGE_BYTES, MAX_LOSSY_BUFFER_BYTES,
+    MAX_RELIABLE_IN_FLIGHT_BYTES, MAX_RELIABLE_QUEUE_BYTES, MAX_RELIABLE_QUEUE_BYTES_WHEN_FULL,
 };
 
 /// How a message fared.
@@ -19,9 +20,12 @@ pub(crate) enum Sent {
     Taken,
     /// It was dropped, as lossy messages may be.
     Dropped,
-    /// The queue of a reliable channel is full: the peer has to be closed.
-    Overflow,
+    /// It was dropped because the other side takes its reliable messages too slowly.
+    TooSlow,
 }
+
+/// What waits in all channels of a shard, bytes.
+pub(crate) type Waiting = Arc<AtomicUsize>;
 
 /// All channels of one label. The other side may open one under the label of ours: either may be written to.
 #[derive(Debug)]
@@ -31,12 +35,22 @@ struct Lane {
     open: Vec<ChannelId>,
     waiting: VecDeque<Bytes>,
     waiting_bytes: usize,
+    /// Messages are being left out: the log was told.
+    behind: bool,
 }
 
 /// The channels of one peer.
 #[derive(Debug, Default)]
 pub(crate) struct Channels {
     lanes: Vec<Lane>,
+    all_waiting: Waiting,
+}
+
+impl Drop for Channels {
+    fn drop(&mut self) {
+        let bytes = self.lanes.iter().map(|lane| lane.waiting_bytes).sum();
+        self.all_waiting.fetch_sub(bytes, Ordering::Relaxed);
+    }
 }
 
 /// What LiveKit's labels stand for.
@@ -54,11 +68,18 @@ pub(crate) fn config_of(label: &str) -> ChannelConfig {
     }
 }
 
-fn is_lossy(label: &str) -> bool {
+pub(crate) fn is_lossy(label: &str) -> bool {
     matches!(label, "_lossy" | "_data_track")
 }
 
 impl Channels {
+    pub(crate) fn new(all_waiting: Waiting) -> Self {
+        Self {
+            lanes: Vec::new(),
+            all_waiting,
+        }
+    }
+
     /// We are going to open a channel; messages may wait for it. False: there are too many.
     pub(crate) fn expect(&mut self, label: &str) -> bool {
         self.lane_mut(label).is_some()
@@ -102,16 +123,30 @@ impl Channels {
             );
             return Sent::Dropped;
         }
+        let all_waiting = &self.all_waiting;
         let Some(lane) = self.lanes.iter_mut().find(|lane| &*lane.label == label) else {
             return Sent::Dropped;
         };
         if lane.reliable {
-            if lane.waiting_bytes + data.len() > MAX_RELIABLE_QUEUE_BYTES {
-                return Sent::Overflow;
+            let limit = if all_waiting.load(Ordering::Relaxed) < MAX_ALL_QUEUES_BYTES {
+                MAX_RELIABLE_QUEUE_BYTES
+            } else {
+                MAX_RELIABLE_QUEUE_BYTES_WHEN_FULL
+            };
+            if lane.waiting_bytes + data.len() > limit {
+                if !std::mem::replace(&mut lane.behind, true) {
+                    tracing::warn!(
+                        label,
+                        waiting_bytes = lane.waiting_bytes,
+                        "the other side takes its data too slowly; messages to it are left out until it has caught up"
+                    );
+                }
+                return Sent::TooSlow;
             }
             lane.waiting_bytes += data.len();
+            all_waiting.fetch_add(data.len(), Ordering::Relaxed);
             lane.waiting.push_back(data);
-            lane.flush(rtc);
+            lane.flush(rtc, all_waiting);
             Sent::Taken
         } else if lane.write(rtc, &data, MAX_LOSSY_BUFFER_BYTES) {
             Sent::Taken
@@ -120,11 +155,16 @@ impl Channels {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.lanes.iter().map(|lane| lane.waiting_bytes).sum()
+    }
+
     /// Hand over what waits; true: something was written.
     pub(crate) fn flush(&mut self, rtc: &mut Rtc) -> bool {
         let mut any = false;
         for lane in &mut self.lanes {
-            any |= lane.flush(rtc);
+            any |= lane.flush(rtc, &self.all_waiting);
         }
         any
     }
@@ -140,6 +180,7 @@ impl Channels {
                     open: Vec::new(),
                     waiting: VecDeque::new(),
                     waiting_bytes: 0,
+                    behind: false,
                 });
                 self.lanes.len() - 1
             }
@@ -171,7 +212,7 @@ impl Lane {
         }
     }
 
-    fn flush(&mut self, rtc: &mut Rtc) -> bool {
+    fn flush(&mut self, rtc: &mut Rtc, all_waiting: &AtomicUsize) -> bool {
         let mut any = false;
         while let Some(data) = self.waiting.pop_front() {
             if !self.write(rtc, &data, MAX_RELIABLE_IN_FLIGHT_BYTES) {
@@ -179,8 +220,10 @@ impl Lane {
                 break;
             }
             self.waiting_bytes -= data.len();
+            all_waiting.fetch_sub(data.len(), Ordering::Relaxed);
             any = true;
         }
+        self.behind &= !self.waiting.is_empty();
         any
     }
 }

@@ -5,10 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use str0m::Candidate;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::connection::Connection;
 use crate::limits::{MAX_COMMANDS, MAX_COMMANDS_WITH_MEDIA};
-use crate::{MediaChange, Offer, PeerConfig, PeerEvent, RtcError};
+use crate::{PeerConfig, PeerEvent};
 
 /// Names a peer for ever; never used again.
 pub(crate) type PeerId = u64;
@@ -20,24 +22,19 @@ pub(crate) enum Command {
         config: PeerConfig,
         events: mpsc::Sender<PeerEvent>,
     },
-    AcceptOffer {
+    /// Lend the peer out to be negotiated elsewhere; the sender is dropped if there is no such peer.
+    Lend {
         id: PeerId,
-        sdp: String,
-        reply: oneshot::Sender<Result<String, RtcError>>,
+        to: oneshot::Sender<Box<Connection>>,
     },
-    CreateOffer {
-        id: PeerId,
-        changes: Vec<MediaChange>,
-        reply: oneshot::Sender<Result<Offer, RtcError>>,
-    },
-    AcceptAnswer {
-        id: PeerId,
-        sdp: String,
-        reply: oneshot::Sender<Result<(), RtcError>>,
+    /// A peer that was lent out comes back.
+    Return {
+        peer: Box<Connection>,
+        panicked: bool,
     },
     RemoteCandidate {
         id: PeerId,
-        candidate: String,
+        candidate: Candidate,
     },
     Forward {
         from: PeerId,
@@ -89,7 +86,7 @@ pub(crate) enum Command {
 
 /// How a command is treated when many wait.
 enum Priority {
-    /// One per peer or engine, so bounded by their number: always taken.
+    /// One per peer or engine at a time, so bounded by their number: always taken.
     Final,
     Control,
     Media,
@@ -98,12 +95,10 @@ enum Priority {
 impl Command {
     fn priority(&self) -> Priority {
         match self {
-            Self::Close { .. } | Self::Shutdown => Priority::Final,
+            Self::Return { .. } | Self::Close { .. } | Self::Shutdown => Priority::Final,
             Self::SendOpus { .. } => Priority::Media,
             Self::Create { .. }
-            | Self::AcceptOffer { .. }
-            | Self::CreateOffer { .. }
-            | Self::AcceptAnswer { .. }
+            | Self::Lend { .. }
             | Self::RemoteCandidate { .. }
             | Self::Forward { .. }
             | Self::StopForward { .. }
@@ -111,6 +106,26 @@ impl Command {
             | Self::SendData { .. } => Priority::Control,
             #[cfg(test)]
             Self::Panic { .. } | Self::SendRed { .. } => Priority::Control,
+        }
+    }
+}
+
+impl Command {
+    /// The peers that must be there to obey it.
+    pub(crate) fn peers(&self) -> [Option<PeerId>; 2] {
+        match self {
+            Self::Lend { id, .. }
+            | Self::RemoteCandidate { id, .. }
+            | Self::SetMuted { id, .. }
+            | Self::SendOpus { id, .. }
+            | Self::SendData { id, .. }
+            | Self::Close { id } => [Some(*id), None],
+            Self::Forward { from, to, .. } | Self::StopForward { from, to, .. } => {
+                [Some(*from), Some(*to)]
+            }
+            Self::Create { .. } | Self::Return { .. } | Self::Shutdown => [None, None],
+            #[cfg(test)]
+            Self::Panic { id } | Self::SendRed { id, .. } => [Some(*id), None],
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One peer: its str0m instance, media sections and channels, and the rule that every change is followed by a drain.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -13,11 +14,11 @@ use str0m::rtp::{RtpPacket as StrRtpPacket, Ssrc};
 use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcConfig};
 use tokio::sync::mpsc;
 
-use crate::channels::Channels;
+use crate::channels::{self, Channels, Waiting};
 use crate::command::PeerId;
 use crate::limits::{
-    CLOSE_TIMEOUT, CONNECT_TIMEOUT, EVENT_RESERVE, LOST_TIMEOUT, MAX_PEER_ADDRESSES, MAX_SSRCS,
-    SCTP_BUFFER_BYTES,
+    BACKLOG_INTERVAL, CLOSE_TIMEOUT, CONNECT_TIMEOUT, EVENT_RESERVE, LOST_TIMEOUT,
+    MAX_BACKLOG_BYTES, MAX_BACKLOG_EVENTS, MAX_PEER_ADDRESSES, MAX_SSRCS, SCTP_BUFFER_BYTES,
 };
 use crate::negotiation::Negotiation;
 use crate::section::Section;
@@ -51,17 +52,66 @@ pub(crate) enum Link {
     },
 }
 
+/// Events for a reader that is busy.
+#[derive(Default)]
+struct Backlog {
+    events: VecDeque<PeerEvent>,
+    bytes: usize,
+}
+
+impl Backlog {
+    fn push(&mut self, event: PeerEvent) {
+        self.bytes += event_bytes(&event);
+        self.events.push_back(event);
+    }
+
+    fn is_full(&self) -> bool {
+        self.events.len() > MAX_BACKLOG_EVENTS || self.bytes > MAX_BACKLOG_BYTES
+    }
+}
+
+fn event_bytes(event: &PeerEvent) -> usize {
+    match event {
+        PeerEvent::Data { data, .. } => data.len(),
+        PeerEvent::Connected
+        | PeerEvent::Disconnected
+        | PeerEvent::Closed { .. }
+        | PeerEvent::ChannelOpen { .. }
+        | PeerEvent::MediaReceiving { .. }
+        | PeerEvent::MediaFlowing { .. }
+        | PeerEvent::Rtp(_)
+        | PeerEvent::AudioLevels(_) => 0,
+    }
+}
+
+/// Is it worth nothing later?
+fn is_perishable(event: &PeerEvent) -> bool {
+    match event {
+        PeerEvent::Rtp(_) | PeerEvent::AudioLevels(_) => true,
+        PeerEvent::Data { label, .. } => channels::is_lossy(label),
+        PeerEvent::Connected
+        | PeerEvent::Disconnected
+        | PeerEvent::Closed { .. }
+        | PeerEvent::ChannelOpen { .. }
+        | PeerEvent::MediaReceiving { .. }
+        | PeerEvent::MediaFlowing { .. } => false,
+    }
+}
+
 /// One peer, owned by its shard.
 pub(crate) struct Connection {
     pub(crate) id: PeerId,
     pub(crate) config: PeerConfig,
     pub(crate) rtc: Rtc,
     events: mpsc::Sender<PeerEvent>,
+    backlog: Backlog,
     /// Key of the socket it sends from.
     pub(crate) socket: usize,
     pub(crate) link: Link,
     /// Local ICE user names that lead here, newest last.
     pub(crate) ufrags: Vec<String>,
+    /// Those that no longer lead here; the shard forgets them.
+    pub(crate) old_ufrags: Vec<String>,
     /// Remote addresses that lead here.
     pub(crate) addresses: Vec<SocketAddr>,
     /// Addresses written to that are not known yet; the shard takes them over.
@@ -72,6 +122,8 @@ pub(crate) struct Connection {
     pub(crate) channels: Channels,
     /// When str0m wants to be asked again.
     deadline: Instant,
+    /// When it last had its turn.
+    ticked: Instant,
     levels_at: Option<Instant>,
     /// The earliest wake-up the shard has noted for us.
     pub(crate) armed: Option<Instant>,
@@ -98,6 +150,7 @@ impl Connection {
         events: mpsc::Sender<PeerEvent>,
         socket: (usize, &[SocketAddr]),
         certificate: Option<&DtlsCert>,
+        waiting: Waiting,
         now: Instant,
     ) -> Self {
         let mut rtc_config: RtcConfig = Rtc::builder()
@@ -131,16 +184,19 @@ impl Connection {
             id,
             rtc,
             events,
+            backlog: Backlog::default(),
             socket: socket.0,
             link: Link::New,
             ufrags: Vec::new(),
+            old_ufrags: Vec::new(),
             addresses: Vec::new(),
             new_addresses: Vec::new(),
             negotiation: Negotiation::default(),
             sections: Vec::new(),
             by_ssrc: FxHashMap::default(),
-            channels: Channels::default(),
+            channels: Channels::new(waiting),
             deadline: now,
+            ticked: now,
             levels_at: (!levels.is_zero()).then(|| now + levels),
             armed: None,
             inbox: Vec::new(),
@@ -154,28 +210,46 @@ impl Connection {
         }
     }
 
-    /// Report something. A reader too slow for control events ends the peer; sound is dropped long before that.
+    /// Report something. What does not keep is dropped for a slow reader; everything else waits for it, and ends the peer
+    /// only when too much does.
     pub(crate) fn emit(&mut self, event: PeerEvent) {
-        let perishable = matches!(event, PeerEvent::Rtp(_) | PeerEvent::AudioLevels(_));
-        if perishable && self.events.capacity() < EVENT_RESERVE.min(self.events.max_capacity() / 2)
-        {
-            crate::counters::dropped("slow_reader");
+        if is_perishable(&event) {
+            let reserve = EVENT_RESERVE.min(self.events.max_capacity() / 2);
+            if !self.backlog.events.is_empty()
+                || self.events.capacity() < reserve
+                || matches!(
+                    self.events.try_send(event),
+                    Err(mpsc::error::TrySendError::Full(_))
+                )
+            {
+                crate::counters::dropped("slow_reader");
+            }
             return;
         }
-        match self.events.try_send(event) {
-            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => {}
-            Err(mpsc::error::TrySendError::Full(_)) if perishable => {
-                crate::counters::dropped("slow_reader")
-            }
-            Err(mpsc::error::TrySendError::Full(_)) => {
-                self.end("the reader of its events is too slow");
+        self.backlog.push(event);
+        self.report_backlog();
+        if self.backlog.is_full() {
+            self.end("the reader of its events is too slow");
+        }
+    }
+
+    /// Hand over what waits, as far as the reader takes it.
+    fn report_backlog(&mut self) {
+        while let Some(event) = self.backlog.events.pop_front() {
+            let bytes = event_bytes(&event);
+            match self.events.try_send(event) {
+                Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => self.backlog.bytes -= bytes,
+                Err(mpsc::error::TrySendError::Full(event)) => {
+                    self.backlog.events.push_front(event);
+                    return;
+                }
             }
         }
     }
 
     /// The last event.
     pub(crate) fn emit_closed(&self, reason: String) {
-        // A full channel ends without it: its reader sees the end of the channel instead.
+        // A full channel ends without it: its reader sees the end of the channel instead. What still waited is lost with it.
         let _ = self.events.try_send(PeerEvent::Closed { reason });
     }
 
@@ -205,6 +279,8 @@ impl Connection {
     /// Time has passed, or something was written.
     pub(crate) fn tick(&mut self, now: Instant) {
         self.dirty = false;
+        self.ticked = now;
+        self.report_backlog();
         self.check_link(now);
         self.send_silence(now);
         self.report_levels(now);
@@ -459,7 +535,9 @@ impl Connection {
             .iter()
             .filter_map(|index| self.sections.get(*index)?.silence_at)
             .min();
-        [link, silence, self.levels_at]
+        // Not from now on, but from when str0m was last asked: this is asked more often.
+        let backlog = (!self.backlog.events.is_empty()).then(|| self.ticked + BACKLOG_INTERVAL);
+        [link, silence, backlog, self.levels_at]
             .into_iter()
             .flatten()
             .fold(self.deadline, Instant::min)

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use crate::address::Addresses;
 use crate::command::{Command, ShardHandle};
 use crate::limits::SHARED_SOCKET_BUFFER_BYTES;
+use crate::negotiator::Negotiator;
 use crate::peer::PeerInner;
 use crate::shard::{Setup, Shard, WAKER};
 use crate::socket::Socket;
@@ -33,6 +34,7 @@ pub(crate) struct EngineInner {
     next_peer: AtomicU64,
     total: Arc<AtomicUsize>,
     max_peers: usize,
+    pub(crate) negotiator: Negotiator,
 }
 
 impl Engine {
@@ -51,6 +53,9 @@ impl Engine {
             next_peer: AtomicU64::new(1),
             total: Arc::clone(&total),
             max_peers: config.max_peers,
+            negotiator: Negotiator::new(
+                std::thread::available_parallelism().map_or(1, usize::from),
+            ),
         };
         let first_port = config.bind.port();
         for index in 0..config.shards.max(1) {
@@ -136,7 +141,8 @@ impl Engine {
             inner: Arc::new(PeerInner {
                 id,
                 shard: Arc::clone(shard),
-                _engine: Arc::clone(&self.inner),
+                engine: Arc::clone(&self.inner),
+                described_bytes: AtomicUsize::new(0),
             }),
         })
     }

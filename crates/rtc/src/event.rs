@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-/// What a peer reports, in order, to the channel given at its making. A full channel of a slow reader closes that peer.
+/// What a peer reports, in order, to the channel given at its making. For a slow reader, packets, levels and
+/// lossy messages are dropped; everything else waits, up to 4 MiB, and then that peer is closed.
 #[derive(Clone, Debug)]
 pub enum PeerEvent {
     /// ICE and DTLS are up.

@@ -22,6 +22,7 @@ const OPUS_FRAME_SAMPLES: u32 = 960;
 const SILENCE_LEVEL: u8 = 127;
 
 /// One received packet in the forms that its receivers take.
+#[derive(Clone)]
 pub(crate) struct Received {
     ssrc: u32,
     payload_type: u8,

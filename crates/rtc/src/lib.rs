@@ -11,6 +11,7 @@
 //! | [`error`] | what can go wrong |
 //! | `shard` | one thread: reads sockets, drives peers, forwards, sends |
 //! | `connection` | one peer inside its shard; `negotiation` its descriptions, `channels` its data, `section` its media |
+//! | `negotiator` | descriptions are read and negotiated off the media threads |
 //! | `forward` | from a received packet to what is written for those who hear it; `outgoing` their numbers, `red` RFC 2198 |
 //! | `command` | the bounded queue from the handles to a shard |
 //! | `socket`, `address`, `timers`, `level`, `sdp`, `limits`, `counters` | what their names say |
@@ -30,6 +31,7 @@ pub mod fuzzing;
 mod level;
 mod limits;
 mod negotiation;
+mod negotiator;
 mod outgoing;
 pub mod peer;
 mod red;

@@ -4,10 +4,20 @@ use std::time::Duration;
 
 /// Longest session description that is read. A room of a hundred sections is about 150 kB. Longer: refused.
 pub(crate) const MAX_SDP_BYTES: usize = 512 * 1024;
+/// Longest line in one; format parameters and certificates are far shorter. Longer: refused.
+pub(crate) const MAX_SDP_LINE_BYTES: usize = 8 * 1024;
+/// Lines of one section: all formats that RTP can name, with what belongs to each. More: refused.
+pub(crate) const MAX_SDP_SECTION_LINES: usize = 1_500;
+/// A description longer than this waits behind others like it: an ordinary call's, with every codec of a browser for a
+/// microphone and a camera, is half as long.
+pub(crate) const LARGE_SDP_BYTES: usize = 32 * 1024;
 /// Media sections of one peer, so that renegotiation stays affordable. More: the description is refused.
 pub(crate) const MAX_SECTIONS: usize = 512;
-/// Candidates that the other side may name; browsers name about ten. More: ignored.
+/// Candidates that the other side may name until ICE restarts; browsers name about ten. More: ignored.
 pub(crate) const MAX_REMOTE_CANDIDATES: usize = 64;
+/// ICE user names of ours that lead to one peer, the newest and those before: each restart of ICE makes one. Older ones are
+/// forgotten.
+pub(crate) const MAX_UFRAGS: usize = 4;
 /// Our own candidates of one peer: machines with more addresses than this name them in the configuration.
 pub(crate) const MAX_LOCAL_CANDIDATES: usize = 16;
 /// Addresses that lead to one peer. More: not remembered, STUN still finds the peer by its user name.
@@ -16,8 +26,13 @@ pub(crate) const MAX_PEER_ADDRESSES: usize = 16;
 pub(crate) const MAX_CHANNELS: usize = 32;
 /// Longest message that is sent; LiveKit's clients refuse packets over 64 000 bytes. Longer: dropped and counted.
 pub(crate) const MAX_DATA_MESSAGE_BYTES: usize = 128 * 1024;
-/// Waiting messages of a reliable channel. More: the peer is closed, since a hole would break its streams.
-pub(crate) const MAX_RELIABLE_QUEUE_BYTES: usize = 4 * 1024 * 1024;
+/// Waiting messages of a reliable channel: a file of some megabytes on its way to a phone. More: left out and counted. The
+/// stream that they belong to has a hole then, which its reader notices; the call goes on.
+pub(crate) const MAX_RELIABLE_QUEUE_BYTES: usize = 16 * 1024 * 1024;
+/// Waiting messages of all peers of a shard.
+pub(crate) const MAX_ALL_QUEUES_BYTES: usize = 256 * 1024 * 1024;
+/// What a channel may still queue beyond that.
+pub(crate) const MAX_RELIABLE_QUEUE_BYTES_WHEN_FULL: usize = 512 * 1024;
 /// Bytes in SCTP's buffer of a lossy channel beyond which a message is dropped: older than that it is worthless.
 pub(crate) const MAX_LOSSY_BUFFER_BYTES: usize = 64 * 1024;
 /// Bytes of one reliable channel handed to SCTP at once; the rest waits in our queue so that lossy messages find room.
@@ -33,11 +48,20 @@ pub(crate) const MAX_SSRCS: usize = 256;
 
 /// Commands waiting for a shard. Beyond it those with an answer fail, others are dropped and counted.
 pub(crate) const MAX_COMMANDS: usize = 65_536;
+/// Datagrams, forwarded packets and commands kept for a peer while it is negotiated, which takes milliseconds. More:
+/// dropped and counted.
+pub(crate) const MAX_KEPT_WHILE_AWAY: usize = 1_024;
 /// Beyond this many waiting commands, voice packets are dropped and counted: they would arrive too late anyway.
 pub(crate) const MAX_COMMANDS_WITH_MEDIA: usize = 16_384;
-/// Free places in a reader's event channel below which its RTP packets and levels are dropped, so that a slow reader
-/// of sound still learns what else happens.
+/// Free places in a reader's event channel below which its RTP packets, levels and lossy messages are dropped, so that a
+/// slow reader of them still learns what else happens.
 pub(crate) const EVENT_RESERVE: usize = 16;
+/// What else waits for a reader that is busy for a moment, events and bytes of messages. More: the peer is closed.
+pub(crate) const MAX_BACKLOG_EVENTS: usize = 4_096;
+/// See [`MAX_BACKLOG_EVENTS`].
+pub(crate) const MAX_BACKLOG_BYTES: usize = 4 * 1024 * 1024;
+/// How soon a busy reader is tried again.
+pub(crate) const BACKLOG_INTERVAL: Duration = Duration::from_millis(5);
 
 /// From the first remote description to a connection. Longer: closed. LiveKit allows 10 to 20 s for ICE and more for
 /// DTLS.

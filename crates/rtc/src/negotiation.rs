@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use str0m::Rtc;
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::media::{Direction, Mid};
+use str0m::{Candidate, Rtc};
 
 use crate::channels;
 use crate::connection::Connection;
-use crate::limits::MAX_SECTIONS;
+use crate::limits::{MAX_REMOTE_CANDIDATES, MAX_SECTIONS, MAX_UFRAGS};
 use crate::sdp;
 use crate::section::Section;
 use crate::{MediaChange, MediaKind, Offer, PeerEvent, RtcError};
@@ -18,26 +18,66 @@ use crate::{MediaChange, MediaKind, Offer, PeerEvent, RtcError};
 #[derive(Default)]
 pub(crate) struct Negotiation {
     pending: Option<SdpPendingOffer>,
-    /// Remote candidates that were taken.
-    pub(crate) candidates: usize,
+    /// Remote candidates that were taken since ICE last restarted.
+    candidates: usize,
+}
+
+#[cfg(test)]
+impl Negotiation {
+    pub(crate) fn candidates(&self) -> usize {
+        self.candidates
+    }
+}
+
+/// The other side's offer, read.
+pub(crate) struct RemoteOffer {
+    text: String,
+    offer: SdpOffer,
+}
+
+impl RemoteOffer {
+    pub(crate) fn read(text: &str) -> Result<Self, RtcError> {
+        let text = sdp::normalise_remote(text)?;
+        let offer =
+            SdpOffer::from_sdp_string(&text).map_err(|error| RtcError::Sdp(error.to_string()))?;
+        Ok(Self { text, offer })
+    }
+}
+
+/// The other side's answer, read.
+pub(crate) struct RemoteAnswer {
+    text: String,
+    answer: SdpAnswer,
+}
+
+impl RemoteAnswer {
+    pub(crate) fn read(text: &str) -> Result<Self, RtcError> {
+        let text = sdp::normalise_remote(text)?;
+        let answer =
+            SdpAnswer::from_sdp_string(&text).map_err(|error| RtcError::Sdp(error.to_string()))?;
+        Ok(Self { text, answer })
+    }
 }
 
 impl Connection {
     /// Answer the other side's offer. An offer of ours that waits for its answer is withdrawn.
-    pub(crate) fn accept_offer(&mut self, text: &str, now: Instant) -> Result<String, RtcError> {
-        self.ensure_open()?;
-        let text = sdp::normalise_remote(text)?;
-        let offer =
-            SdpOffer::from_sdp_string(&text).map_err(|error| RtcError::Sdp(error.to_string()))?;
+    pub(crate) fn accept_offer(
+        &mut self,
+        remote: RemoteOffer,
+        now: Instant,
+    ) -> Result<String, RtcError> {
         self.negotiation.pending = None;
-        let answer = self.rtc.sdp_api().accept_offer(offer).map_err(refused)?;
-        self.agreed(&text, now);
+        let answer = self
+            .rtc
+            .sdp_api()
+            .accept_offer(remote.offer)
+            .map_err(refused)?;
+        self.agreed(&remote.text, now);
         Ok(sdp::finish_answer(&answer.to_sdp_string()))
     }
 
     /// Offer changes.
     pub(crate) fn create_offer(&mut self, changes: &[MediaChange]) -> Result<Offer, RtcError> {
-        self.ensure_open()?;
         if self.negotiation.pending.is_some() {
             return Err(RtcError::OfferPending);
         }
@@ -50,6 +90,7 @@ impl Connection {
         let directions = self.directions(changes);
         let mut api = self.rtc.sdp_api();
         let mut mids = Vec::new();
+        let mut restarted = None;
         for change in changes {
             match change {
                 MediaChange::AddChannel { label } => {
@@ -68,7 +109,7 @@ impl Connection {
                 }
                 MediaChange::SetSending { .. } => {}
                 MediaChange::RestartIce => {
-                    self.ufrags.push(api.ice_restart(true).ufrag);
+                    restarted = Some(api.ice_restart(true).ufrag);
                 }
             }
         }
@@ -82,7 +123,11 @@ impl Connection {
             api.set_direction(mid, direction(!now.is_sending(), now.is_receiving()));
             api.set_direction(mid, now);
         }
-        let Some((offer, pending)) = api.apply() else {
+        let applied = api.apply();
+        if let Some(ufrag) = restarted {
+            self.use_ufrag(ufrag);
+        }
+        let Some((offer, pending)) = applied else {
             if changes.is_empty() {
                 return Err(RtcError::Sdp(
                     "there is nothing to offer yet: add a channel or a section".to_owned(),
@@ -101,23 +146,46 @@ impl Connection {
     }
 
     /// The other side's answer to our offer.
-    pub(crate) fn accept_answer(&mut self, text: &str, now: Instant) -> Result<(), RtcError> {
-        self.ensure_open()?;
-        let text = sdp::normalise_remote(text)?;
-        let answer =
-            SdpAnswer::from_sdp_string(&text).map_err(|error| RtcError::Sdp(error.to_string()))?;
+    pub(crate) fn accept_answer(
+        &mut self,
+        remote: RemoteAnswer,
+        now: Instant,
+    ) -> Result<(), RtcError> {
         let Some(pending) = self.negotiation.pending.take() else {
             return Err(RtcError::Sdp("it answers no offer of ours".to_owned()));
         };
         self.rtc
             .sdp_api()
-            .accept_answer(pending, answer)
+            .accept_answer(pending, remote.answer)
             .map_err(refused)?;
-        self.agreed(&text, now);
+        self.agreed(&remote.text, now);
         Ok(())
     }
 
-    fn ensure_open(&self) -> Result<(), RtcError> {
+    /// A candidate of the other side. More than a client needs are ignored: hosts with many interfaces name hundreds, and
+    /// their checks find us by any of them.
+    pub(crate) fn add_candidate(&mut self, candidate: Candidate) {
+        if self.negotiation.candidates < MAX_REMOTE_CANDIDATES {
+            self.negotiation.candidates += 1;
+            self.rtc.add_remote_candidate(candidate);
+        }
+    }
+
+    /// The user name that leads here from now on. Those before stay valid while checks to them may be under way.
+    fn use_ufrag(&mut self, ufrag: String) {
+        if self.ufrags.last() == Some(&ufrag) {
+            return;
+        }
+        // A new one is a restart of ICE, which forgets the other side's candidates.
+        self.negotiation.candidates = 0;
+        self.ufrags.retain(|known| *known != ufrag);
+        self.ufrags.push(ufrag);
+        let old = self.ufrags.len().saturating_sub(MAX_UFRAGS);
+        self.old_ufrags.extend(self.ufrags.drain(..old));
+    }
+
+    /// Nothing is negotiated with a peer that is over.
+    pub(crate) fn ensure_open(&self) -> Result<(), RtcError> {
         if self.is_open() {
             Ok(())
         } else {
@@ -173,8 +241,7 @@ impl Connection {
             }
         }
         let ufrag = self.rtc.direct_api().local_ice_credentials().ufrag;
-        self.ufrags.retain(|known| *known != ufrag);
-        self.ufrags.push(ufrag);
+        self.use_ufrag(ufrag);
         let mut changed = Vec::new();
         for section in &mut self.sections {
             let receiving = receives(&self.rtc, section.mid);

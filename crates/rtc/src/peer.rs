@@ -1,14 +1,19 @@
 //! The handle of one peer connection. Methods send a command to the peer's shard; those with an answer are async.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use crate::command::{Command, PeerId, ShardHandle};
+use crate::connection::Connection;
 use crate::engine::EngineInner;
-use crate::{MediaKind, RtcError, ShardId};
+use crate::negotiation::{RemoteAnswer, RemoteOffer};
+use crate::{MediaKind, RtcError, ShardId, sdp};
 
 /// One peer connection. Cloning is cheap; the connection is closed when the last clone is dropped.
 #[derive(Clone)]
@@ -21,7 +26,15 @@ pub(crate) struct PeerInner {
     pub(crate) id: PeerId,
     pub(crate) shard: Arc<ShardHandle>,
     /// Keeps the threads running.
-    pub(crate) _engine: Arc<EngineInner>,
+    pub(crate) engine: Arc<EngineInner>,
+    /// The length of its largest description so far: what its negotiations cost grows with it.
+    pub(crate) described_bytes: AtomicUsize,
+}
+
+impl PeerInner {
+    fn described(&self, bytes: usize) {
+        self.described_bytes.fetch_max(bytes, Ordering::Relaxed);
+    }
 }
 
 impl Drop for PeerInner {
@@ -97,28 +110,42 @@ impl Peer {
 
     /// Answer the other side's offer. The answer holds our candidates. An offer of ours that waits is withdrawn.
     pub async fn accept_offer(&self, sdp: String) -> Result<String, RtcError> {
-        self.ask(|id, reply| Command::AcceptOffer { id, sdp, reply })
-            .await
+        self.inner.described(sdp.len());
+        self.negotiate(
+            move || RemoteOffer::read(&sdp),
+            |peer, offer, now| peer.accept_offer(offer, now),
+        )
+        .await
     }
 
     /// Offer these changes (none: renegotiate). One offer at a time.
     pub async fn create_offer(&self, changes: Vec<MediaChange>) -> Result<Offer, RtcError> {
-        self.ask(|id, reply| Command::CreateOffer { id, changes, reply })
-            .await
+        let offer = self
+            .negotiate(|| Ok(()), move |peer, (), _| peer.create_offer(&changes))
+            .await?;
+        self.inner.described(offer.sdp.len());
+        Ok(offer)
     }
 
     /// The other side's answer to our offer.
     pub async fn accept_answer(&self, sdp: String) -> Result<(), RtcError> {
-        self.ask(|id, reply| Command::AcceptAnswer { id, sdp, reply })
-            .await
+        self.inner.described(sdp.len());
+        self.negotiate(
+            move || RemoteAnswer::read(&sdp),
+            |peer, answer, now| peer.accept_answer(answer, now),
+        )
+        .await
     }
 
-    /// A candidate of the other side, as in `candidate:…`. Unusable ones (mDNS, unknown transports) are ignored.
+    /// A candidate of the other side, as in `candidate:…`. Unusable ones (mDNS, unknown transports) are ignored, and so are
+    /// those beyond the first 64 since ICE last restarted.
     pub fn add_remote_candidate(&self, candidate: String) {
-        self.tell(Command::RemoteCandidate {
-            id: self.inner.id,
-            candidate,
-        });
+        if let Some(candidate) = sdp::remote_candidate(&candidate) {
+            self.tell(Command::RemoteCandidate {
+                id: self.inner.id,
+                candidate,
+            });
+        }
     }
 
     /// Forward media from here on, with continuous sequence numbers and time stamps at the receiver. Both peers must be on
@@ -175,9 +202,8 @@ impl Peer {
         });
     }
 
-    /// Send a message on a data channel. Messages wait while the channel's buffer is full: up to 4 MiB on reliable ones
-    /// (then the peer is closed, since a hole would break its streams), up to 64 kB on lossy ones (then the message is
-    /// dropped and counted). Messages over 128 kiB, and those for channels that nobody opened, are dropped and counted.
+    /// Send a message on a data channel. Messages wait while the channel's buffer is full: up to 16 MiB on reliable ones,
+    /// up to 64 kB on lossy ones; then a message is dropped and counted, and the connection goes on. Messages over 128 kiB, and those for channels that nobody opened, are dropped and counted.
     pub fn send_data(&self, label: &str, data: Bytes) {
         self.tell(Command::SendData {
             id: self.inner.id,
@@ -189,6 +215,26 @@ impl Peer {
     /// Close it: the other side is told.
     pub fn close(&self) {
         self.tell(Command::Close { id: self.inner.id });
+    }
+
+    /// Borrow it as a negotiation does.
+    #[cfg(test)]
+    pub(crate) async fn borrow(&self) -> Option<Box<Connection>> {
+        let (to, borrowed) = oneshot::channel();
+        self.tell(Command::Lend {
+            id: self.inner.id,
+            to,
+        });
+        borrowed.await.ok()
+    }
+
+    /// Give back what was borrowed.
+    #[cfg(test)]
+    pub(crate) fn give_back(&self, peer: Box<Connection>) {
+        self.tell(Command::Return {
+            peer,
+            panicked: false,
+        });
     }
 
     #[cfg(test)]
@@ -210,15 +256,36 @@ impl Peer {
         }
     }
 
-    async fn ask<T>(
+    /// Prepare on another thread, borrow the peer from its shard, change it, give it back. The shard goes on meanwhile.
+    /// Commands given before are obeyed before, commands given after the answer are obeyed after.
+    async fn negotiate<P, T: Send + 'static>(
         &self,
-        command: impl FnOnce(PeerId, oneshot::Sender<Result<T, RtcError>>) -> Command,
+        prepare: impl FnOnce() -> Result<P, RtcError> + Send + 'static,
+        change: impl FnOnce(&mut Connection, P, Instant) -> Result<T, RtcError> + Send + 'static,
     ) -> Result<T, RtcError> {
-        let (reply, answer) = oneshot::channel();
-        if !self.inner.shard.send(command(self.inner.id, reply)) {
-            return Err(RtcError::Busy);
-        }
-        answer.await.unwrap_or(Err(RtcError::Closed))
+        // Keeps the shard running as long as it has to give and take.
+        let inner = Arc::clone(&self.inner);
+        let bytes = inner.described_bytes.load(Ordering::Relaxed);
+        let work = move || {
+            let prepared = prepare();
+            let (to, borrowed) = oneshot::channel();
+            if !inner.shard.send(Command::Lend { id: inner.id, to }) {
+                return Err(RtcError::Busy);
+            }
+            let mut peer = borrowed.blocking_recv().map_err(|_| RtcError::Closed)?;
+            let changed = catch_unwind(AssertUnwindSafe(|| {
+                peer.ensure_open()?;
+                change(&mut peer, prepared?, Instant::now())
+            }));
+            inner.shard.send(Command::Return {
+                peer,
+                panicked: changed.is_err(),
+            });
+            changed.unwrap_or(Err(RtcError::Closed))
+        };
+        let engine = &self.inner.engine;
+        let outcome = engine.negotiator.run(bytes, work).await;
+        outcome.unwrap_or(Err(RtcError::Closed))
     }
 
     fn beside(&self, other: &Self) -> bool {

@@ -2,7 +2,9 @@
 
 use str0m::Candidate;
 
-use crate::limits::{MAX_REMOTE_CANDIDATES, MAX_SDP_BYTES, MAX_SECTIONS};
+use crate::limits::{
+    MAX_REMOTE_CANDIDATES, MAX_SDP_BYTES, MAX_SDP_LINE_BYTES, MAX_SDP_SECTION_LINES, MAX_SECTIONS,
+};
 use crate::{MediaKind, RtcError};
 
 /// A media section as named in a description.
@@ -28,11 +30,27 @@ pub(crate) fn normalise_remote(text: &str) -> Result<String, RtcError> {
     }
     let mut out = String::with_capacity(text.len() + 64);
     let mut candidates = 0;
+    let mut lines_of_section = 0;
     for line in text
         .lines()
         .map(str::trim_end)
         .filter(|line| !line.is_empty())
     {
+        if line.len() > MAX_SDP_LINE_BYTES {
+            return Err(RtcError::Sdp(format!(
+                "a line is longer than {MAX_SDP_LINE_BYTES} bytes"
+            )));
+        }
+        lines_of_section = if line.starts_with("m=") {
+            0
+        } else {
+            lines_of_section + 1
+        };
+        if lines_of_section > MAX_SDP_SECTION_LINES {
+            return Err(RtcError::Sdp(format!(
+                "a section has more than {MAX_SDP_SECTION_LINES} lines"
+            )));
+        }
         if let Some(candidate) = line
             .strip_prefix("a=")
             .filter(|value| value.starts_with("candidate:"))
@@ -143,6 +161,10 @@ mod tests {
     fn a_huge_description_is_refused() {
         assert!(normalise_remote(&"a=x\r\n".repeat(200_000)).is_err());
         assert!(normalise_remote(&"m=audio 9 x 0\r\n".repeat(600)).is_err());
+        assert!(normalise_remote(&format!("a=fmtp:96 {}\r\n", "x".repeat(9_000))).is_err());
+        assert!(
+            normalise_remote(&format!("m=video 9 x 0\r\n{}", "a=x\r\n".repeat(1_501))).is_err()
+        );
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! One thread with its sockets and peers: reads, drives, forwards, sends. No locks but the command queue's, one clock
 //! reading per batch, and never a look at a peer that nothing happened to.
 
+mod away;
 mod commands;
 mod forwarding;
 
@@ -20,12 +21,14 @@ use str0m::ice::StunMessage;
 use str0m::net::{Protocol, Receive};
 
 use crate::address::{Addresses, arrived_at};
+use crate::channels::Waiting;
 use crate::command::{Command, PeerId, ShardHandle};
 use crate::connection::Connection;
 use crate::limits::{MAX_BATCHES_PER_TURN, MAX_PEER_ADDRESSES};
 use crate::socket::{Outgoing, ReceiveBuffers, Socket};
 use crate::timers::Timers;
 use crate::{RtcError, counters};
+use away::{Away, Kept};
 
 /// The waker's token; sockets have their keys.
 pub(crate) const WAKER: Token = Token(usize::MAX);
@@ -56,11 +59,14 @@ pub(crate) struct Shard {
     total: Arc<AtomicUsize>,
     sockets: Slab<Socket>,
     shared: usize,
-    /// `None` while a peer is being driven.
+    /// `None` while a peer is being driven or is away.
     peers: Slab<Option<Box<Connection>>>,
+    /// Peers that are being negotiated, by slot.
+    away: FxHashMap<usize, Away>,
     by_id: FxHashMap<PeerId, usize>,
     by_address: FxHashMap<SocketAddr, usize>,
     by_ufrag: FxHashMap<String, usize>,
+    waiting: Waiting,
     timers: Timers,
     dirty: Vec<usize>,
     outgoing: Vec<Outgoing>,
@@ -106,9 +112,11 @@ impl Shard {
             sockets,
             shared,
             peers: Slab::new(),
+            away: FxHashMap::default(),
             by_id: FxHashMap::default(),
             by_address: FxHashMap::default(),
             by_ufrag: FxHashMap::default(),
+            waiting: Waiting::default(),
             timers: Timers::default(),
             dirty: Vec::new(),
             outgoing: Vec::new(),
@@ -211,13 +219,31 @@ impl Shard {
                 self.unknown += 1;
                 continue;
             };
-            match Receive::new(Protocol::Udp, source, destination, datagram) {
-                Ok(receive) => self.drive(slot, now, |peer| peer.receive(now, receive)),
-                Err(_) => self.unknown += 1,
+            let keep = || Kept::Datagram {
+                source,
+                destination,
+                contents: datagram.to_vec(),
+            };
+            if self.away.is_empty() || !self.keep(slot, keep) {
+                self.on_datagram(slot, source, destination, datagram, now);
             }
-            if is_stun(datagram) {
-                self.learn_authenticated(slot, source, datagram);
-            }
+        }
+    }
+
+    fn on_datagram(
+        &mut self,
+        slot: usize,
+        source: SocketAddr,
+        destination: SocketAddr,
+        datagram: &[u8],
+        now: Instant,
+    ) {
+        match Receive::new(Protocol::Udp, source, destination, datagram) {
+            Ok(receive) => self.drive(slot, now, |peer| peer.receive(now, receive)),
+            Err(_) => self.unknown += 1,
+        }
+        if is_stun(datagram) {
+            self.learn_authenticated(slot, source, datagram);
         }
     }
 
@@ -400,7 +426,11 @@ impl Shard {
     }
 
     fn is(&self, slot: usize, id: PeerId) -> bool {
-        matches!(self.peers.get(slot), Some(Some(peer)) if peer.id == id)
+        match self.peers.get(slot) {
+            Some(Some(peer)) => peer.id == id,
+            Some(None) => self.away.get(&slot).is_some_and(|away| away.id == id),
+            None => false,
+        }
     }
 
     fn remove(&mut self, slot: usize, reason: String) {

@@ -2,17 +2,19 @@
 
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Instant;
 
 use mio::{Interest, Token};
 use tokio::sync::mpsc;
 
 use super::Shard;
+use super::away::Kept;
 use crate::command::{Command, PeerId};
 use crate::connection::Connection;
-use crate::limits::{MAX_REMOTE_CANDIDATES, OWN_SOCKET_BUFFER_BYTES};
+use crate::limits::OWN_SOCKET_BUFFER_BYTES;
 use crate::socket::Socket;
-use crate::{PeerConfig, PeerEvent, RtcError, counters, sdp};
+use crate::{PeerConfig, PeerEvent, RtcError, counters};
 
 impl Shard {
     pub(super) fn obey(&mut self, now: Instant) {
@@ -24,23 +26,17 @@ impl Shard {
         self.commands = commands;
     }
 
-    fn on_command(&mut self, command: Command, now: Instant) {
+    pub(super) fn on_command(&mut self, command: Command, now: Instant) {
+        if let Some(slot) = self.first_away(command.peers()) {
+            self.keep(slot, || Kept::Command(command));
+            return;
+        }
         match command {
             Command::Create { id, config, events } => self.create(id, config, events, now),
-            Command::AcceptOffer { id, sdp, reply } => {
-                let answer = self.negotiate(id, now, |peer| peer.accept_offer(&sdp, now));
-                let _ = reply.send(answer);
-            }
-            Command::CreateOffer { id, changes, reply } => {
-                let offer = self.negotiate(id, now, |peer| peer.create_offer(&changes));
-                let _ = reply.send(offer);
-            }
-            Command::AcceptAnswer { id, sdp, reply } => {
-                let done = self.negotiate(id, now, |peer| peer.accept_answer(&sdp, now));
-                let _ = reply.send(done);
-            }
+            Command::Lend { id, to } => self.lend(id, to),
+            Command::Return { peer, panicked } => self.take_back(peer, panicked, now),
             Command::RemoteCandidate { id, candidate } => {
-                self.with(id, now, |peer| add_candidate(peer, &candidate))
+                self.with(id, now, |peer| peer.add_candidate(candidate))
             }
             Command::Forward {
                 from,
@@ -77,7 +73,7 @@ impl Shard {
                 }
             }
             Command::SendData { id, label, data } => {
-                self.with(id, now, |peer| send_data(peer, &label, data, now))
+                self.with(id, now, |peer| send_data(peer, &label, data))
             }
             Command::Close { id } => self.with(id, now, |peer| peer.close(now)),
             Command::Shutdown => self.running = false,
@@ -106,25 +102,6 @@ impl Shard {
         }
     }
 
-    fn negotiate<T>(
-        &mut self,
-        id: PeerId,
-        now: Instant,
-        change: impl FnOnce(&mut Connection) -> Result<T, RtcError>,
-    ) -> Result<T, RtcError> {
-        let mut result = Err(RtcError::Closed);
-        self.with(id, now, |peer| result = change(peer));
-        let slot = self.by_id.get(&id).copied();
-        if let Some(slot) = slot
-            && let Some(Some(peer)) = self.peers.get(slot)
-        {
-            for ufrag in &peer.ufrags {
-                self.by_ufrag.entry(ufrag.clone()).or_insert(slot);
-            }
-        }
-        result
-    }
-
     fn create(
         &mut self,
         id: PeerId,
@@ -144,6 +121,7 @@ impl Shard {
                 .get(key)
                 .map_or(&[][..], |socket| &socket.candidates);
             let certificate = self.certificate.as_deref();
+            let waiting = Arc::clone(&self.waiting);
             catch_unwind(AssertUnwindSafe(|| {
                 Connection::new(
                     id,
@@ -151,6 +129,7 @@ impl Shard {
                     events.clone(),
                     (key, candidates),
                     certificate,
+                    waiting,
                     now,
                 )
             }))
@@ -191,17 +170,7 @@ impl Shard {
     }
 }
 
-fn add_candidate(peer: &mut Connection, text: &str) {
-    if peer.negotiation.candidates >= MAX_REMOTE_CANDIDATES {
-        return;
-    }
-    if let Some(candidate) = sdp::remote_candidate(text) {
-        peer.negotiation.candidates += 1;
-        peer.rtc.add_remote_candidate(candidate);
-    }
-}
-
-fn send_data(peer: &mut Connection, label: &str, data: bytes::Bytes, now: Instant) {
+fn send_data(peer: &mut Connection, label: &str, data: bytes::Bytes) {
     use crate::channels::Sent;
     if !peer.is_open() {
         return;
@@ -209,9 +178,6 @@ fn send_data(peer: &mut Connection, label: &str, data: bytes::Bytes, now: Instan
     match peer.channels.send(&mut peer.rtc, label, data) {
         Sent::Taken => {}
         Sent::Dropped => counters::dropped("data"),
-        Sent::Overflow => {
-            tracing::warn!(peer = %peer.config.label, label, "the other side takes its data too slowly");
-            peer.close(now);
-        }
+        Sent::TooSlow => counters::dropped("slow_receiver"),
     }
 }

@@ -3,7 +3,9 @@
 use std::time::Instant;
 
 use super::Shard;
+use super::away::Kept;
 use crate::command::PeerId;
+use crate::forward::Received;
 use crate::limits::MAX_FORWARDS;
 use crate::section::Target;
 
@@ -11,10 +13,23 @@ impl Shard {
     pub(super) fn forward(&mut self, slot: usize, section: usize, packet: str0m::rtp::RtpPacket) {
         let mut received = None;
         self.guarded(slot, |peer| received = peer.take_packet(section, packet));
-        let Some(received) = received else { return };
+        if let Some(received) = received {
+            self.spread(slot, section, &received, None);
+        }
+    }
+
+    /// Write a received packet to everybody who hears that section, or to the one in this slot.
+    pub(super) fn spread(
+        &mut self,
+        slot: usize,
+        section: usize,
+        received: &Received,
+        only: Option<usize>,
+    ) {
         let Some(Some(peer)) = self.peers.get_mut(slot) else {
             return;
         };
+        let id = peer.id;
         let (epoch, Some(current)) = (peer.epoch, peer.sections.get_mut(section)) else {
             return;
         };
@@ -26,9 +41,19 @@ impl Shard {
             if !self.is(target.slot, target.peer) {
                 return false;
             }
+            if only.is_some_and(|only| only != target.slot) {
+                return true;
+            }
+            let keep = || Kept::Forwarded {
+                from: (slot, id, section),
+                received: Box::new(received.clone()),
+            };
+            if !self.away.is_empty() && self.keep(target.slot, keep) {
+                return true;
+            }
             let mut written = 0;
             self.guarded(target.slot, |peer| {
-                written = peer.write_forwarded(target, epoch, &received)
+                written = peer.write_forwarded(target, epoch, received)
             });
             if written > 0 {
                 self.forwarded += written;
@@ -53,6 +78,7 @@ impl Shard {
         };
         if let Some((source, id, section)) = source
             && self.is(source, id)
+            && !self.keep(source, || Kept::KeyFrame { section })
         {
             self.guarded(source, |peer| peer.request_key_frame(section, now));
             self.mark(source);
@@ -137,6 +163,9 @@ impl Shard {
     }
 
     pub(super) fn silence(&mut self, slot: usize, section: usize, from: PeerId, now: Instant) {
+        if self.keep(slot, || Kept::Silence { section, from }) {
+            return;
+        }
         self.guarded(slot, |peer| {
             if let Some(target) = peer.sections.get_mut(section)
                 && target.source.is_some_and(|(_, id, _)| id == from)

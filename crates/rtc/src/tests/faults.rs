@@ -151,7 +151,7 @@ async fn a_reader_that_never_reads_ends_its_peer() {
     negotiate(&a, &slow, vec![channel("_reliable")]).await;
     a.connected().await;
     a.channel("_reliable").await;
-    for _ in 0..10 {
+    for _ in 0..5_000 {
         a.peer.send_data("_reliable", Bytes::from_static(b"unread"));
     }
     a.closed().await;

@@ -177,3 +177,109 @@ async fn an_unknown_codec_is_rejected_and_the_rest_works() {
     a.connected().await;
     b.connected().await;
 }
+
+#[tokio::test]
+async fn while_one_is_negotiated_the_others_go_on_and_it_misses_nothing() {
+    let (server, client) = (engine(), engine());
+    let (speaker, ingress, from) = pair(
+        Side::client(&client),
+        Side::server(&server),
+        vec![sending(MediaKind::Audio)],
+    )
+    .await;
+    let mut hearing = Vec::new();
+    for _ in 0..2 {
+        let changes = vec![channel("_reliable"), sending(MediaKind::Audio)];
+        let (mut egress, listener, to) =
+            pair(Side::server(&server), Side::client(&client), changes).await;
+        egress.channel("_reliable").await;
+        ingress.peer.forward(crate::Forward {
+            from_mid: from[0].clone(),
+            to: egress.peer.clone(),
+            to_mid: to[0].clone(),
+        });
+        hearing.push((egress, listener));
+    }
+    ingress.settled().await;
+    let (mut other_egress, mut other) = hearing.pop().unwrap();
+    let (mut egress, mut listener) = hearing.pop().unwrap();
+    let say = |n: u64| {
+        speaker
+            .peer
+            .send_opus(&from[0], packet(n), n * 960, n == 1, 20)
+    };
+    say(1);
+    assert_eq!(number(&listener.rtp().await.payload), Some(1));
+    assert_eq!(number(&other.rtp().await.payload), Some(1));
+
+    let borrowed = egress.peer.borrow().await.unwrap();
+    for n in 2..=4 {
+        say(n);
+        assert_eq!(
+            number(&other.rtp().await.payload),
+            Some(n),
+            "the others hear on"
+        );
+    }
+    egress
+        .peer
+        .send_data("_reliable", Bytes::from_static(b"down"));
+    listener
+        .peer
+        .send_data("_reliable", Bytes::from_static(b"up"));
+    other
+        .peer
+        .send_data("_reliable", Bytes::from_static(b"too"));
+    assert_eq!(other_egress.data().await, "too");
+    egress.peer.give_back(borrowed);
+
+    for n in 2..=4 {
+        assert_eq!(
+            number(&listener.rtp().await.payload),
+            Some(n),
+            "it hears what came"
+        );
+    }
+    assert_eq!(listener.data().await, "down");
+    assert_eq!(egress.data().await, "up");
+}
+
+#[tokio::test]
+async fn who_hangs_up_during_a_negotiation_is_gone_after_it() {
+    let (server, client) = (engine(), engine());
+    let (mut a, b, _) = pair(
+        Side::client(&client),
+        Side::server(&server),
+        vec![channel("_reliable")],
+    )
+    .await;
+    let borrowed = b.peer.borrow().await.unwrap();
+    b.peer.close();
+    assert_eq!(server.peers(), 1);
+    b.peer.give_back(borrowed);
+    a.closed().await;
+}
+
+#[tokio::test]
+async fn many_restarts_of_ice_leave_few_user_names_and_take_new_candidates() {
+    let (server, client) = (engine(), engine());
+    let (a, mut b, _) = pair(
+        Side::client(&client),
+        Side::server(&server),
+        vec![channel("_reliable")],
+    )
+    .await;
+    for _ in 0..8 {
+        for port in 1..=100 {
+            let text = format!("candidate:1 1 udp 2130706431 127.0.0.1 {port} typ host");
+            b.peer.add_remote_candidate(text);
+        }
+        negotiate(&a, &b, vec![MediaChange::RestartIce]).await;
+    }
+    let borrowed = b.peer.borrow().await.unwrap();
+    let (names, candidates) = (borrowed.ufrags.len(), borrowed.negotiation.candidates());
+    b.peer.give_back(borrowed);
+    assert_eq!((names, candidates), (crate::limits::MAX_UFRAGS, 0));
+    a.peer.send_data("_reliable", Bytes::from_static(b"still"));
+    assert_eq!(b.data().await, "still");
+}
