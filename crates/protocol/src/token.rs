@@ -16,8 +16,9 @@ use crate::proto::RoomConfiguration;
 pub const LEEWAY: Duration = Duration::from_secs(60);
 /// How long a token made here is valid unless said otherwise; LiveKit's SDKs use the same.
 pub const DEFAULT_TTL: Duration = Duration::from_secs(6 * 3600);
-/// Longer tokens are refused unread. A request line that carries one is no longer than this either.
-pub const MAX_TOKEN_BYTES: usize = 64 * 1024;
+/// Longer tokens are refused unread: LiveKit allows 512 KiB of metadata and 64 KiB of attributes, which JSON and base64 make
+/// longer. In a query, where HTTP libraries end at 64 KiB, a token must be shorter.
+pub const MAX_TOKEN_BYTES: usize = 1024 * 1024;
 
 /// API keys and their secrets. `Debug` shows the keys only.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -99,9 +100,12 @@ impl fmt::Debug for Keys {
 /// Why a token was refused or could not be made. Holds neither token nor secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    /// Not three parts of base64 with JSON in them, or too long.
+    /// Not three parts of base64 with JSON in them.
     #[error("invalid authorization token: it is not a JWT")]
     Malformed,
+    /// Longer than [`MAX_TOKEN_BYTES`].
+    #[error("invalid authorization token: it is longer than 1 MiB; give it less metadata")]
+    TooLong,
     /// `alg` is `none` or anything other than HS256.
     #[error("invalid authorization token: it must be signed with HS256")]
     Algorithm,
@@ -298,7 +302,7 @@ impl Verifier {
     /// See [`TokenError`].
     pub fn verify_at(&self, token: &str, now: SystemTime) -> Result<Claims, TokenError> {
         if token.len() > MAX_TOKEN_BYTES {
-            return Err(TokenError::Malformed);
+            return Err(TokenError::TooLong);
         }
         check_algorithm(token)?;
         let key = issuer(token)?;

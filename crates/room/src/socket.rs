@@ -19,6 +19,9 @@ use url::Url;
 /// A goodbye must not hold up the end of the process.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// What is read at once; the library sets this many bytes aside, and grows for a larger message.
+const READ_BYTES: usize = 4 * 1024;
+
 /// How a connection is made and bounded.
 #[derive(Clone, Copy, Debug)]
 pub struct SocketOptions {
@@ -85,6 +88,7 @@ where
         bearer.set_sensitive(true);
         request.headers_mut().insert(AUTHORIZATION, bearer);
         let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BYTES)
             .max_message_size(Some(options.message_bytes))
             .max_frame_size(Some(options.message_bytes));
         // Only the first caller of the process decides; everything here is built on the same library.

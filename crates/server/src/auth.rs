@@ -91,6 +91,14 @@ pub(crate) fn claims(
     Ok(verifier.verify(&token(headers, query)?)?)
 }
 
+/// What somebody without a valid token is told. `rate` is what its address may still do: beyond it, to come back later.
+pub(crate) fn stranger(denied: Denied, rate: Result<(), TooMany>) -> Denied {
+    match rate {
+        Ok(()) => denied,
+        Err(limit) => Denied::too_many(&limit),
+    }
+}
+
 /// A grant for administration of that room.
 pub(crate) fn may_administer(claims: &Claims, room: &str) -> bool {
     let grants = claims.video_grants();

@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::rejection::BytesRejection;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::{DefaultBodyLimit, Extension, Path, Request, State as Shared};
+use axum::extract::{Extension, Path, Request, State as Shared};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -18,7 +17,11 @@ use tower::ServiceExt;
 use tower_http::cors::{Any, CorsLayer};
 
 use crate::auth::{self, Denied, PERMISSIONS_DENIED};
-use crate::limits::{MAX_BODY_BYTES, MAX_SIGNAL_BYTES, TooMany};
+use crate::connections::Counted;
+use crate::limits::{
+    BODY_TIMEOUT, MAX_PAGE_BODY_BYTES, MAX_SIGNAL_BYTES, MAX_WORKERS_PER_KEY, SOCKET_READ_BYTES,
+    TooMany,
+};
 use crate::room::Command;
 use crate::signal::{self, socket};
 use crate::state::State;
@@ -45,7 +48,7 @@ pub(crate) fn router(state: Arc<State>, extra: Router) -> Router {
         ])
         .allow_headers(Any)
         .max_age(CORS_MAX_AGE);
-    let extra = extra.layer(from_fn_with_state(Arc::clone(&state), limit_posts));
+    let extra = extra.layer(from_fn_with_state(Arc::clone(&state), limit_page));
     let page = extra.clone();
     Router::new()
         .route(
@@ -59,26 +62,42 @@ pub(crate) fn router(state: Arc<State>, extra: Router) -> Router {
         .route("/rtc/v1/{*rest}", any(not_offered))
         .route("/agent", any(agent))
         .route("/twirp/{service}/{method}", post(api))
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(state)
         // LiveKit's routes alone are open to pages of other origins.
         .layer(cors)
         .fallback_service(extra)
 }
 
-/// A `POST` to what the binary adds makes tokens: it counts as a join of its address.
-async fn limit_posts(
+/// What the binary adds (page, metrics, playground) is for everybody, so it is limited by address. A `POST` makes tokens: it
+/// counts as a join. Its body is short, and there at once.
+async fn limit_page(
     Shared(state): Shared<Arc<State>>,
     Extension(ClientAddress(address)): Extension<ClientAddress>,
     request: Request,
     next: Next,
 ) -> Response {
-    if request.method() == Method::POST
-        && let Err(limit) = state.rates.join(address)
-    {
-        return too_many(&limit, "join_rate").into_response();
+    let (rate, reason) = if request.method() == Method::POST {
+        (state.rates.stranger_joins(address), "join_rate")
+    } else {
+        (state.rates.stranger_asks(address), "page_rate")
+    };
+    if let Err(limit) = rate {
+        return too_many(&limit, reason).into_response();
     }
-    next.run(request).await
+    let (parts, body) = request.into_parts();
+    match read_body(body, MAX_PAGE_BODY_BYTES).await {
+        Ok(body) => next.run(Request::from_parts(parts, Body::from(body))).await,
+        Err(status) => status.into_response(),
+    }
+}
+
+/// The whole body, if it is no longer than that and there in time.
+pub(crate) async fn read_body(body: Body, at_most: usize) -> Result<Bytes, StatusCode> {
+    match tokio::time::timeout(BODY_TIMEOUT, axum::body::to_bytes(body, at_most)).await {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(_)) => Err(StatusCode::PAYLOAD_TOO_LARGE),
+        Err(_) => Err(StatusCode::REQUEST_TIMEOUT),
+    }
 }
 
 /// Health for machines, the page for browsers.
@@ -142,6 +161,7 @@ fn refused(denied: Denied, address: IpAddr) -> Response {
 async fn rtc(
     Shared(state): Shared<Arc<State>>,
     Extension(ClientAddress(address)): Extension<ClientAddress>,
+    Extension(counted): Extension<Arc<Counted>>,
     headers: HeaderMap,
     uri: Uri,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
@@ -151,9 +171,6 @@ async fn rtc(
     };
     if has_join_request(&uri) {
         return not_offered().await;
-    }
-    if let Err(limit) = state.rates.join(address) {
-        return too_many(&limit, "join_rate").into_response();
     }
     let admitted = match signal::admission(&state, &headers, uri.query(), address) {
         Ok(admission) => admission.join(&state).await,
@@ -171,6 +188,7 @@ async fn rtc(
     upgrade
         .max_message_size(MAX_SIGNAL_BYTES)
         .max_frame_size(MAX_SIGNAL_BYTES)
+        .read_buffer_size(SOCKET_READ_BYTES)
         .on_failed_upgrade(move |_| {
             tokio::spawn(async move {
                 let _ = room
@@ -179,7 +197,7 @@ async fn rtc(
                     .await;
             });
         })
-        .on_upgrade(move |ws| {
+        .on_upgrade(move |ws| async move {
             socket::serve(
                 admitted.room,
                 admitted.sid,
@@ -187,6 +205,8 @@ async fn rtc(
                 ws,
                 admitted.outgoing,
             )
+            .await;
+            drop(counted);
         })
 }
 
@@ -203,9 +223,6 @@ async fn validate(
     headers: HeaderMap,
     uri: Uri,
 ) -> Response {
-    if let Err(limit) = state.rates.join(address) {
-        return too_many(&limit, "join_rate").into_response();
-    }
     let outcome = signal::admission(&state, &headers, uri.query(), address)
         .and_then(|admission| admission.validate(&state));
     match outcome {
@@ -217,6 +234,7 @@ async fn validate(
 async fn agent(
     Shared(state): Shared<Arc<State>>,
     Extension(ClientAddress(address)): Extension<ClientAddress>,
+    Extension(counted): Extension<Arc<Counted>>,
     headers: HeaderMap,
     uri: Uri,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
@@ -224,14 +242,19 @@ async fn agent(
     let Ok(upgrade) = upgrade else {
         return not_offered().await;
     };
-    if let Err(limit) = state.rates.join(address) {
+    let claims = match auth::claims(&state.verifier, &headers, uri.query()) {
+        Ok(claims) => claims,
+        Err(denied) => {
+            let rate = state.rates.stranger_joins(address);
+            return refused(auth::stranger(denied, rate), address);
+        }
+    };
+    if let Err(limit) = state.rates.key(&claims.iss) {
         return too_many(&limit, "worker_rate").into_response();
     }
-    let claims = match auth::claims(&state.verifier, &headers, uri.query()) {
-        Ok(claims) if claims.video_grants().agent => claims,
-        Ok(_) => return refused(Denied::unauthorized(PERMISSIONS_DENIED), address),
-        Err(denied) => return refused(denied, address),
-    };
+    if !claims.video_grants().agent {
+        return refused(Denied::unauthorized(PERMISSIONS_DENIED), address);
+    }
     if state.is_draining() {
         return refused(
             Denied::new(
@@ -241,11 +264,29 @@ async fn agent(
             address,
         );
     }
+    let Some(place) = state.worker_place(&claims.iss) else {
+        tracing::warn!(
+            key = claims.iss,
+            limit = MAX_WORKERS_PER_KEY,
+            "too many agent workers with one API key; one was refused"
+        );
+        return refused(
+            Denied::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "too many workers with this API key",
+            ),
+            address,
+        );
+    };
     let (agents, info) = (state.agents.clone(), state.server_info());
     upgrade
         .max_message_size(MAX_SIGNAL_BYTES)
         .max_frame_size(MAX_SIGNAL_BYTES)
-        .on_upgrade(move |ws| agents::serve(agents, claims.iss, info, ws))
+        .read_buffer_size(SOCKET_READ_BYTES)
+        .on_upgrade(move |ws| async move {
+            agents::serve(agents, claims.iss, info, ws).await;
+            drop((place, counted));
+        })
 }
 
 async fn api(
@@ -253,15 +294,9 @@ async fn api(
     Extension(ClientAddress(address)): Extension<ClientAddress>,
     Path((service, method)): Path<(String, String)>,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    body: Body,
 ) -> Response {
-    if let Err(limit) = state.rates.api(address) {
-        return twirp::TwirpError::from(too_many(&limit, "api_rate")).into_response();
-    }
-    match body {
-        Ok(body) => twirp::handle(&state, &service, &method, &headers, body).await,
-        Err(rejection) => rejection.into_response(),
-    }
+    twirp::handle(&state, &service, &method, &headers, address, body).await
 }
 
 /// Serve one request: its client's address is noted and `//` in its path becomes `/` before any route is looked for.

@@ -6,6 +6,7 @@
 //! | [`server`] | starting, draining, stopping; listeners and connections |
 //! | [`limits`] | sizes, counts and rates, each with its reason |
 //! | [`error`] | what can go wrong at the start |
+//! | `connections` | how many are open, and what a stranger's may hold |
 //! | `http` | the routes |
 //! | `auth` | who is asking |
 //! | `signal` | joining by WebSocket |
@@ -26,6 +27,7 @@
 mod agents;
 mod auth;
 pub mod config;
+mod connections;
 pub mod error;
 #[doc(hidden)]
 pub mod fuzzing;

@@ -1,10 +1,13 @@
 //! What one client may use up: sizes, counts and rates, each with its reason.
 
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use antiphon_protocol::Claims;
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
@@ -26,19 +29,36 @@ pub const MAX_PENDING_TRACKS: usize = 20;
 pub const MAX_TRACKS: usize = 50;
 /// Media sections in an offer: more would cost the media thread more than a call is worth.
 pub const MAX_SDP_SECTIONS: usize = 200;
-/// Candidates accepted from one client for one connection.
-pub const MAX_CANDIDATES: usize = 100;
+/// Candidates that one client may name at once for one connection: libwebrtc on a host with many interfaces sends up to 600.
+/// More are left out. The media engine takes the first 64 of them.
+pub const CANDIDATE_BURST: u32 = 1000;
+/// And per second.
+pub const CANDIDATE_RATE: u32 = 20;
+/// Bytes of session descriptions that one client may send at once: half a dozen of the largest that clients make for ordinary
+/// calls, or one of the largest at all. A client that sends more is read more slowly.
+pub const SDP_BURST_BYTES: u32 = 512 * 1024;
+/// And per second: about 3 % of one core's time.
+pub const SDP_BYTES_PER_SECOND: u32 = 128 * 1024;
+/// Tracks that one participant is subscribed to, audio first; the media engine has 512 sections. A room may have more tracks:
+/// who would get more of them is told which are left out.
+pub const MAX_SUBSCRIPTIONS: usize = 500;
+/// How many of them may be video: a section once used for video carries no audio later.
+pub const MAX_VIDEO_SUBSCRIPTIONS: usize = 200;
 /// Messages waiting for one client's socket; a client that reads nothing for so long is disconnected.
 pub const OUTGOING_QUEUE: usize = 512;
 /// Requests waiting for one room; senders wait.
 pub const ROOM_QUEUE: usize = 1024;
 /// Events waiting from one peer connection, about a second of data packets.
 pub const PEER_QUEUE: usize = 512;
-/// Signal messages of one client per second, and at once: an SDK sends a few dozen at the start of a call.
+/// Signal messages of one client per second, and at once: an SDK sends a few dozen at the start of a call. A client that
+/// sends more is read more slowly.
 pub const SIGNAL_RATE: u32 = 100;
 /// See [`SIGNAL_RATE`].
 pub const SIGNAL_BURST: u32 = 400;
-/// How long reliable packets are kept for a participant whose channel is not open yet.
+/// How many bytes of reliable packets are kept for a participant that has joined and is not connected yet. That takes seconds
+/// on a busy machine, and others already see the participant and call its methods. More: the newest are left out.
+pub const DATA_JOIN_BYTES: usize = 256 * 1024;
+/// How long reliable packets are kept for participants whose connection is away.
 pub const DATA_REPLAY_TIME: Duration = Duration::from_secs(2);
 /// How many bytes of them, in a room.
 pub const DATA_REPLAY_BYTES: usize = 100 * 1024;
@@ -66,21 +86,38 @@ pub const REFRESH_INTERVAL: Duration = Duration::from_secs(300);
 pub const REFRESH_TTL: Duration = Duration::from_secs(600);
 /// The request line and headers must be there after so long.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
+/// The whole body must be there after so long, once its sender has shown a token.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Largest request line and headers: a token with as much metadata and attributes as LiveKit allows.
+pub const MAX_HEAD_BYTES: usize = antiphon_protocol::token::MAX_TOKEN_BYTES + 64 * 1024;
+/// Larger ones need one of few places.
+pub const SMALL_HEAD_BYTES: usize = 16 * 1024;
+/// So many of them are read at once: 70 MiB at most.
+pub const MAX_LARGE_HEADS: usize = 64;
+/// And from one address, so that nobody takes all places.
+pub const MAX_LARGE_HEADS_PER_NETWORK: usize = 8;
+/// Largest body of a request to what the binary adds (the playground asks for a token).
+pub const MAX_PAGE_BODY_BYTES: usize = 16 * 1024;
+/// What a WebSocket reads at once; its library sets this many bytes aside for each, and grows for a larger message.
+pub const SOCKET_READ_BYTES: usize = 4 * 1024;
 /// Dispatches of one room.
 pub const MAX_DISPATCHES: usize = 100;
 /// Agent workers of one server.
 pub const MAX_WORKERS: usize = 1000;
+/// Connections of agent workers with one API key, so that no key takes every place.
+pub const MAX_WORKERS_PER_KEY: usize = 500;
 
 /// Limits that depend on the machine and on who may connect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Joins (and validations) of one address per second; default 10.
+    /// Joins (and validations) of one participant per second, wherever it is; default 10. Without a valid token: of one
+    /// address. The one never uses up what the other has.
     pub joins_per_second: u32,
-    /// Joins of one address at once; default 100, for an office behind one address.
+    /// The same at once; default 100, for an office behind one address whose browsers ask the playground for tokens.
     pub joins_burst: u32,
-    /// API calls of one address per second; default 50.
+    /// Requests of one address for the page, and API calls without a valid token, per second; default 50.
     pub api_per_second: u32,
-    /// API calls of one address at once; default 200.
+    /// The same at once; default 200.
     pub api_burst: u32,
     /// Joins and API calls of one API key per second; default 500.
     pub key_per_second: u32,
@@ -156,10 +193,13 @@ impl Limits {
     }
 }
 
-/// Rates by address and by API key.
+/// Rates: by address for strangers, by participant and API key for who has shown a valid token. What strangers do uses up
+/// nobody else's.
 #[derive(Debug)]
 pub(crate) struct Rates {
     joins: DefaultKeyedRateLimiter<IpAddr>,
+    participants: DefaultKeyedRateLimiter<u64>,
+    names: RandomState,
     api: DefaultKeyedRateLimiter<IpAddr>,
     keys: DefaultKeyedRateLimiter<Arc<str>>,
     clock: DefaultClock,
@@ -181,19 +221,34 @@ impl Rates {
     pub(crate) fn new(limits: &Limits) -> Self {
         Self {
             joins: RateLimiter::keyed(quota(limits.joins_per_second, limits.joins_burst)),
+            participants: RateLimiter::keyed(quota(limits.joins_per_second, limits.joins_burst)),
+            names: RandomState::new(),
             api: RateLimiter::keyed(quota(limits.api_per_second, limits.api_burst)),
             keys: RateLimiter::keyed(quota(limits.key_per_second, limits.key_burst)),
             clock: DefaultClock::default(),
         }
     }
 
-    pub(crate) fn join(&self, address: IpAddr) -> Result<(), TooMany> {
+    /// Somebody without a valid token tried to join, or asked for one.
+    pub(crate) fn stranger_joins(&self, address: IpAddr) -> Result<(), TooMany> {
         self.joins
             .check_key(&network(address))
             .map_err(|not_until| self.too_many(&not_until))
     }
 
-    pub(crate) fn api(&self, address: IpAddr) -> Result<(), TooMany> {
+    /// A participant joins, with a token that was verified.
+    pub(crate) fn participant_joins(&self, claims: &Claims) -> Result<(), TooMany> {
+        self.key(&claims.iss)?;
+        let (room, identity) = (claims.video_grants().room, claims.participant_identity());
+        // Names may be long; two that share a number share a rate.
+        let name = self.names.hash_one((&claims.iss, room, identity));
+        self.participants
+            .check_key(&name)
+            .map_err(|not_until| self.too_many(&not_until))
+    }
+
+    /// Somebody without a valid token called the API, or asked for the page.
+    pub(crate) fn stranger_asks(&self, address: IpAddr) -> Result<(), TooMany> {
         self.api
             .check_key(&network(address))
             .map_err(|not_until| self.too_many(&not_until))
@@ -210,6 +265,8 @@ impl Rates {
     pub(crate) fn forget(&self) {
         self.joins.retain_recent();
         self.joins.shrink_to_fit();
+        self.participants.retain_recent();
+        self.participants.shrink_to_fit();
         self.api.retain_recent();
         self.api.shrink_to_fit();
     }
@@ -225,7 +282,7 @@ impl Rates {
 }
 
 /// Who an address belongs to: one IPv6 customer has a whole /64.
-fn network(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
         IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
@@ -250,13 +307,13 @@ mod tests {
             ..Limits::default()
         });
         let (busy, quiet) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
-        assert!(rates.join(busy).is_ok() && rates.join(busy).is_ok());
-        let refused = rates.join(busy);
+        assert!(rates.stranger_joins(busy).is_ok() && rates.stranger_joins(busy).is_ok());
+        let refused = rates.stranger_joins(busy);
         assert!(
             matches!(refused, Err(TooMany { retry_after }) if retry_after <= Duration::from_secs(1)),
             "{refused:?}"
         );
-        assert!(rates.join(quiet).is_ok());
+        assert!(rates.stranger_joins(quiet).is_ok());
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! Starting, draining and stopping; listeners and connections.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon_protocol::proto::DisconnectReason;
 use antiphon_rtc::Engine;
 use axum::Router;
 use axum::body::Body;
+use axum::http::StatusCode;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -18,8 +18,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::ServerConfig;
+use crate::connections::{Connections, Counted, Head, Metered};
 use crate::error::ServerError;
-use crate::limits::HEADER_TIMEOUT;
+use crate::limits::{HEADER_TIMEOUT, MAX_HEAD_BYTES};
 use crate::state::State;
 use crate::{http, tls};
 
@@ -31,6 +32,8 @@ const GOODBYE: Duration = Duration::from_secs(2);
 const FORGET_INTERVAL: Duration = Duration::from_secs(60);
 /// Accepting failed (no file descriptors, for example): try again so much later.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// What a connection beyond the limit is told.
+const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
 /// The room server.
 #[derive(Debug)]
@@ -91,7 +94,10 @@ impl Server {
             .collect::<Vec<_>>();
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let router = http::router(Arc::clone(&state), extra);
-        let connections = Arc::new(Connections::new(&state));
+        let connections = Arc::new(Connections::new(
+            &state.config.limits,
+            state.config.trusted_proxies.clone(),
+        ));
         let inside_address = inside.as_ref().and_then(|l| l.local_addr().ok());
         let encrypted = acceptor.is_some();
         let all = listeners
@@ -229,71 +235,6 @@ async fn forget_addresses(state: Arc<State>, stop: CancellationToken) {
     }
 }
 
-/// How many connections there are, in all and by address.
-struct Connections {
-    max: usize,
-    max_per_address: usize,
-    open: Mutex<(usize, HashMap<IpAddr, usize>)>,
-}
-
-/// One counted connection.
-struct Counted {
-    connections: Arc<Connections>,
-    address: IpAddr,
-}
-
-impl Connections {
-    fn new(state: &State) -> Self {
-        let limits = &state.config.limits;
-        Self {
-            max: limits.max_connections,
-            max_per_address: limits.max_connections_per_address,
-            open: Mutex::default(),
-        }
-    }
-
-    fn count(self: &Arc<Self>, address: IpAddr) -> Option<Counted> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let (total, by_address) = &mut *open;
-        let here = by_address.get(&address).copied().unwrap_or_default();
-        if *total >= self.max || here >= self.max_per_address {
-            return None;
-        }
-        *total += 1;
-        by_address.insert(address, here + 1);
-        gauge(*total);
-        Some(Counted {
-            connections: Arc::clone(self),
-            address,
-        })
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        let mut open = self
-            .connections
-            .open
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let (total, by_address) = &mut *open;
-        *total = total.saturating_sub(1);
-        match by_address.get_mut(&self.address) {
-            Some(here) if *here > 1 => *here -= 1,
-            _ => drop(by_address.remove(&self.address)),
-        }
-        gauge(*total);
-    }
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "no machine has that many connections"
-)]
-fn gauge(connections: usize) {
-    metrics::gauge!(antiphon_telemetry::names::SERVER_CONNECTIONS).set(connections as f64);
-}
-
 /// What every connection needs.
 #[derive(Clone)]
 struct Front {
@@ -326,6 +267,10 @@ impl Front {
         let Some(counted) = self.connections.count(peer) else {
             metrics::counter!(antiphon_telemetry::names::SERVER_REFUSED_TOTAL, "reason" => "connections").increment(1);
             tracing::debug!(%peer, "too many connections; one was closed");
+            if self.acceptor.is_none() {
+                // Nobody waits until it is read: it costs nothing, and says more than a closed door.
+                let _ = stream.try_write(FULL);
+            }
             return;
         };
         let _ = stream.set_nodelay(true);
@@ -350,16 +295,19 @@ impl Front {
         peer: IpAddr,
         counted: Counted,
     ) {
-        // An upgraded WebSocket outlives this function; it is counted as long as its service is held.
+        // A WebSocket outlives this function: whoever serves it holds the count, which every request carries.
         let counted = Arc::new(counted);
+        let head = Arc::new(Head::new(Arc::clone(&counted)));
+        let stream = Metered::new(stream, Arc::clone(&head));
         let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
-            let (router, state, counted) = (
+            let (router, state, head) = (
                 self.router.clone(),
                 Arc::clone(&self.state),
-                Arc::clone(&counted),
+                Arc::clone(&head),
             );
+            request.extensions_mut().insert(Arc::clone(&counted));
+            head.passed();
             async move {
-                request.extensions_mut().insert(counted);
                 let response = http::serve(
                     router,
                     &state.config.trusted_proxies,
@@ -367,12 +315,16 @@ impl Front {
                     request.map(Body::new),
                 )
                 .await;
+                if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                    head.again();
+                }
                 Ok::<_, std::convert::Infallible>(response)
             }
         });
         let connection = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEADER_TIMEOUT)
+            .max_buf_size(MAX_HEAD_BYTES)
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades();
         let mut connection = std::pin::pin!(connection);

@@ -1,7 +1,8 @@
 //! What all requests share.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use antiphon_protocol::names::{AGENT_PROTOCOL_VERSION, PROTOCOL_VERSION, SERVER_VERSION};
 use antiphon_protocol::proto::{ServerInfo, server_info};
@@ -10,7 +11,7 @@ use antiphon_rtc::Engine;
 
 use crate::agents::Agents;
 use crate::config::ServerConfig;
-use crate::limits::Rates;
+use crate::limits::{MAX_WORKERS_PER_KEY, Rates};
 use crate::rooms::Rooms;
 
 /// What all requests share.
@@ -22,8 +23,25 @@ pub(crate) struct State {
     pub(crate) agents: Agents,
     pub(crate) rates: Rates,
     pub(crate) node_id: String,
+    /// Connections of agent workers, by API key.
+    workers: Mutex<HashMap<String, usize>>,
     draining: AtomicBool,
     connections: AtomicU64,
+}
+
+/// A counted connection of a worker.
+pub(crate) struct WorkerPlace {
+    state: Arc<State>,
+    key: String,
+}
+
+impl Drop for WorkerPlace {
+    fn drop(&mut self) {
+        let mut workers = self.state.workers();
+        if let Some(count) = workers.get_mut(&self.key) {
+            *count = count.saturating_sub(1);
+        }
+    }
 }
 
 impl State {
@@ -35,6 +53,7 @@ impl State {
             agents,
             rates: Rates::new(&config.limits),
             node_id: ids::new(ids::NODE),
+            workers: Mutex::default(),
             draining: AtomicBool::new(false),
             connections: AtomicU64::new(0),
             config,
@@ -45,6 +64,25 @@ impl State {
     /// A number for a signal connection.
     pub(crate) fn next_connection(&self) -> u64 {
         self.connections.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn workers(&self) -> std::sync::MutexGuard<'_, HashMap<String, usize>> {
+        // One number changes at a time.
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A place for a worker with this key, which was verified. `None`: the key has all of its places.
+    pub(crate) fn worker_place(self: &Arc<Self>, key: &str) -> Option<WorkerPlace> {
+        let mut workers = self.workers();
+        let count = workers.entry(key.to_owned()).or_default();
+        if *count >= MAX_WORKERS_PER_KEY {
+            return None;
+        }
+        *count += 1;
+        Some(WorkerPlace {
+            state: Arc::clone(self),
+            key: key.to_owned(),
+        })
     }
 
     pub(crate) fn is_draining(&self) -> bool {

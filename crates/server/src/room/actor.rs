@@ -187,8 +187,8 @@ impl Room {
                 Target::Subscriber => p.subscriber_connected = true,
             },
             PeerEvent::ChannelOpen { label } => match target {
-                Target::Publisher => p.publisher_open.push(label),
-                Target::Subscriber => p.subscriber_open.push(label),
+                Target::Publisher => note(&mut p.publisher_open, label),
+                Target::Subscriber => note(&mut p.subscriber_open, label),
             },
             PeerEvent::Data { label, data } => return self.on_data(sid, &label, &data),
             PeerEvent::AudioLevels(levels) => {
@@ -231,7 +231,7 @@ impl Room {
         p.version += 1;
         tracing::info!(room = %self.handle.name, participant = %sid, identity = %p.identity, "participant active");
         self.announce(sid);
-        self.replay_to(sid);
+        self.send_early_data(sid);
         self.send_quality(sid);
     }
 
@@ -356,6 +356,13 @@ impl Room {
             ),
             ..proto::Room::default()
         }
+    }
+}
+
+/// A channel opened, for the first time or again. The media engine bounds how many labels there are.
+fn note(open: &mut Vec<Arc<str>>, label: Arc<str>) {
+    if !open.contains(&label) {
+        open.push(label);
     }
 }
 

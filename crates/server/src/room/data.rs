@@ -1,4 +1,4 @@
-//! Data packets: who may send, who gets them, and replay to those who are just joining.
+//! Data packets: who may send, who gets them, what is kept for those who are just joining and those who are away.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use bytes::Bytes;
 
 use super::actor::Room;
 use super::participant::Participant;
-use crate::limits::{DATA_REPLAY_BYTES, DATA_REPLAY_TIME};
+use crate::limits::{DATA_JOIN_BYTES, DATA_REPLAY_BYTES, DATA_REPLAY_TIME};
 
 /// Recent reliable packets of a room.
 #[derive(Debug, Default)]
@@ -55,6 +55,26 @@ impl Replay {
             .is_some_and(|p| now.duration_since(p.at) > DATA_REPLAY_TIME)
         {
             self.pop();
+        }
+    }
+}
+
+/// Reliable packets for a participant that others see and that is not connected yet.
+#[derive(Debug, Default)]
+pub(super) struct EarlyData {
+    packets: Vec<Bytes>,
+    bytes: usize,
+}
+
+impl EarlyData {
+    /// Keep a packet. The newest are left out when there is no room: what was begun stays whole.
+    fn keep(&mut self, data: &Bytes) {
+        if self.bytes + data.len() <= DATA_JOIN_BYTES {
+            self.bytes += data.len();
+            self.packets.push(data.clone());
+        } else {
+            metrics::counter!(antiphon_telemetry::names::DROPPED_TOTAL, "queue" => "early_data")
+                .increment(1);
         }
     }
 }
@@ -108,19 +128,19 @@ impl Room {
             Kind::Reliable => CHANNEL_RELIABLE,
             Kind::Lossy => CHANNEL_LOSSY,
         };
-        for p in self.participants.values() {
+        for p in self.participants.values_mut() {
             let is_sender = sender.is_some_and(|sid| *sid == p.sid);
             let is_for = (to.is_empty() && to_sids.is_empty())
                 || to.iter().any(|i| *i == *p.identity)
                 || to_sids.iter().any(|s| *s == *p.sid);
-            if is_sender
-                || !is_for
-                || p.state != Stage::Active
-                || (metrics && !p.permission.can_subscribe_metrics)
-            {
+            if is_sender || !is_for || (metrics && !p.permission.can_subscribe_metrics) {
                 continue;
             }
-            if let Some(peer) = p.data_peer() {
+            if p.state != Stage::Active {
+                if kind == Kind::Reliable && !metrics {
+                    p.early_data.keep(&data);
+                }
+            } else if let Some(peer) = p.data_peer() {
                 peer.send_data(label, data.clone());
             }
         }
@@ -136,12 +156,16 @@ impl Room {
         }
     }
 
-    /// What a participant missed between its joining and now.
-    pub(super) fn replay_to(&mut self, sid: &str) {
-        let Some(p) = self.participants.get(sid) else {
+    /// What was sent to a participant between its joining and now.
+    pub(super) fn send_early_data(&mut self, sid: &str) {
+        let Some(p) = self.participants.get_mut(sid) else {
             return;
         };
-        self.replay_where(p, |recent| recent.at >= p.joined);
+        let early = std::mem::take(&mut p.early_data);
+        let Some(peer) = p.data_peer() else { return };
+        for data in early.packets {
+            peer.send_data(CHANNEL_RELIABLE, data);
+        }
     }
 
     /// What a participant missed while its connection was away.

@@ -13,6 +13,7 @@ use antiphon_protocol::proto::{
 };
 
 use super::actor::{Room, enabled_codecs};
+use super::data::EarlyData;
 use super::participant::{Participant, Subscriber};
 use super::speaker::Speaker;
 use super::{Join, Target};
@@ -123,6 +124,7 @@ impl Room {
                 channels_offered: false,
                 restart_ice: false,
                 wanted: Vec::new(),
+                left_out: Vec::new(),
                 sections: Vec::new(),
             })
         } else {
@@ -164,7 +166,7 @@ impl Room {
             subscription_permission: None,
             last_sequence: 0,
             speaker: Speaker::default(),
-            candidates: 0,
+            early_data: EarlyData::default(),
         })
     }
 
@@ -214,7 +216,6 @@ impl Room {
         p.connection = join.connection;
         p.outgoing = Some(join.outgoing.clone());
         p.signal_lost = None;
-        p.candidates = 0;
         let last_message_seq = p.last_sequence;
         p.send(Message::Reconnect(ReconnectResponse {
             server_info: Some(server_info),

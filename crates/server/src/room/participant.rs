@@ -8,7 +8,8 @@ use antiphon_protocol::proto::participant_info::State;
 use antiphon_protocol::proto::signal_response::Message;
 use antiphon_protocol::proto::{
     ClientInfo, DisconnectReason, LeaveRequest, ParticipantInfo, ParticipantPermission,
-    SignalResponse, SubscriptionPermission, TrackInfo, leave_request,
+    SignalResponse, SubscriptionError, SubscriptionPermission, SubscriptionResponse, TrackInfo,
+    leave_request,
 };
 use antiphon_protocol::{Claims, ParticipantKind};
 use antiphon_rtc::{MediaKind, Peer};
@@ -16,7 +17,9 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::Outgoing;
+use super::data::EarlyData;
 use super::speaker::Speaker;
+use crate::limits::OUTGOING_QUEUE;
 
 /// A track that a participant announced.
 #[derive(Clone, Debug)]
@@ -86,6 +89,8 @@ pub(super) struct Subscriber {
     pub(super) channels_offered: bool,
     pub(super) restart_ice: bool,
     pub(super) wanted: Vec<Wanted>,
+    /// Those of them that find no section; the client was told.
+    pub(super) left_out: Vec<String>,
     pub(super) sections: Vec<Section>,
 }
 
@@ -124,7 +129,8 @@ pub(super) struct Participant {
     pub(super) subscription_permission: Option<SubscriptionPermission>,
     pub(super) last_sequence: u32,
     pub(super) speaker: Speaker,
-    pub(super) candidates: usize,
+    /// Reliable packets that came before it was connected.
+    pub(super) early_data: EarlyData,
 }
 
 impl Participant {
@@ -200,6 +206,17 @@ impl Participant {
         self.send_shared(&Arc::new(SignalResponse {
             message: Some(message),
         }));
+    }
+
+    /// Say which tracks it is not subscribed to, though it would be.
+    pub(super) fn send_not_subscribed(&mut self, tracks: &[String]) {
+        // Not so many at once that its queue is full; the log has their number.
+        for track in tracks.iter().take(OUTGOING_QUEUE / 4) {
+            self.send(Message::SubscriptionResponse(SubscriptionResponse {
+                track_sid: track.clone(),
+                err: SubscriptionError::SeUnknown as i32,
+            }));
+        }
     }
 
     /// Send a message that several get.

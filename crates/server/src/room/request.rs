@@ -15,7 +15,7 @@ use antiphon_protocol::proto::{
 };
 
 use super::actor::Room;
-use crate::limits::{MAX_ATTRIBUTES_BYTES, MAX_CANDIDATES, MAX_METADATA_BYTES, MAX_NAME_BYTES};
+use crate::limits::{MAX_ATTRIBUTES_BYTES, MAX_METADATA_BYTES, MAX_NAME_BYTES};
 
 impl Room {
     #[allow(deprecated, reason = "old clients still send `update_layers`")]
@@ -98,13 +98,9 @@ impl Room {
     }
 
     fn on_trickle(&mut self, sid: &str, trickle: &TrickleRequest) {
-        let Some(p) = self.participants.get_mut(sid) else {
+        let Some(p) = self.participants.get(sid) else {
             return;
         };
-        p.candidates += 1;
-        if p.candidates > MAX_CANDIDATES {
-            return;
-        }
         let candidate = serde_json::from_str::<serde_json::Value>(&trickle.candidate_init)
             .ok()
             .and_then(|json| json.get("candidate")?.as_str().map(str::to_owned))

@@ -12,6 +12,7 @@ use antiphon_rtc::{Forward, MediaChange, MediaKind};
 use super::actor::Room;
 use super::participant::{Participant, Section, Subscriber, Used, Wanted};
 use super::sdp;
+use crate::limits::{MAX_SUBSCRIPTIONS, MAX_VIDEO_SUBSCRIPTIONS};
 
 impl Room {
     /// Note that a participant shall hear a track. True if that is new; then [`negotiate`](Self::negotiate).
@@ -149,6 +150,21 @@ impl Room {
             return;
         }
         let plan = plan(s);
+        let news: Vec<String> = plan
+            .left_out
+            .iter()
+            .filter(|track| !s.left_out.contains(track))
+            .cloned()
+            .collect();
+        // What was set free now carries another track after the client has seen it inactive.
+        s.again = plan.set_free && !plan.left_out.is_empty();
+        s.left_out = plan.left_out;
+        if !news.is_empty() {
+            tracing::warn!(room = %self.handle.name, participant = %sid, tracks = news.len(),
+                "the room has more tracks than one participant can be subscribed to; some are left out");
+            p.send_not_subscribed(&news);
+        }
+        let Some(s) = &mut p.subscriber else { return };
         if plan.changes.is_empty() {
             return;
         }
@@ -345,6 +361,10 @@ impl Room {
 struct Plan {
     changes: Vec<MediaChange>,
     added: Vec<Wanted>,
+    /// Wanted tracks for which there is no section.
+    left_out: Vec<String>,
+    /// A section was set free.
+    set_free: bool,
 }
 
 /// What an offer must change so that the sections carry what is wanted. Sections that became free are used again by a
@@ -353,6 +373,8 @@ fn plan(s: &mut Subscriber) -> Plan {
     let mut plan = Plan {
         changes: Vec::new(),
         added: Vec::new(),
+        left_out: Vec::new(),
+        set_free: false,
     };
     if !std::mem::replace(&mut s.channels_offered, true) {
         for label in [CHANNEL_RELIABLE, CHANNEL_LOSSY, CHANNEL_DATA_TRACK] {
@@ -371,13 +393,19 @@ fn plan(s: &mut Subscriber) -> Plan {
             .is_some_and(|used| !s.wanted.iter().any(|w| w.track == used.track))
         {
             section.used = None;
+            plan.set_free = true;
             plan.changes.push(MediaChange::SetSending {
                 mid: section.mid.clone(),
                 sending: false,
             });
         }
     }
-    for wanted in &s.wanted {
+    let is_video = |kind: MediaKind| kind == MediaKind::Video;
+    let mut video = s.sections.iter().filter(|x| is_video(x.kind)).count();
+    // Voices first: to miss one is worse than to miss a picture.
+    let (pictures, voices): (Vec<_>, Vec<_>) = s.wanted.iter().partition(|w| is_video(w.kind));
+    for wanted in voices.into_iter().chain(pictures) {
+        let all = s.sections.len() + plan.added.len();
         if s.sections.iter().any(|x| {
             x.used
                 .as_ref()
@@ -403,7 +431,13 @@ fn plan(s: &mut Subscriber) -> Plan {
                     sending: true,
                 });
             }
+            None if all >= MAX_SUBSCRIPTIONS
+                || (is_video(wanted.kind) && video >= MAX_VIDEO_SUBSCRIPTIONS) =>
+            {
+                plan.left_out.push(wanted.track.clone());
+            }
             None => {
+                video += usize::from(is_video(wanted.kind));
                 plan.changes.push(MediaChange::AddSending {
                     kind: wanted.kind,
                     stream_id: format!("{}|{}", wanted.publisher, wanted.track),

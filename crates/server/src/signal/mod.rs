@@ -2,9 +2,11 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | `budget` | how much one client may ask |
 //! | [`codec`] | protobuf and JSON frames |
 //! | [`socket`] | the connection of one participant |
 
+mod budget;
 pub(crate) mod codec;
 pub(crate) mod socket;
 
@@ -52,7 +54,12 @@ pub(crate) fn admission(
     query: Option<&str>,
     address: IpAddr,
 ) -> Result<Admission, Denied> {
-    let claims = auth::claims(&state.verifier, headers, query)?;
+    let claims = auth::claims(&state.verifier, headers, query)
+        .map_err(|denied| auth::stranger(denied, state.rates.stranger_joins(address)))?;
+    state
+        .rates
+        .participant_joins(&claims)
+        .map_err(|too_many| Denied::too_many(&too_many))?;
     let grants = claims.video_grants();
     if !grants.room_join {
         return Err(Denied::unauthorized(PERMISSIONS_DENIED));
@@ -86,10 +93,6 @@ pub(crate) fn admission(
         return bad("participant name exceeds 256 bytes");
     }
     let attributes = attributes(&query, grants.can_update_own_metadata.unwrap_or(false))?;
-    state
-        .rates
-        .key(&claims.iss)
-        .map_err(|too_many| Denied::too_many(&too_many))?;
     Ok(Admission {
         claims,
         room,

@@ -1,18 +1,15 @@
 //! The WebSocket of a participant: frames in, messages out.
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use antiphon_protocol::proto::SignalRequest;
 use axum::extract::ws::{CloseFrame, Message as Ws, WebSocket, close_code};
-use governor::{Quota, RateLimiter};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::budget::{Budget, Verdict};
 use super::codec::{Encoding, Frame, decode};
-use crate::limits::{
-    CLOSE_TIMEOUT, PING_TIMEOUT, SIGNAL_BURST, SIGNAL_RATE, SOCKET_PING_INTERVAL, WRITE_TIMEOUT,
-};
+use crate::limits::{CLOSE_TIMEOUT, PING_TIMEOUT, SOCKET_PING_INTERVAL, WRITE_TIMEOUT};
 use crate::room::{Command, Outgoing, RoomHandle};
 
 /// Write one frame; false when the other side is gone or does not read.
@@ -53,6 +50,35 @@ pub(crate) async fn finish(socket: &mut WebSocket) {
     let _ = tokio::time::timeout(CLOSE_TIMEOUT, rest).await;
 }
 
+/// Give a message to the room, or say until when it has to wait. `None`: the room has closed.
+async fn pass(
+    room: &RoomHandle,
+    sid: &Arc<str>,
+    connection: u64,
+    budget: &Budget,
+    request: Box<SignalRequest>,
+) -> Option<Option<(Box<SignalRequest>, Instant)>> {
+    match budget.admit(&request) {
+        Verdict::Now => {
+            let command = Command::Signal {
+                sid: Arc::clone(sid),
+                connection,
+                request,
+            };
+            room.commands.send(command).await.ok()?;
+            Some(None)
+        }
+        Verdict::After(wait) => {
+            tracing::debug!(participant = %sid, ?wait, "much is asked on this signal connection; it is read more slowly");
+            Some(Some((request, Instant::now() + wait)))
+        }
+        Verdict::Ignore => {
+            tracing::debug!(participant = %sid, "a candidate too many is left out");
+            Some(None)
+        }
+    }
+}
+
 /// The code to close with; `None` when the socket is gone already.
 async fn pump(
     room: &RoomHandle,
@@ -61,15 +87,21 @@ async fn pump(
     socket: &mut WebSocket,
     outgoing: &mut mpsc::Receiver<Outgoing>,
 ) -> Option<u16> {
-    let one = NonZeroU32::MIN;
-    let quota = Quota::per_second(NonZeroU32::new(SIGNAL_RATE).unwrap_or(one));
-    let rate = RateLimiter::direct(quota.allow_burst(NonZeroU32::new(SIGNAL_BURST).unwrap_or(one)));
+    let budget = Budget::default();
+    // A message that has to wait, and until when: nothing more is read before it.
+    let mut held: Option<(Box<SignalRequest>, Instant)> = None;
     let mut encoding = Encoding::Protobuf;
     let mut pings = tokio::time::interval(SOCKET_PING_INTERVAL);
     let mut last_heard = Instant::now();
     loop {
         tokio::select! {
-            frame = socket.recv() => {
+            () = tokio::time::sleep_until(held.as_ref().map_or_else(Instant::now, |(_, until)| *until)), if held.is_some() => {
+                last_heard = Instant::now();
+                if let Some((request, _)) = held.take() {
+                    held = pass(room, sid, connection, &budget, request).await?;
+                }
+            }
+            frame = socket.recv(), if held.is_none() => {
                 let frame = match frame {
                     Some(Ok(frame)) => frame,
                     Some(Err(error)) => {
@@ -81,13 +113,8 @@ async fn pump(
                 last_heard = Instant::now();
                 match decode::<SignalRequest>(&frame) {
                     Frame::Message(request, used) => {
-                        if rate.check().is_err() {
-                            tracing::warn!(participant = %sid, "too many signal messages; closed");
-                            return Some(close_code::POLICY);
-                        }
                         encoding = used;
-                        let command = Command::Signal { sid: Arc::clone(sid), connection, request: Box::new(request) };
-                        room.commands.send(command).await.ok()?;
+                        held = pass(room, sid, connection, &budget, Box::new(request)).await?;
                     }
                     Frame::Control => {}
                     Frame::Close => return None,

@@ -8,11 +8,12 @@
 mod dispatch_service;
 mod room_service;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon_protocol::{Claims, prost};
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -20,6 +21,7 @@ use serde::de::DeserializeOwned;
 
 use crate::auth::{self, PERMISSIONS_DENIED, may_administer};
 use crate::http;
+use crate::limits::MAX_BODY_BYTES;
 use crate::room::ApiError;
 use crate::state::State;
 
@@ -36,6 +38,7 @@ pub(crate) struct TwirpError {
 pub(crate) enum Code {
     InvalidArgument,
     Malformed,
+    TooLarge,
     DeadlineExceeded,
     NotFound,
     BadRoute,
@@ -51,6 +54,7 @@ impl Code {
         match self {
             Self::InvalidArgument => "invalid_argument",
             Self::Malformed => "malformed",
+            Self::TooLarge => "out_of_range",
             Self::DeadlineExceeded => "deadline_exceeded",
             Self::NotFound => "not_found",
             Self::BadRoute => "bad_route",
@@ -65,6 +69,7 @@ impl Code {
     fn status(self) -> StatusCode {
         match self {
             Self::InvalidArgument | Self::Malformed => StatusCode::BAD_REQUEST,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::DeadlineExceeded => StatusCode::REQUEST_TIMEOUT,
             Self::NotFound | Self::BadRoute => StatusCode::NOT_FOUND,
             Self::Unauthenticated => StatusCode::UNAUTHORIZED,
@@ -190,9 +195,10 @@ pub(crate) async fn handle(
     service: &str,
     method: &str,
     headers: &HeaderMap,
-    body: Bytes,
+    address: IpAddr,
+    body: Body,
 ) -> Response {
-    let outcome = call(state, service, method, headers, body).await;
+    let outcome = call(state, service, method, headers, address, body).await;
     let code = outcome
         .as_ref()
         .map_or_else(|error| error.code.name(), |_| "ok");
@@ -216,7 +222,8 @@ async fn call(
     service: &str,
     method: &str,
     headers: &HeaderMap,
-    body: Bytes,
+    address: IpAddr,
+    body: Body,
 ) -> Result<Response, TwirpError> {
     let media = headers
         .get(header::CONTENT_TYPE)
@@ -237,11 +244,21 @@ async fn call(
             ));
         }
     };
-    let claims = auth::claims(&state.verifier, headers, None)?;
+    let claims = auth::claims(&state.verifier, headers, None)
+        .map_err(|denied| auth::stranger(denied, state.rates.stranger_asks(address)))?;
     state
         .rates
         .key(&claims.iss)
         .map_err(|too_many| auth::Denied::too_many(&too_many))?;
+    // Nothing of it is read for strangers.
+    let body = http::read_body(body, MAX_BODY_BYTES)
+        .await
+        .map_err(|status| match status {
+            StatusCode::REQUEST_TIMEOUT => {
+                TwirpError::new(Code::DeadlineExceeded, "the body did not come in time")
+            }
+            _ => TwirpError::new(Code::TooLarge, "the body is longer than 2 MiB"),
+        })?;
     let call = Call {
         state,
         claims,

@@ -1,0 +1,188 @@
+//! How much one client may ask. Who asks more is slowed down, never closed: its socket is not read until it may go on.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use antiphon_protocol::proto::SignalRequest;
+use antiphon_protocol::proto::signal_request::Message as Request;
+use governor::clock::{Clock, DefaultClock};
+use governor::middleware::NoOpMiddleware;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
+
+use crate::limits::{
+    CANDIDATE_BURST, CANDIDATE_RATE, SDP_BURST_BYTES, SDP_BYTES_PER_SECOND, SIGNAL_BURST,
+    SIGNAL_RATE,
+};
+
+type Limiter<C> = RateLimiter<NotKeyed, InMemoryState, C, NoOpMiddleware<<C as Clock>::Instant>>;
+
+/// The budgets of one client.
+pub(super) struct Budget<C: Clock = DefaultClock> {
+    messages: Limiter<C>,
+    /// Bytes of session descriptions: what it costs to negotiate them grows with their length.
+    descriptions: Limiter<C>,
+    /// Hosts with many interfaces name hundreds of candidates at once; they are no messages like others.
+    candidates: [Limiter<C>; 2],
+    clock: C,
+}
+
+/// What to do with a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Now,
+    /// Read nothing more until then.
+    After(Duration),
+    /// Leave it out.
+    Ignore,
+}
+
+fn quota(per_second: u32, burst: u32) -> Quota {
+    let one = NonZeroU32::MIN;
+    Quota::per_second(NonZeroU32::new(per_second).unwrap_or(one))
+        .allow_burst(NonZeroU32::new(burst).unwrap_or(one))
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self::new(&DefaultClock::default())
+    }
+}
+
+impl<C: Clock + Clone> Budget<C> {
+    fn new(clock: &C) -> Self {
+        let limiter =
+            |rate, burst| RateLimiter::direct_with_clock(quota(rate, burst), clock.clone());
+        Self {
+            messages: limiter(SIGNAL_RATE, SIGNAL_BURST),
+            descriptions: limiter(SDP_BYTES_PER_SECOND, SDP_BURST_BYTES),
+            candidates: [
+                limiter(CANDIDATE_RATE, CANDIDATE_BURST),
+                limiter(CANDIDATE_RATE, CANDIDATE_BURST),
+            ],
+            clock: clock.clone(),
+        }
+    }
+
+    /// May this be done now? Asked again after the wait.
+    pub(super) fn admit(&self, request: &SignalRequest) -> Verdict {
+        let bytes = match &request.message {
+            Some(Request::Trickle(trickle)) => {
+                let [publisher, subscriber] = &self.candidates;
+                let limiter = if trickle.target == 0 {
+                    publisher
+                } else {
+                    subscriber
+                };
+                return match limiter.check() {
+                    Ok(()) => Verdict::Now,
+                    Err(_) => Verdict::Ignore,
+                };
+            }
+            Some(Request::Offer(description) | Request::Answer(description)) => {
+                u32::try_from(description.sdp.len()).unwrap_or(u32::MAX)
+            }
+            _ => 0,
+        };
+        if let Err(not_until) = self.messages.check() {
+            return Verdict::After(not_until.wait_time_from(self.clock.now()));
+        }
+        // The largest are refused elsewhere; here they cost everything there is.
+        if let Some(bytes) = NonZeroU32::new(bytes.min(SDP_BURST_BYTES))
+            && let Ok(Err(not_until)) = self.descriptions.check_n(bytes)
+        {
+            return Verdict::After(not_until.wait_time_from(self.clock.now()));
+        }
+        Verdict::Now
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+    use antiphon_protocol::proto::{Ping, SessionDescription, TrickleRequest};
+    use governor::clock::FakeRelativeClock;
+
+    use super::*;
+
+    fn trickle(target: i32) -> SignalRequest {
+        SignalRequest {
+            message: Some(Request::Trickle(TrickleRequest {
+                target,
+                ..Default::default()
+            })),
+        }
+    }
+
+    fn ping() -> SignalRequest {
+        SignalRequest {
+            message: Some(Request::PingReq(Ping::default())),
+        }
+    }
+
+    fn offer(bytes: usize) -> SignalRequest {
+        SignalRequest {
+            message: Some(Request::Offer(SessionDescription {
+                sdp: "x".repeat(bytes),
+                ..Default::default()
+            })),
+        }
+    }
+
+    #[test]
+    fn a_host_with_many_interfaces_names_six_hundred_candidates_and_is_still_heard() {
+        let clock = FakeRelativeClock::default();
+        let budget = Budget::new(&clock);
+        for target in [0, 1] {
+            for _ in 0..600 {
+                assert_eq!(budget.admit(&trickle(target)), Verdict::Now);
+            }
+        }
+        assert_eq!(budget.admit(&ping()), Verdict::Now);
+        for _ in 0..CANDIDATE_BURST {
+            budget.admit(&trickle(0));
+        }
+        assert_eq!(budget.admit(&trickle(0)), Verdict::Ignore);
+        assert_eq!(
+            budget.admit(&trickle(1)),
+            Verdict::Now,
+            "each connection has its own"
+        );
+        assert_eq!(budget.admit(&ping()), Verdict::Now);
+    }
+
+    #[test]
+    fn who_asks_too_often_is_slowed_to_the_rate() {
+        let clock = FakeRelativeClock::default();
+        let budget = Budget::new(&clock);
+        for _ in 0..SIGNAL_BURST {
+            assert_eq!(budget.admit(&ping()), Verdict::Now);
+        }
+        let Verdict::After(wait) = budget.admit(&ping()) else {
+            panic!("slowed")
+        };
+        assert!(wait <= Duration::from_secs(1) / SIGNAL_RATE);
+        clock.advance(wait);
+        assert_eq!(budget.admit(&ping()), Verdict::Now);
+    }
+
+    #[test]
+    fn descriptions_cost_what_they_are_long() {
+        let clock = FakeRelativeClock::default();
+        let budget = Budget::new(&clock);
+        let burst = usize::try_from(SDP_BURST_BYTES).unwrap();
+        assert_eq!(budget.admit(&offer(burst)), Verdict::Now);
+        let Verdict::After(wait) = budget.admit(&offer(burst / 2)) else {
+            panic!("slowed")
+        };
+        assert_eq!(budget.admit(&ping()), Verdict::Now);
+        clock.advance(wait);
+        assert_eq!(budget.admit(&offer(burst / 2)), Verdict::Now);
+        clock.advance(Duration::from_secs(60));
+        assert_eq!(
+            budget.admit(&offer(burst * 2)),
+            Verdict::Now,
+            "never stuck for ever"
+        );
+    }
+}
