@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-/// Longest session description that is read. A room of a hundred sections is about 150 kB. Longer: refused.
-pub(crate) const MAX_SDP_BYTES: usize = 512 * 1024;
-/// Longest line in one; format parameters and certificates are far shorter. Longer: refused.
-pub(crate) const MAX_SDP_LINE_BYTES: usize = 8 * 1024;
+/// Longest session description that is read. A room of a hundred sections is about 150 kB, one of 500 with video 700 kB.
+/// Longer: refused.
+pub(crate) const MAX_SDP_BYTES: usize = 1024 * 1024;
+/// Longest line in one: some list every section of the description. Longer: refused.
+pub(crate) const MAX_SDP_LINE_BYTES: usize = 64 * 1024;
 /// Lines of one section: all formats that RTP can name, with what belongs to each. More: refused.
 pub(crate) const MAX_SDP_SECTION_LINES: usize = 1_500;
 /// A description longer than this waits behind others like it: an ordinary call's, with every codec of a browser for a

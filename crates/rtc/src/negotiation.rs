@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
+use rustc_hash::FxHashSet;
+use str0m::change::{SdpAnswer, SdpApi, SdpOffer, SdpPendingOffer};
 use str0m::media::{Direction, Mid};
 use str0m::{Candidate, Rtc};
 
@@ -13,6 +14,9 @@ use crate::limits::{MAX_REMOTE_CANDIDATES, MAX_SECTIONS, MAX_UFRAGS};
 use crate::sdp;
 use crate::section::Section;
 use crate::{MediaChange, MediaKind, Offer, PeerEvent, RtcError};
+
+/// So often names are drawn for new sections; half of the draws for the largest offer are good.
+const MAX_NAMING_ATTEMPTS: usize = 64;
 
 /// What waits for an answer.
 #[derive(Default)]
@@ -88,8 +92,19 @@ impl Connection {
                 .map(|media| (section.mid, media.direction()))
         });
         let directions = self.directions(changes);
-        let mut api = self.rtc.sdp_api();
-        let mut mids = Vec::new();
+        let mut attempts = 0;
+        let (mut api, mids) = loop {
+            let mut api = self.rtc.sdp_api();
+            let mids = add_sections(&mut api, changes);
+            let different: FxHashSet<&String> = mids.iter().collect();
+            if different.len() == mids.len() {
+                break (api, mids);
+            }
+            attempts += 1;
+            if attempts == MAX_NAMING_ATTEMPTS {
+                return Err(RtcError::Sdp("no names for its sections".to_owned()));
+            }
+        };
         let mut restarted = None;
         for change in changes {
             match change {
@@ -97,17 +112,7 @@ impl Connection {
                     self.channels.expect(label);
                     api.add_channel_with_config(channels::config_of(label));
                 }
-                MediaChange::AddSending {
-                    kind,
-                    stream_id,
-                    track_id,
-                } => {
-                    let (stream, track) = (Some(stream_id.clone()), Some(track_id.clone()));
-                    let mid =
-                        api.add_media(kind_of(*kind), Direction::SendOnly, stream, track, None);
-                    mids.push(mid.to_string());
-                }
-                MediaChange::SetSending { .. } => {}
+                MediaChange::AddSending { .. } | MediaChange::SetSending { .. } => {}
                 MediaChange::RestartIce => {
                     restarted = Some(api.ice_restart(true).ufrag);
                 }
@@ -255,6 +260,30 @@ impl Connection {
             self.emit(PeerEvent::MediaReceiving { mid, kind, active });
         }
     }
+}
+
+/// Add the new sections and give their names. str0m draws three letters at random for each, and looks whether older sections
+/// have them, not whether two new ones have the same: among 500 that is as likely as not. What is dropped unapplied has no
+/// effect, so the caller draws again.
+fn add_sections(api: &mut SdpApi<'_>, changes: &[MediaChange]) -> Vec<String> {
+    changes
+        .iter()
+        .filter_map(|change| match change {
+            MediaChange::AddSending {
+                kind,
+                stream_id,
+                track_id,
+            } => {
+                let (stream, track) = (Some(stream_id.clone()), Some(track_id.clone()));
+                let direction = Direction::SendOnly;
+                let mid = api.add_media(kind_of(*kind), direction, stream, track, None);
+                Some(mid.to_string())
+            }
+            MediaChange::AddChannel { .. }
+            | MediaChange::SetSending { .. }
+            | MediaChange::RestartIce => None,
+        })
+        .collect()
 }
 
 fn receives(rtc: &Rtc, mid: Mid) -> bool {

@@ -10,6 +10,8 @@
 mod dispatch;
 #[path = "server/limits.rs"]
 mod limits;
+#[path = "server/media.rs"]
+mod media;
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -283,3 +283,15 @@ async fn many_restarts_of_ice_leave_few_user_names_and_take_new_candidates() {
     a.peer.send_data("_reliable", Bytes::from_static(b"still"));
     assert_eq!(b.data().await, "still");
 }
+
+#[tokio::test]
+async fn hundreds_of_sections_in_one_offer_have_different_names() {
+    let server = engine();
+    for _ in 0..8 {
+        let a = Side::server(&server);
+        let many = vec![sending(MediaKind::Audio); 500];
+        let offer = a.peer.create_offer(many).await.unwrap();
+        let names: std::collections::HashSet<_> = offer.mids.iter().collect();
+        assert_eq!(names.len(), 500);
+    }
+}
