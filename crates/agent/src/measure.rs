@@ -89,6 +89,7 @@ pub(crate) fn event(event: &Event) {
         }
         Event::UserStateChanged { .. }
         | Event::UserInputTranscribed { .. }
+        | Event::UserInputWithdrawn { .. }
         | Event::UserTranscriptionTimeout { .. }
         | Event::UserTurnExceeded { .. }
         | Event::AgentTranscript { .. }

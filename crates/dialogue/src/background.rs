@@ -3,7 +3,7 @@
 //! when nobody speaks: all that has come by then in one reply.
 
 use crate::chat::{Item, ToolCall, ToolChoice, ToolOutput};
-use crate::event::{Component, Event, SpeechPurpose, ToolReplyStatus, ToolStatus, UserState};
+use crate::event::{Component, Event, SpeechPurpose, ToolReplyStatus, ToolStatus};
 use crate::history::{Place, call_id, output_id};
 use crate::ids::SpeechId;
 use crate::limits::{MAX_UNTOLD, MAX_UPDATES_PER_CALL, MAX_VALUE_BYTES, cut};
@@ -269,7 +269,7 @@ impl Dialogue {
             && !self.is_completing()
             && self.turn.stage == Stage::Quiet
             && !(self.mode_is_manual() && self.turn.words() > 0)
-            && self.user_state != UserState::Speaking;
+            && !self.caller_speaks();
         if self.tools.untold.is_empty() || !quiet {
             return false;
         }

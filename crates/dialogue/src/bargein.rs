@@ -5,21 +5,13 @@ use crate::chat::Item;
 use crate::event::{Event, ToolReplyStatus};
 use crate::floor::{Floor, Hold};
 use crate::ids::SpeechId;
-use crate::limits::{CLEAR_REPORT_TIMEOUT, MAX_HOLD};
+use crate::limits::CLEAR_REPORT_TIMEOUT;
 use crate::machine::Dialogue;
 use crate::options::TurnDetection;
 use crate::segment::{Playing, Synthesis};
 use crate::speech::Speech;
-use crate::text::contains_words;
 use crate::time::{Duration, Instant};
-use crate::turn::Stage;
-
-/// Words that interrupt before a final transcript has come, if they are no backchannel: one could be a cough that the
-/// recogniser took for a word.
-const SURE_INTERIM_WORDS: usize = 2;
-
-/// So much earlier than guessed the agent's words may have sounded, where the voice does not say when: voices differ in speed.
-const ECHO_SLACK: Duration = Duration::from_millis(300);
+use crate::verdict::Verdict;
 
 impl Dialogue {
     /// May the caller's voice stop the present speech?
@@ -35,25 +27,16 @@ impl Dialogue {
             && !self.tools.protects()
     }
 
-    /// The caller begins to make a sound: what is not audible yet waits for his silence.
-    pub(crate) fn hold_before_audible(&mut self) {
-        if let Floor::Held(_, hold) = &mut self.floor {
-            hold.until = None;
-        } else if self.may_be_held() {
-            self.hold(false);
-        }
-    }
-
     /// Nothing that may be interrupted becomes audible while the caller speaks, whatever made it the next to be heard.
     pub(crate) fn hold_while_caller_speaks(&mut self) {
-        if self.turn.stage == Stage::Speaking && self.may_be_held() {
+        if self.caller_speaks() && self.may_be_held() {
             self.hold(false);
         }
     }
 
     /// What becomes audible now would sound over the caller: it should have been held. Without a VAD nobody knows exactly.
     pub(crate) fn is_overheard(&self) -> bool {
-        self.caller.has_vad && self.turn.stage == Stage::Speaking && self.may_be_held()
+        self.caller.hears_voice() && self.may_be_held()
     }
 
     fn may_be_held(&self) -> bool {
@@ -66,7 +49,7 @@ impl Dialogue {
     /// How long the caller has spoken without a pause; without a VAD, since when he has been heard.
     fn sound_so_far(&self) -> Duration {
         if self.caller.has_vad {
-            return self.caller.speech;
+            return self.caller.voice_lasted();
         }
         let began = self.turn.began.unwrap_or(self.core.now);
         self.core.now.since(began)
@@ -88,26 +71,22 @@ impl Dialogue {
             speech,
             Hold {
                 since: now,
-                until: None,
                 audible,
                 paused,
             },
         );
-        if self.turn.stage != Stage::Speaking {
-            self.arm_hold();
-        }
     }
 
     /// At audio rate: does the speech of the caller last long enough?
     pub(crate) fn consider_barge_in(&mut self) {
-        let speech = self.caller.speech;
+        let speech = self.caller.voice_lasted();
+        let keeps = || matches!(self.verdict(), Verdict::Keep | Verdict::Echo);
         match &self.floor {
             Floor::Speaking(_)
                 if self.is_interruptible()
                     && !self.caller.noise
-                    && self.has_min_words()
-                    && !self.is_only_listening()
-                    && speech >= self.bar(speech) =>
+                    && speech >= self.bar(speech)
+                    && !keeps() =>
             {
                 if self.core.options.resume_false_interruption {
                     self.hold(true);
@@ -119,8 +98,7 @@ impl Dialogue {
             Floor::Held(_, hold)
                 if hold.audible
                     && self.trouble.is_deaf()
-                    && !self.is_only_listening()
-                    && self.has_min_words()
+                    && !keeps()
                     && speech
                         >= self
                             .core
@@ -147,146 +125,62 @@ impl Dialogue {
         }
     }
 
-    /// Enough words to interrupt what the agent is doing: speaking, or thinking.
-    pub(crate) fn has_min_words(&self) -> bool {
-        let options = &self.core.options;
-        let min = if self.floor.is_audible() {
-            options.min_interruption_words
-        } else {
-            options
-                .min_thinking_interruption_words
-                .unwrap_or(options.min_interruption_words)
-        };
-        min == 0 || self.turn.words() >= min as usize
-    }
-
-    /// Are the words only a listener's "mm-hmm"? Not when they began before there was much to listen to.
-    pub(crate) fn is_only_listening(&self) -> bool {
-        let Some(since) = self.floor.speech().and_then(|speech| speech.audible_since) else {
-            return false;
-        };
-        let listens_from = since + self.core.options.backchannel_boundary_start;
-        let early = self.turn.began.is_some_and(|began| began < listens_from);
-        self.turn.is_backchannel() && !early
-    }
-
-    /// Nothing but a listener's "mm-hmm", and nothing more to come of it.
-    fn has_only_listened(&self) -> bool {
-        self.is_only_listening() && !self.turn.has_interim()
-    }
-
-    /// Are the words the agent's own, heard back from the caller's loudspeaker before his echo canceller has learned? Looked
-    /// at when words come, and only in the first moment of an utterance: later the caller may repeat what he hears. What the
-    /// agent had not said yet when the caller's sound ended cannot be its echo.
-    pub(crate) fn is_own_echo(&self) -> bool {
-        let Some(speech) = self.floor.speech() else {
-            return false;
-        };
-        let guarded = speech
-            .audible_since
-            .zip(self.turn.began)
-            .is_some_and(|(since, began)| {
-                began >= since && began < since + self.core.options.echo_guard
-            });
-        let sounded_until = self.turn.last_spoke.unwrap_or(self.core.now) + ECHO_SLACK;
-        guarded && contains_words(&speech.begun_by(sounded_until), &self.turn.text())
-    }
-
     /// New words: are they an interruption?
-    pub(crate) fn consider_words(&mut self, are_final: bool) {
-        if self.has_only_listened() {
-            self.arm_hold();
-        }
-        if !self.is_interruptible()
-            || !self.has_min_words()
-            || self.is_only_listening()
-            || self.is_own_echo()
-        {
+    pub(crate) fn consider_words(&mut self) {
+        self.look_for_echo();
+        if !self.is_interruptible() {
             return;
         }
-        let sure = are_final || self.turn.words() >= SURE_INTERIM_WORDS;
-        let waits = !are_final || self.is_last_answer();
-        match &self.floor {
+        match (self.verdict(), &self.floor) {
+            (Verdict::Interrupt, Floor::Preparing(_) | Floor::Speaking(_) | Floor::Held(..))
+                if !self.is_last_answer() =>
+            {
+                self.interrupt();
+            }
             // not audible: the words of a turn that goes on replace the reply; an interim may still vanish
-            Floor::Preparing(_) if waits => self.hold(false),
-            Floor::Held(_, hold) if !hold.audible && waits => {}
-            Floor::Preparing(_) | Floor::Speaking(_) | Floor::Held(..) if sure => self.interrupt(),
+            (Verdict::Interrupt | Verdict::Hold, Floor::Preparing(_)) if self.may_be_held() => {
+                self.hold(false);
+            }
+            (Verdict::Hold, Floor::Speaking(_)) if self.core.options.resume_false_interruption => {
+                let sound = self.sound_so_far();
+                if sound >= self.bar(sound) {
+                    self.hold(true);
+                }
+            }
             _ => {}
         }
     }
 
-    /// The caller is silent again: the hold ends soon unless words come.
-    pub(crate) fn arm_hold(&mut self) {
-        let quiet_since = self.turn.last_spoke.unwrap_or(self.core.now);
-        let Floor::Held(_, hold) = &self.floor else {
-            return;
-        };
-        if self.turn.stage == Stage::Speaking {
-            return;
-        }
-        let options = &self.core.options;
-        let wait = if hold.audible {
-            match self.has_only_listened() {
-                true => Duration::ZERO,
-                false => options.false_interruption_timeout,
-            }
-        } else if self.sound_so_far() < options.min_thinking_interruption_duration {
-            Duration::ZERO
-        } else {
-            self.delays().min
-        };
-        let until = (quiet_since + wait).max(self.core.now);
-        if let Floor::Held(_, hold) = &mut self.floor {
-            hold.until = Some(hold.until.map_or(until, |already| already.min(until)));
-        }
-    }
-
-    /// When the hold ends by itself. While words are waiting for the end of the turn, that decides.
+    /// When the hold ends by itself: not while the caller speaks, and while his words wait for the end of the turn, that
+    /// decides.
     pub(crate) fn hold_deadline(&self) -> Option<Instant> {
         let Floor::Held(_, hold) = &self.floor else {
             return None;
         };
-        let turn_decides =
-            self.turn.is_pending() && self.turn.words() > 0 && !self.is_only_listening();
-        let latest = hold.since + MAX_HOLD;
-        Some(match hold.until {
-            Some(until) if !turn_decides => until.min(latest.max(hold.since)),
-            Some(_) | None => latest,
-        })
-    }
-
-    /// It was nothing, or it lasts too long without being anything.
-    pub(crate) fn hold_due(&mut self) {
-        let Floor::Held(_, hold) = &self.floor else {
-            return;
-        };
-        let goes_on = hold.until.is_none();
-        let speech = self.turn.is_pending() && self.turn.words() > 0;
-        if speech && self.mode_is_manual() {
-            // the program says when he has finished; nothing is said over him meanwhile, and nothing is dropped
-            self.hold_on();
-        } else if speech
-            && self.has_min_words()
-            && !self.is_only_listening()
-            && !self.is_last_answer()
-        {
-            self.interrupt();
+        let options = &self.core.options;
+        let holds =
+            hold.audible || self.sound_so_far() >= options.min_thinking_interruption_duration;
+        if self.caller_speaks() && holds {
+            return None;
+        }
+        let turn_decides = self.turn.is_pending()
+            && self.turn.words() > 0
+            && matches!(self.verdict(), Verdict::Hold | Verdict::Interrupt);
+        if turn_decides {
+            return None;
+        }
+        let wait = if !hold.audible {
+            self.delays().min
+        } else if self.has_only_listened() {
+            Duration::ZERO
         } else {
-            // a sound without words for so long is none that one waits for
-            self.caller.noise = goes_on;
-            self.release();
-        }
+            options.false_interruption_timeout
+        };
+        let quiet_since = self.caller.quiet_since.max(hold.since);
+        Some((quiet_since + wait).max(self.core.now))
     }
 
-    /// Waits once more, as long as the caller is heard.
-    fn hold_on(&mut self) {
-        let now = self.core.now;
-        if let Floor::Held(_, hold) = &mut self.floor {
-            hold.since = now;
-        }
-    }
-
-    /// Goes on where it was held.
+    /// It was nothing: goes on where it was held.
     pub(crate) fn release(&mut self) {
         let now = self.core.now;
         let Floor::Held(_, hold) = &self.floor else {

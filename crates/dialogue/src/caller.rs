@@ -4,10 +4,12 @@ use std::collections::VecDeque;
 
 use crate::completion::Completing;
 use crate::endpointing::{Delays, Pauses};
-use crate::event::{AgentState, Event};
+use crate::event::{AgentState, Event, UserState};
+use crate::limits::SPEECH_SIGN_TIMEOUT;
 use crate::machine::Dialogue;
 use crate::overlong::Monologue;
 use crate::time::{Duration, Instant};
+use crate::turn::Stage;
 
 /// A language is believed when it was heard in more than a syllable.
 const SURE_LANGUAGE_CHARS: usize = 5;
@@ -23,10 +25,14 @@ pub(crate) struct Caller {
     pub(crate) monologue: Monologue,
     /// There is somebody who hears voice: words alone do not say when speech ended.
     pub(crate) has_vad: bool,
-    /// The sound that is going on has lasted for so long without a word that it holds nothing back and stops nothing.
+    /// The voice that the VAD hears just now.
+    voice: Option<Voice>,
+    /// The VAD has heard a voice for so long without a word that it is not believed until it says something else, or words come.
     pub(crate) noise: bool,
-    /// How long he had spoken without a pause when the VAD last said so.
-    pub(crate) speech: Duration,
+    /// When he was last heard; where there is a VAD, as it says.
+    pub(crate) quiet_since: Instant,
+    /// When the recogniser last understood a word.
+    last_words: Instant,
     /// Since when he has been heard over the agent's voice, as long as nobody knows what that is.
     pub(crate) overlap: Option<Instant>,
     language: Option<String>,
@@ -40,6 +46,16 @@ pub(crate) struct Caller {
     pub(crate) completing: VecDeque<Completing>,
 }
 
+/// What the VAD hears.
+#[derive(Clone, Copy, Debug)]
+struct Voice {
+    since: Instant,
+    /// Without a pause, as the VAD last said.
+    lasted: Duration,
+    /// When the VAD last said that it hears it.
+    sign: Instant,
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Unheard {
     began: Instant,
@@ -48,6 +64,48 @@ struct Unheard {
 }
 
 impl Caller {
+    /// The VAD hears a voice.
+    pub(crate) fn hears_voice(&self) -> bool {
+        self.voice.is_some()
+    }
+
+    /// The VAD says that it hears a voice.
+    pub(crate) fn voice_is_heard(&mut self, lasted: Duration, now: Instant) {
+        let voice = self.voice.get_or_insert(Voice {
+            since: now.back(lasted),
+            lasted,
+            sign: now,
+        });
+        (voice.lasted, voice.sign) = (lasted, now);
+    }
+
+    /// The VAD is sure of the voice, though it pauses just now.
+    pub(crate) fn voice_pauses(&mut self, now: Instant) {
+        if let Some(voice) = &mut self.voice {
+            voice.sign = now;
+        }
+    }
+
+    /// The VAD hears nobody any more.
+    pub(crate) fn voice_is_over(&mut self) {
+        self.voice = None;
+    }
+
+    /// How long the voice has lasted without a pause; nothing when there is none.
+    pub(crate) fn voice_lasted(&self) -> Duration {
+        self.voice.map(|voice| voice.lasted).unwrap_or_default()
+    }
+
+    /// The recogniser has understood words.
+    pub(crate) fn words_are_heard(&mut self, now: Instant) {
+        self.last_words = now;
+        self.noise = false;
+        self.voice_pauses(now); // or does not: it goes on
+        if !self.has_vad {
+            self.quiet_since = now;
+        }
+    }
+
     /// The recogniser says which language the next words are in.
     pub(crate) fn may_speak(&mut self, language: String) {
         let language = crate::limits::cut(language, MAX_NAME_BYTES);
@@ -74,10 +132,43 @@ impl Caller {
 }
 
 impl Dialogue {
+    /// Does the caller speak? The VAD knows; where there is none, the recogniser, as far as it says when speech begins.
+    pub(crate) fn caller_speaks(&self) -> bool {
+        if self.caller.has_vad {
+            self.caller.hears_voice()
+        } else {
+            self.turn.stage == Stage::Speaking
+        }
+    }
+
+    /// When a voice counts as over though nobody says so: there is no further sign of it, or the VAD is stuck.
+    pub(crate) fn voice_deadline(&self) -> Option<Instant> {
+        let Some(voice) = self.caller.voice else {
+            // where the recogniser decides, nobody waits for the end of a sound, and it may be lost
+            let lost = self.user_state == UserState::Speaking && self.turn.stage == Stage::Quiet;
+            return lost.then(|| self.turn.last_sign + SPEECH_SIGN_TIMEOUT);
+        };
+        let stuck = voice.since.max(self.caller.last_words) + self.core.options.stuck_vad_timeout;
+        Some(stuck.min(voice.sign + SPEECH_SIGN_TIMEOUT))
+    }
+
+    pub(crate) fn voice_due(&mut self) {
+        let now = self.core.now;
+        let Some(voice) = self.caller.voice else {
+            self.caller_ended(self.turn.last_sign);
+            return;
+        };
+        let wordless = now.since(voice.since.max(self.caller.last_words));
+        self.caller.noise = wordless >= self.core.options.stuck_vad_timeout;
+        self.voice_ended(now.since(voice.sign));
+    }
+
     /// Words came: what was said of them before belongs to the turn.
     pub(crate) fn attribute_words(&mut self) {
         if let Some(language) = &self.caller.rumour {
             self.turn.language = Some(language.clone());
+        } else if self.turn.language.is_none() {
+            self.turn.language.clone_from(&self.caller.language);
         }
         if let Some(speaker) = self.caller.speaker.take() {
             self.turn.speaker_id = Some(speaker);

@@ -1,7 +1,7 @@
 //! The caller has finished: the words enter the history, and an answer begins.
 
 use crate::chat::{Item, Message, MessageMetrics, Role};
-use crate::event::{Event, InputModality, SpeechPurpose, TurnMetrics};
+use crate::event::{Event, InputModality, SpeechPurpose, TurnMetrics, Withdrawal};
 use crate::history::Place;
 use crate::ids::{SpeechId, TurnId};
 use crate::limits::{MAX_TURN_BYTES, cut};
@@ -12,6 +12,7 @@ use crate::speech::Step;
 use crate::text::normalise;
 use crate::time::Instant;
 use crate::turn::Stage;
+use crate::verdict::Verdict;
 
 /// A turn that was committed.
 struct Committed {
@@ -25,6 +26,8 @@ struct Committed {
     user_stopped_at: Option<Instant>,
     /// The caller's first sound.
     user_started_at: Option<Instant>,
+    /// It had to wait for the agent: how long it took says nothing about anybody.
+    was_kept: bool,
 }
 
 /// The same as it enters the history, and what its answer starts from.
@@ -60,29 +63,59 @@ impl Dialogue {
         } else {
             Stage::Quiet
         };
-        if !forced && self.is_own_echo() {
-            self.drop_speculation();
-            self.take_words_back();
-            self.renew_turn();
-            self.arm_hold();
-            return;
-        }
-        if !forced && self.leaves_the_floor() {
-            self.drop_speculation();
-            self.arm_hold();
-            return;
+        self.look_for_echo();
+        match self.verdict() {
+            Verdict::Echo if !forced => {
+                self.drop_speculation();
+                self.withdraw_words(Withdrawal::Echo);
+                self.renew_turn();
+                return;
+            }
+            Verdict::Keep if !forced => {
+                self.drop_speculation();
+                self.keep();
+                return;
+            }
+            Verdict::Echo | Verdict::Keep | Verdict::Hold | Verdict::Interrupt => {}
         }
         let committed = self.measured(text);
         let reply = !self.turn.skip_reply;
         self.measure_detector();
         self.count_turn();
+        self.turn.is_committed(self.core.now);
         self.renew_turn();
         self.answer(committed, reply);
     }
 
-    /// Do the words leave the floor to the agent, which has it? A listener's sound does even when nothing else could take it.
-    fn leaves_the_floor(&self) -> bool {
-        self.is_only_listening() || (self.may_interrupt() && !self.has_min_words())
+    /// Words that left the floor to the agent enter the history, and nothing more comes of them.
+    pub(crate) fn remember_kept_words(&mut self) {
+        self.turn.commit_asked = true;
+        self.turn.skip_reply = true;
+        self.commit_turn();
+        self.caller.monologue.was_nothing();
+    }
+
+    /// The agent has nothing more to say: words that left the floor to it may have been an answer.
+    pub(crate) fn reconsider_kept_words(&mut self) {
+        if self.turn.stage != Stage::Quiet || self.turn.words() == 0 || self.mode_is_manual() {
+            return;
+        }
+        let now = self.core.now;
+        let boundary = self.core.options.backchannel_boundary_end;
+        let recent = self
+            .turn
+            .last_spoke
+            .is_some_and(|at| now.since(at) <= boundary);
+        if recent || self.turn.kept.is_none_or(|kept| kept.at_once) {
+            self.turn.stage = Stage::Pausing;
+        } else if self.turn.may_answer() {
+            // the caller may go on, or wait
+            self.turn.stage = Stage::AwaitingWords {
+                until: now + self.core.options.max_endpointing_delay(),
+            };
+        } else {
+            self.remember_kept_words();
+        }
     }
 
     fn measured(&self, text: String) -> Committed {
@@ -90,9 +123,12 @@ impl Dialogue {
         let spoke = turn
             .last_spoke
             .filter(|at| turn.began.is_none_or(|began| *at >= began));
+        let was_kept = turn.kept.is_some();
         let metrics = TurnMetrics {
             turn: Some(turn.id),
-            end_of_turn_delay: spoke.map(|at| self.core.now.since(at)),
+            end_of_turn_delay: spoke
+                .filter(|_| !was_kept)
+                .map(|at| self.core.now.since(at)),
             transcription_delay: spoke
                 .zip(turn.last_final)
                 .map(|(at, words)| words.since(at)),
@@ -108,6 +144,7 @@ impl Dialogue {
             metrics,
             user_stopped_at: spoke,
             user_started_at: turn.began.filter(|_| spoke.is_some()),
+            was_kept,
         }
     }
 
@@ -119,6 +156,9 @@ impl Dialogue {
         }
         self.heard_typing();
         self.judge_overlap(false);
+        if self.turn.kept.is_some() && self.turn.stage == Stage::Quiet {
+            self.remember_kept_words(); // the answer is to both
+        }
         let turn = self.core.turn_id();
         let metrics = TurnMetrics {
             turn: Some(turn),
@@ -135,6 +175,7 @@ impl Dialogue {
             metrics,
             user_stopped_at: Some(now),
             user_started_at: None,
+            was_kept: false,
         };
         self.answer(committed, true);
     }
@@ -175,7 +216,7 @@ impl Dialogue {
             place,
             message,
             metrics: committed.metrics,
-            user_stopped_at: committed.user_stopped_at,
+            user_stopped_at: committed.user_stopped_at.filter(|_| !committed.was_kept),
         };
         if !reply {
             self.leave_unanswered(over);

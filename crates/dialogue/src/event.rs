@@ -95,6 +95,15 @@ pub enum Event {
         /// Who spoke, as the recogniser calls them; `None`: it does not tell speakers apart, or the words were typed.
         speaker_id: Option<String>,
     },
+    /// Words of the caller that were shown are not going to be part of a turn, nor of the history.
+    UserInputWithdrawn {
+        /// The turn whose words they were.
+        turn: TurnId,
+        /// These words.
+        transcript: String,
+        /// Why.
+        reason: Withdrawal,
+    },
     /// Speech of the caller was heard, and no final transcript came within `transcription_timeout`.
     UserTranscriptionTimeout {
         /// From its first sound to its last.
@@ -269,6 +278,18 @@ pub enum InputModality {
     Audio,
     /// Typed.
     Text,
+}
+
+/// Why words of the caller are none after all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Withdrawal {
+    /// They were an interim, and the recogniser has found that they were no words.
+    Recogniser,
+    /// They were the agent's own, heard back from the caller's loudspeaker.
+    Echo,
+    /// The program has cleared the turn (`clear_user_turn`).
+    Program,
 }
 
 /// How a tool call ended.

@@ -1,6 +1,6 @@
 //! What is said while a tool is slow.
 
-use crate::event::{SpeechPurpose, UserState};
+use crate::event::SpeechPurpose;
 use crate::floor::Floor;
 use crate::machine::Dialogue;
 use crate::options::Filler;
@@ -43,7 +43,7 @@ impl Dialogue {
             && self.queue.is_empty()
             && self.ending.is_none()
             && self.turn.stage == Stage::Quiet
-            && self.user_state != UserState::Speaking;
+            && !self.caller_speaks();
         silent.then_some(Waits::Speech(speech.id))
     }
 

@@ -21,8 +21,6 @@ use crate::time::Instant;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Hold {
     pub(crate) since: Instant,
-    /// When it goes on, if nothing is decided before; `None` while the caller makes sound.
-    pub(crate) until: Option<Instant>,
     /// The caller had heard some of it before.
     pub(crate) audible: bool,
     /// The playout was paused.

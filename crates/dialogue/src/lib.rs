@@ -80,6 +80,7 @@ mod tools;
 mod trouble;
 mod turn;
 mod user;
+mod verdict;
 mod voice;
 
 pub mod action;

@@ -75,8 +75,16 @@ pub(crate) const MAX_COMMIT_WAIT: Duration = Duration::from_secs(60);
 pub(crate) const MAX_CLOSE_TRANSCRIPT_WAIT: Duration = Duration::from_millis(2500);
 /// Longest wait for the report of what was heard after `ClearPlayout`; then the last reports count.
 pub(crate) const CLEAR_REPORT_TIMEOUT: Duration = Duration::from_millis(300);
-/// Longest time that noise of the caller without a decision holds the agent.
-pub(crate) const MAX_HOLD: Duration = Duration::from_secs(10);
+/// A final for words that were committed without one is late by no more than this, where nobody says when speech begins: the
+/// same words after it are said again. Recognisers take a few hundred milliseconds, and 5 s on a connection that stalls.
+pub(crate) const MAX_LATE_FINAL: Duration = Duration::from_secs(5);
+/// Phrases of a listener, one after the other: "yeah, okay, I see". More of them at once are somebody who wants the floor.
+pub(crate) const MAX_BACKCHANNEL_PHRASES: usize = 3;
+/// An empty final after an interim of at least so many words has lost them: recognisers take a cough for a word or two, not
+/// for a sentence. Shorter ones it takes back.
+pub(crate) const MIN_LOST_WORDS: usize = 3;
+/// Fewer words are no proof of an echo: caller and agent say "hello" at the same time.
+pub(crate) const MIN_ECHO_WORDS: usize = 2;
 /// Silence at which the turn detector is asked and an interim counts as stable (LiveKit's 0.2 s).
 pub(crate) const STABLE_SILENCE: Duration = Duration::from_millis(200);
 /// After the first failure in a row the trouble message is spoken again only after this, doubled each time.

@@ -54,8 +54,6 @@ pub struct Dialogue {
     /// A long history's summary.
     pub(crate) summary: Summary,
     pub(crate) ending: Option<Ending>,
-    /// An interim that was committed for want of a final: its final is not news any more.
-    pub(crate) promoted: Option<String>,
     /// When anybody last did anything, for the away timer.
     pub(crate) active_at: Instant,
     stt_muted: bool,
@@ -81,7 +79,6 @@ impl Dialogue {
             trouble: Trouble::default(),
             summary: Summary::default(),
             ending: None,
-            promoted: None,
             active_at: Instant::ZERO,
             stt_muted: false,
         }
@@ -132,6 +129,7 @@ impl Dialogue {
         }
         earliest(&[
             self.turn_deadline(),
+            self.voice_deadline(),
             self.overlong_deadline(),
             self.transcription_deadline(),
             self.hold_deadline(),
@@ -299,12 +297,14 @@ impl Dialogue {
                 self.settle();
             } else if due(self.turn_deadline()) {
                 self.turn_due();
+            } else if due(self.voice_deadline()) {
+                self.voice_due();
             } else if due(self.overlong_deadline()) {
                 self.overlong_due();
             } else if due(self.transcription_deadline()) {
                 self.transcription_due();
             } else if due(self.hold_deadline()) {
-                self.hold_due();
+                self.release();
             } else if due(self.brain_deadline()) {
                 self.brain_due();
             } else if due(self.completion_deadline()) {
@@ -383,7 +383,7 @@ impl Dialogue {
     /// Words of a turn that the end of the session cuts off are not lost.
     pub(crate) fn keep_last_words(&mut self) {
         if self.turn.words() > 0 {
-            self.turn.promote_interim(&self.core.options);
+            self.promote_words();
             self.turn.commit_asked = true;
             self.commit_turn();
         }

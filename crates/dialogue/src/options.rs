@@ -111,8 +111,14 @@ pub struct Options {
     /// interruption without words: 1.5 s, so that a dead recogniser does not make the agent deaf. While it hears, a sound
     /// without words only pauses the agent, as with LiveKit.
     pub sure_interruption_duration: Duration,
-    /// Phrases that do not stop the agent while it speaks.
-    pub backchannels: Vec<String>,
+    /// Phrases of a listener, which do not stop the agent while it speaks. They are in the history all the same, and are
+    /// answered when the agent falls silent after a question, or when the caller then waits for `max_endpointing_delay`.
+    /// `None`, the default: those of the language that is heard.
+    pub backchannels: Option<Vec<String>>,
+    /// A VAD that hears a voice for this long, while the recogniser finds no word in it, is stuck: a fan, or music. Until it
+    /// says otherwise or words come, its voice holds nothing back. LiveKit waits for ever; here 90 s, because the agent
+    /// would never speak again, and nobody speaks for longer without a word that a recogniser notices.
+    pub stuck_vad_timeout: Duration,
     /// While the agent cannot be interrupted the recogniser hears silence. LiveKit: yes; here no, because what the
     /// caller says then is answered afterwards instead of being lost.
     pub discard_audio_if_uninterruptible: bool,
@@ -331,6 +337,7 @@ impl Options {
         if self
             .backchannels
             .iter()
+            .flatten()
             .any(|phrase| !phrase.chars().any(char::is_alphanumeric))
         {
             return Err(OptionsError::EmptyBackchannel);
@@ -432,7 +439,8 @@ impl Default for Options {
             preemptive_tts: true,
             preemptive_max_speech_duration: Duration::from_secs(10),
             sure_interruption_duration: Duration::from_millis(1500),
-            backchannels: BACKCHANNELS.iter().map(|&phrase| phrase.into()).collect(),
+            backchannels: None,
+            stuck_vad_timeout: Duration::from_secs(90),
             discard_audio_if_uninterruptible: false,
             playout_timeout: Duration::from_secs(5),
             summarize_over_items: None,
@@ -448,31 +456,3 @@ impl Default for Options {
 /// What the model is told about a caller who does not stop.
 const TURN_EXCEEDED: &str = "The caller has been talking for a long time without a pause. Politely take the floor: in one \
     short sentence say back what you understood so far, or ask for the one thing that you need to know.";
-
-/// English sounds and words of a listener who does not want the floor.
-const BACKCHANNELS: [&str; 24] = [
-    "mm-hmm",
-    "mm",
-    "mmm",
-    "mhm",
-    "hmm",
-    "hm",
-    "uh-huh",
-    "uh",
-    "um",
-    "ah",
-    "oh",
-    "yeah",
-    "yep",
-    "yes",
-    "yup",
-    "ok",
-    "okay",
-    "right",
-    "sure",
-    "i see",
-    "got it",
-    "alright",
-    "all right",
-    "aha",
-];

@@ -15,7 +15,6 @@ use crate::queue::{Queued, Words};
 use crate::speculation::start_step;
 use crate::speech::{Brain, NextStep, Speech, Step};
 use crate::time::Instant;
-use crate::turn::Stage;
 
 impl Dialogue {
     /// A speech gets the floor.
@@ -336,22 +335,6 @@ impl Dialogue {
                 self.generation_failed(id, "the model stopped in the middle of its answer".into());
             }
             Brain::Waiting | Brain::Done => {}
-        }
-    }
-
-    /// The agent has nothing more to say: words that were only a backchannel may have been an answer to its last ones.
-    pub(crate) fn reconsider_kept_words(&mut self) {
-        if self.turn.stage != Stage::Quiet || self.turn.words() == 0 || self.mode_is_manual() {
-            return;
-        }
-        let recent = self.turn.last_spoke.is_some_and(|at| {
-            self.core.now.since(at) <= self.core.options.backchannel_boundary_end
-        });
-        if recent || !self.turn.is_backchannel() {
-            self.turn.stage = Stage::Pausing;
-        } else {
-            self.turn.forget_words();
-            self.caller.monologue.was_nothing();
         }
     }
 

@@ -3,19 +3,22 @@
 use crate::detector::Questions;
 use crate::endpointing::Delays;
 use crate::ids::{PredictionId, TurnId};
-use crate::limits::{MAX_TURN_BYTES, SPEECH_SIGN_TIMEOUT};
+use crate::limits::{MAX_LATE_FINAL, MAX_TURN_BYTES, MIN_LOST_WORDS, SPEECH_SIGN_TIMEOUT};
 use crate::options::Options;
-use crate::text::{count_words, is_backchannel, normalise, push_limited};
-use crate::time::Instant;
+use crate::text::{Backchannel, backchannel, count_words, normalise, push_limited, without_words};
+use crate::time::{Duration, Instant};
+
+/// So late a VAD may be sure of a voice: it began before anybody could say so.
+const START_SLACK: Duration = Duration::from_millis(300);
 
 /// How far the turn is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Stage {
-    /// Silence. Words may be here that were not worth a turn yet.
+    /// Silence. Words may be here that left the floor to the agent.
     Quiet,
     /// The caller speaks.
     Speaking,
-    /// Speech has ended, its final words have not come.
+    /// Speech has ended, and more words of it may come until then.
     AwaitingWords { until: Instant },
     /// Words are here: the silence must last a little.
     Pausing,
@@ -30,6 +33,26 @@ pub(crate) enum Prediction {
     Asked { id: PredictionId, until: Instant },
     /// Answered, or given up: does the caller probably go on?
     Known { goes_on: bool },
+}
+
+/// Words that left the floor to the agent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kept {
+    /// They are answered as soon as the agent falls silent, and not only when the caller then waits.
+    pub(crate) at_once: bool,
+}
+
+/// Words that count already, and that the recogniser may say once more.
+#[derive(Clone, Debug)]
+struct Before {
+    /// Normalised.
+    words: String,
+    /// They never became final: their final is on its way, or lost.
+    is_interim: bool,
+    /// How long it took to say them.
+    spoken: Duration,
+    /// Since when they count.
+    at: Instant,
 }
 
 #[derive(Clone, Debug)]
@@ -64,7 +87,13 @@ pub(crate) struct UserTurn {
     pub(crate) skip_reply: bool,
     /// Counted when words come, so that audio-rate inputs need not look at them.
     words: usize,
-    backchannel: bool,
+    backchannel: Backchannel,
+    /// They are the agent's own, heard back. Looked at when words come.
+    pub(crate) is_echo: bool,
+    /// They left the floor to the agent and wait until it falls silent.
+    pub(crate) kept: Option<Kept>,
+    /// Words of this turn, or of the one before it, that the recogniser may repeat.
+    before: Option<Before>,
     /// All words, normalised: tells whether they changed.
     normal: String,
     /// As the recogniser said of the last words.
@@ -101,7 +130,10 @@ impl UserTurn {
             commit_asked: false,
             skip_reply: false,
             words: 0,
-            backchannel: false,
+            backchannel: Backchannel::No,
+            is_echo: false,
+            kept: None,
+            before: None,
             normal: String::new(),
             language: None,
             speaker_id: None,
@@ -112,9 +144,9 @@ impl UserTurn {
     /// Forgets everything and begins the next turn; speech that is going on goes on.
     pub(crate) fn renew(&mut self, id: TurnId) {
         let speaking = (self.stage == Stage::Speaking).then_some((self.began, self.last_spoke));
-        let last_sign = self.last_sign;
+        let (last_sign, before) = (self.last_sign, self.before.take());
         *self = Self::new(id);
-        self.last_sign = last_sign;
+        (self.last_sign, self.before) = (last_sign, before);
         if let Some((began, last_spoke)) = speaking {
             self.stage = Stage::Speaking;
             (self.began, self.last_spoke) = (began, last_spoke);
@@ -167,9 +199,10 @@ impl UserTurn {
     }
 
     /// The final never came: what was understood so far counts. When it would have come nobody knows.
-    pub(crate) fn promote_interim(&mut self, options: &Options) {
+    pub(crate) fn promote_interim(&mut self, now: Instant, options: &Options) {
         let interim = std::mem::take(&mut self.interim);
         if !interim.is_empty() {
+            self.count(normalise(&interim), true, now);
             push_limited(&mut self.finals, &interim, MAX_TURN_BYTES);
             self.last_final = None;
             self.look_at_words(options);
@@ -185,7 +218,8 @@ impl UserTurn {
         self.finals.clear();
         self.interim.clear();
         self.normal.clear();
-        (self.words, self.backchannel, self.stable) = (0, false, false);
+        (self.words, self.backchannel, self.stable) = (0, Backchannel::No, false);
+        (self.is_echo, self.kept) = (false, None);
         (self.language, self.speaker_id) = (None, None);
         self.confidence = Confidence::default();
     }
@@ -194,7 +228,73 @@ impl UserTurn {
         let text = self.text();
         self.words = count_words(&text);
         self.normal = normalise(&text);
-        self.backchannel = is_backchannel(&text, &options.backchannels);
+        let language = self.language.as_deref().or(options.language.as_deref());
+        self.backchannel = backchannel(&self.normal, options.backchannels.as_deref(), language);
+    }
+
+    /// The turn is over. Its final words may come twice.
+    pub(crate) fn is_committed(&mut self, now: Instant) {
+        if self.before.as_ref().is_none_or(|before| before.at < now) {
+            self.count(self.normal.clone(), false, now);
+        }
+    }
+
+    fn count(&mut self, words: String, is_interim: bool, now: Instant) {
+        self.before = Some(Before {
+            words,
+            is_interim,
+            spoken: self.spoken(),
+            at: now,
+        });
+    }
+
+    /// From the first sound to the last.
+    fn spoken(&self) -> Duration {
+        let ends = self.began.zip(self.last_spoke);
+        ends.map(|(began, last)| last.since(began))
+            .unwrap_or_default()
+    }
+
+    /// What of these words does not count already; `None`: nothing. `has_vad`: somebody hears voice, so that words without
+    /// any are no new ones.
+    pub(crate) fn news<'a>(
+        &self,
+        text: &'a str,
+        is_final: bool,
+        has_vad: bool,
+        now: Instant,
+    ) -> Option<&'a str> {
+        let text = Some(text).filter(|text| !text.trim().is_empty())?;
+        let Some(before) = &self.before else {
+            return Some(text);
+        };
+        if self.is_said_anew(before, has_vad, now) {
+            return Some(text);
+        }
+        let rest = if before.is_interim {
+            without_words(text, &before.words).unwrap_or(text)
+        } else if is_final && count_words(text) >= MIN_LOST_WORDS && normalise(text) == before.words
+        {
+            ""
+        } else {
+            text
+        };
+        (!rest.trim().is_empty()).then_some(rest)
+    }
+
+    /// Has there been sound since that may hold such words again? A cough is too short for a sentence.
+    fn is_said_anew(&self, before: &Before, has_vad: bool, now: Instant) -> bool {
+        if has_vad {
+            let since = self.began.is_some_and(|at| at + START_SLACK > before.at);
+            since && self.spoken() * 3 >= before.spoken
+        } else {
+            self.stage == Stage::Speaking || now.since(before.at) > MAX_LATE_FINAL
+        }
+    }
+
+    /// The recogniser has said what it had to say of them.
+    pub(crate) fn forget_before(&mut self) {
+        self.before = None;
     }
 
     /// Everything understood so far.
@@ -226,7 +326,12 @@ impl UserTurn {
     }
 
     pub(crate) fn is_backchannel(&self) -> bool {
-        self.backchannel
+        self.backchannel != Backchannel::No
+    }
+
+    /// They may be an answer: more than a listener's sounds.
+    pub(crate) fn may_answer(&self) -> bool {
+        self.backchannel != Backchannel::Sound
     }
 
     /// Is there speech, not older than this, whose words the recogniser has not made final?

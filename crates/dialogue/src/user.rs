@@ -1,12 +1,12 @@
 //! What the caller does: voice activity, words, and the end of a turn.
 
 use crate::action::Action;
-use crate::event::{Event, InputModality, UserState};
+use crate::event::{Event, InputModality, UserState, Withdrawal};
 use crate::input::{Stt, Vad};
-use crate::limits::{MAX_COMMIT_WAIT, SPEECH_SIGN_TIMEOUT, STABLE_SILENCE};
+use crate::limits::{MAX_COMMIT_WAIT, MIN_LOST_WORDS, STABLE_SILENCE};
 use crate::machine::Dialogue;
 use crate::options::TurnDetection;
-use crate::text::{normalise, without_words};
+use crate::text::count_words;
 use crate::time::{Duration, Instant};
 use crate::turn::{Prediction, Stage};
 
@@ -16,7 +16,6 @@ impl Dialogue {
         match vad {
             Vad::SpeechStarted { speech } => {
                 self.caller.noise = false;
-                self.caller.speech = speech;
                 self.voice_started(speech);
                 self.consider_barge_in();
             }
@@ -25,12 +24,17 @@ impl Dialogue {
                 speech,
                 silence,
             } => {
-                if speaking && silence.is_zero() {
-                    self.caller.speech = speech;
+                if !speaking || self.caller.noise {
+                    // a VAD that is stuck says the same on and on
+                } else if silence.is_zero() {
                     self.voice_goes_on(speech);
                     self.consider_barge_in();
-                } else if speaking && silence >= STABLE_SILENCE {
-                    self.voice_pauses(silence);
+                } else {
+                    self.caller.voice_pauses(self.core.now);
+                    self.turn.last_sign = self.core.now;
+                    if silence >= STABLE_SILENCE {
+                        self.voice_pauses(silence);
+                    }
                 }
             }
             Vad::SpeechEnded { silence, .. } => {
@@ -40,16 +44,16 @@ impl Dialogue {
         }
     }
 
-    fn mode(&self) -> TurnDetection {
+    pub(crate) fn mode(&self) -> TurnDetection {
         self.core.options.turn_detection
     }
 
     fn voice_started(&mut self, speech: Duration) {
         let now = self.core.now;
+        self.caller.voice_is_heard(speech, now);
         self.caller_began(now.back(speech));
-        self.promoted = None;
         self.end_asked_commit();
-        self.drop_stale_backchannel();
+        self.keep_old_backchannel();
         self.drop_stale_sound();
         self.turn.began.get_or_insert(now.back(speech));
         self.still_speaking();
@@ -58,14 +62,20 @@ impl Dialogue {
         if counts && !self.turn.commit_asked {
             self.turn.stage = Stage::Speaking;
         }
-        self.hold_before_audible();
+        self.hold_while_caller_speaks();
     }
 
-    /// What the caller says now is not part of the turn that the program has declared finished.
+    /// What the caller says now is not part of the turn that the program has declared finished. Where no words have come for
+    /// that, it was none.
     fn end_asked_commit(&mut self) {
-        if self.turn.commit_asked && self.turn.words() > 0 {
-            self.promote_words();
-            self.commit_turn();
+        if self.turn.commit_asked {
+            if self.turn.words() > 0 {
+                self.promote_words();
+                self.commit_turn();
+            } else {
+                self.turn.commit_asked = false;
+                self.turn.stage = Stage::Quiet;
+            }
         }
         self.turn.skip_reply = false;
     }
@@ -80,7 +90,7 @@ impl Dialogue {
         self.transcription_is_not_due();
     }
 
-    fn caller_ended(&mut self, at: Instant) {
+    pub(crate) fn caller_ended(&mut self, at: Instant) {
         if self.user_state == UserState::Speaking {
             let agent_speaks = self.floor.is_audible();
             self.caller
@@ -100,17 +110,16 @@ impl Dialogue {
     }
 
     /// A backchannel of long ago is not part of what comes now.
-    fn drop_stale_backchannel(&mut self) {
+    fn keep_old_backchannel(&mut self) {
         let now = self.core.now;
-        if self.turn.stage == Stage::Quiet
-            && self.turn.is_backchannel()
-            && self
-                .turn
-                .last_spoke
-                .is_none_or(|at| now.since(at) > self.core.options.backchannel_boundary_end)
-        {
-            self.turn.forget_words();
-            self.caller.monologue.was_nothing();
+        let boundary = self.core.options.backchannel_boundary_end;
+        let old = self
+            .turn
+            .last_spoke
+            .is_none_or(|at| now.since(at) > boundary);
+        let kept = self.turn.kept.is_some() && self.turn.is_backchannel();
+        if self.turn.stage == Stage::Quiet && kept && old {
+            self.remember_kept_words();
         }
     }
 
@@ -128,13 +137,15 @@ impl Dialogue {
     }
 
     fn voice_goes_on(&mut self, speech: Duration) {
-        if self.mode() == TurnDetection::Stt {
-            // the recogniser has decided that the turn is over: sound without words does not put it off for ever
-            if self.is_endpointing() {
-                return;
-            }
-        } else if self.turn.stage != Stage::Speaking && !self.turn.commit_asked {
+        let recogniser_decides = self.mode() == TurnDetection::Stt;
+        let turn_speaks = self.turn.stage == Stage::Speaking || self.turn.commit_asked;
+        if !self.caller.hears_voice() || !(recogniser_decides || turn_speaks) {
             self.voice_started(speech); // its start was lost
+        }
+        self.caller.voice_is_heard(speech, self.core.now);
+        // the recogniser has decided that the turn is over: sound without words does not put it off for ever
+        if recogniser_decides && self.is_endpointing() {
+            return;
         }
         self.still_speaking();
         self.turn.stable = false;
@@ -169,7 +180,9 @@ impl Dialogue {
                 || (self.turn.stt_over && self.turn.stage == Stage::Speaking));
         if was_speaking || late {
             self.turn.last_spoke = Some(ended);
+            self.caller.quiet_since = ended;
         }
+        self.caller.voice_is_over();
         self.caller_ended(ended);
         match self.mode() {
             TurnDetection::Vad if self.turn.stage == Stage::Speaking => {
@@ -182,7 +195,6 @@ impl Dialogue {
             TurnDetection::Stt if late => self.begin_endpointing(),
             TurnDetection::Vad | TurnDetection::Manual | TurnDetection::Stt => {}
         }
-        self.arm_hold();
     }
 
     fn begin_endpointing(&mut self) {
@@ -209,6 +221,13 @@ impl Dialogue {
             | Stt::Speaker(_)
             | Stt::Recovered => self.stt_answered(),
         }
+        if let Stt::Interim(text) | Stt::Preflight(text) | Stt::Final { text, .. } = &stt
+            && !text.trim().is_empty()
+        {
+            // also of words that count already: somebody is there
+            self.caller.words_are_heard(self.core.now);
+            self.turn.last_sign = self.core.now;
+        }
         match stt {
             Stt::Interim(text) => self.words_so_far(&text, false),
             Stt::Preflight(text) => self.words_so_far(&text, true),
@@ -216,13 +235,14 @@ impl Dialogue {
             Stt::SpeechStarted if self.mode() == TurnDetection::Stt => {
                 let now = self.core.now;
                 self.caller_began(now);
+                self.keep_old_backchannel();
                 self.turn.began.get_or_insert(now);
                 self.still_speaking();
                 if !self.turn.commit_asked {
                     self.turn.stage = Stage::Speaking;
                 }
                 self.turn.stt_over = false;
-                self.hold_before_audible();
+                self.hold_while_caller_speaks();
             }
             Stt::SpeechEnded if self.mode() == TurnDetection::Stt => {
                 if self.turn.stage == Stage::Speaking {
@@ -244,24 +264,27 @@ impl Dialogue {
     /// The recogniser's end of speech, or the lack of any further sign.
     fn stt_ended(&mut self) {
         let ended = self.turn.last_spoke.unwrap_or(self.core.now);
-        self.caller_ended(ended);
+        if !self.caller.hears_voice() {
+            self.caller.quiet_since = ended;
+            self.caller_ended(ended);
+        }
         self.turn.stt_over = true;
         self.begin_endpointing();
         if self.turn.prediction == Prediction::None {
             self.ask_turn_detector();
         }
-        self.arm_hold();
     }
 
     fn words_so_far(&mut self, text: &str, probably_final: bool) {
-        let Some(text) = self.news(text) else {
+        let (now, has_vad) = (self.core.now, self.caller.has_vad);
+        let Some(text) = self.turn.news(text, false, has_vad, now) else {
             self.words_taken_back();
             return;
         };
+        self.attribute_words();
         self.turn
             .set_interim(text, self.core.now, &self.core.options);
         self.turn.stable = probably_final || self.is_endpointing();
-        self.attribute_words();
         self.show_words();
         self.heard_words(text);
         if self.turn.stage == Stage::Quiet {
@@ -281,14 +304,22 @@ impl Dialogue {
             }
         }
         self.ask_about_words();
-        self.consider_words(false);
+        self.consider_words();
     }
 
     fn final_words(&mut self, text: &str, confidence: Option<f32>) {
         let now = self.core.now;
-        let news = self.news(text);
-        if !text.trim().is_empty() {
-            self.promoted = None;
+        let is_empty = text.trim().is_empty();
+        if is_empty && count_words(self.turn.interim()) >= MIN_LOST_WORDS {
+            // it has lost the words, and nobody has taken them back
+            let lost = self.turn.interim().to_owned();
+            self.promote_words();
+            self.words_are_final(&lost);
+            return;
+        }
+        let news = self.turn.news(text, true, self.caller.has_vad, now);
+        if !is_empty {
+            self.turn.forget_before();
         }
         let Some(text) = news else {
             self.words_taken_back();
@@ -298,15 +329,20 @@ impl Dialogue {
             }
             return;
         };
+        self.attribute_words();
         self.turn.add_final(text, now, &self.core.options);
         self.turn.sure(confidence);
+        self.words_are_final(text);
+    }
+
+    fn words_are_final(&mut self, text: &str) {
+        let now = self.core.now;
         self.turn.stable = true;
         self.transcription_is_not_due();
-        self.attribute_words();
         self.show_words();
         self.heard_words(text);
         self.ask_about_words();
-        self.consider_words(true);
+        self.consider_words();
         match (self.mode(), self.turn.stage) {
             (TurnDetection::Manual, Stage::AwaitingWords { .. }) if self.turn.commit_asked => {
                 self.turn.stage = Stage::Pausing
@@ -325,7 +361,9 @@ impl Dialogue {
 
     /// The recogniser had taken a cough for a word.
     fn words_taken_back(&mut self) {
+        let transcript = self.turn.interim().to_owned();
         if self.turn.take_interim_back(&self.core.options) {
+            self.withdrawn(transcript, Withdrawal::Recogniser);
             self.drop_speculation();
             self.turn.stable = self.is_endpointing();
             self.show_words();
@@ -333,19 +371,10 @@ impl Dialogue {
         }
     }
 
-    /// What of these words has not been committed already, for want of a final; `None`: nothing.
-    fn news<'a>(&self, text: &'a str) -> Option<&'a str> {
-        let committed = self.promoted.as_deref().unwrap_or_default();
-        let rest = without_words(text, committed).unwrap_or(text);
-        (!rest.trim().is_empty()).then_some(rest)
-    }
-
     fn heard_words(&mut self, words: &str) {
         let now = self.core.now;
         self.caller.said(words);
-        self.caller.noise = false;
         self.turn.began.get_or_insert(now);
-        self.turn.last_sign = now;
         // words alone say that somebody has just spoken; words after the recogniser's own end of speech do not
         if !self.caller.has_vad && (self.mode() == TurnDetection::Vad || !self.is_endpointing()) {
             self.turn.last_spoke = Some(now);
@@ -399,17 +428,26 @@ impl Dialogue {
     pub(crate) fn clear_user_turn(&mut self) {
         self.core.act(Action::ClearStt);
         self.drop_speculation();
-        self.take_words_back();
+        self.withdraw_words(Withdrawal::Program);
         self.renew_turn();
-        self.arm_hold();
     }
 
     /// What was shown of the turn is not going to be part of one.
-    pub(crate) fn take_words_back(&mut self) {
+    pub(crate) fn withdraw_words(&mut self, reason: Withdrawal) {
         if self.turn.words() > 0 {
+            let transcript = self.turn.text();
             self.turn.forget_words();
             self.show_words();
+            self.withdrawn(transcript, reason);
         }
+    }
+
+    fn withdrawn(&mut self, transcript: String, reason: Withdrawal) {
+        self.core.emit(Event::UserInputWithdrawn {
+            turn: self.turn.id,
+            transcript,
+            reason,
+        });
     }
 
     /// The next turn begins with nothing of this one; speech that is going on goes on.
@@ -424,15 +462,12 @@ impl Dialogue {
         if self.turn.commit_asked && self.turn.stage == Stage::Pausing {
             return Some(self.core.now);
         }
-        // where the recogniser decides, nobody waits for the end of a sound, and it may be lost
-        let lost = self.user_state == UserState::Speaking && self.turn.stage == Stage::Quiet;
-        let lost = lost.then(|| self.turn.last_sign + SPEECH_SIGN_TIMEOUT);
-        self.turn.deadline(self.delays()).or(lost)
+        self.turn.deadline(self.delays())
     }
 
     pub(crate) fn turn_due(&mut self) {
         match self.turn.stage {
-            Stage::Quiet => self.caller_ended(self.turn.last_sign),
+            Stage::Quiet => {}
             Stage::Speaking => {
                 let silence = self.core.now.since(self.turn.last_sign);
                 match self.mode() {
@@ -458,9 +493,6 @@ impl Dialogue {
 
     /// Words whose final did not come count as they are.
     pub(crate) fn promote_words(&mut self) {
-        if self.turn.has_interim() {
-            self.promoted = Some(normalise(self.turn.interim()));
-            self.turn.promote_interim(&self.core.options);
-        }
+        self.turn.promote_interim(self.core.now, &self.core.options);
     }
 }

@@ -186,7 +186,7 @@ fn a_conversation_is_written_as_a_scenario_that_reads_back_exactly() {
         user_away_timeout: None,
         min_endpointing_delay: Some(Duration::from_micros(123_456)),
         greeting: Some("Hello \"there\"\n.".into()),
-        backchannels: vec!["yes".into()],
+        backchannels: Some(vec!["yes".into()]),
         ..Options::default()
     };
     let tool = ToolOptions {

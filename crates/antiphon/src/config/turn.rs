@@ -44,8 +44,10 @@ pub struct TurnConfig {
     pub resume_false_interruption: Option<bool>,
     /// Silence after which an interruption was false. Default 2.
     pub false_interruption_timeout: Option<Seconds>,
-    /// Phrases that do not stop the agent while it speaks. Default: English ones.
+    /// Phrases that do not stop the agent while it speaks. Default: those of the language that is heard.
     pub backchannels: Option<Vec<String>>,
+    /// A VAD that hears a voice for so long without a word is not believed. Default 90.
+    pub stuck_vad_timeout: Option<Seconds>,
     /// So soon after the agent's first word, and so shortly before its last, they are no backchannels. Default 1.
     pub backchannel_boundary: Option<Boundary>,
     /// In the first moment of each utterance interrupting takes so much longer. Default 0.5.
@@ -120,7 +122,8 @@ impl TurnConfig {
             sure_interruption_duration: time(self.sure_interruption_duration),
             resume_false_interruption: self.resume_false_interruption,
             false_interruption_timeout: time(self.false_interruption_timeout),
-            backchannels: self.backchannels.clone(),
+            backchannels: self.backchannels.clone().map(Some),
+            stuck_vad_timeout: time(self.stuck_vad_timeout),
             backchannel_boundary_start: start,
             backchannel_boundary_end: end,
             echo_guard: time(self.echo_guard),

@@ -3,7 +3,7 @@
 use super::Violation;
 use crate::floor::Floor;
 use crate::limits::{
-    CLEAR_REPORT_TIMEOUT, MAX_COMPLETING_TURNS, MAX_HISTORY_ITEMS, MAX_HOLD, MAX_PARKED_SPEECHES,
+    CLEAR_REPORT_TIMEOUT, MAX_COMPLETING_TURNS, MAX_HISTORY_ITEMS, MAX_PARKED_SPEECHES,
     MAX_QUEUED_SPEECHES, MAX_RUNNING_TOOLS, MAX_SEGMENT_DURATION, MAX_SEGMENTS_AHEAD, MAX_STEPS,
     MAX_TASK_DEPTH, MAX_TURN_BYTES, MAX_UNTOLD, MAX_WAITING_TASKS, SPEECH_SIGN_TIMEOUT,
 };
@@ -116,7 +116,7 @@ fn longest_wait(dialogue: &Dialogue) -> Duration {
         options.false_interruption_timeout,
         SPEECH_SIGN_TIMEOUT,
         CLEAR_REPORT_TIMEOUT,
-        MAX_HOLD,
+        options.stuck_vad_timeout,
     ]
     .into_iter()
     .chain(tools)

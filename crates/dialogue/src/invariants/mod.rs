@@ -1,7 +1,8 @@
-//! The six promises of the machine. [`assert_sound`] looks inside after every step of debug and test builds;
+//! The eight promises of the machine. [`assert_sound`] looks inside after every step of debug and test builds;
 //! [`Observer`] sees only what goes in and out, so it works in property tests and around any driver. It keeps its own
 //! books from inputs and actions and believes nothing that the machine says about itself.
 
+mod caller;
 #[cfg(debug_assertions)]
 mod inside;
 mod observer;
@@ -47,6 +48,12 @@ pub enum Violation {
     /// 6: something grows without limit.
     #[error("bounded: {0}")]
     Unbounded(String),
+    /// 7: something that may be interrupted begins or goes on while the VAD hears a voice.
+    #[error("never begin over a voice: {0}")]
+    BeginsOverVoice(String),
+    /// 8: final words of the caller that are in no turn and were not withdrawn.
+    #[error("no word disappears: {0}")]
+    LostWords(String),
 }
 
 fn request_is_valid(request: &ChatRequest) -> Result<(), Violation> {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::caller::Caller;
 use super::sounds::Sounds;
 use super::{Violation, calls_are_answered, request_is_valid};
 use crate::action::Action;
@@ -13,6 +14,7 @@ use crate::limits::{
     MAX_BROUGHT_ITEMS, MAX_DOUBTFUL_CALLS, MAX_HISTORY_ITEMS, MAX_PARKED_SPEECHES,
     MAX_RUNNING_TOOLS, MAX_SEGMENTS_AHEAD, MAX_TURN_BYTES, MAX_TURN_MESSAGES, MAX_VALUE_BYTES, cut,
 };
+use crate::machine::Dialogue;
 use crate::time::Instant;
 
 /// Model requests at the same time: the reply that is being spoken, a speculative one, and those of speeches whose tools
@@ -52,6 +54,11 @@ struct Committed {
 #[derive(Clone, Debug, Default)]
 pub struct Observer {
     sounds: Sounds,
+    caller: Caller,
+    /// The agent was silent, and something of it was ordered to be heard in this step.
+    begins: bool,
+    /// No sound is to be heard.
+    paused: bool,
     /// In the playout when an interruption was decided: must be cancelled and cleared in the same step.
     stopping: Vec<SegmentId>,
     /// In the playout when silence was ordered: must be over in the same step.
@@ -98,9 +105,11 @@ impl Observer {
     pub fn input(&mut self, now: Instant, input: &Input) {
         self.sounds.begin_step(now);
         self.now = now;
+        self.begins = false;
         if self.closed {
             return;
         }
+        self.caller.input(now, input);
         match input {
             Input::Playout(playout) => self.sounds.report(*playout),
             Input::Tts { id, event } => match event {
@@ -181,10 +190,17 @@ impl Observer {
     ///
     /// # Errors
     /// The first promise that was broken.
-    pub fn step(&mut self, history: &[Item]) -> Result<(), Violation> {
+    pub fn step(&mut self, dialogue: &Dialogue) -> Result<(), Violation> {
         if let Some(violation) = self.broken.take() {
             return Err(violation);
         }
+        let history = dialogue.history();
+        self.begins_in_silence(dialogue)?;
+        let is_quiet = matches!(self.agent, AgentState::Listening | AgentState::Idle)
+            && self.hook.is_none()
+            && self.sounds.sounding().next().is_none();
+        self.caller
+            .nothing_is_forgotten(dialogue, is_quiet, self.closed)?;
         self.silence_is_kept()?;
         self.speaks_with_a_voice()?;
         self.is_bounded(history)?;
@@ -201,9 +217,19 @@ impl Observer {
         match action {
             Action::Synthesize { id, text } => self.sounds.asked(*id, text),
             Action::CancelSynthesis { id } => self.sounds.cancelled(*id),
-            Action::Play { id } => self.sounds.play(*id)?,
-            Action::ResumePlayout => self.sounds.resume()?,
-            Action::ClearPlayout => self.sounds.clear(),
+            Action::Play { id } => {
+                self.begins |= self.agent != AgentState::Speaking;
+                self.sounds.play(*id)?;
+            }
+            Action::ResumePlayout => {
+                (self.begins, self.paused) = (true, false);
+                self.sounds.resume()?;
+            }
+            Action::PausePlayout => (self.begins, self.paused) = (false, true),
+            Action::ClearPlayout => {
+                self.begins = false;
+                self.sounds.clear();
+            }
             Action::StartLlm { id, request } => {
                 self.generations.insert(*id);
                 request_is_valid(request)?;
@@ -236,7 +262,6 @@ impl Observer {
             Action::Close => self.closed = true,
             Action::Retrieve { .. }
             | Action::CompleteTools { .. }
-            | Action::PausePlayout
             | Action::StepSpoken { .. }
             | Action::NotInterrupted(_)
             | Action::SwitchAgent { .. }
@@ -305,6 +330,7 @@ impl Observer {
     }
 
     fn look_at_event(&mut self, event: &Event) -> Result<(), Violation> {
+        self.caller.event(event);
         match event {
             Event::Interrupted { speech } => {
                 self.stopping = self.sounds.sounding().collect();
@@ -454,6 +480,17 @@ impl Observer {
                     "{id} goes on although silence was ordered"
                 )));
             }
+        }
+        Ok(())
+    }
+
+    /// Promise 7. What may be interrupted the machine must say: nothing else of what it says about itself is believed.
+    fn begins_in_silence(&mut self, dialogue: &Dialogue) -> Result<(), Violation> {
+        let sounds = self.begins && !self.paused && self.sounds.sounding().next().is_some();
+        if self.caller.speaks_on(dialogue.options()) && sounds && dialogue.may_interrupt() {
+            return Err(Violation::BeginsOverVoice(
+                "the agent begins to speak while the caller speaks".into(),
+            ));
         }
         Ok(())
     }

@@ -215,7 +215,7 @@ impl Machine {
             });
             actual.push(as_read(Step::digest(&action)));
         }
-        if let Err(violation) = self.observer.step(self.dialogue.history()) {
+        if let Err(violation) = self.observer.step(&self.dialogue) {
             replayed
                 .violations
                 .push(format!("line {line}: {violation}"));

@@ -3,17 +3,18 @@
 use super::check::describe;
 use crate::action::{Action, NotInterrupted};
 use crate::chat::ToolChoice;
-use crate::event::{Event, ToolStatus};
+use crate::event::{Event, ToolStatus, Withdrawal};
 use crate::metrics::Metrics;
 use crate::summary::INSTRUCTIONS;
 use crate::time::Duration;
 
 /// The first words of all lines, and words that stand alone at their end. A scenario that expects other ones has a typo.
-pub(crate) const KINDS: [&str; 58] = [
+pub(crate) const KINDS: [&str; 59] = [
     "agent",
     "user",
     "turn",
     "hears",
+    "withdrawn",
     "says",
     "said",
     "item",
@@ -136,6 +137,16 @@ fn event(event: &Event) -> String {
             ..
         } => format!("turn \"{transcript}\""),
         Event::UserInputTranscribed { transcript, .. } => format!("hears \"{transcript}\""),
+        Event::UserInputWithdrawn {
+            transcript, reason, ..
+        } => {
+            let reason = match reason {
+                Withdrawal::Recogniser => "recogniser",
+                Withdrawal::Echo => "echo",
+                Withdrawal::Program => "program",
+            };
+            format!("withdrawn \"{transcript}\" by {reason}")
+        }
         Event::UserTranscriptionTimeout {
             speech_duration, ..
         } => format!(

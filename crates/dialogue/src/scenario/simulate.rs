@@ -323,7 +323,7 @@ impl Simulation {
             self.lanes.action(self.now, &action);
             self.act(action);
         }
-        if let Err(violation) = self.observer.step(self.dialogue.history()) {
+        if let Err(violation) = self.observer.step(&self.dialogue) {
             self.violations
                 .push(format!("{:.3}: {violation}", seconds(self.now)));
         }

@@ -69,28 +69,6 @@ pub(crate) fn count_words(text: &str) -> usize {
     count
 }
 
-/// Is it nothing but such phrases, and at least one? `phrases` in any spelling.
-pub(crate) fn is_backchannel(text: &str, phrases: &[String]) -> bool {
-    let normal = normalise(text);
-    let mut rest = normal.as_str();
-    if rest.is_empty() {
-        return false;
-    }
-    'next: while !rest.is_empty() {
-        for phrase in phrases {
-            if let Some(after) = rest.strip_prefix(normalise(phrase).as_str())
-                && after.len() < rest.len()
-                && (after.is_empty() || after.starts_with(' '))
-            {
-                rest = after.trim_start();
-                continue 'next;
-            }
-        }
-        return false;
-    }
-    true
-}
-
 /// The beginning of `text`, about `share` (0 to 1) of it, cut after a whole word.
 pub(crate) fn cut_at_word(text: &str, share: f64) -> usize {
     if share >= 1.0 {
@@ -192,19 +170,6 @@ pub(crate) fn push_limited(text: &mut String, more: &str, limit: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn phrases() -> Vec<String> {
-        crate::Options::default().backchannels
-    }
-
-    #[test]
-    fn mm_hmm_yeah_is_a_backchannel_and_yeah_but_is_not() {
-        assert!(is_backchannel("Mm-hmm.", &phrases()));
-        assert!(is_backchannel("Yeah, okay. I see!", &phrases()));
-        assert!(!is_backchannel("Yeah, but wait", &phrases()));
-        assert!(!is_backchannel("okayish", &phrases()));
-        assert!(!is_backchannel("...", &phrases()));
-    }
 
     #[test]
     fn case_and_punctuation_do_not_change_the_words() {

@@ -118,7 +118,7 @@ fn converse(
             }
         }
         observer
-            .step(dialogue.history())
+            .step(&dialogue)
             .map_err(|violation| violation.to_string())?;
         match after_close {
             0 => {

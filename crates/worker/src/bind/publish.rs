@@ -239,6 +239,11 @@ fn event_json(event: &Event, segments: &Segments) -> Option<Value> {
             "type": "overlapping_speech", "is_interruption": is_interruption,
             "detection_delay_ms": ms(*detection_delay), "agent_ended": agent_ended,
         }),
+        Event::UserInputWithdrawn {
+            transcript, reason, ..
+        } => json!({
+            "type": "user_input_withdrawn", "transcript": short(transcript), "reason": reason,
+        }),
         Event::UserTranscriptionTimeout {
             speech_duration, ..
         } => {

@@ -223,7 +223,7 @@ impl Machine {
                     closed |= action == Action::Close;
                 }
                 observer
-                    .step(dialogue.history())
+                    .step(&dialogue)
                     .map_err(|violation| violation.to_string())?;
             }
             if closed {

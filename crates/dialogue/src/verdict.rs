@@ -1,0 +1,146 @@
+//! What the caller's words are to the agent that has the floor: one table.
+//!
+//! | the words | verdict |
+//! |---|---|
+//! | are the agent's own, heard back | [`Verdict::Echo`] |
+//! | are a listener's, may be an echo, or are too few to interrupt | [`Verdict::Keep`] |
+//! | are not final yet, or there are none | [`Verdict::Hold`] |
+//! | are anything else | [`Verdict::Interrupt`] |
+//!
+//! What may not be interrupted is not interrupted by any of them; the same words are then answered after it.
+
+use crate::limits::MIN_ECHO_WORDS;
+use crate::machine::Dialogue;
+use crate::speech::Speech;
+use crate::text::contains_words;
+use crate::time::{Duration, Instant};
+use crate::turn::Kept;
+
+/// So much earlier than guessed the agent's words may have sounded, where the voice does not say when: voices differ in speed.
+const ECHO_SLACK: Duration = Duration::from_millis(300);
+
+/// See above.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// They take the floor.
+    Interrupt,
+    /// They may take it, and may still vanish: the agent waits, and says nothing that cannot be said later.
+    Hold,
+    /// They leave the floor to the agent. They are answered when it falls silent after a question, or when the caller then
+    /// waits; they are in the history in any case.
+    Keep,
+    /// They vanish, and an event says so.
+    Echo,
+}
+
+impl Dialogue {
+    /// Of all words of the present turn. Looks at nothing but what was found out when they came: it is asked at audio rate.
+    pub(crate) fn verdict(&self) -> Verdict {
+        if self.turn.is_echo {
+            match self.turn.words() < MIN_ECHO_WORDS {
+                true => Verdict::Keep,
+                false => Verdict::Echo,
+            }
+        } else if self.is_only_listening() || (self.may_interrupt() && !self.has_min_words()) {
+            Verdict::Keep
+        } else if self.turn.has_interim() || self.turn.words() == 0 {
+            Verdict::Hold
+        } else {
+            Verdict::Interrupt
+        }
+    }
+
+    /// They leave the floor to the agent, and nothing more is to come of them.
+    pub(crate) fn has_only_listened(&self) -> bool {
+        self.verdict() == Verdict::Keep && self.turn.words() > 0 && !self.turn.has_interim()
+    }
+
+    /// Enough words to interrupt what the agent is doing: speaking, or thinking.
+    fn has_min_words(&self) -> bool {
+        let options = &self.core.options;
+        let min = if self.floor.is_audible() {
+            options.min_interruption_words
+        } else {
+            options
+                .min_thinking_interruption_words
+                .unwrap_or(options.min_interruption_words)
+        };
+        min == 0 || self.turn.words() >= min as usize
+    }
+
+    /// Are the words only a listener's "mm-hmm"? Not when they began before there was much to listen to, unless they have
+    /// left the floor to the agent before.
+    fn is_only_listening(&self) -> bool {
+        if !self.turn.is_backchannel() {
+            return false;
+        }
+        let Some(speech) = self.floor.speech() else {
+            return false;
+        };
+        let boundary = self.core.options.backchannel_boundary_start;
+        let late = speech.audible_since.is_some_and(|since| {
+            self.turn
+                .began
+                .is_none_or(|began| began >= since + boundary)
+        });
+        late || self.turn.kept.is_some()
+    }
+
+    /// Are the words the agent's own, heard back from the caller's loudspeaker before his echo canceller has learned? Only in
+    /// the first moment of an utterance: later the caller may repeat what he hears. What the agent had not said yet when the
+    /// caller's sound ended cannot be its echo.
+    pub(crate) fn look_for_echo(&mut self) {
+        self.turn.is_echo = self.floor.speech().is_some_and(|speech| {
+            let guarded =
+                speech
+                    .audible_since
+                    .zip(self.turn.began)
+                    .is_some_and(|(since, began)| {
+                        began >= since && began < since + self.core.options.echo_guard
+                    });
+            guarded && contains_words(&speech.begun_by(self.sounded_until()), &self.turn.text())
+        });
+    }
+
+    fn sounded_until(&self) -> Instant {
+        self.turn.last_spoke.unwrap_or(self.core.now) + ECHO_SLACK
+    }
+
+    /// The words leave the floor to the agent: what becomes of them when it falls silent?
+    pub(crate) fn keep(&mut self) {
+        let asked = self
+            .floor
+            .speech()
+            .is_some_and(|speech| has_asked(speech, self.sounded_until()));
+        let too_few = !self.turn.is_backchannel() && !self.turn.is_echo;
+        let before = self.turn.kept.is_some_and(|kept| kept.at_once);
+        self.turn.kept = Some(Kept {
+            at_once: asked || too_few || before,
+        });
+    }
+}
+
+/// Had the agent asked something by then? The question that was being asked just then counts.
+fn has_asked(speech: &Speech, by: Instant) -> bool {
+    let asks = |c| matches!(c, '?' | '？' | '؟' | '\u{37e}');
+    let ends = |c| matches!(c, '.' | '!' | '。' | '！' | '।' | '۔') || asks(c);
+    let mut inside = false;
+    for segment in speech.segments() {
+        let begun = segment.begun_by(by);
+        if begun.contains(asks) {
+            return true;
+        }
+        if !begun.is_empty() {
+            inside = !begun.trim_end().ends_with(ends);
+        }
+        let rest = segment.text.get(begun.len()..).unwrap_or_default();
+        let sentence = rest.split_inclusive(ends).next().filter(|_| inside);
+        if let Some(sentence) = sentence.filter(|sentence| sentence.ends_with(ends)) {
+            if sentence.ends_with(asks) {
+                return true;
+            }
+            inside = false;
+        }
+    }
+    false
+}
