@@ -81,7 +81,7 @@ pub(crate) const MAX_LATE_FINAL: Duration = Duration::from_secs(5);
 /// Phrases of a listener, one after the other: "yeah, okay, I see". More of them at once are somebody who wants the floor.
 pub(crate) const MAX_BACKCHANNEL_PHRASES: usize = 3;
 /// An empty final after an interim of at least so many words has lost them: recognisers take a cough for a word or two, not
-/// for a sentence. Shorter ones it takes back.
+/// for a sentence. Shorter ones it takes back. And a final of so many words that comes again without any sound is the same one.
 pub(crate) const MIN_LOST_WORDS: usize = 3;
 /// Fewer words are no proof of an echo: caller and agent say "hello" at the same time.
 pub(crate) const MIN_ECHO_WORDS: usize = 2;

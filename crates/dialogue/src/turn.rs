@@ -264,7 +264,8 @@ impl UserTurn {
         has_vad: bool,
         now: Instant,
     ) -> Option<&'a str> {
-        let text = Some(text).filter(|text| !text.trim().is_empty())?;
+        let repeated = is_final && has_vad && self.is_said_twice(text);
+        let text = Some(text).filter(|text| !text.trim().is_empty() && !repeated)?;
         let Some(before) = &self.before else {
             return Some(text);
         };
@@ -280,6 +281,15 @@ impl UserTurn {
             text
         };
         (!rest.trim().is_empty()).then_some(rest)
+    }
+
+    /// Has the recogniser given its last final once more, without any sound since? Single words may have been said twice.
+    fn is_said_twice(&self, text: &str) -> bool {
+        count_words(text) >= MIN_LOST_WORDS
+            && !self.has_interim()
+            && self.last_final.is_some()
+            && self.last_spoke <= self.last_final
+            && self.normal.ends_with(&normalise(text))
     }
 
     /// Has there been sound since that may hold such words again? A cough is too short for a sentence.

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::{ANSWERS_WITHIN, Violation};
 use crate::event::Event;
 use crate::input::{Input, Stt, Vad};
-use crate::limits::{MAX_TURN_BYTES, SPEECH_SIGN_TIMEOUT};
+use crate::limits::{MAX_TURN_BYTES, MIN_LOST_WORDS, SPEECH_SIGN_TIMEOUT};
 use crate::machine::Dialogue;
 use crate::options::{Options, TurnDetection};
 use crate::text::{normalise, without_words};
@@ -127,7 +127,13 @@ impl Caller {
         let words = normalise(text);
         let rest = self.turns.iter().rev().find_map(|turn| news(&words, turn));
         let rest = rest.unwrap_or_else(|| words.clone());
-        if !rest.is_empty() {
+        let words_of = |words: &str| words.split(' ').count();
+        let twice = words_of(&words) >= MIN_LOST_WORDS
+            && self
+                .finals
+                .last()
+                .is_some_and(|last| last.words[0].ends_with(&words));
+        if !rest.is_empty() && !twice {
             self.finals.push(Waiting {
                 words: [words, rest],
                 at: self.now,

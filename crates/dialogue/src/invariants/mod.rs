@@ -1,4 +1,4 @@
-//! The eight promises of the machine. [`assert_sound`] looks inside after every step of debug and test builds;
+//! The promises of the machine. [`assert_sound`] looks inside after every step of debug and test builds;
 //! [`Observer`] sees only what goes in and out, so it works in property tests and around any driver. It keeps its own
 //! books from inputs and actions and believes nothing that the machine says about itself.
 
