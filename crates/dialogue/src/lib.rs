@@ -21,7 +21,7 @@
 //! | [`update`] | an agent's instructions, tools and knowledge, changed while it speaks |
 //! | [`patch`] | changes to them: per agent, and while a session runs |
 //! | [`limits`] | the limit of everything that grows from outside |
-//! | [`invariants`] | the six promises, checked after every step, and an observer for tests and drivers |
+//! | [`invariants`] | the promises, checked after every step, and an observer for tests and drivers |
 //! | [`recording`] | the flight recorder's file: everything a machine was told, repeated bit for bit |
 //! | [`scenario`] | conversations as text files, run in virtual time |
 //!
