@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::connection::Connection;
 use crate::limits::{MAX_COMMANDS, MAX_COMMANDS_WITH_MEDIA};
+use crate::socket::Outgoing;
 use crate::{PeerConfig, PeerEvent};
 
 /// Names a peer for ever; never used again.
@@ -30,6 +31,8 @@ pub(crate) enum Command {
     /// A peer that was lent out comes back.
     Return {
         peer: Box<Connection>,
+        /// What it wants to send.
+        outgoing: Vec<Outgoing>,
         panicked: bool,
     },
     RemoteCandidate {

@@ -233,6 +233,7 @@ impl Peer {
     pub(crate) fn give_back(&self, peer: Box<Connection>) {
         self.tell(Command::Return {
             peer,
+            outgoing: Vec::new(),
             panicked: false,
         });
     }
@@ -273,12 +274,19 @@ impl Peer {
                 return Err(RtcError::Busy);
             }
             let mut peer = borrowed.blocking_recv().map_err(|_| RtcError::Closed)?;
+            let mut outgoing = Vec::new();
             let changed = catch_unwind(AssertUnwindSafe(|| {
+                let now = Instant::now();
                 peer.ensure_open()?;
-                change(&mut peer, prepared?, Instant::now())
+                let outcome = change(&mut peer, prepared?, now);
+                // The first look at what has changed takes long too.
+                peer.tick(now);
+                peer.drain(now, &mut outgoing);
+                outcome
             }));
             inner.shard.send(Command::Return {
                 peer,
+                outgoing,
                 panicked: changed.is_err(),
             });
             changed.unwrap_or(Err(RtcError::Closed))

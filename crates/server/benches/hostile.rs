@@ -268,9 +268,8 @@ async fn attack(url: String, n: usize, answered: Arc<AtomicUsize>) {
         }
     });
     let sdp = largest();
-    loop {
-        send(&mut sink, description(sdp.clone(), true, 1)).await;
-    }
+    while send(&mut sink, description(sdp.clone(), true, 1)).await {}
+    println!("a hostile client was closed");
 }
 
 fn largest() -> String {
@@ -316,7 +315,11 @@ async fn connect(
 ) -> (SplitSink<Stream, Ws>, SplitStream<Stream>) {
     let jwt = AccessToken::new("devkey", "secret")
         .identity(identity)
-        .grants(VideoGrants::join(room))
+        .grants(VideoGrants {
+            // Who does not listen has no offers to answer.
+            can_subscribe: Some(identity == "listener"),
+            ..VideoGrants::join(room)
+        })
         .to_jwt()
         .unwrap();
     let mut request = format!("{url}/rtc?protocol=17&sdk=rust")
@@ -328,11 +331,13 @@ async fn connect(
     socket.split()
 }
 
-async fn send(sink: &mut SplitSink<Stream, Ws>, message: signal_request::Message) {
+/// False: the connection is gone.
+async fn send(sink: &mut SplitSink<Stream, Ws>, message: signal_request::Message) -> bool {
     let request = SignalRequest {
         message: Some(message),
     };
-    let _ = sink.send(Ws::Binary(request.encode_to_vec().into())).await;
+    let frame = Ws::Binary(request.encode_to_vec().into());
+    sink.send(frame).await.is_ok()
 }
 
 async fn next(stream: &mut SplitStream<Stream>) -> Option<signal_response::Message> {

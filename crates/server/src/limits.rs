@@ -37,8 +37,8 @@ pub const CANDIDATE_RATE: u32 = 20;
 /// Bytes of session descriptions that one client may send at once: half a dozen of the largest that clients make for ordinary
 /// calls, or one of the largest at all. A client that sends more is read more slowly.
 pub const SDP_BURST_BYTES: u32 = 512 * 1024;
-/// And per second: about 3 % of one core's time.
-pub const SDP_BYTES_PER_SECOND: u32 = 128 * 1024;
+/// And per second: one or two hundredths of a core's time.
+pub const SDP_BYTES_PER_SECOND: u32 = 64 * 1024;
 /// Tracks that one participant is subscribed to, audio first; the media engine has 512 sections. A room may have more tracks:
 /// who would get more of them is told which are left out.
 pub const MAX_SUBSCRIPTIONS: usize = 500;

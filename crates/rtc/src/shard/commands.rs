@@ -34,7 +34,14 @@ impl Shard {
         match command {
             Command::Create { id, config, events } => self.create(id, config, events, now),
             Command::Lend { id, to } => self.lend(id, to),
-            Command::Return { peer, panicked } => self.take_back(peer, panicked, now),
+            Command::Return {
+                peer,
+                outgoing,
+                panicked,
+            } => {
+                self.outgoing.extend(outgoing);
+                self.take_back(peer, panicked, now);
+            }
             Command::RemoteCandidate { id, candidate } => {
                 self.with(id, now, |peer| peer.add_candidate(candidate))
             }
