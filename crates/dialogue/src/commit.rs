@@ -156,7 +156,7 @@ impl Dialogue {
         }
         self.heard_typing();
         self.judge_overlap(false);
-        if self.turn.kept.is_some() && self.turn.stage == Stage::Quiet {
+        if self.turn.kept.is_some() && self.turn.stage != Stage::Speaking {
             self.remember_kept_words(); // the answer is to both
         }
         let turn = self.core.turn_id();

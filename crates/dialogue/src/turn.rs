@@ -83,6 +83,8 @@ pub(crate) struct UserTurn {
     pub(crate) stt_over: bool,
     /// `commit_user_turn` was called and waits for words.
     pub(crate) commit_asked: bool,
+    /// It was called though nothing at all had been heard of the turn.
+    pub(crate) asked_of_nothing: bool,
     /// It is not to be answered.
     pub(crate) skip_reply: bool,
     /// Counted when words come, so that audio-rate inputs need not look at them.
@@ -128,6 +130,7 @@ impl UserTurn {
             stable: false,
             stt_over: false,
             commit_asked: false,
+            asked_of_nothing: false,
             skip_reply: false,
             words: 0,
             backchannel: Backchannel::No,
@@ -348,6 +351,15 @@ impl UserTurn {
     pub(crate) fn lacks_final(&self, oldest: Instant) -> bool {
         let unheard = self.last_spoke > self.last_final && self.last_spoke > Some(oldest);
         self.has_interim() || (unheard && self.stage != Stage::Pausing)
+    }
+
+    /// The commit was of nothing, and what is heard since then is not over: it has nothing to do with it.
+    pub(crate) fn is_another(&self, delays: Delays, now: Instant) -> bool {
+        self.commit_asked
+            && self.asked_of_nothing
+            && self.finals.is_empty()
+            && self.has_interim()
+            && self.last_interim + delays.min > now
     }
 
     /// Something is going on that ends in a commit or in nothing.

@@ -73,11 +73,17 @@ impl Dialogue {
                 self.promote_words();
                 self.commit_turn();
             } else {
-                self.turn.commit_asked = false;
-                self.turn.stage = Stage::Quiet;
+                self.forget_commit();
             }
         }
         self.turn.skip_reply = false;
+    }
+
+    /// There was nothing to commit.
+    fn forget_commit(&mut self) {
+        self.turn.commit_asked = false;
+        self.turn.skip_reply = false;
+        self.turn.stage = Stage::Quiet;
     }
 
     /// The caller's state, told by whoever hears it first.
@@ -409,6 +415,7 @@ impl Dialogue {
             .unwrap_or(self.core.options.transcript_timeout)
             .min(MAX_COMMIT_WAIT);
         self.turn.commit_asked = true;
+        self.turn.asked_of_nothing = self.turn.words() == 0 && self.turn.began.is_none();
         self.turn.skip_reply = skip_reply;
         let spoke_since = self.turn.last_spoke > self.turn.last_final;
         let waits = self.turn.finals().is_empty()
@@ -483,6 +490,12 @@ impl Dialogue {
                 self.renew_turn();
                 self.caller.monologue.was_nothing();
                 self.spoken_in_vain();
+            }
+            Stage::AwaitingWords { .. } if self.turn.is_another(self.delays(), self.core.now) => {
+                self.forget_commit();
+                if !self.mode_is_manual() {
+                    self.begin_endpointing();
+                }
             }
             Stage::AwaitingWords { .. } | Stage::Pausing => {
                 self.promote_words();
