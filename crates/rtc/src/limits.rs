@@ -21,7 +21,8 @@ pub(crate) const MAX_REMOTE_CANDIDATES: usize = 64;
 pub(crate) const MAX_UFRAGS: usize = 4;
 /// Our own candidates of one peer: machines with more addresses than this name them in the configuration.
 pub(crate) const MAX_LOCAL_CANDIDATES: usize = 16;
-/// Addresses that lead to one peer. More: not remembered, STUN still finds the peer by its user name.
+/// Addresses that lead to one peer. More: those that were only written to are not remembered, and one that has proved by a
+/// check that it is the peer's takes the place of the oldest. STUN finds the peer by its user name anyway.
 pub(crate) const MAX_PEER_ADDRESSES: usize = 16;
 /// Data channels of one peer (LiveKit opens three). More: closed at once.
 pub(crate) const MAX_CHANNELS: usize = 32;

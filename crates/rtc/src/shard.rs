@@ -285,10 +285,17 @@ impl Shard {
         let Some(Some(peer)) = self.peers.get_mut(slot) else {
             return;
         };
-        if (taken && !proven) || peer.addresses.len() >= MAX_PEER_ADDRESSES {
+        if !proven && (taken || peer.addresses.len() >= MAX_PEER_ADDRESSES) {
             return;
         }
         if !peer.addresses.contains(&address) {
+            // Addresses that were only written to, candidates that lead nowhere, must not keep out the one that works.
+            if peer.addresses.len() >= MAX_PEER_ADDRESSES {
+                let oldest = peer.addresses.remove(0);
+                if self.by_address.get(&oldest) == Some(&slot) {
+                    self.by_address.remove(&oldest);
+                }
+            }
             peer.addresses.push(address);
         }
         if let Some(before) = self.by_address.insert(address, slot)

@@ -115,6 +115,22 @@ impl Side {
             .await;
     }
 
+    /// It has sent to so many addresses.
+    async fn until_addresses(&self, count: usize) {
+        let waiting = async {
+            loop {
+                let borrowed = self.peer.borrow().await.unwrap();
+                let known = borrowed.addresses.len();
+                self.peer.give_back(borrowed);
+                if known >= count {
+                    return;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(PATIENCE, waiting).await.unwrap();
+    }
+
     async fn closed(&mut self) -> String {
         self.until(|event| match event {
             PeerEvent::Closed { reason } => Some(reason.clone()),

@@ -181,3 +181,44 @@ async fn a_restart_of_ice_keeps_the_connection() {
     b.peer.send_data("_reliable", Bytes::from_static(b"again"));
     assert_eq!(a.data().await, "again");
 }
+
+#[tokio::test]
+async fn a_host_with_many_interfaces_connects_by_the_one_that_works() {
+    let (server, client) = (engine(), engine());
+    let (mut a, mut b) = (Side::client(&client), Side::server(&server));
+    let offer = a
+        .peer
+        .create_offer(vec![channel("_reliable")])
+        .await
+        .unwrap();
+    // Forty that lead nowhere, and the one that works is not named: its checks show it.
+    let mut text = String::new();
+    for line in offer
+        .sdp
+        .lines()
+        .filter(|line| !line.starts_with("a=candidate:"))
+    {
+        text.push_str(line);
+        text.push_str("\r\n");
+        if line.starts_with("a=mid:") {
+            for port in 1..=40 {
+                text.push_str(&format!(
+                    "a=candidate:{port} 1 udp 2130706431 127.0.0.1 {port} typ host\r\n"
+                ));
+            }
+        }
+    }
+    let answer = b.peer.accept_offer(text).await.unwrap();
+    // All of them were tried before the client knows where to send.
+    for port in 41..=60 {
+        let more = format!("candidate:{port} 1 udp 2130706431 127.0.0.1 {port} typ host");
+        b.peer.add_remote_candidate(more);
+    }
+    b.until_addresses(crate::limits::MAX_PEER_ADDRESSES).await;
+    a.peer.accept_answer(answer).await.unwrap();
+    a.connected().await;
+    b.connected().await;
+    a.channel("_reliable").await;
+    a.peer.send_data("_reliable", Bytes::from_static(b"here"));
+    assert_eq!(b.data().await, "here");
+}
