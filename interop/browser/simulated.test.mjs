@@ -148,13 +148,24 @@ test('trouble of a provider is told, and the call goes on', TEST, () =>
     await visitor.said('agent', 'the olive press');
     await simulator.script({ ...SCRIPT, faults: [{ endpoint: 'chat', fault: 'status', status: 429, retry_after_s: 1 }] });
     await visitor.type('tell me a story');
-    await visitor.until('an alert', () => document.querySelector('#alert').textContent.length > 20);
+    await visitor.until('the trouble, and what to do', () => /cannot think.*limits the rate[^]*Wait/.test(document.querySelector('#troubles').innerText));
     await visitor.screenshot('provider-trouble');
     await simulator.script(SCRIPT);
-    await visitor.press('Dismiss');
     await visitor.state('listening');
     await visitor.type('do you have vegan dishes');
     await visitor.said('agent', 'mushroom risotto');
+    await visitor.until('the trouble going by itself', () => document.querySelector('#troubles').hidden);
+    await visitor.press('End call');
+  }));
+
+test('a voice and a recogniser that both refuse the key are both told, in words and not only to the ear', TEST, () =>
+  visit([], async (visitor) => {
+    const refuse = (endpoint) => ({ endpoint, fault: 'status', status: 401 });
+    await simulator.script({ ...SCRIPT, faults: [refuse('speech'), refuse('listen')] });
+    await visitor.press('Start call');
+    await visitor.until('both troubles', () => ['stt', 'tts'].every((part) => /refused the key.*[^]*valid/.test(document.querySelector(`#troubles [data-part="${part}"]`)?.innerText)));
+    await visitor.until('an honest state', () => /Cannot/.test(document.querySelector('#agent-state').innerText));
+    await visitor.portraits('provider-401');
     await visitor.press('End call');
   }));
 

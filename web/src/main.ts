@@ -4,6 +4,7 @@ import { LevelMeter } from './audio';
 import { Call } from './call';
 import { Orb, type OrbState } from './orb';
 import { Transcript } from './transcript';
+import { Troubles } from './troubles';
 
 const get = <T extends HTMLElement>(id: string): T => {
   const element = document.getElementById(id);
@@ -26,6 +27,13 @@ const transcript = new Transcript(get<HTMLOListElement>('transcript'), {
   announce,
 });
 
+/** Parts of the agent that do not work right now. */
+let broken: ReadonlySet<string> = new Set();
+const troubles = new Troubles(get('troubles'), (parts) => {
+  broken = parts;
+  showState();
+});
+
 /** So many announcements stay in the page for a screen reader to find. */
 const MAX_ANNOUNCEMENTS = 3;
 
@@ -46,9 +54,17 @@ let userMeter: LevelMeter | undefined;
 let agentMeter: LevelMeter | undefined;
 const orb = new Orb(get<HTMLCanvasElement>('orb'), () => ({ agent: agentMeter?.level() ?? 0, user: muted ? 0 : (userMeter?.level() ?? 0) }));
 
+/** “Listening” would be a lie of an agent that hears nothing. */
+function showState(): void {
+  const state = document.body.dataset['state'] ?? 'off';
+  const deaf = state === 'listening' && broken.has('stt');
+  const mute = (state === 'listening' || state === 'speaking') && broken.has('tts');
+  stateText.textContent = deaf ? 'Cannot hear you' : mute ? 'Cannot speak' : (STATE_WORDS[state] ?? state);
+}
+
 function setState(state: string): void {
-  stateText.textContent = STATE_WORDS[state] ?? state;
   document.body.dataset['state'] = state;
+  showState();
   const orbStates: string[] = ['initializing', 'idle', 'listening', 'thinking', 'speaking', 'off'];
   orb.setState((orbStates.includes(state) ? state : 'initializing') as OrbState);
 }
@@ -73,16 +89,26 @@ function busy(value: boolean): void {
 
 async function start(): Promise<void> {
   trouble('');
+  troubles.clear();
   transcript.clear();
   busy(true);
   setState('connecting');
   document.body.classList.add('in-call');
   const next = new Call({
     state: setState,
-    transcript: (who, segment, words, final) => transcript.say(who, segment, words, final),
+    transcript: (who, segment, words, final) => {
+      transcript.say(who, segment, words, final);
+      if (words) troubles.works(who === 'user' ? 'stt' : 'playout');
+    },
     event: (event) => {
       transcript.event(event);
-      if (event.type === 'error') trouble(event.message);
+      if (event.type === 'error') troubles.tell(event);
+      if (event.type === 'turn_metrics') {
+        // what was measured has worked
+        if (event.llm_ttft_ms !== undefined) troubles.works('llm');
+        if (event.tts_ttfb_ms !== undefined) troubles.works('tts');
+      }
+      if (event.type === 'tool_ended' && !event.is_error) troubles.works('tool');
     },
     agentTrack: (track) => {
       agentMeter?.close();
@@ -167,7 +193,7 @@ async function describe(): Promise<void> {
       const item = document.createElement('li');
       const role = document.createElement('b');
       role.textContent = provider.role;
-      item.append(role, ` ${provider.provider.replace(/^https?:\/\//, '')}`);
+      item.append(role, ` ${provider.provider.replace(/^(?:https?|wss?):\/\//, '')}`);
       const why = [provider.model, provider.why].filter(Boolean).join(': ');
       item.title = why;
       const spoken = document.createElement('span');

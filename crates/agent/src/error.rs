@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
-/// A provider's failure. Messages never hold keys.
+/// A provider's failure. Messages never hold keys. They say what has happened, behind a semicolon what to do, and last what
+/// the provider or the system said of it: the page shows the three apart.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ProviderError {
     /// The key is missing, wrong or not allowed to do this (HTTP 401, 403).
     #[error(
-        "{provider} refused the key ({status}): {message}. Check the key in the environment with `antiphon doctor`"
+        "{provider} refused the key ({status}); put a valid one into the environment or .env and start again, `antiphon doctor \
+         --online` tries it{}",
+        details(message)
     )]
     Unauthorized {
         /// Whose.
@@ -18,7 +21,10 @@ pub enum ProviderError {
         message: String,
     },
     /// Too many requests (HTTP 429).
-    #[error("{provider} limits the rate of requests: {message}")]
+    #[error(
+        "{provider} limits the rate of requests; wait, or raise the limits of the account{}",
+        details(message)
+    )]
     RateLimited {
         /// Whose.
         provider: &'static str,
@@ -28,7 +34,7 @@ pub enum ProviderError {
         message: String,
     },
     /// It answered with another error status.
-    #[error("{provider} answered {status}: {message}")]
+    #[error("{provider} answered {status}; {}{}", advice(*status), details(message))]
     Status {
         /// Whose.
         provider: &'static str,
@@ -38,7 +44,10 @@ pub enum ProviderError {
         message: String,
     },
     /// No connection, or it broke.
-    #[error("the connection to {provider} failed: {message}")]
+    #[error(
+        "the connection to {provider} failed; check the network and the address, if one is configured{}",
+        details(message)
+    )]
     Connection {
         /// Whose.
         provider: &'static str,
@@ -46,7 +55,9 @@ pub enum ProviderError {
         message: String,
     },
     /// No answer in time.
-    #[error("{provider} did not answer within {after:?}")]
+    #[error(
+        "{provider} did not answer within {after:?}; it is overloaded, or the network is slow: a longer `timeout` can be configured"
+    )]
     Timeout {
         /// Whose.
         provider: &'static str,
@@ -69,6 +80,22 @@ pub enum ProviderError {
         /// What is missing and how to get it.
         message: String,
     },
+}
+
+/// What was said of the failure elsewhere, if anything.
+fn details(message: &str) -> String {
+    match message.trim().trim_end_matches('.') {
+        "" => String::new(),
+        message => format!(" (details: {message})"),
+    }
+}
+
+fn advice(status: u16) -> &'static str {
+    match status {
+        404 => "check the model's name and the address",
+        500.. => "the trouble is on its side, try again later",
+        _ => "check the model and its options",
+    }
 }
 
 impl ProviderError {
@@ -141,4 +168,28 @@ pub enum SessionError {
     /// What is being said goes on, for it may not be interrupted.
     #[error("nothing is interrupted: {0}")]
     NotInterrupted(#[from] antiphon_dialogue::NotInterrupted),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_says_what_happened_then_what_to_do_then_what_was_said_of_it() {
+        let error = ProviderError::Unauthorized {
+            provider: "OpenAI",
+            status: 401,
+            message: "Incorrect API key provided. Find yours at https://example.com/api-keys."
+                .into(),
+        };
+        let text = error.to_string();
+        let (what, rest) = text.split_once("; ").unwrap_or_default();
+        assert_eq!(what, "OpenAI refused the key (401)");
+        let (fix, said) = rest.split_once(" (details: ").unwrap_or_default();
+        assert!(
+            fix.contains(".env") && fix.contains("doctor --online"),
+            "{fix}"
+        );
+        assert!(said.ends_with("api-keys)"), "{said}");
+    }
 }

@@ -149,7 +149,7 @@ impl Supervisor {
             if given_up || !error.retryable() {
                 tracing::error!(provider = PROVIDER, %error, "speech recognition has failed");
                 let text = if given_up {
-                    format!("{error}; gave up after {} s", outage.as_secs())
+                    format!("gave up after {} s: {error}", outage.as_secs())
                 } else {
                     error.to_string()
                 };
