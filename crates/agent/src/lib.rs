@@ -30,6 +30,7 @@ pub mod session;
 pub mod speech;
 pub mod task;
 pub mod tool;
+mod usage;
 
 pub use agent::{Agent, AgentBuilder};
 
@@ -42,6 +43,7 @@ pub use session::{AgentSession, Events, WeakSession};
 pub use speech::{SpeechHandle, SpeechOutcome};
 pub use task::TaskHandle;
 pub use tool::{FunctionTool, HttpTool, Tool, ToolContext, ToolError, ToolReply};
+pub use usage::usage_json;
 
 pub use antiphon_dialogue::NotInterrupted;
 pub use antiphon_dialogue::options::{

@@ -8,6 +8,7 @@
 //! | [`secrets`] | what is in no line of a log |
 //! | [`process`] | memory, CPU, threads of this process |
 
+mod json;
 pub mod logs;
 pub mod metrics;
 pub mod names;

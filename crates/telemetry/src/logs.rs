@@ -9,6 +9,7 @@ use std::str::FromStr;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::time::SystemTime;
 
+use crate::json::Nested;
 use crate::secrets::Hiding;
 
 /// How log lines look.
@@ -83,14 +84,15 @@ pub fn init(format: Format, level: &str) -> Result<(), LogError> {
     let filter = filter(&level)?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(|| Hiding(std::io::stderr()))
         .with_timer(SystemTime);
     let started = match format {
         Format::Text => builder
+            .with_writer(|| Hiding(std::io::stderr()))
             .with_ansi(std::io::stderr().is_terminal())
             .with_target(false)
             .try_init(),
         Format::Json => builder
+            .with_writer(|| Nested(Hiding(std::io::stderr())))
             .json()
             .flatten_event(true)
             .with_current_span(false)

@@ -279,7 +279,7 @@ impl Driver {
         measure::session_ended(reason);
         tracing::info!(?reason, "the session is over");
         let (history, usage) = (self.history(), self.usage());
-        tracing::info!(?usage, "what the session has used");
+        tracing::info!(usage = %crate::usage_json(&usage), "what the session has used");
         let outcome = crate::session::Outcome {
             reason,
             history,

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use antiphon_agent::usage_json;
 use antiphon_dialogue::Event;
 use antiphon_dialogue::event::{InputModality, TurnMetrics};
 use antiphon_dialogue::ids::SpeechId;
-use antiphon_dialogue::metrics::ModelUsage;
 use antiphon_protocol::names::{
     ATTRIBUTE_AGENT_STATE, ATTRIBUTE_SEGMENT_ID, ATTRIBUTE_TRANSCRIBED_TRACK_ID,
     ATTRIBUTE_TRANSCRIPTION_FINAL, TOPIC_TRANSCRIPTION,
@@ -294,13 +294,11 @@ fn event_json(event: &Event, segments: &Segments) -> Option<Value> {
         } => {
             json!({"type": "error", "component": component, "message": short(message), "recoverable": recoverable})
         }
-        Event::SessionUsageUpdated { usage } => json!({
-            "type": "session_usage_updated", "llm_requests": usage.llm_requests,
-            "llm_prompt_tokens": usage.llm_prompt_tokens, "llm_prompt_cached_tokens": usage.llm_prompt_cached_tokens,
-            "llm_completion_tokens": usage.llm_completion_tokens, "tts_characters_count": usage.tts_characters_count,
-            "tts_audio_ms": ms(usage.tts_audio_duration), "stt_audio_ms": ms(usage.stt_audio_duration),
-            "model_usage": usage.model_usage.iter().map(model_usage).collect::<Vec<_>>(),
-        }),
+        Event::SessionUsageUpdated { usage } => {
+            let mut json = usage_json(usage);
+            json["type"] = "session_usage_updated".into();
+            json
+        }
         Event::Closed { reason, error } => {
             json!({"type": "closed", "reason": reason, "error": error.as_deref().map(short)})
         }
@@ -315,38 +313,6 @@ fn event_json(event: &Event, segments: &Segments) -> Option<Value> {
         #[allow(unreachable_patterns, reason = "the dialogue may learn new events")]
         _ => return None,
     })
-}
-
-fn model_usage(usage: &ModelUsage) -> Value {
-    match usage {
-        ModelUsage::LlmUsage {
-            provider,
-            model,
-            requests,
-            input_tokens,
-            input_cached_tokens,
-            output_tokens,
-        } => json!({
-            "type": "llm_usage", "provider": provider, "model": model, "requests": requests,
-            "input_tokens": input_tokens, "input_cached_tokens": input_cached_tokens, "output_tokens": output_tokens,
-        }),
-        ModelUsage::TtsUsage {
-            provider,
-            model,
-            characters_count,
-            audio_duration,
-        } => json!({
-            "type": "tts_usage", "provider": provider, "model": model, "characters_count": characters_count,
-            "audio_ms": ms(*audio_duration),
-        }),
-        ModelUsage::SttUsage {
-            provider,
-            model,
-            audio_duration,
-        } => json!({
-            "type": "stt_usage", "provider": provider, "model": model, "audio_ms": ms(*audio_duration),
-        }),
-    }
 }
 
 fn turn_metrics(metrics: &TurnMetrics, segments: &Segments) -> Value {
