@@ -85,6 +85,7 @@ fn start(define: Option<Box<Define>>) -> ExitCode {
 
 async fn dispatch(verb: Verb, app: &App) -> anyhow::Result<ExitCode> {
     match verb {
+        Verb::Init(args) => verbs::init::run(&args)?,
         Verb::Dev(args) => verbs::dev::run(args, app).await?,
         Verb::Serve(args) => verbs::serve::run(args).await?,
         Verb::Start(args) => verbs::start::run(args, app).await?,

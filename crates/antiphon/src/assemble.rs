@@ -1,6 +1,8 @@
 //! The agent of a configuration: the chosen providers, tools and documents put together. Everything that can be wrong is
 //! found here, before a port is bound.
 
+#[cfg(test)]
+mod documented;
 mod knowledge;
 mod providers;
 mod tools;
@@ -72,7 +74,7 @@ pub async fn assemble(config: Config, is_example: bool, app: &App) -> anyhow::Re
     antiphon_telemetry::secrets::hide(hidden.iter().map(Secret::expose));
     let found = look_around(&config, secrets).await;
     let choice = choose(&config, secrets, &found).map_err(Findings)?;
-    let providers = providers::about(&config, &choice);
+    let providers = providers::about(&config, secrets, &choice);
     let mut notes = Vec::new();
     let mut builder = providers::add(described(&config)?, &config, secrets, &choice)?;
     let knowledge = knowledge::load(&config, is_example, &mut notes)?;
@@ -86,10 +88,10 @@ pub async fn assemble(config: Config, is_example: bool, app: &App) -> anyhow::Re
             builder = builder.knowledge(Arc::new(base));
         }
     }
-    builder = tools::add(builder, &config, is_example)?;
+    builder = tools::add(builder, &config, is_example, &mut notes)?;
     if let Some(recorder) = recorder(&config, hidden)? {
         notes.push(format!(
-            "every session is recorded, callers' words included: {}",
+            "every session is recorded into {}, callers' words included; leave out [telemetry] record to stop that",
             recorder.folder().display()
         ));
         builder = builder.recorder(recorder);
@@ -107,6 +109,20 @@ pub async fn assemble(config: Config, is_example: bool, app: &App) -> anyhow::Re
         notes,
         is_example,
     })
+}
+
+/// How it records.
+fn recorder_options(config: &Config, hidden: Vec<Secret>) -> Option<RecorderOptions> {
+    let telemetry = &config.telemetry;
+    let mut options = RecorderOptions::new(config.folder.join(telemetry.record.as_ref()?));
+    if let Some(files) = telemetry.record_files {
+        options.max_files = files;
+    }
+    if let Some(days) = telemetry.record_days {
+        options.max_age = Duration::from_secs(u64::from(days) * 24 * 3600);
+    }
+    options.secrets = hidden;
+    Some(options)
 }
 
 /// The agent of a configuration as far as a simulation needs it: its options, instructions and tools. Nothing is asked,
@@ -132,7 +148,7 @@ pub fn offline(config: &Config, app: &App) -> anyhow::Result<Agent> {
             builder = builder.knowledge(Arc::new(base));
         }
     }
-    builder = tools::add(builder, &config, false)?;
+    builder = tools::add(builder, &config, false, &mut Vec::new())?;
     if let Some(define) = &app.define {
         builder = define(builder);
     }
@@ -172,17 +188,9 @@ fn described(config: &Config) -> anyhow::Result<AgentBuilder> {
 
 /// The flight recorder, if it is wanted.
 fn recorder(config: &Config, hidden: Vec<Secret>) -> anyhow::Result<Option<Recorder>> {
-    let Some(folder) = &config.telemetry.record else {
+    let Some(options) = recorder_options(config, hidden) else {
         return Ok(None);
     };
-    let mut options = RecorderOptions::new(config.folder.join(folder));
-    if let Some(files) = config.telemetry.record_files {
-        options.max_files = files;
-    }
-    if let Some(days) = config.telemetry.record_days {
-        options.max_age = Duration::from_secs(u64::from(days) * 24 * 3600);
-    }
-    options.secrets = hidden;
     let folder = options.folder.clone();
     let recorder = Recorder::start(options).with_context(|| {
         format!(
@@ -236,7 +244,9 @@ fn options(config: &Config) -> anyhow::Result<Options> {
     let mut options = Options {
         greeting: config.greeting.clone(),
         // The recogniser may be asked for several languages; then it tells which one it hears.
-        language: config.stt.language.clone().filter(|code| code != "multi"),
+        language: Some(config.stt.language())
+            .filter(|code| *code != "multi")
+            .map(str::to_owned),
         ..Options::default()
     };
     if let Some(message) = &config.trouble_message {

@@ -38,6 +38,8 @@ fn without_empty_variables(command: Command) -> Command {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// Write the files of an agent that runs, to begin with
+    Init(InitArgs),
     /// Room server, agent and playground in one process, for trying and developing
     Dev(DevArgs),
     /// The room server alone
@@ -68,6 +70,26 @@ pub struct AgentArgs {
     /// The agent's file; without it `antiphon.toml` of this folder, else the built-in example
     #[arg(long, short = 'c', value_name = "FILE")]
     pub config: Option<PathBuf>,
+}
+
+/// `antiphon init`
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Where; made if it is not there. Nothing that is there is overwritten
+    #[arg(default_value = ".", value_name = "FOLDER")]
+    pub folder: PathBuf,
+    /// What to begin with
+    #[arg(long, value_enum, default_value_t = Example::Minimal)]
+    pub example: Example,
+}
+
+/// An agent to begin with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Example {
+    /// One page of instructions and one document: change every word of it
+    Minimal,
+    /// The built-in example: the front desk of a restaurant, with documents, a table book and scenarios that test it
+    Restaurant,
 }
 
 /// `antiphon dev`

@@ -34,6 +34,13 @@ pub fn hide(secrets: impl IntoIterator<Item = impl AsRef<str>>) {
     hide.sort_by_key(|form| std::cmp::Reverse(form.len()));
 }
 
+/// The text without what [`hide`] was given: for what is shown to people in another way than by a log line.
+#[must_use]
+pub fn hidden(text: &str) -> String {
+    let hide = HIDE.read().unwrap_or_else(PoisonError::into_inner);
+    without(text, &hide).unwrap_or_else(|| text.to_owned())
+}
+
 /// The line without secrets; `None`: there was none in it.
 fn without(line: &str, hide: &[String]) -> Option<String> {
     let found: Vec<&String> = hide

@@ -8,11 +8,14 @@ use serde_json::{Value, json};
 
 use crate::WorkerHandle;
 
-/// `GET /`: 200 `OK`, or 503 when the server cannot be reached any more. `GET /worker`: LiveKit's `WorkerInfo` as JSON.
+/// `GET /` and `GET /ready`: 200 `OK`, or 503 when the server cannot be reached any more. `GET /healthz`: 200 while the
+/// process answers. `GET /worker`: LiveKit's `WorkerInfo` as JSON.
 /// Merge your own routes (metrics) into it.
 pub fn health_router(worker: WorkerHandle) -> Router {
     Router::new()
         .route("/", get(health))
+        .route("/ready", get(health))
+        .route("/healthz", get(async || "OK"))
         .route("/worker", get(info))
         .with_state(worker)
 }

@@ -9,11 +9,24 @@ pub const CONFIGURATION: &str = include_str!("../antiphon.toml");
 #[folder = "knowledge"]
 struct Documents;
 
+#[derive(RustEmbed)]
+#[folder = "scenarios"]
+struct Scenarios;
+
 /// The example's documents: file name and text.
 pub fn documents() -> Vec<(String, String)> {
-    Documents::iter()
+    texts::<Documents>()
+}
+
+/// Scenarios that test the example (`antiphon simulate`): file name and text.
+pub fn scenarios() -> Vec<(String, String)> {
+    texts::<Scenarios>()
+}
+
+fn texts<F: RustEmbed>() -> Vec<(String, String)> {
+    F::iter()
         .filter_map(|name| {
-            let file = Documents::get(&name)?;
+            let file = F::get(&name)?;
             Some((
                 name.into_owned(),
                 String::from_utf8_lossy(&file.data).into_owned(),

@@ -82,14 +82,14 @@ pub enum BookingsError {
     BookFull,
     /// The database failed.
     #[error(
-        "the booking database failed: {0}. Check that its folder can be written and that no other process uses it"
+        "the booking database failed ({0}); its folder must be writable, and one process at a time can use it"
     )]
     Database(String),
 }
 
 impl<E: Into<redb::Error>> From<E> for BookingsError {
     fn from(error: E) -> Self {
-        Self::Database(error.into().to_string())
+        Self::Database(error.into().to_string().trim_end_matches('.').to_owned())
     }
 }
 

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::config::Config;
+use crate::config::{Config, KnowledgeConfig};
 
 /// The documents of `[knowledge]`, read and indexed; of the example those in the binary.
 pub(super) fn load(
@@ -21,6 +21,13 @@ pub(super) fn load(
         KnowledgeBase::from_markdown(antiphon_restaurant::files::documents())
     } else {
         let path = config.folder.join(&knowledge.path);
+        if !path.exists() {
+            anyhow::bail!(
+                "[knowledge] path {} does not exist; make that folder and put Markdown, text or HTML files into it, correct the path, \
+                 or leave [knowledge] out",
+                path.display()
+            );
+        }
         let loaded = KnowledgeBase::load(&path)
             .with_context(|| format!("[knowledge] path {}", path.display()))?;
         notes.extend(loaded.warnings);
@@ -31,10 +38,14 @@ pub(super) fn load(
             "the knowledge holds nothing to search; put Markdown, text or HTML files there".into(),
         );
     }
-    Ok(Some(match knowledge.top_k {
-        Some(top_k) => base.with_top_k(top_k),
-        None => base,
-    }))
+    Ok(Some(base.with_top_k(top_k(knowledge))))
+}
+
+/// Passages given to the model.
+pub(super) fn top_k(knowledge: &KnowledgeConfig) -> usize {
+    knowledge
+        .top_k
+        .unwrap_or(antiphon_knowledge::base::DEFAULT_TOP_K)
 }
 
 #[derive(Deserialize, JsonSchema)]

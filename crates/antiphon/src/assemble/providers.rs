@@ -46,7 +46,7 @@ fn stt(
 }
 
 /// Deepgram as configured.
-fn deepgram(config: &Config, secrets: &Secrets) -> anyhow::Result<DeepgramConfig> {
+pub(super) fn deepgram(config: &Config, secrets: &Secrets) -> anyhow::Result<DeepgramConfig> {
     let key = secrets
         .deepgram_api_key
         .clone()
@@ -58,9 +58,7 @@ fn deepgram(config: &Config, secrets: &Secrets) -> anyhow::Result<DeepgramConfig
     if let Some(model) = &config.stt.model {
         deepgram = deepgram.with_model(model);
     }
-    if let Some(language) = &config.stt.language {
-        deepgram = deepgram.with_language(language);
-    }
+    deepgram = deepgram.with_language(config.stt.language());
     if let Some(endpointing) = config.stt.endpointing_ms {
         deepgram.endpointing = std::time::Duration::from_millis(endpointing.into());
     }
@@ -85,7 +83,7 @@ fn llm(config: &Config, secrets: &Secrets, choice: &LlmChoice) -> anyhow::Result
 }
 
 /// The language model as configured.
-fn llm_config(
+pub(super) fn llm_config(
     config: &Config,
     secrets: &Secrets,
     base_url: Option<&str>,
@@ -117,7 +115,7 @@ fn tts(
 }
 
 /// OpenAI's speech as configured.
-fn tts_config(config: &Config, secrets: &Secrets) -> antiphon_openai::TtsConfig {
+pub(super) fn tts_config(config: &Config, secrets: &Secrets) -> antiphon_openai::TtsConfig {
     let base_url = config
         .tts
         .base_url
@@ -268,9 +266,16 @@ fn shown(mut findings: Vec<Finding>, address: Option<&str>) -> Vec<Finding> {
 }
 
 /// Who does what, for people.
-pub(super) fn about(config: &Config, choice: &Choice) -> Vec<AboutProvider> {
+pub(super) fn about(config: &Config, secrets: &Secrets, choice: &Choice) -> Vec<AboutProvider> {
+    let stt_server = secrets
+        .deepgram_base_url
+        .as_deref()
+        .map_or("Deepgram".to_owned(), shown_url);
     let (stt, stt_model) = match &choice.stt.what {
-        SttChoice::Deepgram => ("Deepgram", config.stt.model.as_deref().unwrap_or("nova-3")),
+        SttChoice::Deepgram => (
+            stt_server.as_str(),
+            config.stt.model.as_deref().unwrap_or("nova-3"),
+        ),
         SttChoice::PocketSphinx => ("PocketSphinx", "US English"),
         SttChoice::None => ("typing", ""),
     };
@@ -289,8 +294,12 @@ pub(super) fn about(config: &Config, choice: &Choice) -> Vec<AboutProvider> {
         .model
         .as_deref()
         .unwrap_or(antiphon_openai::config::DEFAULT_TTS_MODEL);
+    let tts_address = config.tts.base_url.as_deref();
+    let tts_server = tts_address
+        .or(secrets.openai_base_url.as_deref())
+        .map_or("OpenAI".to_owned(), shown_url);
     let (tts, tts_model) = match &choice.tts.what {
-        TtsChoice::OpenAi => ("OpenAI", tts_model),
+        TtsChoice::OpenAi => (tts_server.as_str(), tts_model),
         TtsChoice::Flite => ("flite", config.tts.voice.as_deref().unwrap_or("slt")),
         TtsChoice::EspeakNg => ("espeak-ng", config.tts.voice.as_deref().unwrap_or("en-us")),
         TtsChoice::None => ("writing", ""),

@@ -11,16 +11,18 @@ use anyhow::Context as _;
 
 use crate::config::template::{Piece, pieces};
 use crate::config::{Config, ToolConfig};
+use crate::verbs::docs;
 
 /// All of them, each run as the file says.
 pub(super) fn add(
     mut builder: AgentBuilder,
     config: &Config,
     is_example: bool,
+    notes: &mut Vec<String>,
 ) -> anyhow::Result<AgentBuilder> {
     for tool in &config.tools {
         let made = if tool.builtin.is_some() {
-            bookings(config, tool, is_example)?
+            bookings(config, tool, is_example, notes)?
         } else {
             vec![Arc::new(http(tool)?) as Arc<dyn Tool>]
         };
@@ -58,6 +60,7 @@ fn bookings(
     config: &Config,
     tool: &ToolConfig,
     is_example: bool,
+    notes: &mut Vec<String>,
 ) -> anyhow::Result<Vec<Arc<dyn Tool>>> {
     let path = tool.database.as_ref().map(|path| {
         if is_example {
@@ -67,17 +70,20 @@ fn bookings(
         }
     });
     let book = match &path {
-        Some(path) => Bookings::open(path).map_err(|error| cannot_open(path, &error)),
-        None => Bookings::in_memory().context("[[tool]] restaurant_bookings"),
-    };
-    let book = match book {
-        Ok(book) => book,
-        // The example must run even when another one holds the file or the folder cannot be written.
-        Err(error) if is_example => {
-            tracing::warn!("bookings are kept in memory only: {error:#}");
-            Bookings::in_memory()?
-        }
-        Err(error) => return Err(error),
+        Some(path) => match Bookings::open(path) {
+            Ok(book) => book,
+            // The example must run even when another one holds the file or the folder cannot be written.
+            Err(error) if is_example => {
+                notes.push(format!(
+                    "bookings are forgotten at the end, for {} cannot be opened ({}); stop the other Antiphon, if there is one",
+                    path.display(),
+                    reason(&error)
+                ));
+                Bookings::in_memory()?
+            }
+            Err(error) => return Err(cannot_open(path, &error)),
+        },
+        None => Bookings::in_memory().context("[[tool]] restaurant_bookings")?,
     };
     Ok(restaurant::tools(
         &Arc::new(book),
@@ -88,10 +94,20 @@ fn bookings(
 /// One process at a time has the file; a second one, or a folder that cannot be written, needs another path.
 fn cannot_open(path: &Path, error: &BookingsError) -> anyhow::Error {
     anyhow::anyhow!(
-        "[[tool]] database {}: {error}; one process can have it: give each process a path of its own (database = \"…\" in a folder \
-         that it can write), or keep bookings in a service that many can use, behind an HTTP [[tool]] (docs/deployment.md)",
-        path.display()
+        "[[tool]] database {} cannot be opened ({}); one process can have it: give each process a path of its own (database = \"…\" in \
+         a folder that it can write), or keep bookings in a service that many can use, behind an HTTP [[tool]]: {}",
+        path.display(),
+        reason(error),
+        docs("deployment.md")
     )
+}
+
+/// Without what the error would advise: there is more to say here.
+fn reason(error: &BookingsError) -> String {
+    match error {
+        BookingsError::Database(reason) => reason.clone(),
+        other => other.to_string(),
+    }
 }
 
 /// Where relative paths of files that are written start: systemd's folder for the state of this service

@@ -24,6 +24,11 @@ pub(super) fn is_http(address: &str) -> bool {
     has_host(address, &["http", "https"])
 }
 
+/// What a LiveKit client connects to: `ws://`, `wss://`, `http://` or `https://` and a host.
+pub(crate) fn is_server(address: &str) -> bool {
+    has_host(address, &["ws", "wss", "http", "https"])
+}
+
 /// An address with a host, of one of these schemes.
 pub(super) fn has_host(address: &str, schemes: &[&str]) -> bool {
     Url::parse(address).is_ok_and(|url| {
@@ -55,6 +60,7 @@ mod tests {
     #[test]
     fn an_address_has_a_scheme_and_a_host() {
         assert!(is_http("http://localhost:11434/v1") && is_http("https://example.com"));
+        assert!(is_server("ws://localhost:7880") && is_server("wss://example.livekit.cloud"));
         for bad in [
             "localhost:1234",
             "http://",
@@ -62,7 +68,7 @@ mod tests {
             "http//x",
             "",
         ] {
-            assert!(!is_http(bad), "{bad}");
+            assert!(!is_http(bad) && !is_server(bad), "{bad}");
         }
     }
 }

@@ -1,6 +1,11 @@
 //! Reading the file.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+
+use serde::Deserialize as _;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, Deserializer};
 
 use super::Config;
 
@@ -8,6 +13,11 @@ use super::Config;
 const MAX_FILE_BYTES: u64 = 1 << 20;
 /// A name is offered when at least this similar (Jaro-Winkler).
 const NEAREST_NAME: f64 = 0.7;
+
+/// More mistakes than a reader mends in one go.
+const MAX_MISTAKES: usize = 20;
+/// A line of the file that is shown with a mistake, at most.
+const EXCERPT_CHARS: usize = 120;
 
 /// The configuration cannot be used. The text says where and how to mend it.
 #[derive(Debug, thiserror::Error)]
@@ -26,15 +36,13 @@ pub enum ConfigError {
         /// Which.
         path: PathBuf,
     },
-    /// Not TOML, an unknown key, or a value of the wrong kind.
-    #[error("{path}:{line}: {message}")]
+    /// Not TOML, or unknown keys and values of the wrong kind.
+    #[error("{}", shown(path, mistakes))]
     Parse {
         /// Which file.
         path: PathBuf,
-        /// Line, from 1.
-        line: usize,
-        /// What is wrong and the nearest right name.
-        message: String,
+        /// In the order of the file; at least one.
+        mistakes: Vec<Mistake>,
     },
     /// Values that cannot be.
     #[error("{path}: {}", .findings.join("\n  "))]
@@ -44,6 +52,29 @@ pub enum ConfigError {
         /// Each with its fix.
         findings: Vec<String>,
     },
+}
+
+/// What is wrong at one place of the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// Line, from 1.
+    pub line: usize,
+    /// What is wrong and the nearest right name.
+    pub message: String,
+    /// The line with a mark below the mistake; without the value where that may be a secret.
+    pub excerpt: String,
+}
+
+fn shown(path: &Path, mistakes: &[Mistake]) -> String {
+    let one = |mistake: &Mistake| {
+        let Mistake {
+            line,
+            message,
+            excerpt,
+        } = mistake;
+        format!("{}:{line}: {message}\n{excerpt}", path.display())
+    };
+    mistakes.iter().map(one).collect::<Vec<_>>().join("\n")
 }
 
 /// Read and check a file.
@@ -64,10 +95,9 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
 
 /// Read and check the text of a file that stands (or would stand) at `path`.
 pub fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
-    let mut config: Config = toml::from_str(text).map_err(|error| ConfigError::Parse {
+    let mut config = read(text).map_err(|mistakes| ConfigError::Parse {
         path: path.to_owned(),
-        line: error.span().map_or(1, |span| line_of(text, span.start)),
-        message: with_nearest_name(error.message()),
+        mistakes,
     })?;
     config.folder = path.parent().map(Path::to_owned).unwrap_or_default();
     let findings = super::check(&config);
@@ -81,12 +111,111 @@ pub fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
     }
 }
 
-fn line_of(text: &str, offset: usize) -> usize {
-    text.bytes()
-        .take(offset)
-        .filter(|byte| *byte == b'\n')
-        .count()
-        + 1
+/// The file's values, or everything that is not understood: what is wrong is left out, and the rest is read again.
+fn read(text: &str) -> Result<Config, Vec<Mistake>> {
+    let one = |error: &toml::de::Error| mistake(text, error.message(), error.span());
+    let mut table = DeTable::parse(text).map_err(|error| vec![one(&error)])?;
+    let mut mistakes = Vec::new();
+    loop {
+        let error = match Config::deserialize(Deserializer::from(table.clone())) {
+            Ok(config) if mistakes.is_empty() => return Ok(config),
+            Ok(_) => break,
+            Err(error) => error,
+        };
+        let wrong = error.span();
+        let is_left_out = wrong
+            .clone()
+            .is_some_and(|wrong| leave_out(table.get_mut(), &wrong));
+        // A key that must be there is missed only if it was not left out just now.
+        if is_left_out || mistakes.is_empty() {
+            mistakes.push(one(&error));
+        }
+        if !is_left_out || mistakes.len() >= MAX_MISTAKES {
+            break;
+        }
+    }
+    mistakes.sort_by_key(|mistake| mistake.line);
+    Err(mistakes)
+}
+
+/// Takes the key that stands there, or whose value does, out of the table. False: there is none.
+fn leave_out(table: &mut DeTable<'_>, wrong: &Range<usize>) -> bool {
+    let is_it = |key: &Range<usize>, value: &Spanned<DeValue<'_>>| {
+        *key == *wrong || (value.span() == *wrong && !holds_more(value.get_ref()))
+    };
+    let found = table
+        .iter()
+        .find(|(key, value)| is_it(&key.span(), value))
+        .map(|(key, _)| key.get_ref().to_string());
+    if let Some(key) = found {
+        return table.remove(key.as_str()).is_some();
+    }
+    table
+        .iter_mut()
+        .any(|(_, value)| leave_out_of(value.get_mut(), wrong))
+}
+
+/// Tables are looked into first.
+fn holds_more(value: &DeValue<'_>) -> bool {
+    matches!(value, DeValue::Table(_))
+}
+
+fn leave_out_of(value: &mut DeValue<'_>, wrong: &Range<usize>) -> bool {
+    match value {
+        DeValue::Table(table) => leave_out(table, wrong),
+        DeValue::Array(items) => items
+            .iter_mut()
+            .any(|item| leave_out_of(item.get_mut(), wrong)),
+        _ => false,
+    }
+}
+
+fn mistake(text: &str, message: &str, span: Option<Range<usize>>) -> Mistake {
+    let span = span.unwrap_or(0..0);
+    let before = text.get(..span.start).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let begin = before.rfind('\n').map_or(0, |at| at + 1);
+    let whole = text.get(begin..).unwrap_or_default();
+    let whole = whole.lines().next().unwrap_or_default();
+    let (from, marked) = (span.start - begin, span.len());
+    // A key that we do not know, or whose name says so, may have a secret for its value.
+    let shown = match whole.split_once('=') {
+        Some((key, _)) if message.starts_with("unknown field") || is_secretive(key) => {
+            format!("{}= …", key)
+        }
+        _ => whole.to_owned(),
+    };
+    let shown: String = shown.chars().take(EXCERPT_CHARS).collect();
+    let column = whole.get(..from).unwrap_or_default().chars().count();
+    let width = whole
+        .get(from..)
+        .unwrap_or_default()
+        .get(..marked)
+        .map_or(1, |marked| marked.chars().count());
+    let left = shown.chars().count().saturating_sub(column);
+    let mark = "^".repeat(width.clamp(1, left.max(1)));
+    let number = line.to_string();
+    let margin = " ".repeat(number.len());
+    let excerpt = if column <= shown.chars().count() {
+        format!(
+            "  {number} | {shown}\n  {margin} | {}{mark}",
+            " ".repeat(column)
+        )
+    } else {
+        format!("  {number} | {shown}")
+    };
+    Mistake {
+        line,
+        message: with_nearest_name(message),
+        excerpt,
+    }
+}
+
+fn is_secretive(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    ["key", "secret", "token", "password", "auth"]
+        .iter()
+        .any(|word| key.contains(word))
 }
 
 /// ``unknown field `greting`, expected one of `name`, `greeting` `` → ``unknown key `greting`; did you mean `greeting`?``
@@ -130,12 +259,11 @@ mod tests {
     fn a_typo_is_refused_with_the_nearest_name_and_its_line() {
         assert_eq!(
             error("name = \"x\"\ngreting = \"hi\""),
-            "antiphon.toml:2: unknown key `greting`; did you mean `greeting`?"
+            "antiphon.toml:2: unknown key `greting`; did you mean `greeting`?\n  2 | greting = …\n    | ^^^^^^^"
         );
-        assert_eq!(
-            error("[turn]\nmin_endpoint_delay = 1"),
+        assert!(error("[turn]\nmin_endpoint_delay = 1").starts_with(
             "antiphon.toml:2: unknown key `min_endpoint_delay`; did you mean `min_endpointing_delay`?"
-        );
+        ));
         assert!(error("[stt]\nprovider = \"deepgrm\"").contains("did you mean `deepgram`?"));
     }
 
@@ -145,6 +273,45 @@ mod tests {
             error("[knowledge]\npath = \"k\"\nzzz = 1")
                 .contains("known here: path, budget, top_k, automatic")
         );
+    }
+
+    #[test]
+    fn all_that_is_not_understood_is_said_at_once_in_the_order_of_the_file() {
+        let text = "nme = \"x\"\n[llm]\ntemperature = \"hot\"\nmodell = \"m\"\n[turn]\nmin_endpointing_delay = -1\n\
+                    [[tool]]\nname = \"a\"\ndescriptoin = \"d\"\n[knowlege]\npath = \"k\"";
+        let said = error(text);
+        let lines: Vec<&str> = said
+            .lines()
+            .filter(|line| line.starts_with("antiphon.toml:"))
+            .collect();
+        let places: Vec<&str> = lines
+            .iter()
+            .filter_map(|line| line.split(':').nth(1))
+            .collect();
+        assert_eq!(places, ["1", "3", "4", "6", "9", "10"], "{said}");
+        assert!(
+            said.contains("  3 | temperature = \"hot\"\n    |               ^^^^^"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn a_key_of_a_provider_that_stands_in_the_file_is_not_printed() {
+        for text in [
+            "[llm]\napi_key = \"sk-never-print\"",
+            "api_key = sk-never-print",
+            "[stt]\nmodel = \"m\"\nsecret = \"never-print\"",
+        ] {
+            let said = error(text);
+            assert!(!said.contains("never-print"), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_missing_path_is_told_but_not_when_the_path_was_wrong() {
+        assert!(error("[knowledge]\ntop_k = 3").contains("missing field `path`"));
+        let said = error("[knowledge]\npath = 7");
+        assert!(!said.contains("missing"), "{said}");
     }
 
     #[test]

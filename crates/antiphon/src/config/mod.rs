@@ -18,10 +18,11 @@ use std::path::PathBuf;
 use antiphon_agent::{DuplicateScope, OnDuplicate, ToolInterruption};
 use serde::Deserialize;
 
+pub(crate) use address::is_server;
 pub use address::shown_url;
 pub use check::{Findings, check};
 pub use dotenv::{DotenvError, config_argument, load_dotenv};
-pub use load::{ConfigError, load, parse};
+pub use load::{ConfigError, Mistake, load, parse};
 pub use secrets::{LiveKitKeys, Secrets};
 pub use turn::{Boundary, TurnConfig};
 pub use units::Seconds;
@@ -102,6 +103,16 @@ pub struct SttConfig {
     pub smart_format: bool,
     /// Deepgram's own endpointing in milliseconds. Default 25, as LiveKit has it.
     pub endpointing_ms: Option<u32>,
+}
+
+/// What both recognisers are asked for unless the file names another language.
+const DEFAULT_LANGUAGE: &str = "en-US";
+
+impl SttConfig {
+    /// The language that is spoken, as far as the file knows (BCP 47, or Deepgram's `multi`).
+    pub fn language(&self) -> &str {
+        self.language.as_deref().unwrap_or(DEFAULT_LANGUAGE)
+    }
 }
 
 /// Who recognises speech.
@@ -291,7 +302,7 @@ pub struct KnowledgeConfig {
     pub path: PathBuf,
     /// The longest a retrieval may hold up a reply. Default 0.08 s.
     pub budget: Option<Seconds>,
-    /// Passages given to the model. Default 4.
+    /// Passages given to the model. Default `antiphon_knowledge::base::DEFAULT_TOP_K`.
     pub top_k: Option<usize>,
     /// Search for every turn (default true); otherwise only when the model calls `search_knowledge`.
     pub automatic: Option<bool>,

@@ -1,20 +1,24 @@
 //! `antiphon dev`: room server, agent and playground in one process. The agent is a worker of the server beside it and
 //! joins rooms through the same public protocol as everybody else.
 
+mod calls;
+mod ports;
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use antiphon_protocol::Keys;
-use antiphon_server::{Server, ServerConfig};
+use antiphon_server::ServerConfig;
 use antiphon_telemetry::metrics::Metrics;
-use antiphon_worker::{AgentJobs, BindOptions, Worker, WorkerOptions};
+use antiphon_worker::{AgentJobs, BindOptions, Watch, Watcher, Worker, WorkerOptions};
 use anyhow::Context as _;
 use axum::Router;
 
 use super::{
-    DEV_KEY, DEV_SECRET, agent_engine, announce, default_max_sessions, flush, init_logs,
-    print_line, print_note, record, serve, signals, web,
+    DEV_KEY, DEV_SECRET, agent_engine, announce, default_max_sessions, docs, flush, init_logs,
+    print_line, print_note, record, serve, signals, terminal, web,
 };
 use crate::app::App;
 use crate::assemble::{Assembled, assemble, configuration};
@@ -22,6 +26,8 @@ use crate::cli::DevArgs;
 use crate::config::{LogFormat, TelemetryConfig};
 use crate::playground::{self, About, AboutAgent, Playground};
 
+/// What is logged without `log_level`. Troubles of a call are among its lines here, where everybody sees them.
+const QUIET: &str = "warn,antiphon_agent::measure=error";
 /// A developer who stops does not want to wait for the call in the other window.
 const DRAIN: Duration = Duration::from_secs(2);
 
@@ -30,7 +36,7 @@ pub async fn run(args: DevArgs, app: &App) -> anyhow::Result<()> {
     let (mut config, is_example) = configuration(args.agent.config.as_deref(), app)?;
     record(&mut config, args.record.clone())?;
     let quiet = TelemetryConfig {
-        log_level: config.telemetry.log_level.clone().or(Some("warn".into())),
+        log_level: config.telemetry.log_level.clone().or(Some(QUIET.into())),
         ..config.telemetry.clone()
     };
     init_logs(&quiet, LogFormat::Text)?;
@@ -39,8 +45,15 @@ pub async fn run(args: DevArgs, app: &App) -> anyhow::Result<()> {
     let server = server_config(&args, &assembled);
     let signals = signals::listen()?;
     let page = playground::router(Arc::new(about(&assembled, &server)));
-    let extra = Router::new().merge(web::metrics(metrics)).merge(page);
-    let running = Server::start(server, extra).await?;
+    let extra = Router::new()
+        .merge(web::metrics(metrics))
+        .merge(web::health(signals.drain.clone()))
+        .merge(page);
+    let media = match args.udp_port.or(assembled.config.server.rtc_udp_port) {
+        Some(_) => ports::Media::AsTold,
+        None => ports::Media::MayMove,
+    };
+    let (running, moved) = ports::start(server, extra, media).await?;
 
     let engine = agent_engine()?;
     let worker = Worker::new(
@@ -48,7 +61,10 @@ pub async fn run(args: DevArgs, app: &App) -> anyhow::Result<()> {
         Arc::new(AgentJobs {
             agent: assembled.agent.clone(),
             engine,
-            options: BindOptions::default(),
+            options: BindOptions {
+                watcher: Some(Watcher::new(watcher())),
+                ..BindOptions::default()
+            },
         }),
     );
     let handle = worker.handle();
@@ -62,14 +78,18 @@ pub async fn run(args: DevArgs, app: &App) -> anyhow::Result<()> {
         "  agent {}{}",
         assembled.agent.name(),
         if is_example {
-            " (the built-in example; write an antiphon.toml for your own)"
+            " (the built-in example; `antiphon init` writes one of your own)"
         } else {
             ""
         }
     ));
     announce(&assembled);
+    if let Some(note) = moved {
+        print_line(&format!("  note: {note}"));
+    }
     print_line(&format!(
-        "  API key {DEV_KEY}, secret {DEV_SECRET}; to use other providers set keys in the environment or .env (docs/providers.md)"
+        "  API key {DEV_KEY}, secret {DEV_SECRET}; to use other providers set keys in the environment or .env: {}",
+        docs("providers.md")
     ));
 
     tokio::select! {
@@ -89,6 +109,22 @@ pub async fn run(args: DevArgs, app: &App) -> anyhow::Result<()> {
     running.shutdown().await;
     flush(&assembled.agent);
     Ok(())
+}
+
+/// Shows every call in the terminal.
+fn watcher() -> impl Fn(&str) -> Watch + Send + Sync + 'static {
+    let look = terminal::look();
+    let calls = AtomicU64::new(0);
+    move |room| {
+        let number = calls.fetch_add(1, Ordering::Relaxed) + 1;
+        let (mut call, first) = calls::CallLines::begin(number, room, look);
+        print_line(&first);
+        Box::new(move |now, event| {
+            if let Some(line) = call.event(now, event) {
+                print_line(&line);
+            }
+        })
+    }
 }
 
 fn server_config(args: &DevArgs, assembled: &Assembled) -> ServerConfig {
@@ -128,9 +164,10 @@ fn about(assembled: &Assembled, server: &ServerConfig) -> Playground {
         server.bind.iter().all(IpAddr::is_loopback) && server.trusted_proxies.is_empty();
     let suggestions: &[&str] = if assembled.is_example {
         &[
-            "Do you have vegan dishes?",
+            // the first one is what a newcomer says: the recogniser of this machine understands it
             "What time do you open on Sunday?",
             "A table for two tomorrow at seven, please.",
+            "Do you have vegan dishes?",
         ]
     } else {
         &[]

@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use antiphon_openai::Level;
 
-use super::print_line;
+use super::{docs, print_line};
 use crate::app::{App, with_causes};
 use crate::assemble::{assemble, configuration};
 use crate::cli::DoctorArgs;
-use crate::config::{ConfigError, Findings, Secrets};
+use crate::config::{ConfigError, Findings, Mistake, Secrets};
 use crate::playground::AboutProvider;
 
 /// One thing that was looked at.
@@ -68,12 +68,7 @@ pub async fn run(args: DoctorArgs, app: &App) -> anyhow::Result<ExitCode> {
                             provider.role, provider.provider, provider.model, provider.why
                         )));
                     }
-                    findings.extend(assembled.notes.iter().map(|note| {
-                        Finding::warning(
-                            note,
-                            "repair it or take it out of the folder that [knowledge] path names",
-                        )
-                    }));
+                    findings.extend(assembled.notes.iter().map(|note| noted(note)));
                     if !args.online && assembled.providers.iter().any(is_elsewhere) {
                         findings.push(Finding::ok(
                             "keys and addresses were not tried: `antiphon doctor --online` asks the providers",
@@ -89,19 +84,37 @@ pub async fn run(args: DoctorArgs, app: &App) -> anyhow::Result<ExitCode> {
     Ok(report(&findings))
 }
 
+/// Most notes hold their fix behind a semicolon; the others are about a file of the knowledge.
+fn noted(note: &str) -> Finding {
+    let (problem, fix) = note.split_once("; ").unwrap_or((
+        note,
+        "repair that file, or take it out of the folder that [knowledge] path names",
+    ));
+    Finding::warning(problem, fix)
+}
+
 fn is_elsewhere(provider: &AboutProvider) -> bool {
-    matches!(provider.provider.as_str(), "Deepgram" | "OpenAI")
-        || provider.provider.starts_with("http")
+    matches!(provider.provider.as_str(), "Deepgram" | "OpenAI") || provider.provider.contains("://")
 }
 
 /// One finding for each thing that is wrong, with its fix: most texts hold it behind a semicolon or in brackets.
 fn explained(what: &str, error: &anyhow::Error) -> Vec<Finding> {
-    const SEE: &str = "correct that part of antiphon.toml; docs/configuration.md has every key";
+    let see = format!(
+        "correct that part of antiphon.toml; every key: {}",
+        docs("configuration.md")
+    );
     let several = match error.downcast_ref() {
         Some(ConfigError::Invalid { findings, .. }) => Some(findings.clone()),
         // Where in the file, and what would be right there, belong together.
-        Some(ConfigError::Parse { .. }) => {
-            return vec![Finding::error(format!("{what}: {error}"), SEE)];
+        Some(ConfigError::Parse { path, mistakes }) => {
+            let place = |mistake: &Mistake| {
+                let Mistake { line, message, .. } = mistake;
+                Finding::error(
+                    format!("{what}: {}:{line}: {message}", path.display()),
+                    &see,
+                )
+            };
+            return mistakes.iter().map(place).collect();
         }
         Some(ConfigError::Read { .. } | ConfigError::TooLarge { .. }) | None => error
             .downcast_ref()
@@ -114,7 +127,7 @@ fn explained(what: &str, error: &anyhow::Error) -> Vec<Finding> {
             let split = text
                 .split_once("; ")
                 .or_else(|| text.strip_suffix(')')?.rsplit_once(" ("));
-            let (problem, fix) = split.unwrap_or((text.as_str(), SEE));
+            let (problem, fix) = split.unwrap_or((text.as_str(), see.as_str()));
             Finding::error(format!("{what}: {problem}"), fix)
         })
         .collect()

@@ -8,6 +8,7 @@
 //! | [`connect`] | the agent in one named room |
 //! | [`console`] | the agent in the terminal |
 //! | [`token`] | access tokens |
+//! | [`init`] | the files of a first agent |
 //! | [`doctor`] | what is wrong and how to mend it |
 //! | [`simulate`] | scenario files in virtual time |
 //! | [`replay`] | a recorded session again |
@@ -19,6 +20,7 @@ pub mod connect;
 pub mod console;
 pub mod dev;
 pub mod doctor;
+pub mod init;
 pub mod replay;
 pub mod serve;
 pub mod signals;
@@ -37,12 +39,17 @@ use antiphon_telemetry::logs;
 use anyhow::Context as _;
 
 use crate::cli::LiveKitArgs;
-use crate::config::{Config, LogFormat, TelemetryConfig};
+use crate::config::{Config, LogFormat, TelemetryConfig, is_server};
 
 /// The key of `dev` and `serve --dev`, the same as livekit-server's.
 pub const DEV_KEY: &str = "devkey";
 /// Its secret.
 pub const DEV_SECRET: &str = "secret";
+
+/// Where a page of the documentation is. Whoever has only the binary has no folder `docs`.
+pub(crate) fn docs(page: &str) -> String {
+    format!("{}/blob/main/docs/{page}", env!("CARGO_PKG_REPOSITORY"))
+}
 
 /// A line for programs and people: standard output. A closed pipe is no reason to fail.
 pub fn print_line(text: &str) {
@@ -80,9 +87,11 @@ fn agent_engine() -> anyhow::Result<Engine> {
 /// Two peer connections a call: this many calls are more than one machine's cores carry.
 const MAX_AGENT_PEERS: usize = 4_000;
 
-/// Calls that an agent takes at once unless `[limits] max_sessions` says otherwise: 50 a core, half of what was measured.
+/// Calls that an agent takes at once for each core unless `[limits] max_sessions` says otherwise: half of what was measured.
+pub(crate) const SESSIONS_A_CORE: usize = 50;
+
 fn default_max_sessions() -> usize {
-    50 * std::thread::available_parallelism().map_or(1, usize::from)
+    SESSIONS_A_CORE * std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// The LiveKit server of `start` and `connect`.
@@ -105,6 +114,11 @@ impl LiveKit {
         match (url, api_key, api_secret) {
             (Some(url), Some(api_key), Some(api_secret)) => {
                 antiphon_telemetry::secrets::hide([&api_secret]);
+                anyhow::ensure!(
+                    is_server(&url),
+                    "LIVEKIT_URL (--url) is not the address of a server; write it like wss://example.livekit.cloud or \
+                     ws://localhost:7880"
+                );
                 Ok(Self {
                     url,
                     api_key,
@@ -122,9 +136,10 @@ impl LiveKit {
                 .map(|(name, _)| name)
                 .collect();
                 anyhow::bail!(
-                    "{} not set; set it in the environment or .env (with `antiphon serve --dev`: ws://localhost:7880, \
+                    "{} not set; set {} in the environment or .env (with `antiphon serve --dev`: ws://localhost:7880, \
                      {DEV_KEY}, {DEV_SECRET})",
-                    missing.join(" and ") + if missing.len() == 1 { " is" } else { " are" }
+                    missing.join(" and ") + if missing.len() == 1 { " is" } else { " are" },
+                    if missing.len() == 1 { "it" } else { "them" },
                 )
             }
         }

@@ -66,7 +66,8 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
         .collect();
     let metrics = Metrics::install().context("metrics")?;
     let signals = signals::listen()?;
-    let running = Server::start(server, web::metrics(metrics)).await?;
+    let extra = web::metrics(metrics).merge(web::health(signals.drain.clone()));
+    let running = Server::start(server, extra).await?;
     print_line(&format!(
         "Antiphon's room server is listening: {}",
         http_url(&running)
@@ -85,7 +86,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
 }
 
 /// The server's settings with those of the file.
-pub(super) fn with_sections(mut server: ServerConfig, config: &Config) -> ServerConfig {
+pub(crate) fn with_sections(mut server: ServerConfig, config: &Config) -> ServerConfig {
     let (section, limits) = (&config.server, &config.limits);
     server.port = section.port.unwrap_or(server.port);
     if let Some(bind) = section.bind {

@@ -133,6 +133,8 @@ impl Call {
     ) -> Result<(), WorkerError> {
         let mut heard = false;
         let mut shutting_down = false;
+        let watcher = self.options.watcher.as_ref();
+        let mut watch = watcher.map(|watcher| watcher.begin(&self.room.name()));
         loop {
             tokio::select! {
                 event = events.recv() => match event {
@@ -142,7 +144,12 @@ impl Call {
                 event = session_events.recv() => match event {
                     // The last event, `closed`, has been told by now.
                     None => return Ok(()),
-                    Some((_, event)) => publisher.event(&event, &self.voice).await?,
+                    Some((at, event)) => {
+                        if let Some(watch) = &mut watch {
+                            watch(at, &event);
+                        }
+                        publisher.event(&event, &self.voice).await?;
+                    }
                 },
                 () = track.wait_for_subscription(), if !heard => {
                     heard = true;

@@ -7,18 +7,21 @@
 //! | `hear` | the caller's packets become 16 kHz sound |
 //! | `speak` | the agent's 24 kHz sound becomes packets |
 //! | `publish` | states, transcripts and events for the clients in the room |
+//! | `watch` | a program that follows calls from outside |
 
 mod call;
 mod early;
 mod hear;
 mod publish;
 mod speak;
+mod watch;
 
 use antiphon_agent::Agent;
 use antiphon_room::ParticipantKind;
 use antiphon_rtc::Engine;
 
 pub use call::run_in_room;
+pub use watch::{Watch, Watcher};
 
 use crate::job::JobFuture;
 use crate::{JobContext, JobHandler};
@@ -32,6 +35,8 @@ pub struct BindOptions {
     pub participant_kinds: Vec<ParticipantKind>,
     /// End the session when the caller leaves on purpose. (After a mere loss of connection another caller may come.)
     pub close_on_disconnect: bool,
+    /// Who follows the calls beside the clients in the room; default nobody.
+    pub watcher: Option<Watcher>,
 }
 
 impl Default for BindOptions {
@@ -44,6 +49,7 @@ impl Default for BindOptions {
                 ParticipantKind::Standard,
             ],
             close_on_disconnect: true,
+            watcher: None,
         }
     }
 }

@@ -1,0 +1,274 @@
+//! `docs/configuration.md` and the program agree: every key of the file has a row, every row is a key, and a default that the
+//! page names is the default. A row is tried by writing its default into a file: nothing may change by it. A value beside it
+//! must change something, or this test would see nothing.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use antiphon_agent::RecorderOptions;
+use antiphon_protocol::Keys;
+use antiphon_server::{Limits, ServerConfig};
+
+use super::{options, providers, recorder_options};
+use crate::config::{Config, Secrets, parse};
+use crate::verbs::serve::with_sections;
+
+/// Rows whose default is said in words: there is no value to write into a file.
+const IN_WORDS: [(&str, &str); 29] = [
+    ("", "instructions"),
+    ("", "greeting"),
+    ("", "trouble_message"),
+    ("llm", "base_url"),
+    ("llm", "temperature"),
+    ("llm", "max_completion_tokens"),
+    ("tts", "base_url"),
+    ("tts", "instructions"),
+    ("turn", "transcription_timeout"),
+    ("turn", "user_turn_max_words"),
+    ("turn", "user_turn_max_duration"),
+    ("turn", "user_turn_exceeded_instructions"),
+    ("turn", "min_thinking_interruption_words"),
+    ("turn", "backchannels"),
+    ("turn", "summarize_over_items"),
+    ("turn", "summarize_over_tokens"),
+    ("knowledge", "path"),
+    ("server", "node_ip"),
+    ("server", "tls_cert"),
+    ("server", "tls_key"),
+    ("limits", "max_sessions"),
+    ("telemetry", "log_format"),
+    ("telemetry", "log_level"),
+    ("telemetry", "record"),
+    // these name several values; they are compared below
+    ("tts", "voice"),
+    ("server", "bind"),
+    ("limits", "joins_per_second"),
+    ("limits", "api_per_second"),
+    ("limits", "key_per_second"),
+];
+/// One value is all there is.
+const ONE_VALUE: [(&str, &str); 1] = [("vad", "provider")];
+
+/// A row of the page.
+#[derive(Debug)]
+struct Row {
+    section: String,
+    key: String,
+    default: String,
+    meaning: String,
+}
+
+fn rows(page: &str) -> Vec<Row> {
+    let mut section = None;
+    let mut rows = Vec::new();
+    for line in page.lines() {
+        if let Some(title) = line.strip_prefix("## ") {
+            section = match title.split('`').nth(1) {
+                // their keys are on a page of their own
+                Some(name) if name.starts_with("[[") => None,
+                Some(name) => Some(name.trim_matches(['[', ']']).to_owned()),
+                None => (title == "Top level").then(String::new),
+            };
+        }
+        let cells: Vec<&str> = line.split(" | ").collect();
+        let (Some(section), [keys, default, meaning @ ..]) = (&section, &*cells) else {
+            continue;
+        };
+        for key in keys.split('`').skip(1).step_by(2) {
+            rows.push(Row {
+                section: section.clone(),
+                key: key.to_owned(),
+                default: default.trim().to_owned(),
+                meaning: meaning.join(" | "),
+            });
+        }
+    }
+    rows
+}
+
+fn file(section: &str, key: &str, value: &str) -> String {
+    let needed = if section == "knowledge" && key != "path" {
+        "path = \"k\"\n"
+    } else {
+        ""
+    };
+    match section {
+        "" => format!("{key} = {value}"),
+        section => format!("[{section}]\n{needed}{key} = {value}"),
+    }
+}
+
+fn read(section: &str, text: &str) -> Result<String, String> {
+    let text = match (section, text) {
+        ("knowledge", "") => "[knowledge]\npath = \"k\"",
+        (_, text) => text,
+    };
+    let config = parse(text, Path::new("antiphon.toml")).map_err(|error| error.to_string())?;
+    Ok(effective(&config))
+}
+
+/// What a configuration comes to, for everybody who is configured by it.
+fn effective(config: &Config) -> String {
+    let secrets = Secrets::from_lookup(|name| name.ends_with("KEY").then(|| "k".into()));
+    let mut tts = providers::tts_config(config, &secrets);
+    tts.speed = tts.speed.or(Some(1.0)); // what a request without it means
+    let mut options = options(config).unwrap();
+    options.min_endpointing_delay = Some(options.min_endpointing_delay());
+    options.max_endpointing_delay = Some(options.max_endpointing_delay());
+    let knowledge = config.knowledge.as_ref().map(|knowledge| {
+        (
+            super::knowledge::top_k(knowledge),
+            knowledge.automatic.unwrap_or(true),
+        )
+    });
+    let recorded = Config {
+        telemetry: crate::config::TelemetryConfig {
+            record: Some("r".into()),
+            ..config.telemetry.clone()
+        },
+        ..config.clone()
+    };
+    let recorder = recorder_options(&recorded, Vec::new()).map(
+        |RecorderOptions {
+             max_files, max_age, ..
+         }| (max_files, max_age),
+    );
+    let server = with_sections(ServerConfig::new(Keys::single("k", "s")), config);
+    let llm = providers::llm_config(config, &secrets, None, config.llm.model.as_deref());
+    format!(
+        "{} {:?} {:?} {:?} {:?}\n{options:?}\n{:?}\n{llm:?}\n{tts:?}\n{:?}\n{knowledge:?}\n{recorder:?}\n{server:?}",
+        config.name,
+        config.stt.provider,
+        config.llm.provider,
+        config.tts.provider,
+        config.vad.provider,
+        providers::deepgram(config, &secrets).unwrap(),
+        providers::silero_options(config),
+    )
+}
+
+/// Other values of the same kind, some of which the file takes: those that the row names, and those beside it.
+fn others(row: &Row, value: &str) -> Vec<String> {
+    let mut others: Vec<String> = match value {
+        "true" => vec!["false".into()],
+        "false" => vec!["true".into()],
+        "[]" => vec!["[\"other\"]".into(), "[\"10.9.8.7\"]".into()],
+        text if text.starts_with('"') => vec!["\"other\"".into()],
+        number => {
+            let number: f64 = number.parse().unwrap();
+            vec![format!("{}", number + 1.0), format!("{:?}", number / 2.0)]
+        }
+    };
+    let named = row.meaning.split('`').skip(1).step_by(2);
+    others.extend(named.map(|name| format!("{name:?}")));
+    others
+}
+
+fn page() -> Vec<Row> {
+    rows(include_str!("../../../../docs/configuration.md"))
+}
+
+#[test]
+fn every_default_that_the_page_names_is_the_default() {
+    let words: BTreeSet<(&str, &str)> = IN_WORDS.into();
+    let mut wrong = Vec::new();
+    for row in page() {
+        let (section, key) = (row.section.as_str(), row.key.as_str());
+        if words.contains(&(section, key)) {
+            continue;
+        }
+        let literal = row
+            .default
+            .strip_prefix('`')
+            .and_then(|d| d.split('`').next());
+        let Some(value) = literal else {
+            wrong.push(format!("[{section}] {key}: no value in `{}`", row.default));
+            continue;
+        };
+        let without = read(section, "").unwrap();
+        match read(section, &file(section, key, value)) {
+            Err(error) => wrong.push(format!("[{section}] {key} = {value}: {error}")),
+            Ok(with) if with != without => {
+                let lines = with.lines().zip(without.lines());
+                let (with, without) = lines.into_iter().find(|(a, b)| a != b).unwrap();
+                wrong.push(format!(
+                    "[{section}] {key} = {value} is not the default:\n{with}\n{without}"
+                ));
+            }
+            Ok(_) if ONE_VALUE.contains(&(section, key)) => {}
+            Ok(_) => {
+                let seen = others(&row, value)
+                    .iter()
+                    .filter_map(|other| read(section, &file(section, key, other)).ok())
+                    .any(|with| with != without);
+                if !seen {
+                    wrong.push(format!(
+                        "[{section}] {key}: no other value changes anything"
+                    ));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn defaults_of_several_values_are_what_the_page_says() {
+    let limits = Limits::default();
+    let rate = |rate, burst| format!("`{rate}`, at once `{burst}`");
+    let voice = antiphon_openai::config::DEFAULT_VOICE;
+    let bind = ServerConfig::new(Keys::single("k", "s")).bind[0];
+    let expected: BTreeMap<(&str, &str), String> = [
+        (
+            ("limits", "joins_per_second"),
+            rate(limits.joins_per_second, limits.joins_burst),
+        ),
+        (
+            ("limits", "api_per_second"),
+            rate(limits.api_per_second, limits.api_burst),
+        ),
+        (
+            ("limits", "key_per_second"),
+            rate(limits.key_per_second, limits.key_burst),
+        ),
+        (("tts", "voice"), format!("`{voice}`, `slt`, `en-us`")),
+        (("server", "bind"), format!("`{bind}`; `dev`: `127.0.0.1`")),
+        (
+            ("limits", "max_sessions"),
+            format!("{} a core", crate::verbs::SESSIONS_A_CORE),
+        ),
+    ]
+    .into();
+    for row in page() {
+        if let Some(expected) = expected.get(&(row.section.as_str(), row.key.as_str())) {
+            assert_eq!(&row.default, expected, "[{}] {}", row.section, row.key);
+        }
+    }
+}
+
+#[test]
+fn every_key_of_the_file_has_a_row_and_every_row_is_a_key() {
+    let mut documented: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for row in page() {
+        documented.entry(row.section).or_default().insert(row.key);
+    }
+    let sections: BTreeSet<String> = documented.keys().cloned().collect();
+    for (section, keys) in documented {
+        let text = file(&section, "qqqqqqqq", "1");
+        let error = read(&section, &text).unwrap_err();
+        let known = error
+            .split("known here: ")
+            .nth(1)
+            .unwrap_or_else(|| panic!("{error}"));
+        let known: BTreeSet<String> = known
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .split(", ")
+            .map(str::to_owned)
+            .filter(|key| !section.is_empty() || !(sections.contains(key) || key == "tool"))
+            .collect();
+        assert_eq!(keys, known, "[{section}]");
+    }
+}
