@@ -12,7 +12,7 @@ use crate::error::KnowledgeError;
 use crate::{folder, llamaindex};
 
 /// Passages given for one question: LlamaIndex's default is 2, speech bears 3.
-pub const DEFAULT_TOP_K: usize = 3;
+pub const DEFAULT_TOP_K: usize = 4;
 /// Below this share of the best score a passage is left out.
 const RELATIVE_FLOOR: f32 = 0.35;
 /// Words of a query that are read; a caller's turn has about 15, a pasted text may have thousands.
