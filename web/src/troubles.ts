@@ -31,7 +31,12 @@ export function explain(message: string): Explained {
   const rest = said ? text.slice(0, said.index) : text;
   const at = rest.indexOf('; ');
   const [what, fix] = at < 0 ? [rest, ''] : [rest.slice(0, at), rest.slice(at + 2)];
-  return { what, fix, quote: said?.[1] ?? '' };
+  return { what: named(what), fix, quote: said?.[1] ?? '' };
+}
+
+/** Providers go by their ids in messages. */
+function named(text: string): string {
+  return text.replace(/\bdeepgram\b/g, 'Deepgram').replace(/\bopenai\b/g, 'OpenAI');
 }
 
 export class Troubles {

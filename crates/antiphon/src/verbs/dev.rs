@@ -27,7 +27,7 @@ use crate::config::{LogFormat, TelemetryConfig};
 use crate::playground::{self, About, AboutAgent, Playground};
 
 /// What is logged without `log_level`. Troubles of a call are among its lines here, where everybody sees them.
-const QUIET: &str = "warn,antiphon_agent::measure=error";
+const QUIET: &str = "warn,antiphon_agent::measure=error,antiphon_deepgram::stt=off";
 /// A developer who stops does not want to wait for the call in the other window.
 const DRAIN: Duration = Duration::from_secs(2);
 

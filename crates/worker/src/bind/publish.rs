@@ -296,7 +296,9 @@ fn event_json(event: &Event, segments: &Segments) -> Option<Value> {
         }
         Event::SessionUsageUpdated { usage } => {
             let mut json = usage_json(usage);
-            json["type"] = "session_usage_updated".into();
+            if let Some(fields) = json.as_object_mut() {
+                fields.insert("type".into(), "session_usage_updated".into());
+            }
             json
         }
         Event::Closed { reason, error } => {
