@@ -33,9 +33,15 @@ pub const API_KEY: &str = "API";
 /// A new identifier with that prefix.
 #[must_use]
 pub fn new(prefix: &str) -> String {
+    drawn(prefix, &mut rand::rng())
+}
+
+/// A new identifier with that prefix, from this source of randomness.
+#[must_use]
+pub fn drawn(prefix: &str, rng: &mut impl Rng) -> String {
     let mut id = String::with_capacity(prefix.len() + RANDOM_CHARS);
     id.push_str(prefix);
-    push_random(&mut id);
+    push_random(&mut id, rng);
     id
 }
 
@@ -69,12 +75,11 @@ pub fn track(kind: TrackType, source: TrackSource) -> String {
     let mut id = String::from(TRACK);
     id.push(kind);
     id.push(source);
-    push_random(&mut id);
+    push_random(&mut id, &mut rand::rng());
     id
 }
 
-fn push_random(id: &mut String) {
-    let mut rng = rand::rng();
+fn push_random(id: &mut String, rng: &mut impl Rng) {
     for _ in 0..RANDOM_CHARS {
         let at = rng.random_range(0..ALPHABET.len());
         id.push(char::from(ALPHABET.get(at).copied().unwrap_or(b'2')));

@@ -36,6 +36,8 @@ pub const TOPIC_RPC_RESPONSE: &str = "lk.rpc_response";
 pub const TOPIC_PRE_CONNECT_AUDIO: &str = "lk.agent.pre-connect-audio-buffer";
 /// Text stream topic: remote control of an agent session.
 pub const TOPIC_AGENT_SESSION: &str = "lk.agent.session";
+/// Data message topic, our own: the server tells a room why nobody answers yet.
+pub const TOPIC_DISPATCH: &str = "antiphon.dispatch";
 
 /// Transcription stream attribute: segment.
 pub const ATTRIBUTE_SEGMENT_ID: &str = "lk.segment_id";

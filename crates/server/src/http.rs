@@ -249,7 +249,7 @@ async fn agent(
             return refused(auth::stranger(denied, rate), address);
         }
     };
-    if let Err(limit) = state.rates.key(&claims.iss) {
+    if let Err(limit) = state.rates.agent(&claims.iss) {
         return too_many(&limit, "worker_rate").into_response();
     }
     if !claims.video_grants().agent {

@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use antiphon_protocol::Claims;
+use antiphon_protocol::{Claims, ParticipantKind};
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
@@ -106,6 +106,8 @@ pub const MAX_DISPATCHES: usize = 100;
 pub const MAX_WORKERS: usize = 1000;
 /// Connections of agent workers with one API key, so that no key takes every place.
 pub const MAX_WORKERS_PER_KEY: usize = 500;
+/// Jobs of one worker at once, whatever it says about itself.
+pub const MAX_WORKER_JOBS: usize = 10_000;
 
 /// Limits that depend on the machine and on who may connect.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,7 +121,7 @@ pub struct Limits {
     pub api_per_second: u32,
     /// The same at once; default 200.
     pub api_burst: u32,
-    /// Joins and API calls of one API key per second; default 500.
+    /// Joins and API calls of one API key per second, and as many joins of its agents and workers; default 500.
     pub key_per_second: u32,
     /// Joins and API calls of one API key at once; default 2000.
     pub key_burst: u32,
@@ -202,6 +204,8 @@ pub(crate) struct Rates {
     names: RandomState,
     api: DefaultKeyedRateLimiter<IpAddr>,
     keys: DefaultKeyedRateLimiter<Arc<str>>,
+    /// Workers and agents, by API key: the callers and API calls of that key do not use up what these have.
+    agents: DefaultKeyedRateLimiter<Arc<str>>,
     clock: DefaultClock,
 }
 
@@ -225,6 +229,7 @@ impl Rates {
             names: RandomState::new(),
             api: RateLimiter::keyed(quota(limits.api_per_second, limits.api_burst)),
             keys: RateLimiter::keyed(quota(limits.key_per_second, limits.key_burst)),
+            agents: RateLimiter::keyed(quota(limits.key_per_second, limits.key_burst)),
             clock: DefaultClock::default(),
         }
     }
@@ -238,12 +243,23 @@ impl Rates {
 
     /// A participant joins, with a token that was verified.
     pub(crate) fn participant_joins(&self, claims: &Claims) -> Result<(), TooMany> {
-        self.key(&claims.iss)?;
+        if claims.participant_kind() == ParticipantKind::Agent {
+            self.agent(&claims.iss)?;
+        } else {
+            self.key(&claims.iss)?;
+        }
         let (room, identity) = (claims.video_grants().room, claims.participant_identity());
         // Names may be long; two that share a number share a rate.
         let name = self.names.hash_one((&claims.iss, room, identity));
         self.participants
             .check_key(&name)
+            .map_err(|not_until| self.too_many(&not_until))
+    }
+
+    /// A worker registers, or its agent joins, with this verified key.
+    pub(crate) fn agent(&self, key: &str) -> Result<(), TooMany> {
+        self.agents
+            .check_key(&Arc::from(key))
             .map_err(|not_until| self.too_many(&not_until))
     }
 

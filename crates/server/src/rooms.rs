@@ -9,7 +9,6 @@ use antiphon_protocol::proto::{CreateRoomRequest, RoomConfiguration};
 use axum::http::StatusCode;
 use tokio::sync::oneshot;
 
-use crate::agents::Notice;
 use crate::auth::Denied;
 use crate::room::{self, Api, ApiError, Command, RoomHandle, RoomOptions};
 use crate::state::State;
@@ -70,7 +69,7 @@ impl Rooms {
         name: &str,
         create: Option<RoomOptions>,
     ) -> Result<RoomHandle, Denied> {
-        let (handle, agents) = {
+        let handle = {
             let mut open = state.rooms.open();
             if let Some(room) = open.get(name).filter(|room| !room.commands.is_closed()) {
                 return Ok(room.clone());
@@ -93,22 +92,13 @@ impl Rooms {
                     "the server has too many rooms",
                 ));
             }
-            let agents = options.agents.clone();
             let handle = room::spawn(Arc::clone(state), name, options);
             open.insert(Arc::clone(&handle.name), handle.clone());
             gauge(open.len());
-            (handle, agents)
+            handle
         };
-        if let Ok(info) = ask(&handle, Api::Info).await {
-            state
-                .agents
-                .notify(Notice::RoomCreated {
-                    room: Box::new(info),
-                    agents,
-                    handle: handle.clone(),
-                })
-                .await;
-        }
+        // Once it answers, the dispatcher knows it too.
+        let _ = ask(&handle, Api::Info).await;
         Ok(handle)
     }
 

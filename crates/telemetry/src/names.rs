@@ -63,12 +63,18 @@ define! {
     PACING_ERROR_SECONDS, FineLatency, "antiphon_pacing_error_seconds", "How late a 20 ms frame of the agent's voice left, seconds.";
     PLAYOUT_STARVED_TOTAL, Counter, "antiphon_playout_starved_total", "Times that the agent's voice stopped in the middle because synthesis was late.";
     DRIVER_STEP_SECONDS, FineLatency, "antiphon_driver_step_seconds", "One step of a session's driver: telling the dialogue a fact and starting what it asks for, seconds.";
+    WORKER_LOAD, Gauge, "antiphon_worker_load", "What is taken of what this worker can carry, 0 to 1: its sessions by `max_sessions`, or its missed audio deadlines, whichever is more.";
+    WORKER_FULL, Gauge, "antiphon_worker_full", "1 while this worker takes no calls, by `reason`: draining, sessions, load, deadlines.";
+    WORKER_REFUSALS_TOTAL, Counter, "antiphon_worker_refusals_total", "Calls that this worker was offered and refused, by `reason`: draining, sessions, load, deadlines, has_it.";
     SERVER_JOINS_TOTAL, Counter, "antiphon_server_joins_total", "Participants that joined a room of our server.";
     SERVER_REFUSED_TOTAL, Counter, "antiphon_server_refused_total", "Joins and API calls refused, by `reason`.";
     SERVER_TRACKS_PUBLISHED_TOTAL, Counter, "antiphon_server_tracks_published_total", "Tracks published in rooms of our server.";
     SERVER_ROOMS, Gauge, "antiphon_server_rooms", "Rooms open now.";
     SERVER_CONNECTIONS, Gauge, "antiphon_server_connections", "Connections to the HTTP port open now.";
     SERVER_WORKERS, Gauge, "antiphon_server_workers", "Agent workers registered now.";
+    SERVER_CALLERS_WITHOUT_AGENT, Gauge, "antiphon_server_callers_without_agent", "Rooms (or participants) in which a caller waits and no agent is there now.";
+    SERVER_NO_AGENT_TOTAL, Counter, "antiphon_server_no_agent_total", "Times that a room was told that no agent is there, by `reason`: no_worker, workers_full, refused, starting, retrying, given_up.";
+    SERVER_JOBS_FAILED_TOTAL, Counter, "antiphon_server_jobs_failed_total", "Agent jobs that went wrong, by `when`: starting, running, absent (the agent did not come, or did not come back, in time).";
     SERVER_JOB_OFFERS_TOTAL, Counter, "antiphon_server_job_offers_total", "Agent jobs that ended, by `outcome` of the offer: assigned, refused, timeout, terminated.";
     SERVER_API_CALLS_TOTAL, Counter, "antiphon_server_api_calls_total", "API calls, by `service`, `method`, `code`.";
     RTC_UNKNOWN_DATAGRAMS_TOTAL, Counter, "antiphon_rtc_unknown_datagrams_total", "Datagrams that belong to nobody, or rubbish.";

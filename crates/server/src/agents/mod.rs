@@ -2,60 +2,30 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | `dispatcher` | the task that owns workers, dispatches and jobs |
-//! | `job` | workers and jobs as it knows them; which worker is asked |
+//! | `machine` | all the rules, as a state machine without I/O |
+//! | `shell` | the task that drives it: clock, sockets, rooms |
 //! | `worker` | the WebSocket of a worker |
-//! | `workers` | the dispatcher's side of its workers |
 
-mod dispatcher;
-mod job;
+mod machine;
+mod shell;
 mod worker;
-mod workers;
 
 use std::sync::Arc;
 
 use antiphon_protocol::Keys;
 use antiphon_protocol::proto::{
-    self, AgentDispatch, CreateAgentDispatchRequest, DisconnectReason, ParticipantInfo,
-    RegisterWorkerRequest, RoomAgentDispatch, ServerMessage, WorkerMessage,
+    self, AgentDispatch, CreateAgentDispatchRequest, RegisterWorkerRequest, RoomAgentDispatch,
+    ServerMessage, WorkerMessage,
 };
 use tokio::sync::{mpsc, oneshot};
 
 use crate::room::RoomHandle;
 
+pub(crate) use machine::Input as Notice;
 pub(crate) use worker::serve;
 
 /// Commands waiting for the dispatcher; rooms wait when it is full.
 const QUEUE: usize = 4096;
-
-/// What rooms tell.
-pub(crate) enum Notice {
-    /// A room was made, with the agents asked for.
-    RoomCreated {
-        room: Box<proto::Room>,
-        agents: Vec<RoomAgentDispatch>,
-        handle: RoomHandle,
-    },
-    /// A room ended.
-    RoomClosed { room: Arc<str> },
-    /// Somebody joined; agents are dependent.
-    ParticipantJoined {
-        room: Arc<str>,
-        participant: Box<ParticipantInfo>,
-        dependent: bool,
-    },
-    /// Somebody published for the first time.
-    PublisherStarted {
-        room: Arc<str>,
-        participant: Box<ParticipantInfo>,
-    },
-    /// Somebody left.
-    ParticipantLeft {
-        room: Arc<str>,
-        identity: Arc<str>,
-        reason: DisconnectReason,
-    },
-}
 
 /// Why a dispatch was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,7 +36,13 @@ pub(crate) enum DispatchError {
 }
 
 pub(crate) enum Command {
-    Notice(Notice),
+    /// A room was made, with the agents asked for. The first that is told about it.
+    Opened {
+        room: Box<proto::Room>,
+        agents: Vec<RoomAgentDispatch>,
+        handle: RoomHandle,
+    },
+    Fact(Notice),
     /// A worker registered; it is answered by its identifier.
     Register {
         key: String,
@@ -108,12 +84,28 @@ impl Agents {
     /// Start the dispatcher's task.
     pub(crate) fn start(keys: Keys, max_rooms: usize) -> Self {
         let (commands, inbox) = mpsc::channel(QUEUE);
-        tokio::spawn(dispatcher::Dispatcher::new(keys, max_rooms).run(inbox));
+        tokio::spawn(shell::Shell::new(keys, max_rooms).run(inbox));
         Self { commands }
     }
 
+    /// A room was made.
+    pub(crate) async fn opened(
+        &self,
+        room: proto::Room,
+        agents: Vec<RoomAgentDispatch>,
+        handle: RoomHandle,
+    ) {
+        self.send(Command::Opened {
+            room: Box::new(room),
+            agents,
+            handle,
+        })
+        .await;
+    }
+
+    /// Something happened in a room.
     pub(crate) async fn notify(&self, notice: Notice) {
-        self.send(Command::Notice(notice)).await;
+        self.send(Command::Fact(notice)).await;
     }
 
     async fn send(&self, command: Command) {
@@ -159,5 +151,44 @@ impl Agents {
         let (reply, answer) = oneshot::channel();
         self.send(Command::Workers(reply)).await;
         answer.await.unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use antiphon_protocol::proto::server_message;
+
+    #[tokio::test]
+    async fn after_a_bug_the_dispatcher_goes_on_and_a_room_that_waited_gets_its_agent() {
+        let agents = Agents::start(Keys::single("devkey", "secret"), 10);
+        let (commands, _room) = mpsc::channel(8);
+        let handle = RoomHandle {
+            name: Arc::from("hall"),
+            sid: Arc::from("RM_hall"),
+            commands,
+        };
+        let room = proto::Room {
+            sid: "RM_hall".to_owned(),
+            name: "hall".to_owned(),
+            ..Default::default()
+        };
+        agents.opened(room, Vec::new(), handle).await;
+        agents.notify(Notice::Bug).await;
+        let (outgoing, mut offers) = mpsc::channel(8);
+        let (reply, registered) = oneshot::channel();
+        agents
+            .send(Command::Register {
+                key: "devkey".to_owned(),
+                request: Box::default(),
+                outgoing,
+                reply,
+            })
+            .await;
+        assert!(registered.await.unwrap().starts_with("AW_"));
+        let offered = offers.recv().await.unwrap().message.unwrap();
+        assert!(matches!(offered, server_message::Message::Availability(_)));
+        assert_eq!(agents.workers().await, 1);
     }
 }

@@ -81,7 +81,7 @@ pub(crate) fn spawn(state: Arc<State>, name: &str, options: RoomOptions) -> Room
         state
             .agents
             .notify(Notice::RoomClosed {
-                room: Arc::clone(&supervised.name),
+                room: Arc::clone(&supervised.sid),
             })
             .await;
     });
@@ -91,6 +91,9 @@ pub(crate) fn spawn(state: Arc<State>, name: &str, options: RoomOptions) -> Room
 impl Room {
     async fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
         tracing::info!(room = %self.handle.name, room_sid = %self.handle.sid, "room created");
+        let (agents, handle) = (self.options.agents.clone(), self.handle.clone());
+        // Told by the room itself, so that the dispatcher knows the room before anybody in it.
+        self.state.agents.opened(self.info(), agents, handle).await;
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while !self.closed {
@@ -313,8 +316,8 @@ impl Room {
         if !p.is_dependent() && !self.participants.values().any(|p| !p.is_dependent()) {
             self.empty_since = Some(Instant::now());
         }
-        let (room, identity) = (Arc::clone(&self.handle.name), Arc::clone(&p.identity));
-        let notice = Notice::ParticipantLeft {
+        let (room, identity) = (Arc::clone(&self.handle.sid), Arc::clone(&p.identity));
+        let notice = Notice::Left {
             room,
             identity,
             reason,

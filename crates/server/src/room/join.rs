@@ -88,10 +88,14 @@ impl Room {
             .map(Participant::info)
             .collect();
         participant.send(Message::Join(self.join_response(&participant, others)));
-        let notice = Notice::ParticipantJoined {
-            room: Arc::clone(&self.handle.name),
+        let config = participant.claims.room_config.as_ref();
+        let notice = Notice::Joined {
+            room: Arc::clone(&self.handle.sid),
             participant: Box::new(participant.info()),
             dependent: participant.is_dependent(),
+            agents: config
+                .map(|config| config.agents.clone())
+                .unwrap_or_default(),
         };
         if !participant.is_dependent() {
             self.ever_joined = true;

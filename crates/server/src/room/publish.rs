@@ -219,9 +219,9 @@ impl Room {
             self.offer_track_to_all(sid, &track, kind).await;
         }
         if first {
-            let notice = Notice::PublisherStarted {
-                room: Arc::clone(&self.handle.name),
-                participant: Box::new(info),
+            let notice = Notice::Published {
+                room: Arc::clone(&self.handle.sid),
+                identity: Arc::from(info.identity),
             };
             self.state.agents.notify(notice).await;
         }

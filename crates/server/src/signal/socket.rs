@@ -79,6 +79,21 @@ async fn pass(
     }
 }
 
+/// The room has closed while the client was saying something: what the room has said before, that it is over, is sent
+/// first. A client that is not told joins anew, and makes the room again that was just deleted.
+async fn farewell(
+    socket: &mut WebSocket,
+    outgoing: &mut mpsc::Receiver<Outgoing>,
+    encoding: Encoding,
+) -> Option<u16> {
+    while let Some(Outgoing::Message(message)) = outgoing.recv().await {
+        if !write(socket, encoding.encode(message.as_ref())).await {
+            return None;
+        }
+    }
+    Some(close_code::NORMAL)
+}
+
 /// The code to close with; `None` when the socket is gone already.
 async fn pump(
     room: &RoomHandle,
@@ -98,7 +113,10 @@ async fn pump(
             () = tokio::time::sleep_until(held.as_ref().map_or_else(Instant::now, |(_, until)| *until)), if held.is_some() => {
                 last_heard = Instant::now();
                 if let Some((request, _)) = held.take() {
-                    held = pass(room, sid, connection, &budget, request).await?;
+                    let Some(next) = pass(room, sid, connection, &budget, request).await else {
+                        return farewell(socket, outgoing, encoding).await;
+                    };
+                    held = next;
                 }
             }
             frame = socket.recv(), if held.is_none() => {
@@ -114,7 +132,11 @@ async fn pump(
                 match decode::<SignalRequest>(&frame) {
                     Frame::Message(request, used) => {
                         encoding = used;
-                        held = pass(room, sid, connection, &budget, Box::new(request)).await?;
+                        let request = Box::new(request);
+                        let Some(next) = pass(room, sid, connection, &budget, request).await else {
+                            return farewell(socket, outgoing, encoding).await;
+                        };
+                        held = next;
                     }
                     Frame::Control => {}
                     Frame::Close => return None,

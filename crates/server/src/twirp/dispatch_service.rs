@@ -9,7 +9,8 @@ use axum::response::Response;
 use super::{Call, Code, TwirpError};
 use crate::agents::DispatchError;
 use crate::limits::MAX_NAME_BYTES;
-use crate::rooms::{Rooms, options_of_request};
+use crate::room::Api;
+use crate::rooms::{Rooms, ask, options_of_request};
 
 pub(super) async fn handle(call: &Call<'_>, method: &str) -> Result<Response, TwirpError> {
     match method {
@@ -53,7 +54,9 @@ async fn create(call: &Call<'_>) -> Result<Response, TwirpError> {
             "a room's name has 1 to 256 bytes",
         ));
     }
-    if call.state.rooms.find(&request.room).is_some() {
+    if let Some(room) = call.state.rooms.find(&request.room) {
+        // A room that answers has told the dispatcher that it is there.
+        let _ = ask(&room, Api::Info).await;
         return Ok(call.respond(&call.state.agents.create(request).await?));
     }
     let agent = RoomAgentDispatch {

@@ -35,6 +35,44 @@ async fn an_address_that_joins_too_often_gets_429_with_retry_after() {
 }
 
 #[tokio::test]
+async fn an_agent_host_beside_busy_strangers_and_callers_registers_and_joins_all_the_same() {
+    let server = server(Limits {
+        joins_per_second: 1,
+        joins_burst: 1,
+        key_per_second: 1,
+        key_burst: 10,
+        ..Limits::default()
+    })
+    .await;
+    // Strangers at the same address, without any token, spend the address's budget.
+    for _ in 0..3 {
+        let path = http(&server, "/rtc/validate");
+        reqwest::Client::new().get(path).send().await.unwrap();
+    }
+    // Callers with the same API key spend the key's budget.
+    let mut refused = None;
+    for n in 0..15 {
+        let caller = token(&format!("caller-{n}"), "hall").to_jwt().unwrap();
+        refused = socket(&server, "/rtc?protocol=17", &caller).await.err();
+    }
+    assert_eq!(refused, Some(429));
+    let grants = VideoGrants {
+        agent: true,
+        ..VideoGrants::default()
+    };
+    let worker = AccessToken::new("devkey", "secret").grants(grants);
+    let worker = worker.to_jwt().unwrap();
+    for n in 0..5 {
+        assert!(socket(&server, "/agent", &worker).await.is_ok());
+        let agent = token(&format!("agent-{n}"), "hall")
+            .kind(antiphon_protocol::ParticipantKind::Agent)
+            .to_jwt()
+            .unwrap();
+        assert!(socket(&server, "/rtc?protocol=17", &agent).await.is_ok());
+    }
+}
+
+#[tokio::test]
 async fn who_calls_the_api_too_often_gets_a_twirp_error_with_retry_after() {
     let by_address = Limits {
         api_per_second: 1,

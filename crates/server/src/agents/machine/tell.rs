@@ -1,0 +1,179 @@
+//! Callers who wait are told that there is no agent, and why.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::job::{Post, PostId, Stage};
+use super::{Alarm, Decision, MAX_FAILURES, Machine, Time};
+
+/// A caller waits so long before being told.
+pub(super) const TELL_AFTER: Duration = Duration::from_secs(5);
+/// It is told again this often, for those who came later.
+const TELL_AGAIN: Duration = Duration::from_secs(10);
+
+/// A caller waits since then.
+#[derive(Debug)]
+pub(super) struct Vacant {
+    since: Time,
+    tell: Time,
+}
+
+/// Nobody answers yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "type", rename = "no_agent")]
+pub(crate) struct NoAgent {
+    /// Which agent was asked for; empty: any without a name.
+    pub(crate) agent_name: String,
+    pub(crate) reason: Reason,
+    /// For people to read.
+    pub(crate) message: &'static str,
+    /// How long a caller has waited.
+    pub(crate) waited_ms: u64,
+}
+
+/// Why nobody answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Reason {
+    /// No worker of that name is connected.
+    NoWorker,
+    /// Every worker says that it is full or draining.
+    WorkersFull,
+    /// Every worker refused.
+    Refused,
+    /// A worker took the job, and its agent is not there yet.
+    Starting,
+    /// The agent failed; another attempt follows.
+    Retrying,
+    /// It failed too often.
+    GivenUp,
+}
+
+impl Reason {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::NoWorker => "no_worker",
+            Self::WorkersFull => "workers_full",
+            Self::Refused => "refused",
+            Self::Starting => "starting",
+            Self::Retrying => "retrying",
+            Self::GivenUp => "given_up",
+        }
+    }
+
+    fn message(self) -> &'static str {
+        match self {
+            Self::NoWorker => "No agent is running right now. Please wait, or try again later.",
+            Self::WorkersFull => "All agents are busy. You are next as soon as one is free.",
+            Self::Refused => "No agent has taken this call yet. It is being offered again.",
+            Self::Starting => "The agent is on its way.",
+            Self::Retrying => "The agent had a problem. Another one is on its way.",
+            Self::GivenUp => "The agent has failed several times. Please call again later.",
+        }
+    }
+}
+
+impl Machine {
+    /// Look after a post: does a caller wait there?
+    pub(super) fn attend(&mut self, id: PostId) {
+        let Some(post) = self.posts.get(&id) else {
+            return;
+        };
+        let waits = self.waits(post);
+        let now = self.now;
+        let Some(post) = self.posts.get_mut(&id) else {
+            return;
+        };
+        match (&post.vacant, waits) {
+            (None, true) => {
+                let tell = now + TELL_AFTER;
+                post.vacant = Some(Vacant { since: now, tell });
+                self.alarms.insert((tell, Alarm::Post(id)));
+            }
+            (Some(_), false) => post.vacant = None,
+            (None, false) | (Some(_), true) => {}
+        }
+    }
+
+    pub(super) fn attend_room(&mut self, room: &Arc<str>) {
+        let posts = self.rooms.get(room).map(|open| open.posts.clone());
+        for post in posts.unwrap_or_default() {
+            self.attend(post);
+        }
+    }
+
+    /// Does a caller wait for this post's agent? In a room that asked for nobody, on a server without agents, nobody does.
+    fn waits(&self, post: &Post) -> bool {
+        let expected = self
+            .dispatch_of(post)
+            .is_some_and(|d| !d.agent_name.is_empty() || self.unnamed_seen);
+        let mut stages = post
+            .jobs
+            .iter()
+            .filter_map(|id| Some(&self.jobs.get(id)?.stage));
+        let under_way = self.has_fresh(post) || post.failures >= MAX_FAILURES;
+        let answered = stages.any(|s| matches!(s, Stage::Running { .. } | Stage::Leaving { .. }));
+        expected && under_way && !answered && self.has_caller(post)
+    }
+
+    /// It is time to tell.
+    pub(super) fn post_due(&mut self, id: PostId) {
+        let now = self.now;
+        let Some(post) = self.posts.get(&id) else {
+            return;
+        };
+        let (reason, agent_name) = (self.reason(post), self.dispatch_of(post));
+        let agent_name = agent_name.map(|d| d.agent_name.clone()).unwrap_or_default();
+        let Some(post) = self.posts.get_mut(&id) else {
+            return;
+        };
+        let Some(vacant) = post.vacant.as_mut().filter(|v| v.tell <= now) else {
+            return;
+        };
+        vacant.tell = now + TELL_AGAIN;
+        self.alarms.insert((vacant.tell, Alarm::Post(id)));
+        let waited = now.saturating_sub(vacant.since);
+        let news = NoAgent {
+            agent_name,
+            reason,
+            message: reason.message(),
+            waited_ms: u64::try_from(waited.as_millis()).unwrap_or(u64::MAX),
+        };
+        let room = Arc::clone(&post.room);
+        tracing::warn!(room = %room, agent = news.agent_name, reason = reason.as_str(), ?waited, "a caller waits and no agent is there");
+        self.decisions.push_back(Decision::Tell { room, news });
+    }
+
+    fn reason(&self, post: &Post) -> Reason {
+        let stage = |of: fn(&Stage) -> bool| {
+            post.jobs
+                .iter()
+                .filter_map(|id| self.jobs.get(id))
+                .any(|e| of(&e.stage))
+        };
+        if !self.has_fresh(post) {
+            return Reason::GivenUp;
+        }
+        let suitable: Vec<_> = match self.dispatch_of(post) {
+            Some(dispatch) => self
+                .workers
+                .values()
+                .filter(|w| w.suits(dispatch, post.kind))
+                .collect(),
+            None => Vec::new(),
+        };
+        if stage(|s| matches!(s, Stage::Expected { overdue: false, .. })) {
+            Reason::Starting
+        } else if suitable.is_empty() {
+            Reason::NoWorker
+        } else if !suitable.iter().any(|w| w.has_room()) {
+            Reason::WorkersFull
+        } else if post.failures > 0 {
+            Reason::Retrying
+        } else {
+            Reason::Refused
+        }
+    }
+}
