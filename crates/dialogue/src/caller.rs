@@ -8,6 +8,7 @@ use crate::event::{AgentState, Event, UserState};
 use crate::limits::SPEECH_SIGN_TIMEOUT;
 use crate::machine::Dialogue;
 use crate::overlong::Monologue;
+use crate::text::Tongue;
 use crate::time::{Duration, Instant};
 use crate::turn::Stage;
 
@@ -191,6 +192,12 @@ impl Dialogue {
             .language
             .clone()
             .or_else(|| self.core.options.language.clone())
+    }
+
+    /// The language in which addresses are read out: the caller's.
+    pub(crate) fn tongue(&self) -> Tongue {
+        let given = self.core.options.language.as_deref();
+        Tongue::of(self.caller.language.as_deref().or(given))
     }
 
     /// What the agent's new state means for the caller's side.

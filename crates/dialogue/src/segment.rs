@@ -2,7 +2,7 @@
 
 use crate::ids::SegmentId;
 use crate::limits::MAX_TIMED_WORDS;
-use crate::text::{cut_after_word, cut_at_word, end_of_words};
+use crate::text::{Spoken, Tongue, cut_after_word, cut_at_word, end_of_words};
 use crate::time::{Duration, Instant};
 
 /// Usual speed of a TTS voice, for a segment whose length is not known yet.
@@ -41,8 +41,10 @@ pub(crate) enum Playing {
 #[derive(Clone, Debug)]
 pub(crate) struct Segment {
     pub(crate) id: SegmentId,
-    /// The plain words.
+    /// The plain words, as they are shown and remembered.
     pub(crate) text: String,
+    /// What is said for them, where that differs: addresses are read out.
+    spoken: Option<Spoken>,
     pub(crate) synthesis: Synthesis,
     pub(crate) playing: Playing,
     /// Audio heard, as last reported or estimated.
@@ -69,6 +71,7 @@ impl Segment {
         Self {
             id,
             text,
+            spoken: None,
             synthesis: Synthesis::Wanted,
             playing: Playing::Kept,
             played: Duration::ZERO,
@@ -82,6 +85,18 @@ impl Segment {
             audible_at: None,
             sign_at: now,
         }
+    }
+
+    /// What is to be said for it, by a voice that speaks this language.
+    pub(crate) fn say_in(&mut self, tongue: Tongue) -> &str {
+        self.spoken = Spoken::of(&self.text, tongue);
+        self.said()
+    }
+
+    fn said(&self) -> &str {
+        self.spoken
+            .as_ref()
+            .map_or(&self.text, |spoken| &spoken.text)
     }
 
     /// Request to first audio, whenever that was: also before anybody knew that it would be said.
@@ -161,11 +176,17 @@ impl Segment {
         let heard = match self.playing {
             Playing::Over { whole: true } => self.text.len(),
             Playing::Kept | Playing::Queued => 0,
-            Playing::Audible | Playing::Over { whole: false } => self.heard_of_part(),
+            Playing::Audible | Playing::Over { whole: false } => {
+                let said = self.heard_of_part();
+                self.spoken
+                    .as_ref()
+                    .map_or(said, |spoken| spoken.written(said))
+            }
         };
         heard.max(self.shown)
     }
 
+    /// Bytes of what is said.
     fn heard_of_part(&self) -> usize {
         if self.played.is_zero() {
             return 0;
@@ -175,7 +196,7 @@ impl Segment {
             Synthesis::Wanted | Synthesis::Asked | Synthesis::Arriving => None,
         };
         if known.is_some_and(|duration| self.reported >= duration) {
-            return self.text.len();
+            return self.said().len();
         }
         // that the end was heard is for the playout to say, not for an estimate
         let played = known.map_or(self.played, |duration| {
@@ -191,7 +212,7 @@ impl Segment {
             }
             Some(_) => return timed,
         };
-        let rest = self.text.get(base..).unwrap_or_default();
+        let rest = self.said().get(base..).unwrap_or_default();
         let total = known.map_or_else(
             || rest.chars().count() as f64 / CHARS_PER_SECOND,
             |duration| duration.saturating_sub(since).as_secs_f64(),
@@ -214,12 +235,12 @@ impl Segment {
             let total = match self.synthesis {
                 Synthesis::Complete(duration) => duration.as_secs_f64(),
                 Synthesis::Wanted | Synthesis::Asked | Synthesis::Arriving => {
-                    self.text.chars().count() as f64 / CHARS_PER_SECOND
+                    self.said().chars().count() as f64 / CHARS_PER_SECOND
                 }
             };
-            cut_after_word(&self.text, sounded.as_secs_f64() / total.max(0.001))
+            cut_after_word(self.said(), sounded.as_secs_f64() / total.max(0.001))
         };
-        self.text.get(..end).unwrap_or(&self.text)
+        self.said().get(..end).unwrap_or(self.said())
     }
 
     fn heard_by_timings(&self, known: Option<Duration>, played: Duration) -> usize {
@@ -240,11 +261,11 @@ impl Segment {
     }
 
     fn end_of(&self, words: &[(String, Duration)]) -> usize {
-        end_of_words(&self.text, words.iter().map(|(word, _)| word.as_str()))
+        end_of_words(self.said(), words.iter().map(|(word, _)| word.as_str()))
     }
 
     fn is_timed_to_its_end(&self) -> bool {
-        self.end_of(&self.words) >= self.text.trim_end().len()
+        self.end_of(&self.words) >= self.said().trim_end().len()
     }
 }
 
@@ -333,6 +354,25 @@ mod tests {
         assert_eq!(segment.begun_by(at(1200)), "one two three");
         segment.audible_at = None;
         assert_eq!(segment.begun_by(at(500)), "");
+    }
+
+    #[test]
+    fn of_an_address_that_is_read_out_the_written_form_is_shown_when_it_was_heard() {
+        let mut segment = audible("Write to info@example.com today.");
+        let said = segment.say_in(Tongue::of(Some("en"))).to_owned();
+        assert_eq!(said, "Write to info at example dot com today.");
+        let at = Duration::from_millis;
+        let words = said.split(' ').zip((0..).step_by(300));
+        segment.add_words(words.map(|(word, ms)| (word.into(), at(ms))).collect());
+        segment.report(at(1200), Instant::ZERO);
+        assert_eq!(&segment.text[..segment.heard()], "Write to ");
+        segment.report(at(2050), Instant::ZERO);
+        assert_eq!(
+            &segment.text[..segment.heard()],
+            "Write to info@example.com"
+        );
+        segment.playing = Playing::Over { whole: true };
+        assert_eq!(&segment.text[..segment.heard()], segment.text);
     }
 
     fn any_text() -> impl Strategy<Value = String> {

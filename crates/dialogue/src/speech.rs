@@ -8,7 +8,7 @@ use crate::history::Place;
 use crate::ids::{GenerationId, RetrievalId, SegmentId, SpeechId, TurnId};
 use crate::input::Usage;
 use crate::segment::{Playing, Segment};
-use crate::text::{Chunker, plain};
+use crate::text::Chunker;
 use crate::time::{Duration, Instant};
 
 /// Where the words of a step come from, and how far that is.
@@ -224,7 +224,7 @@ impl Step {
             .segments
             .iter()
             .map(|segment| segment.text.as_str())
-            .chain([plain(self.chunker.rest()).as_str()])
+            .chain([self.chunker.rest().as_str()])
         {
             if !piece.is_empty() {
                 if !text.is_empty() {

@@ -11,7 +11,7 @@ use crate::limits::{MAX_SEGMENT_DURATION, MAX_SEGMENTS_AHEAD};
 use crate::machine::Dialogue;
 use crate::segment::{Playing, Segment, Synthesis};
 use crate::speech::{Speech, Step};
-use crate::text::plain;
+use crate::text::Tongue;
 use crate::time::Instant;
 
 impl Dialogue {
@@ -19,6 +19,7 @@ impl Dialogue {
     pub(crate) fn speak(&mut self) -> bool {
         self.hold_while_caller_speaks();
         let may_play = !self.floor.is_held();
+        let tongue = self.tongue();
         if let Some(kept) = &mut self.speculation
             && self.core.options.preemptive_tts
         {
@@ -26,13 +27,13 @@ impl Dialogue {
             let first = kept.step.segments.first_mut().filter(|_| !kept.voiced);
             if let Some(first) = first {
                 kept.voiced = true;
-                synthesize(&mut self.core, first);
+                synthesize(&mut self.core, first, tongue);
             }
         }
         let Some(speech) = self.floor.speech_mut() else {
             return false;
         };
-        pump(&mut self.core, speech, may_play);
+        pump(&mut self.core, speech, tongue, may_play);
         self.finish_steps();
         self.change_between_steps();
         self.finish_speech()
@@ -365,28 +366,25 @@ fn report(segment: &mut Segment, playout: Playout, now: Instant) {
 
 /// Cuts what has arrived into segments.
 fn cut_pieces(core: &mut Core, step: &mut Step) {
-    while let Some(piece) = step.chunker.next_piece() {
-        let text = plain(&piece);
-        if !text.is_empty() {
-            step.clock.first_clause_at.get_or_insert(core.now);
-            let id = core.segment_id();
-            step.segments.push(Segment::new(id, text, core.now));
-        }
+    while let Some(text) = step.chunker.next_piece() {
+        step.clock.first_clause_at.get_or_insert(core.now);
+        let id = core.segment_id();
+        step.segments.push(Segment::new(id, text, core.now));
     }
 }
 
-fn synthesize(core: &mut Core, segment: &mut Segment) {
+fn synthesize(core: &mut Core, segment: &mut Segment, tongue: Tongue) {
     segment.synthesis = Synthesis::Asked;
     segment.asked_at = Some(core.now);
     segment.sign_at = core.now;
     core.act(Action::Synthesize {
         id: segment.id,
-        text: segment.text.clone(),
+        text: segment.say_in(tongue).to_owned(),
     });
 }
 
 /// Cuts, asks for, and plays what the bounds allow, in order.
-fn pump(core: &mut Core, speech: &mut Speech, may_play: bool) {
+fn pump(core: &mut Core, speech: &mut Speech, tongue: Tongue, may_play: bool) {
     for step in &mut speech.steps {
         cut_pieces(core, step);
     }
@@ -401,7 +399,7 @@ fn pump(core: &mut Core, speech: &mut Speech, may_play: bool) {
                 break;
             }
             ahead += 1;
-            synthesize(core, segment);
+            synthesize(core, segment, tongue);
         }
         if may_play && segment.playing == Playing::Kept {
             segment.playing = Playing::Queued;

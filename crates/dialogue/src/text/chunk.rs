@@ -1,6 +1,10 @@
 //! Cutting a streamed reply into pieces for TTS: first a clause, so that sound begins early, then whole sentences, so that
 //! it sounds right.
 
+use unicode_segmentation::UnicodeSegmentation;
+
+use super::read::Reader;
+use super::sentence::{is_sentence_mark, sentence_end};
 use super::words::count_words;
 
 /// Without any punctuation the first piece leaves after so many words: about three seconds of speech, long enough that
@@ -12,69 +16,109 @@ const FIRST_MIN_WORDS: usize = 8;
 const COMMA_MIN_WORDS: usize = 2;
 /// Later sentences shorter than this wait for the next one (LiveKit's `min_sentence_len`).
 const MIN_SENTENCE_CHARS: usize = 20;
-/// A sentence longer than this is cut at a clause or word: TTS services refuse or delay long texts.
-const MAX_SENTENCE_CHARS: usize = 400;
+/// A sentence longer than this is cut at a clause or word: TTS services refuse or delay long texts. In bytes, because a
+/// character of a script that needs three of them takes about three times as long to say.
+const MAX_SENTENCE_BYTES: usize = 400;
 /// Good places to breathe when there is no punctuation.
 const JOINTS: [&str; 14] = [
     "and", "but", "or", "because", "which", "that", "so", "to", "with", "for", "if", "when",
     "while", "from",
 ];
-/// A period after these does not end a sentence.
-const ABBREVIATIONS: [&str; 40] = [
-    "mr", "mrs", "ms", "dr", "prof", "st", "jr", "sr", "vs", "etc", "e.g", "i.e", "no", "nr",
-    "inc", "ltd", "co", "corp", "approx", "dept", "fig", "vol", "est", "ave", "blvd", "rd", "mt",
-    "gen", "col", "sgt", "rev", "hon", "jan", "feb", "aug", "sept", "oct", "nov", "dec", "ca",
-];
-
-/// Text on its way from the LLM to TTS.
+/// A reply on its way from the model to TTS: read as a person would read it out, then cut into pieces.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Chunker {
-    buffer: String,
-    complete: bool,
-    begun: bool,
-    /// No piece is complete until more text comes: asked at audio rate, it need not look again.
-    settled: bool,
+    reader: Reader,
+    pieces: Pieces,
 }
 
 impl Chunker {
     /// A whole text at once.
     pub(crate) fn whole(text: &str) -> Self {
-        Self {
-            buffer: text.to_owned(),
-            complete: true,
-            begun: false,
-            settled: false,
-        }
+        let mut chunker = Self::default();
+        chunker.push(text);
+        chunker.finish();
+        chunker
     }
 
     pub(crate) fn push(&mut self, text: &str) {
-        self.buffer.push_str(text);
-        self.settled = false;
+        self.reader.push(text, &mut self.pieces.buffer);
+        self.pieces.settled = false;
     }
 
     /// No more text comes.
     pub(crate) fn finish(&mut self) {
-        self.complete = true;
-        self.settled = false;
+        self.reader.finish(&mut self.pieces.buffer);
+        self.pieces.finish();
     }
 
     /// Drop what has not left yet.
     pub(crate) fn abandon(&mut self) {
-        self.buffer.clear();
-        self.complete = true;
+        *self = Self::whole("");
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.buffer.is_empty()
+        self.reader.is_empty() && self.pieces.buffer.is_empty()
     }
 
-    /// What has not left yet.
-    pub(crate) fn rest(&self) -> &str {
-        &self.buffer
+    /// The words that have not left yet.
+    pub(crate) fn rest(&self) -> String {
+        let mut rest = self.clone();
+        rest.finish();
+        in_one_line(&rest.pieces.buffer)
     }
 
-    /// The next piece, if one is complete.
+    /// The next piece, if one is complete: words in one line, never empty.
     pub(crate) fn next_piece(&mut self) -> Option<String> {
+        loop {
+            let piece = in_one_line(&self.pieces.next_piece()?);
+            if is_speakable(&piece) {
+                self.pieces.begun = true;
+                return Some(piece);
+            }
+        }
+    }
+}
+
+fn in_one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for word in text.split_whitespace() {
+        // a stop whose word was left out belongs to the word before
+        let is_stop = word.chars().all(|c| matches!(c, '.' | ','));
+        if !line.is_empty() && !is_stop {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    line
+}
+
+/// Words, or the name of a key of the telephone.
+fn is_speakable(text: &str) -> bool {
+    text.chars().any(char::is_alphanumeric)
+        || matches!(
+            text.trim_matches(['.', ',', '!', '"']),
+            "*" | "#" | "+" | "%" | "&" | "@"
+        )
+}
+
+/// Plain text that is cut into pieces.
+#[derive(Clone, Debug, Default)]
+struct Pieces {
+    buffer: String,
+    complete: bool,
+    /// Words have left.
+    begun: bool,
+    /// No piece is complete until more text comes: asked at audio rate, it need not look again.
+    settled: bool,
+}
+
+impl Pieces {
+    fn finish(&mut self) {
+        self.complete = true;
+        self.settled = false;
+    }
+
+    fn next_piece(&mut self) -> Option<String> {
         if self.settled {
             return None;
         }
@@ -83,9 +127,7 @@ impl Chunker {
             return None;
         };
         let rest = self.buffer.split_off(end);
-        let piece = std::mem::replace(&mut self.buffer, rest);
-        self.begun = true;
-        Some(piece)
+        Some(std::mem::replace(&mut self.buffer, rest))
     }
 
     fn boundary(&self) -> Option<usize> {
@@ -94,7 +136,7 @@ impl Chunker {
             return (self.complete && !text.is_empty()).then_some(text.len());
         }
         let min = if self.begun { MIN_SENTENCE_CHARS } else { 1 };
-        let sentence = sentence_end(text, min);
+        let sentence = sentence_end(text, min, self.complete);
         if !self.begun {
             let clause = clause_end(text, COMMA_MIN_WORDS);
             if let Some(end) = [sentence, clause].into_iter().flatten().min() {
@@ -103,74 +145,28 @@ impl Chunker {
             if let Some(end) = many_words(text) {
                 return Some(end);
             }
-        } else if let Some(end) = sentence.filter(|&end| end <= MAX_SENTENCE_CHARS) {
+        } else if let Some(end) = sentence.filter(|&end| end <= MAX_SENTENCE_BYTES) {
             return Some(end);
         }
-        if text.len() > MAX_SENTENCE_CHARS {
+        if text.len() > MAX_SENTENCE_BYTES {
             return Some(forced_end(text));
         }
         sentence.or_else(|| self.complete.then_some(text.len()))
     }
 }
 
-/// Just after the first sentence of at least `min` characters, its trailing white space included. The character after the
-/// end mark must have come: before that nobody knows whether "3." goes on with "50".
-fn sentence_end(text: &str, min: usize) -> Option<usize> {
-    let mut chars = text.char_indices().peekable();
-    let mut previous = ' ';
-    while let Some((at, c)) = chars.next() {
-        let next = chars.peek().map(|&(_, n)| n);
-        let after = at + c.len_utf8();
-        let ends = match c {
-            '\n' => !text.get(..at).unwrap_or_default().trim().is_empty(),
-            '。' | '！' | '？' => true,
-            '!' | '?' => next.is_some_and(|n| n.is_whitespace()),
-            '.' => {
-                previous != '.'
-                    && next.is_some_and(char::is_whitespace)
-                    && !is_abbreviation(text.get(..at).unwrap_or_default())
-            }
-            '"' | '”' | ')' => {
-                matches!(previous, '.' | '!' | '?') && next.is_some_and(char::is_whitespace)
-            }
-            _ => false,
-        };
-        if ends
-            && text
-                .get(..after)
-                .is_some_and(|head| head.trim().chars().count() >= min)
-        {
-            return Some(after);
-        }
-        previous = c;
-    }
-    None
-}
-
-/// Does the text before a period end in something that a period only shortens?
-fn is_abbreviation(before: &str) -> bool {
-    let word = before
-        .rsplit(|c: char| c.is_whitespace() || c == '(' || c == '"')
-        .next()
-        .unwrap_or_default();
-    let lower = word.to_lowercase();
-    // initials ("J."), numbered lists ("2."), and single letters of "p.m.", "U.S."
-    let initial =
-        lower.chars().count() == 1 && lower.chars().all(|c| c.is_alphabetic() && c != 'i');
-    let list_number =
-        lower.chars().all(|c| c.is_ascii_digit()) && !lower.is_empty() && before.trim() == word;
-    let dotted = lower.contains('.') && lower.split('.').all(|part| part.chars().count() <= 1);
-    initial || list_number || dotted || ABBREVIATIONS.contains(&lower.as_str())
-}
-
-/// Just after the first comma, semicolon, colon or dash followed by white space, behind at least `min` words.
+/// Just after the first comma, semicolon, colon or dash followed by white space, behind at least `min` words. A dash before
+/// a number means "to".
 fn clause_end(text: &str, min: usize) -> Option<usize> {
     let mut chars = text.char_indices().peekable();
     while let Some((at, c)) = chars.next() {
-        let next_is_space = chars.peek().is_some_and(|&(_, n)| n.is_whitespace());
-        let mark = matches!(c, '，' | '、' | '；')
-            || (matches!(c, ',' | ';' | ':' | '—' | '–') && next_is_space);
         let after = at + c.len_utf8();
+        let next_is_space = chars.peek().is_some_and(|&(_, n)| n.is_whitespace());
+        let mark = match c {
+            ',' | ';' | ':' | '،' | '؛' => next_is_space,
+            '—' | '–' => next_is_space && may_pause(text.get(after..).unwrap_or_default()),
+            c => is_wide_clause_mark(c),
+        };
         if mark
             && text
                 .get(..after)
@@ -180,6 +176,16 @@ fn clause_end(text: &str, min: usize) -> Option<usize> {
         }
     }
     None
+}
+
+/// Marks of clauses after which no space is written.
+fn is_wide_clause_mark(c: char) -> bool {
+    matches!(c, '，' | '、' | '；' | '､')
+}
+
+fn may_pause(after: &str) -> bool {
+    let next = after.trim_start().chars().next();
+    next.is_some_and(|c| !c.is_numeric())
 }
 
 /// Where to cut when the first words go on without punctuation.
@@ -203,15 +209,26 @@ fn many_words(text: &str) -> Option<usize> {
 
 /// A sentence without an end: the last clause or word before the limit.
 fn forced_end(text: &str) -> usize {
-    let limit = (0..=MAX_SENTENCE_CHARS.min(text.len()))
-        .rev()
-        .find(|&at| text.is_char_boundary(at))
-        .unwrap_or(0);
+    let limit = text.floor_char_boundary(MAX_SENTENCE_BYTES);
     let head = text.get(..limit).unwrap_or_default();
-    head.rfind([',', ';', ':'])
-        .filter(|&at| at > limit / 2)
-        .map(|at| at + 1)
-        .or_else(|| head.rfind(char::is_whitespace).filter(|&at| at > 0))
+    let is_clause = |c: char| {
+        matches!(c, ',' | ';' | ':' | '،' | '؛') || is_wide_clause_mark(c) || is_sentence_mark(c)
+    };
+    let clause = head
+        .char_indices()
+        .rev()
+        .find(|(_, c)| is_clause(*c))
+        .map(|(at, c)| at + c.len_utf8());
+    let space = head.rfind(char::is_whitespace);
+    [clause, space]
+        .into_iter()
+        .flatten()
+        .find(|&at| at > limit / 2)
+        .or_else(|| {
+            // where no spaces are written, a word's edge is what Unicode takes for one
+            let last = head.split_word_bound_indices().next_back();
+            last.map(|(at, _)| at).filter(|&at| at > 0)
+        })
         .unwrap_or(limit.max(1))
 }
 
@@ -223,20 +240,23 @@ mod tests {
     use super::*;
 
     fn pieces(text: &str) -> Vec<String> {
-        let mut chunker = Chunker::default();
+        let mut pieces = Pieces::default();
         let mut out = Vec::new();
         for c in text.chars() {
-            chunker.push(c.encode_utf8(&mut [0; 4]));
-            while let Some(piece) = chunker.next_piece() {
-                out.push(piece.trim().to_owned());
-            }
+            pieces.buffer.push(c);
+            pieces.settled = false;
+            take(&mut pieces, &mut out);
         }
-        chunker.finish();
-        while let Some(piece) = chunker.next_piece() {
-            out.push(piece.trim().to_owned());
-        }
-        out.retain(|piece| !piece.is_empty());
+        pieces.finish();
+        take(&mut pieces, &mut out);
         out
+    }
+
+    fn take(pieces: &mut Pieces, out: &mut Vec<String>) {
+        while let Some(piece) = pieces.next_piece() {
+            pieces.begun |= is_speakable(&piece);
+            out.extend(Some(in_one_line(&piece)).filter(|piece| !piece.is_empty()));
+        }
     }
 
     #[test]
@@ -287,7 +307,7 @@ mod tests {
     fn an_endless_sentence_is_cut_at_words() {
         let text = "word ".repeat(500);
         for piece in pieces(&text) {
-            assert!(piece.len() <= MAX_SENTENCE_CHARS);
+            assert!(piece.len() <= MAX_SENTENCE_BYTES);
             assert!(piece.split(' ').all(|word| word == "word"), "{piece}");
         }
     }

@@ -1,8 +1,8 @@
 //! Comparing and counting words.
 
 /// Scripts written without spaces: every character counts as a word.
-fn is_spaceless(c: char) -> bool {
-    matches!(u32::from(c), 0x0E00..=0x0E7F | 0x3040..=0x30FF | 0x3400..=0x4DBF | 0x4E00..=0x9FFF | 0xF900..=0xFAFF)
+pub(super) fn is_spaceless(c: char) -> bool {
+    matches!(u32::from(c), 0x0E00..=0x0EFF | 0x1000..=0x109F | 0x1780..=0x17FF | 0x3040..=0x30FF | 0x3400..=0x4DBF | 0x4E00..=0x9FFF | 0xF900..=0xFAFF | 0xFF66..=0xFF9F | 0x20000..=0x3FFFF)
 }
 
 /// Lower case, words only, one space between: what is compared to tell whether the words changed.

@@ -1,0 +1,173 @@
+//! `*`, `_` and `~`: emphasis, or arithmetic, a key of the telephone, a part of a name.
+
+use std::ops::ControlFlow;
+
+use super::{Reader, Step, find_end, is_wordish, run_length};
+
+/// Emphasis inside emphasis; deeper marks are read as they stand.
+const MAX_OPEN: usize = 8;
+/// Names in Python that would be emphasis in Markdown.
+const DUNDERS: [&str; 24] = [
+    "init",
+    "main",
+    "name",
+    "file",
+    "doc",
+    "dict",
+    "class",
+    "new",
+    "del",
+    "str",
+    "repr",
+    "len",
+    "call",
+    "iter",
+    "next",
+    "enter",
+    "exit",
+    "eq",
+    "hash",
+    "getitem",
+    "setitem",
+    "all",
+    "version",
+    "post_init",
+];
+
+impl Reader {
+    pub(super) fn emphasis(
+        &mut self,
+        mark: char,
+        rest: &str,
+        complete: bool,
+        out: &mut String,
+    ) -> Step {
+        let count = run_length(rest, 0, mark);
+        let after = rest.get(count..).unwrap_or_default();
+        let Some(next) = after.chars().next().or(complete.then_some(' ')) else {
+            return Step::Wait;
+        };
+        let before = self.before.unwrap_or(' ');
+        let is_mark = match self.means(mark, count, before, next) {
+            Some(is_mark) => is_mark,
+            None => match self.closes_later(mark, count, after, complete) {
+                ControlFlow::Break(closes) => closes,
+                ControlFlow::Continue(()) => return Step::Wait,
+            },
+        };
+        if is_mark {
+            self.mark(mark, count, before);
+        } else {
+            for _ in 0..count {
+                self.literal(mark, out);
+            }
+        }
+        Step::Took(count)
+    }
+
+    /// Is it markup, as far as its neighbours tell? `None`: what follows must tell.
+    fn means(&self, mark: char, count: usize, before: char, next: char) -> Option<bool> {
+        let is_open = self.open.iter().any(|(open, _)| *open == mark);
+        let (after_space, before_space) = (before.is_whitespace(), next.is_whitespace());
+        let in_word = is_wordish(before) && is_wordish(next);
+        match mark {
+            '~' => return Some(count > 1),
+            '_' if in_word => return Some(false),
+            '_' if after_space && before_space => return Some(count > 2),
+            _ if after_space && before_space => return Some(false),
+            _ => {}
+        }
+        let is_operand = |c: char| is_wordish(c) || matches!(c, '(' | ')' | ']');
+        let has_digit = before.is_ascii_digit() || next.is_ascii_digit();
+        if mark == '*' && is_operand(before) && is_operand(next) && (has_digit || !in_word) {
+            // 5*3, 2**x, (a+b)*c; but the end of **(this)** is none
+            let ends = is_open && !is_wordish(next);
+            return Some(ends);
+        }
+        if is_open && !after_space && (!is_wordish(next) || mark == '*') {
+            return Some(true);
+        }
+        if before_space
+            || matches!(
+                next,
+                '.' | ',' | ';' | ':' | '!' | '?' | ')' | ']' | '}' | '\u{fe0f}' | '\u{20e3}'
+            )
+        {
+            // nothing is open: the mark of a footnote, or a key
+            return Some(mark == '*' && !after_space && (count > 1 || before.is_alphabetic()));
+        }
+        if in_word {
+            return None;
+        }
+        let opens_at_once = mark == '*'
+            && (next.is_alphabetic() || matches!(next, '"' | '“' | '„' | '«' | '_' | '`' | '['));
+        opens_at_once.then_some(true)
+    }
+
+    /// Does the same mark come again where it would end the emphasis?
+    fn closes_later(
+        &self,
+        mark: char,
+        count: usize,
+        after: &str,
+        complete: bool,
+    ) -> ControlFlow<bool> {
+        let in_word = self.before.is_some_and(is_wordish);
+        let mut torn = false;
+        let end = find_end(after, complete, |at| {
+            let (head, tail) = after.split_at_checked(at).unwrap_or((after, ""));
+            torn |= in_word && tail.starts_with(char::is_whitespace);
+            if torn {
+                return true;
+            }
+            let Some(beyond) = tail
+                .get(count..)
+                .filter(|_| run_length(after, at, mark) == count)
+            else {
+                return false;
+            };
+            let next = beyond.chars().next();
+            !head.ends_with(char::is_whitespace)
+                && !head.is_empty()
+                && (in_word || !next.is_some_and(is_wordish))
+        });
+        let name = |end| {
+            (mark, count) == ('_', 2)
+                && after.get(..end).is_some_and(|name| DUNDERS.contains(&name))
+        };
+        match end {
+            // whether a word goes on behind the last mark is not known yet
+            ControlFlow::Break(end) if !torn && after.len() <= end + count && !complete => {
+                ControlFlow::Continue(())
+            }
+            ControlFlow::Break(end) => ControlFlow::Break(!torn && !name(end)),
+            ControlFlow::Continue(true) => ControlFlow::Continue(()),
+            ControlFlow::Continue(false) => ControlFlow::Break(false),
+        }
+    }
+
+    /// Opens emphasis, or ends what is open.
+    fn mark(&mut self, mark: char, count: usize, before: char) {
+        let last = self.open.iter().rposition(|(open, _)| *open == mark);
+        match last {
+            Some(last) if !before.is_whitespace() => {
+                let open: usize = self
+                    .open
+                    .iter()
+                    .filter(|(open, _)| *open == mark)
+                    .map(|(_, count)| count)
+                    .sum();
+                if count >= open {
+                    self.open.retain(|(open, _)| *open != mark);
+                } else if let Some((_, left)) = self.open.get_mut(last) {
+                    *left = left.saturating_sub(count);
+                    self.open.retain(|(_, left)| *left > 0);
+                }
+            }
+            _ if self.open.len() < MAX_OPEN && (mark != '~') => self.open.push((mark, count)),
+            _ => {}
+        }
+        // emphasis is no gap: what stood before it still counts
+        self.before = Some(if last.is_some() { before } else { mark });
+    }
+}

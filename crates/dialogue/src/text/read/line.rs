@@ -1,0 +1,283 @@
+//! Where a line begins: headings, items, quotes, rules, fences, and what lies between two lines.
+
+use super::{MAX_SPAN, Reader, Step};
+use crate::text::words::is_spaceless;
+
+/// What a line is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Part of a paragraph.
+    #[default]
+    Prose,
+    /// An item of a list, which may go on in the next line.
+    Item,
+    /// It stands by itself: a heading, a row.
+    Block,
+}
+
+/// What lies between the words that have left and the next ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Gap {
+    #[default]
+    None,
+    /// The end of a line.
+    Line,
+    /// The end of a line of an item.
+    Item,
+    /// The end of a block: a voice pauses here as at the end of a sentence.
+    Block,
+}
+
+impl Reader {
+    /// What kind of line begins here?
+    pub(super) fn line(&mut self, rest: &str, complete: bool, out: &mut String) -> Step {
+        let text = rest.trim_start_matches([' ', '\t', '\r', '\u{feff}']);
+        let indent = rest.len() - text.len();
+        let (line, ended) = match text.split_once('\n') {
+            Some((line, _)) => (line.trim_end(), true),
+            None => (text, complete),
+        };
+        let whole = Step::Took(indent + text.find('\n').map_or(text.len(), |at| at + 1));
+        if line.is_empty() {
+            if !ended {
+                return Step::Wait;
+            }
+            self.end_table(out);
+            self.end_line(Gap::Block);
+            return whole;
+        }
+        if let Some(step) = self.fenced(line, ended, out) {
+            return step.map_or(Step::Wait, |()| whole);
+        }
+        if line.starts_with(['|', '│', '┃', '║']) {
+            if !ended {
+                return Step::Wait;
+            }
+            self.row(line, out);
+            return whole;
+        }
+        if is_rule_so_far(line) {
+            if !ended {
+                return Step::Wait;
+            }
+            if is_rule(line) {
+                self.end_line(Gap::Block);
+                return whole;
+            }
+        }
+        let marks = match marks(line, ended) {
+            Some(marks) => marks,
+            None => return Step::Wait,
+        };
+        match marks {
+            Marks::Quote(bytes) => Step::Took(indent + bytes),
+            Marks::Definition => whole,
+            Marks::Heading(bytes) => self.begin(Kind::Block, indent + bytes, out),
+            Marks::Item(bytes) => self.begin(Kind::Item, indent + bytes, out),
+            Marks::None => self.begin(Kind::Prose, indent, out),
+        }
+    }
+
+    /// The words of a line begin after so many bytes.
+    fn begin(&mut self, kind: Kind, bytes: usize, out: &mut String) -> Step {
+        self.end_table(out);
+        self.gap = self.gap.max(match (self.kind, kind) {
+            (Kind::Prose, Kind::Prose) => self.gap,
+            (Kind::Item, Kind::Prose) => Gap::Item,
+            _ => Gap::Block,
+        });
+        (self.kind, self.inside, self.before) = (kind, true, None);
+        self.word.clear();
+        Step::Took(bytes)
+    }
+
+    /// A fence, or a line inside one. `Some(None)`: more must come.
+    fn fenced(&mut self, line: &str, ended: bool, out: &mut String) -> Option<Option<()>> {
+        if let Some((mark, count)) = self.fence {
+            if !ended {
+                return Some(None);
+            }
+            if line.trim_start_matches(mark).is_empty() && line.chars().count() >= count {
+                self.fence = None;
+                self.end_line(Gap::Block);
+            } else {
+                for c in line.chars() {
+                    self.literal(c, out);
+                }
+                self.end_line(Gap::Line);
+            }
+            return Some(Some(()));
+        }
+        let mark = line.chars().next().filter(|c| matches!(c, '`' | '~'))?;
+        let count = line.len() - line.trim_start_matches(mark).len();
+        if !ended && (count == line.len() || count >= 3) {
+            return Some(None);
+        }
+        // three marks around words on one line are a span of code
+        if count < 3 || (mark == '`' && line.trim_start_matches(mark).contains(mark)) {
+            return None;
+        }
+        self.end_table(out);
+        self.fence = Some((mark, count));
+        self.kind = Kind::Block;
+        self.end_line(Gap::Block);
+        Some(Some(()))
+    }
+
+    /// The line is over.
+    pub(super) fn end_line(&mut self, gap: Gap) {
+        self.gap = self.gap.max(gap);
+        (self.inside, self.before) = (false, None);
+        if !self.word.is_empty() {
+            self.word_before = std::mem::take(&mut self.word);
+        }
+        if gap == Gap::Block {
+            self.open.clear();
+        }
+    }
+
+    /// Words go on with `next` after a gap: between blocks there is a stop, as a voice would make one.
+    pub(super) fn bridge(&mut self, next: char, out: &mut String) {
+        let gap = std::mem::take(&mut self.gap);
+        let Some(last) = self.last.filter(|_| gap != Gap::None) else {
+            return;
+        };
+        let last = if last.is_whitespace() {
+            let end = out.trim_end().len();
+            out.truncate(end);
+            out.chars().next_back().unwrap_or('.')
+        } else {
+            last
+        };
+        let is_wrapped = gap < Gap::Block && next.is_lowercase();
+        if gap >= Gap::Item && !is_wrapped && wants_stop(last) {
+            out.push(if is_spaceless(last) { '。' } else { '.' });
+        }
+        out.push(if is_wrapped { ' ' } else { '\n' });
+        self.last = Some(' ');
+    }
+}
+
+/// Would a voice run on after this?
+fn wants_stop(last: char) -> bool {
+    last.is_alphanumeric()
+        || matches!(
+            last,
+            ')' | ']'
+                | '"'
+                | '”'
+                | '’'
+                | '»'
+                | '%'
+                | '€'
+                | '$'
+                | '£'
+                | '¥'
+                | '°'
+                | '#'
+                | '*'
+                | '+'
+        )
+}
+
+/// The marks at the beginning of a line.
+enum Marks {
+    None,
+    /// A quote's mark of so many bytes; what follows is looked at again.
+    Quote(usize),
+    /// The mark of a heading.
+    Heading(usize),
+    /// The mark of an item; none if it has a number, which is read out.
+    Item(usize),
+    /// Where a link leads: nothing to read.
+    Definition,
+}
+
+/// `None`: more must come.
+fn marks(line: &str, ended: bool) -> Option<Marks> {
+    let first = line.chars().next()?;
+    let after = line.get(first.len_utf8()..).unwrap_or_default();
+    Some(match first {
+        '>' => Marks::Quote(1 + usize::from(after.starts_with(' '))),
+        '#' => {
+            let count = line.len() - line.trim_start_matches('#').len();
+            match line.get(count..).unwrap_or_default().chars().next() {
+                None if !ended => return None,
+                Some(' ' | '\t') if count <= 6 => Marks::Heading(count + 1),
+                _ => Marks::None,
+            }
+        }
+        '-' | '*' | '+' | '•' | '‣' | '◦' | '–' | '▪' | '●' | '○' => {
+            match after.chars().next() {
+                None if !ended => return None,
+                Some(' ' | '\t') => Marks::Item(first.len_utf8() + 1 + task_box(after, ended)?),
+                _ => Marks::None,
+            }
+        }
+        '0'..='9' => {
+            let number = line.len() - line.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+            let mut rest = line.get(number..).unwrap_or_default().chars();
+            match (rest.next(), rest.next()) {
+                (None, _) | (Some('.' | ')'), None) if !ended => return None,
+                (Some('.' | ')'), Some(' ' | '\t')) if number <= 3 => Marks::Item(0),
+                _ => Marks::None,
+            }
+        }
+        '[' => return definition(line, ended),
+        _ => Marks::None,
+    })
+}
+
+/// `[^1]: a footnote` is read without its mark, `[name]: https://…` is not read.
+fn definition(line: &str, ended: bool) -> Option<Marks> {
+    let reach = line.char_indices().nth(MAX_SPAN).map(|(at, _)| at);
+    let head = line.get(..reach.unwrap_or(line.len())).unwrap_or_default();
+    let Some((name, after)) = head.split_once(']') else {
+        return (ended || reach.is_some()).then_some(Marks::None);
+    };
+    if after.is_empty() && !ended && reach.is_none() {
+        return None;
+    }
+    let Some(to) = after.strip_prefix(':') else {
+        return Some(Marks::None);
+    };
+    if name.starts_with("[^") {
+        return Some(Marks::Heading(name.len() + 2));
+    }
+    let to = to.trim_start();
+    let address = to.split(char::is_whitespace).next().unwrap_or_default();
+    let is_whole = ended || reach.is_some() || address.len() < to.len();
+    match is_whole {
+        true if address.starts_with('<') || address.contains("://") => {
+            ended.then_some(Marks::Definition)
+        }
+        true => Some(Marks::None),
+        false => None,
+    }
+}
+
+/// The bytes of `[ ]` or `[x]` after an item's mark and its space.
+fn task_box(after: &str, ended: bool) -> Option<usize> {
+    let text = after.get(1..).unwrap_or_default();
+    let boxes = ["[ ] ", "[x] ", "[X] "];
+    if boxes.iter().any(|mark| text.starts_with(mark)) {
+        return Some(4);
+    }
+    let may_come = !ended && boxes.iter().any(|mark| mark.starts_with(text));
+    (!may_come).then_some(0)
+}
+
+/// Nothing but marks of which rules are made.
+fn is_rule_so_far(line: &str) -> bool {
+    line.chars()
+        .all(|c| matches!(c, '-' | '*' | '_' | '=' | ':' | '|' | ' ' | '\t') || is_frame(c))
+}
+
+fn is_rule(line: &str) -> bool {
+    let strokes = |c: &char| matches!(c, '-' | '*' | '_' | '=') || is_frame(*c);
+    line.chars().filter(strokes).count() >= 3
+}
+
+fn is_frame(c: char) -> bool {
+    matches!(c, '\u{2500}'..='\u{257f}')
+}

@@ -1,0 +1,342 @@
+//! What a caller hears of what a model writes, however its tokens are cut.
+#![allow(clippy::unwrap_used)]
+
+use proptest::prelude::*;
+
+use super::read::Reader;
+use super::{Chunker, Spoken, Tongue};
+
+/// The pieces that leave when the text arrives in these parts.
+fn pieces<'a>(parts: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    let mut chunker = Chunker::default();
+    let mut out = Vec::new();
+    for part in parts {
+        chunker.push(part);
+        out.extend(std::iter::from_fn(|| chunker.next_piece()));
+    }
+    chunker.finish();
+    out.extend(std::iter::from_fn(|| chunker.next_piece()));
+    assert!(chunker.is_empty(), "{chunker:?}");
+    out
+}
+
+fn heard(text: &str) -> String {
+    pieces([text]).join(" ")
+}
+
+fn characters(text: &str) -> impl Iterator<Item = &str> {
+    text.char_indices()
+        .map(|(at, c)| text.get(at..at + c.len_utf8()).unwrap())
+}
+
+/// What is written, and what is heard and shown.
+const CASES: &[(&str, &str)] = &[
+    // arithmetic, keys, codes
+    (
+        "That makes 5*3=15, or 2 * 4 = 8 with the coupon. In total 3**2 = 9.",
+        "That makes 5*3=15, or 2 * 4 = 8 with the coupon. In total 3**2 = 9.",
+    ),
+    (
+        "**Total: 3*4 = 12** and (2+3)*4 = 20, x*(y+1), 2**3**2.",
+        "Total: 3*4 = 12 and (2+3)*4 = 20, x*(y+1), 2**3**2.",
+    ),
+    (
+        "Your ticket is #4521 and C# is a language. Press the # key, then * and 0.",
+        "Your ticket is #4521 and C# is a language. Press the # key, then * and 0.",
+    ),
+    ("Press *, then #.", "Press *, then #."),
+    (
+        "Dial *67 first, or **21*555# to forward.",
+        "Dial *67 first, or **21*555# to forward.",
+    ),
+    ("Press 5* or (*) for help.", "Press 5* or (*) for help."),
+    ("*", "*"),
+    ("#", "#"),
+    (
+        "See array[0] and array[1], x[2] and [sic].",
+        "See array[0] and array[1], x[2] and [sic].",
+    ),
+    (
+        "Set snake_case and __init__ to my_var_2.",
+        "Set snake_case and __init__ to my_var_2.",
+    ),
+    (
+        "Use `x = a*b` and ``code `tick` `` here.",
+        "Use x = a*b and code `tick` here.",
+    ),
+    (
+        "It costs $3.50 & that's 5% off, AT&T; R&D.",
+        "It costs $3.50 & that's 5% off, AT&T; R&D.",
+    ),
+    (
+        "If a < b and c > d, then i<n <3.",
+        "If a < b and c > d, then i<n <3.",
+    ),
+    (
+        "About ~20 euros, 5 \\* 3, 1\\. no",
+        "About ~20 euros, 5 * 3, 1. no",
+    ),
+    (
+        "Press [1] for sales, [2] for help.",
+        "Press [1] for sales, [2] for help.",
+    ),
+    // emphasis
+    (
+        "**Sure!** *Really* ***both*** __this__ _that_ ~~not~~ this.",
+        "Sure! Really both this that not this.",
+    ),
+    (
+        "**24 euros** and *3* people, **€5**.",
+        "24 euros and 3 people, €5.",
+    ),
+    ("这是**重要**的。", "这是重要的。"),
+    (
+        "un*believ*able and **bold *inside* it**",
+        "unbelievable and bold inside it",
+    ),
+    ("The fish* is fresh.", "The fish is fresh."),
+    // links, images, sources
+    (
+        "See [the menu, drinks included](https://example.com/a_(b)?q=1 \"Our menu, in short\") for more.",
+        "See the menu, drinks included for more.",
+    ),
+    (
+        "[**Menu**](<https://x.y/a b> 'T (x)') and ![a plate](p.png), [text][ref].",
+        "Menu and a plate, text.",
+    ),
+    ("[ref]: https://example.com/x\nHello.", "Hello."),
+    (
+        "We open at nine [1]. The terrace [^2] is heated 【3†source】.",
+        "We open at nine. The terrace is heated.",
+    ),
+    (
+        "It opens at nine[1][2], [3, 4] or ten [[5]](https://x.y).",
+        "It opens at nine, or ten.",
+    ),
+    ("[^1]: Only in winter.", "Only in winter."),
+    (
+        "It is so \u{e200}cite\u{e202}turn0search1\u{e201}.",
+        "It is so.",
+    ),
+    ("【注意】你好。", "【注意】你好。"),
+    ("Cut off [menu](https://exam", "Cut off menu"),
+    ("Not closed [menu", "Not closed [menu"),
+    // lists, headings, quotes, rules, code
+    (
+        "## Hours\n- Monday: *closed*\n- `Tuesday` 5",
+        "Hours. Monday: closed. Tuesday 5",
+    ),
+    (
+        "We have:\n1. **Tea** – 3.50 €\n2. *Cake*: 4,20 €\n   - with cream\n   - without cream\n3. ~~Soup~~ (sold out)\n\n---\nWhat would you like?",
+        "We have: 1. Tea – 3.50 €. 2. Cake: 4,20 €. with cream. without cream. 3. Soup (sold out). What would you like?",
+    ),
+    ("- [ ] Call\n- [x] Book", "Call. Book"),
+    (
+        "> Quoted\n> words.\n\n***\n* * *\n===\nEnd.",
+        "Quoted words. End.",
+    ),
+    ("```python\nx = 5*3\n```\nDone.", "x = 5*3. Done."),
+    (
+        "A line that is\nwrapped. Next",
+        "A line that is wrapped. Next",
+    ),
+    (
+        "- An item that\n  goes on\n- Another",
+        "An item that goes on. Another",
+    ),
+    ("-5 degrees", "-5 degrees"),
+    // tables
+    (
+        "Our hours:\n\n| Day | Hours |\n|---|:---:|\n| Monday | 9–5 |\n| *Sunday* | closed |\n\nSee you.",
+        "Our hours: Monday: 9–5. Sunday: closed. See you.",
+    ),
+    (
+        "| Dish | Price | Vegan |\n|---|---|---|\n| Soup | 5 € | yes |\n| Tart \\| cake | 6 € | |",
+        "Soup: Price 5 €, Vegan yes. Tart | cake: Price 6 €",
+    ),
+    ("| a | b |\n| c | d |\n", "a, b. c, d"),
+    ("Day | Hours\n--- | ---\nMon | 9", "Day, Hours. Mon, 9"),
+    (
+        "┌────┬────┐\n│ Mon │ 9 │\n├────┼────┤\n│ Tue │ 5 │\n└────┴────┘",
+        "Mon, 9. Tue, 5",
+    ),
+    // HTML
+    (
+        "Hello<br>there. We have <b>fresh</b> bread &amp; butter &nbsp; today.",
+        "Hello there. We have fresh bread & butter today.",
+    ),
+    (
+        "<p class=\"x\">One</p><ul><li>Two</li><li>Three</li></ul><!-- no --><script>if (a<b) {}</script>Four",
+        "One. Two. Three. Four",
+    ),
+    (
+        "Caf&eacute; &#8364;5 &lt;b&gt; &unknown; <https://example.com> <a@example.com>",
+        "Café €5 <b> &unknown; https://example.com a@example.com",
+    ),
+    (
+        "<table><tr><td>Tea</td><td>3 €</td></tr></table>",
+        "Tea, 3 €,",
+    ),
+    // addresses are as they were written; how they are said is the voice's business
+    (
+        "Visit https://example.com/_a_/b*c*?id=1&x=2 or **www.example.org/x_y**, or write to a_b_c@example.com please.",
+        "Visit https://example.com/_a_/b*c*?id=1&x=2 or www.example.org/x_y, or write to a_b_c@example.com please.",
+    ),
+    // emoji
+    ("Sure 🍕👍🏽. 1️⃣ and #️⃣", "Sure. 1 and #"),
+    ("🙂", ""),
+    ("---", ""),
+    ("...", ""),
+    ("क्‍ष", "क्‍ष"),
+];
+
+#[test]
+fn a_person_hears_words_and_no_markup() {
+    let wrong: Vec<_> = CASES
+        .iter()
+        .map(|(text, words)| (heard(text), words))
+        .filter(|(heard, words)| heard != *words)
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// What is read of a text that arrives in these parts.
+fn read<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
+    let mut reader = Reader::default();
+    let mut out = String::new();
+    for part in parts {
+        reader.push(part, &mut out);
+    }
+    reader.finish(&mut out);
+    assert!(reader.is_empty(), "{reader:?}");
+    out
+}
+
+#[test]
+fn nothing_changes_wherever_the_tokens_are_cut() {
+    for (text, _) in CASES {
+        let whole = read([*text]);
+        assert_eq!(read(characters(text)), whole, "{text}");
+        for (at, _) in text.char_indices() {
+            let (head, tail) = text.split_at(at);
+            assert_eq!(read([head, tail]), whole, "{head}‖{tail}");
+        }
+    }
+}
+
+#[test]
+fn sentences_end_in_every_script() {
+    for text in [
+        "ہم صبح نو بجے کھولتے ہیں۔ کیا آپ میز بک کرنا چاہتے ہیں؟ آپ کا بہت بہت شکریہ۔",
+        "مرحبا بكم في مطعمنا. هل تريد حجز طاولة لشخصين؟ نحن نفتح في الساعة التاسعة صباحا!",
+        "हम सुबह नौ बजे खुलते हैं। क्या आप मेज बुक करना चाहते हैं? आपका बहुत धन्यवाद।",
+        "我们早上九点开门，晚上十点关门，星期一休息。您想在这里预订一张靠窗的桌子吗？非常感谢您今天打电话给我们！",
+        "朝の九時に開店いたします｡ ご予約はいかがなさいますか。それではお待ちしております、どうぞよろしくお願いします！",
+        "ከጠዋቱ ሦስት ሰዓት ላይ እንከፍታለን። ጠረጴዛ መያዝ ይፈልጋሉ። እናመሰግናለን።",
+        "Մենք բացում ենք ժամը իննին։ Ցանկանու՞մ եք սեղան պատվիրել։ Շատ շնորհակալություն։",
+        "យើងបើកនៅម៉ោងប្រាំបួនព្រឹក។ តើអ្នកចង់កក់តុទេ។ សូមអរគុណច្រើន។",
+        "Ανοίγουμε στις εννέα το πρωί. Θέλετε να κλείσετε τραπέζι; Σας ευχαριστούμε πολύ.",
+    ] {
+        let ends: Vec<_> = pieces(characters(text))
+            .iter()
+            .map(|piece| piece.chars().next_back().unwrap())
+            .collect();
+        let marks = ends
+            .iter()
+            .filter(|c| !matches!(c, '，' | '、' | ',' | '،'))
+            .count();
+        assert!(marks >= 2, "{:?}", pieces(characters(text)));
+        assert!(
+            ends.iter().all(|c| !c.is_alphanumeric()),
+            "{:?}",
+            pieces(characters(text))
+        );
+    }
+}
+
+#[test]
+fn abbreviations_numbers_and_times_end_no_sentence() {
+    for text in [
+        "Das kostet z. B. am Montag, dem 3. Mai, bzw. am Freitag etwa 4.50 Euro pro Person.",
+        "Please come at 10.30 p.m. on Oct. 5 to see Dr. J. Smith Jr. about approx. 3.5 tons.",
+        "Well... maybe… we could say No. 5 on St. James Ave. is ours, i.e. the white one.",
+    ] {
+        let pieces = pieces(characters(text));
+        let (last, before) = pieces.split_last().unwrap();
+        assert!(last.ends_with(['.', '。']));
+        assert!(
+            before
+                .iter()
+                .all(|piece| !piece.ends_with('.') || piece.ends_with(',')),
+            "{pieces:?}"
+        );
+    }
+}
+
+#[test]
+fn numbers_stay_with_their_items() {
+    let list = "We have:\n1. **Tea** – 3.50 €\n2. *Cake*: 4,20 €\n   - with cream\n3. Soup of the day, with bread\n10. Coffee";
+    for piece in pieces(characters(list)) {
+        assert!(
+            !piece.ends_with("2.") && !piece.ends_with("3.") && !piece.ends_with("10."),
+            "{piece}"
+        );
+    }
+}
+
+#[test]
+fn the_first_clause_does_not_wait_for_the_end_of_its_emphasis() {
+    let mut chunker = Chunker::default();
+    chunker.push("**Of course, I");
+    assert_eq!(chunker.next_piece().unwrap(), "Of course,");
+    let mut chunker = Chunker::default();
+    chunker.push("Sure. ");
+    assert_eq!(chunker.next_piece().unwrap(), "Sure.");
+}
+
+#[test]
+fn a_text_without_spaces_or_ends_is_cut_between_its_words() {
+    let text = "สวัสดีครับยินดีต้อนรับสู่ร้านอาหารของเรา".repeat(20);
+    let pieces = pieces([text.as_str()]);
+    assert!(pieces.len() > 1 && pieces.concat() == text);
+    let is_mark = |c: char| matches!(c, '\u{e31}' | '\u{e34}'..='\u{e3a}' | '\u{e47}'..='\u{e4e}');
+    assert!(
+        pieces
+            .iter()
+            .all(|piece| piece.len() <= 400 && !piece.starts_with(is_mark)),
+        "{pieces:?}"
+    );
+}
+
+#[test]
+fn an_address_at_the_end_of_a_sentence_is_said_in_the_callers_language() {
+    let said = |text: &str, language| {
+        Spoken::of(&heard(text), Tongue::of(Some(language)))
+            .unwrap()
+            .text
+    };
+    assert_eq!(
+        said(
+            "See [https://example.com/menu](https://example.com/menu).",
+            "en"
+        ),
+        "See example dot com slash menu."
+    );
+    assert_eq!(
+        said("Mehr auf **www.example.de**.", "de-DE"),
+        "Mehr auf example Punkt de."
+    );
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_read_in_time_and_the_same_in_whatever_tokens(
+        text in "[-a-z0-9 *_~`#<>/!\\[\\]()|&;:.,\"\n'\\\\é。🙂]{0,120}", cuts in prop::collection::vec(0..120_usize, 0..6),
+    ) {
+        let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| text.floor_char_boundary(cut.min(text.len()))).collect();
+        cuts.extend([0, text.len()]);
+        cuts.sort_unstable();
+        let parts = cuts.windows(2).map(|pair| text.get(pair[0]..pair[1]).unwrap());
+        prop_assert_eq!(read(parts), read([text.as_str()]));
+    }
+}
