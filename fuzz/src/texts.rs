@@ -4,7 +4,7 @@ use std::path::Path;
 
 use antiphon_dialogue::recording::replay;
 use antiphon_dialogue::scenario::Scenario;
-use antiphon_knowledge::{KnowledgeBase, chunk, folder, llamaindex};
+use antiphon_knowledge::{KnowledgeBase, chunk, decode, html, llamaindex};
 
 pub fn config(data: &[u8]) {
     let _ = antiphon::config::parse(&String::from_utf8_lossy(data), Path::new("antiphon.toml"));
@@ -26,11 +26,12 @@ pub fn docstore(data: &[u8]) {
 /// First byte: which kind of document.
 pub fn documents(data: &[u8]) {
     let Some((kind, data)) = data.split_first() else { return };
+    let _ = decode::text(data, *kind > 127);
     let text = String::from_utf8_lossy(data);
     let chunks = match kind % 3 {
         0 => chunk::markdown("a.md", &text),
         1 => chunk::plain("a.txt", &text),
-        _ => folder::html("a.html", &text).unwrap_or_default(),
+        _ => html::html("a.html", &text),
     };
     assert!(chunks.iter().all(|chunk| !chunk.text.trim().is_empty()), "an empty passage");
     let base = KnowledgeBase::from_markdown([("a.md".to_owned(), text.into_owned())]);

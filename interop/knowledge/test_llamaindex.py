@@ -74,6 +74,32 @@ def test_an_index_is_not_changed_by_being_read(tmp_path):
     assert len(loaded.docstore.docs) == 1
 
 
+def test_what_was_deleted_from_an_index_is_not_told_to_callers(tmp_path):
+    texts = {"old": "A haircut costs 20 euros.", "new": "A haircut costs 35 euros.", "hours": "The salon opens at nine."}
+    index = VectorStoreIndex.from_documents([Document(text=text, id_=name) for name, text in texts.items()])
+    index.delete_ref_doc("old")
+    assert any("20 euros" in node.get_content() for node in index.docstore.docs.values()), "LlamaIndex keeps the node"
+    index.storage_context.persist(str(tmp_path / "storage"))
+    (tmp_path / "antiphon.toml").write_text(CONFIGURATION)
+    (answer,) = asked(tmp_path, "what does a haircut cost")
+    assert "35 euros" in answer and "20 euros" not in answer, answer
+
+
+def test_of_two_indexes_in_one_folder_the_configuration_names_one(tmp_path):
+    storage = StorageContext.from_defaults()
+    for name, price in [("salon-a", 20), ("salon-b", 35)]:
+        index = VectorStoreIndex.from_documents([Document(text=f"A haircut costs {price} euros.")], storage_context=storage)
+        index.set_index_id(name)
+    storage.persist(str(tmp_path / "storage"))
+    (tmp_path / "antiphon.toml").write_text(CONFIGURATION)
+    command = [str(binary("antiphon")), "console", "--config", "antiphon.toml"]
+    done = subprocess.run(command, cwd=tmp_path, input="", capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode != 0 and "salon-a" in done.stderr and "salon-b" in done.stderr and "index_id" in done.stderr, done.stderr
+    (tmp_path / "antiphon.toml").write_text(CONFIGURATION + 'index_id = "salon-b"\n')
+    (answer,) = asked(tmp_path, "what does a haircut cost")
+    assert "35 euros" in answer and "20 euros" not in answer, answer
+
+
 def handbook() -> list[Document]:
     """English that is on every machine that runs these tests: what Python's modules say about themselves."""
     documents = [Document(text=file.read_text(), metadata={"file_name": file.name}) for file in sorted(RESTAURANT.iterdir())]

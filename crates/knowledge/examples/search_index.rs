@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .next()
         .ok_or("usage: search_index FOLDER [TOP_K] < questions")?;
     let top_k = arguments.next().map_or(Ok(5), |text| text.parse())?;
-    let (nodes, warnings) = llamaindex::load(Path::new(&folder))?;
+    let (nodes, warnings) = llamaindex::load(Path::new(&folder), None)?;
     for warning in warnings {
         eprintln!("note: {warning}");
     }

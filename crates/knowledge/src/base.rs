@@ -6,12 +6,12 @@ use std::sync::Arc;
 use antiphon_agent::provider::{BoxFuture, Knowledge};
 use antiphon_dialogue::chat::Passage;
 
-use crate::bm25::Bm25;
 use crate::chunk::{self, Chunk};
 use crate::error::KnowledgeError;
-use crate::{folder, llamaindex};
+use crate::search::Index;
+use crate::{folder, foreign, llamaindex};
 
-/// Passages given for one question: LlamaIndex's default is 2, speech bears 3.
+/// Passages given for one question: LlamaIndex's default is 2, but its passages are longer.
 pub const DEFAULT_TOP_K: usize = 4;
 /// Below this share of the best score a passage is left out.
 const RELATIVE_FLOOR: f32 = 0.35;
@@ -22,12 +22,6 @@ const MAX_QUERY_CHARS: usize = 2_000;
 pub trait Retriever: Send + Sync + 'static {
     /// The best passages with their scores, best first.
     fn retrieve(&self, query: &str, top_k: usize) -> Vec<(usize, f32)>;
-}
-
-impl Retriever for Bm25 {
-    fn retrieve(&self, query: &str, top_k: usize) -> Vec<(usize, f32)> {
-        self.search(query, top_k)
-    }
 }
 
 /// A base and what was left out of it.
@@ -45,7 +39,6 @@ pub struct KnowledgeBase {
     chunks: Arc<[Chunk]>,
     retriever: Arc<dyn Retriever>,
     top_k: usize,
-    min_score: f32,
 }
 
 impl std::fmt::Debug for KnowledgeBase {
@@ -57,22 +50,28 @@ impl std::fmt::Debug for KnowledgeBase {
 }
 
 impl KnowledgeBase {
-    /// Load a folder of documents, or a LlamaIndex storage directory if it is one. Blocks: call it before the first call.
+    /// Load a folder of documents, or a LlamaIndex storage directory if it is one; of several indexes in it `index_id` names
+    /// one. Blocks: call it before the first call.
     ///
     /// # Errors
-    /// The folder or the index cannot be read at all.
-    pub fn load(path: &Path) -> Result<Loaded, KnowledgeError> {
+    /// The folder or the index cannot be read at all, or is something else.
+    pub fn load(path: &Path, index_id: Option<&str>) -> Result<Loaded, KnowledgeError> {
         if llamaindex::is_index(path) {
-            let (nodes, warnings) = llamaindex::load(path)?;
-            let (texts, chunks): (Vec<_>, Vec<_>) = nodes
-                .into_iter()
-                .map(|node| (node.embed_text, node.chunk))
-                .unzip();
-            let bm25 = Bm25::new(texts.iter().map(String::as_str));
-            let base = Self::new(chunks, Arc::new(bm25));
+            let (nodes, warnings) = llamaindex::load(path, index_id)?;
+            let index = Index::new(nodes.iter().map(|node| ("", node.embed_text.as_str())));
+            let chunks = nodes.into_iter().map(|node| node.chunk).collect();
+            let base = Self::new(chunks, Arc::new(index));
             return Ok(Loaded { base, warnings });
         }
-        let (chunks, warnings) = folder::load(path)?;
+        let (chunks, mut warnings) = folder::load(path)?;
+        match (not_documents(path), chunks.is_empty()) {
+            (Some(error), true) => return Err(error),
+            (Some(error), false) => warnings.push(error.to_string()),
+            (None, _) => {}
+        }
+        if index_id.is_some() {
+            warnings.push("index_id names an index of LlamaIndex, and the folder is none".into());
+        }
         let base = Self::searchable(chunks);
         Ok(Loaded { base, warnings })
     }
@@ -87,13 +86,12 @@ impl KnowledgeBase {
     }
 
     fn searchable(chunks: Vec<Chunk>) -> Self {
-        // headings are searched too: "desserts" may stand nowhere else
-        let texts: Vec<String> = chunks
-            .iter()
-            .map(|chunk| format!("{}\n{}", chunk.source, chunk.text))
-            .collect();
-        let bm25 = Bm25::new(texts.iter().map(String::as_str));
-        Self::new(chunks, Arc::new(bm25))
+        let index = Index::new(
+            chunks
+                .iter()
+                .map(|chunk| (headings(chunk), chunk.text.as_str())),
+        );
+        Self::new(chunks, Arc::new(index))
     }
 
     /// Passages with a ranking of one's own.
@@ -102,7 +100,6 @@ impl KnowledgeBase {
             chunks: chunks.into(),
             retriever,
             top_k: DEFAULT_TOP_K,
-            min_score: 0.2,
         }
     }
 
@@ -127,10 +124,7 @@ impl KnowledgeBase {
     pub fn find(&self, query: &str) -> Vec<Passage> {
         let query: String = query.chars().take(MAX_QUERY_CHARS).collect();
         let found = self.retriever.retrieve(&query, self.top_k);
-        let floor = found
-            .first()
-            .map_or(0.0, |(_, best)| best * RELATIVE_FLOOR)
-            .max(self.min_score);
+        let floor = found.first().map_or(0.0, |(_, best)| best * RELATIVE_FLOOR);
         found
             .into_iter()
             .filter(|(_, score)| *score >= floor)
@@ -146,8 +140,53 @@ impl KnowledgeBase {
 
 impl Knowledge for KnowledgeBase {
     fn search<'a>(&'a self, query: &'a str) -> BoxFuture<'a, Vec<Passage>> {
-        Box::pin(std::future::ready(self.find(query)))
+        let (base, query) = (self.clone(), query.to_owned());
+        // off the threads of the calls: a search of a large base takes milliseconds, and its budget must be able to end the wait
+        let search = tokio::task::spawn_blocking(move || base.find(&query));
+        Box::pin(async move { search.await.unwrap_or_default() })
     }
+}
+
+/// The headings of a passage, and the name of its file: "desserts" may stand nowhere else.
+fn headings(chunk: &Chunk) -> &str {
+    let (file, headings) = chunk
+        .source
+        .split_once(" › ")
+        .unwrap_or((&chunk.source, ""));
+    if headings.is_empty() {
+        file.rsplit_once('.').map_or(file, |(name, _)| name)
+    } else {
+        headings
+    }
+}
+
+/// A folder that holds something else than documents, or a folder of such.
+fn not_documents(path: &Path) -> Option<KnowledgeError> {
+    if let Some(foreign) = foreign::recognise(path) {
+        return Some(KnowledgeError::Foreign {
+            path: path.into(),
+            what: foreign.what.to_owned(),
+            advice: foreign.advice,
+        });
+    }
+    let inside = foreign::indexes_inside(path);
+    let first = inside.first()?;
+    Some(KnowledgeError::Foreign {
+        path: path.into(),
+        what: format!(
+            "a folder around {} LlamaIndex storage {}",
+            inside.len(),
+            if inside.len() == 1 {
+                "directory"
+            } else {
+                "directories"
+            }
+        ),
+        advice: format!(
+            "Point to the directory itself: `[knowledge] path = \"{}\"`",
+            first.display()
+        ),
+    })
 }
 
 /// The tool's work, to be wrapped as the function tool `search_knowledge(query)`.
@@ -162,8 +201,8 @@ impl KnowledgeTool {
         question about facts that are not in the conversation yet.";
 
     /// Passages with their sources as text for the model.
-    pub fn call(&self, query: &str) -> String {
-        let passages = self.0.find(query);
+    pub async fn call(&self, query: &str) -> String {
+        let passages = self.0.search(query).await;
         if passages.is_empty() {
             return "Nothing was found.".into();
         }

@@ -39,10 +39,14 @@ pub struct Bm25 {
 impl Bm25 {
     /// Index these texts.
     pub fn new<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
+        Self::of_terms(texts.into_iter().map(terms))
+    }
+
+    /// Index texts whose terms are known.
+    pub fn of_terms(texts: impl Iterator<Item = Vec<String>>) -> Self {
         let mut counts: FxHashMap<String, Vec<(u32, f32)>> = FxHashMap::default();
         let mut lengths = Vec::new();
-        for (number, text) in texts.into_iter().enumerate() {
-            let words = terms(text);
+        for (number, words) in texts.enumerate() {
             lengths.push(words.len() as f32);
             let number = u32::try_from(number).unwrap_or(u32::MAX);
             for word in words {
@@ -69,30 +73,54 @@ impl Bm25 {
         }
     }
 
+    /// How many texts there are.
+    pub fn len(&self) -> usize {
+        self.texts
+    }
+
+    /// None at all.
+    pub fn is_empty(&self) -> bool {
+        self.texts == 0
+    }
+
+    /// The texts in which a term stands, in their order, each with its part of the score.
+    pub fn postings(&self, term: &str) -> &[(u32, f32)] {
+        self.postings
+            .get(term)
+            .map(Vec::as_slice)
+            .unwrap_or_default()
+    }
+
     /// The best texts with their scores, best first; equal scores in the order of the texts. Only texts that score above 0.
     pub fn search(&self, query: &str, top_k: usize) -> Vec<(usize, f32)> {
         let mut scores = vec![0.0f32; self.texts];
         for term in terms(query).iter().take(MAX_QUERY_TERMS) {
-            for (number, part) in self
-                .postings
-                .get(term)
-                .map(Vec::as_slice)
-                .unwrap_or_default()
-            {
+            for (number, part) in self.postings(term) {
                 if let Some(score) = scores.get_mut(*number as usize) {
                     *score += part;
                 }
             }
         }
-        let mut found: Vec<(usize, f32)> = scores
-            .into_iter()
-            .enumerate()
-            .filter(|(_, score)| *score > 0.0)
-            .collect();
-        found.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-        found.truncate(top_k);
-        found
+        best(&scores, top_k)
     }
+}
+
+/// The `top_k` numbers with the best scores above 0, best first; equal scores in the order of the numbers.
+pub(crate) fn best(scores: &[f32], top_k: usize) -> Vec<(usize, f32)> {
+    let by_score = |a: &(usize, f32), b: &(usize, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
+    let mut found: Vec<(usize, f32)> = scores
+        .iter()
+        .copied()
+        .enumerate()
+        .filter(|(_, score)| *score > 0.0)
+        .collect();
+    if top_k < found.len() {
+        // only the best are put in order: a question's words stand in thousands of passages
+        found.select_nth_unstable_by(top_k, by_score);
+        found.truncate(top_k);
+    }
+    found.sort_unstable_by(by_score);
+    found
 }
 
 #[cfg(test)]

@@ -1,11 +1,16 @@
 //! Documents cut into pieces that can be read out: by headings, then at sentence ends into about 150 words.
 
 use pulldown_cmark::{Event, Parser, Tag, TagEnd};
+use unicode_segmentation::UnicodeSegmentation;
+
+use crate::words::is_wide;
 
 /// Words after which a chunk ends at the next sentence.
 pub const CHUNK_WORDS: usize = 150;
 /// A sentence longer than this is cut.
 pub const MAX_SENTENCE_WORDS: usize = 200;
+/// The same for what has no words.
+const MAX_SENTENCE_BYTES: usize = 4_000;
 /// Headings kept in a source.
 const MAX_HEADING_DEPTH: usize = 6;
 
@@ -20,117 +25,200 @@ pub struct Chunk {
 
 /// Markdown, split by headings.
 pub fn markdown(name: &str, text: &str) -> Vec<Chunk> {
-    let mut chunks = Vec::new();
-    let mut path: Vec<(usize, String)> = Vec::new();
-    let mut body = String::new();
-    let mut heading: Option<(usize, String)> = None;
+    let mut sections = Sections::new(name);
     for event in Parser::new_ext(text, pulldown_cmark::Options::ENABLE_TABLES) {
-        let target = heading.as_mut().map_or(&mut body, |(_, title)| title);
         match event {
-            Event::Start(Tag::Heading { level, .. }) => {
-                sections(&mut chunks, name, &path, &std::mem::take(&mut body));
-                heading = Some((level as usize, String::new()));
-            }
-            Event::End(TagEnd::Heading(_)) => {
-                if let Some((level, title)) = heading.take() {
-                    path.retain(|(above, _)| *above < level);
-                    if path.len() < MAX_HEADING_DEPTH {
-                        path.push((level, title.trim().to_owned()));
-                    }
-                }
-            }
-            Event::Text(text) | Event::Code(text) => target.push_str(&text),
-            Event::SoftBreak | Event::HardBreak => target.push(' '),
-            Event::End(TagEnd::TableCell) => target.push_str(", "),
+            Event::Start(Tag::Heading { level, .. }) => sections.begin_heading(level as usize),
+            Event::End(TagEnd::Heading(_)) => sections.end_heading(),
+            Event::Text(text) | Event::Code(text) => sections.verbatim(&text),
+            Event::SoftBreak | Event::HardBreak => sections.verbatim(" "),
+            Event::End(TagEnd::TableCell) => sections.cell(),
             Event::End(
                 TagEnd::Paragraph
                 | TagEnd::Item
                 | TagEnd::TableRow
                 | TagEnd::TableHead
                 | TagEnd::CodeBlock,
-            ) => {
-                target.push('\n');
-            }
+            ) => sections.line(),
             // raw HTML and comments are not for the caller's ear; the rest is structure
             _ => {}
         }
     }
-    sections(&mut chunks, name, &path, &body);
-    chunks
+    sections.finish()
 }
 
 /// Plain text.
 pub fn plain(name: &str, text: &str) -> Vec<Chunk> {
-    let mut chunks = Vec::new();
-    sections(&mut chunks, name, &[], text);
-    chunks
+    let mut sections = Sections::new(name);
+    sections.verbatim(text);
+    sections.finish()
 }
 
-fn sections(chunks: &mut Vec<Chunk>, name: &str, path: &[(usize, String)], body: &str) {
-    let mut source = name.to_owned();
-    for (_, title) in path.iter().filter(|(_, title)| !title.is_empty()) {
-        source.push_str(" › ");
-        source.push_str(title);
+/// A document as it is read: headings and what stands below them.
+pub(crate) struct Sections {
+    name: String,
+    chunks: Vec<Chunk>,
+    path: Vec<(usize, String)>,
+    body: String,
+    heading: Option<(usize, String)>,
+}
+
+impl Sections {
+    pub(crate) fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            chunks: Vec::new(),
+            path: Vec::new(),
+            body: String::new(),
+            heading: None,
+        }
     }
-    let mut text = String::new();
-    let mut words = 0;
-    let mut last = String::new();
-    let ended = body.lines().flat_map(|line| {
-        let sentences = sentences(line);
-        let last = sentences.len().saturating_sub(1);
-        // a line stays a line: the things of a list are told apart by it
-        sentences
-            .into_iter()
-            .enumerate()
-            .map(move |(at, sentence)| (sentence, if at == last { '\n' } else { ' ' }))
-    });
-    let mut gap = ' ';
-    for (sentence, end) in ended {
-        let count = sentence.split_whitespace().count();
-        if words > 0 && words + count > CHUNK_WORDS {
-            chunks.push(Chunk {
-                text: std::mem::take(&mut text),
-                source: source.clone(),
-            });
-            // the sentence before is said again, so that "it" keeps its meaning
-            text.push_str(&last);
-            words = last.split_whitespace().count();
+
+    pub(crate) fn begin_heading(&mut self, level: usize) {
+        self.end_heading();
+        self.end_section();
+        self.heading = Some((level, String::new()));
+    }
+
+    pub(crate) fn end_heading(&mut self) {
+        if let Some((level, title)) = self.heading.take() {
+            self.path.retain(|(above, _)| *above < level);
+            if self.path.len() < MAX_HEADING_DEPTH {
+                self.path.push((level, title.trim().to_owned()));
+            }
+        }
+    }
+
+    fn target(&mut self) -> &mut String {
+        self.heading
+            .as_mut()
+            .map_or(&mut self.body, |(_, title)| title)
+    }
+
+    /// Text as it stands.
+    pub(crate) fn verbatim(&mut self, text: &str) {
+        self.target().push_str(text);
+    }
+
+    /// Text in which white space only parts words.
+    pub(crate) fn words(&mut self, text: &str) {
+        let target = self.target();
+        for c in text.chars() {
+            if !c.is_whitespace() {
+                target.push(c);
+            } else if !target.ends_with([' ', '\n']) && !target.is_empty() {
+                target.push(' ');
+            }
+        }
+    }
+
+    /// A cell of a table is over.
+    pub(crate) fn cell(&mut self) {
+        self.target().push_str(", ");
+    }
+
+    /// A line is over.
+    pub(crate) fn line(&mut self) {
+        if self.heading.is_some() {
+            return self.verbatim(" ");
+        }
+        let end = self.body.trim_end_matches([' ', ',']).len();
+        self.body.truncate(end);
+        if !self.body.ends_with('\n') && !self.body.is_empty() {
+            self.body.push('\n');
+        }
+    }
+
+    pub(crate) fn finish(mut self) -> Vec<Chunk> {
+        self.end_heading();
+        self.end_section();
+        self.chunks
+    }
+
+    /// Cut what stands below the present headings into passages.
+    fn end_section(&mut self) {
+        let body = std::mem::take(&mut self.body);
+        let mut source = self.name.clone();
+        for (_, title) in self.path.iter().filter(|(_, title)| !title.is_empty()) {
+            source.push_str(" › ");
+            source.push_str(title);
+        }
+        let mut text = String::new();
+        let mut words = 0;
+        let mut last = String::new();
+        let ended = body.lines().flat_map(|line| {
+            let sentences = sentences(line);
+            let last = sentences.len().saturating_sub(1);
+            // a line stays a line: the things of a list are told apart by it
+            sentences
+                .into_iter()
+                .enumerate()
+                .map(move |(at, sentence)| (sentence, if at == last { '\n' } else { ' ' }))
+        });
+        let mut gap = ' ';
+        for (sentence, end) in ended {
+            let count = count_words(&sentence);
+            if words > 0 && words + count > CHUNK_WORDS {
+                self.chunks.push(Chunk {
+                    text: std::mem::take(&mut text),
+                    source: source.clone(),
+                });
+                // the sentence before is said again, so that "it" keeps its meaning
+                text.push_str(&last);
+                words = count_words(&last);
+            }
+            if !text.is_empty() {
+                text.push(gap);
+            }
+            gap = end;
+            text.push_str(&sentence);
+            words += count;
+            last = if count <= 30 { sentence } else { String::new() };
         }
         if !text.is_empty() {
-            text.push(gap);
+            self.chunks.push(Chunk { text, source });
         }
-        gap = end;
-        text.push_str(&sentence);
-        words += count;
-        last = if count <= 30 { sentence } else { String::new() };
-    }
-    if !text.is_empty() {
-        chunks.push(Chunk { text, source });
     }
 }
 
 /// Sentences and lines, none longer than [`MAX_SENTENCE_WORDS`].
 pub fn sentences(text: &str) -> Vec<String> {
     let mut sentences = Vec::new();
-    for line in text.lines() {
-        let mut sentence: Vec<&str> = Vec::new();
-        let mut words = line.split_whitespace().peekable();
-        while let Some(word) = words.next() {
-            sentence.push(word);
-            let capital = words
-                .peek()
-                .is_none_or(|next| next.starts_with(|c: char| !c.is_lowercase()));
-            if (word.ends_with(['.', '!', '?']) && capital) || sentence.len() >= MAX_SENTENCE_WORDS
-            {
-                sentences.push(sentence.join(" "));
-                sentence.clear();
+    for sentence in text
+        .lines()
+        .flat_map(UnicodeSegmentation::split_sentence_bounds)
+    {
+        let mut part = String::new();
+        let mut words = 0;
+        for word in sentence.split_word_bounds() {
+            if word.chars().all(char::is_whitespace) {
+                if !part.is_empty() && !part.ends_with(' ') {
+                    part.push(' ');
+                }
+                continue;
+            }
+            words += count_words(word);
+            part.push_str(word);
+            if words >= MAX_SENTENCE_WORDS || part.len() >= MAX_SENTENCE_BYTES {
+                words = 0;
+                sentences.push(std::mem::take(&mut part).trim().to_owned());
             }
         }
-        if !sentence.is_empty() {
-            sentences.push(sentence.join(" "));
+        if !part.trim().is_empty() {
+            sentences.push(part.trim().to_owned());
         }
     }
     sentences
+}
+
+/// Words; of scripts without spaces two characters count as one.
+fn count_words(text: &str) -> usize {
+    let wide = text.chars().filter(|c| is_wide(*c)).count();
+    let parted = text
+        .split_whitespace()
+        .filter(|word| !word.starts_with(is_wide))
+        .count();
+    parted + wide.div_ceil(2)
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ pub enum KnowledgeError {
         /// Why.
         reason: String,
     },
-    /// A persisted index whose docstore cannot be read.
+    /// A persisted index that cannot be read.
     #[error(
         "{path} looks like a LlamaIndex storage directory, but {reason}. Persist it again with LlamaIndex 0.9 to 0.14"
     )]
@@ -24,5 +24,28 @@ pub enum KnowledgeError {
         path: PathBuf,
         /// Why.
         reason: String,
+    },
+    /// Several indexes in one directory, and none was named; or one was named that is not there.
+    #[error(
+        "{path} holds {count} {indexes}: {ids}. Name one of them in antiphon.toml: `[knowledge] index_id = \"…\"`",
+        indexes = if *count == 1 { "index" } else { "indexes" }
+    )]
+    WhichIndex {
+        /// The directory.
+        path: PathBuf,
+        /// How many there are.
+        count: usize,
+        /// Their ids, and what each is.
+        ids: String,
+    },
+    /// Something else than documents or an index.
+    #[error("{path} is {what}. {advice}")]
+    Foreign {
+        /// The folder.
+        path: PathBuf,
+        /// What it is.
+        what: String,
+        /// What to do.
+        advice: String,
     },
 }

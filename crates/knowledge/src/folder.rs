@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::chunk::{self, Chunk};
 use crate::error::KnowledgeError;
+use crate::{decode, html};
 
 /// Largest file that is read: a book has 1 MB.
 pub const MAX_FILE_BYTES: u64 = 8 << 20;
@@ -18,11 +19,6 @@ pub const MAX_CHUNKS: usize = 100_000;
 const MAX_DEPTH: usize = 16;
 /// A note about files that are not read names so many.
 const NAMED_FILES: usize = 5;
-/// Columns at which HTML is wrapped: so wide that lines are paragraphs.
-const HTML_WIDTH: usize = 10_000;
-/// Opening tags nested deeper than this are not given to the HTML reader, which recurses.
-const MAX_HTML_DEPTH: usize = 200;
-
 /// Read every document under `root`; what cannot be read becomes a warning.
 ///
 /// # Errors
@@ -53,7 +49,7 @@ pub fn load(root: &Path) -> Result<(Vec<Chunk>, Vec<String>), KnowledgeError> {
             Ok(mut new) => chunks.append(&mut new),
             Err(reason) => warnings.push(format!("{name} is left out: {reason}")),
         }
-        if chunks.len() >= MAX_CHUNKS {
+        if chunks.len() > MAX_CHUNKS {
             chunks.truncate(MAX_CHUNKS);
             warnings.push(format!(
                 "only the first {MAX_CHUNKS} passages are kept, up to {name}"
@@ -169,43 +165,12 @@ fn read(file: &Path, name: &str) -> Result<Vec<Chunk>, String> {
         return Err(format!("{size} bytes are more than {MAX_FILE_BYTES}"));
     }
     let bytes = fs::read(file).map_err(|error| error.to_string())?;
-    let text = String::from_utf8(bytes)
-        .map_err(|_| "it is not UTF-8 text; save it as UTF-8".to_owned())?;
-    Ok(match extension(file).as_str() {
+    let extension = extension(file);
+    let is_html = matches!(extension.as_str(), "html" | "htm");
+    let text = decode::text(&bytes, is_html)?;
+    Ok(match extension.as_str() {
         "md" | "markdown" => chunk::markdown(name, &text),
-        "html" | "htm" => html(name, &text)?,
+        _ if is_html => html::html(name, &text),
         _ => chunk::plain(name, &text),
     })
-}
-
-/// HTML as text, headings kept: html2text writes them as Markdown.
-pub fn html(name: &str, text: &str) -> Result<Vec<Chunk>, String> {
-    let mut depth = 0usize;
-    for tag in text.split('<').skip(1) {
-        if tag.starts_with('/') {
-            depth = depth.saturating_sub(1);
-        } else if tag.starts_with(|c: char| c.is_ascii_alphabetic()) {
-            let void = [
-                "br", "img", "hr", "input", "meta", "link", "p", "li", "td", "tr", "th", "dt",
-                "dd", "option",
-            ];
-            let name: String = tag
-                .chars()
-                .take_while(char::is_ascii_alphanumeric)
-                .collect::<String>()
-                .to_lowercase();
-            if !void.contains(&name.as_str()) {
-                depth += 1;
-            }
-        }
-        if depth > MAX_HTML_DEPTH {
-            return Err(format!(
-                "its tags are nested more than {MAX_HTML_DEPTH} deep"
-            ));
-        }
-    }
-    let plain = html2text::config::plain_no_decorate()
-        .string_from_read(text.as_bytes(), HTML_WIDTH)
-        .map_err(|error| error.to_string())?;
-    Ok(chunk::plain(name, &plain))
 }

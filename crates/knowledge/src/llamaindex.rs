@@ -1,16 +1,21 @@
-//! A directory written by LlamaIndex's `storage_context.persist` (0.9 to 0.14), read as it is. Only `docstore.json` is
-//! needed for the words; vectors are another retriever's business.
+//! A directory written by LlamaIndex's `storage_context.persist` (0.9 to 0.14), read as it is: `docstore.json` has the words,
+//! `index_store.json` says which nodes an index consists of. A deleted document stays in the docstore and is in no index.
+//! Vectors are another retriever's business.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
 use serde_json::{Map, Value};
 
 use crate::chunk::Chunk;
+use crate::decode;
 use crate::error::KnowledgeError;
 
 /// Largest docstore: about 100,000 nodes.
 pub const MAX_DOCSTORE_BYTES: u64 = 1 << 30;
+/// Indexes that are named when one must be chosen.
+const NAMED_INDEXES: usize = 20;
 
 /// A node: what the ranking reads and what the model reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,22 +28,115 @@ pub struct Node {
     pub chunk: Chunk,
 }
 
+/// An index of a storage directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IndexStruct {
+    /// Its id.
+    pub id: String,
+    /// Its kind: `vector_store`, `list` and so on.
+    pub kind: String,
+    /// The nodes that it consists of; `None`: it has none that could be read, as a graph.
+    pub nodes: Option<HashSet<String>>,
+}
+
 /// Is this a persisted index?
 pub fn is_index(folder: &Path) -> bool {
     folder.join("docstore.json").is_file() && folder.join("index_store.json").is_file()
 }
 
-/// Read its nodes in their order; unknown kinds become warnings.
+/// Read the nodes of an index in the docstore's order; `index_id` chooses it where there are several. What is missing or of an
+/// unknown kind becomes a warning. A store that has never had an index is read whole, as `BM25Retriever` reads a docstore.
 ///
 /// # Errors
-/// [`KnowledgeError::Index`] when the docstore is unreadable.
-pub fn load(folder: &Path) -> Result<(Vec<Node>, Vec<String>), KnowledgeError> {
-    let path = folder.join("docstore.json");
+/// [`KnowledgeError::Index`] when a file is unreadable, [`KnowledgeError::WhichIndex`] when one must be chosen,
+/// [`KnowledgeError::Foreign`] when the index has no words of its own.
+pub fn load(
+    folder: &Path,
+    index_id: Option<&str>,
+) -> Result<(Vec<Node>, Vec<String>), KnowledgeError> {
+    let indexes = read(&folder.join("index_store.json"), indexes)?;
+    let index = choose(folder, &indexes, index_id)?;
+    let (mut nodes, mut warnings) = read(&folder.join("docstore.json"), parse)?;
+    let foreign = |what: String, advice: &str| KnowledgeError::Foreign {
+        path: folder.into(),
+        what,
+        advice: advice.to_owned(),
+    };
+    if let Some(index) = index {
+        let Some(own) = &index.nodes else {
+            return Err(foreign(
+                format!(
+                    "a LlamaIndex storage directory whose index `{}` is of kind `{}`, which has no text nodes to search",
+                    index.id, index.kind
+                ),
+                "Make a VectorStoreIndex or SummaryIndex of the same documents and persist it, or point to the documents themselves",
+            ));
+        };
+        nodes.retain(|node| own.contains(&node.id));
+        warnings.extend(missing(index, own.len().saturating_sub(nodes.len())));
+    }
+    if nodes.is_empty() && warnings.is_empty() {
+        let graph = folder.join("property_graph_store.json");
+        let has_graph = fs::metadata(graph).is_ok_and(|file| file.len() > 100);
+        return Err(match (index, has_graph) {
+            (None, true) => foreign(
+                "a LlamaIndex storage directory with a property graph and nothing else, and graphs are not searched".to_owned(),
+                "Make a VectorStoreIndex or SummaryIndex of the same documents and persist it, or point to the documents themselves",
+            ),
+            _ => foreign(
+                "a LlamaIndex storage directory without a node".to_owned(),
+                "If its words are in a vector database, make the index with `store_nodes_override=True` and persist it again, or point to the documents themselves",
+            ),
+        });
+    }
+    Ok((nodes, warnings))
+}
+
+/// The index that is meant; `None`: there is none, and none was asked for.
+fn choose<'a>(
+    folder: &Path,
+    indexes: &'a [IndexStruct],
+    index_id: Option<&str>,
+) -> Result<Option<&'a IndexStruct>, KnowledgeError> {
+    let found = match (index_id, indexes) {
+        (Some(id), indexes) => indexes.iter().find(|index| index.id == id),
+        (None, []) => return Ok(None),
+        (None, [only]) => Some(only),
+        (None, _) => None,
+    };
+    let named = || {
+        let names = indexes.iter().take(NAMED_INDEXES);
+        names
+            .map(|index| format!("`{}` ({})", index.id, index.kind))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    found.map(Some).ok_or_else(|| KnowledgeError::WhichIndex {
+        path: folder.into(),
+        count: indexes.len(),
+        ids: if indexes.is_empty() {
+            "none".to_owned()
+        } else {
+            named()
+        },
+    })
+}
+
+fn missing(index: &IndexStruct, count: usize) -> Option<String> {
+    (count > 0).then(|| {
+        format!(
+            "{count} nodes of the index `{}` have no words in docstore.json and are left out",
+            index.id
+        )
+    })
+}
+
+fn read<T>(path: &Path, parse: impl Fn(&[u8]) -> Result<T, String>) -> Result<T, KnowledgeError> {
     let failed = |reason: String| KnowledgeError::Index {
-        path: path.clone(),
+        path: path.into(),
         reason,
     };
-    let size = fs::metadata(&path)
+    let size = fs::metadata(path)
         .map_err(|error| failed(error.to_string()))?
         .len();
     if size > MAX_DOCSTORE_BYTES {
@@ -46,18 +144,76 @@ pub fn load(folder: &Path) -> Result<(Vec<Node>, Vec<String>), KnowledgeError> {
             "it has {size} bytes, more than {MAX_DOCSTORE_BYTES}"
         )));
     }
-    let bytes = fs::read(&path).map_err(|error| failed(error.to_string()))?;
+    let bytes = fs::read(path).map_err(|error| failed(error.to_string()))?;
     parse(&bytes).map_err(failed)
 }
 
-/// The nodes of a docstore. Nesting is limited by serde_json to 128.
+/// JSON as Python writes it, also behind a byte-order mark. Nesting is limited by serde_json to 128.
+fn json(bytes: &[u8]) -> Result<Value, String> {
+    let text = decode::text(bytes, false)?;
+    serde_json::from_str(&without_nan(&text)).map_err(|error| format!("it is not JSON: {error}"))
+}
+
+/// The indexes of an `index_store.json`.
+///
+/// # Errors
+/// Not JSON, in words.
+pub fn indexes(index_store: &[u8]) -> Result<Vec<IndexStruct>, String> {
+    let root = json(index_store)?;
+    let entries = root.get("index_store/data").and_then(Value::as_object);
+    entries
+        .into_iter()
+        .flatten()
+        .map(|(id, entry)| {
+            let kind = entry
+                .get("__type__")
+                .and_then(Value::as_str)
+                .unwrap_or_default();
+            // a string that holds JSON; an object would mean the same
+            let data = match entry.get("__data__") {
+                Some(Value::String(text)) => json(text.as_bytes())?,
+                Some(data) => data.clone(),
+                None => Value::Null,
+            };
+            Ok(IndexStruct {
+                id: id.clone(),
+                kind: kind.to_owned(),
+                nodes: nodes_of(kind, &data),
+            })
+        })
+        .collect()
+}
+
+/// The ids of an index's nodes, wherever its kind has them.
+fn nodes_of(kind: &str, data: &Value) -> Option<HashSet<String>> {
+    let field = |name: &str| data.get(name).into_iter().flat_map(strings).collect();
+    match kind {
+        "list" => Some(field("nodes")),
+        "tree" => Some(field("all_nodes")),
+        "keyword_table" | "kg" => Some(field("table")),
+        "document_summary" => Some(field("summary_id_to_node_ids")),
+        "simple_lpg" | "empty" | "composite" | "sql" | "pandas" => None,
+        // a vector index, whatever the database it was made for
+        _ => data.get("nodes_dict").map(|nodes| strings(nodes).collect()),
+    }
+}
+
+/// All strings among the values of an object or a list, and of lists in it.
+fn strings(value: &Value) -> Box<dyn Iterator<Item = String> + '_> {
+    match value {
+        Value::String(text) => Box::new(std::iter::once(text.clone())),
+        Value::Array(items) => Box::new(items.iter().flat_map(strings)),
+        Value::Object(map) => Box::new(map.values().flat_map(strings)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => Box::new(std::iter::empty()),
+    }
+}
+
+/// The nodes of a docstore.
 ///
 /// # Errors
 /// Not JSON, in words.
 pub fn parse(docstore: &[u8]) -> Result<(Vec<Node>, Vec<String>), String> {
-    let text = String::from_utf8_lossy(docstore);
-    let root: Value = serde_json::from_str(&without_nan(&text))
-        .map_err(|error| format!("it is not JSON: {error}"))?;
+    let root = json(docstore)?;
     let mut nodes = Vec::new();
     let mut warnings = Vec::new();
     for (id, entry) in root
@@ -72,9 +228,8 @@ pub fn parse(docstore: &[u8]) -> Result<(Vec<Node>, Vec<String>), String> {
             .unwrap_or_default();
         let data = entry.get("__data__").and_then(Value::as_object);
         match (kind, data) {
-            // kind 4 is a whole Document kept beside its nodes; its words are in the nodes already
-            ("4", _) => {}
-            ("1" | "2" | "3" | "5", Some(data)) => nodes.extend(node(id, data)),
+            // text, image, index, document, node
+            ("1" | "2" | "3" | "4" | "5", Some(data)) => nodes.extend(node(id, data)),
             _ => warnings.push(format!("node {id} of unknown kind `{kind}` is left out")),
         }
     }

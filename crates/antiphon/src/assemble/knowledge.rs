@@ -28,7 +28,7 @@ pub(super) fn load(
                 path.display()
             );
         }
-        let loaded = KnowledgeBase::load(&path)
+        let loaded = KnowledgeBase::load(&path, knowledge.index_id.as_deref())
             .with_context(|| format!("[knowledge] path {}", path.display()))?;
         notes.extend(loaded.warnings);
         loaded.base
@@ -61,8 +61,8 @@ pub(super) fn tool(base: KnowledgeBase) -> impl Tool {
         KnowledgeTool::NAME,
         KnowledgeTool::DESCRIPTION,
         move |search: Search, _: ToolContext| {
-            let found = tool.call(&search.query);
-            async move { Ok::<_, ToolError>(found) }
+            let tool = tool.clone();
+            async move { Ok::<_, ToolError>(tool.call(&search.query).await) }
         },
     )
 }

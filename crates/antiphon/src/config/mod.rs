@@ -300,6 +300,8 @@ impl Texts {
 pub struct KnowledgeConfig {
     /// A folder of Markdown, text and HTML, or one that LlamaIndex persisted.
     pub path: PathBuf,
+    /// Which index, if LlamaIndex has persisted several there (`index.index_id`).
+    pub index_id: Option<String>,
     /// The longest a retrieval may hold up a reply. Default 0.08 s.
     pub budget: Option<Seconds>,
     /// Passages given to the model. Default `antiphon_knowledge::base::DEFAULT_TOP_K`.

@@ -209,7 +209,10 @@ fn many_words(text: &str) -> Option<usize> {
 
 /// A sentence without an end: the last clause or word before the limit.
 fn forced_end(text: &str) -> usize {
-    let limit = text.floor_char_boundary(MAX_SENTENCE_BYTES);
+    let limit = (0..=MAX_SENTENCE_BYTES.min(text.len()))
+        .rev()
+        .find(|&at| text.is_char_boundary(at))
+        .unwrap_or(0);
     let head = text.get(..limit).unwrap_or_default();
     let is_clause = |c: char| {
         matches!(c, ',' | ';' | ':' | '،' | '؛') || is_wide_clause_mark(c) || is_sentence_mark(c)

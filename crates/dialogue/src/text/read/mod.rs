@@ -267,15 +267,13 @@ fn find_end(
     complete: bool,
     mut found: impl FnMut(usize) -> bool,
 ) -> ControlFlow<usize, bool> {
-    let mut count = 0;
-    for (at, c) in text.char_indices() {
+    for (count, (at, c)) in text.char_indices().enumerate() {
         if c == '\n' || count >= MAX_SPAN {
             return ControlFlow::Continue(false);
         }
         if found(at) {
             return ControlFlow::Break(at);
         }
-        count += 1;
     }
     ControlFlow::Continue(!complete)
 }

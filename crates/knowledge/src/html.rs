@@ -1,0 +1,221 @@
+//! HTML as passages. The page is read as a row of tokens, not as a tree: whatever is nested how deep, and however broken it
+//! is, reading it takes one pass and no recursion.
+
+use std::cell::RefCell;
+
+use html5ever::tendril::StrTendril;
+use html5ever::tokenizer::states::RawKind;
+use html5ever::tokenizer::{
+    BufferQueue, Tag, TagKind, Token, TokenSink, TokenSinkResult, Tokenizer, TokenizerOpts,
+};
+
+use crate::chunk::{Chunk, Sections};
+
+/// Elements whose text nobody sees or reads.
+const HIDDEN: [&str; 11] = [
+    "title", "script", "style", "svg", "template", "noscript", "iframe", "head", "select", "math",
+    "object",
+];
+/// Elements that are words in a line; all others begin and end one.
+const INLINE: [&str; 34] = [
+    "a", "abbr", "acronym", "b", "bdi", "bdo", "big", "button", "cite", "code", "data", "del",
+    "dfn", "em", "font", "i", "img", "ins", "kbd", "label", "mark", "q", "s", "samp", "small",
+    "span", "strike", "strong", "sub", "sup", "time", "tt", "u", "var",
+];
+
+/// Elements that are never part of a page's head or of a drawing.
+const BODY: [&str; 16] = [
+    "body", "p", "div", "main", "header", "section", "article", "h1", "h2", "h3", "h4", "h5", "h6",
+    "ul", "ol", "table",
+];
+
+/// The passages of a page, by its headings.
+pub fn html(name: &str, text: &str) -> Vec<Chunk> {
+    let sink = Sink(RefCell::new(Page::new(name)));
+    let tokenizer = Tokenizer::new(sink, TokenizerOpts::default());
+    let input = BufferQueue::default();
+    input.push_back(StrTendril::from(text));
+    // no script is run: the tokenizer never stops before the end of the text
+    let _ = tokenizer.feed(&input);
+    tokenizer.end();
+    tokenizer.sink.0.into_inner().sections.finish()
+}
+
+struct Page {
+    sections: Sections,
+    /// The hidden element that we are in, and how many of its kind are inside one another.
+    hidden: Option<(&'static str, usize)>,
+    in_cell: bool,
+}
+
+struct Sink(RefCell<Page>);
+
+impl TokenSink for Sink {
+    type Handle = ();
+
+    fn process_token(&self, token: Token, _line: u64) -> TokenSinkResult<()> {
+        let mut page = self.0.borrow_mut();
+        match token {
+            Token::TagToken(tag) => page.tag(&tag),
+            Token::CharacterTokens(text) => {
+                page.text(&text);
+                TokenSinkResult::Continue
+            }
+            Token::DoctypeToken(_)
+            | Token::CommentToken(_)
+            | Token::NullCharacterToken
+            | Token::EOFToken
+            | Token::ParseError(_) => TokenSinkResult::Continue,
+        }
+    }
+}
+
+impl Page {
+    fn new(name: &str) -> Self {
+        Self {
+            sections: Sections::new(name),
+            hidden: None,
+            in_cell: false,
+        }
+    }
+
+    fn text(&mut self, text: &str) {
+        if self.hidden.is_none() {
+            self.sections.words(text);
+        }
+    }
+
+    fn tag(&mut self, tag: &Tag) -> TokenSinkResult<()> {
+        let name: &str = &tag.name;
+        let opens = tag.kind == TagKind::StartTag;
+        if self.hide(name, opens, tag.self_closing) {
+            return match name {
+                "script" if opens => TokenSinkResult::RawData(RawKind::ScriptData),
+                "style" | "iframe" if opens => TokenSinkResult::RawData(RawKind::Rawtext),
+                "title" if opens => TokenSinkResult::RawData(RawKind::Rcdata),
+                _ => TokenSinkResult::Continue,
+            };
+        }
+        match name {
+            "h1" | "h2" | "h3" | "h4" | "h5" | "h6" => {
+                let level = name
+                    .chars()
+                    .nth(1)
+                    .and_then(|digit| digit.to_digit(10))
+                    .unwrap_or(1);
+                if opens {
+                    self.sections.begin_heading(level as usize);
+                } else {
+                    self.sections.end_heading();
+                }
+            }
+            "td" | "th" => {
+                // its end tag may be left out
+                if std::mem::replace(&mut self.in_cell, opens) {
+                    self.sections.cell();
+                }
+            }
+            "img" if opens => {
+                let alt = tag
+                    .attrs
+                    .iter()
+                    .find(|attribute| &*attribute.name.local == "alt");
+                self.text(alt.map_or("", |alt| &alt.value));
+            }
+            "textarea" if opens => return TokenSinkResult::RawData(RawKind::Rcdata),
+            "textarea" => {}
+            name if INLINE.contains(&name) => {}
+            name => {
+                self.in_cell &= name != "tr";
+                self.sections.line();
+            }
+        }
+        TokenSinkResult::Continue
+    }
+
+    /// Is the tag part of something hidden?
+    fn hide(&mut self, name: &str, opens: bool, self_closing: bool) -> bool {
+        match &mut self.hidden {
+            // what belongs to the page ends a head or a drawing that was left open, as in a browser
+            Some(("head" | "svg" | "math", _)) if opens && BODY.contains(&name) => {
+                self.hidden = None;
+                false
+            }
+            // inside it these are raw text all the same
+            Some((hidden, _))
+                if opens && *hidden != name && matches!(name, "script" | "style" | "title") =>
+            {
+                true
+            }
+            Some((hidden, depth)) => {
+                if name == *hidden {
+                    *depth = if opens {
+                        depth.saturating_add(usize::from(!self_closing))
+                    } else {
+                        depth.saturating_sub(1)
+                    };
+                    if *depth == 0 {
+                        self.hidden = None;
+                    }
+                }
+                true
+            }
+            None if opens && !self_closing => {
+                self.hidden = HIDDEN
+                    .iter()
+                    .find(|hidden| **hidden == name)
+                    .map(|hidden| (*hidden, 1));
+                self.hidden.is_some()
+            }
+            None => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn read(text: &str) -> Vec<(String, String)> {
+        html("x.html", text)
+            .into_iter()
+            .map(|chunk| (chunk.source, chunk.text))
+            .collect()
+    }
+
+    #[test]
+    fn a_page_is_read_by_its_headings() {
+        let page = "<!doctype html><title>x</title><meta charset=utf-8><body><h1>Hours</h1><p>We open at <b>nine</b>.<br>Daily\n  except &amp; Monday.</p>
+            <script>if (i<n) document.write('<h1>no</h1>')</script><h2>Prices</h2><table><tr><td>Tea</td><td>3 €</td></tr><tr><td>Cake<td>4 €</table>
+            <ul><li>One<li>Two</ul><img alt='The terrace'><svg><path d=''/><text>no</text></svg>";
+        assert_eq!(
+            read(page),
+            [
+                (
+                    "x.html › Hours".to_owned(),
+                    "We open at nine.\nDaily except & Monday.".to_owned()
+                ),
+                (
+                    "x.html › Hours › Prices".to_owned(),
+                    "Tea, 3 €\nCake, 4 €\nOne\nTwo\nThe terrace".to_owned()
+                ),
+            ]
+        );
+    }
+
+    #[test]
+    fn only_what_is_nested_is_deep_and_depth_harms_nobody() {
+        let icons = "<svg viewBox='0 0 1 1'><path d='M0'/><circle r='1'/></svg><br><img src=x><hr>"
+            .repeat(300);
+        let script = format!("<script>{}</script>", "if (i<n) x<y;".repeat(300));
+        let found = read(&format!(
+            "{icons}{script}<p>The salon is open on Monday.</p>"
+        ));
+        assert_eq!(found.first().unwrap().1, "The salon is open on Monday.");
+        let deep = format!("{}<p>Deep.</p>", "<div><b><svg>".repeat(100_000));
+        read(&deep);
+        let deep = format!("{}<p>Deep.</p>", "<div><blockquote><b>".repeat(300_000));
+        assert_eq!(read(&deep).first().unwrap().1, "Deep.");
+    }
+}

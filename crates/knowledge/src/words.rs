@@ -1,0 +1,194 @@
+//! Words as they are compared: stemmed by the language of the documents, and of a question only those that mean something.
+
+use rust_stemmers::{Algorithm, Stemmer};
+use rustc_hash::FxHashSet;
+
+use crate::synonyms;
+
+/// The language of a base is judged by so much of it, in characters.
+const SAMPLE_CHARS: usize = 50_000;
+/// Words of a question that are looked up; a caller's sentence has about 15.
+const MAX_QUESTION_WORDS: usize = 64;
+
+/// Languages with a stemmer and a list of words without meaning.
+const LANGUAGES: [(&str, Algorithm); 16] = [
+    ("en", Algorithm::English),
+    ("de", Algorithm::German),
+    ("fr", Algorithm::French),
+    ("es", Algorithm::Spanish),
+    ("it", Algorithm::Italian),
+    ("pt", Algorithm::Portuguese),
+    ("nl", Algorithm::Dutch),
+    ("sv", Algorithm::Swedish),
+    ("da", Algorithm::Danish),
+    ("no", Algorithm::Norwegian),
+    ("fi", Algorithm::Finnish),
+    ("ru", Algorithm::Russian),
+    ("ro", Algorithm::Romanian),
+    ("hu", Algorithm::Hungarian),
+    ("tr", Algorithm::Turkish),
+    ("el", Algorithm::Greek),
+];
+
+/// A word of a question.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Asked {
+    /// It, and other words for it with what they count.
+    pub(crate) words: Vec<(String, f32)>,
+    /// It says what the question is about. Numbers and days do not: they only tell good passages from better ones.
+    pub(crate) is_topic: bool,
+}
+
+/// How words of one language are compared.
+pub(crate) struct Words {
+    language: &'static str,
+    stemmer: Stemmer,
+    empty: FxHashSet<&'static str>,
+}
+
+impl Words {
+    /// For documents such as these.
+    pub(crate) fn of<'a>(texts: impl Iterator<Item = &'a str>) -> Self {
+        let (language, algorithm) = language(texts);
+        let empty = stop_words(language)
+            .iter()
+            .chain(stop_words("zh"))
+            .copied()
+            .chain(synonyms::SMALL_TALK.split(' '))
+            .collect();
+        Self {
+            language,
+            stemmer: Stemmer::create(algorithm),
+            empty,
+        }
+    }
+
+    /// All terms of a text, in order.
+    pub(crate) fn terms(&self, text: &str) -> Vec<String> {
+        let lower = text.to_lowercase();
+        let mut terms = Vec::new();
+        for word in split(&lower) {
+            self.push_terms(word, &mut terms);
+        }
+        terms
+    }
+
+    /// What a question is about.
+    pub(crate) fn question(&self, text: &str) -> Vec<Asked> {
+        let lower = text.to_lowercase();
+        let words: Vec<&str> = split(&lower).take(4 * MAX_QUESTION_WORDS).collect();
+        let is_english = self.language == "en";
+        let mut asked: Vec<Asked> = Vec::new();
+        if is_english {
+            asked.extend(synonyms::intents(&words).into_iter().map(|others| {
+                Asked {
+                    words: others
+                        .split(' ')
+                        .map(|word| (self.stem(word), synonyms::INTENT_WEIGHT))
+                        .collect(),
+                    is_topic: true,
+                }
+            }));
+        }
+        let is_farewell = words.windows(2).any(|pair| pair == ["see", "you"]);
+        for (at, word) in words.iter().enumerate() {
+            let before = at.checked_sub(1).and_then(|at| words.get(at));
+            if self.empty.contains(word) || synonyms::is_polite(before.copied(), word) {
+                continue;
+            }
+            let mut terms = Vec::new();
+            self.push_terms(word, &mut terms);
+            let is_topic = !(synonyms::is_weak(word) || is_farewell && synonyms::is_day(word));
+            for term in terms {
+                // in Japanese these are endings and particles
+                let is_kana = term.chars().all(|c| matches!(c, '\u{3040}'..='\u{309f}'));
+                if is_kana || self.empty.contains(term.as_str()) {
+                    continue;
+                }
+                let mut words = vec![(term.clone(), 1.0)];
+                if is_english {
+                    let others =
+                        synonyms::of(word).map(|other| (self.stem(other), synonyms::WEIGHT));
+                    words.extend(others.filter(|(other, _)| *other != term));
+                }
+                if asked.len() < MAX_QUESTION_WORDS
+                    && !asked
+                        .iter()
+                        .any(|known| known.words.first() == words.first())
+                {
+                    asked.push(Asked { words, is_topic });
+                }
+            }
+        }
+        asked
+    }
+
+    fn stem(&self, word: &str) -> String {
+        self.stemmer.stem(word).into_owned()
+    }
+
+    /// A word's stem; of scripts without spaces every pair of characters.
+    fn push_terms(&self, word: &str, terms: &mut Vec<String>) {
+        let is_word =
+            |word: &str| word.chars().nth(1).is_some() || word.chars().all(char::is_numeric);
+        let mut rest = word;
+        while let Some(first) = rest.chars().next() {
+            let wide = is_wide(first);
+            let end = rest.find(|c| is_wide(c) != wide).unwrap_or(rest.len());
+            let (run, after) = rest.split_at_checked(end).unwrap_or((rest, ""));
+            rest = after;
+            if !wide {
+                terms.extend(is_word(run).then(|| self.stem(run)));
+                continue;
+            }
+            let letters: Vec<char> = run.chars().collect();
+            if let [only] = letters.as_slice() {
+                terms.push(only.to_string());
+            }
+            terms.extend(letters.windows(2).map(String::from_iter));
+        }
+    }
+}
+
+/// Words of a lower-cased text.
+fn split(lower: &str) -> impl Iterator<Item = &str> {
+    lower
+        .split(|c: char| !(c.is_alphanumeric() || c == '_' || is_wide(c)))
+        .filter(|word| !word.is_empty())
+}
+
+/// Scripts in which words are not parted, or, as in Korean, so little that parts of them are compared.
+pub(crate) fn is_wide(c: char) -> bool {
+    matches!(u32::from(c), 0x0E00..=0x0EFF | 0x1000..=0x109F | 0x1780..=0x17FF | 0x3005..=0x3007 | 0x3040..=0x30FF | 0x3400..=0x4DBF
+        | 0x4E00..=0x9FFF | 0xAC00..=0xD7AF | 0xF900..=0xFAFF | 0xFF66..=0xFF9F | 0x20000..=0x3FFFF)
+}
+
+fn stop_words(language: &str) -> &'static [&'static str] {
+    stop_words::lookup(language).unwrap_or_default()
+}
+
+/// The language with most of its small words in these texts; English if they tell nothing.
+fn language<'a>(texts: impl Iterator<Item = &'a str>) -> (&'static str, Algorithm) {
+    let mut sample = String::new();
+    for text in texts {
+        sample.extend(text.chars().take(SAMPLE_CHARS));
+        sample.push(' ');
+        if sample.len() > SAMPLE_CHARS {
+            break;
+        }
+    }
+    let sample = sample.to_lowercase();
+    let counted = LANGUAGES.map(|(language, algorithm)| {
+        let words: FxHashSet<&str> = stop_words(language).iter().copied().collect();
+        let count = split(&sample)
+            .filter(|word| word.chars().nth(1).is_some() && words.contains(word))
+            .count();
+        (count, language, algorithm)
+    });
+    let english = counted.first().map_or(0, |(count, ..)| *count);
+    let best = counted.into_iter().max_by_key(|(count, ..)| *count);
+    match best {
+        Some((count, language, algorithm)) if count > english => (language, algorithm),
+        _ => ("en", Algorithm::English),
+    }
+}
