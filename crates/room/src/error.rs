@@ -35,6 +35,8 @@ pub enum RoomError {
         server: String,
         /// HTTP status.
         status: u16,
+        /// When it may be tried again, if the server says so.
+        retry_after: Option<Duration>,
         /// Its text, shortened.
         message: String,
     },
@@ -85,13 +87,21 @@ pub enum RoomError {
 }
 
 impl RoomError {
+    /// How long the server asks to be left alone.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
     /// Can another attempt with the same token succeed?
     pub fn retryable(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::Timeout { .. } | Self::Protocol(_) | Self::Rtc(_) => {
                 true
             }
-            Self::Refused { status, .. } => *status == 408 || *status == 429 || *status >= 500,
+            Self::Refused { status, .. } => crate::socket::is_passing(*status),
             Self::JoinRefused { reason } => !matches!(
                 reason,
                 DisconnectReason::DuplicateIdentity

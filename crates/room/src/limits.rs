@@ -56,6 +56,8 @@ pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 pub const ICE_GRACE: Duration = Duration::from_secs(2);
 /// The first message of a signal connection must come within this time.
 pub const FIRST_MESSAGE_TIMEOUT: Duration = Duration::from_secs(5);
+/// A server that asks to be left alone (`Retry-After`) is obeyed for at most this long: a call waits meanwhile.
+pub const LONGEST_PATIENCE: Duration = Duration::from_secs(30);
 /// How long an RPC waits for the acknowledgement (LiveKit's 7 s).
 pub const RPC_ACK_TIMEOUT: Duration = Duration::from_secs(7);
 /// An open signal connection that survived this long counts as working again: the attempts begin at zero.

@@ -60,6 +60,11 @@ impl Track {
 }
 
 impl Participant {
+    /// As the server announces it.
+    pub fn announced(info: &ParticipantInfo) -> Self {
+        Self::new(info)
+    }
+
     pub(crate) fn new(info: &ParticipantInfo) -> Self {
         Self {
             sid: info.sid.clone(),

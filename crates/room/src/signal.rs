@@ -52,10 +52,15 @@ pub(crate) async fn open(url: &Url, token: &str, within: Duration) -> Result<Sig
                     after: within,
                 };
             }
-            ConnectFailure::Refused { status, body } => {
+            ConnectFailure::Refused {
+                status,
+                retry_after,
+                body,
+            } => {
                 return RoomError::Refused {
                     server,
                     status,
+                    retry_after,
                     message: shorten(&body, limits::SERVER_MESSAGE_BYTES),
                 };
             }

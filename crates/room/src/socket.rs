@@ -46,6 +46,8 @@ pub enum ConnectFailure {
     Refused {
         /// HTTP status.
         status: u16,
+        /// When it may be tried again, if the server says so.
+        retry_after: Option<Duration>,
         /// What the server said, whole.
         body: String,
     },
@@ -53,6 +55,13 @@ pub enum ConnectFailure {
     Certificate(io::Error),
     /// Anything else on the way.
     Other(String),
+}
+
+/// Does a refusal with this HTTP status pass? The server is busy, restarting, or asks for patience (RFC 9110, RFC 6585,
+/// RFC 8470); any other refusal means the request itself.
+#[must_use]
+pub fn is_passing(status: u16) -> bool {
+    matches!(status, 408 | 425 | 429 | 500..)
 }
 
 /// An open connection. `incoming` ends when it is lost; dropping this ends it.
@@ -173,12 +182,19 @@ fn failure(error: Error) -> ConnectFailure {
             let body = response.body().as_deref().map(String::from_utf8_lossy);
             ConnectFailure::Refused {
                 status: response.status().as_u16(),
+                retry_after: retry_after(response.headers()),
                 body: body.unwrap_or_default().into_owned(),
             }
         }
         Error::Io(error) if is_about_certificate(&error) => ConnectFailure::Certificate(error),
         other => ConnectFailure::Other(other.to_string()),
     }
+}
+
+/// `Retry-After` in seconds; the other form, a date, no server of LiveKit's protocol sends.
+fn retry_after(headers: &tokio_tungstenite::tungstenite::http::HeaderMap) -> Option<Duration> {
+    let seconds = headers.get("retry-after")?.to_str().ok()?;
+    seconds.trim().parse().ok().map(Duration::from_secs)
 }
 
 /// Did the handshake fail because of who the server says it is?

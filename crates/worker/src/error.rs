@@ -1,6 +1,17 @@
 //! What can go wrong with a worker. No message holds a key or a token.
 
-use antiphon_room::RoomError;
+use antiphon_room::socket::is_passing;
+use antiphon_room::{DisconnectReason, RoomError};
+
+/// What to do about a refusal.
+fn advice(status: u16) -> &'static str {
+    match status {
+        401 | 403 => ". Check LIVEKIT_API_KEY and LIVEKIT_API_SECRET",
+        404 => ". Check LIVEKIT_URL: nothing there takes agent workers",
+        passing if is_passing(passing) => "",
+        _ => ". Check LIVEKIT_URL and what stands between",
+    }
+}
 
 /// A failure of the worker.
 #[derive(Debug, thiserror::Error)]
@@ -12,14 +23,14 @@ pub enum WorkerError {
     #[error("no token could be made: {0}. Check LIVEKIT_API_KEY and LIVEKIT_API_SECRET")]
     Token(String),
     /// The server refused the worker.
-    #[error(
-        "{server} refused the worker ({status}): {message}. Check LIVEKIT_API_KEY and LIVEKIT_API_SECRET"
-    )]
+    #[error("{server} refused the worker ({status}): {message}{}", advice(*.status))]
     Refused {
         /// Host and port.
         server: String,
         /// HTTP status.
         status: u16,
+        /// When it may be tried again, if the server says so.
+        retry_after: Option<std::time::Duration>,
         /// Its text, shortened.
         message: String,
     },
@@ -53,6 +64,12 @@ pub enum WorkerError {
     /// The server did something that the protocol does not allow.
     #[error("the server sent something unexpected: {0}")]
     Protocol(String),
+    /// The room was left without anybody's wish.
+    #[error("the connection to the room was lost ({reason:?}) and did not come back")]
+    Lost {
+        /// Why.
+        reason: DisconnectReason,
+    },
     /// The codec refused to start.
     #[error("no audio codec: {0}")]
     Audio(#[from] antiphon_audio::AudioError),

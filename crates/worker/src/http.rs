@@ -1,10 +1,14 @@
 //! Health for orchestrators, as LiveKit's workers have it.
 
+use std::net::SocketAddr;
+use std::time::Duration;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::WorkerHandle;
 
@@ -18,6 +22,27 @@ pub fn health_router(worker: WorkerHandle) -> Router {
         .route("/healthz", get(async || "OK"))
         .route("/worker", get(info))
         .with_state(worker)
+}
+
+/// The longest answer of [`look`].
+const ANSWER_BYTES: u64 = 16 * 1024;
+/// A worker on this machine answers [`look`] within so long.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What the worker says that serves [`health_router`] at this address: `GET /worker`. `None`: none does.
+pub async fn look(address: SocketAddr) -> Option<Value> {
+    let answer = async {
+        let mut stream = tokio::net::TcpStream::connect(address).await.ok()?;
+        let request = format!("GET /worker HTTP/1.0\r\nHost: {address}\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.ok()?;
+        let mut text = String::new();
+        let mut limited = stream.take(ANSWER_BYTES);
+        limited.read_to_string(&mut text).await.ok()?;
+        let (_, body) = text.split_once("\r\n\r\n")?;
+        let info: Value = serde_json::from_str(body).ok()?;
+        info.get("takes_calls").is_some().then_some(info)
+    };
+    tokio::time::timeout(ANSWER_TIMEOUT, answer).await.ok()?
 }
 
 async fn health(State(worker): State<WorkerHandle>) -> (StatusCode, &'static str) {
@@ -40,6 +65,10 @@ async fn info(State(worker): State<WorkerHandle>) -> Json<Value> {
         "active_jobs": status.active_jobs,
         "sdk_version": env!("CARGO_PKG_VERSION"),
         "worker_load": status.load,
+        "max_jobs": status.max_jobs,
+        "connected": status.connected,
+        "takes_calls": status.connected && status.full.is_none(),
+        "full": status.full.map(|full| full.to_string()),
         "protocol_version": antiphon_protocol::names::AGENT_PROTOCOL_VERSION,
     }))
 }

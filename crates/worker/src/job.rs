@@ -7,6 +7,7 @@ use livekit_protocol::Job;
 use tokio_util::sync::CancellationToken;
 
 use crate::WorkerError;
+use crate::load::Deadlines;
 
 /// One job.
 #[derive(Clone)]
@@ -17,6 +18,8 @@ pub struct JobContext {
     pub url: String,
     /// The token to join with; never printed.
     pub token: String,
+    /// Counts how punctually the agent's voice leaves; the worker takes no more calls when it does not.
+    pub deadlines: Deadlines,
     /// Cancelled when the server or the worker wants the job to end.
     pub shutdown: CancellationToken,
 }

@@ -6,11 +6,12 @@
 //! | [`worker`] | registers at a LiveKit server and runs the jobs that it assigns |
 //! | [`options`] | how a worker behaves |
 //! | [`job`] | one job, and who runs it |
-//! | [`load`] | how busy this machine is |
+//! | [`load`] | what this worker can still carry |
 //! | [`connect`] | join one named room without dispatch |
 //! | [`bind`] | a room and an agent session become one conversation |
 //! | [`http`] | health for orchestrators |
 //! | [`error`] | what can go wrong |
+//! | `patience` | which refusals pass, and when to ask again |
 //! | `slots` | which jobs are accepted |
 //! | `socket` | the WebSocket |
 
@@ -21,14 +22,16 @@ pub mod http;
 pub mod job;
 pub mod load;
 pub mod options;
+mod patience;
 mod slots;
 mod socket;
 pub mod worker;
 
-pub use bind::{AgentJobs, BindOptions, Watch, Watcher, run_in_room};
+pub use bind::{AgentJobs, BindOptions, CallersPolicy, Watch, Watcher, run_in_room};
 pub use connect::{ConnectOptions, connect_room};
 pub use error::WorkerError;
 pub use http::health_router;
 pub use job::{JobContext, JobHandler};
 pub use options::WorkerOptions;
+pub use slots::Full;
 pub use worker::{Worker, WorkerHandle, WorkerStatus};

@@ -1,115 +1,106 @@
-//! How busy this machine is: the mean of the last samples of CPU use, of the container if it has a quota.
+//! What this worker can still carry: its sessions against what it may have, and whether their sound leaves in time.
+//!
+//! How busy the machine is does not count. A compiler beside an idle worker takes the processor only while nobody else
+//! wants it; a worker that cannot keep up shows it in frames that leave late, whatever the processor's use is.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-/// Samples in the mean, one every half second (LiveKit's).
-const SAMPLES: usize = 5;
+/// Samples that are remembered, one every half second: ten seconds.
+const SAMPLES: usize = 20;
+/// Frames that say something: two seconds of one voice.
+const ENOUGH_FRAMES: u64 = 100;
+/// A frame of 20 ms that leaves so much after its time is heard as a gap: listeners' jitter buffers hold 40 to 60 ms.
+pub const LATE: Duration = Duration::from_millis(40);
+/// This share of late frames is as much as can be borne: the strain is 1.
+const UNBEARABLE: f32 = 0.05;
 
-/// Measures the load.
+/// Counts the frames of the agents' voices, and those that left late. Cloning is cheap; the copies count together.
+#[derive(Clone, Debug, Default)]
+pub struct Deadlines {
+    counts: Arc<Counts>,
+}
+
 #[derive(Debug, Default)]
-pub struct LoadMeter {
-    last: Option<Reading>,
-    samples: VecDeque<f32>,
+struct Counts {
+    frames: AtomicU64,
+    late: AtomicU64,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Reading {
-    busy: f64,
-    total: f64,
-}
-
-impl LoadMeter {
-    /// Measure now; the mean so far, 0 to 1.
-    pub fn sample(&mut self, now: Instant, start: Instant) -> f32 {
-        if let Some(reading) = container(now.duration_since(start).as_secs_f64()).or_else(machine) {
-            self.add(reading);
-        }
-        self.load()
-    }
-
-    fn add(&mut self, reading: Reading) {
-        if let Some(last) = self.last.replace(reading) {
-            let total = reading.total - last.total;
-            if total > 0.0 {
-                #[expect(clippy::cast_possible_truncation, reason = "a share between 0 and 1")]
-                self.samples
-                    .push_back(((reading.busy - last.busy) / total).clamp(0.0, 1.0) as f32);
-                if self.samples.len() > SAMPLES {
-                    self.samples.pop_front();
-                }
-            }
+impl Deadlines {
+    /// A frame has left so much after its time.
+    pub fn left(&self, lateness: Duration) {
+        self.counts.frames.fetch_add(1, Ordering::Relaxed);
+        if lateness > LATE {
+            self.counts.late.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    fn load(&self) -> f32 {
-        if self.samples.is_empty() {
-            0.0
-        } else {
-            self.samples.iter().sum::<f32>() / self.samples.len() as f32
-        }
+    fn read(&self) -> (u64, u64) {
+        let frames = self.counts.frames.load(Ordering::Relaxed);
+        (frames, self.counts.late.load(Ordering::Relaxed))
     }
 }
 
-/// A container's use of its quota, in seconds of CPU.
-fn container(now_seconds: f64) -> Option<Reading> {
-    let quota = quota(&std::fs::read_to_string("/sys/fs/cgroup/cpu.max").ok()?)?;
-    let stat = std::fs::read_to_string("/sys/fs/cgroup/cpu.stat").ok()?;
-    let used: f64 = stat
-        .lines()
-        .find_map(|line| line.strip_prefix("usage_usec "))?
-        .trim()
-        .parse()
-        .ok()?;
-    Some(Reading {
-        busy: used / 1e6,
-        total: now_seconds * quota,
-    })
+/// Turns missed deadlines into a strain from 0 to 1.
+#[derive(Debug, Default)]
+pub(crate) struct StrainMeter {
+    samples: VecDeque<(u64, u64)>,
 }
 
-/// `cpu.max`: the number of CPUs, if there is a quota.
-fn quota(text: &str) -> Option<f64> {
-    let (quota, period) = text.trim().split_once(' ')?;
-    let (quota, period): (f64, f64) = (quota.parse().ok()?, period.parse().ok()?);
-    (period > 0.0 && quota > 0.0).then_some(quota / period)
-}
+impl StrainMeter {
+    /// Look now; called every half second.
+    pub(crate) fn sample(&mut self, deadlines: &Deadlines) -> f32 {
+        self.add(deadlines.read())
+    }
 
-/// The first line of `/proc/stat`: jiffies of all CPUs.
-fn machine() -> Option<Reading> {
-    parse_stat(&std::fs::read_to_string("/proc/stat").ok()?)
-}
-
-fn parse_stat(text: &str) -> Option<Reading> {
-    let line = text.lines().next()?.strip_prefix("cpu ")?;
-    let jiffies: Vec<f64> = line
-        .split_whitespace()
-        .take(8)
-        .filter_map(|word| word.parse().ok())
-        .collect();
-    let total: f64 = jiffies.iter().sum();
-    let idle: f64 = jiffies.iter().skip(3).take(2).sum();
-    (total > 0.0).then_some(Reading {
-        busy: total - idle,
-        total,
-    })
+    fn add(&mut self, now: (u64, u64)) -> f32 {
+        self.samples.push_back(now);
+        if self.samples.len() > SAMPLES {
+            self.samples.pop_front();
+        }
+        let then = self.samples.front().copied().unwrap_or(now);
+        let (frames, late) = (now.0.saturating_sub(then.0), now.1.saturating_sub(then.1));
+        if frames < ENOUGH_FRAMES {
+            return 0.0;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a share")]
+        let share = late as f32 / frames as f32;
+        (share / UNBEARABLE).min(1.0)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
-    fn load_is_the_busy_share_between_samples() {
-        let mut meter = LoadMeter::default();
-        meter.add(parse_stat("cpu  100 0 0 100 0 0 0 0 0 0\n").unwrap());
-        meter.add(parse_stat("cpu  175 0 0 125 0 0 0 0 0 0\n").unwrap());
-        assert!((meter.load() - 0.75).abs() < 1e-6);
+    fn an_idle_worker_has_no_strain_whatever_the_machine_does() {
+        let mut meter = StrainMeter::default();
+        for _ in 0..100 {
+            assert_eq!(meter.sample(&Deadlines::default()), 0.0);
+        }
     }
 
     #[test]
-    fn a_containers_quota_counts_as_its_cpus() {
-        assert_eq!(quota("150000 100000\n"), Some(1.5));
-        assert_eq!(quota("max 100000\n"), None);
+    fn strain_is_the_share_of_late_frames_of_the_last_seconds_and_goes_away() {
+        let mut meter = StrainMeter::default();
+        assert_eq!(meter.add((0, 0)), 0.0);
+        assert!((meter.add((1000, 25)) - 0.5).abs() < 1e-6);
+        assert_eq!(meter.add((1200, 200)), 1.0);
+        for n in 0..SAMPLES as u64 {
+            meter.add((1200 + n * 50, 200));
+        }
+        assert_eq!(meter.add((3000, 200)), 0.0);
+    }
+
+    #[test]
+    fn a_frame_within_a_listeners_jitter_buffer_is_not_late() {
+        let deadlines = Deadlines::default();
+        deadlines.left(Duration::from_millis(39));
+        deadlines.clone().left(Duration::from_millis(41));
+        assert_eq!(deadlines.read(), (2, 1));
     }
 }

@@ -13,13 +13,16 @@ pub struct WorkerOptions {
     pub api_secret: String,
     /// Empty: every new room gets this agent. Otherwise only rooms that ask for it by name.
     pub agent_name: String,
-    /// No new jobs at or above this load (0 to 1). Default 0.7; development uses infinity.
+    /// No new jobs at or above this load (0 to 1): the share of [`max_jobs`](Self::max_jobs) that is taken, or the strain
+    /// of sound that leaves late, whichever is more. Default 1: as many as `max_jobs` says while their sound leaves in
+    /// time. (LiveKit's 0.7 is a share of the processor.) Infinity: only `max_jobs` counts.
     pub load_threshold: f32,
     /// How long running jobs may go on after [`drain`](crate::WorkerHandle::drain). Default one hour.
     pub drain_timeout: Duration,
-    /// The most jobs at once, whatever the load. Default 1000.
+    /// The most jobs at once. Default 1000.
     pub max_jobs: usize,
-    /// Failed connections in a row before the worker gives up. Default 16.
+    /// Failed connections in a row before a worker without calls gives up. A server that asks for patience (429) is not
+    /// counted. Default 16.
     pub max_retries: u32,
 }
 
@@ -35,7 +38,7 @@ impl WorkerOptions {
             api_key: api_key.into(),
             api_secret: api_secret.into(),
             agent_name: String::new(),
-            load_threshold: 0.7,
+            load_threshold: 1.0,
             drain_timeout: Duration::from_secs(3600),
             max_jobs: 1000,
             max_retries: 16,

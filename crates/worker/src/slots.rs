@@ -1,6 +1,7 @@
 //! Which jobs are accepted: counted, so that two offers in the same moment cannot both take the last place.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
@@ -16,10 +17,75 @@ const SERVER_TARGET_LOAD: f32 = 0.7;
 pub(crate) struct Slots {
     max_jobs: usize,
     threshold: f32,
-    pub(crate) load: f32,
+    /// Missed audio deadlines, 0 to 1.
+    pub(crate) strain: f32,
     pub(crate) draining: bool,
     reserved: HashMap<String, Instant>,
     pub(crate) running: HashMap<String, CancellationToken>,
+}
+
+/// Why a worker takes no calls.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Full {
+    /// It is told to end.
+    Draining,
+    /// It has as many sessions as it may have.
+    Sessions {
+        /// How many.
+        sessions: usize,
+        /// `[limits] max_sessions`.
+        max: usize,
+    },
+    /// The share of its places that is taken reaches `--load-threshold`.
+    Load {
+        /// Sessions by `max_sessions`.
+        load: f32,
+        /// `--load-threshold`.
+        threshold: f32,
+    },
+    /// Its agents' sound leaves too late.
+    Deadlines {
+        /// From 0 to 1, which is 5 % of the frames of the last ten seconds.
+        strain: f32,
+        /// `--load-threshold`.
+        threshold: f32,
+    },
+}
+
+impl Full {
+    /// The label of metrics.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Draining => "draining",
+            Self::Sessions { .. } => "sessions",
+            Self::Load { .. } => "load",
+            Self::Deadlines { .. } => "deadlines",
+        }
+    }
+
+    /// All labels.
+    pub const LABELS: [&'static str; 4] = ["draining", "sessions", "load", "deadlines"];
+}
+
+impl fmt::Display for Full {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Draining => write!(f, "it is draining"),
+            Self::Sessions { sessions, max } => write!(
+                f,
+                "it has {sessions} of {max} sessions ([limits] max_sessions)"
+            ),
+            Self::Load { load, threshold } => write!(
+                f,
+                "{load:.2} of its places are taken, and --load-threshold is {threshold}"
+            ),
+            Self::Deadlines { strain, threshold } => write!(
+                f,
+                "its agents' sound leaves late (strain {strain:.2}, --load-threshold {threshold}); \
+                 give this machine fewer sessions ([limits] max_sessions) or more processors"
+            ),
+        }
+    }
 }
 
 impl Slots {
@@ -27,21 +93,26 @@ impl Slots {
         Self {
             max_jobs,
             threshold,
-            load: 0.0,
+            strain: 0.0,
             draining: false,
             reserved: HashMap::new(),
             running: HashMap::new(),
         }
     }
 
-    /// The load with what the reserved jobs will probably cost.
-    pub(crate) fn effective_load(&self) -> f32 {
-        let one = match self.running.len() {
-            _ if self.threshold.is_infinite() => 0.0,
-            0 => self.threshold / 4.0,
-            running => self.load / running as f32,
-        };
-        self.load + one * self.reserved.len() as f32
+    fn taken(&self) -> usize {
+        self.running.len() + self.reserved.len()
+    }
+
+    /// The share of its places that is taken.
+    #[expect(clippy::cast_precision_loss, reason = "at most some thousand")]
+    fn occupied(&self) -> f32 {
+        self.taken() as f32 / self.max_jobs.max(1) as f32
+    }
+
+    /// What is taken of what it can carry.
+    pub(crate) fn load(&self) -> f32 {
+        self.occupied().max(self.strain)
     }
 
     /// The load as the server is told. LiveKit's server sends nothing to a worker that reports its `target_load` of 0.7 or
@@ -50,24 +121,41 @@ impl Slots {
         if self.threshold.is_infinite() {
             return 0.0;
         }
-        self.effective_load() * SERVER_TARGET_LOAD / self.threshold.max(f32::EPSILON)
+        let most = self.threshold.clamp(f32::EPSILON, 1.0);
+        self.load() * SERVER_TARGET_LOAD / most
     }
 
-    pub(crate) fn full(&self) -> bool {
-        self.draining
-            || self.running.len() + self.reserved.len() >= self.max_jobs
-            || self.effective_load() >= self.threshold
+    /// Why it takes no calls now; `None`: it takes them.
+    pub(crate) fn full(&self) -> Option<Full> {
+        let (sessions, max, threshold) = (self.taken(), self.max_jobs, self.threshold);
+        if self.draining {
+            Some(Full::Draining)
+        } else if sessions >= max {
+            Some(Full::Sessions { sessions, max })
+        } else if self.strain >= threshold {
+            let strain = self.strain;
+            Some(Full::Deadlines { strain, threshold })
+        } else if self.occupied() >= threshold {
+            let load = self.occupied();
+            Some(Full::Load { load, threshold })
+        } else {
+            None
+        }
     }
 
-    /// Take a place for this job, if there is one.
-    pub(crate) fn reserve(&mut self, job_id: &str, now: Instant) -> bool {
+    /// Take a place for this job, if there is one. An offer that comes twice has one place.
+    pub(crate) fn reserve(&mut self, job_id: &str, now: Instant) -> Result<(), Refusal> {
         self.reserved.retain(|_, until| *until > now);
-        if self.full() || self.running.contains_key(job_id) {
-            return false;
+        if self.running.contains_key(job_id) {
+            return Err(Refusal::HasIt);
+        }
+        self.reserved.remove(job_id);
+        if let Some(full) = self.full() {
+            return Err(Refusal::Full(full));
         }
         self.reserved
             .insert(job_id.to_owned(), now + ASSIGNMENT_TIMEOUT);
-        true
+        Ok(())
     }
 
     /// The job is assigned. `None`: nobody accepted it, or too long ago.
@@ -79,49 +167,86 @@ impl Slots {
     }
 }
 
+/// Why an offer is refused.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Refusal {
+    Full(Full),
+    /// This worker runs that very job.
+    HasIt,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full(full) => full.fmt(f),
+            Self::HasIt => write!(f, "it runs this job already"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
     fn two_offers_at_once_do_not_both_get_the_last_place() {
         let mut slots = Slots::new(1, f32::INFINITY);
         let now = Instant::now();
-        assert!(slots.reserve("a", now));
-        assert!(!slots.reserve("b", now));
+        assert!(slots.reserve("a", now).is_ok());
+        assert!(slots.reserve("b", now).is_err());
         assert!(slots.assigned("b", now).is_none());
         assert!(slots.assigned("a", now).is_some());
-        assert!(slots.full());
+        assert_eq!(
+            slots.full(),
+            Some(Full::Sessions {
+                sessions: 1,
+                max: 1
+            })
+        );
     }
 
     #[test]
     fn an_offer_that_is_never_assigned_gives_its_place_back() {
-        let mut slots = Slots::new(1, 0.7);
+        let mut slots = Slots::new(1, 1.0);
         let now = Instant::now();
-        assert!(slots.reserve("a", now));
-        assert!(slots.reserve("b", now + ASSIGNMENT_TIMEOUT));
+        assert!(slots.reserve("a", now).is_ok());
+        assert!(slots.reserve("b", now + ASSIGNMENT_TIMEOUT).is_ok());
     }
 
     #[test]
-    fn a_worker_that_may_be_busier_is_still_sent_calls_by_livekits_server() {
-        let reported = |threshold, load| {
-            let mut slots = Slots::new(10, threshold);
-            slots.load = load;
-            slots.reported_load()
-        };
-        assert!((reported(0.7, 0.35) - 0.35).abs() < 1e-6);
-        assert!(reported(0.95, 0.9) < SERVER_TARGET_LOAD);
-        assert!(reported(0.5, 0.5) >= SERVER_TARGET_LOAD);
-        assert!(reported(f32::INFINITY, 1.0) < SERVER_TARGET_LOAD);
+    fn a_worker_has_as_many_sessions_as_it_may_have_and_not_seventy_percent_of_them() {
+        let mut slots = Slots::new(10, 1.0);
+        let now = Instant::now();
+        for job in 0..10 {
+            assert!(slots.reserve(&job.to_string(), now).is_ok(), "{job}");
+            // livekit-server sends nothing to a worker that reports this much.
+            assert_eq!(slots.reported_load() >= SERVER_TARGET_LOAD - 1e-6, job == 9);
+        }
+        assert!(slots.reserve("one more", now).is_err());
     }
 
     #[test]
-    fn a_busy_or_draining_worker_takes_nothing() {
-        let mut slots = Slots::new(10, 0.7);
-        slots.load = 0.8;
-        assert!(!slots.reserve("a", Instant::now()));
-        slots.load = 0.0;
+    fn a_threshold_keeps_a_share_of_the_places_free() {
+        let mut slots = Slots::new(10, 0.5);
+        let now = Instant::now();
+        let taken = (0..10).filter(|job| slots.reserve(&job.to_string(), now).is_ok());
+        assert_eq!(taken.count(), 5);
+        assert!(slots.reported_load() >= SERVER_TARGET_LOAD - 1e-6);
+        let mut slots = Slots::new(10, 1000.0);
+        assert!(slots.reserve("a", now).is_ok());
+        assert!(slots.reported_load() < SERVER_TARGET_LOAD);
+    }
+
+    #[test]
+    fn a_worker_whose_sound_leaves_late_or_that_is_draining_takes_nothing_and_says_why() {
+        let mut slots = Slots::new(10, 1.0);
+        slots.strain = 1.0;
+        let refused = slots.reserve("a", Instant::now()).unwrap_err();
+        assert!(refused.to_string().contains("leaves late"), "{refused}");
+        slots.strain = 0.0;
         slots.draining = true;
-        assert!(!slots.reserve("a", Instant::now()));
+        let refused = slots.reserve("a", Instant::now()).unwrap_err();
+        assert!(refused.to_string().contains("draining"), "{refused}");
     }
 }

@@ -76,9 +76,14 @@ pub(crate) async fn open(options: &WorkerOptions) -> Result<Socket, WorkerError>
                 server,
                 reason: format!("no answer within {CONNECT_TIMEOUT:?}"),
             },
-            ConnectFailure::Refused { status, body } => WorkerError::Refused {
+            ConnectFailure::Refused {
+                status,
+                retry_after,
+                body,
+            } => WorkerError::Refused {
                 server,
                 status,
+                retry_after,
                 message: body.chars().take(SERVER_MESSAGE_CHARS).collect(),
             },
             ConnectFailure::Certificate(error) => WorkerError::Certificate {

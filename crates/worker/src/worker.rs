@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use antiphon_protocol::names::{ATTRIBUTE_AGENT_NAME, SERVER_VERSION};
-use antiphon_telemetry::names::PANICS_TOTAL;
+use antiphon_telemetry::names::{PANICS_TOTAL, WORKER_FULL, WORKER_LOAD, WORKER_REFUSALS_TOTAL};
 use livekit_protocol::server_message::Message as Incoming;
 use livekit_protocol::worker_message::Message as Outgoing;
 use livekit_protocol::{
@@ -15,11 +15,13 @@ use livekit_protocol::{
 };
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument as _;
 
-use crate::load::LoadMeter;
-use crate::slots::Slots;
+use crate::load::{Deadlines, StrainMeter};
+use crate::patience::{Counts, patience};
+use crate::slots::{Full, Refusal, Slots};
 use crate::socket::{self, Socket};
 use crate::{JobContext, JobHandler, WorkerError, WorkerOptions};
 
@@ -36,6 +38,13 @@ const SETTLED: Duration = Duration::from_secs(5);
 /// The longest error text in a job's status.
 const ERROR_CHARS: usize = 300;
 
+/// The first pause after a refusal or a broken connection; one more of these for each further one (LiveKit's).
+const PAUSE: Duration = Duration::from_secs(2);
+/// The longest pause of our own choice (LiveKit's).
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// A server that asks to be left alone (`Retry-After`) is obeyed for at most this long.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(60);
+
 /// What the outside may know.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct WorkerStatus {
@@ -47,8 +56,12 @@ pub struct WorkerStatus {
     pub draining: bool,
     /// Jobs running now.
     pub active_jobs: usize,
-    /// 0 to 1.
+    /// What is taken of what it can carry, 0 to 1.
     pub load: f32,
+    /// Why it takes no calls now; `None`: it takes them.
+    pub full: Option<Full>,
+    /// The most jobs at once.
+    pub max_jobs: usize,
     /// The name under which it is registered.
     pub agent_name: String,
 }
@@ -82,8 +95,10 @@ pub struct Worker {
     handle: WorkerHandle,
     slots: Slots,
     jobs: JoinSet<(String, Result<(), String>)>,
-    meter: LoadMeter,
-    started: Instant,
+    /// How jobs ended that the server does not know of yet. At most as many as there may be jobs.
+    untold: Vec<UpdateJobStatus>,
+    deadlines: Deadlines,
+    meter: StrainMeter,
     /// When draining ends by force; it stays across reconnections.
     drain_over: Option<tokio::time::Instant>,
 }
@@ -109,6 +124,7 @@ impl Worker {
     pub fn new(options: WorkerOptions, handler: Arc<dyn JobHandler>) -> Self {
         let status = WorkerStatus {
             agent_name: options.agent_name.clone(),
+            max_jobs: options.max_jobs,
             ..Default::default()
         };
         Self {
@@ -118,8 +134,9 @@ impl Worker {
             },
             slots: Slots::new(options.max_jobs, options.load_threshold),
             jobs: JoinSet::new(),
-            meter: LoadMeter::default(),
-            started: Instant::now(),
+            untold: Vec::new(),
+            deadlines: Deadlines::default(),
+            meter: StrainMeter::default(),
             drain_over: None,
             options,
             handler,
@@ -131,12 +148,12 @@ impl Worker {
         self.handle.clone()
     }
 
-    /// Register and work until drained. Comes back by itself after a loss of connection; running jobs go on meanwhile.
+    /// Register and work until drained. Comes back by itself after a loss of connection and after a refusal that passes;
+    /// running jobs go on meanwhile, and no refusal ends the worker before they have ended.
     pub async fn run(mut self) -> Result<(), WorkerError> {
         let mut failures = 0;
-        let mut drain = self.handle.drain.subscribe();
         loop {
-            match self.connect().await {
+            let asked = match self.connect().await {
                 Ok(socket) => {
                     let since = Instant::now();
                     self.report(|status| status.connected = true);
@@ -152,42 +169,96 @@ impl Worker {
                         End::Drained => return Ok(()),
                         End::DrainTimeout(jobs) => return Err(WorkerError::DrainTimeout { jobs }),
                         End::Lost => {
-                            tracing::warn!("the connection to the server is lost; coming back")
+                            tracing::warn!("the connection to the server is lost; coming back");
                         }
                     }
-                }
-                // Another attempt would be refused in the same way.
-                Err(
-                    error @ (WorkerError::Refused {
-                        status: 400..500, ..
-                    }
-                    | WorkerError::Certificate { .. }
-                    | WorkerError::Token(_)
-                    | WorkerError::Room(_)),
-                ) => {
-                    self.report(|status| status.failed = true);
-                    return Err(error);
+                    None
                 }
                 Err(error) => {
+                    let (asked, counts) = patience(&error);
                     failures += 1;
-                    tracing::warn!(%error, failures, "cannot register at the server yet");
-                    if failures >= self.options.max_retries {
+                    let running = self.slots.running.len();
+                    let gives_up = !counts.may_pass()
+                        || counts == Counts::AsFailure && failures >= self.options.max_retries;
+                    if gives_up && running == 0 {
                         self.report(|status| status.failed = true);
-                        return Err(WorkerError::GaveUp {
-                            attempts: failures,
-                            last: Box::new(error),
+                        return Err(match counts {
+                            Counts::Final => error,
+                            Counts::AsFailure | Counts::Not => WorkerError::GaveUp {
+                                attempts: failures,
+                                last: Box::new(error),
+                            },
                         });
                     }
+                    if gives_up {
+                        tracing::error!(%error, running, "the server does not take this worker back; its calls go on, and it is asked again");
+                    } else {
+                        tracing::warn!(%error, failures, "cannot register at the server yet");
+                    }
+                    asked
                 }
-            }
-            let wait = Duration::from_secs(u64::from((failures * 2).min(10)));
-            tokio::select! {
-                () = tokio::time::sleep(wait) => {}
-                () = ordered(&mut drain) => if self.slots.running.is_empty() { return Ok(()) } else {
-                    tokio::time::sleep(wait.max(LOAD_INTERVAL)).await;
-                },
+            };
+            let pause = PAUSE.saturating_mul(failures).min(LONGEST_PAUSE);
+            let pause = pause.max(asked.unwrap_or_default().min(LONGEST_PATIENCE));
+            match self.offline(pause).await {
+                None => {}
+                Some(End::DrainTimeout(jobs)) => return Err(WorkerError::DrainTimeout { jobs }),
+                Some(End::Drained | End::Lost) => return Ok(()),
             }
         }
+    }
+
+    /// Wait before the next attempt. Meanwhile jobs end, and the order to drain holds.
+    async fn offline(&mut self, pause: Duration) -> Option<End> {
+        let mut drain = self.handle.drain.subscribe();
+        let pause = tokio::time::sleep(pause);
+        tokio::pin!(pause);
+        loop {
+            if self.slots.draining && self.slots.running.is_empty() {
+                return Some(End::Drained);
+            }
+            tokio::select! {
+                () = &mut pause => return None,
+                Some(ended) = self.jobs.join_next() => if let Ok((job_id, result)) = ended {
+                    self.ended(job_id, result);
+                },
+                () = ordered(&mut drain), if !self.slots.draining => self.start_draining(),
+                () = passed(self.drain_over) => return Some(End::DrainTimeout(self.end_by_force().await)),
+            }
+        }
+    }
+
+    fn start_draining(&mut self) {
+        self.slots.draining = true;
+        self.drain_over = Some(tokio::time::Instant::now() + self.options.drain_timeout);
+        self.report(|status| status.draining = true);
+        self.look();
+    }
+
+    /// The drain time is over: how many jobs were still running.
+    async fn end_by_force(&mut self) -> usize {
+        let jobs = self.slots.running.len();
+        self.slots
+            .running
+            .values()
+            .for_each(CancellationToken::cancel);
+        tracing::warn!(
+            jobs,
+            "the drain time is over; ending the jobs that still run"
+        );
+        let grace = tokio::time::sleep(SHUTDOWN_GRACE);
+        tokio::pin!(grace);
+        loop {
+            tokio::select! {
+                ended = self.jobs.join_next() => match ended {
+                    Some(Ok((job_id, result))) => self.ended(job_id, result),
+                    Some(Err(_)) => {}
+                    None => break,
+                },
+                () = &mut grace => break,
+            }
+        }
+        jobs
     }
 
     async fn connect(&mut self) -> Result<Socket, WorkerError> {
@@ -219,10 +290,12 @@ impl Worker {
                 ));
             }
         }
-        if !self.slots.running.is_empty() {
-            let job_ids = self.slots.running.keys().cloned().collect();
+        let ended = self.untold.iter().map(|update| update.job_id.clone());
+        let job_ids: Vec<String> = self.slots.running.keys().cloned().chain(ended).collect();
+        if !job_ids.is_empty() {
             socket.send(Outgoing::MigrateJob(MigrateJobRequest { job_ids }));
         }
+        self.tell_ended(&socket);
         Ok(socket)
     }
 
@@ -243,41 +316,57 @@ impl Worker {
                     },
                 },
                 Some(ended) = self.jobs.join_next() => if let Ok((job_id, result)) = ended {
-                    self.ended(&socket, job_id, result);
+                    self.ended(job_id, result);
+                    self.tell_ended(&socket);
                 },
                 _ = load.tick() => {
-                    self.slots.load = self.meter.sample(Instant::now(), self.started);
-                    let (load, active_jobs) = (self.slots.load, self.slots.running.len());
-                    self.report(|status| (status.load, status.active_jobs) = (load, active_jobs));
+                    self.slots.strain = self.meter.sample(&self.deadlines);
+                    if self.look() {
+                        self.send_status(&socket);
+                    }
                 }
                 _ = status.tick() => if !self.send_status(&socket) { return End::Lost },
                 () = ordered(&mut drain), if !self.slots.draining => {
-                    self.slots.draining = true;
-                    self.drain_over = Some(tokio::time::Instant::now() + self.options.drain_timeout);
-                    self.report(|status| status.draining = true);
+                    self.start_draining();
                     self.send_status(&socket);
                 }
                 () = passed(self.drain_over) => {
-                    let jobs = self.slots.running.len();
-                    self.slots.running.values().for_each(tokio_util::sync::CancellationToken::cancel);
-                    tracing::warn!(jobs, "the drain time is over; ending the jobs that still run");
-                    let grace = tokio::time::sleep(SHUTDOWN_GRACE);
-                    tokio::pin!(grace);
-                    loop {
-                        tokio::select! {
-                            ended = self.jobs.join_next() => match ended {
-                                Some(Ok((job_id, result))) => self.ended(&socket, job_id, result),
-                                Some(Err(_)) => {}
-                                None => break,
-                            },
-                            () = &mut grace => break,
-                        }
-                    }
+                    let jobs = self.end_by_force().await;
+                    self.tell_ended(&socket);
                     socket.close().await;
                     return End::DrainTimeout(jobs);
                 }
             }
         }
+    }
+
+    /// Look at the load; true if it has become full, or is not any more.
+    fn look(&mut self) -> bool {
+        let (load, full, active_jobs) = (
+            self.slots.load(),
+            self.slots.full(),
+            self.slots.running.len(),
+        );
+        let before = self.handle.status().full;
+        self.report(|status| {
+            (status.load, status.full, status.active_jobs) = (load, full, active_jobs);
+        });
+        metrics::gauge!(WORKER_LOAD).set(f64::from(load));
+        let changed = before.map(Full::label) != full.map(Full::label);
+        if changed {
+            for label in Full::LABELS {
+                let is = full.is_some_and(|full| full.label() == label);
+                metrics::gauge!(WORKER_FULL, "reason" => label).set(f64::from(u8::from(is)));
+            }
+            match full {
+                Some(full) => tracing::warn!(
+                    reason = full.label(),
+                    "the worker takes no more calls: {full}"
+                ),
+                None => tracing::info!(load, "the worker takes calls again"),
+            }
+        }
+        changed
     }
 
     fn message(&mut self, socket: &Socket, message: Incoming) {
@@ -295,8 +384,23 @@ impl Worker {
 
     fn offered(&mut self, socket: &Socket, offer: AvailabilityRequest) {
         let Some(job) = offer.job else { return };
-        let available = self.slots.reserve(&job.id, Instant::now());
-        tracing::info!(job = job.id, available, "a job is offered");
+        let reserved = self.slots.reserve(&job.id, Instant::now());
+        let available = reserved.is_ok();
+        match reserved {
+            Ok(()) => tracing::info!(job = job.id, "a job is offered and taken"),
+            Err(refusal) => {
+                let reason = match refusal {
+                    Refusal::Full(full) => full.label(),
+                    Refusal::HasIt => "has_it",
+                };
+                metrics::counter!(WORKER_REFUSALS_TOTAL, "reason" => reason).increment(1);
+                tracing::warn!(
+                    job = job.id,
+                    reason,
+                    "a job is offered and refused: {refusal}"
+                );
+            }
+        }
         socket.send(Outgoing::Availability(AvailabilityResponse {
             participant_identity: format!("agent-{}", job.id),
             participant_name: self.options.agent_name.clone(),
@@ -331,6 +435,7 @@ impl Worker {
             job,
             url,
             token: assignment.token,
+            deadlines: self.deadlines.clone(),
             shutdown,
         };
         let handler = self.handler.clone();
@@ -351,7 +456,7 @@ impl Worker {
         });
     }
 
-    fn ended(&mut self, socket: &Socket, job_id: String, result: Result<(), String>) {
+    fn ended(&mut self, job_id: String, result: Result<(), String>) {
         self.slots.running.remove(&job_id);
         let error: String = result
             .err()
@@ -365,15 +470,22 @@ impl Worker {
         } else {
             JobStatus::JsFailed
         } as i32;
-        socket.send(Outgoing::UpdateJob(UpdateJobStatus {
+        self.untold.push(UpdateJobStatus {
             job_id,
             status,
             error,
-        }));
+        });
+        self.look();
+    }
+
+    /// Tell the server how jobs ended; what it cannot be told now, it is told when the connection is back.
+    fn tell_ended(&mut self, socket: &Socket) {
+        self.untold
+            .retain(|update| !socket.send(Outgoing::UpdateJob(update.clone())));
     }
 
     fn send_status(&self, socket: &Socket) -> bool {
-        let status = if self.slots.full() {
+        let status = if self.slots.full().is_some() {
             Status::WsFull
         } else {
             Status::WsAvailable

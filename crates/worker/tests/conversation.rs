@@ -399,6 +399,49 @@ async fn somebody_else_in_the_room_is_not_the_caller() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_caller_whose_track_says_no_source_is_heard() {
+    let house = House::open().await;
+    let mut caller = house.caller("caller").await;
+    assert_eq!(caller.transcript("agent-").await.text, GREETING);
+    let unknown = caller.room.publish_audio("sound", TrackSource::Unknown);
+    let unknown = unknown.await.unwrap();
+    tokio::time::timeout(PATIENCE, unknown.wait_for_subscription())
+        .await
+        .expect("the agent listens");
+    speak(&unknown).await;
+    let answer = caller.transcript("agent-").await;
+    assert_eq!(answer.text, "You said: a table for two.");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_back_or_waited_gets_a_conversation_of_its_own() {
+    let house = House::open().await;
+    let mut first = house.caller("caller").await;
+    assert_eq!(first.transcript("agent-").await.text, GREETING);
+    let mut second = house.caller("guest").await;
+    first.room.close().await;
+    assert_eq!(second.transcript("agent-").await.text, GREETING);
+    let microphone = second
+        .room
+        .publish_audio("microphone", TrackSource::Microphone)
+        .await
+        .unwrap();
+    speak(&microphone).await;
+    let answer = second.transcript("agent-").await;
+    assert_eq!(answer.text, "You said: a table for two.");
+    second.room.close().await;
+    let mut again = house.caller("caller").await;
+    let mut voice = again.agents_voice().await;
+    assert_eq!(again.transcript("agent-").await.text, GREETING);
+    hear_something(&mut voice).await;
+    assert_eq!(
+        house.worker.status().active_jobs,
+        1,
+        "all by the same agent"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_caller_who_was_replaced_by_a_second_device_goes_on_talking_there() {
     let house = House::open().await;
     let mut first = house.caller("caller").await;

@@ -36,9 +36,10 @@ impl Actor {
         };
         // One moment only: an error of the network usually is over at once.
         let mut attempt = 0;
+        let mut asked = Duration::ZERO;
         loop {
             if attempt > 0 {
-                let delay = delay(attempt - 1, rand::rng().random());
+                let delay = delay(attempt - 1, rand::rng().random()).max(asked);
                 let waiting = async {
                     sleep(delay).await;
                     Ok(())
@@ -67,6 +68,10 @@ impl Actor {
                 },
             };
             tracing::warn!(attempt, error = %failed, "could not come back to the room yet");
+            asked = failed
+                .retry_after()
+                .unwrap_or_default()
+                .min(limits::LONGEST_PATIENCE);
             let may_come_back = failed.retryable() || reason.is_none() && attempt == 1;
             if attempt >= self.options.reconnect_attempts || !may_come_back {
                 let reason = match failed {

@@ -2,19 +2,25 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | `call` | who the caller is; the loop between room and session |
+//! | `call` | conversations in one room, one after another; the loop between room and session |
+//! | `callers` | who may talk, who does, who waits |
 //! | `early` | what the caller said before the agent was there |
+//! | `mix` | several callers become one sound |
 //! | `hear` | the caller's packets become 16 kHz sound |
 //! | `speak` | the agent's 24 kHz sound becomes packets |
 //! | `publish` | states, transcripts and events for the clients in the room |
 //! | `watch` | a program that follows calls from outside |
 
 mod call;
+mod callers;
 mod early;
 mod hear;
+mod mix;
 mod publish;
 mod speak;
 mod watch;
+
+use std::time::Duration;
 
 use antiphon_agent::Agent;
 use antiphon_room::ParticipantKind;
@@ -24,6 +30,7 @@ pub use call::run_in_room;
 pub use watch::{Watch, Watcher};
 
 use crate::job::JobFuture;
+use crate::load::Deadlines;
 use crate::{JobContext, JobHandler};
 
 /// Whom the agent talks to. Defaults are LiveKit's.
@@ -37,6 +44,23 @@ pub struct BindOptions {
     pub close_on_disconnect: bool,
     /// Who follows the calls beside the clients in the room; default nobody.
     pub watcher: Option<Watcher>,
+    /// Whose words are heard when several are there.
+    pub callers: CallersPolicy,
+    /// The agent stays so long after its caller has left, and begins a new conversation with whoever comes or waits; a
+    /// caller whose connection broke keeps the conversation for so long while somebody else waits. Default: 10 s.
+    pub return_grace: Duration,
+    /// Counts how punctually the agent's voice leaves. A worker puts its own in place of this.
+    pub deadlines: Deadlines,
+}
+
+/// Whose words are heard when several callers are in the room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CallersPolicy {
+    /// The first caller's, as LiveKit's agents do; the next one is answered when the first has left.
+    #[default]
+    First,
+    /// Everybody's, in one conversation. It ends when the last has left.
+    Any,
 }
 
 impl Default for BindOptions {
@@ -50,6 +74,9 @@ impl Default for BindOptions {
             ],
             close_on_disconnect: true,
             watcher: None,
+            callers: CallersPolicy::First,
+            return_grace: Duration::from_secs(10),
+            deadlines: Deadlines::default(),
         }
     }
 }
@@ -77,8 +104,13 @@ impl JobHandler for AgentJobs {
                 url,
                 token,
                 shutdown,
+                deadlines,
                 ..
             } = context;
+            let options = BindOptions {
+                deadlines,
+                ..options
+            };
             run_in_room(&agent, &engine, &url, &token, options, shutdown).await
         })
     }

@@ -1,6 +1,6 @@
 //! The agent's 24 kHz sound becomes Opus packets of 20 ms.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use antiphon_agent::AudioOutput;
 use antiphon_audio::opus::SILENCE_20_MS;
@@ -8,6 +8,10 @@ use antiphon_audio::{AudioError, Frame24k, OpusEncoder, audio_level};
 use antiphon_room::LocalAudioTrack;
 use bytes::Bytes;
 
+use crate::load::Deadlines;
+
+/// One packet.
+const FRAME: Duration = Duration::from_millis(20);
 /// RTP ticks of one packet: 20 ms at 48 kHz.
 const TICKS: u64 = 960;
 /// Packets of silence at the end of a talk spurt, so that no receiver conceals what is no loss.
@@ -20,21 +24,32 @@ pub(super) struct RoomVoice {
     track: LocalAudioTrack,
     encoder: OpusEncoder<24_000>,
     clock: SpurtClock,
+    pace: Pace,
+    deadlines: Deadlines,
 }
 
 impl RoomVoice {
-    pub(super) fn new(track: LocalAudioTrack) -> Result<Self, AudioError> {
+    /// `start` is where the track's RTP time begins; how punctually frames leave is counted in `deadlines`.
+    pub(super) fn new(
+        track: LocalAudioTrack,
+        start: Instant,
+        deadlines: Deadlines,
+    ) -> Result<Self, AudioError> {
         Ok(Self {
             track,
             encoder: OpusEncoder::new()?,
-            clock: SpurtClock::new(Instant::now()),
+            clock: SpurtClock::new(start),
+            pace: Pace::default(),
+            deadlines,
         })
     }
 }
 
 impl AudioOutput for RoomVoice {
     fn play(&mut self, frame: &Frame24k) {
-        let (timestamp, marker) = self.clock.next(Instant::now());
+        let now = Instant::now();
+        let (timestamp, marker) = self.clock.next(now);
+        self.deadlines.left(self.pace.lateness(now, marker));
         match self.encoder.encode(frame) {
             Ok(packet) => self.track.send_opus(
                 Bytes::copy_from_slice(packet),
@@ -57,6 +72,23 @@ impl AudioOutput for RoomVoice {
             );
         }
         self.clock.pause();
+    }
+}
+
+/// How late frames of one spurt leave, measured from the most punctual one.
+#[derive(Debug, Default)]
+struct Pace {
+    next: Option<Instant>,
+}
+
+impl Pace {
+    fn lateness(&mut self, now: Instant, is_first: bool) -> Duration {
+        let due = match self.next {
+            Some(due) if !is_first => due.min(now),
+            _ => now,
+        };
+        self.next = Some(due + FRAME);
+        now.duration_since(due)
     }
 }
 
@@ -98,7 +130,22 @@ impl SpurtClock {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
+
+    #[test]
+    fn a_frame_is_late_by_what_it_leaves_after_its_place_in_the_spurt() {
+        let (start, ms) = (Instant::now(), Duration::from_millis);
+        let mut pace = Pace::default();
+        let late = |pace: &mut Pace, at, first| pace.lateness(start + ms(at), first).as_millis();
+        assert_eq!(late(&mut pace, 0, true), 0);
+        assert_eq!(late(&mut pace, 20, false), 0);
+        assert_eq!(late(&mut pace, 100, false), 60);
+        // The driver catches up at once: the rest is in time, or a little late.
+        assert_eq!(late(&mut pace, 100, false), 40);
+        assert_eq!(late(&mut pace, 100, false), 20);
+        assert_eq!(late(&mut pace, 100, false), 0);
+        // A new spurt begins anew.
+        assert_eq!(late(&mut pace, 5000, true), 0);
+    }
 
     #[test]
     fn a_pause_lets_rtp_time_go_on_and_marks_the_next_spurt() {
