@@ -105,7 +105,7 @@ impl Dialogue {
         let recent = self
             .turn
             .last_spoke
-            .is_some_and(|at| now.since(at) <= boundary);
+            .is_some_and(|at| now.since(at) <= boundary && !self.turn.is_echo);
         if recent || self.turn.kept.is_none_or(|kept| kept.at_once) {
             self.turn.stage = Stage::Pausing;
         } else if self.turn.may_answer() {

@@ -38,7 +38,7 @@ pub struct Options {
     /// A "yeah" that begins so shortly after the agent has begun to speak is the end of what the caller was saying, not a
     /// backchannel. 1 s; 0: it is one at once.
     pub backchannel_boundary_start: Duration,
-    /// A "yeah" so shortly before the agent's last word is an answer, not a backchannel. 1 s.
+    /// A "yeah" so shortly before the agent's last word is answered as soon as it falls silent, whatever it has said. 1 s.
     pub backchannel_boundary_end: Duration,
     /// Pause first, and go on after a false alarm. Yes.
     pub resume_false_interruption: bool,

@@ -112,10 +112,11 @@ impl Dialogue {
             .floor
             .speech()
             .is_some_and(|speech| has_asked(speech, self.sounded_until()));
-        let too_few = !self.turn.is_backchannel() && !self.turn.is_echo;
+        let echo = self.turn.is_echo; // or a word that both said: no answer to what was just asked
+        let too_few = !self.turn.is_backchannel();
         let before = self.turn.kept.is_some_and(|kept| kept.at_once);
         self.turn.kept = Some(Kept {
-            at_once: asked || too_few || before,
+            at_once: before || (!echo && (asked || too_few)),
         });
     }
 }
