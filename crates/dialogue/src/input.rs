@@ -229,6 +229,19 @@ pub enum Llm {
     Text(String),
     /// One whole tool call.
     ToolCall(ToolCall),
+    /// A call that must not run: it was cut off, or the tool was not offered.
+    RefusedCall {
+        /// As far as it came.
+        call: ToolCall,
+        /// What the model reads as its result.
+        why: String,
+    },
+    /// It is at work and has nothing for the caller yet: it thinks, or its server says that it is still there.
+    Thinking,
+    /// The words so far were not meant for the caller. What was not heard of them is not said.
+    Withdrawn,
+    /// Something about this answer that whoever looks after the agent should know. The answer goes on.
+    Warning(String),
     /// The answer is complete.
     Finished {
         /// Tokens, when the provider says.

@@ -89,6 +89,9 @@ pub(crate) const MIN_ECHO_WORDS: usize = 2;
 pub(crate) const STABLE_SILENCE: Duration = Duration::from_millis(200);
 /// After the first failure in a row the trouble message is spoken again only after this, doubled each time.
 pub(crate) const TROUBLE_BACKOFF: Duration = Duration::from_secs(2);
+/// From the request to the end of a model's thoughts, while it shows that it is alive. Reasoning models take minutes for hard
+/// questions; after this nobody waits on the telephone.
+pub const MAX_THINKING: Duration = Duration::from_secs(180);
 /// A summary that takes longer is given up. Nobody waits for it.
 pub(crate) const SUMMARY_TIMEOUT: Duration = Duration::from_secs(60);
 /// The longest such time.

@@ -71,10 +71,11 @@ impl Meter {
 
     pub(crate) fn llm(&mut self, id: GenerationId, event: &Llm, now: Instant) -> Option<Metrics> {
         match event {
-            Llm::Text(_) | Llm::ToolCall(_) => {
+            Llm::Text(_) | Llm::ToolCall(_) | Llm::RefusedCall { .. } => {
                 first(&mut self.llm, id, now);
                 None
             }
+            Llm::Thinking | Llm::Withdrawn | Llm::Warning(_) => None,
             Llm::Finished { usage } => {
                 let open = end(&mut self.llm, id)?;
                 self.count(usage.unwrap_or_default());

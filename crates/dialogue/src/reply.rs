@@ -1,7 +1,7 @@
 //! From what is asked for to words: the reply, step by step.
 
 use crate::action::{Action, Switch};
-use crate::chat::{Message, Role, ToolChoice};
+use crate::chat::{Message, Role, ToolCall, ToolChoice};
 use crate::event::{Component, Event, TurnMetrics};
 use crate::executed::Executed;
 use crate::floor::Floor;
@@ -12,8 +12,10 @@ use crate::limits::{MAX_CALLS_PER_STEP, MAX_PASSAGES, MAX_REPLY_BYTES, MAX_VALUE
 use crate::machine::Dialogue;
 use crate::options::TurnDetection;
 use crate::queue::{Queued, Words};
+use crate::segment::{Playing, Segment};
 use crate::speculation::start_step;
-use crate::speech::{Brain, NextStep, Speech, Step};
+use crate::speech::{Brain, NextStep, Speech, Step, WantedCall};
+use crate::text::Chunker;
 use crate::time::Instant;
 
 impl Dialogue {
@@ -267,27 +269,11 @@ impl Dialogue {
                     );
                 }
             }
-            Llm::ToolCall(mut call) => {
-                step.clock.first_token_at.get_or_insert(now);
-                step.brain = Brain::Streaming { id, until };
-                if step.tool_choice == ToolChoice::None {
-                    self.core.error(
-                        Component::Llm,
-                        "the model called a tool although it must not: ignored",
-                        true,
-                    );
-                } else if step.calls.len() + step.started >= MAX_CALLS_PER_STEP {
-                    self.core.error(
-                        Component::Llm,
-                        "too many tool calls in one answer: the rest is ignored",
-                        true,
-                    );
-                } else {
-                    call.name = cut(call.name, MAX_VALUE_BYTES);
-                    call.arguments = cut(call.arguments, MAX_VALUE_BYTES);
-                    step.calls.push(call);
-                }
-            }
+            Llm::ToolCall(call) => self.wants_call(id, call, None),
+            Llm::RefusedCall { call, why } => self.wants_call(id, call, Some(why)),
+            Llm::Thinking => step.thinks_until(until),
+            Llm::Withdrawn => self.withdraw(id),
+            Llm::Warning(message) => self.core.error(Component::Llm, message, true),
             Llm::Finished { usage } => {
                 step.clock.finished(usage, now);
                 step.brain = Brain::Done;
@@ -295,6 +281,70 @@ impl Dialogue {
                 self.llm_answered();
             }
             Llm::Failed(message) => self.generation_failed(id, message),
+        }
+    }
+
+    /// The step's words were not meant for the caller: those that were not heard are dropped.
+    fn withdraw(&mut self, id: GenerationId) {
+        // the playout can be emptied while nothing sounds and nothing else waits in it
+        let is_it = |step: &&Step| step.has_generation(id);
+        let may_clear = match &self.floor {
+            Floor::Preparing(speech) => speech.steps.iter().all(|step| {
+                let playing = |wanted| step.segments.iter().any(|own| own.playing == wanted);
+                !playing(Playing::Audible) && (is_it(&step) || !playing(Playing::Queued))
+            }),
+            Floor::NotStarted
+            | Floor::Open
+            | Floor::Speaking(_)
+            | Floor::Held(..)
+            | Floor::GivingWay(..)
+            | Floor::Closed => false,
+        };
+        let Some(step) = self.step_where(|step| is_it(&step)) else {
+            return;
+        };
+        step.chunker = Chunker::default();
+        step.received = 0;
+        let unheard = |segment: &mut Segment| match segment.playing {
+            Playing::Kept => true,
+            Playing::Queued => may_clear,
+            Playing::Audible | Playing::Over { .. } => false,
+        };
+        let dropped: Vec<Segment> = step.segments.extract_if(.., unheard).collect();
+        if dropped.iter().any(Segment::in_playout) {
+            self.core.act(Action::ClearPlayout);
+        }
+        for segment in dropped.iter().filter(|segment| segment.is_ahead()) {
+            self.core.act(Action::CancelSynthesis { id: segment.id });
+        }
+    }
+
+    /// The model asks for a call.
+    fn wants_call(&mut self, id: GenerationId, mut call: ToolCall, refusal: Option<String>) {
+        let now = self.core.now;
+        let until = now + self.core.options.llm_timeout;
+        let Some(step) = self.step_where(|step| step.has_generation(id)) else {
+            return;
+        };
+        step.clock.first_token_at.get_or_insert(now);
+        step.brain = Brain::Streaming { id, until };
+        if step.tool_choice == ToolChoice::None {
+            self.core.error(
+                Component::Llm,
+                "the model called a tool although it must not: ignored",
+                true,
+            );
+        } else if step.calls.len() + step.started >= MAX_CALLS_PER_STEP {
+            self.core.error(
+                Component::Llm,
+                "too many tool calls in one answer: the rest is ignored",
+                true,
+            );
+        } else {
+            call.name = cut(call.name, MAX_VALUE_BYTES);
+            call.arguments = cut(call.arguments, MAX_VALUE_BYTES);
+            let refusal = refusal.map(|why| cut(why, MAX_VALUE_BYTES));
+            step.calls.push(WantedCall { call, refusal });
         }
     }
 

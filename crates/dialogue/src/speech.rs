@@ -7,6 +7,7 @@ use crate::executed::Executed;
 use crate::history::Place;
 use crate::ids::{GenerationId, RetrievalId, SegmentId, SpeechId, TurnId};
 use crate::input::Usage;
+use crate::limits::MAX_THINKING;
 use crate::segment::{Playing, Segment};
 use crate::text::Chunker;
 use crate::time::{Duration, Instant};
@@ -61,6 +62,14 @@ impl StepClock {
     }
 }
 
+/// A call that the model asks for.
+#[derive(Clone, Debug)]
+pub(crate) struct WantedCall {
+    pub(crate) call: ToolCall,
+    /// It must not run; the model reads this as its result.
+    pub(crate) refusal: Option<String>,
+}
+
 /// One LLM request, or one given text.
 #[derive(Clone, Debug)]
 pub(crate) struct Step {
@@ -82,7 +91,7 @@ pub(crate) struct Step {
     pub(crate) received: usize,
     pub(crate) segments: Vec<Segment>,
     /// Asked for and not started: the turn is not committed, or the caller is speaking.
-    pub(crate) calls: Vec<ToolCall>,
+    pub(crate) calls: Vec<WantedCall>,
     /// How many were started.
     pub(crate) started: usize,
     /// How many of these have their result.
@@ -143,6 +152,16 @@ impl Step {
         match self.brain {
             Brain::Asked { id, .. } | Brain::Streaming { id, .. } => Some(id),
             Brain::Waiting | Brain::Retrieving { .. } | Brain::Done => None,
+        }
+    }
+
+    /// The model is alive: it has from now on as long as for its first word, but not for ever.
+    pub(crate) fn thinks_until(&mut self, until: Instant) {
+        let limit = self.clock.asked_at.map(|asked| asked + MAX_THINKING);
+        if let Brain::Asked { until: old, .. } | Brain::Streaming { until: old, .. } =
+            &mut self.brain
+        {
+            *old = until.min(limit.unwrap_or(until)).max(*old);
         }
     }
 

@@ -109,7 +109,12 @@ impl Dialogue {
                 let room = MAX_SUMMARY_BYTES.saturating_sub(writing.text.len());
                 writing.text.push_str(&cut(text.clone(), room));
             }
-            Llm::ToolCall(_) => {}
+            Llm::Withdrawn => writing.text.clear(),
+            Llm::ToolCall(_) | Llm::RefusedCall { .. } | Llm::Thinking => {}
+            Llm::Warning(message) => {
+                let message = message.clone();
+                self.core.error(Component::Llm, message, true);
+            }
             Llm::Finished { .. } => self.finish_summary(),
             Llm::Failed(message) => self.summary_failed(message),
         }

@@ -13,6 +13,7 @@ use crate::input::ToolValue;
 use crate::limits::{MAX_VALUE_BYTES, cut};
 use crate::machine::Dialogue;
 use crate::options::{Filler, ToolInterruption};
+use crate::speech::WantedCall;
 use crate::text::fingerprint;
 use crate::time::{Duration, Instant};
 
@@ -226,7 +227,8 @@ impl Dialogue {
         }
     }
 
-    fn run_call(&mut self, mut call: ToolCall, index: usize, asked: &Asked) {
+    fn run_call(&mut self, wanted: WantedCall, index: usize, asked: &Asked) {
+        let WantedCall { mut call, refusal } = wanted;
         let Asked {
             speech,
             step,
@@ -254,7 +256,13 @@ impl Dialogue {
         let interruption = options
             .interruption
             .unwrap_or(self.core.options.tool_interruption);
-        let verdict = self.judge(&mut call, &options);
+        let verdict = match refusal {
+            Some(output) => Verdict::Answer {
+                output,
+                is_error: true,
+            },
+            None => self.judge(&mut call, &options),
+        };
         let idempotency_key = match verdict {
             Verdict::Run => self.tools.doubtful_key(&call).unwrap_or_else(|| {
                 let arguments = fingerprint(&call.arguments);

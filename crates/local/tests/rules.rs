@@ -75,7 +75,7 @@ fn answer(items: &[Item], passages: Vec<Passage>) -> String {
                     serde_json::from_str(&call.arguments).unwrap();
                 text = format!("{} {}", call.name, serde_json::to_string(&sorted).unwrap());
             }
-            ChatChunk::Usage(_) => {}
+            other => panic!("the rules never say {other:?}"),
         }
     }
     text

@@ -369,6 +369,20 @@ async fn ask(
                 call.arguments = arguments::canonical(&call.arguments);
                 LlmFact::ToolCall(call)
             }
+            Ok(ChatChunk::RefusedCall { mut call, why }) => {
+                calls += 1;
+                if calls > CALL_LIMIT {
+                    continue;
+                }
+                call.arguments = arguments::canonical(&call.arguments);
+                LlmFact::RefusedCall { call, why }
+            }
+            Ok(ChatChunk::Thinking) => LlmFact::Thinking,
+            Ok(ChatChunk::Withdrawn) => LlmFact::Withdrawn,
+            Ok(ChatChunk::Warning(message)) => {
+                measure::provider_error("llm", &message);
+                LlmFact::Warning(message)
+            }
             Ok(ChatChunk::Usage(tokens)) => {
                 usage = Some(tokens);
                 continue;

@@ -30,8 +30,22 @@ pub trait Llm: Send + Sync + 'static {
 pub enum ChatChunk {
     /// More text.
     Text(String),
-    /// One whole call, as soon as its arguments are complete.
+    /// One whole call of an answer that has come to its proper end.
     ToolCall(ToolCall),
+    /// A call that must not run: it was cut off, or the tool was not offered.
+    RefusedCall {
+        /// As far as it came.
+        call: ToolCall,
+        /// What the model reads as its result.
+        why: String,
+    },
+    /// The model is at work and has nothing for the caller yet. At most one a second.
+    Thinking,
+    /// The text so far was not meant for the caller.
+    Withdrawn,
+    /// Something about this answer that whoever looks after the agent should know, without secrets: it was cut off, or the
+    /// server refused a parameter.
+    Warning(String),
     /// Tokens; the last chunk of providers that say.
     Usage(Usage),
 }

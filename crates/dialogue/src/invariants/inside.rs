@@ -5,7 +5,8 @@ use crate::floor::Floor;
 use crate::limits::{
     CLEAR_REPORT_TIMEOUT, MAX_COMPLETING_TURNS, MAX_HISTORY_ITEMS, MAX_PARKED_SPEECHES,
     MAX_QUEUED_SPEECHES, MAX_RUNNING_TOOLS, MAX_SEGMENT_DURATION, MAX_SEGMENTS_AHEAD, MAX_STEPS,
-    MAX_TASK_DEPTH, MAX_TURN_BYTES, MAX_UNTOLD, MAX_WAITING_TASKS, SPEECH_SIGN_TIMEOUT,
+    MAX_TASK_DEPTH, MAX_THINKING, MAX_TURN_BYTES, MAX_UNTOLD, MAX_WAITING_TASKS,
+    SPEECH_SIGN_TIMEOUT,
 };
 use crate::machine::Dialogue;
 use crate::time::Duration;
@@ -103,7 +104,7 @@ fn longest_wait(dialogue: &Dialogue) -> Duration {
     // of a tool that is no longer there as well
     let tools = dialogue.tools.running.iter().map(|running| running.limit);
     [
-        options.llm_timeout,
+        options.llm_timeout.max(MAX_THINKING),
         options.tts_timeout,
         options.tool_timeout,
         options.playout_timeout + MAX_SEGMENT_DURATION,

@@ -195,7 +195,10 @@ impl Lanes {
         let key = Key::Llm(id);
         match event {
             Llm::Text(text) => self.add(&key, now, text),
-            Llm::ToolCall(call) => self.add(&key, now, &format!("→{}", call.name)),
+            Llm::ToolCall(call) | Llm::RefusedCall { call, .. } => {
+                self.add(&key, now, &format!("→{}", call.name))
+            }
+            Llm::Thinking | Llm::Withdrawn | Llm::Warning(_) => {}
             Llm::Finished { .. } => self.end(&key, now, Ended::Done),
             Llm::Failed(_) => self.end(&key, now, Ended::Failed),
         }
