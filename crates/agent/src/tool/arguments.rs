@@ -1,6 +1,7 @@
-//! The model's arguments: JSON, almost always. Parsed strictly first; what weaker models do to JSON (code fences, leaked
-//! template tokens, JSON inside a string, a missing bracket at the end, a comma too many, Python's words) is repaired;
-//! everything else goes back to the model as text.
+//! The model's arguments: JSON, almost always. Parsed strictly first; what weaker models do to whole JSON (code fences, leaked
+//! template tokens, JSON inside a string, a comma too many, Python's words, the same object twice) is repaired. What is not
+//! whole is never completed: nobody knows whether the 1 at its end was a 12. That, and everything else, goes back to the model
+//! as text.
 
 use serde_json::Value;
 
@@ -24,8 +25,7 @@ pub fn parse(text: &str) -> Result<Value, String> {
         Err(error) => Err(error.to_string()),
     };
     strict.or_else(|mistake| {
-        let repaired = repair(text);
-        let value = serde_json::from_str::<Value>(&repaired).map_err(|_| mistake)?;
+        let value = repaired(text).ok_or(mistake)?;
         object(value, UNWRAP_DEPTH)
     })
 }
@@ -50,11 +50,10 @@ fn object(value: Value, depth: usize) -> Result<Value, String> {
         Value::Null => Ok(Value::Object(serde_json::Map::new())),
         Value::String(inner) if depth > 0 => match serde_json::from_str::<Value>(&inner) {
             Ok(value) => object(value, depth - 1),
-            Err(_) => {
-                let value = serde_json::from_str::<Value>(&repair(&inner))
-                    .map_err(|error| error.to_string())?;
-                object(value, depth - 1)
-            }
+            Err(error) => object(
+                repaired(&inner).ok_or_else(|| error.to_string())?,
+                depth - 1,
+            ),
         },
         Value::String(_) => Err(String::from("they are a string, not a JSON object")),
         Value::Bool(_) | Value::Number(_) | Value::Array(_) => {
@@ -63,8 +62,8 @@ fn object(value: Value, depth: usize) -> Result<Value, String> {
     }
 }
 
-/// A little repair; the result may still be no JSON.
-fn repair(text: &str) -> String {
+/// A little repair of what is whole; `None`: it is not, or holds something else.
+fn repaired(text: &str) -> Option<Value> {
     let text = without_template_tokens(text);
     let text = text
         .trim()
@@ -73,10 +72,25 @@ fn repair(text: &str) -> String {
         .trim_end_matches("```")
         .trim();
     if text.is_empty() {
-        return String::from("{}");
+        return Some(Value::Object(serde_json::Map::new()));
     }
-    let start = text.find('{').unwrap_or(0);
-    close(text.get(start..).unwrap_or(text))
+    let (first, mut rest) = whole(text)?;
+    // some servers send the object twice; two that differ are no arguments
+    while !rest.trim().is_empty() {
+        let (again, after) = whole(rest.trim())?;
+        if again != first {
+            return None;
+        }
+        rest = after;
+    }
+    Some(first)
+}
+
+/// The value at the beginning of a text, and what follows it.
+fn whole(text: &str) -> Option<(Value, &str)> {
+    let (mended, end) = mend(text)?;
+    let value = serde_json::from_str(&mended).ok()?;
+    Some((value, text.get(end..)?))
 }
 
 /// Leave out `<|…|>` and `<start_of_turn>` and its like.
@@ -114,10 +128,10 @@ fn without_template_tokens(text: &str) -> String {
     out
 }
 
-/// One pass outside of strings: drop commas before a closing bracket, translate Python's words, stop after the object,
-/// close what is open at the end.
-fn close(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 8);
+/// One pass outside of strings up to the end of the first value: drop commas before a closing bracket, translate Python's
+/// words. Gives the value, and where in the text it ends; `None`: it does not end.
+fn mend(text: &str) -> Option<(String, usize)> {
+    let mut out = String::with_capacity(text.len());
     let mut open: Vec<char> = Vec::new();
     let mut chars = text.char_indices();
     let mut in_string = false;
@@ -125,9 +139,7 @@ fn close(text: &str) -> String {
         if in_string {
             match c {
                 '\\' => {
-                    let Some((_, escaped)) = chars.next() else {
-                        break;
-                    };
+                    let (_, escaped) = chars.next()?;
                     out.push(c);
                     out.push(escaped);
                     continue;
@@ -140,43 +152,37 @@ fn close(text: &str) -> String {
                 _ => {}
             }
             out.push(c);
-            continue;
-        }
-        match c {
-            '"' => in_string = true,
-            '{' => open.push('}'),
-            '[' => open.push(']'),
-            '}' | ']' => {
-                drop_comma(&mut out);
-                if open.pop() != Some(c) {
-                    return out;
-                }
-            }
-            _ => {
-                let rest = text.get(at..).unwrap_or_default();
-                let word = [("True", "true"), ("False", "false"), ("None", "null")]
-                    .iter()
-                    .find(|(p, _)| rest.starts_with(p));
-                if let Some((python, json)) = word {
+        } else {
+            let rest = text.get(at..).unwrap_or_default();
+            let word = [("True", "true"), ("False", "false"), ("None", "null")]
+                .iter()
+                .find(|(python, _)| rest.starts_with(python));
+            match (c, word) {
+                (_, Some((python, json))) => {
                     out.push_str(json);
                     for _ in 1..python.len() {
                         chars.next();
                     }
                     continue;
                 }
+                ('"', _) => in_string = true,
+                ('{', _) => open.push('}'),
+                ('[', _) => open.push(']'),
+                ('}' | ']', _) => {
+                    drop_comma(&mut out);
+                    if open.pop() != Some(c) {
+                        return None;
+                    }
+                }
+                _ => {}
             }
+            out.push(c);
         }
-        out.push(c);
-        if open.is_empty() {
-            return out;
+        if open.is_empty() && !in_string {
+            return matches!(c, '}' | ']' | '"').then_some((out, at + c.len_utf8()));
         }
     }
-    if in_string {
-        out.push('"');
-    }
-    drop_comma(&mut out);
-    out.extend(open.iter().rev());
-    out
+    None
 }
 
 fn drop_comma(out: &mut String) {
@@ -186,7 +192,7 @@ fn drop_comma(out: &mut String) {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::string_slice)]
 
     use proptest::prelude::*;
     use serde_json::json;
@@ -205,15 +211,11 @@ mod tests {
             (r#"{"a": 1, "b": [1, 2,], }"#, json!({"a": 1, "b": [1, 2]})),
             (r#"{"a": True, "b": None}"#, json!({"a": true, "b": null})),
             (
-                r#"{"a": "x", "b": {"c": [1, 2"#,
-                json!({"a": "x", "b": {"c": [1, 2]}}),
-            ),
-            (
-                r#"{"a": "it is None, 1 < 2"#,
+                r#"{"a": "it is None, 1 < 2",}"#,
                 json!({"a": "it is None, 1 < 2"}),
             ),
             ("{\"a\": \"two\nlines\"}", json!({"a": "two\nlines"})),
-            (r#"{"a": 1}{"a": 2}"#, json!({"a": 1})),
+            (r#"{"a": 1}{"a": 1}"#, json!({"a": 1})),
         ];
         for (text, expected) in cases {
             assert_eq!(parse(text).as_ref(), Ok(&expected), "{text}");
@@ -221,8 +223,34 @@ mod tests {
     }
 
     #[test]
+    fn arguments_that_were_cut_off_are_never_completed() {
+        let whole = r#"{"name":"Kim \"L\" Larsen","party":12,"at":[1,{"x":true}],"note":null}"#;
+        for cut in 1..whole.len() {
+            let text = &whole[..cut];
+            assert!(parse(text).is_err(), "{text}");
+            let fenced = format!("```json\n{text}\n```");
+            assert!(parse(&fenced).is_err(), "{fenced}");
+            let encoded = Value::String(text.to_owned()).to_string();
+            assert!(parse(&encoded).is_err(), "{encoded}");
+            let half = encoded.trim_end_matches('"');
+            assert!(parse(half).is_err(), "{half}");
+            let kept: Value = serde_json::from_str(&canonical(text)).unwrap();
+            assert_eq!(kept, json!(text));
+        }
+    }
+
+    #[test]
     fn what_is_no_object_is_refused_in_words() {
-        for text in ["[1]", "3", "\"hello\"", "{a: 1}", "hello"] {
+        for text in [
+            "[1]",
+            "3",
+            "\"hello\"",
+            "{a: 1}",
+            "hello",
+            r#"{"a": 1}{"a": 2}"#,
+            r#"{"a": 1} and more"#,
+            r#"{"a": [1}"#,
+        ] {
             assert!(parse(text).is_err(), "{text}");
             let kept: Value = serde_json::from_str(&canonical(text)).unwrap();
             assert_eq!(kept, json!(text));
