@@ -4,7 +4,9 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use antiphon_agent::provider::SttEvent;
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 pub(crate) const KEEP_ALIVE: &str = r#"{"type":"KeepAlive"}"#;
 pub(crate) const FINALIZE: &str = r#"{"type":"Finalize"}"#;
@@ -19,53 +21,92 @@ pub(crate) enum Message {
     Results(Results),
     SpeechStarted,
     UtteranceEnd,
-    Error {
-        #[serde(default, alias = "message", alias = "err_msg")]
-        description: String,
-    },
+    Error(ErrorText),
     #[serde(other)]
     Other,
 }
 
+/// What an error says. Deepgram sends one of these, or several.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct ErrorText {
+    #[serde(default, deserialize_with = "lenient")]
+    description: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    message: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    err_msg: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    reason: Option<String>,
+}
+
+/// A field that cannot be read costs that field.
+fn lenient<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + DeserializeOwned,
+{
+    let value = Value::deserialize(deserializer)?;
+    Ok(T::deserialize(value).unwrap_or_default())
+}
+
+impl ErrorText {
+    /// All that it says, the sentence first.
+    fn text(self) -> String {
+        let Self {
+            description,
+            message,
+            err_msg,
+            reason,
+        } = self;
+        let said = [description, err_msg, message, reason];
+        let said: Vec<String> = said
+            .into_iter()
+            .flatten()
+            .filter(|text| !text.is_empty())
+            .collect();
+        said.join(" ")
+    }
+}
+
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Results {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub(crate) start: f64,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub(crate) duration: f64,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     is_final: bool,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     speech_final: bool,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub(crate) from_finalize: bool,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     channel: Channel,
 }
 
 #[derive(Debug, Default, Deserialize)]
 struct Channel {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     alternatives: Vec<Alternative>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 struct Alternative {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     transcript: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     confidence: Option<f32>,
     /// With `language=multi`: what was spoken, most first.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     languages: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     words: Vec<Word>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 struct Word {
     /// With `diarize=true`: who said it, counted from 0.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     speaker: Option<u32>,
 }
 
@@ -124,7 +165,7 @@ impl Hearing {
         match serde_json::from_str(text)? {
             Message::SpeechStarted => self.start(&mut outcome.events),
             Message::UtteranceEnd => self.end(&mut outcome.events),
-            Message::Error { description } => outcome.error = Some(description),
+            Message::Error(said) => outcome.error = Some(said.text()),
             Message::Other => {}
             Message::Results(results) => {
                 if results.is_final {
@@ -255,6 +296,28 @@ mod tests {
         };
         let speaker = SttEvent::Speaker("S0".to_owned());
         assert_eq!(events, [SttEvent::SpeechStarted, speaker, words]);
+    }
+
+    #[test]
+    fn what_an_error_says_is_told_whatever_it_calls_it() {
+        let told = |text: &str| Hearing::default().read(text).unwrap().error.unwrap();
+        let both = r#"{"type":"Error","variant":"X","description":"The audio could not be decoded.","message":"DATA-0000"}"#;
+        assert_eq!(told(both), "The audio could not be decoded. DATA-0000");
+        assert_eq!(
+            told(r#"{"type":"Error","err_msg":"No.","description":7}"#),
+            "No."
+        );
+    }
+
+    #[test]
+    fn a_field_that_cannot_be_read_does_not_cost_the_words() {
+        let message = r#"{"type":"Results","start":"x","is_final":true,"channel":{"alternatives":[{"transcript":"yes","confidence":"high","languages":"en","words":[{"speaker":"A"}]}]}}"#;
+        let events = Hearing::default().read(message).unwrap().events;
+        let words = SttEvent::Final {
+            text: "yes".to_owned(),
+            confidence: None,
+        };
+        assert_eq!(events, [SttEvent::SpeechStarted, words]);
     }
 
     #[test]
