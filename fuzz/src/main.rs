@@ -32,6 +32,7 @@ const TARGETS: &[(&str, Target)] = &[
     ("wav", media::wav),
     // providers.rs
     ("chat", providers::chat),
+    ("spoken", providers::spoken),
     ("speech", providers::speech),
     ("deepgram", providers::deepgram),
     ("arguments", providers::arguments),

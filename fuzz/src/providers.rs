@@ -8,6 +8,14 @@ pub fn chat(data: &[u8]) {
     }
 }
 
+/// First byte: the size of the pieces, and whether the answer is expected to begin in thoughts.
+pub fn spoken(data: &[u8]) {
+    if let Some((piece, text)) = data.split_first() {
+        let text = String::from_utf8_lossy(text);
+        antiphon_openai::fuzzing::spoken(&text, usize::from(piece >> 1), piece & 1 == 1);
+    }
+}
+
 pub fn speech(data: &[u8]) {
     if let Some((piece, body)) = data.split_first() {
         antiphon_openai::fuzzing::speech(body, usize::from(*piece));

@@ -109,6 +109,20 @@ def test_errors_are_the_sdks_own(simulator, client):
         client.with_options(timeout=0.3).models.list()
 
 
+def test_a_refused_parameter_is_named(simulator, client):
+    simulator.script(refuses=["seed"])
+    messages = [{"role": "user", "content": "hello"}]
+    with pytest.raises(openai.BadRequestError, match="'seed'"):
+        client.chat.completions.create(model="m", messages=messages, seed=1)
+    assert client.chat.completions.create(model="m", messages=messages).choices[0].message.content
+
+
+def test_comments_that_keep_a_thinking_models_stream_alive_do_not_matter(simulator, client):
+    simulator.script(delays={"llm_first_token_ms": 200, "llm_ping_ms": 50}, rules=[{"text": "At nine."}])
+    stream = client.chat.completions.create(model="m", messages=[{"role": "user", "content": "hello"}], stream=True)
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices) == "At nine."
+
+
 def test_a_stream_cut_in_the_middle_is_noticed(simulator, client):
     simulator.script(faults=[{"endpoint": "chat", "fault": "cut", "after_chunks": 3}])
     stream = client.chat.completions.create(model="m", messages=[{"role": "user", "content": "hello"}], stream=True)

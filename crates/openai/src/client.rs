@@ -10,6 +10,7 @@ use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::Value;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::chat::wire;
 use crate::config::Endpoint;
 
 /// The name in errors, logs and metrics.
@@ -308,24 +309,13 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Duration::try_from_secs_f64(seconds).ok()
 }
 
-/// Code and message of `{"error":{…}}`, `{"error":"…"}`, `{"detail":…}`, or the text itself.
+/// Code and message of an error in any of its shapes, or the text itself.
 fn error_message(body: &[u8]) -> (Option<String>, String) {
     let text = String::from_utf8_lossy(body);
-    let Ok(json) = serde_json::from_str::<Value>(&text) else {
-        return (None, text.trim().to_owned());
-    };
-    let error = json.get("error").unwrap_or(&json);
-    let code = error.get("code").and_then(Value::as_str).map(str::to_owned);
-    let message = ["message", "detail"]
-        .iter()
-        .find_map(|name| error.get(name))
-        .unwrap_or(error);
-    (
-        code,
-        message
-            .as_str()
-            .map_or_else(|| message.to_string(), str::to_owned),
-    )
+    match wire::json(&text).as_ref().and_then(wire::server_error) {
+        Some(error) => (error.code, error.message),
+        None => (None, wire::told(&text)),
+    }
 }
 
 fn clean(message: &str, key: Option<&Secret>) -> String {

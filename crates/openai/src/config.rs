@@ -47,11 +47,13 @@ pub struct Endpoint {
 pub struct Timeouts {
     /// TCP and TLS.
     pub connect: Duration,
-    /// From the request to the first useful piece of the answer. LiveKit's value.
+    /// From the request to the first sign of life of the answer. LiveKit's value.
     pub first_chunk: Duration,
-    /// Between two pieces of the answer.
+    /// Between two signs of life: any byte counts, also of thoughts and of comments that only keep the connection alive, so
+    /// that a model may think for long.
     pub between_chunks: Duration,
-    /// The whole answer, so that a server that drips for ever ends.
+    /// The whole answer, so that a server that drips for ever ends. Reasoning models take minutes for hard questions; nobody
+    /// waits longer on the telephone.
     pub total: Duration,
 }
 
@@ -126,7 +128,7 @@ impl Endpoint {
 pub struct LlmConfig {
     /// Where.
     pub endpoint: Endpoint,
-    /// [`DEFAULT_LLM_MODEL`].
+    /// [`DEFAULT_LLM_MODEL`]. Empty: the first that the server lists and that can talk, asked for when it is needed.
     pub model: String,
     /// What every model has.
     pub options: LlmOptions,
@@ -136,6 +138,8 @@ pub struct LlmConfig {
     pub service_tier: Option<String>,
     /// Further fields of the request body, as the server understands them; they win over ours.
     pub extra_body: serde_json::Map<String, serde_json::Value>,
+    /// Fields of the request body that are never sent, for servers that refuse them.
+    pub leave_out: std::collections::BTreeSet<String>,
 }
 
 impl LlmConfig {
@@ -148,6 +152,7 @@ impl LlmConfig {
             reasoning_effort: None,
             service_tier: None,
             extra_body: serde_json::Map::new(),
+            leave_out: std::collections::BTreeSet::new(),
         }
     }
 

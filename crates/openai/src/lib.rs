@@ -29,5 +29,5 @@ pub mod tts;
 
 pub use config::{Dialect, Endpoint, LlmConfig, Timeouts, TtsConfig};
 pub use llm::OpenAiLlm;
-pub use probe::{Finding, Level, LocalServer, detect_local};
+pub use probe::{Finding, Level, LocalServer, detect_local, first_model};
 pub use tts::OpenAiTts;

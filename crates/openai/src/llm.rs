@@ -1,17 +1,20 @@
 //! [`OpenAiLlm`]: streamed chat completions with function tools.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use antiphon_agent::ProviderError;
 use antiphon_agent::provider::{BoxStream, ChatChunk, Llm, ProviderInfo, ToolDefinition};
 use antiphon_dialogue::chat::ChatRequest;
-use serde_json::Value;
+use antiphon_dialogue::input::Usage;
+use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
-use crate::chat::answer::{Answer, AnswerError};
+use crate::chat::answer::{Answer, AnswerError, Ending};
+use crate::chat::refused::Refused;
 use crate::chat::request;
+use crate::chat::spoken::Opening;
 use crate::client::{Attempt, Body, HttpClient, PROVIDER, attempts, unexpected};
 use crate::config::LlmConfig;
 use crate::generator::generate;
@@ -25,6 +28,12 @@ pub const MAX_RESPONSE_BYTES: usize = 16 * 1024 * 1024;
 const WAIT_FOR_USAGE: Duration = Duration::from_secs(1);
 /// After `[DONE]` nothing follows but the end.
 const WAIT_FOR_END: Duration = Duration::from_millis(20);
+/// A model that thinks is said to be alive so often.
+const SIGN_OF_LIFE_EVERY: Duration = Duration::from_secs(1);
+/// How much of a response is read that is no stream of events: an answer that was not streamed, or an error.
+const MAX_HEAD_BYTES: usize = 1024 * 1024;
+/// Warnings of one answer that are told; a server that complains more has nothing new to say.
+const MAX_WARNINGS: usize = 8;
 
 /// Chat completions of OpenAI or any server that speaks them. The request is sent when the stream is first polled and
 /// cancelled when it is dropped.
@@ -32,6 +41,16 @@ const WAIT_FOR_END: Duration = Duration::from_millis(20);
 pub struct OpenAiLlm {
     config: Arc<LlmConfig>,
     client: HttpClient,
+    learned: Arc<Mutex<Learned>>,
+}
+
+/// What was learned of this model at this server.
+#[derive(Clone, Debug, Default)]
+struct Learned {
+    /// The first that the server lists, if none is configured.
+    model: Option<String>,
+    refused: Refused,
+    opening: Opening,
 }
 
 type Item = Result<ChatChunk, ProviderError>;
@@ -44,9 +63,14 @@ impl OpenAiLlm {
     /// [`ProviderError::Connection`] when the system has no usable certificates.
     pub fn new(config: LlmConfig) -> Result<Self, ProviderError> {
         let client = HttpClient::new(config.endpoint.clone())?;
+        let learned = Learned {
+            opening: expected_opening(&config.model),
+            ..Learned::default()
+        };
         Ok(Self {
             config: Arc::new(config),
             client,
+            learned: Arc::new(Mutex::new(learned)),
         })
     }
 
@@ -56,25 +80,51 @@ impl OpenAiLlm {
     }
 }
 
+/// The templates of these open the thoughts themselves, so that an answer begins in the middle of them. A wrong guess costs
+/// one answer that comes late; what the model really does is learned from it.
+fn expected_opening(model: &str) -> Opening {
+    let name = model.to_ascii_lowercase();
+    let thinks = ["deepseek-r1", "qwq", "-thinking"]
+        .iter()
+        .any(|known| name.contains(known));
+    if thinks {
+        Opening::Thoughts
+    } else {
+        Opening::Words
+    }
+}
+
 impl Llm for OpenAiLlm {
     fn info(&self) -> ProviderInfo {
+        let listed = self
+            .learned
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .model
+            .clone();
         ProviderInfo {
             provider: PROVIDER,
-            model: self.config.model.clone(),
+            model: listed.unwrap_or_else(|| self.config.model.clone()),
         }
     }
 
     fn chat(&self, request: ChatRequest, tools: Arc<[ToolDefinition]>) -> BoxStream<Item> {
         let body = request::body(&self.config, &request, &tools);
         let client = self.client.clone();
+        let learned = self.learned.clone();
         generate(move |items| async move {
             let total = client.endpoint.timeouts.total;
             let mut run = Run {
                 client: &client,
+                learned: &learned,
+                tools,
                 items,
                 given_out: false,
+                told_alive: Instant::now(),
+                warnings: Vec::new(),
+                usage: None,
             };
-            let outcome = timeout_at(Instant::now() + total, attempts(&mut run, &body)).await;
+            let outcome = timeout_at(Instant::now() + total, run.answer(body)).await;
             let error = match outcome {
                 Ok(Ok(())) => return,
                 Ok(Err(error)) => error,
@@ -95,9 +145,15 @@ impl Llm for OpenAiLlm {
 
 struct Run<'a> {
     client: &'a HttpClient,
+    learned: &'a Mutex<Learned>,
+    tools: Arc<[ToolDefinition]>,
     items: mpsc::Sender<Item>,
-    /// Something was given out: another try would say it twice.
+    /// Words or calls were given out: another try would say them twice.
     given_out: bool,
+    told_alive: Instant,
+    warnings: Vec<String>,
+    /// Of all requests that were answered.
+    usage: Option<Usage>,
 }
 
 impl Attempt for Run<'_> {
@@ -108,6 +164,72 @@ impl Attempt for Run<'_> {
     }
 
     async fn attempt(&mut self, body: &Value) -> Result<(), ProviderError> {
+        let mut body = body.as_object().cloned().unwrap_or_default();
+        loop {
+            self.learned().refused.leave_out(&mut body);
+            let Err(error) = self.once(&Value::Object(body.clone())).await else {
+                return Ok(());
+            };
+            let named = if self.given_out {
+                Vec::new()
+            } else {
+                self.learned().refused.learn(&error, &body)
+            };
+            if named.is_empty() {
+                return Err(error);
+            }
+            // what it refuses is not in the next body, so this ends
+            let names = named.join(", ");
+            tracing::warn!(provider = PROVIDER, %error, "the server refuses {names}: asked again without");
+            self.warn(format!(
+                "the server refuses {names}; it is asked without from now on (write leave_out = [{}] under [llm] to spare the first try): {error}",
+                named.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")
+            ));
+        }
+    }
+}
+
+impl Run<'_> {
+    /// The whole answer. One in which there is nothing is asked for once more; nothing again is what the model wants to say.
+    async fn answer(&mut self, mut body: Map<String, Value>) -> Result<(), ProviderError> {
+        if body.get("model").and_then(Value::as_str) == Some("") {
+            body.insert(
+                "model".to_owned(),
+                Value::String(self.listed_model().await?),
+            );
+        }
+        let body = Value::Object(body);
+        attempts(self, &body).await?;
+        if !self.given_out {
+            tracing::warn!(provider = PROVIDER, "the answer was empty: asked again");
+            self.tell(ChatChunk::Thinking).await;
+            attempts(self, &body).await?;
+        }
+        for warning in std::mem::take(&mut self.warnings) {
+            self.tell(ChatChunk::Warning(warning)).await;
+        }
+        if let Some(usage) = self.usage {
+            self.tell(ChatChunk::Usage(usage)).await;
+        }
+        Ok(())
+    }
+
+    /// The model of a server that was named without one.
+    async fn listed_model(&self) -> Result<String, ProviderError> {
+        if let Some(model) = self.learned().model.clone() {
+            return Ok(model);
+        }
+        let listed = probe::first_of(self.client).await;
+        let model = listed.map_err(|why| {
+            unexpected(format!(
+                "no model is set under [llm], and the server was asked for one: {why}"
+            ))
+        })?;
+        self.learned().model = Some(model.clone());
+        Ok(model)
+    }
+
+    async fn once(&mut self, body: &Value) -> Result<(), ProviderError> {
         let timeouts = self.client.endpoint.timeouts;
         let first_chunk = Instant::now() + timeouts.first_chunk;
         let response = self
@@ -115,11 +237,11 @@ impl Attempt for Run<'_> {
             .send("/chat/completions", Some(body), first_chunk)
             .await?;
         let mut reader = Reader::new(Body::new(response, MAX_RESPONSE_BYTES));
-        let mut answer = Answer::default();
-        let mut heard = false;
+        let opening = self.learned().opening;
+        let mut answer = Answer::new(self.tools.clone(), opening);
+        let mut alive = false;
         loop {
-            // Comments that keep the connection alive do not count as the first chunk; thoughts that are not spoken do.
-            let wait = match (heard, answer.is_finished()) {
+            let wait = match (alive, answer.is_finished()) {
                 (_, true) => WAIT_FOR_USAGE,
                 (true, false) => timeouts.between_chunks,
                 (false, false) => first_chunk.saturating_duration_since(Instant::now()),
@@ -132,7 +254,7 @@ impl Attempt for Run<'_> {
                 {
                     (Vec::new(), true)
                 }
-                Err(ProviderError::Timeout { .. }) if !heard => {
+                Err(ProviderError::Timeout { .. }) if !alive => {
                     return Err(ProviderError::Timeout {
                         provider: PROVIDER,
                         after: timeouts.first_chunk,
@@ -140,74 +262,131 @@ impl Attempt for Run<'_> {
                 }
                 Err(error) => return Err(error),
             };
-            heard |= !events.is_empty();
+            alive = true;
             let mut chunks = Vec::new();
+            let mut outcome = Ok(());
             for event in &events {
-                let pushed = answer.push(event, &mut chunks);
-                self.give_out(&mut chunks).await;
-                pushed.map_err(|error| self.in_our_words(error))?;
+                outcome = outcome.and_then(|()| answer.push(event, &mut chunks));
             }
-            if ended || answer.is_done() {
-                let finished = answer.finish(&mut chunks);
-                self.give_out(&mut chunks).await;
-                // The connection can be used again only when its end has been read; that is mostly there already.
-                let _ = reader.body.next(WAIT_FOR_END).await;
-                return finished.map_err(|error| self.in_our_words(error));
+            let is_over = outcome.is_ok() && (ended || answer.is_done());
+            if !is_over {
+                self.give_out(chunks).await;
+                outcome.map_err(|error| self.in_our_words(error))?;
+                continue;
             }
+            let ending = answer.finish(&mut chunks);
+            self.give_out(chunks).await;
+            // The connection can be used again only when its end has been read; that is mostly there already.
+            let _ = reader.body.next(WAIT_FOR_END).await;
+            let ending = ending.map_err(|error| self.in_our_words(error))?;
+            self.note(ending);
+            return Ok(());
         }
     }
-}
 
-impl Run<'_> {
-    async fn give_out(&mut self, chunks: &mut Vec<ChatChunk>) {
-        for chunk in chunks.drain(..) {
-            self.given_out = true;
-            let _ = self.items.send(Ok(chunk)).await;
+    fn learned(&self) -> MutexGuard<'_, Learned> {
+        self.learned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn warn(&mut self, warning: String) {
+        let warning = self.client.clean(warning);
+        if self.warnings.len() < MAX_WARNINGS && !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
         }
+    }
+
+    fn note(&mut self, ending: Ending) {
+        let before = std::mem::replace(&mut self.learned().opening, ending.opening);
+        if before != ending.opening && ending.opening == Opening::Thoughts {
+            self.warn(
+                "the model ended its thoughts and had not opened them; from now on what comes before their end is not spoken"
+                    .to_owned(),
+            );
+        }
+        for warning in ending.warnings {
+            self.warn(warning);
+        }
+        if let Some(usage) = ending.usage {
+            let all = self.usage.get_or_insert_default();
+            all.prompt_tokens = all.prompt_tokens.saturating_add(usage.prompt_tokens);
+            all.cached_tokens = all.cached_tokens.saturating_add(usage.cached_tokens);
+            all.completion_tokens = all
+                .completion_tokens
+                .saturating_add(usage.completion_tokens);
+        }
+    }
+
+    /// What one read has brought. Words that were taken back in the same moment are not given out at all.
+    async fn give_out(&mut self, mut chunks: Vec<ChatChunk>) {
+        if let Some(at) = chunks
+            .iter()
+            .rposition(|chunk| *chunk == ChatChunk::Withdrawn)
+        {
+            chunks.drain(..at);
+            if !std::mem::take(&mut self.given_out) {
+                chunks.remove(0);
+            }
+        }
+        let sign = self.told_alive.elapsed() >= SIGN_OF_LIFE_EVERY;
+        if chunks.is_empty() && sign {
+            self.tell(ChatChunk::Thinking).await;
+        }
+        for chunk in chunks {
+            self.given_out |= match &chunk {
+                ChatChunk::Text(words) => !words.trim().is_empty(),
+                ChatChunk::ToolCall(_) | ChatChunk::RefusedCall { .. } => true,
+                ChatChunk::Thinking
+                | ChatChunk::Withdrawn
+                | ChatChunk::Warning(_)
+                | ChatChunk::Usage(_) => false,
+            };
+            self.tell(chunk).await;
+        }
+    }
+
+    async fn tell(&mut self, chunk: ChatChunk) {
+        self.told_alive = Instant::now();
+        let _ = self.items.send(Ok(chunk)).await;
     }
 
     fn in_our_words(&self, error: AnswerError) -> ProviderError {
+        let status = |status: Option<u16>, message| ProviderError::Status {
+            provider: PROVIDER,
+            status: status.unwrap_or(500),
+            message: self.client.clean(message),
+        };
         match error {
             AnswerError::Malformed(message) => unexpected(self.client.clean(message)),
-            AnswerError::Reported {
-                status: Some(429),
-                message,
-            } => ProviderError::RateLimited {
-                provider: PROVIDER,
-                retry_after: None,
-                message: self.client.clean(message),
-            },
-            AnswerError::Reported { status, message } => ProviderError::Status {
-                provider: PROVIDER,
-                status: status.unwrap_or(500),
-                message: self.client.clean(message),
-            },
+            AnswerError::Reported(error) if error.status == Some(429) => {
+                ProviderError::RateLimited {
+                    provider: PROVIDER,
+                    retry_after: None,
+                    message: self.client.clean(error.message),
+                }
+            }
+            AnswerError::Reported(error) => status(error.status, error.message),
             AnswerError::Unfinished => ProviderError::Connection {
                 provider: PROVIDER,
-                message: "it ended in the middle of the answer".to_owned(),
+                message: "it ended before the answer did".to_owned(),
             },
         }
     }
 }
 
-/// Events of an answer, streamed or not.
+/// Events of an answer, streamed or not, whatever its headers say.
 struct Reader {
     body: Body,
     parser: SseParser,
-    /// The whole of an answer that was not streamed.
-    whole: Option<Vec<u8>>,
+    /// All of it so far, until the first event that may be a piece of an answer.
+    head: Option<Vec<u8>>,
 }
 
 impl Reader {
     fn new(body: Body) -> Self {
-        let whole = body
-            .content_type()
-            .starts_with("application/json")
-            .then(Vec::new);
         Self {
             body,
             parser: SseParser::default(),
-            whole,
+            head: Some(Vec::new()),
         }
     }
 
@@ -215,15 +394,33 @@ impl Reader {
     async fn next(&mut self, wait: Duration) -> Result<(Vec<String>, bool), ProviderError> {
         let bytes = self.body.next(wait).await?;
         let mut events = Vec::new();
-        match (&bytes, &mut self.whole) {
-            (Some(bytes), Some(whole)) => whole.extend_from_slice(bytes),
-            (None, Some(whole)) => events.push(String::from_utf8_lossy(whole).into_owned()),
-            (Some(bytes), None) => self
-                .parser
-                .push(bytes, |event| events.push(event))
-                .map_err(|_| unexpected(format!("an event longer than {MAX_EVENT_BYTES} bytes")))?,
-            (None, None) => self.parser.finish(|event| events.push(event)),
+        match &bytes {
+            Some(bytes) => {
+                if let Some(head) = &mut self.head {
+                    let room = MAX_HEAD_BYTES.saturating_sub(head.len());
+                    head.extend(bytes.iter().take(room));
+                }
+                self.parser
+                    .push(bytes, |event| events.push(event))
+                    .map_err(|_| {
+                        unexpected(format!("an event longer than {MAX_EVENT_BYTES} bytes"))
+                    })?;
+            }
+            None => self.parser.finish(|event| events.push(event)),
         }
-        Ok((events, bytes.is_none()))
+        if events
+            .iter()
+            .any(|event| event.trim_start().starts_with('{'))
+        {
+            self.head = None;
+        }
+        let ended = bytes.is_none();
+        if ended {
+            // no stream of events but an answer, an error or a page as a whole
+            let head = self.head.take().unwrap_or_default();
+            let head = String::from_utf8_lossy(&head).trim().to_owned();
+            events.extend(Some(head).filter(|head| !head.is_empty() && !head.starts_with("data:")));
+        }
+        Ok((events, ended))
     }
 }

@@ -14,6 +14,8 @@ use crate::config::{Endpoint, Timeouts};
 const MAX_LIST_BYTES: usize = 4 * 1024 * 1024;
 /// A server on this machine answers within milliseconds or is not there.
 const LOCAL_TIMEOUT: Duration = Duration::from_millis(500);
+/// A server that is asked for its list when the agent starts.
+const LIST_TIMEOUT: Duration = Duration::from_secs(5);
 /// Ports of servers that people run at home, in the order of preference.
 const LOCAL_SERVERS: [(u16, &str); 4] = [
     (11434, "Ollama"),
@@ -111,7 +113,22 @@ pub(crate) async fn probe(client: &HttpClient, model: &str) -> Vec<Finding> {
         ),
         fix: None,
     };
-    vec![answered, known(model, &models, base_url)]
+    if !model.is_empty() {
+        return vec![answered, known(model, &models, base_url)];
+    }
+    let first = match first_that_talks(models) {
+        Ok(model) => Finding {
+            level: Level::Ok,
+            message: format!("model {model} is used, the first that it lists"),
+            fix: None,
+        },
+        Err(why) => Finding {
+            level: Level::Error,
+            message: format!("no model is set, and {base_url} was asked for one: {why}"),
+            fix: Some("load a model there, or set [llm] model".to_owned()),
+        },
+    };
+    vec![answered, first]
 }
 
 fn known(model: &str, models: &[String], base_url: &str) -> Finding {
@@ -203,6 +220,35 @@ pub async fn detect_local() -> Option<LocalServer> {
     found.into_iter().flatten().next()
 }
 
+/// The model that a server is asked for when nobody names one: the first of its list that can talk.
+///
+/// # Errors
+///
+/// What is wrong with the server or its list, and what to do, for the person who starts the agent.
+pub async fn first_model(endpoint: Endpoint) -> Result<String, String> {
+    let client = HttpClient::new(endpoint).map_err(|error| error.to_string())?;
+    first_of(&client).await
+}
+
+pub(crate) async fn first_of(client: &HttpClient) -> Result<String, String> {
+    let patience = client.endpoint.timeouts.first_chunk.min(LIST_TIMEOUT);
+    let listed = match tokio::time::timeout(patience, models(client)).await {
+        Ok(Ok(listed)) => listed,
+        Ok(Err(error)) => return Err(format!("its list of models could not be read ({error})")),
+        Err(_) => return Err(format!("it did not list its models within {patience:?}")),
+    };
+    first_that_talks(listed)
+}
+
+fn first_that_talks(listed: Vec<String>) -> Result<String, String> {
+    let number = listed.len();
+    let first = listed.into_iter().find(|model| can_talk(model));
+    first.ok_or_else(|| match number {
+        0 => "it lists no model; load one".to_owned(),
+        _ => "it lists only models that cannot talk; load one that can".to_owned(),
+    })
+}
+
 async fn detect_at(port: u16, name: &'static str) -> Option<LocalServer> {
     let timeouts = Timeouts {
         connect: LOCAL_TIMEOUT,
@@ -264,6 +310,33 @@ mod tests {
         let port = simulator.address().port();
         simulator.shutdown().await;
         assert_eq!(detect_at(port, "Ollama").await, None);
+    }
+
+    #[tokio::test]
+    async fn the_model_of_a_server_is_the_first_of_its_list_that_talks() {
+        let simulator = |models: &[&str]| {
+            antiphon_simulator::Simulator::start(antiphon_simulator::Script {
+                models: models.iter().map(|model| (*model).to_owned()).collect(),
+                ..Default::default()
+            })
+        };
+        let asked = async |models: &[&str]| {
+            let simulator = simulator(models).await.unwrap();
+            first_model(Endpoint::new(&simulator.openai_base_url(), None)).await
+        };
+        assert_eq!(asked(&["bge-m3", "m", "n"]).await.as_deref(), Ok("m"));
+        assert!(asked(&[]).await.unwrap_err().contains("lists no model"));
+        assert!(
+            asked(&["whisper-1"])
+                .await
+                .unwrap_err()
+                .contains("cannot talk")
+        );
+        let gone = simulator(&[]).await.unwrap();
+        let url = gone.openai_base_url();
+        gone.shutdown().await;
+        let error = first_model(Endpoint::new(&url, None)).await.unwrap_err();
+        assert!(error.contains("could not be read"), "{error}");
     }
 
     #[tokio::test]

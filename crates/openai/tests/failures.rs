@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon_agent::ProviderError;
-use antiphon_agent::provider::{ChatChunk, Llm, Secret, ToolDefinition, Tts, TtsChunk};
+use antiphon_agent::provider::{ChatChunk, Llm, LlmOptions, Secret, ToolDefinition, Tts, TtsChunk};
 use antiphon_dialogue::chat::{ChatRequest, Item, Message, Role, ToolChoice};
 use antiphon_dialogue::time::Instant;
 use antiphon_openai::{Dialect, Endpoint, LlmConfig, OpenAiLlm, OpenAiTts, Timeouts, TtsConfig};
@@ -50,6 +50,10 @@ fn tools() -> Arc<[ToolDefinition]> {
 
 async fn chat(simulator: &Simulator, key: &str) -> (Vec<ChatChunk>, Option<ProviderError>) {
     let llm = OpenAiLlm::new(LlmConfig::new(endpoint(simulator, key))).unwrap();
+    ask(&llm).await
+}
+
+async fn ask(llm: &OpenAiLlm) -> (Vec<ChatChunk>, Option<ProviderError>) {
     let mut stream = llm.chat(request("book a table"), tools());
     let mut chunks = Vec::new();
     while let Some(item) = stream.next().await {
@@ -280,6 +284,184 @@ async fn nonsense_is_called_nonsense() {
             "{body}: {error:?}"
         );
     }
+}
+
+fn raw(body: &str) -> FaultKind {
+    FaultKind::Raw {
+        body: body.to_owned(),
+        content_type: "text/event-stream".to_owned(),
+    }
+}
+
+fn warning_of(chunks: &[ChatChunk]) -> String {
+    let warnings = chunks.iter().filter_map(|chunk| match chunk {
+        ChatChunk::Warning(warning) => Some(warning.as_str()),
+        _ => None,
+    });
+    warnings.collect::<Vec<_>>().join("\n")
+}
+
+#[tokio::test]
+async fn a_parameter_that_the_server_refuses_is_left_out_at_once_and_from_then_on() {
+    let script = Script {
+        refuses: [
+            "stream_options",
+            "max_completion_tokens",
+            "max_tokens",
+            "temperature",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+        ..Script::default()
+    };
+    let simulator = Simulator::start(script).await.unwrap();
+    let options = LlmOptions {
+        temperature: Some(0.5),
+        max_completion_tokens: Some(300),
+    };
+    let config = LlmConfig::new(endpoint(&simulator, KEY)).with_options(options);
+    let llm = OpenAiLlm::new(config).unwrap();
+    let (chunks, error) = ask(&llm).await;
+    assert!(error.is_none() && !text_of(&chunks).is_empty(), "{error:?}");
+    assert!(
+        warning_of(&chunks).contains("leave_out = [\"stream_options\"]"),
+        "{chunks:?}"
+    );
+    // each refused name once, and the longest answer by both of its names
+    let asked = simulator.requests_to("/v1/chat/completions").len();
+    assert_eq!(asked, 5);
+    let (chunks, error) = ask(&llm).await;
+    assert!(
+        error.is_none() && warning_of(&chunks).is_empty(),
+        "{chunks:?}"
+    );
+    assert_eq!(
+        simulator.requests_to("/v1/chat/completions").len(),
+        asked + 1
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_what_is_necessary_is_asked_once() {
+    let script = Script {
+        refuses: vec!["messages".to_owned()],
+        ..Script::default()
+    };
+    let simulator = Simulator::start(script).await.unwrap();
+    let (_, error) = chat(&simulator, KEY).await;
+    assert!(
+        matches!(error, Some(ProviderError::Status { status: 400, .. })),
+        "{error:?}"
+    );
+    assert_eq!(simulator.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn an_empty_answer_is_asked_for_once_more_and_then_believed() {
+    let thoughts = "data: {\"choices\":[{\"delta\":{\"content\":\"<think>hm</think>\\n\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+    let simulator = start(vec![Fault::once(simulator::Endpoint::Chat, raw(thoughts))]).await;
+    let (chunks, error) = chat(&simulator, KEY).await;
+    assert!(
+        error.is_none() && text_of(&chunks) == "One moment please.",
+        "{chunks:?}"
+    );
+    let simulator = start(vec![Fault::always(
+        simulator::Endpoint::Chat,
+        raw(thoughts),
+    )])
+    .await;
+    let (chunks, error) = chat(&simulator, KEY).await;
+    assert!(error.is_none() && text_of(&chunks).is_empty(), "{chunks:?}");
+    assert_eq!(simulator.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn a_model_that_thinks_for_long_is_waited_for_while_its_stream_is_alive() {
+    let script = Script {
+        delays: simulator::Delays {
+            llm_first_token_ms: 1500,
+            llm_ping_ms: 100,
+            ..Default::default()
+        },
+        ..Script::default()
+    };
+    // five times as long as the longest silence
+    let simulator = Simulator::start(script).await.unwrap();
+    let (chunks, error) = chat(&simulator, KEY).await;
+    assert!(error.is_none() && !text_of(&chunks).is_empty(), "{error:?}");
+    assert!(chunks.contains(&ChatChunk::Thinking), "{chunks:?}");
+    assert_eq!(simulator.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn what_the_server_says_reaches_whoever_looks_after_the_agent() {
+    for (body, status, said) in [
+        (
+            "data: {\"object\":\"error\",\"message\":\"EngineCore.\",\"code\":500}\n\ndata: [DONE]\n\n",
+            Some(500),
+            "EngineCore.",
+        ),
+        (
+            "{\"error\":{\"message\":\"Internal\",\"code\":500}}",
+            Some(500),
+            "Internal",
+        ),
+        ("{\n  \"detail\": \"Not here\"\n}\n", Some(500), "Not here"),
+        ("<!doctype html><title>Sign in</title>", None, "Sign in"),
+        ("data: nonsense\n\ndata: more\n\n", None, "nonsense"),
+    ] {
+        let simulator = start(vec![Fault::always(simulator::Endpoint::Chat, raw(body))]).await;
+        let (_, error) = chat(&simulator, KEY).await;
+        let error = error.unwrap();
+        let right = match &error {
+            ProviderError::Status { status: known, .. } => Some(*known) == status,
+            ProviderError::Protocol { .. } => status.is_none(),
+            _ => false,
+        };
+        assert!(right && error.to_string().contains(said), "{body}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn thoughts_without_a_beginning_are_not_spoken_and_expected_the_next_time() {
+    let delta = |text: &str| {
+        format!(
+            "data: {}\n\n",
+            json!({"choices": [{"delta": {"content": text}}]})
+        )
+    };
+    let body = delta("Okay, the user asks. ")
+        + &delta("I answer.\n</think>\n")
+        + &delta("At nine.")
+        + "data: [DONE]\n\n";
+    let simulator = start(vec![Fault::always(simulator::Endpoint::Chat, raw(&body))]).await;
+    let llm = OpenAiLlm::new(LlmConfig::new(endpoint(&simulator, KEY))).unwrap();
+    let (chunks, error) = ask(&llm).await;
+    assert!(
+        error.is_none() && text_of(&chunks) == "At nine.",
+        "{chunks:?}"
+    );
+    assert!(warning_of(&chunks).contains("thoughts"));
+    let (chunks, _) = ask(&llm).await;
+    assert_eq!(chunks, [ChatChunk::Text("At nine.".to_owned())]);
+}
+
+#[tokio::test]
+async fn a_server_without_a_named_model_is_asked_which_it_has() {
+    let script = Script {
+        models: vec!["bge-m3".to_owned(), "m".to_owned()],
+        ..Script::default()
+    };
+    let simulator = Simulator::start(script).await.unwrap();
+    let llm = OpenAiLlm::new(LlmConfig::new(endpoint(&simulator, KEY)).with_model("")).unwrap();
+    for _ in 0..2 {
+        let (_, error) = ask(&llm).await;
+        assert!(error.is_none(), "{error:?}");
+    }
+    assert_eq!(llm.info().model, "m");
+    assert_eq!(simulator.requests_to("/v1/models").len(), 1);
+    let asked = simulator.requests_to("/v1/chat/completions");
+    assert!(asked.iter().all(|request| request.body["model"] == "m"));
 }
 
 #[tokio::test]

@@ -109,6 +109,16 @@ pub(crate) async fn chat(
     if let Some(problem) = invalid(messages) {
         return bad_request(&problem);
     }
+    let refused = begun
+        .script
+        .refuses
+        .iter()
+        .find(|name| body.get(name.as_str()).is_some());
+    if let Some(name) = refused {
+        return bad_request(&format!(
+            "Unsupported parameter: '{name}' is not supported with this model."
+        ));
+    }
     let answer = answer(&begun.script, messages, body.get("tools").is_some());
     let prompt_tokens = messages
         .iter()
@@ -315,18 +325,26 @@ fn streamed(begun: &Begun, answer: &Answer, model: &Value, prompt_tokens: Option
     events.extend(prompt_tokens.map(|tokens| chunk(json!([]), usage(answer, tokens)).to_string()));
     events.push("[DONE]".to_owned());
     let delays = begun.script.delays;
+    let pings = match delays.llm_ping_ms {
+        0 => 0,
+        every => delays.llm_first_token_ms / every,
+    };
     let wait = |index: usize| {
         Duration::from_millis(if index == 0 {
-            delays.llm_first_token_ms
+            delays.llm_first_token_ms - pings * delays.llm_ping_ms
         } else {
             delays.llm_token_ms
         })
     };
-    let pieces: Vec<Piece> = events
+    let ping = Duration::from_millis(delays.llm_ping_ms);
+    let mut pieces: Vec<Piece> = (0..pings)
+        .map(|_| (ping, Bytes::from_static(b": ping\n\n")))
+        .collect();
+    let spoken = events
         .iter()
         .enumerate()
-        .map(|(index, event)| (wait(index), Bytes::from(format!("data: {event}\n\n"))))
-        .collect();
+        .map(|(index, event)| (wait(index), Bytes::from(format!("data: {event}\n\n"))));
+    pieces.extend(spoken);
     (
         [(header::CONTENT_TYPE, "text/event-stream; charset=utf-8")],
         fault::body(pieces, begun.fault.as_ref()),

@@ -17,6 +17,8 @@ pub struct Script {
     pub utterances_shared: bool,
     /// How the model answers; the first rule that fits. With none it repeats what it was told.
     pub rules: Vec<LlmRule>,
+    /// Fields of a chat request that are refused with 400, as OpenAI does it.
+    pub refuses: Vec<String>,
     /// Waits.
     pub delays: Delays,
     /// What goes wrong.
@@ -33,6 +35,7 @@ impl Default for Script {
             utterances: vec!["hello".to_owned()],
             utterances_shared: false,
             rules: Vec::new(),
+            refuses: Vec::new(),
             delays: Delays::default(),
             faults: Vec::new(),
         }
@@ -45,6 +48,8 @@ impl Default for Script {
 pub struct Delays {
     /// Request to first token of the model.
     pub llm_first_token_ms: u64,
+    /// While the first token is waited for, a comment that keeps the connection alive so often; 0: none.
+    pub llm_ping_ms: u64,
     /// Between tokens.
     pub llm_token_ms: u64,
     /// Request to first byte of speech.
@@ -65,6 +70,7 @@ impl Default for Delays {
     fn default() -> Self {
         Self {
             llm_first_token_ms: 0,
+            llm_ping_ms: 0,
             llm_token_ms: 0,
             tts_first_byte_ms: 0,
             tts_chunk_ms: 0,

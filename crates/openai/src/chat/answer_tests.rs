@@ -1,17 +1,53 @@
-#![allow(clippy::unwrap_used)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice
+)]
 
 use proptest::prelude::*;
 
 use super::*;
 
+fn tools() -> Arc<[ToolDefinition]> {
+    Arc::from(["f", "g", "book"].map(|name| ToolDefinition {
+        name: name.to_owned(),
+        description: String::new(),
+        parameters: serde_json::json!({"type": "object"}),
+    }))
+}
+
+/// The chunks, then warnings and tokens.
 fn answer(events: &[&str]) -> Result<Vec<ChatChunk>, AnswerError> {
-    let mut answer = Answer::default();
+    let mut answer = Answer::new(tools(), Opening::Words);
     let mut out = Vec::new();
     for event in events {
         answer.push(event, &mut out)?;
     }
-    answer.finish(&mut out)?;
+    let ending = answer.finish(&mut out)?;
+    out.extend(ending.warnings.into_iter().map(ChatChunk::Warning));
+    out.extend(ending.usage.map(ChatChunk::Usage));
     Ok(out)
+}
+
+fn said(content: &str) -> String {
+    serde_json::json!({"choices": [{"delta": {"content": content}}]}).to_string()
+}
+
+fn called(index: u32, id: &str, name: &str, arguments: &str) -> String {
+    let call = serde_json::json!({"index": index, "id": id, "function": {"name": name, "arguments": arguments}});
+    serde_json::json!({"choices": [{"delta": {"tool_calls": [call]}}]}).to_string()
+}
+
+fn finished(reason: &str) -> String {
+    serde_json::json!({"choices": [{"delta": {}, "finish_reason": reason}]}).to_string()
+}
+
+fn refused(chunk: &ChatChunk) -> Option<(&str, &str)> {
+    match chunk {
+        ChatChunk::RefusedCall { call, why } => Some((&call.name, why)),
+        _ => None,
+    }
 }
 
 fn text(piece: &str) -> ChatChunk {
@@ -48,25 +84,145 @@ fn text_and_tokens_of_openai() {
 }
 
 #[test]
-fn a_call_comes_out_whole_when_the_next_one_begins() {
-    let mut answer = Answer::default();
+fn calls_come_out_when_the_answer_has_come_to_its_end_whatever_the_order_of_their_pieces() {
+    let mut answer = Answer::new(tools(), Opening::Words);
     let mut out = Vec::new();
-    let first = r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{\"x\""}}]}}]}"#;
-    let rest =
-        r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"arguments":":1}"}}]}}]}"#;
-    let second = r#"{"choices":[{"delta":{"tool_calls":[{"index":1,"id":"b","function":{"name":"g","arguments":""}}]}}]}"#;
-    answer.push(first, &mut out).unwrap();
-    answer.push(rest, &mut out).unwrap();
-    assert_eq!(out, []);
-    answer.push(second, &mut out).unwrap();
-    assert_eq!(out, [call("a", "f", r#"{"x":1}"#)]);
-    answer
-        .push(
-            r#"{"choices":[{"delta":null,"finish_reason":"tool_calls"}]}"#,
-            &mut out,
-        )
-        .unwrap();
-    assert_eq!(out.last(), Some(&call("b", "g", "{}")));
+    for event in [
+        called(0, "a", "f", ""),
+        called(1, "b", "g", ""),
+        called(0, "", "", "{\"x\""),
+        called(1, "", "", "{}"),
+        called(0, "", "", ":1}"),
+        finished("tool_calls"),
+    ] {
+        answer.push(&event, &mut out).unwrap();
+        assert_eq!(out, []);
+    }
+    answer.finish(&mut out).unwrap();
+    assert_eq!(out, [call("a", "f", r#"{"x":1}"#), call("b", "g", "{}")]);
+}
+
+#[test]
+fn a_call_of_an_answer_that_was_cut_off_is_refused_even_if_it_looks_whole() {
+    let whole = called(0, "a", "f", "{}");
+    let half = called(1, "b", "book", r#"{"guests":1"#);
+    let empty = called(1, "b", "book", "");
+    let text = said("One moment.");
+    for reason in ["length", "content_filter", "MAX_TOKENS", "SAFETY", "error"] {
+        for last in [&half, &empty, &whole] {
+            let out = answer(&[&text, &whole, last, &finished(reason), "[DONE]"]).unwrap();
+            let mut calls = 0;
+            for chunk in &out {
+                assert!(
+                    !matches!(chunk, ChatChunk::ToolCall(_)),
+                    "{reason}: {chunk:?}"
+                );
+                calls += usize::from(
+                    refused(chunk).is_some_and(|(_, why)| why.contains("nothing has happened")),
+                );
+            }
+            assert!(calls > 0);
+            assert!(out.iter().any(|chunk| matches!(chunk, ChatChunk::Warning(why) if why.contains(reason) && why.contains("not run"))));
+        }
+    }
+    // no end at all
+    let out = answer(&[&whole]).unwrap();
+    assert_eq!(refused(&out[0]).unwrap().0, "f");
+    // an end by `[DONE]` alone
+    assert_eq!(answer(&[&whole, "[DONE]"]).unwrap(), [call("a", "f", "{}")]);
+    // what is half in a whole answer is for the agent to refuse
+    let out = answer(&[&whole, &half, &finished("stop")]).unwrap();
+    assert_eq!(
+        out,
+        [call("a", "f", "{}"), call("b", "book", r#"{"guests":1"#)]
+    );
+}
+
+#[test]
+fn a_call_written_as_text_is_a_call_like_others() {
+    let written = r#"Wait. <tool_call>{"name": "f", "arguments": {"x": 1}}</tool_call>"#;
+    assert_eq!(
+        answer(&[&said(written), &finished("stop")]).unwrap(),
+        [text("Wait. "), call("call_1", "f", r#"{"x":1}"#)]
+    );
+    let out = answer(&[&said(written), &finished("length")]).unwrap();
+    assert_eq!(refused(&out[1]).unwrap().0, "f");
+    let half = answer(&[&said(&written[..45]), &finished("stop")]).unwrap();
+    assert_eq!(refused(&half[1]).unwrap().0, "f");
+    let unreadable = answer(&[&said("<tool_call>hm</tool_call>"), &finished("stop")]).unwrap();
+    assert!(matches!(&unreadable[..], [ChatChunk::Warning(why)] if why.contains("cannot be read")));
+}
+
+#[test]
+fn a_tool_that_was_not_offered_is_not_run_and_its_name_does_no_harm() {
+    let out = answer(&[&called(0, "a", "rm -rf", "{}"), &finished("stop")]).unwrap();
+    assert_eq!(
+        refused(&out[0]),
+        Some((
+            "rm_-rf",
+            "There is no tool `rm -rf`. The tools are: f, g, book"
+        ))
+    );
+    let prefixed = answer(&[&called(0, "a", "functions.f", "{}"), &finished("stop")]).unwrap();
+    assert_eq!(prefixed, [call("a", "f", "{}")]);
+}
+
+#[test]
+fn a_line_or_field_that_cannot_be_read_costs_only_itself() {
+    let expected = [text("We open "), text("at nine.")];
+    let (one, two, end) = (said("We open "), said("at nine."), finished("stop"));
+    for odd in [
+        "ping",
+        "{\"id\":",
+        "[]",
+        "7",
+        r#"{"type":"ping"}"#,
+        r#"{"choices":7}"#,
+        r#"{"choices":[7,null,{}]}"#,
+        r#"{"choices":[{"delta":{"content":7,"tool_calls":{}}}]}"#,
+    ] {
+        assert_eq!(
+            answer(&[odd, &one, odd, &two, odd, &end]).unwrap(),
+            expected,
+            "{odd}"
+        );
+    }
+    let usage = r#"{"choices":[],"usage":{"prompt_tokens":12.0,"completion_tokens":-35,"prompt_tokens_details":[]}}"#;
+    let tokens = Usage {
+        prompt_tokens: 12,
+        ..Usage::default()
+    };
+    assert_eq!(
+        answer(&[&one, &two, usage, &end]).unwrap(),
+        [text("We open "), text("at nine."), ChatChunk::Usage(tokens)]
+    );
+    let halves = [
+        r#"{"choices":[{"delta":{"content":"Enjoy \ud83c"}}]}"#,
+        r#"{"choices":[{"delta":{"content":"\udf55!"}}]}"#,
+    ];
+    assert_eq!(
+        answer(&[halves[0], halves[1], &end]).unwrap(),
+        [text("Enjoy "), text("🍕!")]
+    );
+    assert_eq!(
+        answer(&[halves[0], &end]).unwrap(),
+        [text("Enjoy "), text("\u{FFFD}")]
+    );
+}
+
+#[test]
+fn half_a_sentence_is_told() {
+    for (end, why) in [("length", "length"), ("content_filter", "content_filter")] {
+        let out = answer(&[&said("Well, the answer is"), &finished(end)]).unwrap();
+        assert!(
+            matches!(&out[1], ChatChunk::Warning(told) if told.contains(why)),
+            "{out:?}"
+        );
+    }
+    let out = answer(&[&said("We open at nine.")]).unwrap();
+    assert!(
+        matches!(&out[..], [ChatChunk::Text(_), ChatChunk::Warning(told)] if told.contains("without a finish reason"))
+    );
 }
 
 #[test]
@@ -95,34 +251,32 @@ fn a_server_that_does_not_stream_or_sends_parts_is_understood() {
 }
 
 #[test]
-fn a_missing_done_is_fine_but_a_cut_answer_is_not() {
-    let piece = r#"{"choices":[{"delta":{"content":"Hi"}}]}"#;
-    assert_eq!(answer(&[piece]), Err(AnswerError::Unfinished));
-    assert_eq!(
-        answer(&[
-            piece,
-            r#"{"choices":[{"delta":{},"finish_reason":"length"}]}"#
-        ])
-        .unwrap(),
-        [text("Hi")]
-    );
-    assert_eq!(answer(&[piece, "[DONE]"]).unwrap(), [text("Hi")]);
+fn a_missing_done_is_fine_but_an_answer_without_anything_is_not() {
+    let piece = said("Hi");
+    assert_eq!(answer(&[]), Err(AnswerError::Unfinished));
+    assert_eq!(answer(&[&piece, &finished("stop")]).unwrap(), [text("Hi")]);
+    assert_eq!(answer(&[&piece, "[DONE]"]).unwrap(), [text("Hi")]);
 }
 
 #[test]
-fn an_error_inside_the_stream_is_reported() {
-    let error = answer(&[r#"{"error":{"message":"overloaded","code":503}}"#]).unwrap_err();
+fn what_the_server_says_about_its_failure_is_reported() {
+    let reported = |event: &str| match answer(&[event]) {
+        Err(AnswerError::Reported(error)) => (error.status, error.message),
+        other => panic!("{other:?}"),
+    };
     assert_eq!(
-        error,
-        AnswerError::Reported {
-            status: Some(503),
-            message: "overloaded".to_owned()
-        }
+        reported(r#"{"error":{"message":"overloaded","code":503}}"#),
+        (Some(503), "overloaded".to_owned())
     );
-    assert!(matches!(
-        answer(&["<html>"]),
-        Err(AnswerError::Malformed(_))
-    ));
+    assert_eq!(
+        reported(r#"{"object":"error","message":"engine","code":500}"#),
+        (Some(500), "engine".to_owned())
+    );
+    assert_eq!(reported(r#"{"detail":"no"}"#), (None, "no".to_owned()));
+    assert_eq!(
+        answer(&["<html><title>Sign in</title>", "<p>"]),
+        Err(AnswerError::Malformed("a web page, \"Sign in\"; the base URL must be that of an OpenAI-compatible API, usually ending with /v1".to_owned()))
+    );
 }
 
 #[test]
@@ -135,7 +289,7 @@ fn arguments_are_repaired_as_little_as_possible() {
 
 #[test]
 fn an_endless_answer_is_refused() {
-    let long = "x".repeat(MAX_ARGUMENT_BYTES + 1);
+    let long = "x".repeat(crate::chat::calls::MAX_ARGUMENT_BYTES + 1);
     let chunk = format!(
         r#"{{"choices":[{{"delta":{{"tool_calls":[{{"function":{{"name":"f","arguments":"{long}"}}}}]}}}}]}}"#
     );

@@ -1,7 +1,10 @@
 //! Request and answer of chat completions, without I/O.
 
 pub(crate) mod answer;
+mod calls;
 pub(crate) mod messages;
 pub(crate) mod passages;
+pub(crate) mod refused;
 pub(crate) mod request;
-pub(crate) mod think;
+pub(crate) mod spoken;
+pub(crate) mod wire;

@@ -12,7 +12,11 @@ const CALL_BEGINS: &str = "(The call begins.)";
 const CALLER_SILENT: &str = "(The caller says nothing.)";
 
 /// The whole body.
-pub(crate) fn body(config: &LlmConfig, request: &ChatRequest, tools: &[ToolDefinition]) -> Value {
+pub(crate) fn body(
+    config: &LlmConfig,
+    request: &ChatRequest,
+    tools: &[ToolDefinition],
+) -> Map<String, Value> {
     let dialect = config.endpoint.dialect;
     let mut body = Map::new();
     body.insert("model".to_owned(), json!(config.model));
@@ -48,7 +52,8 @@ pub(crate) fn body(config: &LlmConfig, request: &ChatRequest, tools: &[ToolDefin
     for (name, value) in &config.extra_body {
         body.insert(name.clone(), value.clone());
     }
-    Value::Object(body)
+    body.retain(|name, _| !config.leave_out.contains(name));
+    body
 }
 
 fn add_tools(
@@ -83,10 +88,25 @@ fn reasons(model: &str) -> bool {
     let o_series = ["o1", "o3", "o4"]
         .iter()
         .any(|name| model == *name || model.starts_with(&format!("{name}-")));
-    o_series || (model.starts_with("gpt-5") && !model.contains("-chat"))
+    o_series
+        || (gpt_version(model).is_some_and(|version| version >= (5, 0)) && !model.contains("-chat"))
 }
 
-/// LiveKit's defaults: as little thinking as the model allows, because the caller waits.
+/// `gpt-5.1-mini` → (5, 1).
+fn gpt_version(model: &str) -> Option<(u32, u32)> {
+    let number = model.strip_prefix("gpt-")?;
+    let end = number
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(number.len());
+    let (major, minor) = number
+        .get(..end)?
+        .split_once('.')
+        .unwrap_or((number.get(..end)?, "0"));
+    Some((major.parse().ok()?, minor.parse().ok()?))
+}
+
+/// As little thinking as the model allows, because the caller waits: the first GPT-5 knows `minimal`, all since 5.1 `none`
+/// instead; what is made for long thoughts (`-pro`, `-codex`) knows neither.
 fn effort(config: &LlmConfig, has_tools: bool) -> Option<String> {
     let openai = config.endpoint.dialect == Dialect::OpenAi;
     let base = without_date(&config.model);
@@ -97,11 +117,9 @@ fn effort(config: &LlmConfig, has_tools: bool) -> Option<String> {
     if config.reasoning_effort.is_some() {
         return config.reasoning_effort.clone();
     }
-    if !openai || !base.starts_with("gpt-5") || !reasons(base) {
-        return None;
-    }
-    let none = matches!(base, "gpt-5.1" | "gpt-5.2" | "gpt-5.4" | "gpt-5.4-mini");
-    Some(if none { "none" } else { "minimal" }.to_owned())
+    let thinks_long = ["-pro", "-codex"].iter().any(|kind| base.contains(kind));
+    let version = gpt_version(base).filter(|_| openai && reasons(base) && !thinks_long)?;
+    Some(if version == (5, 0) { "minimal" } else { "none" }.to_owned())
 }
 
 /// `gpt-5.1-2025-11-13` → `gpt-5.1`.

@@ -189,6 +189,16 @@ fn the_limit_of_tokens_has_the_name_that_the_server_knows() {
 }
 
 #[test]
+fn fields_can_be_added_and_left_out() {
+    let mut config = config(Dialect::OpenAi);
+    config.extra_body.insert("top_p".to_owned(), json!(0.5));
+    config.leave_out.insert("stream_options".to_owned());
+    let body = body(&config, &request(vec![]), &[]);
+    assert_eq!(body.get("top_p"), Some(&json!(0.5)));
+    assert!(!body.contains_key("stream_options") && body.contains_key("stream"));
+}
+
+#[test]
 fn the_model_thinks_as_little_as_it_can() {
     let effort_of = |model: &str, tools| effort(&config(Dialect::OpenAi).with_model(model), tools);
     assert_eq!(
@@ -197,7 +207,31 @@ fn the_model_thinks_as_little_as_it_can() {
     );
     assert_eq!(effort_of("gpt-5.2", false).as_deref(), Some("none"));
     assert_eq!(effort_of("gpt-5.2", true), None);
-    assert_eq!(effort_of("gpt-5-mini", true).as_deref(), Some("minimal"));
+    for model in ["gpt-5", "gpt-5-mini", "gpt-5-nano-2025-08-07"] {
+        assert_eq!(
+            effort_of(model, true).as_deref(),
+            Some("minimal"),
+            "{model}"
+        );
+    }
+    for model in [
+        "gpt-5.4-mini",
+        "gpt-5.5",
+        "gpt-5.5-2026-04-23",
+        "gpt-5.6-sol",
+    ] {
+        assert_eq!(effort_of(model, true).as_deref(), Some("none"), "{model}");
+    }
+    for model in [
+        "gpt-5.2-pro",
+        "gpt-5-codex",
+        "gpt-5.1-chat-latest",
+        "o3",
+        "gpt-4o",
+        "gpt-oss-120b",
+    ] {
+        assert_eq!(effort_of(model, true), None, "{model}");
+    }
     assert_eq!(effort_of("gpt-5-chat-latest", true), None);
     assert_eq!(effort_of("gpt-4.1-mini", true), None);
     assert_eq!(

@@ -1,0 +1,378 @@
+//! The notations: how models mark thoughts, calls and turns in their text. One table, and the reading of one mark.
+//!
+//! Compared without regard to case, and DeepSeek's `｜` and `▁` are `|` and `_`.
+
+/// What a mark says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Mark {
+    /// Thoughts until one of these.
+    Thoughts(Vec<String>),
+    /// The end of thoughts.
+    ThoughtsEnd,
+    /// Calls until one of these, or the end of the answer.
+    Calls(Vec<String>),
+    /// Who speaks in which channel, until the end of the line or of the header.
+    Header,
+    /// A turn or channel is over.
+    TurnEnd,
+    /// Of no meaning to anybody but the model.
+    Noise,
+}
+
+/// What stands at the beginning of a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Lexed {
+    /// A mark of so many bytes.
+    Mark(Mark, usize),
+    /// More text may make it one.
+    Unsure,
+    /// Words.
+    Words,
+}
+
+/// A tag or special token that is longer than this is none.
+pub(super) const MAX_MARK_BYTES: usize = 256;
+
+/// `<name>…</name>`: DeepSeek, Qwen, GLM, Granite, EXAONE, Nemotron, MiniMax, Seed, Anthropic's style, prompts that ask for it.
+const THOUGHT_TAGS: [&str; 18] = [
+    "think",
+    "thinking",
+    "thought",
+    "thoughts",
+    "reason",
+    "reasoning",
+    "reflection",
+    "reflexion",
+    "analysis",
+    "scratchpad",
+    "inner_monologue",
+    "inner_thoughts",
+    "internal_monologue",
+    "thought_process",
+    "chain_of_thought",
+    "seed:think",
+    "seed:cot_budget_reflect",
+    "antthinking",
+];
+
+/// `[NAME]…[/NAME]`: Mistral.
+const THOUGHT_BRACKETS: [&str; 4] = ["think", "thinking", "thought", "reasoning"];
+
+/// Thoughts between two marks.
+const THOUGHT_PAIRS: [(&str, &str); 13] = [
+    ("◁think▷", "◁/think▷"),                        // Kimi
+    ("<|begin_of_thought|>", "<|end_of_thought|>"), // Sky-T1, OpenThinker
+    ("<|start_of_thought|>", "<|end_of_thought|>"),
+    ("<|start_thinking|>", "<|end_thinking|>"), // Command A
+    ("<|thinking|>", "<|/thinking|>"),
+    ("<|think|>", "<|/think|>"),
+    ("<|thought|>", "<|/thought|>"),
+    ("<|reasoning|>", "<|/reasoning|>"),
+    ("<|think_start|>", "<|think_end|>"),
+    ("<|inner_prefix|>", "<|inner_suffix|>"), // Apertus
+    ("<|channel>thought", "<channel|>"),      // Gemma 4
+    ("<unused94>", "<unused95>"),             // MedGemma
+    ("<|begin_thinking|>", "<|end_thinking|>"),
+];
+
+/// Thoughts in plain words, at the beginning of an answer only: Granite 3.2, and harmony without its special tokens.
+const THOUGHT_PHRASES: [(&str, &str); 3] = [
+    ("here is my thought process:", "here is my response:"),
+    ("here's my thought process:", "here's my response:"),
+    ("analysis", "assistantfinal"),
+];
+
+/// Before the names of tags around calls: MiniMax, Seed, StepFun, Anthropic's style, DeepSeek 3.2.
+const CALL_PREFIXES: [&str; 6] = ["", "minimax:", "seed:", "steptml:", "antml:", "|dsml|"];
+
+/// Tags around calls: Hermes, Qwen, GLM, Granite, Nemotron, Jamba, Hunyuan,
+/// Llama's `<function=name>`, the `<invoke name="…">` of MiniMax and others.
+const CALL_TAGS: [&str; 12] = [
+    "tool_call",
+    "tool_calls",
+    "toolcall",
+    "toolcalls",
+    "tool_use",
+    "tool_code",
+    "function_call",
+    "function_calls",
+    "functioncall",
+    "function",
+    "invoke",
+    "longcat_tool_call",
+];
+
+/// Other marks around calls. Without an end they last as long as the answer.
+const CALL_PAIRS: [(&str, &[&str]); 13] = [
+    ("[tool_calls]", &[]),                               // Mistral
+    ("<|python_tag|>", &["<|eom_id|>", "<|eot_id|>"]),   // Llama 3
+    ("<|python_start|>", &["<|python_end|>"]),           // Llama 4
+    ("<|tool_call|>", &["<|/tool_call|>"]),              // Granite, Phi
+    ("<|tool_call>", &["<tool_call|>"]),                 // Gemma 4
+    ("<start_function_call>", &["<end_function_call>"]), // FunctionGemma
+    (
+        "<|tool_calls_section_begin|>",
+        &["<|tool_calls_section_end|>"],
+    ), // Kimi K2
+    ("<|tool_calls_begin|>", &["<|tool_calls_end|>"]),   // DeepSeek
+    ("<|tool_call_begin|>", &["<|tool_call_end|>"]),
+    ("<|tool_call_start|>", &["<|tool_call_end|>"]), // LFM2
+    ("<|start_action|>", &["<|end_action|>"]),       // Command A
+    ("<|action_start|>", &["<|action_end|>"]),       // InternLM
+    ("functools[", &[]),                             // Phi-4-mini, at the beginning only
+];
+
+/// Where a header begins.
+const HEADERS: [&str; 6] = [
+    "<|start|>", // harmony
+    "<|channel|>",
+    "<|im_start|>",        // ChatML
+    "<|start_header_id|>", // Llama
+    "<start_of_turn>",     // Gemma
+    "<|turn>",
+];
+
+/// Where it ends, beside the end of the line.
+pub(super) const HEADER_ENDS: [&str; 2] = ["<|message|>", "<|end_header_id|>"];
+
+/// Where a turn ends.
+const TURN_ENDS: [&str; 9] = [
+    "<|end|>",
+    "<|return|>",
+    "<|call|>",
+    "<|im_end|>",
+    "<|eot_id|>",
+    "<|eom_id|>",
+    "<|endoftext|>",
+    "<end_of_turn>",
+    "<turn|>",
+];
+
+/// Tags that only wrap what is for the caller, and tokens that are none of `<|…|>`.
+const NOISE_TAGS: [&str; 9] = [
+    "response",
+    "answer",
+    "final",
+    "final_answer",
+    "s",
+    "bos",
+    "eos",
+    "pad",
+    "im_end",
+];
+
+/// The mark at the beginning of `text`, which begins with one of [`is_first`]. `at_start`: nothing was said yet in the answer.
+pub(super) fn lex(text: &str, at_start: bool) -> Lexed {
+    let mut unsure = false;
+    let mut seek = |literal: &str| match begins(text, literal) {
+        Begins::With(length) => Some(length),
+        Begins::Partly => {
+            unsure = true;
+            None
+        }
+        Begins::Not => None,
+    };
+    for (open, close) in THOUGHT_PAIRS {
+        if let Some(length) = seek(open) {
+            return Lexed::Mark(Mark::Thoughts(vec![close.to_owned()]), length);
+        }
+        if let Some(length) = seek(close) {
+            return Lexed::Mark(Mark::ThoughtsEnd, length);
+        }
+    }
+    for name in THOUGHT_BRACKETS {
+        let close = format!("[/{name}]");
+        if let Some(length) = seek(&close) {
+            return Lexed::Mark(Mark::ThoughtsEnd, length);
+        }
+        if let Some(length) = seek(&format!("[{name}]")) {
+            return Lexed::Mark(Mark::Thoughts(vec![close]), length);
+        }
+    }
+    for (open, closes) in CALL_PAIRS {
+        let closes = closes.iter().map(|close| (*close).to_owned()).collect();
+        if (at_start || open.starts_with(['<', '[']))
+            && let Some(length) = seek(open)
+        {
+            return Lexed::Mark(Mark::Calls(closes), length);
+        }
+    }
+    for header in HEADERS {
+        if let Some(length) = seek(header) {
+            return Lexed::Mark(Mark::Header, length);
+        }
+    }
+    for end in TURN_ENDS {
+        if let Some(length) = seek(end) {
+            return Lexed::Mark(Mark::TurnEnd, length);
+        }
+    }
+    if at_start {
+        for (open, close) in THOUGHT_PHRASES {
+            if let Some(length) = seek(open) {
+                match phrase(text.get(length..).unwrap_or_default(), open) {
+                    Some(true) => {
+                        return Lexed::Mark(Mark::Thoughts(vec![close.to_owned()]), length);
+                    }
+                    Some(false) => {}
+                    None => return Lexed::Unsure,
+                }
+            }
+        }
+    }
+    match tag(text) {
+        Lexed::Words if unsure => Lexed::Unsure,
+        other => other,
+    }
+}
+
+/// `analysis` is a mark only when the words stick to it, as they do when a server has taken the special tokens out.
+fn phrase(after: &str, open: &str) -> Option<bool> {
+    if open.ends_with(':') {
+        return Some(true);
+    }
+    after.chars().next().map(char::is_uppercase)
+}
+
+/// May a mark begin with this?
+pub(super) fn is_first(c: char, at_start: bool) -> bool {
+    matches!(c, '<' | '[' | '◁') || (at_start && matches!(c, 'h' | 'H' | 'a' | 'f'))
+}
+
+/// `<name …>`, `</name>`, `<prefix:name=…>`, `<|…|>`.
+fn tag(text: &str) -> Lexed {
+    let Some(inside) = text.strip_prefix('<') else {
+        return Lexed::Words;
+    };
+    let (is_close, inside) = match inside.strip_prefix('/') {
+        Some(inside) => (true, inside),
+        None => (false, inside),
+    };
+    let is_of_name = |c: char| {
+        c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '-' | '.' | '|' | '｜' | '▁')
+    };
+    let length = inside.find(|c| !is_of_name(c)).unwrap_or(inside.len());
+    let (name, after) = inside.split_at(length);
+    let name = folded(name);
+    if name.starts_with('|')
+        && !name.starts_with("|dsml|")
+        && !(after.is_empty() && "|dsml|".starts_with(&name))
+    {
+        return special(text);
+    }
+    let is_thought = THOUGHT_TAGS.contains(&name.as_str());
+    let is_noise = NOISE_TAGS.contains(&name.as_str());
+    let call_tags = |fits: &dyn Fn(&str) -> bool| {
+        CALL_PREFIXES
+            .iter()
+            .any(|prefix| CALL_TAGS.iter().any(|tag| fits(&format!("{prefix}{tag}"))))
+    };
+    let is_call = call_tags(&|tag| tag == name);
+    let Some(next) = after.chars().next() else {
+        let begins = |tag: &str| tag.starts_with(&name);
+        let may_be = THOUGHT_TAGS
+            .iter()
+            .chain(&NOISE_TAGS)
+            .any(|tag| begins(tag))
+            || call_tags(&begins);
+        return if may_be { Lexed::Unsure } else { Lexed::Words };
+    };
+    let ends = next == '>' || next == '/' || next.is_whitespace() || (next == '=' && is_call);
+    if !(is_thought || is_call || is_noise) || !ends {
+        return Lexed::Words;
+    }
+    let end = after.find(['>', '<', '\n']).unwrap_or(after.len());
+    let length = text.len() - after.len() + end + 1;
+    match after.get(end..).and_then(|rest| rest.chars().next()) {
+        _ if length > MAX_MARK_BYTES => return Lexed::Words,
+        None => return Lexed::Unsure,
+        Some('>') => {}
+        Some(_) => return Lexed::Words,
+    }
+    // words in angle brackets are words: attributes have values
+    let attributes = after
+        .get(..end)
+        .unwrap_or_default()
+        .trim_end_matches('/')
+        .trim();
+    if !attributes.is_empty() && !attributes.contains('=') {
+        return Lexed::Words;
+    }
+    let mark = match (is_thought, is_call, is_close) {
+        (true, _, true) => Mark::ThoughtsEnd,
+        (true, _, false) => Mark::Thoughts(vec![format!("</{name}>")]),
+        (false, true, false) => Mark::Calls(vec![format!("</{name}>")]),
+        (false, true, true) | (false, false, _) => Mark::Noise,
+    };
+    Lexed::Mark(mark, length)
+}
+
+/// `<|anything|>`: no model is to say such a thing.
+fn special(text: &str) -> Lexed {
+    let mut bars = 0;
+    for (at, c) in text.char_indices() {
+        match c {
+            '|' | '｜' => bars += 1,
+            '>' if bars > 1 => return Lexed::Mark(Mark::Noise, at + 1),
+            _ if at > MAX_MARK_BYTES || c.is_whitespace() || (c == '<' && at > 0) || c == '>' => {
+                return Lexed::Words;
+            }
+            _ => {}
+        }
+    }
+    Lexed::Unsure
+}
+
+/// How a text begins.
+pub(super) enum Begins {
+    /// With the literal, in so many bytes.
+    With(usize),
+    /// With all of it that there is room for.
+    Partly,
+    Not,
+}
+
+/// Does `text` begin with this literal (which is folded)?
+pub(super) fn begins(text: &str, literal: &str) -> Begins {
+    let mut chars = text.chars();
+    let mut length = 0;
+    for expected in literal.chars() {
+        match chars.next() {
+            None => return Begins::Partly,
+            Some(c) if fold(c) == expected => length += c.len_utf8(),
+            Some(_) => return Begins::Not,
+        }
+    }
+    Begins::With(length)
+}
+
+/// The first of these literals in a text, and where it ends; else from where on one may begin.
+pub(super) fn find(text: &str, literals: &[String]) -> Result<(usize, usize), usize> {
+    let mut unsure = text.len();
+    for (at, c) in text.char_indices() {
+        let here = text.get(at..).unwrap_or_default();
+        for literal in literals {
+            if !literal.starts_with(fold(c)) {
+                continue;
+            }
+            match begins(here, literal) {
+                Begins::With(length) => return Ok((at, at + length)),
+                Begins::Partly => unsure = unsure.min(at),
+                Begins::Not => {}
+            }
+        }
+    }
+    Err(unsure)
+}
+
+fn fold(c: char) -> char {
+    match c {
+        '｜' => '|',
+        '▁' => '_',
+        other => other.to_ascii_lowercase(),
+    }
+}
+
+pub(super) fn folded(text: &str) -> String {
+    text.chars().map(fold).collect()
+}
