@@ -76,6 +76,11 @@ pub async fn assemble(config: Config, is_example: bool, app: &App) -> anyhow::Re
     let choice = choose(&config, secrets, &found).map_err(Findings)?;
     let providers = providers::about(&config, secrets, &choice);
     let mut notes = Vec::new();
+    if let Some(Err(why)) = &found.listed_model {
+        notes.push(format!(
+            "[llm] model is not set, and the server was asked for one in vain: {why}; it is asked again with the first call, or set model"
+        ));
+    }
     let mut builder = providers::add(described(&config)?, &config, secrets, &choice)?;
     let knowledge = knowledge::load(&config, is_example, &mut notes)?;
     let automatic = config
@@ -215,12 +220,17 @@ pub async fn look_around(config: &Config, secrets: &Secrets) -> Found {
     } else {
         None
     };
+    let listed_model = match providers::unnamed(config, secrets) {
+        Some(endpoint) => Some(antiphon_openai::first_model(endpoint).await),
+        None => None,
+    };
     let missing = format!(
         "PocketSphinx or its model is not installed ({})",
         antiphon_local::detect::INSTALL_POCKETSPHINX
     );
     Found {
         local_llm: local_llm.map(|server| (server.base_url, server.model)),
+        listed_model,
         pocketsphinx: (!engines.pocketsphinx).then_some(missing),
         flite: engines.flite.is_some(),
         espeak_ng: engines.espeak.is_some(),
@@ -251,6 +261,13 @@ fn options(config: &Config) -> anyhow::Result<Options> {
     };
     if let Some(message) = &config.trouble_message {
         options.trouble_message.clone_from(message);
+    }
+    // The providers wait as long; a dialogue that gave up before would make a longer wait useless.
+    if let Some(Seconds(patience)) = config.llm.timeout {
+        options.llm_timeout = patience;
+    }
+    if let Some(Seconds(patience)) = config.tts.timeout {
+        options.tts_timeout = patience;
     }
     if let Some(Seconds(budget)) = config.knowledge.as_ref().and_then(|k| k.budget) {
         options.retrieval_budget = budget;

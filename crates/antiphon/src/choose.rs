@@ -7,6 +7,8 @@ use crate::config::{Config, LlmProvider, Secrets, SttProvider, TtsProvider};
 pub struct Found {
     /// An OpenAI-compatible server: base URL and model.
     pub local_llm: Option<(String, String)>,
+    /// The model of the server whose address is given without a model, or why there is none. `None`: it was not asked.
+    pub listed_model: Option<Result<String, String>>,
     /// PocketSphinx and its model; otherwise what is missing.
     pub pocketsphinx: Option<String>,
     /// flite can be run.
@@ -51,7 +53,7 @@ pub enum LlmChoice {
     OpenAi {
         /// Absent: OpenAI itself.
         base_url: Option<String>,
-        /// Absent: the default.
+        /// Absent: the default. Empty: the first that the server lists.
         model: Option<String>,
     },
     /// The responder by rules.
@@ -163,7 +165,13 @@ fn llm(config: &Config, secrets: &Secrets, found: &Found) -> Result<Chosen<LlmCh
             why,
         ))
     };
-    let model = config.llm.model.clone();
+    // an empty name: the server is asked again when the model is needed
+    let listed = || match &found.listed_model {
+        Some(Ok(model)) => Some(model.clone()),
+        Some(Err(_)) => Some(String::new()),
+        None => None,
+    };
+    let model = config.llm.model.clone().or_else(listed);
     match config.llm.provider {
         LlmProvider::BuiltIn => Ok(Chosen::new(
             LlmChoice::BuiltIn,
@@ -261,6 +269,7 @@ mod tests {
 
     fn machine() -> Found {
         Found {
+            listed_model: None,
             local_llm: None,
             pocketsphinx: None,
             flite: true,
@@ -310,6 +319,25 @@ mod tests {
             panic!("the key is not used")
         };
         assert_eq!(base_url, None);
+    }
+
+    #[test]
+    fn a_server_whose_address_is_given_says_which_model_it_has() {
+        let asked = |listed: Result<&str, &str>, text: &str| {
+            let found = Found {
+                listed_model: Some(listed.map(str::to_owned).map_err(str::to_owned)),
+                ..machine()
+            };
+            with(text, &["OPENAI_BASE_URL"], &found).map(|choice| choice.llm.what)
+        };
+        let model = |choice| match choice {
+            Ok(LlmChoice::OpenAi { model, .. }) => model,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(model(asked(Ok("m"), "")).as_deref(), Some("m"));
+        let named = "[llm]\nmodel = \"n\"";
+        assert_eq!(model(asked(Err("gone"), named)).as_deref(), Some("n"));
+        assert_eq!(model(asked(Err("gone"), "")).as_deref(), Some(""));
     }
 
     #[test]

@@ -135,6 +135,7 @@ fn others(row: &Row, value: &str) -> Vec<String> {
         "true" => vec!["false".into()],
         "false" => vec!["true".into()],
         "[]" => vec!["[\"other\"]".into(), "[\"10.9.8.7\"]".into()],
+        "{}" => vec!["{ other = 1 }".into()],
         text if text.starts_with('"') => vec!["\"other\"".into()],
         number => {
             let number: f64 = number.parse().unwrap();

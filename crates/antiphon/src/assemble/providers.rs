@@ -6,12 +6,12 @@ use antiphon_agent::provider::{Llm, LlmOptions, Stt, Tts};
 use antiphon_agent::{AgentBuilder, ProviderError};
 use antiphon_deepgram::{DeepgramConfig, DeepgramStt};
 use antiphon_local::{EspeakTts, FliteTts, PocketSphinxStt, RulesLlm};
-use antiphon_openai::{Endpoint, Finding, Level, OpenAiLlm, OpenAiTts, Timeouts};
+use antiphon_openai::{Dialect, Endpoint, Finding, Level, OpenAiLlm, OpenAiTts, Timeouts};
 use antiphon_silero::{Silero, SileroOptions};
 use anyhow::Context as _;
 
 use crate::choose::{Choice, LlmChoice, SttChoice, TtsChoice};
-use crate::config::{Config, Seconds, Secrets, shown_url};
+use crate::config::{Config, LlmProvider, Seconds, Secrets, shown_url};
 use crate::playground::AboutProvider;
 
 /// Add them to the agent.
@@ -82,6 +82,20 @@ fn llm(config: &Config, secrets: &Secrets, choice: &LlmChoice) -> anyhow::Result
     })
 }
 
+/// The server that is asked which model it has: its address is given, and no model. OpenAI's own default is known.
+pub(super) fn unnamed(config: &Config, secrets: &Secrets) -> Option<Endpoint> {
+    if config.llm.model.is_some() || config.llm.provider == LlmProvider::BuiltIn {
+        return None;
+    }
+    let base_url = config
+        .llm
+        .base_url
+        .as_deref()
+        .or(secrets.openai_base_url.as_deref())?;
+    let endpoint = endpoint(Some(base_url), secrets, None);
+    (endpoint.dialect == Dialect::Compatible).then_some(endpoint)
+}
+
 /// The language model as configured.
 pub(super) fn llm_config(
     config: &Config,
@@ -97,6 +111,11 @@ pub(super) fn llm_config(
     if let Some(model) = model {
         llm = llm.with_model(model);
     }
+    llm.reasoning_effort
+        .clone_from(&config.llm.reasoning_effort);
+    llm.service_tier.clone_from(&config.llm.service_tier);
+    llm.extra_body = config.llm.extra_fields();
+    llm.leave_out = config.llm.leave_out.iter().cloned().collect();
     llm
 }
 
@@ -143,6 +162,7 @@ fn endpoint(base_url: Option<&str>, secrets: &Secrets, patience: Option<Seconds>
     let timeouts = Timeouts {
         first_chunk: patience,
         between_chunks: patience,
+        total: endpoint.timeouts.total.max(patience),
         ..endpoint.timeouts
     };
     endpoint.with_timeouts(timeouts)
@@ -281,9 +301,11 @@ pub(super) fn about(config: &Config, secrets: &Secrets, choice: &Choice) -> Vec<
     };
     let (llm, llm_model) = match &choice.llm.what {
         LlmChoice::OpenAi { base_url, model } => {
-            let model = model
-                .as_deref()
-                .unwrap_or(antiphon_openai::config::DEFAULT_LLM_MODEL);
+            let model = match model.as_deref() {
+                None => antiphon_openai::config::DEFAULT_LLM_MODEL,
+                Some("") => "the first that it lists",
+                Some(model) => model,
+            };
             let server = base_url.as_deref().map(shown_url);
             (server.unwrap_or("OpenAI".into()), model)
         }

@@ -111,6 +111,7 @@ pub fn check(config: &Config) -> Vec<String> {
             ));
         }
     }
+    check_request(config, &mut findings);
     check_limits(config, &mut findings);
     check_server(config, &mut findings);
     let mut names = Vec::new();
@@ -118,6 +119,38 @@ pub fn check(config: &Config) -> Vec<String> {
         check_tool(tool, &mut names, &mut findings);
     }
     findings
+}
+
+/// Fields of the request to the model that have keys of their own, or without which there is no request.
+fn check_request(config: &Config, findings: &mut Vec<String>) {
+    let llm = &config.llm;
+    let own = [
+        ("model", "use the key model"),
+        ("messages", "use instructions"),
+        ("tools", "use [[tool]]"),
+        ("stream", "answers are always streamed"),
+    ];
+    for (name, fix) in own {
+        if llm.extra_body.contains_key(name) {
+            findings.push(format!(
+                "[llm] extra_body holds `{name}`; take it out: {fix}"
+            ));
+        }
+        if llm.leave_out.iter().any(|left| left == name) {
+            findings.push(format!(
+                "[llm] leave_out holds `{name}`, without which no model can answer; take it out"
+            ));
+        }
+    }
+    for name in llm
+        .leave_out
+        .iter()
+        .filter(|name| llm.extra_body.contains_key(*name))
+    {
+        findings.push(format!(
+            "[llm] `{name}` stands in extra_body and in leave_out; take it out of one of them"
+        ));
+    }
 }
 
 fn check_limits(config: &Config, findings: &mut Vec<String>) {
@@ -314,6 +347,19 @@ mod tests {
         let tool =
             "[[tool]]\nname = \"weather\"\ndescription = \"d\"\nurl = \"https://example.com\"\n";
         assert!(error(&tool.repeat(2)).contains("there twice"));
+    }
+
+    #[test]
+    fn a_field_of_the_request_that_is_not_the_users_is_refused_with_the_fix() {
+        assert!(error("[llm]\nextra_body = { model = \"x\" }").contains("use the key model"));
+        assert!(error("[llm]\nleave_out = [\"messages\"]").contains("without which"));
+        let both = "[llm]\nextra_body = { user = \"x\" }\nleave_out = [\"user\"]";
+        assert!(error(both).contains("one of them"));
+        let fine = "[llm]\nreasoning_effort = \"low\"\nservice_tier = \"flex\"\nleave_out = [\"stream_options\"]\n\
+                    [llm.extra_body]\ntop_p = 0.9\nmetadata = { shop = \"north\" }";
+        let config = parse(fine, Path::new("a.toml")).unwrap();
+        let body = config.llm.extra_fields();
+        assert_eq!(body["metadata"]["shop"], "north");
     }
 
     #[test]

@@ -137,7 +137,7 @@ pub struct LlmConfig {
     /// `auto`: OpenAI (or the server at `OPENAI_BASE_URL`) when a key or base URL is set, else an OpenAI-compatible server
     /// found on this machine, else the built-in responder.
     pub provider: LlmProvider,
-    /// Default `gpt-4.1-mini`; of a local server its first model.
+    /// Default `gpt-4.1-mini` at OpenAI; elsewhere the first that the server lists and that can talk.
     pub model: Option<String>,
     /// Overrides `OPENAI_BASE_URL`, for example `http://localhost:11434/v1` (Ollama).
     pub base_url: Option<String>,
@@ -145,8 +145,27 @@ pub struct LlmConfig {
     pub temperature: Option<f32>,
     /// The longest answer in tokens.
     pub max_completion_tokens: Option<u32>,
-    /// The longest wait for the first token and between tokens. Default 10 s; a model that loads slowly needs more.
+    /// The longest silence of the server before and within an answer. Default 10 s; a model that loads slowly needs more.
     pub timeout: Option<Seconds>,
+    /// How much a reasoning model thinks: `none`, `minimal`, `low`, … Default: the least that OpenAI's model allows.
+    pub reasoning_effort: Option<String>,
+    /// OpenAI's `priority`, `flex`, …: what is paid for being served soon.
+    pub service_tier: Option<String>,
+    /// Any other fields of the request, as the server understands them; they win over ours.
+    pub extra_body: toml::Table,
+    /// Fields of the request that are not sent, for a server that refuses them.
+    pub leave_out: Vec<String>,
+}
+
+impl LlmConfig {
+    /// `extra_body` as JSON.
+    pub fn extra_fields(&self) -> serde_json::Map<String, serde_json::Value> {
+        match serde_json::to_value(&self.extra_body) {
+            Ok(serde_json::Value::Object(fields)) => fields,
+            // a table is always an object
+            Ok(_) | Err(_) => serde_json::Map::new(),
+        }
+    }
 }
 
 /// Who thinks.
