@@ -177,6 +177,10 @@ const CASES: &[(&str, &str)] = &[
         "<table><tr><td>Tea</td><td>3 €</td></tr></table>",
         "Tea, 3 €,",
     ),
+    (
+        "Put it into a <script> tag, then save.",
+        "Put it into a tag, then save.",
+    ),
     // addresses are as they were written; how they are said is the voice's business
     (
         "Visit https://example.com/_a_/b*c*?id=1&x=2 or **www.example.org/x_y**, or write to a_b_c@example.com please.",

@@ -55,8 +55,6 @@ pub(crate) struct Reader {
     left_out: bool,
     /// Inside a fenced block of code, opened by so many of these.
     fence: Option<(char, usize)>,
-    /// Inside an element that is not for reading, such as a script.
-    hidden: Option<&'static str>,
     table: Table,
     /// A number in brackets was the name of a key.
     has_keys: bool,
@@ -107,9 +105,6 @@ impl Reader {
     }
 
     fn step(&mut self, rest: &str, complete: bool, out: &mut String) -> Step {
-        if let Some(name) = self.hidden {
-            return self.skip_hidden(rest, name, complete);
-        }
         if !self.inside {
             return self.line(rest, complete, out);
         }

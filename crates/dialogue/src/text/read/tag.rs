@@ -67,8 +67,14 @@ impl Reader {
             }
             Found::Tag(end) => {
                 let tag = rest.get(1..end).unwrap_or_default();
+                let inside = rest.get(end + 1..).unwrap_or_default();
+                let hidden = match hidden_until(tag, inside) {
+                    // it may be a tag that the model only mentions: what follows is not lost
+                    None if !complete => return Step::Wait,
+                    hidden => hidden.unwrap_or_default(),
+                };
                 self.read_tag(tag, out);
-                Step::Took(end + 1)
+                Step::Took(end + 1 + hidden)
             }
         }
     }
@@ -77,45 +83,13 @@ impl Reader {
         let closes = tag.starts_with('/');
         let name = name_of(tag.trim_start_matches('/')).to_lowercase();
         self.left_out = true;
-        if let Some(name) = HIDDEN.iter().find(|hidden| **hidden == name) {
-            self.hidden = Some(name)
-                .filter(|_| !closes && !tag.ends_with('/'))
-                .copied();
-        } else if name == "br" {
+        if name == "br" {
             self.end_line(Gap::Line);
         } else if LINES.contains(&name.as_str()) {
             self.end_line(Gap::Block);
         } else if matches!(name.as_str(), "td" | "th" | "dt") && closes {
             self.literal(',', out);
             self.literal(' ', out);
-        }
-    }
-
-    /// Inside a script: until its end.
-    pub(super) fn skip_hidden(&mut self, rest: &str, name: &str, complete: bool) -> Step {
-        let Some(at) = rest.find('<') else {
-            return Step::Took(rest.len());
-        };
-        let tail = rest.get(at + 1..).unwrap_or_default();
-        let wanted = format!("/{name}");
-        match tail.get(..wanted.len()) {
-            Some(end) if end.eq_ignore_ascii_case(&wanted) => match tail.find('>') {
-                Some(close) => {
-                    self.hidden = None;
-                    Step::Took(at + 1 + close + 1)
-                }
-                None if complete => Step::Took(rest.len()),
-                None if at > 0 => Step::Took(at),
-                None => Step::Wait,
-            },
-            None if !complete && wanted.starts_with(&tail.to_ascii_lowercase()) => {
-                if at > 0 {
-                    Step::Took(at)
-                } else {
-                    Step::Wait
-                }
-            }
-            _ => Step::Took(at + 1),
         }
     }
 
@@ -143,6 +117,17 @@ impl Reader {
         }
         Step::Took(name + 1)
     }
+}
+
+/// How much of what follows a tag is not for reading; `None`: its end has not come.
+fn hidden_until(tag: &str, after: &str) -> Option<usize> {
+    let name = name_of(tag).to_ascii_lowercase();
+    if !HIDDEN.contains(&name.as_str()) || tag.ends_with('/') {
+        return Some(0);
+    }
+    let close = after.to_ascii_lowercase().find(&format!("</{name}"))?;
+    let end = after.get(close..)?.find('>')?;
+    Some(close + end + 1)
 }
 
 /// The character that an entity names; the Markdown parser has HTML's list of them.
