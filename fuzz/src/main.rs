@@ -27,6 +27,7 @@ const TARGETS: &[(&str, Target)] = &[
     // media.rs
     ("datagram", media::datagram),
     ("red", media::red),
+    ("video", media::video),
     ("opus", media::opus),
     ("jitter", media::jitter),
     ("wav", media::wav),

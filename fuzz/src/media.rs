@@ -26,6 +26,15 @@ pub fn red(data: &[u8]) {
     antiphon_rtc::fuzzing::red(packets);
 }
 
+/// Payloads of video, as pieces.
+pub fn video(data: &[u8]) {
+    let mut data = Bytes(data);
+    let payloads = std::iter::from_fn(|| {
+        (!data.is_empty()).then(|| (data.byte() % 4 == 0, data.piece()))
+    });
+    antiphon_rtc::fuzzing::video(payloads);
+}
+
 /// Packets in a row through one decoder, with losses in between.
 pub fn opus(data: &[u8]) {
     let mut decoder = OpusDecoder::<48_000>::new().expect("a decoder");

@@ -311,3 +311,34 @@ async fn a_refused_resume_begins_anew_and_both_hear_each_other_again() {
     scene.words_pass().await;
     scene.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_who_left_while_the_agent_was_cut_off_is_gone_when_it_is_back() {
+    let mut scene = Scene::begin().await;
+    let engine = Engine::start(EngineConfig {
+        bind: "127.0.0.1:0".parse().unwrap(),
+        loopback: true,
+        shards: 1,
+        ..EngineConfig::default()
+    })
+    .unwrap();
+    let witness_token = token("witness", ParticipantKind::Standard);
+    let url = scene.server.url();
+    let (witness, mut seen) = Room::connect(&engine, &url, &witness_token, RoomOptions::default())
+        .await
+        .unwrap();
+    let gone = |event| match event {
+        RoomEvent::ParticipantDisconnected { participant, .. } => {
+            (participant.identity == "caller").then_some(())
+        }
+        _ => None,
+    };
+    scene.proxy.hold(true);
+    scene.proxy.cut();
+    scene.caller.close().await;
+    until(&mut seen, "goodbye to the witness", gone).await;
+    scene.proxy.hold(false);
+    until(&mut scene.agent_events, "goodbye to the agent", gone).await;
+    witness.close().await;
+    scene.end().await;
+}

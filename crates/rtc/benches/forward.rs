@@ -43,6 +43,7 @@ async fn main() {
             from_mid: from.clone(),
             to: egress.clone(),
             to_mid: to,
+            highest_layer: Forward::ALL_LAYERS,
         });
         listeners.push((listener, egress, events));
     }

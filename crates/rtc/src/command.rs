@@ -39,12 +39,7 @@ pub(crate) enum Command {
         id: PeerId,
         candidate: Candidate,
     },
-    Forward {
-        from: PeerId,
-        from_mid: String,
-        to: PeerId,
-        to_mid: String,
-    },
+    Forward(ForwardCommand),
     StopForward {
         from: PeerId,
         from_mid: String,
@@ -87,6 +82,15 @@ pub(crate) enum Command {
     },
 }
 
+/// From a section of one peer to one of another.
+pub(crate) struct ForwardCommand {
+    pub(crate) from: PeerId,
+    pub(crate) from_mid: String,
+    pub(crate) to: PeerId,
+    pub(crate) to_mid: String,
+    pub(crate) highest_layer: usize,
+}
+
 /// How a command is treated when many wait.
 enum Priority {
     /// One per peer or engine at a time, so bounded by their number: always taken.
@@ -103,7 +107,7 @@ impl Command {
             Self::Create { .. }
             | Self::Lend { .. }
             | Self::RemoteCandidate { .. }
-            | Self::Forward { .. }
+            | Self::Forward(_)
             | Self::StopForward { .. }
             | Self::SetMuted { .. }
             | Self::SendData { .. } => Priority::Control,
@@ -123,7 +127,7 @@ impl Command {
             | Self::SendOpus { id, .. }
             | Self::SendData { id, .. }
             | Self::Close { id } => [Some(*id), None],
-            Self::Forward { from, to, .. } | Self::StopForward { from, to, .. } => {
+            Self::Forward(ForwardCommand { from, to, .. }) | Self::StopForward { from, to, .. } => {
                 [Some(*from), Some(*to)]
             }
             Self::Create { .. } | Self::Return { .. } | Self::Shutdown => [None, None],

@@ -98,6 +98,15 @@ fn is_perishable(event: &PeerEvent) -> bool {
     }
 }
 
+/// Where a received packet belongs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Origin {
+    /// The index of its section.
+    pub(crate) section: usize,
+    /// The index of its simulcast layer.
+    pub(crate) layer: usize,
+}
+
 /// One peer, owned by its shard.
 pub(crate) struct Connection {
     pub(crate) id: PeerId,
@@ -118,7 +127,7 @@ pub(crate) struct Connection {
     pub(crate) new_addresses: Vec<SocketAddr>,
     pub(crate) negotiation: Negotiation,
     pub(crate) sections: Vec<Section>,
-    by_ssrc: FxHashMap<Ssrc, usize>,
+    by_ssrc: FxHashMap<Ssrc, Origin>,
     pub(crate) channels: Channels,
     /// When str0m wants to be asked again.
     deadline: Instant,
@@ -127,8 +136,8 @@ pub(crate) struct Connection {
     levels_at: Option<Instant>,
     /// The earliest wake-up the shard has noted for us.
     pub(crate) armed: Option<Instant>,
-    /// Received packets with the index of their section, for the shard to pass on.
-    pub(crate) inbox: Vec<(usize, StrRtpPacket)>,
+    /// Received packets, for the shard to pass on.
+    pub(crate) inbox: Vec<(Origin, StrRtpPacket)>,
     /// Sections whose receiver asked for a key frame.
     pub(crate) key_frames: Vec<usize>,
     /// Sections in which silent frames are due.
@@ -389,27 +398,31 @@ impl Connection {
 
     fn on_packet(&mut self, packet: StrRtpPacket) {
         let ssrc = packet.header.ssrc;
-        let index = match self.by_ssrc.get(&ssrc) {
-            Some(index) => Some(*index),
+        let origin = match self.by_ssrc.get(&ssrc) {
+            Some(origin) => Some(*origin),
             None => {
-                let mid = self
-                    .rtc
-                    .direct_api()
-                    .stream_rx(&ssrc)
-                    .map(|stream| stream.mid());
-                let found = mid.and_then(|mid| self.section(mid));
-                if let Some(index) = found {
+                let found = self.origin(ssrc);
+                if let Some(origin) = found {
                     if self.by_ssrc.len() >= MAX_SSRCS {
                         self.by_ssrc.clear();
                     }
-                    self.by_ssrc.insert(ssrc, index);
+                    self.by_ssrc.insert(ssrc, origin);
                 }
                 found
             }
         };
-        if let Some(index) = index {
-            self.inbox.push((index, packet));
+        if let Some(origin) = origin {
+            self.inbox.push((origin, packet));
         }
+    }
+
+    fn origin(&mut self, ssrc: Ssrc) -> Option<Origin> {
+        let mut api = self.rtc.direct_api();
+        let stream = api.stream_rx(&ssrc)?;
+        let (mid, rid) = (stream.mid(), stream.rid());
+        let section = self.section(mid)?;
+        let layer = self.sections.get(section)?.layers.index(rid)?;
+        Some(Origin { section, layer })
     }
 
     fn on_channel_open(&mut self, id: ChannelId, label: &str) {

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use str0m::format::Codec;
 use str0m::media::{KeyframeRequestKind, Pt};
-use str0m::rtp::{ExtensionValues, RtpPacket as StrRtpPacket, RtpWrite};
+use str0m::rtp::{ExtensionValues, RtpPacket as StrRtpPacket, RtpWrite, Vp8Patch};
 
-use crate::connection::Connection;
-use crate::limits::{KEY_FRAME_INTERVAL, MAX_RTP_PAYLOAD_BYTES, SILENT_FRAME, SILENT_FRAMES};
+use crate::connection::{Connection, Link, Origin};
+use crate::keyframe;
+use crate::limits::{MAX_RTP_PAYLOAD_BYTES, SILENT_FRAME, SILENT_FRAMES};
 use crate::outgoing::{OutStream, Place};
 use crate::red::{self, Unwrapped};
 use crate::section::{self, Meaning, Route, Target};
@@ -33,20 +35,23 @@ pub(crate) struct Received {
     payload: Arc<[u8]>,
     extensions: ExtensionValues,
     meaning: Meaning,
+    /// A picture begins with it that needs none before it, and it is the newest of its layer.
+    pub(crate) key_frame: bool,
     /// Out of RED: what was lost before, and the packet itself. Not used for other payloads.
     unwrapped: Vec<(Unwrapped, Arc<[u8]>)>,
 }
 
 impl Connection {
     /// Take notice of a received packet: levels, events. `None`: nothing to forward.
-    pub(crate) fn take_packet(&mut self, index: usize, packet: StrRtpPacket) -> Option<Received> {
+    pub(crate) fn take_packet(&mut self, origin: Origin, packet: StrRtpPacket) -> Option<Received> {
         let meaning = section::meaning(&self.rtc, packet.header.payload_type)?;
         let deliver = self.config.deliver_rtp;
-        let current = self.sections.get_mut(index)?;
+        let current = self.sections.get_mut(origin.section)?;
+        let ssrc = *packet.header.ssrc;
         if packet.payload.is_empty() {
             // Padding: leave no gap for it.
             for target in &mut current.targets {
-                OutStream::skip(&mut target.mapping, *packet.seq_no);
+                OutStream::skip(&mut target.mapping, ssrc, *packet.seq_no);
             }
             return None;
         }
@@ -54,9 +59,20 @@ impl Connection {
         if let Some(level) = packet.header.ext_vals.audio_level {
             current.level.packet(level.unsigned_abs(), timestamp);
         }
+        let newest = current.layers.packet(
+            origin.layer,
+            ssrc,
+            *packet.seq_no,
+            timestamp,
+            packet.timestamp,
+        );
+        // Only a choice between layers needs to know.
+        let key_frame = current.layers.is_simulcast()
+            && newest
+            && keyframe::begins(meaning.spec.codec, &packet.payload);
         let first = !std::mem::replace(&mut current.flowing, true);
         let mut received = Received {
-            ssrc: *packet.header.ssrc,
+            ssrc,
             payload_type: *packet.header.payload_type,
             sequence: *packet.seq_no,
             timestamp,
@@ -65,6 +81,7 @@ impl Connection {
             payload: packet.payload,
             extensions: forwarded_extensions(&packet.header.ext_vals),
             meaning,
+            key_frame,
             unwrapped: Vec::new(),
         };
         let fresh = if meaning.red {
@@ -161,7 +178,7 @@ impl Connection {
                 .map(|(one, payload)| self.write_one(target, received, pt, payload, Some(one)))
                 .sum(),
             Route::Unknown => {
-                OutStream::skip(&mut target.mapping, received.sequence);
+                OutStream::skip(&mut target.mapping, received.ssrc, received.sequence);
                 crate::counters::dropped("no_common_codec");
                 0
             }
@@ -192,6 +209,9 @@ impl Connection {
             received.at,
         );
         let Some(place) = place else { return 0 };
+        let patch = (received.meaning.spec.codec == Codec::Vp8)
+            .then(|| section.vp8.patch(&mut target.vp8, place.first, payload))
+            .flatten();
         let marker =
             (received.marker && !recovered) || (place.first && section.kind == MediaKind::Audio);
         let extensions = if recovered {
@@ -207,6 +227,7 @@ impl Connection {
             marker,
             extensions,
             Arc::clone(payload),
+            patch,
         ))
     }
 
@@ -220,6 +241,7 @@ impl Connection {
         marker: bool,
         extensions: ExtensionValues,
         payload: Arc<[u8]>,
+        patch: Option<Vp8Patch>,
     ) -> bool {
         if payload.len() > MAX_RTP_PAYLOAD_BYTES || !self.is_open() {
             crate::counters::dropped("unsendable");
@@ -244,6 +266,10 @@ impl Connection {
             .marker(marker)
             .nackable(nackable)
             .ext_vals(extensions);
+        let write = match patch {
+            Some(patch) => write.vp8_patch(patch),
+            None => write,
+        };
         stream.write_rtp(write);
         true
     }
@@ -286,6 +312,7 @@ impl Connection {
             marker,
             voice_extensions(level),
             Arc::from(payload),
+            None,
         );
     }
 
@@ -321,15 +348,17 @@ impl Connection {
             false,
             voice_extensions(20),
             Arc::from(payload),
+            None,
         );
     }
 
-    /// Let a listener's jitter buffer run empty: nothing more will come for now.
+    /// Nothing will come for now: let a listener's jitter buffer run empty. If nothing came yet, the listener learns by it that
+    /// there is a track (pion tells its user with the first packet).
     pub(crate) fn begin_silence(&mut self, index: usize, now: Instant) {
         let Some(section) = self.sections.get_mut(index) else {
             return;
         };
-        if section.kind == MediaKind::Audio && section.out.started() {
+        if section.kind == MediaKind::Audio {
             section.own_mapping = None;
             section.silent_frames = SILENT_FRAMES;
             section.silence_at = Some(now + SILENT_FRAME);
@@ -339,19 +368,43 @@ impl Connection {
         }
     }
 
-    /// Ask the other side for a key frame, not too often.
-    pub(crate) fn request_key_frame(&mut self, index: usize, now: Instant) {
-        let Some(section) = self.sections.get_mut(index) else {
+    /// Ask for key frames of what these receivers are sent.
+    pub(crate) fn refresh(&mut self, index: usize, now: Instant, whose: impl Fn(&Target) -> bool) {
+        let Some(section) = self.sections.get(index) else {
             return;
         };
-        let recently = section
-            .key_frame_at
-            .is_some_and(|at| now.saturating_duration_since(at) < KEY_FRAME_INTERVAL);
-        if section.kind != MediaKind::Video || recently {
-            return;
+        let mut layers: Vec<usize> = section
+            .targets
+            .iter()
+            .filter(|target| whose(target))
+            .map(|target| target.choice.layer_to_refresh(&section.layers, now))
+            .collect();
+        layers.sort_unstable();
+        layers.dedup();
+        for layer in layers {
+            self.request_key_frame(index, layer, now);
         }
-        if let Some(stream) = self.rtc.direct_api().stream_rx_by_mid(section.mid, None) {
-            section.key_frame_at = Some(now);
+    }
+
+    /// Ask the other side for a key frame of a layer, not too often.
+    pub(crate) fn request_key_frame(&mut self, index: usize, layer: usize, now: Instant) {
+        let Some(section) = self
+            .sections
+            .get_mut(index)
+            .filter(|section| section.kind == MediaKind::Video)
+        else {
+            return;
+        };
+        let mid = section.mid;
+        let Some((rid, ssrc)) = section.layers.ask(layer, now) else {
+            return;
+        };
+        let mut api = self.rtc.direct_api();
+        let stream = match ssrc {
+            Some(ssrc) => api.stream_rx(&ssrc.into()),
+            None => api.stream_rx_by_mid(mid, rid),
+        };
+        if let Some(stream) = stream {
             stream.request_keyframe(KeyframeRequestKind::Pli);
         }
     }
@@ -391,6 +444,11 @@ pub(crate) fn send_silence(connection: &mut Connection, index: usize, now: Insta
     if at > now {
         return true;
     }
+    if connection.link != Link::Up {
+        // Nothing can be sent yet, or for now: afterwards.
+        section.silence_at = Some(now + SILENT_FRAME);
+        return true;
+    }
     let Some(pt) = section.opus(&connection.rtc) else {
         section.stop_silence();
         return false;
@@ -407,6 +465,7 @@ pub(crate) fn send_silence(connection: &mut Connection, index: usize, now: Insta
         false,
         voice_extensions(SILENCE_LEVEL),
         Arc::from(&OPUS_SILENCE[..]),
+        None,
     );
     more
 }

@@ -3,10 +3,11 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use str0m::format::Codec;
 use str0m::ice::StunMessage;
 use str0m::net::{Protocol, Receive};
 
-use crate::{red, sdp};
+use crate::{keyframe, red, sdp, vp8};
 
 /// One packet of a RED stream.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +46,18 @@ pub fn red<'a>(packets: impl Iterator<Item = RedPacket<'a>>) {
         if let Some(changed) = red::with_payload_type(packet.payload, CODEC, 96) {
             assert_eq!(changed.len(), packet.payload.len());
         }
+    }
+}
+
+/// Payloads of one receiver's video, each with whether another source joins the stream with it.
+pub fn video<'a>(payloads: impl Iterator<Item = (bool, &'a [u8])>) {
+    let mut numbers = vp8::Numbers::default();
+    let mut offsets = vp8::Offsets::default();
+    for (first, payload) in payloads {
+        for codec in [Codec::Vp8, Codec::Vp9, Codec::H264, Codec::Av1] {
+            let _ = keyframe::begins(codec, payload);
+        }
+        let _ = numbers.patch(&mut offsets, first, payload);
     }
 }
 

@@ -13,6 +13,7 @@
 //! | `connection` | one peer inside its shard; `negotiation` its descriptions, `channels` its data, `section` its media |
 //! | `negotiator` | descriptions are read and negotiated off the media threads |
 //! | `forward` | from a received packet to what is written for those who hear it; `outgoing` their numbers, `red` RFC 2198 |
+//! | `layers` | which simulcast layer a receiver is sent; `keyframe` where it may change, `vp8` what the change renumbers |
 //! | `command` | the bounded queue from the handles to a shard |
 //! | `socket`, `address`, `timers`, `level`, `sdp`, `limits`, `counters` | what their names say |
 
@@ -28,6 +29,8 @@ pub mod event;
 mod forward;
 #[doc(hidden)]
 pub mod fuzzing;
+mod keyframe;
+mod layers;
 mod level;
 mod limits;
 mod negotiation;
@@ -42,6 +45,7 @@ mod socket;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod vp8;
 
 pub use config::{EngineConfig, PeerConfig};
 pub use engine::{Engine, ShardId};

@@ -45,6 +45,8 @@ pub(crate) const SCTP_BUFFER_BYTES: usize = 512 * 1024;
 pub(crate) const MAX_RTP_PAYLOAD_BYTES: usize = 1_450;
 /// Sections a section is forwarded to; a voice room of this size would want mixing. More: ignored and logged.
 pub(crate) const MAX_FORWARDS: usize = 4_096;
+/// Simulcast layers of one section; senders have three. More: those beyond are not forwarded.
+pub(crate) const MAX_LAYERS: usize = 8;
 /// SSRCs remembered per peer. More: the memory is cleared and refills.
 pub(crate) const MAX_SSRCS: usize = 256;
 
@@ -72,7 +74,7 @@ pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) const LOST_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long our goodbye may take.
 pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
-/// At most one key frame request to a source in this time.
+/// At most one key frame request to a layer of a source in this time.
 pub(crate) const KEY_FRAME_INTERVAL: Duration = Duration::from_millis(500);
 /// Silent Opus frames of 20 ms after a forwarded voice stops, so that the listener's jitter buffer runs empty softly.
 pub(crate) const SILENT_FRAMES: u8 = 10;

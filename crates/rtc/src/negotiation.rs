@@ -92,6 +92,7 @@ impl Connection {
                 .map(|media| (section.mid, media.direction()))
         });
         let directions = self.directions(changes);
+        self.renew_streams(&directions);
         let mut attempts = 0;
         let (mut api, mids) = loop {
             let mut api = self.rtc.sdp_api();
@@ -219,6 +220,22 @@ impl Connection {
         Ok(())
     }
 
+    /// A section that begins to send again carries another track.
+    fn renew_streams(&mut self, directions: &[(Mid, Direction)]) {
+        for section in &mut self.sections {
+            let sends = self
+                .rtc
+                .media(section.mid)
+                .is_some_and(|media| media.direction().is_sending());
+            let will_send = directions
+                .iter()
+                .any(|(mid, direction)| *mid == section.mid && direction.is_sending());
+            if will_send && !sends {
+                section.renew_stream(&mut self.rtc);
+            }
+        }
+    }
+
     fn directions(&self, changes: &[MediaChange]) -> Vec<(Mid, Direction)> {
         changes
             .iter()
@@ -249,6 +266,7 @@ impl Connection {
         self.use_ufrag(ufrag);
         let mut changed = Vec::new();
         for section in &mut self.sections {
+            section.set_layers(&self.rtc);
             let receiving = receives(&self.rtc, section.mid);
             if receiving != section.receiving {
                 section.receiving = receiving;

@@ -29,6 +29,31 @@ pub(crate) struct Mapping {
     sequence_offset: i64,
     timestamp_offset: u32,
     floor: u64,
+    /// Bit n: `highest - n` was left out, so that numbers before it count one more.
+    left_out: u64,
+}
+
+impl Mapping {
+    /// A packet with this number is the newest.
+    fn advance(&mut self, sequence: u64) {
+        if let Some(step) = sequence.checked_sub(self.highest) {
+            self.left_out = u32::try_from(step)
+                .ok()
+                .and_then(|step| self.left_out.checked_shl(step))
+                .unwrap_or(0);
+            self.highest = sequence;
+        }
+    }
+
+    /// What is added to this number. `None`: so old that it is not known what was left out since.
+    fn offset(&self, sequence: u64) -> Option<i64> {
+        let back = self.highest.saturating_sub(sequence);
+        if back >= WINDOW {
+            return None;
+        }
+        let since = self.left_out & ((1 << back) - 1);
+        Some(self.sequence_offset + i64::from(since.count_ones()))
+    }
 }
 
 /// Where a packet goes in the stream.
@@ -93,14 +118,10 @@ impl OutStream {
             Some(map) => (map, false),
             None => (self.join(source, sequence, timestamp, now), true),
         };
-        map.highest = map.highest.max(sequence);
+        map.advance(sequence);
         *mapping = Some(map);
-        let out = u64::try_from(
-            i64::try_from(sequence)
-                .ok()?
-                .checked_add(map.sequence_offset)?,
-        )
-        .ok()?;
+        let offset = map.offset(sequence)?;
+        let out = u64::try_from(i64::try_from(sequence).ok()?.checked_add(offset)?).ok()?;
         if out < map.floor || out < self.start || self.was_used(out) {
             return None;
         }
@@ -114,13 +135,15 @@ impl OutStream {
     }
 
     /// A packet of the source is not sent at all: close the gap it would leave.
-    pub(crate) fn skip(mapping: &mut Option<Mapping>, sequence: u64) {
+    pub(crate) fn skip(mapping: &mut Option<Mapping>, source: u32, sequence: u64) {
         if let Some(map) = mapping
+            && map.source == source
             && sequence > map.highest
             && sequence - map.highest <= MAX_JUMP
         {
+            map.advance(sequence);
+            map.left_out |= 1;
             map.sequence_offset -= 1;
-            map.highest = sequence;
         }
     }
 
@@ -141,6 +164,7 @@ impl OutStream {
             sequence_offset: self.next as i64 - sequence as i64,
             timestamp_offset: next_timestamp.wrapping_sub(timestamp),
             floor: self.next,
+            left_out: 0,
         }
     }
 
@@ -170,7 +194,7 @@ impl OutStream {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use proptest::prelude::*;
 
@@ -222,14 +246,72 @@ mod tests {
         let mut out = OutStream::new(48_000);
         let mut map = None;
         let base = out.place(&mut map, 1, 10, 0, now).unwrap().sequence;
-        OutStream::skip(&mut map, 11);
+        OutStream::skip(&mut map, 1, 11);
         assert_eq!(
             out.place(&mut map, 1, 12, 1_920, now).unwrap().sequence,
             base + 1
         );
     }
 
+    #[test]
+    fn a_packet_that_comes_after_padding_behind_it_gets_its_own_place() {
+        let now = Instant::now();
+        let mut out = OutStream::new(90_000);
+        let mut map = None;
+        let place = |out: &mut OutStream, map: &mut _, sequence| {
+            out.place(map, 1, sequence, 0, now)
+                .map(|place| place.sequence)
+        };
+        let base = place(&mut out, &mut map, 10).unwrap();
+        // 11, 12 and 14 are late; 13, 15 and 16 are padding.
+        OutStream::skip(&mut map, 1, 13);
+        OutStream::skip(&mut map, 1, 15);
+        OutStream::skip(&mut map, 1, 16);
+        assert_eq!(place(&mut out, &mut map, 17), Some(base + 4));
+        assert_eq!(place(&mut out, &mut map, 14), Some(base + 3));
+        assert_eq!(place(&mut out, &mut map, 11), Some(base + 1));
+        assert_eq!(place(&mut out, &mut map, 12), Some(base + 2));
+        assert_eq!(place(&mut out, &mut map, 18), Some(base + 5));
+    }
+
+    #[test]
+    fn padding_of_another_source_leaves_the_numbers_alone() {
+        let now = Instant::now();
+        let mut out = OutStream::new(90_000);
+        let mut map = None;
+        let base = out.place(&mut map, 1, 10, 0, now).unwrap().sequence;
+        OutStream::skip(&mut map, 2, 11);
+        assert_eq!(
+            out.place(&mut map, 1, 11, 0, now).unwrap().sequence,
+            base + 1
+        );
+    }
+
     proptest! {
+        #[test]
+        fn whatever_order_packets_and_padding_come_in_each_gets_its_own_place(
+            padding in proptest::collection::vec(proptest::bool::weighted(0.3), 2..200),
+            delays in proptest::collection::vec(0usize..12, 200),
+        ) {
+            let now = Instant::now();
+            let mut out = OutStream::new(90_000);
+            let mut map = None;
+            let base = out.place(&mut map, 1, 1_000, 0, now).unwrap().sequence;
+            // Media packets are late by up to twelve places; padding is not, so it is never overtaken.
+            let mut order: Vec<usize> = (0..padding.len()).collect();
+            order.sort_by_key(|at| at + if padding[*at] { 0 } else { delays[*at] });
+            for at in order {
+                let sequence = 1_001 + at as u64;
+                if padding[at] {
+                    OutStream::skip(&mut map, 1, sequence);
+                    continue;
+                }
+                let before = padding[..at].iter().filter(|is| !**is).count() as u64;
+                let place = out.place(&mut map, 1, sequence, 0, now).map(|place| place.sequence);
+                prop_assert_eq!(place, Some(base + 1 + before));
+            }
+        }
+
         #[test]
         fn no_number_is_ever_used_twice(steps in proptest::collection::vec((0u8..4, 0u64..200, 1u32..4), 1..300)) {
             let now = Instant::now();
@@ -240,7 +322,7 @@ mod tests {
                 let map = maps.get_mut(source as usize).unwrap();
                 let place = match kind {
                     0 => Some(out.append(960, now)),
-                    1 => { OutStream::skip(map, sequence); None }
+                    1 => { OutStream::skip(map, source, sequence); None }
                     _ => out.place(map, source, sequence, sequence as u32 * 960, now),
                 };
                 if let Some(place) = place {

@@ -9,7 +9,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use crate::command::{Command, PeerId, ShardHandle};
+use crate::command::{Command, ForwardCommand, PeerId, ShardHandle};
 use crate::connection::Connection;
 use crate::engine::EngineInner;
 use crate::negotiation::{RemoteAnswer, RemoteOffer};
@@ -100,6 +100,14 @@ pub struct Forward {
     pub to: Peer,
     /// The sending section of that peer.
     pub to_mid: String,
+    /// The largest simulcast layer it shall be sent, 0 the smallest; [`ALL_LAYERS`](Self::ALL_LAYERS) has no limit. It is sent one
+    /// layer at a time: the largest of those that arrive.
+    pub highest_layer: usize,
+}
+
+impl Forward {
+    /// Whatever layer is the largest.
+    pub const ALL_LAYERS: usize = usize::MAX;
 }
 
 impl Peer {
@@ -149,22 +157,25 @@ impl Peer {
     }
 
     /// Forward media from here on, with continuous sequence numbers and time stamps at the receiver. Both peers must be on
-    /// one shard. RED is unwrapped for receivers that did not negotiate it; key frames are asked for where needed.
+    /// one shard. RED is unwrapped for receivers that did not negotiate it; key frames are asked for where needed. What is
+    /// forwarded there already goes on, with the new `highest_layer`.
     pub fn forward(&self, forward: Forward) {
         let Forward {
             from_mid,
             to,
             to_mid,
+            highest_layer,
         } = forward;
         if !self.beside(&to) {
             return;
         }
-        self.tell(Command::Forward {
+        self.tell(Command::Forward(ForwardCommand {
             from: self.inner.id,
             from_mid,
             to: to.inner.id,
             to_mid,
-        });
+            highest_layer,
+        }));
     }
 
     /// Stop forwarding to that section; the receiver hears 200 ms of silence and then nothing.

@@ -5,14 +5,16 @@ use std::time::Instant;
 
 use str0m::Rtc;
 use str0m::format::{Codec, CodecSpec};
-use str0m::media::{Mid, Pt};
+use str0m::media::{Mid, Pt, Rid, Rids};
 use str0m::rtp::Ssrc;
 
 use crate::MediaKind;
 use crate::command::PeerId;
+use crate::layers::{Choice, Layers};
 use crate::level::LevelMeter;
 use crate::outgoing::{Mapping, OutStream};
 use crate::red::Unwrapper;
+use crate::vp8;
 
 /// Clock of video.
 const VIDEO_CLOCK_HZ: u32 = 90_000;
@@ -28,6 +30,11 @@ pub(crate) struct Target {
     /// The index of its section.
     pub(crate) section: usize,
     pub(crate) mapping: Option<Mapping>,
+    /// Which simulcast layer it is sent.
+    pub(crate) choice: Choice,
+    /// What was decided about the packet at hand.
+    pub(crate) sends: bool,
+    pub(crate) vp8: vp8::Offsets,
     /// Known payload types here and how they travel there, valid for these negotiations.
     pub(crate) routes: Vec<(u8, Route)>,
     pub(crate) epochs: (u32, u32),
@@ -75,11 +82,11 @@ pub(crate) struct Section {
     pub(crate) targets: Vec<Target>,
     pub(crate) red: Unwrapper,
     pub(crate) level: LevelMeter,
-    /// When a key frame was last asked for.
-    pub(crate) key_frame_at: Option<Instant>,
+    pub(crate) layers: Layers,
     /// Which peer and section feed what we send here.
     pub(crate) source: Option<(usize, PeerId, usize)>,
     pub(crate) out: OutStream,
+    pub(crate) vp8: vp8::Numbers,
     pub(crate) out_ssrc: Option<Ssrc>,
     /// Of what we send ourselves.
     pub(crate) own_mapping: Option<Mapping>,
@@ -92,10 +99,6 @@ pub(crate) struct Section {
 
 impl Section {
     pub(crate) fn new(mid: &str, kind: MediaKind) -> Self {
-        let clock = match kind {
-            MediaKind::Audio => OPUS_CLOCK_HZ,
-            MediaKind::Video => VIDEO_CLOCK_HZ,
-        };
         Self {
             mid: mid.into(),
             name: mid.into(),
@@ -106,9 +109,10 @@ impl Section {
             targets: Vec::new(),
             red: Unwrapper::default(),
             level: LevelMeter::default(),
-            key_frame_at: None,
+            layers: Layers::new(&[]),
             source: None,
-            out: OutStream::new(clock),
+            out: OutStream::new(clock_hz(kind)),
+            vp8: vp8::Numbers::default(),
             out_ssrc: None,
             own_mapping: None,
             own_next: 0,
@@ -122,6 +126,41 @@ impl Section {
     pub(crate) fn forget_negotiated(&mut self) {
         self.out_ssrc = None;
         self.opus = None;
+    }
+
+    /// These layers were agreed upon. If they are others than before, receivers begin anew.
+    pub(crate) fn set_layers(&mut self, rtc: &Rtc) {
+        let rids: &[Rid] = match rtc.media(self.mid).map(|media| media.rids_rx()) {
+            Some(Rids::Specific(rids)) => rids,
+            Some(Rids::None | Rids::Any) | None => &[],
+        };
+        if !self.layers.are(rids) {
+            self.layers = Layers::new(rids);
+            for target in &mut self.targets {
+                target.choice.pause();
+            }
+        }
+    }
+
+    /// Another track is going to be sent here: under another SSRC, since many receivers take that for what tells tracks
+    /// apart.
+    pub(crate) fn renew_stream(&mut self, rtc: &mut Rtc) {
+        if !self.out.started() {
+            return;
+        }
+        let mut api = rtc.direct_api();
+        let before = api.stream_tx_by_mid(self.mid, None);
+        if let Some((ssrc, rtx)) = before.map(|stream| (stream.ssrc(), stream.rtx())) {
+            api.remove_stream_tx(ssrc);
+            let ssrc = api.new_ssrc();
+            let rtx = rtx.map(|_| api.new_ssrc());
+            api.declare_stream_tx(ssrc, rtx, self.mid, None);
+        }
+        self.out_ssrc = None;
+        self.out = OutStream::new(clock_hz(self.kind));
+        self.vp8 = vp8::Numbers::default();
+        self.own_mapping = None;
+        self.stop_silence();
     }
 
     /// Sound goes on: no more silent frames.
@@ -152,6 +191,13 @@ impl Section {
                 .find(|p| p.spec().codec == Codec::Opus && media.remote_pts().contains(&p.pt()))
                 .map(|p| p.pt())
         })
+    }
+}
+
+fn clock_hz(kind: MediaKind) -> u32 {
+    match kind {
+        MediaKind::Audio => OPUS_CLOCK_HZ,
+        MediaKind::Video => VIDEO_CLOCK_HZ,
     }
 }
 

@@ -335,9 +335,9 @@ impl Shard {
                 self.learn(slot, address, false);
             }
         }
-        for (section, packet) in inbox {
+        for (origin, packet) in inbox {
             self.received += 1;
-            self.forward(slot, section, packet);
+            self.forward(slot, origin, packet, now);
         }
         for section in key_frames {
             self.pass_key_frame_request(slot, section, now);

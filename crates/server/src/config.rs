@@ -42,8 +42,23 @@ pub struct ServerConfig {
     /// With [`tls`](Self::tls): listen without encryption on a free port of 127.0.0.1 too, for an agent in the same process, which
     /// has no reason to trust the certificate. See [`Running::inside_url`](crate::Running::inside_url). Default no.
     pub plain_inside: bool,
+    /// Whose pages may use the server from a browser.
+    pub origins: Origins,
     /// For work on one machine: short secrets are accepted without a warning.
     pub dev: bool,
+}
+
+/// Whose pages may use the server from a browser.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origins {
+    /// Everybody's, as LiveKit has it: a page needs a token, and only who has the secret makes one.
+    Any,
+    /// Those of this machine. For a public key (`devkey`): otherwise every page that a developer happens to look at could
+    /// make itself a token and talk with the agent at the developer's expense.
+    ThisMachine {
+        /// These as well, for example `https://app.example`.
+        also: Vec<String>,
+    },
 }
 
 /// Where the certificate comes from.
@@ -116,6 +131,7 @@ impl ServerConfig {
             limits: Limits::default(),
             trusted_proxies: Vec::new(),
             plain_inside: false,
+            origins: Origins::Any,
             dev: false,
         }
     }
@@ -125,6 +141,7 @@ impl ServerConfig {
     pub fn dev() -> Self {
         Self {
             bind: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
+            origins: Origins::ThisMachine { also: Vec::new() },
             dev: true,
             ..Self::new(Keys::single("devkey", "secret"))
         }

@@ -14,7 +14,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use tower::ServiceExt;
-use tower_http::cors::{Any, CorsLayer};
+use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use crate::auth::{self, Denied, PERMISSIONS_DENIED};
 use crate::connections::Counted;
@@ -25,7 +25,7 @@ use crate::limits::{
 use crate::room::Command;
 use crate::signal::{self, socket};
 use crate::state::State;
-use crate::{agents, twirp};
+use crate::{agents, origin, twirp};
 
 /// Browsers may remember for so long that other origins are allowed.
 const CORS_MAX_AGE: Duration = Duration::from_secs(86_400);
@@ -37,7 +37,7 @@ pub(crate) struct ClientAddress(pub(crate) IpAddr);
 /// All routes. `extra` has what the binary adds: the page at `/` for browsers, metrics, anything else.
 pub(crate) fn router(state: Arc<State>, extra: Router) -> Router {
     let cors = CorsLayer::new()
-        .allow_origin(Any)
+        .allow_origin(AllowOrigin::mirror_request())
         .allow_methods([
             Method::OPTIONS,
             Method::HEAD,
@@ -46,7 +46,8 @@ pub(crate) fn router(state: Arc<State>, extra: Router) -> Router {
             Method::PATCH,
             Method::DELETE,
         ])
-        .allow_headers(Any)
+        // `*` would not cover `Authorization`.
+        .allow_headers(AllowHeaders::mirror_request())
         .max_age(CORS_MAX_AGE);
     let extra = extra.layer(from_fn_with_state(Arc::clone(&state), limit_page));
     let page = extra.clone();
@@ -62,9 +63,10 @@ pub(crate) fn router(state: Arc<State>, extra: Router) -> Router {
         .route("/rtc/v1/{*rest}", any(not_offered))
         .route("/agent", any(agent))
         .route("/twirp/{service}/{method}", post(api))
-        .with_state(state)
-        // LiveKit's routes alone are open to pages of other origins.
         .layer(cors)
+        // LiveKit's routes alone are open to pages of other origins, as far as the configuration allows.
+        .layer(from_fn_with_state(Arc::clone(&state), origin::check))
+        .with_state(state)
         .fallback_service(extra)
 }
 

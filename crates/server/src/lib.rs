@@ -9,6 +9,7 @@
 //! | `connections` | how many are open, and what a stranger's may hold |
 //! | `http` | the routes |
 //! | `auth` | who is asking |
+//! | `origin` | which browser pages may ask |
 //! | `signal` | joining by WebSocket |
 //! | `rooms` | the rooms that are open |
 //! | `room` | one room: a task that owns participants, tracks and data |
@@ -33,6 +34,7 @@ pub mod error;
 pub mod fuzzing;
 mod http;
 pub mod limits;
+mod origin;
 mod room;
 mod rooms;
 pub mod server;
@@ -41,7 +43,7 @@ mod state;
 mod tls;
 mod twirp;
 
-pub use config::{RoomDefaults, ServerConfig, Tls};
+pub use config::{Origins, RoomDefaults, ServerConfig, Tls};
 pub use error::ServerError;
 pub use limits::Limits;
 pub use server::{Running, Server, ServerState};

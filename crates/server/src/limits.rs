@@ -70,6 +70,11 @@ pub const NEGOTIATION_TIMEOUT: Duration = Duration::from_secs(15);
 pub const MEDIA_GRACE: Duration = Duration::from_secs(1);
 /// A participant without signalling is kept for so long, for it to come back.
 pub const RESUME_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a participant that left is remembered for those who come back: a lost connection is noticed after
+/// [`PING_TIMEOUT`] at the latest, and may be resumed for [`RESUME_TIMEOUT`].
+pub const DEPARTED_TIME: Duration = Duration::from_secs(30);
+/// Participants that left, remembered by a room. More: the oldest is forgotten.
+pub const MAX_DEPARTED: usize = 1_024;
 /// Clients are told to ping this often.
 pub const PING_INTERVAL: Duration = Duration::from_secs(5);
 /// A client that sent nothing for so long is gone.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 /// Forwards connections to one address.
@@ -14,6 +15,7 @@ pub(crate) struct Proxy {
     connections: Arc<Mutex<Vec<AbortHandle>>>,
     accepted: Arc<AtomicUsize>,
     refuse_resumes: Arc<AtomicBool>,
+    held: watch::Sender<bool>,
     accepting: AbortHandle,
 }
 
@@ -24,6 +26,7 @@ impl Proxy {
         let connections = Arc::new(Mutex::new(Vec::new()));
         let refuse_resumes = Arc::new(AtomicBool::new(false));
         let accepted = Arc::new(AtomicUsize::new(0));
+        let (held, hold) = watch::channel(false);
         let (all, refuse, count) = (
             connections.clone(),
             refuse_resumes.clone(),
@@ -35,7 +38,8 @@ impl Proxy {
                     return;
                 };
                 count.fetch_add(1, Ordering::Relaxed);
-                let forwarding = tokio::spawn(forward(client, server, refuse.clone()));
+                let forwarding =
+                    tokio::spawn(forward(client, server, refuse.clone(), hold.clone()));
                 all.lock().unwrap().push(forwarding.abort_handle());
             }
         });
@@ -44,6 +48,7 @@ impl Proxy {
             connections,
             accepted,
             refuse_resumes,
+            held,
             accepting: accepting.abort_handle(),
         }
     }
@@ -57,6 +62,12 @@ impl Proxy {
         let open = std::mem::take(&mut *self.connections.lock().unwrap());
         assert!(!open.is_empty(), "there is nothing to cut");
         open.iter().for_each(AbortHandle::abort);
+    }
+
+    /// From now on new connections wait, until they need no longer.
+    #[allow(dead_code, reason = "not every test holds")]
+    pub(crate) fn hold(&self, held: bool) {
+        self.held.send_replace(held);
     }
 
     /// How many connections there were so far.
@@ -81,7 +92,15 @@ impl Drop for Proxy {
     }
 }
 
-async fn forward(mut client: TcpStream, server: SocketAddr, refuse_resumes: Arc<AtomicBool>) {
+async fn forward(
+    mut client: TcpStream,
+    server: SocketAddr,
+    refuse_resumes: Arc<AtomicBool>,
+    mut hold: watch::Receiver<bool>,
+) {
+    if hold.wait_for(|held| !held).await.is_err() {
+        return;
+    }
     let mut head = vec![0; 16 * 1024];
     let Ok(read) = client.read(&mut head).await else {
         return;

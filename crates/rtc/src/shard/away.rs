@@ -36,9 +36,10 @@ pub(super) enum Kept {
         section: usize,
         from: PeerId,
     },
-    /// A listener of this section needs a key frame.
+    /// A listener of this section, named by its slot and section, needs a key frame.
     KeyFrame {
         section: usize,
+        whose: (usize, usize),
     },
     Command(Command),
 }
@@ -112,10 +113,7 @@ impl Shard {
                 }
             }
             Kept::Silence { section, from } => self.silence(slot, section, from, now),
-            Kept::KeyFrame { section } => {
-                self.guarded(slot, |peer| peer.request_key_frame(section, now));
-                self.mark(slot);
-            }
+            Kept::KeyFrame { section, whose } => self.refresh(slot, section, whose, now),
             Kept::Command(command) => self.on_command(command, now),
         }
     }

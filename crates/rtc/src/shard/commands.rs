@@ -45,12 +45,7 @@ impl Shard {
             Command::RemoteCandidate { id, candidate } => {
                 self.with(id, now, |peer| peer.add_candidate(candidate))
             }
-            Command::Forward {
-                from,
-                from_mid,
-                to,
-                to_mid,
-            } => self.start_forward(from, &from_mid, to, &to_mid, now),
+            Command::Forward(command) => self.start_forward(&command, now),
             Command::StopForward {
                 from,
                 from_mid,

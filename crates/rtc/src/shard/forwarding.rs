@@ -4,21 +4,52 @@ use std::time::Instant;
 
 use super::Shard;
 use super::away::Kept;
-use crate::command::PeerId;
+use crate::command::{ForwardCommand, PeerId};
+use crate::connection::Origin;
 use crate::forward::Received;
+use crate::layers::{Choice, Verdict};
 use crate::limits::MAX_FORWARDS;
 use crate::section::Target;
+use crate::vp8;
 
 impl Shard {
-    pub(super) fn forward(&mut self, slot: usize, section: usize, packet: str0m::rtp::RtpPacket) {
+    pub(super) fn forward(
+        &mut self,
+        slot: usize,
+        origin: Origin,
+        packet: str0m::rtp::RtpPacket,
+        now: Instant,
+    ) {
+        let Origin { section, layer } = origin;
         let mut received = None;
-        self.guarded(slot, |peer| received = peer.take_packet(section, packet));
-        if let Some(received) = received {
-            self.spread(slot, section, &received, None);
+        self.guarded(slot, |peer| received = peer.take_packet(origin, packet));
+        let Some(received) = received else { return };
+        let Some(Some(peer)) = self.peers.get_mut(slot) else {
+            return;
+        };
+        let Some(current) = peer.sections.get_mut(section) else {
+            return;
+        };
+        if current.muted {
+            // What is not sent decides nothing: afterwards everybody begins with a key frame.
+            return;
+        }
+        let mut key_frame_wanted = false;
+        for target in &mut current.targets {
+            let verdict = target
+                .choice
+                .decide(&current.layers, layer, received.key_frame, now);
+            target.sends = verdict == Verdict::Send;
+            key_frame_wanted |= verdict == Verdict::AwaitKeyFrame;
+        }
+        self.spread(slot, section, &received, None);
+        if key_frame_wanted {
+            self.guarded(slot, |peer| peer.request_key_frame(section, layer, now));
+            self.mark(slot);
         }
     }
 
-    /// Write a received packet to everybody who hears that section, or to the one in this slot.
+    /// Write a received packet to everybody who is sent it, or to the one in this slot for whom it was kept.
     pub(super) fn spread(
         &mut self,
         slot: usize,
@@ -41,7 +72,7 @@ impl Shard {
             if !self.is(target.slot, target.peer) {
                 return false;
             }
-            if only.is_some_and(|only| only != target.slot) {
+            if only.map_or(!target.sends, |only| only != target.slot) {
                 return true;
             }
             let keep = || Kept::Forwarded {
@@ -68,21 +99,38 @@ impl Shard {
         }
     }
 
-    pub(super) fn pass_key_frame_request(&mut self, slot: usize, section: usize, now: Instant) {
+    pub(super) fn pass_key_frame_request(&mut self, slot: usize, receiver: usize, now: Instant) {
         let source = match self.peers.get(slot) {
             Some(Some(peer)) => peer
                 .sections
-                .get(section)
+                .get(receiver)
                 .and_then(|section| section.source),
             Some(None) | None => None,
         };
         if let Some((source, id, section)) = source
             && self.is(source, id)
-            && !self.keep(source, || Kept::KeyFrame { section })
         {
-            self.guarded(source, |peer| peer.request_key_frame(section, now));
-            self.mark(source);
+            let whose = (slot, receiver);
+            if !self.keep(source, || Kept::KeyFrame { section, whose }) {
+                self.refresh(source, section, whose, now);
+            }
         }
+    }
+
+    /// Ask a peer for a key frame of what the receiver in this slot and section is sent of its section.
+    pub(super) fn refresh(
+        &mut self,
+        slot: usize,
+        section: usize,
+        whose: (usize, usize),
+        now: Instant,
+    ) {
+        self.guarded(slot, |peer| {
+            peer.refresh(section, now, |target| {
+                (target.slot, target.section) == whose
+            });
+        });
+        self.mark(slot);
     }
 
     pub(super) fn sections_of(&self, id: PeerId, mid: &str) -> Option<(usize, usize)> {
@@ -91,14 +139,15 @@ impl Shard {
         Some((slot, peer.section_named(mid)?))
     }
 
-    pub(super) fn start_forward(
-        &mut self,
-        from: PeerId,
-        from_mid: &str,
-        to: PeerId,
-        to_mid: &str,
-        now: Instant,
-    ) {
+    pub(super) fn start_forward(&mut self, command: &ForwardCommand, now: Instant) {
+        let ForwardCommand {
+            from,
+            from_mid,
+            to,
+            to_mid,
+            highest_layer,
+        } = command;
+        let (from, to, highest) = (*from, *to, *highest_layer);
         let (Some((slot, section)), Some((to_slot, to_section))) = (
             self.sections_of(from, from_mid),
             self.sections_of(to, to_mid),
@@ -111,28 +160,37 @@ impl Shard {
         {
             target.source = Some((slot, from, section));
         }
+        let mut begins_muted = false;
         self.guarded(slot, |peer| {
             let Some(source) = peer.sections.get_mut(section) else {
                 return;
             };
-            let known = source
-                .targets
-                .iter()
-                .any(|t| t.peer == to && t.section == to_section);
-            if known || source.targets.len() >= MAX_FORWARDS {
+            let is_this = |t: &Target| t.peer == to && t.section == to_section;
+            if let Some(known) = source.targets.iter_mut().find(|t| is_this(t)) {
+                known.choice.highest = highest;
                 return;
             }
+            if source.targets.len() >= MAX_FORWARDS {
+                return;
+            }
+            begins_muted = source.muted;
             source.targets.push(Target {
                 slot: to_slot,
                 peer: to,
                 section: to_section,
                 mapping: None,
+                choice: Choice::new(highest),
+                sends: false,
+                vp8: vp8::Offsets::default(),
                 routes: Vec::new(),
                 epochs: (0, 0),
             });
-            peer.request_key_frame(section, now);
+            peer.refresh(section, now, is_this);
         });
         self.mark(slot);
+        if begins_muted {
+            self.silence(to_slot, to_section, from, now);
+        }
     }
 
     pub(super) fn stop_forward(
@@ -189,6 +247,7 @@ impl Shard {
             for target in &mut current.targets {
                 // After a pause the numbers join on anew.
                 target.mapping = None;
+                target.choice.pause();
                 listeners.push((target.slot, target.peer, target.section));
             }
         }
@@ -199,7 +258,7 @@ impl Shard {
                 }
             }
         } else {
-            self.guarded(slot, |peer| peer.request_key_frame(section, now));
+            self.guarded(slot, |peer| peer.refresh(section, now, |_| true));
             self.mark(slot);
         }
     }

@@ -83,6 +83,7 @@ async fn relay(speaker_red: bool, listener_red: bool) -> Relay {
         from_mid: from.clone(),
         to: egress.peer.clone(),
         to_mid: to.clone(),
+        highest_layer: Forward::ALL_LAYERS,
     });
     ingress.settled().await;
     Relay {
@@ -168,6 +169,7 @@ async fn after_the_end_of_a_forward_there_is_silence_and_another_voice_may_follo
         from_mid: relay.from.clone(),
         to: relay.egress.peer.clone(),
         to_mid: relay.to.clone(),
+        highest_layer: Forward::ALL_LAYERS,
     });
     relay.ingress.settled().await;
     speak(&relay.speaker, &relay.from, 100..101);
@@ -234,4 +236,51 @@ async fn a_listener_with_red_gets_the_lost_packet_from_the_next_one() {
     for n in 0..=3 {
         assert_eq!(number(&relay.listener.rtp().await.payload), Some(n));
     }
+}
+
+#[tokio::test]
+async fn who_begins_to_hear_a_muted_track_hears_silence_and_so_learns_that_it_is_there() {
+    let (server, client) = (engine(), engine());
+    let (_speaker, ingress, from) = pair(
+        Side::client(&client),
+        Side::server(&server),
+        vec![sending(MediaKind::Audio)],
+    )
+    .await;
+    ingress.peer.set_muted(&from[0], true);
+    let egress = Side::server(&server);
+    let mut listener = Side::client(&client);
+    let to = negotiate(&egress, &listener, vec![sending(MediaKind::Audio)]).await;
+    // Before the listener is connected, as the server does it.
+    ingress.peer.forward(Forward {
+        from_mid: from[0].clone(),
+        to: egress.peer.clone(),
+        to_mid: to[0].clone(),
+        highest_layer: Forward::ALL_LAYERS,
+    });
+    assert_eq!(&*listener.rtp().await.payload, [0xf8, 0xff, 0xfe]);
+}
+
+#[tokio::test]
+async fn another_track_in_the_same_section_comes_under_another_ssrc() {
+    fn ssrc(sdp: &str) -> String {
+        let line = sdp.lines().find_map(|line| line.strip_prefix("a=ssrc:"));
+        line.unwrap().split(' ').next().unwrap().to_owned()
+    }
+    let mut relay = relay(true, true).await;
+    speak(&relay.speaker, &relay.from, 0..3);
+    relay.listener.rtp().await;
+    let mut seen = Vec::new();
+    for sending in [false, true, false] {
+        let change = MediaChange::SetSending {
+            mid: relay.to.clone(),
+            sending,
+        };
+        let offer = relay.egress.peer.create_offer(vec![change]).await.unwrap();
+        seen.push(ssrc(&offer.sdp));
+        let answer = relay.listener.peer.accept_offer(offer.sdp).await.unwrap();
+        relay.egress.peer.accept_answer(answer).await.unwrap();
+    }
+    assert_ne!(seen[0], seen[1]);
+    assert_eq!(seen[1], seen[2]);
 }

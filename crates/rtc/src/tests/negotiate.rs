@@ -197,6 +197,7 @@ async fn while_one_is_negotiated_the_others_go_on_and_it_misses_nothing() {
             from_mid: from[0].clone(),
             to: egress.peer.clone(),
             to_mid: to[0].clone(),
+            highest_layer: crate::Forward::ALL_LAYERS,
         });
         hearing.push((egress, listener));
     }

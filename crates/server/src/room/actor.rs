@@ -18,7 +18,7 @@ use super::participant::Participant;
 use super::speaker::UPDATE_INTERVAL_MS;
 use super::{Command, RoomHandle, RoomOptions, Target};
 use crate::agents::Notice;
-use crate::limits::{PEER_QUEUE, ROOM_QUEUE};
+use crate::limits::{MAX_DEPARTED, PEER_QUEUE, ROOM_QUEUE};
 use crate::state::State;
 
 /// How often the room looks at its clocks; speakers are reported at this pace.
@@ -41,7 +41,14 @@ pub(super) struct Room {
     /// Nobody that counts is here since then.
     pub(super) empty_since: Option<Instant>,
     pub(super) ever_joined: bool,
+    /// Something changed from which the room's counts follow.
     pub(super) counts_changed: bool,
+    /// The participants and publishers that everybody was told of.
+    pub(super) told_counts: (u32, u32),
+    /// Who has left, and when: those who come back must learn it.
+    pub(super) departed: VecDeque<(Instant, ParticipantInfo)>,
+    /// A test asked for this speaker until then.
+    pub(super) simulated_speaker: Option<(Arc<str>, Instant)>,
     pub(super) closed: bool,
 }
 
@@ -67,6 +74,9 @@ pub(crate) fn spawn(state: Arc<State>, name: &str, options: RoomOptions) -> Room
         empty_since: Some(Instant::now()),
         ever_joined: false,
         counts_changed: false,
+        told_counts: (0, 0),
+        departed: VecDeque::new(),
+        simulated_speaker: None,
         closed: false,
     };
     let supervised = handle.clone();
@@ -299,6 +309,11 @@ impl Room {
             track.mid = None;
         }
         if !p.permission.hidden {
+            self.departed
+                .push_back((Instant::now(), p.farewell(reason)));
+            if self.departed.len() > MAX_DEPARTED {
+                self.departed.pop_front();
+            }
             let info = ParticipantInfo {
                 disconnect_reason: reason as i32,
                 ..p.info()

@@ -13,7 +13,8 @@ use antiphon_protocol::proto::{
 
 use super::actor::Room;
 use crate::limits::{
-    JOIN_TIMEOUT, MEDIA_GRACE, NEGOTIATION_TIMEOUT, REFRESH_INTERVAL, REFRESH_TTL, RESUME_TIMEOUT,
+    DEPARTED_TIME, JOIN_TIMEOUT, MEDIA_GRACE, NEGOTIATION_TIMEOUT, REFRESH_INTERVAL, REFRESH_TTL,
+    RESUME_TIMEOUT,
 };
 
 /// The mean opinion score that goes with an excellent connection.
@@ -23,6 +24,13 @@ impl Room {
     pub(super) async fn tick(&mut self) {
         let now = Instant::now();
         self.report_speakers();
+        if let Some((sid, _)) = self.simulated_speaker.take_if(|(_, until)| *until <= now) {
+            self.send_speakers(&[SpeakerInfo {
+                sid: sid.to_string(),
+                level: 0.0,
+                active: false,
+            }]);
+        }
         let mut gone = Vec::new();
         let mut refresh = Vec::new();
         for p in self.participants.values() {
@@ -53,11 +61,20 @@ impl Room {
             self.refresh_token(&sid);
         }
         if std::mem::take(&mut self.counts_changed) {
-            self.broadcast(Message::RoomUpdate(RoomUpdate {
-                room: Some(self.info()),
-            }));
+            let info = self.info();
+            let counts = (info.num_participants, info.num_publishers);
+            if std::mem::replace(&mut self.told_counts, counts) != counts {
+                self.broadcast(Message::RoomUpdate(RoomUpdate { room: Some(info) }));
+            }
         }
         self.replay.forget_old(now);
+        while self
+            .departed
+            .front()
+            .is_some_and(|(left, _)| now.duration_since(*left) > DEPARTED_TIME)
+        {
+            self.departed.pop_front();
+        }
         let timeout = if self.ever_joined {
             self.options.departure_timeout
         } else {

@@ -116,21 +116,7 @@ impl Room {
         let claims = join.claims.clone();
         let permission = claims.video_grants().permission();
         let subscriber = if permission.can_subscribe {
-            let peer = self
-                .peer(sid, Target::Subscriber)
-                .inspect_err(|error| tracing::error!(%error, "no peer"))
-                .ok()?;
-            Some(Subscriber {
-                peer,
-                offer_id: rand::random_range(1..=256),
-                outstanding: None,
-                again: false,
-                channels_offered: false,
-                restart_ice: false,
-                wanted: Vec::new(),
-                left_out: Vec::new(),
-                sections: Vec::new(),
-            })
+            Some(self.subscriber(sid)?)
         } else {
             None
         };
@@ -164,6 +150,7 @@ impl Room {
             publisher_has_data: true,
             publisher_open: Vec::new(),
             publisher_connected: false,
+            subscriber_is_primary: subscriber.is_some(),
             subscriber,
             subscriber_open: Vec::new(),
             subscriber_connected: false,
@@ -171,6 +158,26 @@ impl Room {
             last_sequence: 0,
             speaker: Speaker::default(),
             early_data: EarlyData::default(),
+        })
+    }
+
+    /// A connection to receive by; `None` when the media engine is full.
+    pub(super) fn subscriber(&self, sid: &Arc<str>) -> Option<Subscriber> {
+        let peer = self
+            .peer(sid, Target::Subscriber)
+            .inspect_err(|error| tracing::error!(%error, "no peer"))
+            .ok()?;
+        Some(Subscriber {
+            peer,
+            offer_id: rand::random_range(1..=256),
+            outstanding: None,
+            again: false,
+            channels_offered: false,
+            restart_ice: false,
+            wanted: Vec::new(),
+            left_out: Vec::new(),
+            refused: Vec::new(),
+            sections: Vec::new(),
         })
     }
 
@@ -184,7 +191,7 @@ impl Room {
             participant: Some(participant.info()),
             other_participants: others,
             server_version: SERVER_VERSION.to_owned(),
-            subscriber_primary: participant.subscriber_is_primary(),
+            subscriber_primary: participant.subscriber_is_primary,
             ping_timeout: i32::try_from(PING_TIMEOUT.as_secs()).unwrap_or(15),
             ping_interval: i32::try_from(PING_INTERVAL.as_secs()).unwrap_or(5),
             server_info: Some(self.state.server_info()),
@@ -206,11 +213,20 @@ impl Room {
 
     async fn resume(&mut self, sid: &Arc<str>, join: Join) {
         tracing::info!(room = %self.handle.name, participant = %sid, "participant resumes");
-        let everybody: Vec<ParticipantInfo> = self
+        let present = self
             .participants
             .values()
-            .filter(|p| !p.permission.hidden || p.sid == *sid)
-            .map(Participant::info)
+            .filter(|p| !p.permission.hidden || p.sid == *sid);
+        // Who left while nobody listened, unless it is back.
+        let gone = self.departed.iter().map(|(_, info)| info).filter(|info| {
+            !self
+                .participants
+                .values()
+                .any(|p| *p.identity == *info.identity)
+        });
+        let everybody: Vec<ParticipantInfo> = gone
+            .cloned()
+            .chain(present.map(Participant::info))
             .collect();
         let room = self.info();
         let server_info = self.state.server_info();

@@ -8,8 +8,8 @@ use antiphon_protocol::proto::participant_info::State;
 use antiphon_protocol::proto::signal_response::Message;
 use antiphon_protocol::proto::{
     ClientInfo, DisconnectReason, LeaveRequest, ParticipantInfo, ParticipantPermission,
-    SignalResponse, SubscriptionError, SubscriptionPermission, SubscriptionResponse, TrackInfo,
-    leave_request,
+    SignalResponse, SubscriptionError, SubscriptionPermission, SubscriptionPermissionUpdate,
+    SubscriptionResponse, TrackInfo, leave_request,
 };
 use antiphon_protocol::{Claims, ParticipantKind};
 use antiphon_rtc::{MediaKind, Peer};
@@ -48,6 +48,8 @@ pub(super) struct Unbound {
     pub(super) mid: String,
     pub(super) kind: MediaKind,
     pub(super) cid: String,
+    /// The codecs agreed upon, in the order in which the client prefers them.
+    pub(super) codecs: Vec<String>,
 }
 
 /// A track that a subscriber shall hear.
@@ -58,6 +60,8 @@ pub(super) struct Wanted {
     pub(super) kind: MediaKind,
     /// Paused by the subscriber.
     pub(super) disabled: bool,
+    /// The largest simulcast layer that the subscriber asked for.
+    pub(super) highest_layer: usize,
 }
 
 /// A section that we send in.
@@ -91,6 +95,8 @@ pub(super) struct Subscriber {
     pub(super) wanted: Vec<Wanted>,
     /// Those of them that find no section; the client was told.
     pub(super) left_out: Vec<String>,
+    /// Tracks it asked for that their publisher keeps from it.
+    pub(super) refused: Vec<String>,
     pub(super) sections: Vec<Section>,
 }
 
@@ -124,6 +130,8 @@ pub(super) struct Participant {
     pub(super) publisher_open: Vec<Arc<str>>,
     pub(super) publisher_connected: bool,
     pub(super) subscriber: Option<Subscriber>,
+    /// The client was told at its join that it receives data by the subscriber connection, the first to be connected.
+    pub(super) subscriber_is_primary: bool,
     pub(super) subscriber_open: Vec<Arc<str>>,
     pub(super) subscriber_connected: bool,
     pub(super) subscription_permission: Option<SubscriptionPermission>,
@@ -171,14 +179,9 @@ impl Participant {
         matches!(self.kind, ParticipantKind::Agent | ParticipantKind::Egress)
     }
 
-    /// The client receives data by the subscriber connection, which is then the first to be connected.
-    pub(super) fn subscriber_is_primary(&self) -> bool {
-        self.subscriber.is_some()
-    }
-
     /// Is everything up that the first packet needs?
     pub(super) fn primary_is_ready(&self) -> bool {
-        let (connected, open, has_data) = if self.subscriber_is_primary() {
+        let (connected, open, has_data) = if self.subscriber_is_primary {
             (self.subscriber_connected, &self.subscriber_open, true)
         } else {
             (
@@ -195,9 +198,10 @@ impl Participant {
 
     /// The connection by which data goes to the client.
     pub(super) fn data_peer(&self) -> Option<&Peer> {
-        match &self.subscriber {
-            Some(subscriber) => Some(&subscriber.peer),
-            None => self.publisher.as_ref(),
+        if self.subscriber_is_primary {
+            self.subscriber.as_ref().map(|subscriber| &subscriber.peer)
+        } else {
+            self.publisher.as_ref()
         }
     }
 
@@ -247,6 +251,35 @@ impl Participant {
         self.send(Message::Leave(leave));
         if let Some(outgoing) = self.outgoing.take() {
             let _ = outgoing.try_send(Outgoing::Close);
+        }
+    }
+
+    /// Tell it whether a publisher lets it have a track.
+    pub(super) fn send_subscription_permission(
+        &mut self,
+        publisher: &str,
+        track: &str,
+        allowed: bool,
+    ) {
+        self.send(Message::SubscriptionPermissionUpdate(
+            SubscriptionPermissionUpdate {
+                participant_sid: publisher.to_owned(),
+                track_sid: track.to_owned(),
+                allowed,
+            },
+        ));
+    }
+
+    /// What is said of it to those who come back after it has left.
+    pub(super) fn farewell(&self, reason: DisconnectReason) -> ParticipantInfo {
+        ParticipantInfo {
+            sid: self.sid.to_string(),
+            identity: self.identity.to_string(),
+            state: State::Disconnected as i32,
+            version: self.version,
+            kind: self.kind as i32,
+            disconnect_reason: reason as i32,
+            ..ParticipantInfo::default()
         }
     }
 

@@ -112,13 +112,17 @@ impl Room {
             return;
         };
         p.publisher = Some(peer);
-        match answer {
-            Ok(sdp) => p.send(Message::Answer(SessionDescription {
-                r#type: "answer".to_owned(),
-                sdp: sdp::polish_answer(&sdp),
-                id: offer.id,
-                ..SessionDescription::default()
-            })),
+        let agreed = match answer {
+            Ok(sdp) => {
+                let agreed = sdp::sections(&sdp);
+                p.send(Message::Answer(SessionDescription {
+                    r#type: "answer".to_owned(),
+                    sdp: sdp::polish_answer(&sdp),
+                    id: offer.id,
+                    ..SessionDescription::default()
+                }));
+                agreed
+            }
             Err(error) => {
                 tracing::warn!(room = %self.handle.name, participant = %sid, %error, "offer refused");
                 p.send_leave(
@@ -128,12 +132,17 @@ impl Room {
                 self.remove(sid, DisconnectReason::StateMismatch).await;
                 return;
             }
-        }
-        self.take_sections(sid, &sections).await;
+        };
+        self.take_sections(sid, &sections, &agreed).await;
     }
 
     /// Note which sections send now; tracks whose section stopped sending are unpublished.
-    async fn take_sections(&mut self, sid: &Arc<str>, sections: &[sdp::Section]) {
+    async fn take_sections(
+        &mut self,
+        sid: &Arc<str>,
+        sections: &[sdp::Section],
+        agreed: &[sdp::Section],
+    ) {
         let Some(p) = self.participants.get_mut(sid) else {
             return;
         };
@@ -154,6 +163,7 @@ impl Room {
                     mid: s.mid.clone(),
                     kind: s.kind?,
                     cid: s.track.clone(),
+                    codecs: common_codecs(s, agreed),
                 })
             })
             .collect();
@@ -190,6 +200,7 @@ impl Room {
             };
             track.mid = Some(section.mid.clone());
             track.info.mid.clone_from(&section.mid);
+            announce_codec(&mut track.info, &section.codecs);
             for codec in &mut track.info.codecs {
                 codec.mid.clone_from(&section.mid);
             }
@@ -298,16 +309,72 @@ impl Room {
     }
 }
 
+/// LiveKit's name of a codec, from its name in a description (`vp8`) or a request (`vp8`, `video/VP8`).
+fn mime_of(codec: &str) -> Option<&'static str> {
+    let name = codec.rsplit('/').next().unwrap_or_default();
+    [
+        "video/VP8",
+        "video/H264",
+        "video/VP9",
+        "video/AV1",
+        "audio/opus",
+        "audio/red",
+        "audio/PCMU",
+        "audio/PCMA",
+    ]
+    .into_iter()
+    .find(|mime| {
+        mime.split_once('/')
+            .is_some_and(|(_, known)| known.eq_ignore_ascii_case(name))
+    })
+}
+
+/// The codecs of an offered section that the answer has too, as the client prefers them.
+fn common_codecs(offered: &sdp::Section, agreed: &[sdp::Section]) -> Vec<String> {
+    let Some(agreed) = agreed.iter().find(|section| section.mid == offered.mid) else {
+        return Vec::new();
+    };
+    let both = offered
+        .codecs
+        .iter()
+        .filter(|codec| agreed.codecs.contains(codec));
+    both.cloned().collect()
+}
+
+/// Announce a track under the codec that its section carries: the planned one if it was agreed upon, else the one that
+/// the client prefers.
+fn announce_codec(info: &mut TrackInfo, codecs: &[String]) {
+    let agreed: Vec<&str> = codecs.iter().filter_map(|codec| mime_of(codec)).collect();
+    let planned = info.mime_type.as_str();
+    // RED is a wrapping that a client uses wherever it was agreed upon; its place in the list says nothing.
+    if agreed.contains(&planned) {
+        return;
+    }
+    let Some(mime) = agreed.first() else { return };
+    (*mime).clone_into(&mut info.mime_type);
+    if let Some(codec) = info.codecs.first_mut() {
+        (*mime).clone_into(&mut codec.mime_type);
+    }
+}
+
 #[allow(
     deprecated,
     reason = "clients older than the audio features read the old fields"
 )]
 fn track_info(request: &AddTrackRequest, kind: TrackType, source: TrackSource) -> TrackInfo {
+    // What the client means to send; what was agreed upon is announced with the section.
+    let planned = request.simulcast_codecs.first();
     let mime = match kind {
         TrackType::Audio if request.disable_red || request.encryption != 0 => "audio/opus",
         TrackType::Audio => "audio/red",
-        TrackType::Video | TrackType::Data => "video/VP8",
+        TrackType::Video | TrackType::Data => planned
+            .and_then(|planned| mime_of(&planned.codec))
+            .unwrap_or("video/VP8"),
     };
+    let layers = planned
+        .map(|planned| &planned.layers)
+        .filter(|layers| !layers.is_empty())
+        .unwrap_or(&request.layers);
     let stream = match (request.stream.is_empty(), source) {
         (false, _) => request.stream.clone(),
         (true, TrackSource::ScreenShare | TrackSource::ScreenShareAudio) => {
@@ -327,11 +394,13 @@ fn track_info(request: &AddTrackRequest, kind: TrackType, source: TrackSource) -
         height: request.height,
         disable_dtx: request.disable_dtx,
         source: source as i32,
-        layers: request.layers.clone(),
+        layers: layers.clone(),
+        simulcast: layers.len() > 1,
         mime_type: mime.to_owned(),
         codecs: vec![SimulcastCodecInfo {
             mime_type: mime.to_owned(),
             cid: request.cid.clone(),
+            layers: layers.clone(),
             ..Default::default()
         }],
         stereo: request.stereo,

@@ -2,20 +2,23 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use antiphon_protocol::grants::may_publish;
 use antiphon_protocol::proto::signal_request::Message as Request;
 use antiphon_protocol::proto::signal_response::Message;
 use antiphon_protocol::proto::{
     DisconnectReason, ParticipantPermission, Pong, RequestResponse, SignalRequest,
-    SimulateScenario, SpeakerInfo, SubscriptionPermission, SubscriptionPermissionUpdate, SyncState,
-    TrackSource, TrickleRequest, UpdateParticipantMetadata, UpdateSubscription, leave_request,
-    request_response, simulate_scenario,
+    SimulateScenario, SpeakerInfo, SubscriptionPermission, SyncState, TrackSource, TrickleRequest,
+    UpdateParticipantMetadata, UpdateSubscription, leave_request, request_response,
+    simulate_scenario,
 };
 
 use super::actor::Room;
 use crate::limits::{MAX_ATTRIBUTES_BYTES, MAX_METADATA_BYTES, MAX_NAME_BYTES};
+
+/// The longest that a test may pretend that somebody speaks.
+const MAX_SIMULATED_SECONDS: u64 = 3_600;
 
 impl Room {
     #[allow(deprecated, reason = "old clients still send `update_layers`")]
@@ -33,9 +36,7 @@ impl Room {
                 self.set_muted(sid, &mute.sid, mute.muted, false);
             }
             Request::Subscription(update) => self.on_subscription(sid, &update).await,
-            Request::TrackSetting(settings) => {
-                self.set_disabled(sid, &settings.track_sids, settings.disabled)
-            }
+            Request::TrackSetting(settings) => self.on_track_settings(sid, &settings),
             Request::Leave(leave) => {
                 let reason = DisconnectReason::try_from(leave.reason)
                     .unwrap_or(DisconnectReason::ClientInitiated);
@@ -172,19 +173,20 @@ impl Room {
                     .participants
                     .get(sid)
                     .is_some_and(|p| p.allows(&other, &identity, track));
-                let now = if allowed {
-                    auto && self.want(&other, sid, track, *kind)
-                } else {
-                    self.unwant(&other, std::slice::from_ref(track))
-                };
-                if now {
+                if !allowed {
+                    // Remembered as refused, so that it is there again when it is allowed.
+                    if self.unwant(&other, std::slice::from_ref(track)) {
+                        self.want(&other, sid, track, *kind);
+                        changed = true;
+                    }
+                    continue;
+                }
+                let refused = self.was_refused(&other, track);
+                if (auto || refused) && self.want(&other, sid, track, *kind) {
                     changed = true;
-                    let update = SubscriptionPermissionUpdate {
-                        participant_sid: sid.to_string(),
-                        track_sid: track.clone(),
-                        allowed,
-                    };
-                    self.send_to(&other, Message::SubscriptionPermissionUpdate(update));
+                    if let Some(p) = self.participants.get_mut(&other) {
+                        p.send_subscription_permission(sid, track, true);
+                    }
                 }
             }
             if changed {
@@ -306,6 +308,7 @@ impl Room {
         let Some(p) = self.participants.get_mut(sid) else {
             return;
         };
+        let could_subscribe = p.permission.can_subscribe;
         p.permission = permission;
         let forbidden: Vec<String> = p
             .tracks
@@ -328,16 +331,33 @@ impl Room {
         if self.unwant(sid, &hears) {
             self.negotiate(sid).await;
         }
-        if self
-            .participants
-            .get(sid)
-            .is_some_and(|p| p.permission.can_subscribe)
-        {
-            self.subscribe_to_everything(sid);
-            self.negotiate(sid).await;
+        if !could_subscribe {
+            self.begin_to_subscribe(sid).await;
         }
         self.changed(sid);
         self.refresh_token(sid);
+    }
+
+    /// A participant was allowed to subscribe; one that joined without gets its connection for it now.
+    async fn begin_to_subscribe(&mut self, sid: &Arc<str>) {
+        let Some(p) = self.participants.get(sid) else {
+            return;
+        };
+        if !p.permission.can_subscribe {
+            return;
+        }
+        if p.subscriber.is_none() {
+            let Some(mut subscriber) = self.subscriber(sid) else {
+                return;
+            };
+            // It receives data by the connection that it was told of at its join.
+            subscriber.channels_offered = true;
+            if let Some(p) = self.participants.get_mut(sid) {
+                p.subscriber = Some(subscriber);
+            }
+        }
+        self.subscribe_to_everything(sid);
+        self.negotiate(sid).await;
     }
 
     /// Test hooks of the SDKs; only in development.
@@ -347,7 +367,11 @@ impl Room {
             return;
         }
         match simulate.scenario {
-            Some(Scenario::SpeakerUpdate(_)) => {
+            Some(Scenario::SpeakerUpdate(seconds)) => {
+                let seconds = u64::try_from(seconds).unwrap_or_default();
+                let until =
+                    Instant::now() + Duration::from_secs(seconds.min(MAX_SIMULATED_SECONDS));
+                self.simulated_speaker = Some((Arc::clone(sid), until));
                 self.send_speakers(&[SpeakerInfo {
                     sid: sid.to_string(),
                     level: 0.9,

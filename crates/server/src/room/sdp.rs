@@ -16,6 +16,8 @@ pub(crate) struct Section {
     pub(crate) track: String,
     /// Does the side that wrote it send?
     pub(crate) sending: bool,
+    /// The names of its codecs, in order of preference; no retransmission and error correction.
+    pub(crate) codecs: Vec<String>,
 }
 
 /// The sections of a description. Never fails: a text without sections has none.
@@ -42,7 +44,10 @@ fn parse_section(text: &str) -> Section {
         kind,
         track: String::new(),
         sending: kind.is_some() && !rejected,
+        codecs: Vec::new(),
     };
+    let preferred: Vec<&str> = words.skip(1).collect();
+    let mut named = vec![None; preferred.len()];
     for line in lines {
         if let Some(mid) = line.strip_prefix("a=mid:") {
             mid.clone_into(&mut section.mid);
@@ -51,6 +56,13 @@ fn parse_section(text: &str) -> Section {
                 .nth(1)
                 .unwrap_or_default()
                 .clone_into(&mut section.track);
+        } else if let Some((at, name)) = line
+            .strip_prefix("a=rtpmap:")
+            .and_then(|map| codec_of(map, &preferred))
+        {
+            if let Some(place) = named.get_mut(at) {
+                *place = Some(name);
+            }
         } else if line == "a=recvonly" || line == "a=inactive" {
             section.sending = false;
         } else if section.track.is_empty()
@@ -63,7 +75,17 @@ fn parse_section(text: &str) -> Section {
                 .clone_into(&mut section.track);
         }
     }
+    section.codecs = named.into_iter().flatten().collect();
     section
+}
+
+/// Of `111 opus/48000/2`: which of the payload types it is, and the codec's name.
+fn codec_of(map: &str, payload_types: &[&str]) -> Option<(usize, String)> {
+    let (payload_type, codec) = map.split_once(' ')?;
+    let at = payload_types.iter().position(|pt| *pt == payload_type)?;
+    let name = codec.split('/').next()?.to_ascii_lowercase();
+    let helps = ["rtx", "ulpfec", "flexfec-03", "cn", "telephone-event"];
+    (!helps.contains(&name.as_str())).then_some((at, name))
 }
 
 /// Put `(stream, track)` of each mid into its section's msid lines. A sending section that has no `a=msid` gets one.
@@ -178,6 +200,13 @@ mod tests {
             ("1", "cid-1", true)
         );
         assert!(!found[2].sending);
+        assert_eq!(found[1].codecs, ["opus"]);
+    }
+
+    #[test]
+    fn codecs_are_named_in_the_order_of_preference() {
+        let section = "m=video 9 UDP/TLS/RTP/SAVPF 98 99 96\r\na=rtpmap:96 VP8/90000\r\na=rtpmap:99 rtx/90000\r\na=rtpmap:98 H264/90000\r\n";
+        assert_eq!(sections(section)[0].codecs, ["h264", "vp8"]);
     }
 
     #[test]

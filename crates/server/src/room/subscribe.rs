@@ -6,7 +6,10 @@ use std::time::Instant;
 
 use antiphon_protocol::names::{CHANNEL_DATA_TRACK, CHANNEL_LOSSY, CHANNEL_RELIABLE};
 use antiphon_protocol::proto::signal_response::Message;
-use antiphon_protocol::proto::{DisconnectReason, SessionDescription, TrackSubscribed};
+use antiphon_protocol::proto::{
+    DisconnectReason, SessionDescription, TrackSubscribed, UpdateTrackSettings, VideoLayer,
+    VideoQuality,
+};
 use antiphon_rtc::{Forward, MediaChange, MediaKind};
 
 use super::actor::Room;
@@ -37,13 +40,17 @@ impl Room {
         let Some(p) = self.participants.get_mut(subscriber) else {
             return false;
         };
-        let Some(s) = p
-            .subscriber
-            .as_mut()
-            .filter(|_| p.permission.can_subscribe && allowed)
-        else {
+        let Some(s) = p.subscriber.as_mut().filter(|_| p.permission.can_subscribe) else {
             return false;
         };
+        if !allowed {
+            if !s.refused.iter().any(|refused| refused == track) {
+                s.refused.push(track.to_owned());
+                p.send_subscription_permission(publisher, track, false);
+            }
+            return false;
+        }
+        s.refused.retain(|refused| refused != track);
         if s.wanted.iter().any(|w| w.track == track) {
             return false;
         }
@@ -52,6 +59,7 @@ impl Room {
             publisher: Arc::clone(publisher),
             kind,
             disabled: false,
+            highest_layer: Forward::ALL_LAYERS,
         });
         true
     }
@@ -65,6 +73,7 @@ impl Room {
         let Some(s) = &mut p.subscriber else {
             return false;
         };
+        s.refused.retain(|refused| !tracks.contains(refused));
         let before = s.wanted.len();
         s.wanted.retain(|w| !tracks.contains(&w.track));
         for section in &mut s.sections {
@@ -89,6 +98,14 @@ impl Room {
             }
         }
         changed
+    }
+
+    /// Did it ask for this track and was refused?
+    pub(super) fn was_refused(&self, subscriber: &str, track: &str) -> bool {
+        self.participants
+            .get(subscriber)
+            .and_then(|p| p.subscriber.as_ref())
+            .is_some_and(|s| s.refused.iter().any(|refused| refused == track))
     }
 
     /// These tracks are gone. Whose sections must be negotiated anew?
@@ -262,20 +279,17 @@ impl Room {
             else {
                 continue;
             };
-            if s.wanted
+            if let Some(wanted) = s
+                .wanted
                 .iter()
-                .any(|w| w.track == used.track && !w.disabled)
+                .find(|w| w.track == used.track && !w.disabled)
             {
-                start.push((
-                    section.mid.clone(),
-                    Arc::clone(&used.publisher),
-                    used.track.clone(),
-                ));
+                start.push((section.mid.clone(), wanted.clone()));
             }
         }
         let to = s.peer.clone();
-        for (to_mid, publisher, track) in start {
-            if let Some(from) = self.forward(&publisher, &track, to.clone(), &to_mid)
+        for (to_mid, wanted) in start {
+            if let Some(from) = self.forward(&wanted, to.clone(), &to_mid)
                 && let Some(s) = self
                     .participants
                     .get_mut(sid)
@@ -292,14 +306,9 @@ impl Room {
     }
 
     /// Forward a track and tell its publisher that somebody listens; agents wait for that before they speak.
-    fn forward(
-        &mut self,
-        publisher: &str,
-        track: &str,
-        to: antiphon_rtc::Peer,
-        to_mid: &str,
-    ) -> Option<String> {
-        let p = self.participants.get_mut(publisher)?;
+    fn forward(&mut self, wanted: &Wanted, to: antiphon_rtc::Peer, to_mid: &str) -> Option<String> {
+        let track = wanted.track.as_str();
+        let p = self.participants.get_mut(&wanted.publisher)?;
         let protocol = p.client.protocol;
         let peer = p.publisher.clone()?;
         let found = p.track(track)?;
@@ -309,6 +318,7 @@ impl Room {
             from_mid: from_mid.clone(),
             to,
             to_mid: to_mid.to_owned(),
+            highest_layer: wanted.highest_layer,
         });
         if first && protocol >= 10 {
             p.send(Message::TrackSubscribed(TrackSubscribed {
@@ -316,6 +326,44 @@ impl Room {
             }));
         }
         Some(from_mid)
+    }
+
+    /// What a subscriber wants to see of its tracks: nothing for now, or a picture of this size.
+    pub(super) fn on_track_settings(&mut self, sid: &Arc<str>, settings: &UpdateTrackSettings) {
+        let layers: Vec<(String, usize)> = self
+            .published_tracks(sid)
+            .into_iter()
+            .filter(|(_, track, kind)| {
+                *kind == MediaKind::Video && settings.track_sids.contains(track)
+            })
+            .filter_map(|(publisher, track, _)| {
+                let tracks = &self.participants.get(&publisher)?.tracks;
+                let found = tracks.iter().find(|t| t.info.sid == track)?;
+                let layers = found.info.codecs.first().map(|codec| &*codec.layers);
+                let layer = highest_layer(layers.unwrap_or_default(), settings);
+                Some((track, layer))
+            })
+            .collect();
+        if let Some(s) = self
+            .participants
+            .get_mut(sid)
+            .and_then(|p| p.subscriber.as_mut())
+        {
+            for wanted in &mut s.wanted {
+                if let Some((_, layer)) = layers.iter().find(|(track, _)| *track == wanted.track)
+                    && std::mem::replace(&mut wanted.highest_layer, *layer) != *layer
+                    && !settings.disabled
+                {
+                    // What is forwarded already is forwarded again, by the new rule.
+                    for used in s.sections.iter_mut().filter_map(|x| x.used.as_mut()) {
+                        if used.track == wanted.track {
+                            used.forwarding_from = None;
+                        }
+                    }
+                }
+            }
+        }
+        self.set_disabled(sid, &settings.track_sids, settings.disabled);
     }
 
     /// Pause or go on with tracks, as the subscriber asks.
@@ -355,6 +403,22 @@ impl Room {
                 publisher.stop_forward(&from, &peer, &to);
             }
         }
+    }
+}
+
+/// The largest simulcast layer that a subscriber with these settings has a use for.
+fn highest_layer(layers: &[VideoLayer], settings: &UpdateTrackSettings) -> usize {
+    let mut sizes: Vec<u32> = layers.iter().map(|l| l.width.min(l.height)).collect();
+    sizes.sort_unstable();
+    if settings.width > 0 && settings.height > 0 {
+        let wanted = settings.width.min(settings.height);
+        let enough = sizes.iter().position(|size| *size >= wanted);
+        return enough.unwrap_or(Forward::ALL_LAYERS);
+    }
+    match settings.quality() {
+        VideoQuality::Low => 0,
+        VideoQuality::Medium => 1,
+        VideoQuality::High | VideoQuality::Off => Forward::ALL_LAYERS,
     }
 }
 

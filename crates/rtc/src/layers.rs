@@ -1,0 +1,379 @@
+//! Simulcast: a sender gives the same picture in several sizes (layers, RFC 8853), and a receiver is sent exactly one of
+//! them at a time. Which one is decided here, without sockets and clocks: the largest that arrives and that the receiver
+//! asked for. A change waits for a key frame of the new layer, so that no picture is ever built from two.
+
+use std::time::{Duration, Instant};
+
+use str0m::media::Rid;
+
+use crate::limits::{KEY_FRAME_INTERVAL, MAX_LAYERS};
+
+/// A layer has stopped when it was silent for so long …
+const STOPPED_AFTER: Duration = Duration::from_millis(500);
+/// … while the others went on for so many frames. A picture that stands still has few frames in every layer.
+const STOPPED_FRAMES: u32 = 8;
+/// The names that senders commonly give, from the smallest layer to the largest: quarter, half, full.
+const COMMON_NAMES: [&str; 3] = ["q", "h", "f"];
+
+/// The layers of a received section, from the smallest to the largest. A section without simulcast has one.
+#[derive(Debug)]
+pub(crate) struct Layers {
+    layers: Vec<Layer>,
+}
+
+#[derive(Debug)]
+struct Layer {
+    rid: Option<Rid>,
+    ssrc: u32,
+    last: Option<Instant>,
+    sequence: u64,
+    timestamp: u64,
+    /// Frames of the other layers since its last packet.
+    behind: u32,
+    /// When a key frame was last asked for.
+    key_frame_at: Option<Instant>,
+}
+
+impl Layer {
+    fn new(rid: Option<Rid>) -> Self {
+        Self {
+            rid,
+            ssrc: 0,
+            last: None,
+            sequence: 0,
+            timestamp: 0,
+            behind: 0,
+            key_frame_at: None,
+        }
+    }
+
+    fn is_live(&self, now: Instant) -> bool {
+        self.last.is_some_and(|last| {
+            self.behind < STOPPED_FRAMES || now.saturating_duration_since(last) < STOPPED_AFTER
+        })
+    }
+}
+
+impl Layers {
+    /// The layers that a description names. Those with common names are ordered by them; others by the description, from
+    /// the smallest to the largest.
+    pub(crate) fn new(rids: &[Rid]) -> Self {
+        let mut rids: Vec<Rid> = rids.iter().copied().take(MAX_LAYERS).collect();
+        rids.sort_by_key(|rid| COMMON_NAMES.iter().position(|name| **name == **rid));
+        let mut layers: Vec<Layer> = rids.into_iter().map(|rid| Layer::new(Some(rid))).collect();
+        if layers.is_empty() {
+            layers.push(Layer::new(None));
+        }
+        Self { layers }
+    }
+
+    /// Are these the ones that [`new`](Self::new) was given?
+    pub(crate) fn are(&self, rids: &[Rid]) -> bool {
+        let named = self.layers.iter().filter_map(|layer| layer.rid);
+        named.clone().count() == rids.len().min(MAX_LAYERS)
+            && named.into_iter().all(|rid| rids.contains(&rid))
+    }
+
+    /// Is there a choice?
+    pub(crate) fn is_simulcast(&self) -> bool {
+        self.layers.len() > 1
+    }
+
+    /// The layer of this name; `None`: the description does not name it.
+    pub(crate) fn index(&self, rid: Option<Rid>) -> Option<usize> {
+        if !self.is_simulcast() {
+            return Some(0);
+        }
+        self.layers.iter().position(|layer| layer.rid == rid)
+    }
+
+    /// Note a packet. True: it is the newest of its layer.
+    pub(crate) fn packet(
+        &mut self,
+        index: usize,
+        ssrc: u32,
+        sequence: u64,
+        timestamp: u64,
+        now: Instant,
+    ) -> bool {
+        let Some(layer) = self.layers.get_mut(index) else {
+            return false;
+        };
+        let new_source = layer.ssrc != ssrc || layer.last.is_none();
+        let newest = new_source || sequence > layer.sequence;
+        let new_frame = new_source || (newest && timestamp != layer.timestamp);
+        layer.ssrc = ssrc;
+        layer.last = Some(now);
+        layer.behind = 0;
+        if newest {
+            layer.sequence = sequence;
+            layer.timestamp = timestamp;
+        }
+        if new_frame {
+            for (at, other) in self.layers.iter_mut().enumerate() {
+                if at != index {
+                    other.behind = other.behind.saturating_add(1);
+                }
+            }
+        }
+        newest
+    }
+
+    /// The largest layer that arrives, not above `highest`; when none of those arrives, the smallest that does.
+    pub(crate) fn best(&self, highest: usize, now: Instant) -> Option<usize> {
+        let live = || {
+            self.layers
+                .iter()
+                .enumerate()
+                .filter(|(_, layer)| layer.is_live(now))
+                .map(|(at, _)| at)
+        };
+        live().rfind(|at| *at <= highest).or_else(|| live().next())
+    }
+
+    /// The source of a layer that may be asked for a key frame now, not too often: its name, and its SSRC once known.
+    pub(crate) fn ask(&mut self, index: usize, now: Instant) -> Option<(Option<Rid>, Option<u32>)> {
+        let layer = self.layers.get_mut(index)?;
+        let recently = layer
+            .key_frame_at
+            .is_some_and(|at| now.saturating_duration_since(at) < KEY_FRAME_INTERVAL);
+        if recently {
+            return None;
+        }
+        layer.key_frame_at = Some(now);
+        Some((layer.rid, layer.last.map(|_| layer.ssrc)))
+    }
+}
+
+/// What one receiver is sent of the layers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Choice {
+    /// The layer it is sent.
+    current: Option<usize>,
+    /// The largest that it asked for.
+    pub(crate) highest: usize,
+}
+
+/// What happens to a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It is sent.
+    Send,
+    /// It is not: it belongs to another layer.
+    Drop,
+    /// It is not: its layer is the one to change to, once it has a key frame; ask for one.
+    AwaitKeyFrame,
+}
+
+impl Choice {
+    pub(crate) fn new(highest: usize) -> Self {
+        Self {
+            current: None,
+            highest,
+        }
+    }
+
+    /// Decide about a packet that was just [noted](Layers::packet). `key_frame`: a key frame begins with it.
+    pub(crate) fn decide(
+        &mut self,
+        layers: &Layers,
+        layer: usize,
+        key_frame: bool,
+        now: Instant,
+    ) -> Verdict {
+        if !layers.is_simulcast() || self.current == Some(layer) {
+            return Verdict::Send;
+        }
+        if layers.best(self.highest, now) != Some(layer) {
+            return Verdict::Drop;
+        }
+        if !key_frame {
+            return Verdict::AwaitKeyFrame;
+        }
+        self.current = Some(layer);
+        Verdict::Send
+    }
+
+    /// The layer whose key frame helps this receiver.
+    pub(crate) fn layer_to_refresh(&self, layers: &Layers, now: Instant) -> usize {
+        self.current
+            .or_else(|| layers.best(self.highest, now))
+            .unwrap_or_default()
+    }
+
+    /// After a pause it begins with a key frame.
+    pub(crate) fn pause(&mut self) {
+        self.current = None;
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const HIGHEST: usize = usize::MAX;
+
+    fn rids(names: &[&str]) -> Vec<Rid> {
+        names.iter().map(|name| Rid::from(*name)).collect()
+    }
+
+    /// A sender of several layers, thirty frames a second, three packets a frame; what one receiver is sent.
+    struct World {
+        layers: Layers,
+        choice: Choice,
+        now: Instant,
+        frame: u64,
+        /// Layers that were asked for a key frame; each gives one with its next frame.
+        asked: Vec<usize>,
+        /// (layer, frame, is the frame a key frame)
+        sent: Vec<(usize, u64, bool)>,
+    }
+
+    impl World {
+        fn new(names: &[&str]) -> Self {
+            Self {
+                layers: Layers::new(&rids(names)),
+                choice: Choice::new(HIGHEST),
+                now: Instant::now(),
+                frame: 0,
+                asked: Vec::new(),
+                sent: Vec::new(),
+            }
+        }
+
+        fn frame(&mut self, sending: &[usize]) {
+            self.now += Duration::from_millis(33);
+            self.frame += 1;
+            let asked = std::mem::take(&mut self.asked);
+            for layer in sending {
+                let key = asked.contains(layer);
+                for part in 0..3 {
+                    let sequence = self.frame * 3 + part;
+                    self.layers
+                        .packet(*layer, *layer as u32 + 1, sequence, self.frame, self.now);
+                    match self
+                        .choice
+                        .decide(&self.layers, *layer, key && part == 0, self.now)
+                    {
+                        Verdict::Send => self.sent.push((*layer, self.frame, key)),
+                        Verdict::Drop => {}
+                        Verdict::AwaitKeyFrame => {
+                            if self.layers.ask(*layer, self.now).is_some() {
+                                self.asked.push(*layer);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+
+        fn frames(&mut self, count: usize, sending: &[usize]) {
+            for _ in 0..count {
+                self.frame(sending);
+            }
+        }
+
+        fn current(&self) -> usize {
+            self.sent.last().unwrap().0
+        }
+
+        /// Every frame is of one layer, and the first of a layer after another is a key frame.
+        fn check(&self) {
+            let mut before: Option<(usize, u64)> = None;
+            for (layer, frame, key) in &self.sent {
+                if before.is_some_and(|(was, _)| was != *layer) || before.is_none() {
+                    assert!(key, "frame {frame} of layer {layer} is no key frame");
+                }
+                before = Some((*layer, *frame));
+            }
+        }
+    }
+
+    #[test]
+    fn the_largest_layer_is_chosen_whatever_the_order_of_the_description() {
+        for names in [["q", "h", "f"], ["f", "h", "q"]] {
+            let layers = Layers::new(&rids(&names));
+            assert_eq!(layers.index(Some("f".into())), Some(2));
+            assert_eq!(layers.index(Some("x".into())), None);
+        }
+        let layers = Layers::new(&rids(&["lo", "hi"]));
+        assert_eq!(layers.index(Some("hi".into())), Some(1));
+        assert!(layers.are(&rids(&["lo", "hi"])) && !layers.are(&rids(&["lo"])));
+    }
+
+    #[test]
+    fn one_stream_of_three_layers_reaches_the_receiver_and_it_is_the_largest() {
+        let mut world = World::new(&["q", "h", "f"]);
+        world.frames(60, &[0, 1, 2]);
+        assert_eq!(world.current(), 2);
+        world.check();
+    }
+
+    #[test]
+    fn the_picture_gets_smaller_when_the_largest_layer_stops_and_larger_when_it_comes_back() {
+        let mut world = World::new(&["q", "h", "f"]);
+        world.frames(60, &[0, 1, 2]);
+        world.frames(60, &[0, 1]);
+        assert_eq!(world.current(), 1);
+        world.frames(60, &[0, 1, 2]);
+        assert_eq!(world.current(), 2);
+        world.check();
+    }
+
+    #[test]
+    fn a_receiver_that_asks_for_less_gets_it_without_a_gap() {
+        let mut world = World::new(&["q", "h", "f"]);
+        world.frames(60, &[0, 1, 2]);
+        world.choice.highest = 0;
+        let before = world.sent.len();
+        world.frames(60, &[0, 1, 2]);
+        assert_eq!(world.current(), 0);
+        world.check();
+        let frames: Vec<u64> = world.sent[before..]
+            .iter()
+            .map(|(_, frame, _)| *frame)
+            .collect();
+        assert!(frames.windows(2).all(|w| w[1] - w[0] <= 1), "{frames:?}");
+    }
+
+    #[test]
+    fn a_still_picture_does_not_change_its_layer() {
+        let mut world = World::new(&["q", "h", "f"]);
+        world.frames(60, &[0, 1, 2]);
+        for _ in 0..5 {
+            world.now += Duration::from_secs(2);
+            world.frame(&[0, 1, 2]);
+        }
+        assert_eq!(world.current(), 2);
+    }
+
+    #[test]
+    fn a_stream_without_simulcast_passes_as_it_is() {
+        let mut world = World::new(&[]);
+        world.frames(3, &[0]);
+        assert_eq!(world.sent.len(), 9);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_layers_come_and_go_no_picture_is_built_from_two(
+            steps in proptest::collection::vec((0u8..8, 1usize..40, 0usize..4), 1..30)
+        ) {
+            let mut world = World::new(&["q", "h", "f"]);
+            for (mask, count, highest) in steps {
+                let sending: Vec<usize> = (0..3).filter(|at| mask & (1 << at) != 0).collect();
+                world.choice.highest = highest;
+                world.frames(count, &sending);
+            }
+            world.check();
+            // Whoever sends on is seen again.
+            world.choice.highest = HIGHEST;
+            let before = world.sent.len();
+            world.frames(60, &[1]);
+            prop_assert!(world.sent.len() > before && world.current() == 1);
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Which pages may talk with this server. A browser says with every WebSocket and every `POST` which page sent it
+//! (`Origin`); programs that are no browsers send nothing, and pass.
+
+use axum::extract::{Request, State as Shared};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use std::sync::Arc;
+use url::{Host, Url};
+
+use crate::config::Origins;
+use crate::state::State;
+
+/// Refuse requests of pages that may not make any.
+pub(crate) async fn check(
+    Shared(state): Shared<Arc<State>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if is_allowed(request.headers(), &state.config.origins) {
+        return next.run(request).await;
+    }
+    metrics::counter!(antiphon_telemetry::names::SERVER_REFUSED_TOTAL, "reason" => "origin")
+        .increment(1);
+    (
+        StatusCode::FORBIDDEN,
+        "the key of this server is public, so only pages of this machine may use it; \
+         list the page's origin in [server] allowed_origins, or give the server a key of its own",
+    )
+        .into_response()
+}
+
+fn is_allowed(headers: &HeaderMap, origins: &Origins) -> bool {
+    let also = match origins {
+        Origins::Any => return true,
+        Origins::ThisMachine { also } => also,
+    };
+    let host = headers.get(header::HOST).and_then(|v| v.to_str().ok());
+    headers.get_all(header::ORIGIN).iter().all(|origin| {
+        origin
+            .to_str()
+            .is_ok_and(|origin| is_of_this_machine(origin, host) || is_listed(origin, also))
+    })
+}
+
+fn is_listed(origin: &str, also: &[String]) -> bool {
+    also.iter()
+        .any(|listed| listed.trim_end_matches('/').eq_ignore_ascii_case(origin))
+}
+
+/// A page of `localhost`, whatever its port; or of the address by which this server was called. A name counts for nothing:
+/// its owner can let it point at this machine (DNS rebinding).
+fn is_of_this_machine(origin: &str, host: Option<&str>) -> bool {
+    let Ok(page) = Url::parse(origin) else {
+        return false;
+    };
+    let address = match page.host() {
+        Some(Host::Domain(name)) => {
+            let name = name.to_ascii_lowercase();
+            return name == "localhost" || name.ends_with(".localhost");
+        }
+        Some(Host::Ipv4(address)) => std::net::IpAddr::V4(address),
+        Some(Host::Ipv6(address)) => std::net::IpAddr::V6(address),
+        None => return false,
+    };
+    let called = host.and_then(|host| Url::parse(&format!("http://{host}")).ok());
+    address.is_loopback() || called.is_some_and(|called| called.host() == page.host())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn allowed(host: &str, origin: Option<&str>) -> bool {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, host.parse().unwrap());
+        if let Some(origin) = origin {
+            headers.insert(header::ORIGIN, origin.parse().unwrap());
+        }
+        let also = vec!["https://app.example".to_owned()];
+        is_allowed(&headers, &Origins::ThisMachine { also })
+    }
+
+    #[test]
+    fn a_page_from_elsewhere_cannot_use_a_public_key() {
+        for (host, origin) in [
+            ("localhost:7880", "https://evil.example"),
+            ("localhost:7880", "http://evil.example:7880"),
+            ("localhost:7880", "null"),
+            ("localhost:7880", "http://localhost.evil.example"),
+            ("localhost:7880", "http://192.168.1.5:7880"),
+            // DNS rebinding: the page's own name, pointed at this machine
+            ("evil.example:7880", "http://evil.example:7880"),
+        ] {
+            assert!(!allowed(host, Some(origin)), "{host} {origin}");
+        }
+    }
+
+    #[test]
+    fn programs_pages_of_this_machine_and_listed_ones_can() {
+        for (host, origin) in [
+            ("localhost:7880", None),
+            ("antiphon:7880", None),
+            ("localhost:7880", Some("http://localhost:7880")),
+            ("localhost:7880", Some("http://localhost:3000")),
+            ("127.0.0.1:7880", Some("http://localhost:7880")),
+            ("[::1]:7880", Some("http://[::1]:5173")),
+            ("192.168.1.5:7880", Some("http://192.168.1.5:3000")),
+            ("localhost:7880", Some("https://app.example")),
+        ] {
+            assert!(allowed(host, origin), "{host} {origin:?}");
+        }
+    }
+
+    #[test]
+    fn with_a_key_of_its_own_every_page_may() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ORIGIN, "https://a.example".parse().unwrap());
+        assert!(is_allowed(&headers, &Origins::Any));
+    }
+}
