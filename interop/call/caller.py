@@ -65,7 +65,8 @@ class Caller:
         token = (
             api.AccessToken("devkey", "secret")
             .with_identity(self.identity)
-            .with_grants(api.VideoGrants(room_join=True, room=self.room_name))
+            # the grant with which the agent's events are read
+            .with_grants(api.VideoGrants(room_join=True, room=self.room_name, can_manage_agent_session=True))
             .to_jwt()
         )
         await room.connect(self.url, token)

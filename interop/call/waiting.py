@@ -9,10 +9,11 @@ import urllib.request
 from collections.abc import Callable
 
 
-def get(url: str) -> tuple[int, str]:
+def get(url: str, token: str = "") -> tuple[int, str]:
     """Status and text of a page; 0 when nobody answers."""
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})
     try:
-        with urllib.request.urlopen(url, timeout=5) as response:
+        with urllib.request.urlopen(request, timeout=5) as response:
             return response.status, response.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()

@@ -22,6 +22,7 @@ joins_per_second = 1000
 key_per_second = 1000
 """
 LIVEKIT = {"LIVEKIT_API_KEY": "devkey", "LIVEKIT_API_SECRET": "secret"}
+METRICS_TOKEN = "for-the-scale-tests-only"
 
 
 @dataclasses.dataclass
@@ -41,7 +42,7 @@ class Worker:
 
     def metric(self, name: str) -> float | None:
         """The sum of all lines of this metric."""
-        lines = get(self.process.url + "/metrics")[1].splitlines()
+        lines = get(self.process.url + "/metrics", METRICS_TOKEN)[1].splitlines()
         values = [float(line.rsplit(" ", 1)[1]) for line in lines if line.split("{")[0].split(" ")[0] == name]
         return sum(values) if values else None
 
@@ -69,7 +70,7 @@ def work(run, configuration):
 
     def starter(url: str, *arguments: str, config: str | None = configuration) -> Worker:
         file = ["--config", config] if config else []
-        env = {**LIVEKIT, "LIVEKIT_URL": url}
+        env = {**LIVEKIT, "LIVEKIT_URL": url, "ANTIPHON_METRICS_TOKEN": METRICS_TOKEN}
         worker = Worker(run("start", "--port", "0", "--load-threshold", "1000", *file, *arguments, env=env))
         deadline = time.monotonic() + 60
         while worker.health() != 200:

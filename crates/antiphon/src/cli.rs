@@ -104,6 +104,14 @@ pub struct DevArgs {
     /// Address to listen on [default: 127.0.0.1]
     #[arg(long)]
     pub bind: Option<IpAddr>,
+    /// API keys, `key: secret`; without them devkey, with a secret of its own when others can reach the server
+    #[arg(
+        long,
+        env = "LIVEKIT_KEYS",
+        hide_env_values = true,
+        value_name = "KEY: SECRET"
+    )]
+    pub keys: Option<String>,
     /// Media port (UDP); 0 takes any
     #[arg(long, value_name = "PORT")]
     pub udp_port: Option<u16>,
@@ -298,6 +306,9 @@ pub struct TokenArgs {
     /// May hear but not speak
     #[arg(long)]
     pub listen_only: bool,
+    /// May read the agent's events, tool calls and passages included (canManageAgentSession)
+    #[arg(long)]
+    pub events: bool,
     /// May manage the room
     #[arg(long)]
     pub admin: bool,

@@ -25,6 +25,9 @@ pub struct Participant {
     pub attributes: HashMap<String, String>,
     /// What it publishes.
     pub tracks: Vec<Track>,
+    /// LiveKit's grant `canManageAgentSession`. It comes from the participant's token or from the server's API; no participant
+    /// can give it to itself, as it can attributes.
+    pub can_manage_agent_session: bool,
     version: u32,
 }
 
@@ -74,6 +77,10 @@ impl Participant {
             metadata: info.metadata.clone(),
             attributes: info.attributes.clone(),
             tracks: info.tracks.iter().map(Track::new).collect(),
+            can_manage_agent_session: info
+                .permission
+                .as_ref()
+                .is_some_and(|permission| permission.can_manage_agent_session),
             version: info.version,
         }
     }

@@ -27,7 +27,7 @@ mod slots;
 mod socket;
 pub mod worker;
 
-pub use bind::{AgentJobs, BindOptions, CallersPolicy, Watch, Watcher, run_in_room};
+pub use bind::{AgentJobs, BindOptions, CallersPolicy, EventReaders, Watch, Watcher, run_in_room};
 pub use connect::{ConnectOptions, connect_room};
 pub use error::WorkerError;
 pub use http::health_router;

@@ -12,7 +12,7 @@ mod turn;
 mod units;
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use antiphon_agent::{DuplicateScope, OnDuplicate, ToolInterruption};
@@ -347,6 +347,8 @@ pub struct ServerConfig {
     pub tls_key: Option<PathBuf>,
     /// Reverse proxies whose `X-Forwarded-For` is believed. Default none.
     pub trusted_proxies: Vec<IpAddr>,
+    /// With the public key of development: pages that may use the server beside those of this machine. Default none.
+    pub allowed_origins: Vec<String>,
 }
 
 /// `[limits]`
@@ -383,6 +385,23 @@ pub struct TelemetryConfig {
     pub record_files: Option<usize>,
     /// Days that a recording is kept. Default 30.
     pub record_days: Option<u32>,
+    /// Who in the room reads what happens in a session (`antiphon.events`). Default `granted`.
+    pub events: EventReaders,
+    /// `GET /metrics` on an address of its own. Default: none.
+    pub metrics_bind: Option<SocketAddr>,
+}
+
+/// Who reads what happens in a session, tool arguments and passages included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EventReaders {
+    /// Participants whose token grants `canManageAgentSession`.
+    #[default]
+    Granted,
+    /// Everybody in the room.
+    Everyone,
+    /// Nobody.
+    Nobody,
 }
 
 /// How log lines look.

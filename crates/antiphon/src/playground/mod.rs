@@ -116,7 +116,11 @@ async fn connect(State(playground): State<Arc<Playground>>, headers: HeaderMap) 
     let token = AccessToken::new(&playground.api_key, &playground.api_secret)
         .identity(&identity)
         .name("Caller")
-        .grants(VideoGrants::join(&room))
+        .grants(VideoGrants {
+            // The page shows tool calls, passages and times.
+            can_manage_agent_session: Some(true),
+            ..VideoGrants::join(&room)
+        })
         .ttl(TOKEN_TTL)
         .to_jwt();
     let (Ok(participant_token), Some(server_url)) = (token, url_of(&headers)) else {

@@ -2,7 +2,9 @@
 
 use antiphon_worker::{BindOptions, ConnectOptions, connect_room};
 
-use super::{LiveKit, agent_engine, announce, flush, init_logs, print_line, record, signals};
+use super::{
+    LiveKit, agent_engine, announce, event_readers, flush, init_logs, print_line, record, signals,
+};
 use crate::app::App;
 use crate::assemble::{assemble, configuration};
 use crate::cli::ConnectArgs;
@@ -14,6 +16,7 @@ pub async fn run(args: ConnectArgs, app: &App) -> anyhow::Result<()> {
     let (mut config, is_example) = configuration(args.agent.config.as_deref(), app)?;
     record(&mut config, args.record)?;
     init_logs(&config.telemetry, LogFormat::Text)?;
+    let events = event_readers(&config);
     let assembled = assemble(config, is_example, app).await?;
     let signals = signals::listen()?;
     let engine = agent_engine()?;
@@ -32,6 +35,7 @@ pub async fn run(args: ConnectArgs, app: &App) -> anyhow::Result<()> {
         identity: format!("agent-{:08x}", rand::random::<u32>()),
         bind: BindOptions {
             participant_identity: args.participant_identity,
+            events,
             ..BindOptions::default()
         },
     };

@@ -17,8 +17,8 @@ use anyhow::Context as _;
 use axum::Router;
 
 use super::{
-    DEV_KEY, DEV_SECRET, agent_engine, announce, default_max_sessions, docs, flush, init_logs,
-    print_line, print_note, record, serve, signals, terminal, web,
+    DEV_KEY, DEV_SECRET, agent_engine, announce, default_max_sessions, docs, event_readers, flush,
+    init_logs, print_line, print_note, record, serve, signals, terminal, web,
 };
 use crate::app::App;
 use crate::assemble::{Assembled, assemble, configuration};
@@ -42,11 +42,15 @@ pub async fn run(args: DevArgs, app: &App) -> anyhow::Result<()> {
     init_logs(&quiet, LogFormat::Text)?;
     let assembled = assemble(config, is_example, app).await?;
     let metrics = Metrics::install().context("metrics")?;
-    let server = server_config(&args, &assembled);
+    let server = server_config(&args, &assembled)?;
+    let (key, secret) = first_key(&server)?;
+    let private = serve::is_private(&server);
+    let _metrics = web::metrics_apart(&metrics, assembled.config.telemetry.metrics_bind).await?;
+    let access = web::MetricsAccess::beside_others(private);
     let signals = signals::listen()?;
-    let page = playground::router(Arc::new(about(&assembled, &server)));
+    let page = playground::router(Arc::new(about(&assembled, &server, (&key, &secret))));
     let extra = Router::new()
-        .merge(web::metrics(metrics))
+        .merge(web::metrics(metrics, access))
         .merge(web::health(signals.drain.clone()))
         .merge(page);
     let media = match args.udp_port.or(assembled.config.server.rtc_udp_port) {
@@ -57,12 +61,13 @@ pub async fn run(args: DevArgs, app: &App) -> anyhow::Result<()> {
 
     let engine = agent_engine()?;
     let worker = Worker::new(
-        worker_options(&running.inside_url(), &assembled),
+        worker_options(&running.inside_url(), &assembled, (&key, &secret)),
         Arc::new(AgentJobs {
             agent: assembled.agent.clone(),
             engine,
             options: BindOptions {
                 watcher: Some(Watcher::new(watcher())),
+                events: event_readers(&assembled.config),
                 ..BindOptions::default()
             },
         }),
@@ -87,8 +92,9 @@ pub async fn run(args: DevArgs, app: &App) -> anyhow::Result<()> {
     if let Some(note) = moved {
         print_line(&format!("  note: {note}"));
     }
+    print_line(&format!("  {}", key_in_use(&args, &key, &secret, private)));
     print_line(&format!(
-        "  API key {DEV_KEY}, secret {DEV_SECRET}; to use other providers set keys in the environment or .env: {}",
+        "  to use other providers set keys in the environment or .env: {}",
         docs("providers.md")
     ));
 
@@ -127,25 +133,63 @@ fn watcher() -> impl Fn(&str) -> Watch + Send + Sync + 'static {
     }
 }
 
-fn server_config(args: &DevArgs, assembled: &Assembled) -> ServerConfig {
-    let base = ServerConfig {
-        dev: true,
-        plain_inside: true,
-        ..ServerConfig::new(Keys::single(DEV_KEY, DEV_SECRET))
-    };
-    let mut server = serve::with_sections(base, &assembled.config);
-    // The development key is public: nobody but this machine, unless asked for.
+fn server_config(args: &DevArgs, assembled: &Assembled) -> anyhow::Result<ServerConfig> {
+    // Nobody but this machine, unless asked for.
     let bind = args
         .bind
         .or(assembled.config.server.bind)
         .unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let private = bind.is_loopback() && assembled.config.server.trusted_proxies.is_empty();
+    let keys = match serve::given_keys(args.keys.as_deref())? {
+        Some(keys) => keys,
+        None => Keys::single(DEV_KEY, dev_secret(private)),
+    };
+    let base = ServerConfig {
+        dev: true,
+        plain_inside: true,
+        ..ServerConfig::new(keys)
+    };
+    let mut server = serve::with_sections(base, &assembled.config);
     server.bind = vec![bind];
     server.port = args.port.unwrap_or(server.port);
     server.rtc_udp_port = args.udp_port.unwrap_or(server.rtc_udp_port);
-    server
+    Ok(server)
 }
 
-fn worker_options(url: &str, assembled: &Assembled) -> WorkerOptions {
+/// LiveKit's development secret, which everybody knows, as long as nobody else can reach the server. An agent spends its
+/// owner's money at the providers.
+fn dev_secret(private: bool) -> String {
+    if private {
+        return DEV_SECRET.to_owned();
+    }
+    let secret = format!(
+        "{:032x}{:032x}",
+        rand::random::<u128>(),
+        rand::random::<u128>()
+    );
+    antiphon_telemetry::secrets::hide([&secret]);
+    secret
+}
+
+fn first_key(server: &ServerConfig) -> anyhow::Result<(String, String)> {
+    let (key, secret) = server.keys.first().context("--keys: it names no key")?;
+    Ok((key.to_owned(), secret.to_owned()))
+}
+
+/// What is printed about the key. Given secrets are never printed.
+fn key_in_use(args: &DevArgs, key: &str, secret: &str, private: bool) -> String {
+    if args.keys.is_some() {
+        format!("API key {key}, with the secret that was given (--keys or LIVEKIT_KEYS)")
+    } else if private {
+        format!("API key {key}, secret {secret}")
+    } else {
+        format!(
+            "API key {key}, secret {secret} (made for this run, since others can reach this server; --keys for your own)"
+        )
+    }
+}
+
+fn worker_options(url: &str, assembled: &Assembled, key: (&str, &str)) -> WorkerOptions {
     WorkerOptions {
         load_threshold: f32::INFINITY,
         drain_timeout: DRAIN,
@@ -154,14 +198,13 @@ fn worker_options(url: &str, assembled: &Assembled) -> WorkerOptions {
             .limits
             .max_sessions
             .unwrap_or_else(default_max_sessions),
-        ..WorkerOptions::new(url, DEV_KEY, DEV_SECRET)
+        ..WorkerOptions::new(url, key.0, key.1)
     }
 }
 
 /// Behind a proxy or open to others the page has whatever name they gave it.
-fn about(assembled: &Assembled, server: &ServerConfig) -> Playground {
-    let on_this_machine =
-        server.bind.iter().all(IpAddr::is_loopback) && server.trusted_proxies.is_empty();
+fn about(assembled: &Assembled, server: &ServerConfig, key: (&str, &str)) -> Playground {
+    let on_this_machine = serve::is_private(server);
     let suggestions: &[&str] = if assembled.is_example {
         &[
             // the first one is what a newcomer says: the recogniser of this machine understands it
@@ -173,8 +216,8 @@ fn about(assembled: &Assembled, server: &ServerConfig) -> Playground {
         &[]
     };
     Playground {
-        api_key: DEV_KEY.to_owned(),
-        api_secret: DEV_SECRET.to_owned(),
+        api_key: key.0.to_owned(),
+        api_secret: key.1.to_owned(),
         any_host: !on_this_machine,
         about: About {
             agent: AboutAgent {

@@ -39,7 +39,7 @@ use antiphon_telemetry::logs;
 use anyhow::Context as _;
 
 use crate::cli::LiveKitArgs;
-use crate::config::{Config, LogFormat, TelemetryConfig, is_server};
+use crate::config::{Config, EventReaders, LogFormat, TelemetryConfig, is_server};
 
 /// The key of `dev` and `serve --dev`, the same as livekit-server's.
 pub const DEV_KEY: &str = "devkey";
@@ -69,6 +69,15 @@ fn init_logs(telemetry: &TelemetryConfig, format: LogFormat) -> anyhow::Result<(
     };
     let level = telemetry.log_level.as_deref().unwrap_or("info");
     logs::init(format, level).context("[telemetry] log_level")
+}
+
+/// Who reads what happens in a session, as `[telemetry] events` says.
+fn event_readers(config: &Config) -> antiphon_worker::EventReaders {
+    match config.telemetry.events {
+        EventReaders::Granted => antiphon_worker::EventReaders::Granted,
+        EventReaders::Everyone => antiphon_worker::EventReaders::Everyone,
+        EventReaders::Nobody => antiphon_worker::EventReaders::Nobody,
+    }
 }
 
 /// The media engine of an agent: any port, every address.

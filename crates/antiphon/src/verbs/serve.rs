@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use antiphon_protocol::Keys;
-use antiphon_server::{Limits, Running, Server, ServerConfig, Tls};
+use antiphon_server::{Limits, Origins, Running, Server, ServerConfig, Tls};
 use antiphon_telemetry::metrics::Metrics;
 use anyhow::Context as _;
 
@@ -33,7 +33,14 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
             LogFormat::Json
         },
     )?;
-    let mut server = with_sections(ServerConfig::new(keys(&args)?), &config);
+    let keys = match given_keys(args.keys.as_deref())? {
+        Some(keys) => keys,
+        None if args.dev => Keys::single(DEV_KEY, DEV_SECRET),
+        None => anyhow::bail!(
+            "no API keys; give --keys \"key: secret\" or LIVEKIT_KEYS (a secret: `openssl rand -base64 32`), or --dev to try it"
+        ),
+    };
+    let mut server = with_sections(ServerConfig::new(keys), &config);
     if args.dev {
         server.dev = true;
         server.bind = vec![
@@ -66,7 +73,15 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
         .collect();
     let metrics = Metrics::install().context("metrics")?;
     let signals = signals::listen()?;
-    let extra = web::metrics(metrics).merge(web::health(signals.drain.clone()));
+    let private = is_private(&server);
+    if args.dev && args.keys.is_none() && !private {
+        print_note(&format!(
+            "warning: others can reach this server, and the secret of {DEV_KEY} is known to everybody; give --keys"
+        ));
+    }
+    let _metrics = web::metrics_apart(&metrics, config.telemetry.metrics_bind).await?;
+    let access = web::MetricsAccess::beside_others(args.dev && private);
+    let extra = web::metrics(metrics, access).merge(web::health(signals.drain.clone()));
     let running = Server::start(server, extra).await?;
     print_line(&format!(
         "Antiphon's room server is listening: {}",
@@ -100,6 +115,12 @@ pub(crate) fn with_sections(mut server: ServerConfig, config: &Config) -> Server
         server.tls = Some(Tls::Files { certificate, key });
     }
     server.trusted_proxies.clone_from(&section.trusted_proxies);
+    // Whoever reads our documentation can make tokens of the development key.
+    if server.keys.secret(DEV_KEY) == Some(DEV_SECRET) {
+        server.origins = Origins::ThisMachine {
+            also: section.allowed_origins.clone(),
+        };
+    }
     let defaults = Limits::default();
     let rate = |configured: Option<u32>, default: u32, burst: u32| match configured {
         Some(rate) => (rate, rate.saturating_mul(BURST_SECONDS)),
@@ -147,18 +168,19 @@ pub(super) fn http_url(running: &Running) -> String {
     }
 }
 
-fn keys(args: &ServeArgs) -> anyhow::Result<Keys> {
-    match &args.keys {
-        Some(text) => {
-            let keys = Keys::parse(text).context("--keys or LIVEKIT_KEYS")?;
-            antiphon_telemetry::secrets::hide(keys.iter().map(|(_, secret)| secret));
-            Ok(keys)
-        }
-        None if args.dev => Ok(Keys::single(DEV_KEY, DEV_SECRET)),
-        None => anyhow::bail!(
-            "no API keys; give --keys \"key: secret\" or LIVEKIT_KEYS (a secret: `openssl rand -base64 32`), or --dev to try it"
-        ),
-    }
+/// Does nobody but this machine reach it, as far as the server can know?
+pub(super) fn is_private(server: &ServerConfig) -> bool {
+    server.bind.iter().all(IpAddr::is_loopback) && server.trusted_proxies.is_empty()
+}
+
+/// The keys of `--keys` or `LIVEKIT_KEYS`, if any.
+pub(super) fn given_keys(text: Option<&str>) -> anyhow::Result<Option<Keys>> {
+    let Some(text) = text else {
+        return Ok(None);
+    };
+    let keys = Keys::parse(text).context("--keys or LIVEKIT_KEYS")?;
+    antiphon_telemetry::secrets::hide(keys.iter().map(|(_, secret)| secret));
+    Ok(Some(keys))
 }
 
 /// What `--dev` prints. The development secret is known to everybody; given ones are never printed.

@@ -9,9 +9,10 @@ use antiphon_worker::{AgentJobs, BindOptions, Worker, WorkerOptions, health_rout
 use anyhow::Context as _;
 use tokio::net::TcpListener;
 
+use super::web::MetricsAccess;
 use super::{
-    LiveKit, agent_engine, announce, default_max_sessions, flush, init_logs, print_line,
-    print_note, record, signals, web,
+    LiveKit, agent_engine, announce, default_max_sessions, event_readers, flush, init_logs,
+    print_line, print_note, record, signals, web,
 };
 use crate::app::App;
 use crate::assemble::{assemble, configuration};
@@ -31,6 +32,7 @@ pub async fn run(args: StartArgs, app: &App) -> anyhow::Result<()> {
     let listener = TcpListener::bind(address).await.with_context(|| {
         format!("cannot bind {address} for health and metrics; choose another with --port")
     })?;
+    let _metrics = web::metrics_apart(&metrics, assembled.config.telemetry.metrics_bind).await?;
     let engine = agent_engine()?;
     let options = WorkerOptions {
         agent_name: args.agent_name.unwrap_or_default(),
@@ -46,11 +48,15 @@ pub async fn run(args: StartArgs, app: &App) -> anyhow::Result<()> {
     let jobs = AgentJobs {
         agent: assembled.agent.clone(),
         engine,
-        options: BindOptions::default(),
+        options: BindOptions {
+            events: event_readers(&assembled.config),
+            ..BindOptions::default()
+        },
     };
     let worker = Worker::new(options, Arc::new(jobs));
     let handle = worker.handle();
-    let routes = health_router(handle.clone()).merge(web::metrics(metrics));
+    let access = MetricsAccess::beside_others(false);
+    let routes = health_router(handle.clone()).merge(web::metrics(metrics, access));
     print_line(&format!(
         "agent {} works for {}; health: http://{}",
         assembled.agent.name(),

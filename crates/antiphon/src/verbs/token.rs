@@ -36,6 +36,7 @@ pub fn create(args: TokenArgs) -> anyhow::Result<(String, Option<&'static str>)>
         grants.can_publish_data = Some(false);
     }
     grants.room_admin = args.admin;
+    grants.can_manage_agent_session = args.events.then_some(true);
     let mut token = AccessToken::new(key, secret)
         .identity(args.identity)
         .grants(grants)

@@ -136,7 +136,12 @@ async fn converse(
             },
         );
         let session_events = session.events();
-        let publisher = Publisher::new(room.clone(), track.clone(), session.id());
+        let publisher = Publisher::new(
+            room.clone(),
+            track.clone(),
+            session.id(),
+            call.options.events,
+        );
         call.begin(session.clone(), ears).await?;
         let first = conversations == 0;
         let result = call

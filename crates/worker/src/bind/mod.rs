@@ -51,6 +51,8 @@ pub struct BindOptions {
     pub return_grace: Duration,
     /// Counts how punctually the agent's voice leaves. A worker puts its own in place of this.
     pub deadlines: Deadlines,
+    /// Who reads what happens in the session (`antiphon.events`).
+    pub events: EventReaders,
 }
 
 /// Whose words are heard when several callers are in the room.
@@ -61,6 +63,18 @@ pub enum CallersPolicy {
     First,
     /// Everybody's, in one conversation. It ends when the last has left.
     Any,
+}
+
+/// Who reads what happens in a session, tool arguments and passages included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EventReaders {
+    /// Participants whose grant is `canManageAgentSession`: only their token or the server's API gives it.
+    #[default]
+    Granted,
+    /// Everybody in the room.
+    Everyone,
+    /// Nobody.
+    Nobody,
 }
 
 impl Default for BindOptions {
@@ -77,6 +91,7 @@ impl Default for BindOptions {
             callers: CallersPolicy::First,
             return_grace: Duration::from_secs(10),
             deadlines: Deadlines::default(),
+            events: EventReaders::default(),
         }
     }
 }

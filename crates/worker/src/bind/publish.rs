@@ -11,8 +11,10 @@ use antiphon_protocol::names::{
     ATTRIBUTE_AGENT_STATE, ATTRIBUTE_SEGMENT_ID, ATTRIBUTE_TRANSCRIBED_TRACK_ID,
     ATTRIBUTE_TRANSCRIPTION_FINAL, TOPIC_TRANSCRIPTION,
 };
-use antiphon_room::{LocalAudioTrack, Room, RoomError, TextOptions, TextWriter};
+use antiphon_room::{LocalAudioTrack, Participant, Room, RoomError, TextOptions, TextWriter};
 use serde_json::{Value, json};
+
+use super::EventReaders;
 
 /// Text stream topic: what happens in the session, one JSON object a stream.
 const TOPIC_EVENTS: &str = "antiphon.events";
@@ -32,6 +34,7 @@ pub(super) struct Publisher {
     track: LocalAudioTrack,
     segments: Segments,
     speech: Option<OpenSpeech>,
+    readers: EventReaders,
 }
 
 /// Names segments of transcripts; two sessions never have the same one.
@@ -60,12 +63,18 @@ struct OpenSpeech {
 
 impl Publisher {
     /// `session` names the session for ever, so that segments of an agent that takes over are not taken for those before.
-    pub(super) fn new(room: Room, track: LocalAudioTrack, session: &str) -> Self {
+    pub(super) fn new(
+        room: Room,
+        track: LocalAudioTrack,
+        session: &str,
+        readers: EventReaders,
+    ) -> Self {
         Self {
             room,
             track,
             segments: Segments::new(session),
             speech: None,
+            readers,
         }
     }
 
@@ -98,9 +107,17 @@ impl Publisher {
             }
             _ => {}
         }
-        if let Some(json) = event_json(event, &self.segments) {
+        // Asked anew for every event: participants come, go, and are granted more or less.
+        let audience = audience(
+            self.readers,
+            self.room.participants().iter().map(AsRef::as_ref),
+        );
+        if let Some(destinations) = audience
+            && let Some(json) = event_json(event, &self.segments)
+        {
             let options = TextOptions {
                 topic: TOPIC_EVENTS.into(),
+                destinations,
                 ..Default::default()
             };
             self.room.send_text(&json.to_string(), options).await?;
@@ -189,6 +206,24 @@ impl Publisher {
         self.room
             .publish_transcription(&identity, &self.track.sid(), segment, text, is_final)
             .await
+    }
+}
+
+/// To whom an event is sent, as destinations of a stream, where an empty list means everybody. `None`: to nobody.
+fn audience<'a>(
+    readers: EventReaders,
+    participants: impl Iterator<Item = &'a Participant>,
+) -> Option<Vec<String>> {
+    match readers {
+        EventReaders::Everyone => Some(Vec::new()),
+        EventReaders::Nobody => None,
+        EventReaders::Granted => {
+            let granted: Vec<String> = participants
+                .filter(|participant| participant.can_manage_agent_session)
+                .map(|participant| participant.identity.clone())
+                .collect();
+            (!granted.is_empty()).then_some(granted)
+        }
     }
 }
 
@@ -349,6 +384,15 @@ mod tests {
     use super::*;
     use antiphon_dialogue::event::CloseReason;
     use antiphon_dialogue::ids::TurnId;
+
+    #[test]
+    fn without_a_participant_who_may_read_events_they_are_sent_to_nobody() {
+        // An empty list of destinations would mean everybody.
+        let nobody = std::iter::empty;
+        assert_eq!(audience(EventReaders::Granted, nobody()), None);
+        assert_eq!(audience(EventReaders::Nobody, nobody()), None);
+        assert_eq!(audience(EventReaders::Everyone, nobody()), Some(Vec::new()));
+    }
 
     #[test]
     fn turn_metrics_are_milliseconds_under_the_playgrounds_names() {
