@@ -115,10 +115,12 @@ fn effective(config: &Config) -> String {
              max_files, max_age, ..
          }| (max_files, max_age),
     );
-    let server = with_sections(ServerConfig::new(Keys::single("k", "s")), config);
+    // Some settings matter with the public key only.
+    let keys = Keys::single(crate::verbs::DEV_KEY, crate::verbs::DEV_SECRET);
+    let server = with_sections(ServerConfig::new(keys), config);
     let llm = providers::llm_config(config, &secrets, None, config.llm.model.as_deref());
     format!(
-        "{} {:?} {:?} {:?} {:?}\n{options:?}\n{:?}\n{llm:?}\n{tts:?}\n{:?}\n{knowledge:?}\n{recorder:?}\n{server:?}",
+        "{} {:?} {:?} {:?} {:?}\n{options:?}\n{:?}\n{llm:?}\n{tts:?}\n{:?}\n{knowledge:?}\n{recorder:?}\n{server:?}\n{:?}",
         config.name,
         config.stt.provider,
         config.llm.provider,
@@ -126,6 +128,7 @@ fn effective(config: &Config) -> String {
         config.vad.provider,
         providers::deepgram(config, &secrets).unwrap(),
         providers::silero_options(config),
+        config.telemetry.events,
     )
 }
 
