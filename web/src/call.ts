@@ -27,10 +27,25 @@ const RECONNECT_DELAYS_MS = [0, 300, 1000, 2000, 3000, 4000];
 const UNREACHABLE = 'This page cannot reach Antiphon. Is it still running? Start it again and try once more.';
 const LOST = 'The connection was lost. Trying to get it back …';
 
+/** The server tells on this topic why no agent is there (docs/deployment.md). */
+const DISPATCH_TOPIC = 'antiphon.dispatch';
+
+function noAgent(payload: Uint8Array): string | undefined {
+  try {
+    const news: unknown = JSON.parse(new TextDecoder().decode(payload));
+    const message = news && typeof news === 'object' && 'message' in news ? news.message : undefined;
+    return typeof message === 'string' ? message : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 export class Call {
   readonly room = new Room({ adaptiveStream: false, dynacast: false, reconnectPolicy: new DefaultReconnectPolicy(RECONNECT_DELAYS_MS) });
   private agentTimer = 0;
   private ending = false;
+  /** The page says that no agent is there. */
+  private vacant = false;
 
   constructor(private readonly handlers: CallHandlers) {
     const { room } = this;
@@ -38,7 +53,9 @@ export class Call {
     room.on(RoomEvent.ParticipantConnected, (participant) => this.seen(participant));
     room.on(RoomEvent.ParticipantAttributesChanged, (_changed, participant) => this.seen(participant));
     room.on(RoomEvent.ParticipantDisconnected, (participant) => {
-      if (participant.kind === ParticipantKind.AGENT && !this.ending) handlers.trouble('The agent has left the call.');
+      if (participant.kind !== ParticipantKind.AGENT || this.ending) return;
+      this.vacant = true;
+      handlers.trouble('The agent has left the call.');
     });
     room.on(RoomEvent.LocalTrackPublished, (publication) => {
       if (publication.source === Track.Source.Microphone) handlers.microphone(publication.track?.mediaStreamTrack);
@@ -56,6 +73,13 @@ export class Call {
     room.on(RoomEvent.Disconnected, (reason) => {
       clearTimeout(this.agentTimer);
       handlers.ended(this.ending ? '' : farewell(reason));
+    });
+    room.on(RoomEvent.DataReceived, (payload, _participant, _kind, topic) => {
+      const message = topic === DISPATCH_TOPIC ? noAgent(payload) : undefined;
+      if (!message || this.agents().length > 0) return;
+      clearTimeout(this.agentTimer);
+      this.vacant = true;
+      handlers.trouble(message);
     });
     room.registerTextStreamHandler(TRANSCRIPTION_TOPIC, (reader, sender) => {
       const attributes = reader.info.attributes ?? {};
@@ -128,6 +152,8 @@ export class Call {
   private seen(participant: Participant): void {
     if (participant.kind !== ParticipantKind.AGENT) return;
     clearTimeout(this.agentTimer);
+    if (this.vacant) this.handlers.trouble('');
+    this.vacant = false;
     this.handlers.state(participant.attributes['lk.agent.state'] ?? 'initializing');
   }
 

@@ -192,8 +192,9 @@ pub struct StartArgs {
     /// How long running calls may go on after SIGTERM, in seconds
     #[arg(long, default_value_t = 3600, value_name = "SECONDS")]
     pub drain_timeout: u64,
-    /// Take no new calls while the processors are busier than this (0 to 1)
-    #[arg(long, default_value_t = 0.7, value_name = "SHARE")]
+    /// Take no new calls while this share (0 to 1) of `[limits] max_sessions` is taken, or of the lateness that its sound
+    /// can bear
+    #[arg(long, default_value_t = 1.0, value_name = "SHARE")]
     pub load_threshold: f32,
     /// Record every session, callers' words included, into this folder, for `antiphon replay`
     #[arg(long, value_name = "FOLDER")]
@@ -332,6 +333,9 @@ pub struct DoctorArgs {
     /// Also ask the providers whether the keys work (one small request each)
     #[arg(long)]
     pub online: bool,
+    /// The port of `start` on this machine, to ask its worker whether it takes calls
+    #[arg(long, default_value_t = 8081, value_name = "PORT")]
+    pub worker_port: u16,
 }
 
 fn duration(text: &str) -> Result<std::time::Duration, String> {

@@ -120,7 +120,7 @@ fn effective(config: &Config) -> String {
     let server = with_sections(ServerConfig::new(keys), config);
     let llm = providers::llm_config(config, &secrets, None, config.llm.model.as_deref());
     format!(
-        "{} {:?} {:?} {:?} {:?}\n{options:?}\n{:?}\n{llm:?}\n{tts:?}\n{:?}\n{knowledge:?}\n{recorder:?}\n{server:?}\n{:?}",
+        "{} {:?} {:?} {:?} {:?}\n{options:?}\n{:?}\n{llm:?}\n{tts:?}\n{:?}\n{knowledge:?}\n{recorder:?}\n{server:?}\n{:?}\n{:?}",
         config.name,
         config.stt.provider,
         config.llm.provider,
@@ -129,6 +129,7 @@ fn effective(config: &Config) -> String {
         providers::deepgram(config, &secrets).unwrap(),
         providers::silero_options(config),
         config.telemetry.events,
+        config.room.bind_options(),
     )
 }
 

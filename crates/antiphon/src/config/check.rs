@@ -153,7 +153,19 @@ fn check_request(config: &Config, findings: &mut Vec<String>) {
     }
 }
 
+/// The room server looks back so long for a caller whom a leaving agent has left unanswered.
+const LONGEST_GRACE: std::time::Duration = std::time::Duration::from_secs(60);
+
 fn check_limits(config: &Config, findings: &mut Vec<String>) {
+    if config
+        .room
+        .return_grace
+        .is_some_and(|grace| grace.0 > LONGEST_GRACE)
+    {
+        findings.push(
+            "[room] return_grace is more than 60 seconds; an agent without a caller is sent home sooner".to_owned(),
+        );
+    }
     let limits = &config.limits;
     let zero = [
         ("joins_per_second", limits.joins_per_second == Some(0)),

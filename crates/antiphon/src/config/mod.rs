@@ -64,6 +64,9 @@ pub struct Config {
     /// Addresses and TLS of the room server.
     #[serde(default)]
     pub server: ServerConfig,
+    /// Whom the agent talks to.
+    #[serde(default)]
+    pub room: RoomConfig,
     /// What one address, key or session may use.
     #[serde(default)]
     pub limits: LimitsConfig,
@@ -349,6 +352,44 @@ pub struct ServerConfig {
     pub trusted_proxies: Vec<IpAddr>,
     /// With the public key of development: pages that may use the server beside those of this machine. Default none.
     pub allowed_origins: Vec<String>,
+}
+
+/// `[room]`
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RoomConfig {
+    /// Whose words are heard when several callers are in the room. Default `first`.
+    pub callers: CallersConfig,
+    /// The agent stays so long after its caller has left, for one who returns. Default 10 s.
+    pub return_grace: Option<Seconds>,
+}
+
+/// Whose words are heard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallersConfig {
+    /// The first caller's; the next one is answered when the first has left.
+    #[default]
+    First,
+    /// Everybody's, in one conversation.
+    Any,
+}
+
+impl RoomConfig {
+    /// As the worker wants it.
+    pub fn bind_options(&self) -> antiphon_worker::BindOptions {
+        let defaults = antiphon_worker::BindOptions::default();
+        antiphon_worker::BindOptions {
+            callers: match self.callers {
+                CallersConfig::First => antiphon_worker::CallersPolicy::First,
+                CallersConfig::Any => antiphon_worker::CallersPolicy::Any,
+            },
+            return_grace: self
+                .return_grace
+                .map_or(defaults.return_grace, |grace| grace.0),
+            ..defaults
+        }
+    }
 }
 
 /// `[limits]`

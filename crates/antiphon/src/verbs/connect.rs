@@ -36,7 +36,7 @@ pub async fn run(args: ConnectArgs, app: &App) -> anyhow::Result<()> {
         bind: BindOptions {
             participant_identity: args.participant_identity,
             events,
-            ..BindOptions::default()
+            ..assembled.config.room.bind_options()
         },
     };
     let ended = connect_room(&assembled.agent, &engine, options, signals.drain).await;

@@ -68,7 +68,7 @@ pub async fn run(args: DevArgs, app: &App) -> anyhow::Result<()> {
             options: BindOptions {
                 watcher: Some(Watcher::new(watcher())),
                 events: event_readers(&assembled.config),
-                ..BindOptions::default()
+                ..assembled.config.room.bind_options()
             },
         }),
     );

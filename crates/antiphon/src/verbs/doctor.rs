@@ -49,6 +49,7 @@ impl Finding {
 pub async fn run(args: DoctorArgs, app: &App) -> anyhow::Result<ExitCode> {
     let mut findings = keys(&app.secrets);
     findings.extend(engines().await);
+    findings.extend(worker(args.worker_port).await);
     match configuration(args.agent.config.as_deref(), app) {
         Err(error) => findings.extend(explained("configuration", &error)),
         Ok((config, is_example)) => {
@@ -207,6 +208,40 @@ async fn engines() -> Vec<Finding> {
         .collect()
 }
 
+/// Does a worker on this machine take calls, and if not, why?
+async fn worker(port: u16) -> Option<Finding> {
+    let info = antiphon_worker::http::look((std::net::Ipv4Addr::LOCALHOST, port).into()).await?;
+    Some(told_by_worker(port, &info))
+}
+
+fn told_by_worker(port: u16, info: &serde_json::Value) -> Finding {
+    let number = |name: &str| {
+        info.get(name)
+            .and_then(serde_json::Value::as_u64)
+            .unwrap_or(0)
+    };
+    let (jobs, max) = (number("active_jobs"), number("max_jobs"));
+    let is = |name: &str| info.get(name).and_then(serde_json::Value::as_bool) == Some(true);
+    let what = format!("the worker here (port {port}) has {jobs} of {max} calls");
+    if is("takes_calls") {
+        return Finding::ok(format!("{what} and takes more"));
+    }
+    if !is("connected") {
+        return Finding::warning(
+            format!("{what} and gets no new ones: it has no connection to its server"),
+            "its log says why; check LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET",
+        );
+    }
+    let why = info.get("full").and_then(|full| full.as_str());
+    Finding::warning(
+        format!(
+            "{what} and takes no new ones: {}",
+            why.unwrap_or("it does not say why")
+        ),
+        "wait until calls have ended, raise [limits] max_sessions, or start another worker on another machine",
+    )
+}
+
 fn ports(config: &crate::config::Config) -> Vec<Finding> {
     let bind = config
         .server
@@ -278,6 +313,35 @@ mod tests {
                 finding.what
             );
         }
+    }
+
+    #[test]
+    fn a_worker_that_takes_no_calls_says_why() {
+        let info = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        let full = told_by_worker(
+            8081,
+            &info(
+                r#"{"active_jobs":2,"max_jobs":2,"connected":true,"takes_calls":false,"full":"it has 2 of 2 sessions"}"#,
+            ),
+        );
+        assert_eq!(full.level, Level::Warning);
+        assert!(
+            full.what.contains("it has 2 of 2 sessions"),
+            "{}",
+            full.what
+        );
+        let cut_off = told_by_worker(
+            8081,
+            &info(
+                r#"{"active_jobs":1,"max_jobs":2,"connected":false,"takes_calls":false,"full":null}"#,
+            ),
+        );
+        assert!(cut_off.what.contains("no connection"), "{}", cut_off.what);
+        let fine = told_by_worker(
+            8081,
+            &info(r#"{"active_jobs":1,"max_jobs":2,"connected":true,"takes_calls":true}"#),
+        );
+        assert_eq!(fine.level, Level::Ok);
     }
 
     #[test]

@@ -50,7 +50,7 @@ pub async fn run(args: StartArgs, app: &App) -> anyhow::Result<()> {
         engine,
         options: BindOptions {
             events: event_readers(&assembled.config),
-            ..BindOptions::default()
+            ..assembled.config.room.bind_options()
         },
     };
     let worker = Worker::new(options, Arc::new(jobs));
