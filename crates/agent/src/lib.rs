@@ -35,6 +35,7 @@ mod usage;
 pub use agent::{Agent, AgentBuilder};
 
 pub use antiphon_macros::tool;
+pub use driver::CLOSES_WITHIN;
 pub use error::{AgentError, ProviderError, SessionError};
 pub use hooks::{CompletedTurn, ExecutedTools, StopResponse};
 pub use io::{AudioOutput, NoOutput, SessionIo};

@@ -2,6 +2,7 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | [`edges`] | the silence before and after a piece of speech, taken off |
 //! | [`frame`] | mono PCM with the rate in the type |
 //! | [`opus`] | packets to frames and back, concealment, FEC |
 //! | [`jitter`] | packets of one track in any order in, sound in order out, with loss and silence told apart |
@@ -10,6 +11,7 @@
 //! | [`resample`] | any rate to any rate, streaming or at once |
 //! | [`wav`] | WAV files in memory |
 
+pub mod edges;
 pub mod error;
 pub mod frame;
 pub mod jitter;
@@ -19,6 +21,7 @@ pub mod playout;
 pub mod resample;
 pub mod wav;
 
+pub use edges::Edges;
 pub use error::AudioError;
 pub use frame::{Frame, Frame16k, Frame24k, Frame48k};
 pub use jitter::JitterBuffer;

@@ -69,16 +69,23 @@ impl Playout {
         Self::default()
     }
 
-    /// Sound of this segment is on its way; from now on it is known.
-    pub fn open(&mut self, id: u32) {
-        if !self.contains(id) {
-            self.waiting.push(Segment {
+    /// Sound of this segment is on its way; from now on it is known. One that is known already begins anew in its place,
+    /// unless some of it was played: false, and it stays as it is.
+    pub fn open(&mut self, id: u32) -> bool {
+        match self.segment(id) {
+            None => self.waiting.push(Segment {
                 id,
                 samples: VecDeque::new(),
                 played: 0,
                 complete: false,
-            });
+            }),
+            Some(known) if known.played == 0 => {
+                known.samples.clear();
+                known.complete = false;
+            }
+            Some(_) => return false,
         }
+        true
     }
 
     /// More sound of a segment. Ignored when the segment is complete or not known (any more).
@@ -112,10 +119,14 @@ impl Playout {
             .push_back(at.map_or_else(unknown, |at| self.waiting.remove(at)));
     }
 
-    /// Forget a segment that was not authorised yet; one that was is complete with what has arrived.
+    /// Forget a segment that was not authorised yet; one that was is complete with what was given out.
     pub fn discard(&mut self, id: u32) {
         self.waiting.retain(|segment| segment.id != id);
+        if !self.paused && self.playing.front().is_some_and(|first| first.id == id) {
+            self.cut();
+        }
         if let Some(segment) = self.playing.iter_mut().find(|segment| segment.id == id) {
+            segment.samples.clear();
             segment.complete = true;
         }
     }

@@ -92,14 +92,15 @@ pub enum Action {
         /// Which.
         id: GenerationId,
     },
-    /// Synthesize this text. Its audio is kept until `Play`.
+    /// Synthesize this text. Its audio is kept until `Play`. Asked again for the same piece after it has failed, what had come
+    /// of it is dropped, and it keeps its place in the playout.
     Synthesize {
         /// Which.
         id: SegmentId,
         /// Plain words, Markdown and emoji removed.
         text: String,
     },
-    /// Drop a synthesis and the audio of it that is not in the playout.
+    /// Drop a synthesis and all of its audio that was not played.
     CancelSynthesis {
         /// Which.
         id: SegmentId,
@@ -155,6 +156,9 @@ pub enum Action {
         speech: SpeechId,
         /// The step of the speech that asked for it, counted from 1; its words are played when `StepSpoken` says so.
         step: u32,
+        /// It may run so long without a sign, the time not counted in which tasks have the floor. Then it is cancelled.
+        #[serde(default)]
+        budget: Duration,
     },
     /// The result is no longer wanted; the tool may stop.
     CancelTool {

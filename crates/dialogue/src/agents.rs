@@ -191,6 +191,9 @@ impl Dialogue {
     /// From here on another one speaks.
     pub(crate) fn switch_agent(&mut self, agent: AgentSpec, how: Switch) {
         self.drop_speculation();
+        if how == Switch::Handoff {
+            self.give_up_tasks();
+        }
         let view = match agent.keep_history {
             true => self.core.history.view(),
             // a turn that waits for its answer is the new agent's to answer
@@ -354,8 +357,24 @@ impl Dialogue {
         let Some(frame) = self.agents.frames.pop() else {
             return false;
         };
+        self.parked = self.give_back(frame);
+        true
+    }
+
+    /// Whoever takes over takes it from the agent that began the first task as well: the tasks end without a result, and what
+    /// waited for them is given up. Their calls run on: what they give is told by whoever speaks then.
+    fn give_up_tasks(&mut self) {
+        while let Some(frame) = self.agents.frames.pop() {
+            for mut speech in self.give_back(frame) {
+                speech.handoff = None; // somebody else takes over
+                self.abandon(speech);
+            }
+        }
+    }
+
+    /// Whoever asked for the task has the floor again; gives what he was saying.
+    fn give_back(&mut self, frame: Frame) -> Vec<Speech> {
         self.drop_speculation();
-        self.parked = frame.parked;
         self.tools.resume(self.core.now, self.agents.frames.len());
         let until = self.core.history.reserve();
         self.core
@@ -363,7 +382,7 @@ impl Dialogue {
             .hide_calls(frame.began, until, &frame.of_parents);
         self.become_agent(frame.parent, Switch::TaskEnds);
         self.task_ended(frame.task, frame.outcome == Some(true));
-        true
+        frame.parked
     }
 
     /// The session ends: nobody waits for a task any more.

@@ -76,6 +76,7 @@ impl Dialogue {
             return; // it is over
         };
         running.until = now + running.limit; // it lives
+        running.paused = running.paused.map(|_| running.limit);
         running.updates += 1;
         let updates = running.updates;
         if updates > MAX_UPDATES_PER_CALL {

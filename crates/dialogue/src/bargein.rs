@@ -208,10 +208,11 @@ impl Dialogue {
         }
     }
 
-    /// What is being said, and what waits for tools, is over for the caller's sake. No sound of it from here on.
+    /// What is being said, and what waits, is over for the caller's sake. No sound of it from here on.
     pub(crate) fn interrupt(&mut self) {
         if self.floor.speech().is_some() {
             self.abandon_parked(false);
+            self.stop_waiting();
             self.interrupt_present();
         }
     }
@@ -327,7 +328,7 @@ impl Dialogue {
         let since = (speech.user_stopped_at, speech.audible_since);
         for step in speech.steps.iter_mut().filter(|step| !step.written) {
             step.write(since);
-            step.message.interrupted = cut;
+            step.message.interrupted |= cut;
             if speech.in_history && !step.message.text.is_empty() {
                 self.core
                     .remember(step.place, Item::Message(step.message.clone()));

@@ -218,12 +218,14 @@ impl Dialogue {
             metrics: committed.metrics,
             user_stopped_at: committed.user_stopped_at.filter(|_| !committed.was_kept),
         };
+        self.words_came();
         if !reply {
             self.leave_unanswered(over);
             return;
         }
         if !self.is_last_answer() {
             self.abandon_parked(false);
+            self.stop_waiting();
             if self.may_interrupt() {
                 self.interrupt_present();
             }

@@ -14,43 +14,37 @@ use crate::limits::{
 use crate::machine::Dialogue;
 use crate::time::Instant;
 
-/// A turn whose hook has been asked, or waits for the one before it.
+/// A turn whose hook has been asked.
 #[derive(Clone, Debug)]
 pub(crate) struct Completing {
     over: TurnOver,
     since: Instant,
-    /// `None`: not asked yet.
-    until: Option<Instant>,
+    until: Instant,
+    /// It has answered, and waits for those before it.
+    verdict: Option<TurnVerdict>,
 }
 
 impl Dialogue {
-    /// The hook is asked about the turn, after those that wait already: hooks see turns one after the other.
+    /// The hook is asked about the turn at once, also when it still looks at others: a caller who says three things quickly
+    /// does not wait three times. What it answers counts in the order of the turns.
     pub(crate) fn await_hook(&mut self, over: TurnOver) {
         if self.caller.completing.len() >= MAX_COMPLETING_TURNS {
-            self.hook_failed("too many turns wait for it");
+            self.hook_failed(0, "too many turns wait for it");
+            self.complete_in_order();
         }
-        let since = self.core.now;
-        self.caller.completing.push_back(Completing {
-            over,
-            since,
-            until: None,
-        });
-        self.ask_hook();
-    }
-
-    fn ask_hook(&mut self) {
         let now = self.core.now;
         let budget = self.core.options.on_user_turn_completed_timeout;
-        let next = self.caller.completing.front_mut();
-        let Some(next) = next.filter(|next| next.until.is_none()) else {
-            return;
-        };
-        (next.since, next.until) = (now, Some(now + budget));
         let action = Action::CompleteUserTurn {
-            turn: next.over.turn,
-            message: next.over.message.clone(),
+            turn: over.turn,
+            message: over.message.clone(),
             budget,
         };
+        self.caller.completing.push_back(Completing {
+            over,
+            since: now,
+            until: now + budget,
+            verdict: None,
+        });
         self.core.act(action);
     }
 
@@ -66,44 +60,62 @@ impl Dialogue {
     }
 
     pub(crate) fn completion_deadline(&self) -> Option<Instant> {
-        self.caller.completing.front()?.until
+        let open = self.caller.completing.iter();
+        let open = open.filter(|completing| completing.verdict.is_none());
+        open.map(|completing| completing.until).min()
     }
 
     pub(crate) fn completion_due(&mut self) {
-        self.hook_failed("it did not answer in time");
+        let now = self.core.now;
+        for at in 0..self.caller.completing.len() {
+            let completing = self.caller.completing.get(at);
+            if completing.is_some_and(|open| open.verdict.is_none() && open.until <= now) {
+                self.hook_failed(at, "it did not answer in time");
+            }
+        }
+        self.complete_in_order();
     }
 
-    fn hook_failed(&mut self, why: &str) {
+    fn hook_failed(&mut self, at: usize, why: &str) {
         let message =
             format!("on_user_turn_completed is not waited for: {why}; the turn stays as it was");
         self.core.error(Component::Session, message, true);
-        self.completed(TurnVerdict::unchanged());
+        self.hook_answered(at, TurnVerdict::unchanged());
     }
 
     pub(crate) fn on_user_turn_completed(&mut self, turn: TurnId, verdict: TurnVerdict) {
-        let asked = self.caller.completing.front();
-        if asked.is_some_and(|asked| asked.over.turn == turn) {
-            self.completed(verdict);
+        let mut asked = self.caller.completing.iter();
+        let asked = asked.position(|open| open.over.turn == turn && open.verdict.is_none());
+        if let Some(at) = asked {
+            self.hook_answered(at, verdict);
+            self.complete_in_order();
         }
     }
 
-    fn completed(&mut self, verdict: TurnVerdict) {
-        let Some(Completing {
-            mut over, since, ..
-        }) = self.caller.completing.pop_front()
-        else {
-            return;
-        };
-        let took = self.core.now.since(since);
-        over.message.metrics.on_user_turn_completed_delay = Some(took);
-        match verdict {
-            TurnVerdict::Stop => {
-                self.drop_speculation();
-                self.leave_unanswered(over);
-            }
-            TurnVerdict::Reply { text, messages } => self.go_on(over, text, messages),
+    fn hook_answered(&mut self, at: usize, verdict: TurnVerdict) {
+        let now = self.core.now;
+        if let Some(open) = self.caller.completing.get_mut(at) {
+            let took = now.since(open.since);
+            open.over.message.metrics.on_user_turn_completed_delay = Some(took);
+            open.verdict.get_or_insert(verdict);
         }
-        self.ask_hook();
+    }
+
+    /// The turns whose hook has answered, up to the first whose hook has not.
+    fn complete_in_order(&mut self) {
+        let answered = |open: &mut Completing| open.verdict.is_some();
+        while let Some(Completing { over, verdict, .. }) =
+            self.caller.completing.pop_front_if(answered)
+        {
+            match verdict {
+                Some(TurnVerdict::Stop) => {
+                    self.drop_speculation();
+                    self.leave_unanswered(over);
+                }
+                Some(TurnVerdict::Reply { text, messages }) => self.go_on(over, text, messages),
+                None => {}
+            }
+        }
     }
 
     fn go_on(&mut self, mut over: TurnOver, text: Option<String>, messages: Vec<Message>) {

@@ -2,12 +2,14 @@
 //! item has a key that was reserved when its turn or step began.
 
 mod head;
+mod request;
 mod view;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 pub(crate) use head::Head;
+use request::recent;
 pub(crate) use view::View;
 
 use crate::chat::{
@@ -143,6 +145,15 @@ impl History {
             .any(|(_, item)| matches!(item, Item::FunctionCall { .. }))
     }
 
+    /// What was said last was the caller's.
+    pub(crate) fn caller_spoke_last(&self) -> bool {
+        let mut roles = self.items.iter().rev().filter_map(|item| match item {
+            Item::Message(message) => Some(message.role),
+            _ => None,
+        });
+        roles.next() == Some(Role::User)
+    }
+
     pub(crate) fn newest_user(&self) -> Option<Place> {
         let mut items = self.places.iter().zip(&self.items).rev();
         items
@@ -259,7 +270,7 @@ impl History {
         keyed.sort_by_key(|(place, _)| *place);
         ChatRequest {
             instructions: parts.instructions,
-            items: keyed.into_iter().map(|(_, item)| item).collect(),
+            items: recent(keyed.into_iter().map(|(_, item)| item).collect()),
             passages: parts.passages,
             reply_instructions: parts.reply_instructions,
             tool_choice: parts.tool_choice,

@@ -282,7 +282,7 @@ pub enum Tts {
         /// Length of the whole segment.
         duration: Duration,
     },
-    /// It failed for good. `played` audio of it may be in the playout already.
+    /// It failed, and what has come of it is all there is. It may be asked for once more, under the same id.
     Failed(String),
 }
 

@@ -64,6 +64,7 @@ mod endpointing;
 mod filler;
 mod floor;
 mod history;
+mod lost;
 mod meter;
 mod overlap;
 mod overlong;

@@ -31,6 +31,11 @@ pub const MAX_WAITING_TASKS: usize = 16;
 pub const MAX_PARKED_SPEECHES: usize = 4;
 /// Items of the history: hours of talk. The oldest go first, calls together with their results.
 pub const MAX_HISTORY_ITEMS: usize = 2000;
+/// Bytes of the conversation in one request to a model: some 32,000 tokens, two hours of talk. Of a longer one the beginning is
+/// left out, so that a very long call does not end in requests that no model takes. The present turn is always part of it.
+pub const MAX_REQUEST_BYTES: usize = 128 * 1024;
+/// So much is left out at once: what a provider has cached of a request stays the same for a while.
+pub(crate) const REQUEST_STEP_BYTES: usize = MAX_REQUEST_BYTES / 4;
 /// Items of a history that was brought along, or that an agent is given to know. Half of what may be, so that there is room
 /// for the session itself; of a longer one the beginning is left out.
 pub const MAX_BROUGHT_ITEMS: usize = MAX_HISTORY_ITEMS / 2;
@@ -87,15 +92,11 @@ pub(crate) const MIN_LOST_WORDS: usize = 3;
 pub(crate) const MIN_ECHO_WORDS: usize = 2;
 /// Silence at which the turn detector is asked and an interim counts as stable (LiveKit's 0.2 s).
 pub(crate) const STABLE_SILENCE: Duration = Duration::from_millis(200);
-/// After the first failure in a row the trouble message is spoken again only after this, doubled each time.
-pub(crate) const TROUBLE_BACKOFF: Duration = Duration::from_secs(2);
 /// From the request to the end of a model's thoughts, while it shows that it is alive. Reasoning models take minutes for hard
 /// questions; after this nobody waits on the telephone.
 pub const MAX_THINKING: Duration = Duration::from_secs(180);
 /// A summary that takes longer is given up. Nobody waits for it.
 pub(crate) const SUMMARY_TIMEOUT: Duration = Duration::from_secs(60);
-/// The longest such time.
-pub(crate) const TROUBLE_BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// A drain that takes longer is cut.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
 

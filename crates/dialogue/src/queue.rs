@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::agents::AgentSpec;
+use crate::background::Telling;
 use crate::chat::{Message, ToolChoice};
 use crate::event::{AgentState, Component, Event, SpeechPurpose, TurnMetrics};
 use crate::history::Place;
@@ -239,6 +240,23 @@ impl Dialogue {
     /// This speech has answered what was joined with it.
     pub(crate) fn drop_joined(&mut self, speech: SpeechId) {
         self.drop_queued(|queued| queued.joined == Some(speech));
+    }
+
+    /// The caller has taken the floor: what waits and may be interrupted is not said any more. Answers to him stay, and what
+    /// tools have told is told later. What is to be said before the session ends is said.
+    pub(crate) fn stop_waiting(&mut self) {
+        if self.ending.is_some() {
+            return;
+        }
+        let goes = |queued: &Queued| {
+            queued.interruptible && queued.turn.is_none() && queued.asked.is_none()
+        };
+        if let Some(telling) = self.tools.telling.as_ref().map(Telling::speech)
+            && self.queue.has(telling)
+        {
+            self.reports_are_put_off(telling);
+        }
+        self.drop_queued(goes);
     }
 
     /// LiveKit's rule: in the order in which they would be spoken, up to the first that may not be interrupted.

@@ -19,6 +19,8 @@ pub(crate) enum Synthesis {
     Arriving,
     /// All of it is here, so long.
     Complete(Duration),
+    /// It could not be made: what had come by then is all there is.
+    Failed,
 }
 
 /// How far its playing is.
@@ -46,6 +48,8 @@ pub(crate) struct Segment {
     /// What is said for them, where that differs: addresses are read out.
     spoken: Option<Spoken>,
     pub(crate) synthesis: Synthesis,
+    /// TTS failed before anything of it was heard, and was or is to be asked once more.
+    pub(crate) is_second_try: bool,
     pub(crate) playing: Playing,
     /// Audio heard, as last reported or estimated.
     played: Duration,
@@ -73,6 +77,7 @@ impl Segment {
             text,
             spoken: None,
             synthesis: Synthesis::Wanted,
+            is_second_try: false,
             playing: Playing::Kept,
             played: Duration::ZERO,
             reported: Duration::ZERO,
@@ -117,6 +122,30 @@ impl Segment {
 
     pub(crate) fn is_over(&self) -> bool {
         matches!(self.playing, Playing::Over { .. })
+    }
+
+    /// Asked of TTS, and not all of it is here.
+    pub(crate) fn is_coming(&self) -> bool {
+        !self.is_over() && matches!(self.synthesis, Synthesis::Asked | Synthesis::Arriving)
+    }
+
+    /// TTS failed, and nothing was heard: once more, in the same place of the playout. It has no more time than the first try
+    /// had.
+    pub(crate) fn try_again(&mut self) {
+        self.synthesis = Synthesis::Wanted;
+        self.is_second_try = true;
+        self.words.clear();
+    }
+
+    /// It was played to its end, which is the end of its words unless TTS had failed.
+    pub(crate) fn ends(&mut self) {
+        let whole = self.synthesis != Synthesis::Failed;
+        self.playing = Playing::Over { whole };
+    }
+
+    /// TTS had failed with it, and its words were not all heard.
+    pub(crate) fn is_torn(&self) -> bool {
+        self.synthesis == Synthesis::Failed && self.playing == Playing::Over { whole: false }
     }
 
     /// Is it in the playout, audible or not?
@@ -186,6 +215,14 @@ impl Segment {
         heard.max(self.shown)
     }
 
+    /// What is going to have been heard of it, as far as known.
+    pub(crate) fn planned(&self) -> &str {
+        match self.is_over() {
+            true => self.text.get(..self.heard()).unwrap_or_default(),
+            false => &self.text,
+        }
+    }
+
     /// Bytes of what is said.
     fn heard_of_part(&self) -> usize {
         if self.played.is_zero() {
@@ -193,7 +230,7 @@ impl Segment {
         }
         let known = match self.synthesis {
             Synthesis::Complete(duration) => Some(duration),
-            Synthesis::Wanted | Synthesis::Asked | Synthesis::Arriving => None,
+            Synthesis::Wanted | Synthesis::Asked | Synthesis::Arriving | Synthesis::Failed => None,
         };
         if known.is_some_and(|duration| self.reported >= duration) {
             return self.said().len();
@@ -234,7 +271,7 @@ impl Segment {
         } else {
             let total = match self.synthesis {
                 Synthesis::Complete(duration) => duration.as_secs_f64(),
-                Synthesis::Wanted | Synthesis::Asked | Synthesis::Arriving => {
+                Synthesis::Wanted | Synthesis::Asked | Synthesis::Arriving | Synthesis::Failed => {
                     self.said().chars().count() as f64 / CHARS_PER_SECOND
                 }
             };

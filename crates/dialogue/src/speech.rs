@@ -219,6 +219,8 @@ impl Step {
     ) {
         self.written = true;
         self.message.text = self.heard_text();
+        let torn = |segment: &Segment| segment.is_torn() && segment.heard() > 0;
+        self.message.interrupted = self.segments.iter().any(torn);
         let started = self.segments.iter().find_map(|segment| segment.audible_at);
         let answers = audible_since.filter(|since| started == Some(*since));
         self.message.metrics = MessageMetrics {
@@ -236,13 +238,13 @@ impl Step {
         };
     }
 
-    /// Everything it is going to say, as far as known.
+    /// Everything it has said and is going to say, as far as known.
     pub(crate) fn planned_text(&self) -> String {
         let mut text = String::new();
         for piece in self
             .segments
             .iter()
-            .map(|segment| segment.text.as_str())
+            .map(Segment::planned)
             .chain([self.chunker.rest().as_str()])
         {
             if !piece.is_empty() {
@@ -335,6 +337,14 @@ impl Speech {
     /// Some of its words are among those of its messages.
     pub(crate) fn was_heard(&self) -> bool {
         self.steps.iter().any(|step| !step.message.text.is_empty())
+    }
+
+    /// Its voice failed so that the caller has heard nothing of it, or half a sentence last.
+    pub(crate) fn is_torn(&self) -> bool {
+        let heard = self.segments().filter(|segment| segment.heard() > 0);
+        heard
+            .last()
+            .map_or_else(|| self.segments().any(Segment::is_torn), Segment::is_torn)
     }
 
     pub(crate) fn is_audible(&self) -> bool {

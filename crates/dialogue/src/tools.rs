@@ -299,6 +299,7 @@ impl Dialogue {
                 idempotency_key,
                 speech,
                 step,
+                budget: limit,
             }),
             Verdict::Share { .. } => {}
             Verdict::Answer { output, is_error } => {

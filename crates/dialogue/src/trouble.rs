@@ -1,16 +1,14 @@
-//! Providers that fail: the caller is told, the session goes on, and nobody is told the same thing every second.
+//! Providers that fail: the session goes on, and a caller who waits for an answer is told that there is none. Who waits for
+//! nothing is told nothing.
 
 use crate::action::Action;
-use crate::event::{CloseReason, Component, Event, SpeechPurpose};
-use crate::ids::{GenerationId, SegmentId};
-use crate::limits::{
-    DRAIN_TIMEOUT, MAX_CLOSE_TRANSCRIPT_WAIT, MAX_VALUE_BYTES, TROUBLE_BACKOFF,
-    TROUBLE_BACKOFF_MAX, cut,
-};
+use crate::event::{CloseReason, Component, Event, SpeechPurpose, UserState};
+use crate::ids::GenerationId;
+use crate::limits::{DRAIN_TIMEOUT, MAX_CLOSE_TRANSCRIPT_WAIT, MAX_VALUE_BYTES, cut};
 use crate::machine::{Dialogue, Ending};
 use crate::options::TurnDetection;
 use crate::queue::{Queued, Words};
-use crate::speech::Brain;
+use crate::speech::{Brain, Speech};
 use crate::time::{Duration, Instant};
 use crate::turn::Stage;
 
@@ -22,10 +20,10 @@ pub(crate) struct Trouble {
     stt: u32,
     /// The recogniser is known not to hear.
     deaf: bool,
-    /// Times that the caller was told.
-    told: u32,
-    /// Before this it is not said again.
-    quiet_until: Instant,
+    /// It failed in the middle of what the caller was saying.
+    misses_words: bool,
+    /// When the caller had last been told that there is trouble.
+    told_at: Option<Instant>,
     /// The failure that ends the session.
     fatal: Option<String>,
 }
@@ -45,6 +43,12 @@ impl Dialogue {
 
     pub(crate) fn tts_answered(&mut self) {
         self.trouble.tts = 0;
+    }
+
+    /// A piece of speech is lost.
+    pub(crate) fn tts_failed(&mut self, message: &str) {
+        self.trouble.tts += 1;
+        self.count_failures(self.trouble.tts, message.to_owned());
     }
 
     pub(crate) fn generation_failed(&mut self, id: GenerationId, message: String) {
@@ -88,62 +92,37 @@ impl Dialogue {
 
     /// It tries to come back by itself.
     pub(crate) fn stt_degraded(&mut self, message: String) {
-        self.trouble.deaf = true;
+        self.stt_is_deaf();
         self.core.error(Component::Stt, message, true);
     }
 
+    /// The driver goes on trying. Who says nothing meanwhile has lost nothing, and is told nothing.
     pub(crate) fn stt_failed(&mut self, message: String) {
         self.trouble.stt += 1;
-        self.trouble.deaf = true;
+        self.stt_is_deaf();
         self.core.error(Component::Stt, message.clone(), false);
-        // the driver goes on trying: an outage is told once, and whenever the caller speaks into it
-        if self.trouble.stt == 1 {
-            self.tell_trouble();
-        }
         self.count_failures(self.trouble.stt, message);
     }
 
-    /// The caller spoke and no word came of it. While the recogniser is known not to hear this was not a cough.
+    fn stt_is_deaf(&mut self) {
+        self.trouble.deaf = true;
+        let speaks = self.turn.is_pending() || self.user_state == UserState::Speaking;
+        self.trouble.misses_words |= speaks;
+    }
+
+    /// The caller spoke and no word came of it. While the recogniser does not hear this was not a cough. What began before
+    /// he had heard of the trouble may be the agent's own voice.
     pub(crate) fn spoken_in_vain(&mut self) {
-        if self.trouble.deaf {
+        let lost = std::mem::take(&mut self.trouble.misses_words) || self.trouble.deaf;
+        let spoke = self.turn.began.zip(self.trouble.told_at);
+        if lost && spoke.is_none_or(|(began, told)| began >= told) {
             self.tell_trouble();
         }
     }
 
-    /// TTS has failed: what was played counts, and the rest cannot be said.
-    pub(crate) fn segment_failed(&mut self, component: Component, id: SegmentId, message: String) {
-        if let Some(kept) = self.speculation.as_mut()
-            && let Some(at) = kept
-                .step
-                .segments
-                .iter()
-                .position(|segment| segment.id == id)
-        {
-            // asked again after the commit
-            let segment = kept.step.segments.remove(at);
-            kept.step.segments.insert(
-                at,
-                crate::segment::Segment::new(self.core.segment_id(), segment.text, self.core.now),
-            );
-            return;
-        }
-        let ours = self.floor.speech_mut().is_some_and(|speech| {
-            speech
-                .segment_mut(id)
-                .is_some_and(|segment| !segment.is_over())
-        });
-        if !ours {
-            return;
-        }
-        self.core.error(component, message.clone(), true);
-        self.trouble.tts += 1;
-        self.cut();
-        self.reconsider_kept_words();
-        // a voice that failed just now may work for the next words; one that has failed before cannot say so itself
-        if self.trouble.tts == 1 {
-            self.tell_trouble();
-        }
-        self.count_failures(self.trouble.tts, message);
+    /// What the caller said was understood.
+    pub(crate) fn words_came(&mut self) {
+        self.trouble.misses_words = false;
     }
 
     fn count_failures(&mut self, in_a_row: u32, last: String) {
@@ -158,23 +137,32 @@ impl Dialogue {
         }
     }
 
-    /// Says that there is trouble, before anything else and not too often.
+    /// Somebody waits for what this speech was to say: it is an answer, or he spoke last and nothing else is on its way.
+    pub(crate) fn owes_an_answer(&self, speech: &Speech) -> bool {
+        if speech.turn.is_some() || speech.asked.is_some() {
+            return true;
+        }
+        let alone = self.parked.is_empty() && self.queue.is_empty();
+        alone && self.core.history.caller_spoke_last()
+    }
+
+    /// Says that there is trouble, before anything else, unless that is being said.
     pub(crate) fn tell_trouble(&mut self) {
-        let now = self.core.now;
         let text = self.core.options.trouble_message.clone();
-        if text.is_empty() || now < self.trouble.quiet_until || self.ending.is_some() {
+        let present = self.floor.speech().map(|speech| speech.purpose);
+        let is_told = present == Some(SpeechPurpose::Trouble)
+            || self
+                .queue
+                .any(|queued| queued.purpose == SpeechPurpose::Trouble);
+        if text.is_empty() || is_told || self.ending.is_some() {
             return;
         }
-        // a failure long after the last one is a first one
-        if now.since(self.trouble.quiet_until) > TROUBLE_BACKOFF_MAX {
-            self.trouble.told = 0;
-        }
-        let wait = TROUBLE_BACKOFF
-            .saturating_mul(1 << self.trouble.told.min(10))
-            .min(TROUBLE_BACKOFF_MAX);
-        self.trouble.told += 1;
-        self.trouble.quiet_until = now + wait;
         self.enqueue_first(Queued::text(SpeechPurpose::Trouble, text, true));
+    }
+
+    /// The caller has heard it to its end.
+    pub(crate) fn trouble_was_told(&mut self) {
+        self.trouble.told_at = Some(self.core.now);
     }
 
     pub(crate) fn close(&mut self, reason: CloseReason, drain: bool) {
@@ -262,8 +250,8 @@ impl Dialogue {
         self.abandon_tasks();
         self.keep_last_words();
         self.cancel_tools();
-        if self.user_state != crate::event::UserState::Listening {
-            self.set_user_state(crate::event::UserState::Listening, self.core.now);
+        if self.user_state != UserState::Listening {
+            self.set_user_state(UserState::Listening, self.core.now);
         }
         self.floor = crate::floor::Floor::Closed;
         self.publish_agent_state();

@@ -487,9 +487,9 @@ impl Dialogue {
             {
                 self.drop_speculation();
                 self.turn.stage = Stage::Quiet;
+                self.spoken_in_vain();
                 self.renew_turn();
                 self.caller.monologue.was_nothing();
-                self.spoken_in_vain();
             }
             Stage::AwaitingWords { .. } if self.turn.is_another(self.delays(), self.core.now) => {
                 self.forget_commit();

@@ -96,7 +96,7 @@ impl Dialogue {
         self.rest();
         self.write_heard(&mut speech, false);
         self.may_have_told(&speech);
-        let failed = speech.steps.iter().any(|step| step.failed);
+        let failed = speech.steps.iter().any(|step| step.failed) || speech.is_torn();
         // what a tool has reported may have been told already: then the model has nothing to add
         let silent = speech.steps.iter().all(Step::is_mute);
         let mute = silent && speech.purpose != SpeechPurpose::ToolReply;
@@ -113,7 +113,9 @@ impl Dialogue {
             self.core
                 .error(Component::Llm, "the model answered nothing", true);
         }
-        if failed || mute {
+        if speech.purpose == SpeechPurpose::Trouble {
+            self.trouble_was_told();
+        } else if failed && self.owes_an_answer(&speech) {
             self.tell_trouble();
         }
         self.reconsider_kept_words();
@@ -122,7 +124,7 @@ impl Dialogue {
 
     pub(crate) fn on_tts(&mut self, id: SegmentId, event: Tts) {
         if let Tts::Failed(message) = event {
-            self.segment_failed(Component::Tts, id, message);
+            self.synthesis_failed(id, &message);
             return;
         }
         let now = self.core.now;
@@ -136,7 +138,7 @@ impl Dialogue {
             .and_then(|kept| kept.step.segments.iter_mut().find(|own| own.id == id));
         let Some(segment) = spoken
             .or(thought)
-            .filter(|segment| segment.synthesis != Synthesis::Wanted)
+            .filter(|segment| !matches!(segment.synthesis, Synthesis::Wanted | Synthesis::Failed))
         else {
             return;
         };
@@ -190,7 +192,7 @@ impl Dialogue {
             .take_while(|segment| segment.id != id)
             .filter(|segment| segment.in_playout())
         {
-            earlier.playing = Playing::Over { whole: true };
+            earlier.ends();
         }
         if let Playout::Cleared { .. } = playout {
             // nobody asked for it: the output was lost
@@ -310,6 +312,8 @@ impl Dialogue {
         match first.synthesis {
             Synthesis::Wanted => None,
             Synthesis::Asked | Synthesis::Arriving => Some(since + options.tts_timeout),
+            // what has come is reported while it plays
+            Synthesis::Failed => Some(since + options.playout_timeout),
             Synthesis::Complete(duration) => Some(since + options.playout_timeout + duration),
         }
     }
@@ -324,19 +328,9 @@ impl Dialogue {
         let id = first.id;
         match first.synthesis {
             Synthesis::Wanted => {}
-            Synthesis::Asked => {
-                self.segment_failed(Component::Tts, id, "no audio came in time".into())
-            }
-            Synthesis::Arriving => {
-                self.segment_failed(Component::Tts, id, "the audio stopped in the middle".into())
-            }
-            Synthesis::Complete(_) => {
-                self.segment_failed(
-                    Component::Playout,
-                    id,
-                    "the playout does not report that it plays".into(),
-                );
-            }
+            Synthesis::Asked => self.voice_hangs(id, "no audio came in time"),
+            Synthesis::Arriving => self.voice_hangs(id, "the audio stopped in the middle"),
+            Synthesis::Complete(_) | Synthesis::Failed => self.playout_failed(),
         }
     }
 }
@@ -355,7 +349,7 @@ fn report(segment: &mut Segment, playout: Playout, now: Instant) {
         }
         Playout::Finished { played, .. } => {
             segment.report(played, now);
-            segment.playing = Playing::Over { whole: true };
+            segment.ends();
         }
         Playout::Cleared { played, .. } => {
             segment.correct(played, now);
@@ -367,16 +361,22 @@ fn report(segment: &mut Segment, playout: Playout, now: Instant) {
 /// Cuts what has arrived into segments.
 fn cut_pieces(core: &mut Core, step: &mut Step) {
     while let Some(text) = step.chunker.next_piece() {
-        step.clock.first_clause_at.get_or_insert(core.now);
-        let id = core.segment_id();
-        step.segments.push(Segment::new(id, text, core.now));
+        // no voice has a sound for dots and dashes alone
+        if text.contains(char::is_alphanumeric) {
+            step.clock.first_clause_at.get_or_insert(core.now);
+            let id = core.segment_id();
+            step.segments.push(Segment::new(id, text, core.now));
+        }
     }
 }
 
 fn synthesize(core: &mut Core, segment: &mut Segment, tongue: Tongue) {
     segment.synthesis = Synthesis::Asked;
+    // a second try has the first one's time
+    if !segment.is_second_try || segment.asked_at.is_none() {
+        segment.sign_at = core.now;
+    }
     segment.asked_at = Some(core.now);
-    segment.sign_at = core.now;
     core.act(Action::Synthesize {
         id: segment.id,
         text: segment.say_in(tongue).to_owned(),

@@ -22,14 +22,14 @@ use tracing::Instrument as _;
 
 use super::ears::{self, Ears, Listener, OPEN_RETRIES, Order, Queue};
 use super::gauge::Gauge;
+use super::synthesis;
 use super::voice::{self, Voice};
 use crate::agent::Agent;
 use crate::hooks::{Before, CompletedTurn, ExecutedTools, ToolsHook, TurnHook};
 use crate::io::AudioOutput;
 use crate::measure;
 use crate::provider::{
-    ChatChunk, Knowledge, Llm, PresentTurn, Stt, SttSession, ToolDefinition, Tts, TtsChunk,
-    TurnDetector,
+    ChatChunk, Knowledge, Llm, PresentTurn, Stt, SttSession, ToolDefinition, Tts, TurnDetector,
 };
 use crate::session::AgentSession;
 use crate::tool::arguments;
@@ -37,8 +37,6 @@ use crate::tool::arguments;
 /// Tool calls of one answer that the dialogue is told of. One more than it takes, so that it says so; the rest would only
 /// say it again.
 const CALL_LIMIT: usize = MAX_CALLS_PER_STEP + 1;
-/// The longest sound of one segment. A synthesiser that does not end is cut there.
-const SPEECH_LIMIT: Duration = Duration::from_secs(300);
 
 /// The first wait before a recogniser that has given up is opened anew (LiveKit's 0.5 s).
 const REOPEN_FIRST: Duration = Duration::from_millis(500);
@@ -104,7 +102,7 @@ impl Children {
         });
     }
 
-    /// Synthesize into the playout.
+    /// Synthesize into the playout, where this segment was opened.
     pub(crate) fn speak(
         &mut self,
         tts: Arc<dyn Tts>,
@@ -112,28 +110,13 @@ impl Children {
         id: SegmentId,
         text: String,
     ) {
-        voice.open(id);
         let facts = self.facts();
         let failed = Input::Tts {
             id,
             event: TtsFact::Failed(String::from("the synthesiser's provider panicked")),
         };
-        let finished = Finished {
-            voice: voice.clone(),
-            id,
-        };
-        self.spawn(Key::Tts(id), "tts", Some(failed), async move {
-            let _finished = finished;
-            let event = match speak(tts, &voice, id, text, &facts).await {
-                Ok(duration) => TtsFact::Finished { duration },
-                Err(message) => {
-                    measure::provider_error("tts", &message);
-                    TtsFact::Failed(message)
-                }
-            };
-            voice.finish(id);
-            let _ = facts.send(Input::Tts { id, event }).await;
-        });
+        let work = synthesis::speak(tts, voice, id, text, facts);
+        self.spawn(Key::Tts(id), "tts", Some(failed), work);
     }
 
     /// Search the knowledge.
@@ -337,18 +320,6 @@ impl Children {
     }
 }
 
-/// However synthesis ends (a panic, too), its segment in the playout does not wait for more.
-struct Finished {
-    voice: Arc<Voice>,
-    id: SegmentId,
-}
-
-impl Drop for Finished {
-    fn drop(&mut self) {
-        self.voice.finish(self.id);
-    }
-}
-
 async fn ask(
     llm: Arc<dyn Llm>,
     tools: Arc<[ToolDefinition]>,
@@ -409,56 +380,6 @@ async fn ask(
             event: LlmFact::Finished { usage },
         })
         .await;
-}
-
-async fn speak(
-    tts: Arc<dyn Tts>,
-    voice: &Voice,
-    id: SegmentId,
-    text: String,
-    facts: &mpsc::Sender<Input>,
-) -> Result<Duration, String> {
-    let mut speech = tts.synthesize(text);
-    let mut samples: u64 = 0;
-    while let Some(chunk) = speech.next().await {
-        match chunk.map_err(|error| error.to_string())? {
-            TtsChunk::Audio(frame) if frame.is_empty() => {}
-            TtsChunk::Audio(frame) => {
-                if samples == 0 {
-                    // told before it can be played, so that nobody hears of the sound before it came
-                    let _ = facts
-                        .send(Input::Tts {
-                            id,
-                            event: TtsFact::FirstAudio,
-                        })
-                        .await;
-                }
-                voice.append(id, &frame).await;
-                samples += frame.samples().len() as u64;
-                if length(samples) > SPEECH_LIMIT {
-                    return Err(format!(
-                        "the speech does not end; it was cut after {SPEECH_LIMIT:?}"
-                    ));
-                }
-            }
-            TtsChunk::Words(words) => {
-                let _ = facts
-                    .send(Input::Tts {
-                        id,
-                        event: TtsFact::Words(words),
-                    })
-                    .await;
-            }
-        }
-    }
-    if samples == 0 {
-        return Err(String::from("the synthesiser gave no sound"));
-    }
-    Ok(length(samples))
-}
-
-fn length(samples: u64) -> Duration {
-    Duration::from_micros(samples * 1_000_000 / u64::from(antiphon_audio::Frame24k::RATE_HZ))
 }
 
 /// Connect the recogniser and pass on what it hears. Reconnecting is its own business; when it gives up it is opened anew,

@@ -23,6 +23,9 @@ const DRAIN_LIMIT: Duration = DRAIN_TIMEOUT.saturating_add(CLOSE_LIMIT);
 /// The longest that an agent's `on_exit` is waited for: two sentences of goodbye, or something written to a database.
 const EXIT_LIMIT: Duration = Duration::from_secs(10);
 
+/// A session that is closed without finishing to speak is over within this: its agent's `on_exit`, and the dialogue.
+pub const CLOSES_WITHIN: Duration = EXIT_LIMIT.saturating_add(CLOSE_LIMIT);
+
 /// What the last agent still has to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Farewell {
@@ -121,10 +124,22 @@ impl Driver {
                 leave(hook, session.clone()).await;
             }
             if let Some(hook) = comes {
-                hook(session).await;
+                enter(hook, session).await;
             }
         };
         tokio::spawn(work.in_current_span());
+    }
+}
+
+/// An agent that comes has time until the session is over, and its panic is its own.
+async fn enter(hook: Hook, session: AgentSession) {
+    let own = session.clone();
+    let work = AssertUnwindSafe(async move { hook(own).await }).catch_unwind();
+    tokio::select! {
+        result = work => if result.is_err() {
+            measure::panicked("on_enter");
+        },
+        _ = session.closed() => {}
     }
 }
 

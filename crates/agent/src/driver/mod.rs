@@ -9,6 +9,7 @@
 //! | [`ledger`] | none | which model was used for what |
 //! | [`ears`] | one per session | the caller's sound to VAD and recogniser |
 //! | [`gauge`] | part of it | how much sound went to the recogniser, how long voice activity detection takes |
+//! | [`synthesis`] | one per piece of speech | from the synthesiser's stream to the playout |
 //! | [`voice`] | one per session | the agent's sound to the caller, 20 ms at a time |
 //! | [`children`] | one per request | LLM, TTS, retrieval, turn prediction; dropped to cancel |
 //! | [`roster`] | none | the agents and tasks that the dialogue knows by number |
@@ -28,6 +29,7 @@ mod ledger;
 mod requests;
 pub(crate) mod roster;
 mod speeches;
+mod synthesis;
 mod tools;
 mod voice;
 
@@ -57,6 +59,7 @@ use crate::record::Tape;
 use crate::session::{Closing, Controls, Request, WeakSession};
 use children::{Children, Key};
 use ears::Order;
+pub use leave::CLOSES_WITHIN;
 use leave::Farewell;
 use ledger::Ledger;
 use roster::Roster;
@@ -383,10 +386,11 @@ impl Driver {
             }
             Action::CancelLlm { id } => self.children.cancel(Key::Llm(id)),
             Action::Synthesize { id, text } => match (&self.voice, &self.agent.tts) {
-                (Some(voice), Some(tts)) => {
+                (Some(voice), Some(tts)) if voice.open(id) => {
                     self.ledger.voiced(id, tts.info(), &text);
                     self.children.speak(tts.clone(), voice.clone(), id, text)
                 }
+                (Some(_), Some(_)) => self.own_facts.extend(heard(id)),
                 (None, _) | (_, None) => self.own_facts.extend(written(id)),
             },
             Action::CancelSynthesis { id } => {
@@ -417,6 +421,7 @@ impl Driver {
                 idempotency_key,
                 speech,
                 step,
+                budget: _, // the dialogue looks at the clock
             } => self.run_tool(call, idempotency_key, speech, step),
             Action::StepSpoken { speech, steps } => self.speeches.spoken(speech, steps),
             Action::CancelTool { call_id } => {
@@ -524,6 +529,12 @@ impl Driver {
         }
         self.children.predict(detector, id, turn);
     }
+}
+
+/// A second try came too late: the little that the first one gave is being heard.
+fn heard(id: antiphon_dialogue::ids::SegmentId) -> [Input; 2] {
+    let failed = String::from("what had come of it is being heard");
+    [input::Tts::FirstAudio, input::Tts::Failed(failed)].map(|event| Input::Tts { id, event })
 }
 
 /// What is written is there at once.

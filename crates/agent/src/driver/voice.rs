@@ -47,9 +47,9 @@ pub(crate) struct Voice {
 }
 
 impl Voice {
-    /// Sound of this segment will come.
-    pub(crate) fn open(&self, id: SegmentId) {
-        self.playout().open(id.0);
+    /// Sound of this segment will come, or comes anew. False: some of it is being heard.
+    pub(crate) fn open(&self, id: SegmentId) -> bool {
+        self.playout().open(id.0)
     }
 
     /// More sound; waits while too much is buffered.
@@ -72,7 +72,7 @@ impl Voice {
         self.change(|playout| playout.finish(id.0));
     }
 
-    /// Forget it unless it is being played; then it ends with what is there.
+    /// Forget it; if it is being played it ends there.
     pub(crate) fn discard(&self, id: SegmentId) {
         self.change(|playout| playout.discard(id.0));
     }

@@ -54,6 +54,23 @@ fn speech_waits_for_permission_and_then_leaves_in_frames_of_20_ms() {
 }
 
 #[test]
+fn a_segment_that_is_tried_again_keeps_its_place_and_nothing_of_the_first_try() {
+    let mut playout = with_segment(1, FRAME);
+    playout.finish(1);
+    playout.play(1);
+    playout.open(2);
+    playout.append(2, &sound(3, 0, 100));
+    playout.finish(2);
+    playout.play(2);
+    assert!(playout.next_frame().is_some());
+    assert!(playout.open(2), "nothing of it was played");
+    assert_eq!(playout.next_frame(), None);
+    playout.append(2, &sound(2, 0, FRAME));
+    assert_eq!(playout.next_frame().unwrap(), sound(2, 0, FRAME));
+    assert!(!playout.open(2), "it is heard already");
+}
+
+#[test]
 fn segments_follow_each_other_without_a_gap() {
     let mut playout = with_segment(1, 100);
     playout.finish(1);
@@ -143,7 +160,7 @@ fn run(steps: Vec<Step>) -> (Vec<i16>, Vec<Report>, Vec<(u32, usize)>) {
     let mut finished = [false; 4];
     let mut order = Vec::new();
     let (mut out, mut seen) = (Vec::new(), Vec::new());
-    (0..4).for_each(|id| playout.open(id));
+    (0..4).for_each(|id| assert!(playout.open(id)));
     let end = (0..4)
         .flat_map(|id| [Step::Play(id), Step::Finish(id)])
         .chain([Step::Resume]);
@@ -249,7 +266,7 @@ proptest! {
     #[test]
     fn a_clear_at_any_moment_ends_every_segment_once_and_leaves_one_frame(steps in prop::collection::vec(step(true), 0..60)) {
         let mut playout = Playout::new();
-        (0..4).for_each(|id| playout.open(id));
+        (0..4).for_each(|id| assert!(playout.open(id)));
         let mut ended = Vec::new();
         let mut authorised: Vec<u32> = Vec::new();
         let mut given = 0usize;

@@ -7,6 +7,7 @@ mod caller;
 mod inside;
 mod observer;
 mod sounds;
+mod tools;
 
 use std::collections::BTreeMap;
 
@@ -54,6 +55,12 @@ pub enum Violation {
     /// 8: final words of the caller that are in no turn and were not withdrawn.
     #[error("no word disappears: {0}")]
     LostWords(String),
+    /// 9: a call without a result although its time is over.
+    #[error("every tool call ends in its time: {0}")]
+    ToolTime(String),
+    /// 10: sound that nobody has stopped and nobody heard.
+    #[error("sound that exists is played: {0}")]
+    Unplayed(String),
 }
 
 fn request_is_valid(request: &ChatRequest) -> Result<(), Violation> {

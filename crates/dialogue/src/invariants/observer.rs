@@ -4,43 +4,23 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::caller::Caller;
 use super::sounds::Sounds;
+use super::tools::Tools;
 use super::{Violation, calls_are_answered, request_is_valid};
 use crate::action::Action;
-use crate::chat::{ChatRequest, Item, Role, ToolCall};
-use crate::event::{AgentState, Event, ToolReplyStatus};
+use crate::chat::{ChatRequest, Item, Role};
+use crate::event::{AgentState, Component, Event, ToolReplyStatus};
 use crate::ids::{GenerationId, SegmentId, SpeechId, TurnId};
 use crate::input::{Command, Input, Llm, Tts, TurnVerdict};
 use crate::limits::{
-    MAX_BROUGHT_ITEMS, MAX_DOUBTFUL_CALLS, MAX_HISTORY_ITEMS, MAX_PARKED_SPEECHES,
-    MAX_RUNNING_TOOLS, MAX_SEGMENTS_AHEAD, MAX_TURN_BYTES, MAX_TURN_MESSAGES, MAX_VALUE_BYTES, cut,
+    MAX_BROUGHT_ITEMS, MAX_HISTORY_ITEMS, MAX_PARKED_SPEECHES, MAX_RUNNING_TOOLS,
+    MAX_SEGMENTS_AHEAD, MAX_TURN_BYTES, MAX_TURN_MESSAGES, MAX_VALUE_BYTES, cut,
 };
 use crate::machine::Dialogue;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 
 /// Model requests at the same time: the reply that is being spoken, a speculative one, and those of speeches whose tools
 /// have answered while another is heard; and a summary of the history.
 const MAX_GENERATIONS: usize = 3 + MAX_PARKED_SPEECHES;
-
-/// A tool call that was started and has not answered.
-#[derive(Clone, Debug)]
-struct Running {
-    call: ToolCall,
-    key: String,
-    speech: SpeechId,
-    /// Its speech was interrupted: a repetition would do it twice.
-    interrupted: bool,
-    /// It has reported: its call has a result, and the model knows that it runs.
-    told: bool,
-    /// Its result may be refused.
-    refused: bool,
-}
-
-/// What a tool gave in this step.
-#[derive(Clone, Debug)]
-struct Given {
-    running: Running,
-    output: String,
-}
 
 /// What the caller has said or typed.
 #[derive(Clone, Debug)]
@@ -65,14 +45,7 @@ pub struct Observer {
     ordered_silence: Vec<SegmentId>,
     generations: BTreeSet<GenerationId>,
     agent: AgentState,
-    /// Names and keys of all calls that were ever started.
-    run: BTreeSet<String>,
-    keys: BTreeSet<String>,
-    running: BTreeMap<String, Running>,
-    results: Vec<Given>,
-    /// Calls that were stopped and may have done what they were to do, oldest first: another attempt is made under the same
-    /// key.
-    doubtful: VecDeque<Running>,
+    tools: Tools,
     words: BTreeMap<SpeechId, String>,
     /// Created and not done.
     speeches: BTreeSet<SpeechId>,
@@ -82,8 +55,12 @@ pub struct Observer {
     messages: Vec<String>,
     /// Words that must be in the history after this step, or when the agent's hook has seen them.
     committed: Vec<Committed>,
-    /// The turn that the hook looks at, and until when it may.
-    hook: Option<(TurnId, Instant)>,
+    /// The turns that the hook looks at, and until when it may.
+    hooks: BTreeMap<TurnId, Instant>,
+    /// Who may hear nothing more of the agent: the caller or the program has said so in this step, or the output is lost.
+    is_stopped: bool,
+    /// The program has ended the session.
+    is_ending: bool,
     now: Instant,
     /// Items that were said to be added in this step.
     added: Vec<Item>,
@@ -104,7 +81,10 @@ impl Observer {
     /// Before `handle`, with the same time.
     pub fn input(&mut self, now: Instant, input: &Input) {
         self.sounds.begin_step(now);
-        self.now = now;
+        self.tools.passes(now.since(self.now));
+        self.now = self.now.max(now);
+        self.is_ending |= matches!(input, Input::Command(Command::Close { .. }));
+        self.is_stopped = self.is_ending;
         self.begins = false;
         if self.closed {
             return;
@@ -116,7 +96,7 @@ impl Observer {
                 Tts::Words(_) => self.sounds.timed(*id),
                 Tts::Finished { duration } => self.sounds.synthesized(*id, *duration),
                 Tts::Failed(_) => self.sounds.failed(*id),
-                Tts::FirstAudio => {}
+                Tts::FirstAudio => self.sounds.arrives(*id),
             },
             Input::Llm {
                 id,
@@ -124,30 +104,9 @@ impl Observer {
             } => {
                 self.generations.remove(id);
             }
-            Input::ToolFinished { call_id, result } => {
-                if let Some(running) = self.running.remove(call_id) {
-                    if result.is_ok() {
-                        self.doubtful.retain(|other| other.key != running.key);
-                    }
-                    let output = match result {
-                        Ok(value) => &value.output,
-                        Err(message) => message,
-                    };
-                    let output = cut(output.clone(), MAX_VALUE_BYTES);
-                    self.results.push(Given { running, output });
-                }
-            }
-            // the model knows that it runs: it may call it again
-            Input::ToolUpdated { call_id, .. } => {
-                if let Some(running) = self.running.get_mut(call_id) {
-                    running.told = true;
-                }
-            }
-            Input::Command(Command::HandOff { call_id, .. }) => {
-                if let Some(running) = self.running.get_mut(call_id) {
-                    running.refused = true;
-                }
-            }
+            Input::ToolFinished { call_id, result } => self.tools.finished(call_id, result),
+            Input::ToolUpdated { call_id, .. } => self.tools.updated(call_id),
+            Input::Command(Command::HandOff { call_id, .. }) => self.tools.hands_off(call_id),
             Input::UserText(text) if !text.trim().is_empty() => {
                 let text = cut(text.trim().to_owned(), MAX_TURN_BYTES);
                 self.committed.push(Committed { turn: None, text });
@@ -164,7 +123,7 @@ impl Observer {
 
     /// What it says too late does not count.
     fn hook_answers(&mut self, turn: TurnId, verdict: &TurnVerdict) {
-        let Some((_, until)) = self.hook.take_if(|(asked, _)| *asked == turn) else {
+        let Some(until) = self.hooks.remove(&turn) else {
             return;
         };
         let waiting = |committed: &&mut Committed| committed.turn == Some(turn);
@@ -197,11 +156,15 @@ impl Observer {
         let history = dialogue.history();
         self.begins_in_silence(dialogue)?;
         let is_quiet = matches!(self.agent, AgentState::Listening | AgentState::Idle)
-            && self.hook.is_none()
+            && self.hooks.is_empty()
             && self.sounds.sounding().next().is_none();
         self.caller
             .nothing_is_forgotten(dialogue, is_quiet, self.closed)?;
         self.silence_is_kept()?;
+        self.sounds.are_played()?;
+        if !self.closed {
+            self.tools.end_in_time()?;
+        }
         self.speaks_with_a_voice()?;
         self.is_bounded(history)?;
         self.nothing_is_lost(history)?;
@@ -228,6 +191,9 @@ impl Observer {
             Action::PausePlayout => (self.begins, self.paused) = (false, true),
             Action::ClearPlayout => {
                 self.begins = false;
+                if !self.is_stopped {
+                    self.sounds.must_have_been_stopped();
+                }
                 self.sounds.clear();
             }
             Action::StartLlm { id, request } => {
@@ -242,29 +208,22 @@ impl Observer {
                 call,
                 idempotency_key,
                 speech,
+                budget,
                 ..
-            } => return self.tool_runs(call, idempotency_key, *speech),
+            } => return self.tools.runs(call, idempotency_key, *speech, *budget),
             Action::CompleteUserTurn { turn, budget, .. } => {
-                self.hook = Some((*turn, self.now + *budget));
+                self.hooks.insert(*turn, self.now + *budget);
             }
             Action::CancelTool { call_id } => {
-                // the machine says what became of it; what the tool says later, or said at this moment, is not news
-                let given = self
-                    .results
-                    .iter()
-                    .position(|given| given.running.call.call_id == *call_id)
-                    .map(|at| self.results.remove(at).running);
-                if let Some(running) = self.running.remove(call_id).or(given) {
-                    self.may_be_done(running);
-                }
+                self.tools.cancelled(call_id);
             }
+            Action::SwitchAgent { how, .. } => self.tools.switched(*how),
             Action::Emit(event) => return self.look_at_event(event),
             Action::Close => self.closed = true,
             Action::Retrieve { .. }
             | Action::CompleteTools { .. }
             | Action::StepSpoken { .. }
             | Action::NotInterrupted(_)
-            | Action::SwitchAgent { .. }
             | Action::TaskEnded { .. }
             | Action::PredictTurn { .. }
             | Action::CancelPrediction { .. }
@@ -275,67 +234,14 @@ impl Observer {
         Ok(())
     }
 
-    fn tool_runs(&mut self, call: &ToolCall, key: &str, speech: SpeechId) -> Result<(), Violation> {
-        let id = &call.call_id;
-        let busy = |key: &str| self.running.values().any(|other| other.key == key);
-        let same = |other: &Running| {
-            other.call.name == call.name && other.call.arguments == call.arguments
-        };
-        let again = !self.keys.insert(key.to_owned());
-        let stopped = |other: &&Running| other.key == key && !busy(key);
-        if !self.run.insert(id.clone()) || (again && !self.doubtful.iter().any(|o| stopped(&o))) {
-            return Err(Violation::ToolResult(format!("{id} was run twice")));
-        }
-        let mut newest = self.doubtful.iter().rev().take(MAX_DOUBTFUL_CALLS / 2);
-        if let Some(other) = newest
-            .find(|other| same(other) && !busy(&other.key))
-            .filter(|_| !again)
-        {
-            return Err(Violation::ToolResult(format!(
-                "{id} does what {} may have done, under another key",
-                other.call.call_id
-            )));
-        }
-        let twin = self.running.iter().find(|(_, other)| {
-            other.interrupted
-                && !other.told
-                && other.call.name == call.name
-                && other.call.arguments == call.arguments
-        });
-        if let Some((other, _)) = twin {
-            return Err(Violation::ToolResult(format!(
-                "{id} repeats {other}, which runs on after an interruption"
-            )));
-        }
-        let running = Running {
-            call: call.clone(),
-            speech,
-            key: key.to_owned(),
-            interrupted: false,
-            told: false,
-            refused: false,
-        };
-        self.running.insert(id.clone(), running);
-        Ok(())
-    }
-
-    /// More than the machine remembers: which of them it forgets first is its business.
-    fn may_be_done(&mut self, running: Running) {
-        if self.doubtful.iter().all(|other| other.key != running.key) {
-            self.doubtful.push_back(running);
-        }
-        if self.doubtful.len() > 2 * MAX_DOUBTFUL_CALLS {
-            self.doubtful.pop_front();
-        }
-    }
-
     fn look_at_event(&mut self, event: &Event) -> Result<(), Violation> {
         self.caller.event(event);
         match event {
             Event::Interrupted { speech } => {
+                self.is_stopped = true;
                 self.stopping = self.sounds.sounding().collect();
                 self.sounds.interrupt(*speech);
-                self.tools_are_left(*speech);
+                self.tools.are_left(*speech);
             }
             Event::AgentTranscript {
                 speech,
@@ -404,7 +310,12 @@ impl Observer {
                 speech,
                 interrupted,
             } => return self.speech_done(*speech, *interrupted),
+            Event::Error {
+                component: Component::Playout,
+                ..
+            } => self.is_stopped = true,
             Event::Closed { .. } => {
+                self.sounds.were_stopped();
                 if let Some(speech) = self.speeches.first() {
                     return Err(Violation::Mute(format!(
                         "the session is over and {speech} is not"
@@ -452,16 +363,9 @@ impl Observer {
         self.words.remove(&speech);
         self.sounds.forget(speech);
         if interrupted {
-            self.tools_are_left(speech);
+            self.tools.are_left(speech);
         }
         Ok(())
-    }
-
-    /// The tools of this speech run on without it.
-    fn tools_are_left(&mut self, speech: SpeechId) {
-        for running in self.running.values_mut() {
-            running.interrupted |= running.speech == speech;
-        }
     }
 
     /// Promise 2.
@@ -512,7 +416,7 @@ impl Observer {
             ("model requests", self.generations.len(), MAX_GENERATIONS),
             // a speculative clause beside a speech that needs its own
             ("sounds ahead", self.sounds.ahead(), MAX_SEGMENTS_AHEAD + 1),
-            ("tools", self.running.len(), MAX_RUNNING_TOOLS),
+            ("tools", self.tools.len(), MAX_RUNNING_TOOLS),
             ("items", history.len(), MAX_HISTORY_ITEMS),
         ] {
             if count > limit {
@@ -526,14 +430,14 @@ impl Observer {
 
     /// Promises 4 and 5: what the caller committed and what a tool gave is there.
     fn nothing_is_lost(&mut self, history: &[Item]) -> Result<(), Violation> {
-        let (committed, results) = (
-            std::mem::take(&mut self.committed),
-            std::mem::take(&mut self.results),
-        );
+        let committed = std::mem::take(&mut self.committed);
+        let given = self.tools.are_in(history);
         if self.closed {
             return Ok(());
         }
-        let hooked = self.hook.is_some_and(|(_, until)| self.now < until);
+        let now = self.now;
+        self.hooks.retain(|_, until| now < *until);
+        let hooked = !self.hooks.is_empty();
         for waiting in committed {
             let there = history.iter().rev().any(|item| {
                 matches!(item, Item::Message(m) if m.role == Role::User && m.text == waiting.text)
@@ -546,22 +450,7 @@ impl Observer {
             }
             self.committed.push(waiting);
         }
-        for Given { running, output } in results {
-            let (id, given) = (running.call.call_id, output);
-            if running.refused {
-                continue;
-            }
-            let there = history.iter().rev().any(|item| {
-                matches!(item, Item::FunctionCallOutput { output, .. }
-                    if output.call_id.starts_with(&id) && output.output == given)
-            });
-            if !there {
-                return Err(Violation::ToolResult(format!(
-                    "{id} gave {given:?}, which is not in the history"
-                )));
-            }
-        }
-        Ok(())
+        given
     }
 
     /// Promises 3 and 4: the history grows by what was announced, and every result has its call.

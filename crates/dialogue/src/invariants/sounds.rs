@@ -24,6 +24,8 @@ struct Sound {
     cancelled: bool,
     /// TTS gave it up: nothing more of it arrives.
     failed: bool,
+    /// It is tried again, and what is said of its sound is said of the first try.
+    stale: bool,
     /// Reported as played to its end.
     whole: bool,
     /// The provider said when its words begin.
@@ -48,6 +50,8 @@ pub(super) struct Sounds {
     cleared: bool,
     /// The last time.
     cleared_at: Instant,
+    /// Synthesised, and taken out of the playout although nobody had stopped it; right only if the session is over next.
+    lost: Option<(SegmentId, Instant)>,
 }
 
 impl Sounds {
@@ -88,8 +92,12 @@ impl Sounds {
     }
 
     pub(super) fn asked(&mut self, id: SegmentId, text: &str) {
+        // a second try keeps its place in the playout
+        let before = self.known.remove(&id).filter(|before| !before.cancelled);
         let sound = Sound {
             text: text.to_owned(),
+            stale: before.is_some(),
+            played: before.and_then(|before| before.played),
             ..Sound::default()
         };
         self.known.insert(id, sound);
@@ -105,6 +113,10 @@ impl Sounds {
     pub(super) fn cancelled(&mut self, id: SegmentId) {
         if let Some(sound) = self.known.get_mut(&id) {
             sound.cancelled = true;
+            if !self.cleared {
+                // given up: what was played of it was all, whatever is reported at this moment
+                (sound.over, sound.failed, sound.whole) = (true, true, false);
+            }
         }
     }
 
@@ -142,13 +154,43 @@ impl Sounds {
         }
     }
 
+    /// The playout is about to be cleared, and neither the caller nor the program has asked for it.
+    pub(super) fn must_have_been_stopped(&mut self) {
+        let mut known = self.known.iter();
+        let lost = known.find(|(_, sound)| {
+            sound.played.is_some() && !sound.over && !sound.failed && sound.length.is_some()
+        });
+        self.lost = self.lost.or(lost.map(|(id, _)| (*id, self.now)));
+    }
+
+    /// The session is over.
+    pub(super) fn were_stopped(&mut self) {
+        self.lost = None;
+    }
+
+    /// Promise 10.
+    pub(super) fn are_played(&self) -> Result<(), Violation> {
+        match self.lost {
+            Some((id, at)) if self.now.since(at) > CLEAR_REPORT_TIMEOUT => {
+                Err(Violation::Unplayed(format!("{id} was cut by nobody")))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
     pub(super) fn interrupt(&mut self, speech: SpeechId) {
         self.interrupted.insert(speech, self.plays);
     }
 
     pub(super) fn failed(&mut self, id: SegmentId) {
         if let Some(sound) = self.known.get_mut(&id) {
-            sound.failed = true;
+            sound.failed = sound.length.is_none();
+        }
+    }
+
+    pub(super) fn arrives(&mut self, id: SegmentId) {
+        if let Some(sound) = self.known.get_mut(&id) {
+            sound.stale = false;
         }
     }
 
@@ -159,9 +201,10 @@ impl Sounds {
     }
 
     pub(super) fn synthesized(&mut self, id: SegmentId, length: Duration) {
-        if let Some(sound) = self.known.get_mut(&id) {
+        if let Some(sound) = self.known.get_mut(&id).filter(|sound| !sound.failed) {
             let shortest = sound.length.map_or(length, |before| before.min(length));
             sound.length = Some(shortest);
+            sound.stale = false;
             if length.is_zero() && !sound.heard {
                 (sound.over, sound.ended) = (true, true);
             }
@@ -195,7 +238,7 @@ impl Sounds {
                 sound.furthest = sound.furthest.max(played);
             }
             Playout::Finished { .. } => {
-                sound.whole = true;
+                sound.whole = !sound.failed && !sound.stale;
                 (sound.heard, sound.over, sound.ended) = (true, true, true);
             }
             Playout::Cleared { played, .. } => {

@@ -388,7 +388,7 @@ impl Simulation {
             Action::CancelLlm { id } => self.take_back(id),
             Action::Synthesize { id, text } => self.synthesize(id, text),
             Action::CancelSynthesis { id } => {
-                self.audio.retain(|audio| audio.id != id || audio.queued);
+                self.audio.retain(|audio| audio.id != id);
             }
             Action::Play { id } => {
                 if let Some(audio) = self.audio.iter_mut().find(|audio| audio.id == id) {
@@ -535,42 +535,35 @@ impl Simulation {
 
     fn synthesize(&mut self, id: SegmentId, text: String) {
         let voice = self.voices.pop_front().unwrap_or_default();
-        if voice.fails {
-            self.schedule(
-                self.now + voice.first,
-                Input::Tts {
-                    id,
-                    event: Tts::Failed("500".into()),
-                },
-            );
-            return;
-        }
         let by_text = Duration::from_secs_f64(text.chars().count() as f64 / CHARS_PER_SECOND);
         let length = voice.length.unwrap_or(by_text);
+        let comes = !voice.hangs && (!voice.fails || voice.length.is_some());
         let heard = self.now + voice.first;
-        self.audio.push(Audio {
+        let audio = Audio {
             id,
             text,
-            length: (!voice.hangs).then_some(length),
+            length: comes.then_some(length),
             arrived: false,
             queued: false,
             played: Duration::ZERO,
-        });
-        if !voice.hangs {
-            self.schedule(
-                heard,
-                Input::Tts {
-                    id,
-                    event: Tts::FirstAudio,
-                },
-            );
-            self.schedule(
-                heard + 50 * MS,
-                Input::Tts {
-                    id,
-                    event: Tts::Finished { duration: length },
-                },
-            );
+        };
+        match self.audio.iter_mut().find(|audio| audio.id == id) {
+            // a second try keeps its place
+            Some(before) => {
+                let queued = before.queued;
+                *before = Audio { queued, ..audio };
+            }
+            None => self.audio.push(audio),
+        }
+        let mut tell = |at, event| self.schedule(at, Input::Tts { id, event });
+        if comes {
+            tell(heard, Tts::FirstAudio);
+        }
+        if voice.fails {
+            let at = if comes { heard + 50 * MS } else { heard };
+            tell(at, Tts::Failed("500".into()));
+        } else if comes {
+            tell(heard + 50 * MS, Tts::Finished { duration: length });
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use antiphon_agent::{Agent, AgentSession, Events, SessionIo};
+use antiphon_agent::{Agent, AgentSession, CLOSES_WITHIN, Events, SessionIo};
 use antiphon_audio::Frame16k;
 use antiphon_dialogue::event::CloseReason;
 use antiphon_protocol::names::{
@@ -29,8 +29,8 @@ use crate::WorkerError;
 
 /// The name of the agent's track, LiveKit's.
 const TRACK_NAME: &str = "roomio_audio";
-/// A session has this long to say what it still has to say when it is closed.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+/// A session that does not close within its own limit and this is left behind.
+const CLOSE_SLACK: Duration = Duration::from_secs(1);
 /// A server that is too busy to let the agent in is asked so many times.
 const JOIN_ATTEMPTS: u32 = 5;
 /// The longest pause between two of them: a caller waits.
@@ -148,7 +148,7 @@ async fn converse(
             .run(session_events, publisher, &track, first, &shutdown)
             .await;
         session.close(CloseReason::JobShutdown);
-        let _ = tokio::time::timeout(CLOSE_TIMEOUT, session.closed()).await;
+        let _ = tokio::time::timeout(CLOSES_WITHIN + CLOSE_SLACK, session.closed()).await;
         call.end();
         conversations += 1;
         match result? {
