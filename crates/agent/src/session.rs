@@ -274,7 +274,7 @@ impl AgentSession {
     }
 
     /// Another agent takes the conversation over, after everything that waits to be said now. A tool does the same by
-    /// giving the agent back.
+    /// giving the agent back. Tasks that have the floor then end without a result.
     ///
     /// # Errors
     /// The session is closed or busy.

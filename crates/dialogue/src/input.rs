@@ -382,7 +382,8 @@ pub enum Command {
         /// Times are instants of this session.
         items: Vec<Item>,
     },
-    /// Another agent takes over, after everything that waits to be said now.
+    /// Another agent takes over, after everything that waits to be said now. Tasks that have the floor then end without a
+    /// result.
     UpdateAgent {
         /// Who.
         agent: Box<AgentSpec>,
