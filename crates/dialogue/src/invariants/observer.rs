@@ -13,10 +13,10 @@ use crate::ids::{GenerationId, SegmentId, SpeechId, TurnId};
 use crate::input::{Command, Input, Llm, Tts, TurnVerdict};
 use crate::limits::{
     MAX_BROUGHT_ITEMS, MAX_HISTORY_ITEMS, MAX_PARKED_SPEECHES, MAX_RUNNING_TOOLS,
-    MAX_SEGMENTS_AHEAD, MAX_TURN_BYTES, MAX_TURN_MESSAGES, MAX_VALUE_BYTES, cut,
+    MAX_SEGMENTS_AHEAD, MAX_TURN_BYTES, MAX_TURN_MESSAGES, cut,
 };
 use crate::machine::Dialogue;
-use crate::time::{Duration, Instant};
+use crate::time::Instant;
 
 /// Model requests at the same time: the reply that is being spoken, a speculative one, and those of speeches whose tools
 /// have answered while another is heard; and a summary of the history.
