@@ -149,6 +149,13 @@ impl Caller {
         }
     }
 
+    fn remember(&mut self, words: String) {
+        self.turns.push_back(words);
+        if self.turns.len() > REMEMBERED_TURNS {
+            self.turns.pop_front();
+        }
+    }
+
     pub(super) fn event(&mut self, event: &Event) {
         match event {
             Event::UserInputTranscribed {
@@ -166,13 +173,13 @@ impl Caller {
                     }
                 }
                 self.finals.retain(|waiting| !waiting.words[1].is_empty());
-                self.turns.push_back(turn);
-                if self.turns.len() > REMEMBERED_TURNS {
-                    self.turns.pop_front();
-                }
+                self.remember(turn);
             }
             Event::UserInputWithdrawn { transcript, .. } => {
-                self.account_for(&normalise(transcript));
+                // their final may come after them
+                let words = normalise(transcript);
+                self.account_for(&words);
+                self.remember(words);
             }
             _ => {}
         }
