@@ -103,10 +103,11 @@ impl Dialogue {
 
     /// The turns whose hook has answered, up to the first whose hook has not.
     fn complete_in_order(&mut self) {
-        let answered = |open: &mut Completing| open.verdict.is_some();
-        while let Some(Completing { over, verdict, .. }) =
-            self.caller.completing.pop_front_if(answered)
-        {
+        let answered = |open: &Completing| open.verdict.is_some();
+        while self.caller.completing.front().is_some_and(answered) {
+            let Some(Completing { over, verdict, .. }) = self.caller.completing.pop_front() else {
+                return;
+            };
             match verdict {
                 Some(TurnVerdict::Stop) => {
                     self.drop_speculation();
