@@ -20,8 +20,10 @@ const LONGEST_HELD: usize = 2000 * WINDOW;
 /// fricatives of voices at their usual level lie 10 dB higher, the noise that flite has for silence 6 dB lower).
 const SOFTEST: u64 = 6 * 6;
 const LOUDEST: u64 = 48 * 48;
-/// A sound begins at three times the amplitude of the quietest part so far,
-const OVER_NOISE: u64 = 3 * 3;
+/// What the first 40 ms hold, unless it is as loud as [`LOUDEST`], is what the voice has for silence.
+const NOISE_PARTS: usize = 8;
+/// A sound begins at twice the amplitude of that,
+const OVER_NOISE: u64 = 2 * 2;
 /// and has ended below 1/200 of the loudest one (-46 dB): a soft voice has soft ends.
 const BELOW_VOICE: u64 = 200 * 200;
 
@@ -39,7 +41,10 @@ pub struct Edges {
     cut: usize,
     /// Samples of the silence that goes on just now.
     silence: usize,
-    quietest: u64,
+    /// How many parts came before the first sound.
+    parts: usize,
+    /// The loudest of the first [`NOISE_PARTS`].
+    noise: u64,
     loudest: u64,
 }
 
@@ -56,7 +61,8 @@ impl Edges {
             begun: false,
             cut: 0,
             silence: 0,
-            quietest: u64::MAX,
+            parts: 0,
+            noise: 0,
             loudest: 0,
         }
     }
@@ -95,15 +101,25 @@ impl Edges {
         Duration::from_micros(self.cut as u64 * 1_000_000 / u64::from(Frame24k::RATE_HZ))
     }
 
+    /// The energy of a first sound, given one more part.
+    fn begins_at(&mut self, energy: u64) -> u64 {
+        self.parts += 1;
+        if self.parts <= NOISE_PARTS {
+            self.noise = self.noise.max(energy);
+            return LOUDEST;
+        }
+        self.noise
+            .saturating_mul(OVER_NOISE)
+            .clamp(SOFTEST, LOUDEST)
+    }
+
     fn take_part(&mut self, out: &mut Vec<i16>) {
         let energy = mean_square(&self.part);
-        self.quietest = self.quietest.min(energy);
         self.loudest = self.loudest.max(energy);
         if !self.begun {
             self.held.append(&mut self.part);
-            let begins = self.quietest.saturating_mul(OVER_NOISE);
-            self.begun = energy >= begins.clamp(SOFTEST, LOUDEST)
-                || self.cut + self.held.len() >= LONGEST_LEAD;
+            self.begun =
+                energy >= self.begins_at(energy) || self.cut + self.held.len() >= LONGEST_LEAD;
             if self.begun {
                 out.append(&mut self.held);
             } else {

@@ -399,7 +399,7 @@ async fn what_the_server_says_reaches_whoever_looks_after_the_agent() {
         (
             "data: {\"object\":\"error\",\"message\":\"EngineCore.\",\"code\":500}\n\ndata: [DONE]\n\n",
             Some(500),
-            "EngineCore.",
+            "EngineCore",
         ),
         (
             "{\"error\":{\"message\":\"Internal\",\"code\":500}}",

@@ -26,6 +26,7 @@ use stats::Sample;
 
 /// The simulated providers' delays, those of the measurement of LiveKit Agents.
 const DELAYS: Delays = Delays {
+    llm_ping_ms: 0,
     llm_first_token_ms: 200,
     llm_token_ms: 0,
     tts_first_byte_ms: 100,

@@ -52,6 +52,8 @@ fn rows(page: &str) -> Vec<Row> {
                 None => (title == "Top level").then(String::new),
             };
         }
+        // an empty cell has one space between its bars
+        let line = line.replace("| |", "|  |");
         let cells: Vec<&str> = line.split(" | ").collect();
         let (Some(section), [keys, default, meaning @ ..]) = (&section, &*cells) else {
             continue;

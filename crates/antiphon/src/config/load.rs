@@ -271,7 +271,7 @@ mod tests {
     fn a_key_that_resembles_nothing_lists_what_is_known() {
         assert!(
             error("[knowledge]\npath = \"k\"\nzzz = 1")
-                .contains("known here: path, budget, top_k, automatic")
+                .contains("known here: path, index_id, budget, top_k, automatic")
         );
     }
 
