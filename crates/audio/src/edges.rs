@@ -20,10 +20,10 @@ const LONGEST_HELD: usize = 2000 * WINDOW;
 /// fricatives of voices at their usual level lie 10 dB higher, the noise that flite has for silence 6 dB lower).
 const SOFTEST: u64 = 6 * 6;
 const LOUDEST: u64 = 48 * 48;
-/// What the first 40 ms hold, unless it is as loud as [`LOUDEST`], is what the voice has for silence.
+/// The second quietest part of the first 40 ms, all of which are held, is what the voice has for silence.
 const NOISE_PARTS: usize = 8;
-/// A sound begins at twice the amplitude of that,
-const OVER_NOISE: u64 = 2 * 2;
+/// A sound begins at six times the amplitude of that,
+const OVER_NOISE: u64 = 6 * 6;
 /// and has ended below 1/200 of the loudest one (-46 dB): a soft voice has soft ends.
 const BELOW_VOICE: u64 = 200 * 200;
 
@@ -41,10 +41,8 @@ pub struct Edges {
     cut: usize,
     /// Samples of the silence that goes on just now.
     silence: usize,
-    /// How many parts came before the first sound.
-    parts: usize,
-    /// The loudest of the first [`NOISE_PARTS`].
-    noise: u64,
+    /// Energies of the first [`NOISE_PARTS`].
+    first: Vec<u64>,
     loudest: u64,
 }
 
@@ -61,8 +59,7 @@ impl Edges {
             begun: false,
             cut: 0,
             silence: 0,
-            parts: 0,
-            noise: 0,
+            first: Vec::with_capacity(NOISE_PARTS),
             loudest: 0,
         }
     }
@@ -101,16 +98,26 @@ impl Edges {
         Duration::from_micros(self.cut as u64 * 1_000_000 / u64::from(Frame24k::RATE_HZ))
     }
 
-    /// The energy of a first sound, given one more part.
-    fn begins_at(&mut self, energy: u64) -> u64 {
-        self.parts += 1;
-        if self.parts <= NOISE_PARTS {
-            self.noise = self.noise.max(energy);
-            return LOUDEST;
+    /// Whether the voice begins with this part, or began with one of the first.
+    fn begins(&mut self, energy: u64) -> bool {
+        if self.first.len() == NOISE_PARTS {
+            return energy >= self.threshold();
         }
-        self.noise
-            .saturating_mul(OVER_NOISE)
-            .clamp(SOFTEST, LOUDEST)
+        self.first.push(energy);
+        if energy >= LOUDEST {
+            return true;
+        }
+        if self.first.len() < NOISE_PARTS {
+            return false;
+        }
+        self.first.sort_unstable();
+        self.first.last() >= Some(&self.threshold())
+    }
+
+    /// The energy of a first sound.
+    fn threshold(&self) -> u64 {
+        let noise = self.first.get(1).copied().unwrap_or_default();
+        noise.saturating_mul(OVER_NOISE).clamp(SOFTEST, LOUDEST)
     }
 
     fn take_part(&mut self, out: &mut Vec<i16>) {
@@ -118,8 +125,7 @@ impl Edges {
         self.loudest = self.loudest.max(energy);
         if !self.begun {
             self.held.append(&mut self.part);
-            self.begun =
-                energy >= self.begins_at(energy) || self.cut + self.held.len() >= LONGEST_LEAD;
+            self.begun = self.begins(energy) || self.cut + self.held.len() >= LONGEST_LEAD;
             if self.begun {
                 out.append(&mut self.held);
             } else {
