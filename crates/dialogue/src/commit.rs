@@ -95,9 +95,10 @@ impl Dialogue {
         self.caller.monologue.was_nothing();
     }
 
-    /// The agent has nothing more to say: words that left the floor to it may have been an answer.
+    /// Whatever has silenced the agent: words that left the floor to it may have been an answer.
     pub(crate) fn reconsider_kept_words(&mut self) {
-        if self.turn.stage != Stage::Quiet || self.turn.words() == 0 || self.mode_is_manual() {
+        let waits = self.turn.stage == Stage::Quiet && self.turn.words() > 0;
+        if !waits || !self.floor.is_open() || self.mode_is_manual() {
             return;
         }
         let now = self.core.now;

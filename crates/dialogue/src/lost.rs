@@ -94,7 +94,6 @@ impl Dialogue {
             .is_some_and(|speech| self.owes_an_answer(speech));
         self.core.error(Component::Playout, message, true);
         self.cut();
-        self.reconsider_kept_words();
         if owes {
             self.tell_trouble();
         }

@@ -265,6 +265,7 @@ impl Dialogue {
             self.tools_executed();
             self.think();
             let finished = self.speak();
+            self.reconsider_kept_words();
             let started = self.start_next();
             if !finished && !started {
                 break;

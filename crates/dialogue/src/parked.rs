@@ -123,7 +123,6 @@ impl Dialogue {
         self.interrupt_queue(force);
         self.abandon_parked(force);
         self.stop_present();
-        self.reconsider_kept_words();
     }
 
     /// The program stops what is being said: the caller's sound over it has not.
@@ -164,7 +163,6 @@ impl Dialogue {
         self.reports_are_heard(id); // or not wanted: it is not told again
         if self.floor.speech().is_some_and(|speech| speech.id == id) {
             self.stop_present();
-            self.reconsider_kept_words();
         } else if let Some(at) = self.parked.iter().position(|speech| speech.id == id) {
             let speech = self.parked.remove(at);
             self.abandon(speech);

@@ -118,7 +118,6 @@ impl Dialogue {
         } else if failed && self.owes_an_answer(&speech) {
             self.tell_trouble();
         }
-        self.reconsider_kept_words();
         true
     }
 
@@ -202,7 +201,6 @@ impl Dialogue {
                 true,
             );
             self.cut();
-            self.reconsider_kept_words();
             return;
         }
         self.became_audible();
