@@ -8,7 +8,7 @@ use crate::input::{Input, Stt, Vad};
 use crate::limits::{MAX_TURN_BYTES, MIN_LOST_WORDS, SPEECH_SIGN_TIMEOUT};
 use crate::machine::Dialogue;
 use crate::options::{Options, TurnDetection};
-use crate::text::{normalise, without_words};
+use crate::text::{contains_words, normalise, without_words};
 use crate::time::{Duration, Instant};
 
 /// Turns that the recogniser may repeat a part of.
@@ -29,6 +29,24 @@ struct Waiting {
     at: Instant,
 }
 
+/// Words that count no more, normalised: the recogniser may say them again.
+#[derive(Clone, Debug)]
+struct Turn {
+    words: String,
+    /// They are in no turn, and an event has said so.
+    is_withdrawn: bool,
+}
+
+impl Turn {
+    /// What of these words is not in it; `None`: all of it. What it ends with may come again, and of what was withdrawn any part.
+    fn news(&self, words: &str) -> Option<String> {
+        if self.is_withdrawn && contains_words(&self.words, words) {
+            return Some(String::new());
+        }
+        news(words, &self.words)
+    }
+}
+
 /// See above.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Caller {
@@ -40,8 +58,8 @@ pub(super) struct Caller {
     /// The voice was heard before this step, and is heard after it.
     goes_on: bool,
     finals: Vec<Waiting>,
-    /// Committed turns, normalised, the newest last.
-    turns: VecDeque<String>,
+    /// Committed or withdrawn, the newest last.
+    turns: VecDeque<Turn>,
 }
 
 impl Caller {
@@ -125,7 +143,7 @@ impl Caller {
 
     fn is_final(&mut self, text: &str) {
         let words = normalise(text);
-        let rest = self.turns.iter().rev().find_map(|turn| news(&words, turn));
+        let rest = self.turns.iter().rev().find_map(|turn| turn.news(&words));
         let rest = rest.unwrap_or_else(|| words.clone());
         let words_of = |words: &str| words.split(' ').count();
         let twice = words_of(&words) >= MIN_LOST_WORDS
@@ -149,8 +167,11 @@ impl Caller {
         }
     }
 
-    fn remember(&mut self, words: String) {
-        self.turns.push_back(words);
+    fn remember(&mut self, words: String, is_withdrawn: bool) {
+        self.turns.push_back(Turn {
+            words,
+            is_withdrawn,
+        });
         if self.turns.len() > REMEMBERED_TURNS {
             self.turns.pop_front();
         }
@@ -173,13 +194,13 @@ impl Caller {
                     }
                 }
                 self.finals.retain(|waiting| !waiting.words[1].is_empty());
-                self.remember(turn);
+                self.remember(turn, false);
             }
             Event::UserInputWithdrawn { transcript, .. } => {
                 // their final may come after them
                 let words = normalise(transcript);
                 self.account_for(&words);
-                self.remember(words);
+                self.remember(words, true);
             }
             _ => {}
         }

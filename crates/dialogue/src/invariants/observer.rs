@@ -104,6 +104,13 @@ impl Observer {
             } => {
                 self.generations.remove(id);
             }
+            // the model stops what nobody has heard of yet
+            Input::Llm {
+                id,
+                event: Llm::Withdrawn,
+            } if self.generations.contains(id) => {
+                self.is_stopped |= !self.sounds.is_any_heard();
+            }
             Input::ToolFinished { call_id, result } => self.tools.finished(call_id, result),
             Input::ToolUpdated { call_id, .. } => self.tools.updated(call_id),
             Input::Command(Command::HandOff { call_id, .. }) => self.tools.hands_off(call_id),

@@ -72,6 +72,12 @@ impl Sounds {
             .map(|(id, _)| *id)
     }
 
+    /// Does the caller hear one of those in the playout?
+    pub(super) fn is_any_heard(&self) -> bool {
+        let mut known = self.known.values();
+        known.any(|sound| sound.heard && !sound.over)
+    }
+
     /// Still in the playout, or still being synthesized.
     pub(super) fn goes_on(&self, id: SegmentId) -> bool {
         self.known

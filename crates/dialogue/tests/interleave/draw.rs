@@ -1,4 +1,4 @@
-//! The dice: options, tempers, and one input after the other, out of any source of randomness.
+//! The dice: tempers, and one input after the other, out of any source of randomness.
 
 use std::collections::BTreeMap;
 
@@ -11,117 +11,16 @@ use antiphon_dialogue::input::{
     Command, GenerateReply, Llm, Measured, Playout, Priority, Say, Stt, ToolValue, ToolsVerdict,
     Tts, TurnVerdict, Vad,
 };
-use antiphon_dialogue::options::{
-    CANCEL_TASK, DuplicateScope, Endpointing, Filler, OnDuplicate, RUNNING_TASKS, ToolInterruption,
-    ToolOptions, TurnDetection, TurnDetectorKind,
-};
+use antiphon_dialogue::options::{CANCEL_TASK, RUNNING_TASKS, ToolOptions};
 use antiphon_dialogue::time::Duration;
 use antiphon_dialogue::{Action, Input, Instant, Options, OptionsPatch};
 use rand::Rng;
 use rand::seq::IndexedRandom;
 
+use super::options::{filler, patch};
+
 pub(super) fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
-}
-
-pub(super) fn options(rng: &mut impl Rng) -> Options {
-    let mut options = Options {
-        turn_detection: *[
-            TurnDetection::Vad,
-            TurnDetection::Vad,
-            TurnDetection::Stt,
-            TurnDetection::Manual,
-        ]
-        .choose(rng)
-        .unwrap(),
-        resume_false_interruption: rng.random_bool(0.8),
-        allow_interruptions: rng.random_bool(0.9),
-        preemptive_generation: rng.random_bool(0.8),
-        preemptive_tts: rng.random_bool(0.5),
-        turn_detector: *[
-            TurnDetectorKind::None,
-            TurnDetectorKind::Text,
-            TurnDetectorKind::Audio,
-        ]
-        .choose(rng)
-        .unwrap(),
-        endpointing: *[Endpointing::Fixed, Endpointing::Dynamic]
-            .choose(rng)
-            .unwrap(),
-        transcription_timeout: rng.random_bool(0.3).then(|| ms(1000)),
-        user_turn_max_words: rng.random_bool(0.2).then_some(6),
-        user_turn_max_duration: rng.random_bool(0.2).then(|| ms(4000)),
-        min_thinking_interruption_duration: ms(*[0, 0, 300].choose(rng).unwrap()),
-        min_thinking_interruption_words: *[None, None, Some(0), Some(3)].choose(rng).unwrap(),
-        min_consecutive_speech_delay: ms(*[0, 0, 300].choose(rng).unwrap()),
-        retrieval: rng.random_bool(0.5),
-        on_user_turn_completed: rng.random_bool(0.3),
-        on_user_turn_completed_timeout: ms(2000),
-        on_function_tools_executed: rng.random_bool(0.3),
-        on_function_tools_executed_timeout: ms(2000),
-        summarize_over_items: rng.random_bool(0.5).then_some(10),
-        summarize_keep_turns: 1,
-        summarize_over_tokens: rng.random_bool(0.2).then_some(100),
-        min_interruption_words: *[0, 0, 2].choose(rng).unwrap(),
-        max_tool_steps: rng.random_range(0..4),
-        llm_timeout: ms(3000),
-        tts_timeout: ms(3000),
-        tool_timeout: ms(5000),
-        greeting: rng
-            .random_bool(0.3)
-            .then(|| "Hello, how can I help you? Just ask.".into()),
-        tool_interruption: *[ToolInterruption::Detach, ToolInterruption::Cancel]
-            .choose(rng)
-            .unwrap(),
-        discard_audio_if_uninterruptible: rng.random_bool(0.3),
-        ..Options::default()
-    };
-    if rng.random_bool(0.2) {
-        options.min_endpointing_delay = Some(ms(rng.random_range(0..1500)));
-        options.min_interruption_duration = ms(rng.random_range(0..1500));
-        options.false_interruption_timeout = ms(rng.random_range(0..4000));
-        options.echo_guard = ms(rng.random_range(0..3000));
-        options.max_unrecoverable_errors = Some(rng.random_range(0..4));
-        options.user_away_timeout = rng.random_bool(0.5).then_some(ms(2000));
-    }
-    options.tools.insert(
-        "b".into(),
-        ToolOptions {
-            timeout: Some(ms(1000)),
-            interruption: Some(ToolInterruption::Protect),
-            ..ToolOptions::default()
-        },
-    );
-    let policies = [
-        OnDuplicate::Allow,
-        OnDuplicate::Reject,
-        OnDuplicate::Replace,
-        OnDuplicate::Confirm,
-    ];
-    options.tools.insert(
-        "c".into(),
-        ToolOptions {
-            filler: rng.random_bool(0.5).then(|| filler(rng)),
-            on_duplicate: *policies.choose(rng).unwrap(),
-            duplicate_scope: if rng.random() {
-                DuplicateScope::Name
-            } else {
-                DuplicateScope::NameAndArgs
-            },
-            cancellable: rng.random(),
-            ..ToolOptions::default()
-        },
-    );
-    options
-}
-
-fn filler(rng: &mut impl Rng) -> Filler {
-    Filler {
-        texts: vec!["One moment.".into(), "Still working on it.".into()],
-        delay: ms(*[0, 300, 1000].choose(rng).unwrap()),
-        interval: rng.random_bool(0.5).then_some(ms(1500)),
-        max: rng.random_bool(0.5).then_some(2),
-    }
 }
 
 /// What a conversation is like: some have few pauses, some a voice that hardly ever fails, some long waits. Every kind of
@@ -260,20 +159,17 @@ pub(super) fn input(rng: &mut impl Rng, temper: &Temper, asked: &mut Asked) -> O
         }
         4 => Input::Llm {
             id: recent(rng, temper, &asked.generations)?,
-            event: match rng.random_range(0..19) {
+            event: match rng.random_range(0..24) {
                 _ if rng.random_bool(temper.fails / 4.0) => Llm::Failed("no".into()),
                 0..9 => Llm::Text((*TEXTS.choose(rng).unwrap()).to_owned()),
-                9..12 => Llm::ToolCall(ToolCall {
-                    call_id: (*["", "call_1", "call_2"].choose(rng).unwrap()).to_owned(),
-                    name: (*["a", "b", "c", "c", RUNNING_TASKS, CANCEL_TASK]
-                        .choose(rng)
-                        .unwrap())
-                    .to_owned(),
-                    arguments: (*["{}", r#"{"call_id":"call_1"}"#, CONFIRMED]
-                        .choose(rng)
-                        .unwrap())
-                    .to_owned(),
-                }),
+                9..12 => Llm::ToolCall(wanted_call(rng)),
+                12 => Llm::RefusedCall {
+                    call: wanted_call(rng),
+                    why: "It was cut off.".into(),
+                },
+                13..15 => Llm::Thinking,
+                15 => Llm::Withdrawn,
+                16 => Llm::Warning("odd".into()),
                 _ => Llm::Finished { usage: None },
             },
         },
@@ -329,6 +225,20 @@ pub(super) fn input(rng: &mut impl Rng, temper: &Temper, asked: &mut Asked) -> O
         },
         _ => Input::Time,
     })
+}
+
+fn wanted_call(rng: &mut impl Rng) -> ToolCall {
+    ToolCall {
+        call_id: (*["", "call_1", "call_2"].choose(rng).unwrap()).to_owned(),
+        name: (*["a", "b", "c", "c", RUNNING_TASKS, CANCEL_TASK]
+            .choose(rng)
+            .unwrap())
+        .to_owned(),
+        arguments: (*["{}", r#"{"call_id":"call_1"}"#, CONFIRMED]
+            .choose(rng)
+            .unwrap())
+        .to_owned(),
+    }
 }
 
 /// What a hook makes of a turn.
@@ -533,44 +443,6 @@ fn any_speech(rng: &mut impl Rng) -> SpeechId {
         program_speech(rng)
     } else {
         SpeechId(rng.random_range(1..20))
-    }
-}
-
-/// Some change while the session runs; also one that is refused.
-fn patch(rng: &mut impl Rng) -> OptionsPatch {
-    match rng.random_range(0..4) {
-        0 => OptionsPatch {
-            min_endpointing_delay: Some(Some(ms(*[100, 800, 5000].choose(rng).unwrap()))),
-            max_endpointing_delay: Some(Some(ms(2000))),
-            ..OptionsPatch::default()
-        },
-        1 => OptionsPatch {
-            allow_interruptions: Some(rng.random()),
-            resume_false_interruption: Some(rng.random()),
-            min_interruption_words: Some(rng.random_range(0..3)),
-            ..OptionsPatch::default()
-        },
-        2 => OptionsPatch {
-            user_turn_max_words: Some(rng.random_bool(0.5).then_some(3)),
-            user_away_timeout: Some(None),
-            preemptive_generation: Some(rng.random()),
-            llm_timeout: Some(ms(1000)),
-            tts_timeout: Some(ms(2000)),
-            trouble_message: Some("Pardon?".into()),
-            ..OptionsPatch::default()
-        },
-        _ => OptionsPatch {
-            turn_detection: Some(
-                *[
-                    TurnDetection::Vad,
-                    TurnDetection::Stt,
-                    TurnDetection::Manual,
-                ]
-                .choose(rng)
-                .unwrap(),
-            ),
-            ..OptionsPatch::default()
-        },
     }
 }
 

@@ -11,8 +11,10 @@ use rand::Rng;
 use rand::seq::IndexedRandom;
 
 mod draw;
+mod options;
 
-use draw::{Asked, Temper, input, ms, note, options};
+use draw::{Asked, Temper, input, ms, note};
+use options::options;
 
 /// In one conversation of so many it is noted what was seen.
 const NOTED: u32 = 64;
