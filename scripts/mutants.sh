@@ -5,14 +5,15 @@
 #   scripts/mutants.sh --check               only whether each of them still finds what it changes
 set -euo pipefail
 cd "$(dirname "$0")/.."
-export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}"
+# a folder of its own: what is built of broken code must not be taken for anything else
+export CARGO_TARGET_DIR="${ANTIPHON_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/antiphon}/mutants"
 exec python3 - "$@" <<'PYTHON'
 import fcntl, os, re, shutil, subprocess, sys
 from pathlib import Path
 
 root = Path.cwd()
 mutants = root / "crates/dialogue/mutants"
-copy = Path(os.environ["CARGO_TARGET_DIR"]) / "mutants-copy"
+copy = Path(os.environ["CARGO_TARGET_DIR"]) / "copy"
 # enough for every promise to be broken many times; `make test` takes more
 STEPS, MINUTES = "100000", 10
 
