@@ -289,14 +289,13 @@ impl Dialogue {
         // the playout can be emptied while nothing sounds and nothing else waits in it
         let is_it = |step: &&Step| step.has_generation(id);
         let may_clear = match &self.floor {
-            Floor::Preparing(speech) => speech.steps.iter().all(|step| {
+            Floor::Preparing(speech) | Floor::Held(speech, _) => speech.steps.iter().all(|step| {
                 let playing = |wanted| step.segments.iter().any(|own| own.playing == wanted);
                 !playing(Playing::Audible) && (is_it(&step) || !playing(Playing::Queued))
             }),
             Floor::NotStarted
             | Floor::Open
             | Floor::Speaking(_)
-            | Floor::Held(..)
             | Floor::GivingWay(..)
             | Floor::Closed => false,
         };

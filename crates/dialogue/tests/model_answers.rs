@@ -3,7 +3,7 @@
 
 use antiphon_dialogue::chat::{ChatRequest, Item, ToolCall};
 use antiphon_dialogue::ids::GenerationId;
-use antiphon_dialogue::input::Llm;
+use antiphon_dialogue::input::{Llm, Vad};
 use antiphon_dialogue::limits::MAX_THINKING;
 use antiphon_dialogue::time::Duration;
 use antiphon_dialogue::{Action, Dialogue, Event, Input, Instant, Options};
@@ -144,6 +144,17 @@ fn thoughts_that_wait_for_their_sound_are_taken_back() {
     assert_eq!(cancelled.count(), thoughts);
     assert!(call.actions.contains(&Action::ClearPlayout));
     assert_eq!(call.spoken().last(), Some(&"We open at nine."));
+}
+
+#[test]
+fn thoughts_that_wait_for_the_end_of_a_cough_are_taken_back() {
+    let mut call = Call::new();
+    call.model(Llm::Text("The user asks for the hours. ".into()));
+    let speech = Duration::from_millis(100);
+    call.tell(Input::Vad(Vad::SpeechStarted { speech }));
+    assert!(call.actions.contains(&Action::PausePlayout));
+    call.model(Llm::Withdrawn);
+    assert!(call.actions.contains(&Action::ClearPlayout));
 }
 
 #[test]

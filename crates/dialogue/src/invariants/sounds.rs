@@ -121,7 +121,8 @@ impl Sounds {
             sound.cancelled = true;
             if !self.cleared {
                 // given up: what was played of it was all, whatever is reported at this moment
-                (sound.over, sound.failed, sound.whole) = (true, true, false);
+                (sound.over, sound.ended) = (true, true);
+                (sound.failed, sound.whole) = (true, false);
             }
         }
     }
