@@ -152,3 +152,31 @@ proptest! {
         antiphon_knowledge::html::html("x.html", &text);
     }
 }
+
+/// A ranking that takes as long as the test wants.
+struct Slow(std::sync::Mutex<std::sync::mpsc::Receiver<()>>);
+
+impl antiphon_knowledge::Retriever for Slow {
+    fn retrieve(&self, _query: &str, _top_k: usize) -> Vec<(usize, f32)> {
+        // the end of the test ends it; without an end a fault would look like a test that hangs
+        let wait = std::time::Duration::from_secs(20);
+        let _ = self.0.lock().unwrap().recv_timeout(wait);
+        vec![(0, 1.0)]
+    }
+}
+
+#[tokio::test]
+async fn a_slow_search_does_not_hold_up_the_call_beyond_its_budget() {
+    use antiphon_agent::provider::Knowledge;
+    let (end, ended) = std::sync::mpsc::channel();
+    let chunk = antiphon_knowledge::chunk::Chunk {
+        text: "Parking is free.".into(),
+        source: "a.md".into(),
+    };
+    let slow = Slow(std::sync::Mutex::new(ended));
+    let base = KnowledgeBase::new(vec![chunk], std::sync::Arc::new(slow));
+    let budget = std::time::Duration::from_millis(5);
+    let found = tokio::time::timeout(budget, base.search("parking")).await;
+    assert!(found.is_err(), "{found:?}");
+    drop(end);
+}
