@@ -58,9 +58,12 @@ impl Dialogue {
     }
 
     fn leave_out(&mut self, id: SegmentId, message: &str) {
+        let now = self.core.now;
         let Some(segment) = self.coming(id) else {
             return;
         };
+        // what waited behind it is due from now on
+        segment.sign_at = now;
         segment.synthesis = Synthesis::Failed;
         segment.playing = Playing::Over { whole: false };
         self.core.act(Action::CancelSynthesis { id });

@@ -301,18 +301,19 @@ impl Dialogue {
         };
         let speech = spoken?;
         let first = speech.segments().find(|segment| !segment.is_over())?;
+        let before = || speech.segments().take_while(|segment| segment.is_over());
+        let last_sign = |before: Option<Instant>| before.max(Some(first.sign_at));
         // it could not be heard before the one before it was over
-        let before = speech.segments().take_while(|segment| segment.is_over());
-        let since = before
-            .map(|segment| segment.sign_at)
-            .chain([first.sign_at])
-            .max()?;
+        let heard_from = last_sign(before().map(|segment| segment.sign_at).max());
+        // a voice that hangs is not given its time anew for each piece that was asked for meanwhile
+        let spoken = before().filter(|segment| segment.synthesis != Synthesis::Failed);
+        let asked_from = last_sign(spoken.map(|segment| segment.sign_at).max());
         match first.synthesis {
             Synthesis::Wanted => None,
-            Synthesis::Asked | Synthesis::Arriving => Some(since + options.tts_timeout),
+            Synthesis::Asked | Synthesis::Arriving => Some(asked_from? + options.tts_timeout),
             // what has come is reported while it plays
-            Synthesis::Failed => Some(since + options.playout_timeout),
-            Synthesis::Complete(duration) => Some(since + options.playout_timeout + duration),
+            Synthesis::Failed => Some(heard_from? + options.playout_timeout),
+            Synthesis::Complete(duration) => Some(heard_from? + options.playout_timeout + duration),
         }
     }
 
