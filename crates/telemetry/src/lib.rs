@@ -9,6 +9,7 @@
 //! | [`process`] | memory, CPU, threads of this process |
 
 mod json;
+mod lines;
 pub mod logs;
 pub mod metrics;
 pub mod names;

@@ -9,8 +9,8 @@ use std::str::FromStr;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::time::SystemTime;
 
-use crate::json::Nested;
-use crate::secrets::Hiding;
+use crate::json::nesting;
+use crate::secrets::hiding;
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -87,12 +87,12 @@ pub fn init(format: Format, level: &str) -> Result<(), LogError> {
         .with_timer(SystemTime);
     let started = match format {
         Format::Text => builder
-            .with_writer(|| Hiding(std::io::stderr()))
+            .with_writer(|| hiding(std::io::stderr()))
             .with_ansi(std::io::stderr().is_terminal())
             .with_target(false)
             .try_init(),
         Format::Json => builder
-            .with_writer(|| Nested(Hiding(std::io::stderr())))
+            .with_writer(|| nesting(hiding(std::io::stderr())))
             .json()
             .flatten_event(true)
             .with_current_span(false)

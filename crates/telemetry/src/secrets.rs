@@ -1,7 +1,8 @@
 //! Keys never stand in a log line, whoever quotes them: a provider, a tool's server, a library.
 
-use std::io::{self, Write};
 use std::sync::{PoisonError, RwLock};
+
+use crate::lines::Lines;
 
 /// A shorter secret is none: it would be found in ordinary words.
 pub const SHORTEST_SECRET: usize = 8;
@@ -54,35 +55,26 @@ fn without(line: &str, hide: &[String]) -> Option<String> {
     })
 }
 
-/// Writes lines without secrets. Every `write` is a whole line, as `tracing_subscriber` gives it.
-pub(crate) struct Hiding<W>(pub(crate) W);
-
-impl<W: Write> Write for Hiding<W> {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let hide = HIDE.read().unwrap_or_else(PoisonError::into_inner);
-        let text = String::from_utf8_lossy(line);
-        match without(&text, &hide) {
-            Some(text) => self.0.write_all(text.as_bytes())?,
-            None => self.0.write_all(line)?,
-        }
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
+/// Writes lines without secrets.
+pub(crate) fn hiding<W>(out: W) -> Lines<W> {
+    Lines {
+        out,
+        change: |line| without(line, &HIDE.read().unwrap_or_else(PoisonError::into_inner)),
     }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
     #[test]
     fn a_key_that_somebody_quotes_is_not_in_the_log() {
         hide(["hunter2-hunter2", "hunter2-hunter2-and-\"more\"", "short"]);
         let mut written = Vec::new();
-        let mut log = Hiding(&mut written);
+        let mut log = hiding(&mut written);
         log.write_all(b"a short line: the server said hunter2-hunter2 is wrong\n")
             .unwrap();
         log.write_all(br#"{"error":"hunter2-hunter2-and-\"more\" is wrong"}"#)
