@@ -2,26 +2,18 @@
 //! empty folder, without any key.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
-use std::io::Write as _;
+mod typed;
+
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 fn antiphon(folder: &Path, arguments: &[&str], typed: &str) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_antiphon"))
-        .current_dir(folder)
+    let mut command = Command::new(env!("CARGO_BIN_EXE_antiphon"));
+    command
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-        .env("HOME", folder)
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let _ = stdin.write_all(typed.as_bytes()); // it may not read
-    drop(stdin);
-    child.wait_with_output().unwrap()
+        .env("HOME", folder);
+    typed::typed(&mut command, folder, arguments, typed)
 }
 
 fn out(output: &Output) -> String {

@@ -7,9 +7,10 @@
     missing_docs
 )]
 
-use std::io::Write as _;
+mod typed;
+
 use std::path::Path;
-use std::process::{Command, ExitCode, Output, Stdio};
+use std::process::{Command, ExitCode, Output};
 
 use antiphon::prelude::*;
 use antiphon_simulator::{LlmRule, Script, Simulator, ToolCallScript};
@@ -56,21 +57,12 @@ fn main() -> ExitCode {
 }
 
 fn program(folder: &Path, arguments: &[&str], openai: &str, typed: &str) -> Output {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .current_dir(folder)
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
         .env_clear()
         .env(PROGRAM, "1")
-        .env("OPENAI_BASE_URL", openai)
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let _ = stdin.write_all(typed.as_bytes()); // it may not read
-    drop(stdin);
-    child.wait_with_output().unwrap()
+        .env("OPENAI_BASE_URL", openai);
+    typed::typed(&mut command, folder, arguments, typed)
 }
 
 fn said(output: &Output) -> (String, String) {
