@@ -1,0 +1,136 @@
+//! Questions that were written before the search was tuned, as callers would ask them, in other words than the documents':
+//! how many find their passage is measured, and must not become fewer.
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+
+use antiphon_knowledge::KnowledgeBase;
+
+const RESTAURANT: &[(&str, &str)] = &[
+    (
+        "what's the earliest we could sit down in the evening",
+        "Dinner",
+    ),
+    ("do you do weekday lunches", "Lunch"),
+    ("is the place shut on boxing day", "Closed days"),
+    ("which stop do I get off at", "Where we are"),
+    ("can I drive there and leave the car", "Where we are"),
+    ("is there anything with chicken", "Children"),
+    ("what comes with the lamb", "Main courses"),
+    ("does the lemon tart have egg in it", "Eggs"),
+    ("I don't do dairy", "Dairy"),
+    ("is any of it safe for someone with a peanut thing", "Nuts"),
+    (
+        "we'd like a bottle of white, how much would that be",
+        "Wine",
+    ),
+    ("can my labrador come in", "Dogs"),
+    ("could we eat al fresco", "Terrace"),
+    ("gran can't manage stairs", "Wheelchair access"),
+    ("do you do contactless", "Paying"),
+    (
+        "something's come up and we can't make it tonight",
+        "Cancelling",
+    ),
+    (
+        "we're stuck in traffic, will you keep our table",
+        "Being late",
+    ),
+    ("we'd be fifteen altogether", "Large parties"),
+    ("he's turning thirty, could you surprise him", "Birthdays"),
+    ("do I lose money if we don't turn up", "Cancelling"),
+    ("what's for afters", "Desserts"),
+];
+
+const DENTIST: &[(&str, &str)] = &[
+    ("are you guys around on a Friday afternoon", "Surgery times"),
+    ("what floor is it on", "Finding us"),
+    ("how do I get upstairs, I'm on crutches", "Finding us"),
+    (
+        "I'd like to sign up with you, I'm not with a dentist yet",
+        "New patients",
+    ),
+    ("what papers do I need for my first visit", "New patients"),
+    (
+        "my tooth is killing me, can somebody see me right away",
+        "Emergencies",
+    ),
+    ("my cheek is all swollen since last night", "Emergencies"),
+    ("what if I forget to turn up", "Missed"),
+    ("I can't make it on Thursday after all", "Missed"),
+    ("how much is it to have my teeth looked at", "Check-up"),
+    ("what does it cost to get my teeth cleaned", "Hygienist"),
+    ("I've got a cavity, what does that cost", "Fillings"),
+    ("can you make my teeth brighter", "Whitening"),
+    ("my teeth are crooked, can you straighten them", "Braces"),
+    ("do I pay for my twelve year old", "Children"),
+    ("I'm terrified of the drill", "Nervous"),
+    ("can I split the bill over a few months", "Payment"),
+    ("does my health insurance pay for this", "Payment"),
+    (
+        "you pulled a tooth yesterday, am I allowed a cigarette",
+        "extraction",
+    ),
+];
+
+const PARCEL_SHOP: &[(&str, &str)] = &[
+    ("how long do you hang on to my package", "Collecting"),
+    ("can my neighbour fetch it for me", "for others"),
+    ("what ID do I need to pick something up", "Collecting"),
+    ("how much to ship three kilos domestically", "Prices"),
+    ("I want to mail a present to America", "Abroad"),
+    ("is a surfboard too big for you", "Size"),
+    ("how heavy can it be", "Size"),
+    (
+        "the shoes I ordered don't fit, can I drop them off with you",
+        "Returns",
+    ),
+    ("I've only got a code on my phone and no printer", "Returns"),
+    (
+        "do you sell bubble wrap or something to put it in",
+        "Packaging",
+    ),
+    ("may I send perfume spray", "Forbidden"),
+    ("the vase arrived smashed, who pays for that", "Damage"),
+    ("where's my package right now", "Tracking"),
+    ("can you photocopy a contract", "Copies"),
+    ("are you still there Saturday evening", "Opening times"),
+    ("what's near you so that I find it", "Where"),
+];
+
+/// How many find their passage first, and how many among those that are given.
+fn recall(folder: &str, questions: &[(&str, &str)]) -> (usize, usize) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let base = KnowledgeBase::load(&folder, None).unwrap().base;
+    let (mut first, mut given) = (0, 0);
+    for (question, heading) in questions {
+        let found = base.find(question);
+        let place = found
+            .iter()
+            .position(|passage| passage.source.contains(heading));
+        first += usize::from(place == Some(0));
+        given += usize::from(place.is_some());
+        if place != Some(0) {
+            let sources: Vec<_> = found.iter().map(|passage| &passage.source).collect();
+            println!("{place:?} {question} → {sources:?}");
+        }
+    }
+    println!(
+        "{}: first {first}, given {given}, of {}",
+        folder.display(),
+        questions.len()
+    );
+    (first, given)
+}
+
+#[test]
+fn callers_own_words_find_the_passage() {
+    let found = [
+        recall("../../examples/restaurant/knowledge", RESTAURANT),
+        recall("tests/fixtures/dentist", DENTIST),
+        recall("tests/fixtures/parcel-shop", PARCEL_SHOP),
+    ];
+    let first: usize = found.iter().map(|(first, _)| first).sum();
+    let given: usize = found.iter().map(|(_, given)| given).sum();
+    println!("first {first}, given {given} of 56");
+}
