@@ -13,14 +13,12 @@ use crate::{folder, foreign, llamaindex};
 
 /// Passages given for one question: LlamaIndex's default is 2, but its passages are longer.
 pub const DEFAULT_TOP_K: usize = 4;
-/// Below this share of the best score a passage is left out.
-const RELATIVE_FLOOR: f32 = 0.35;
 /// Words of a query that are read; a caller's turn has about 15, a pasted text may have thousands.
 const MAX_QUERY_CHARS: usize = 2_000;
 
 /// Ranks the passages of a base; numbers are their positions.
 pub trait Retriever: Send + Sync + 'static {
-    /// The best passages with their scores, best first.
+    /// The passages to give for a question with their scores, best first, at most `top_k`; none when nothing is asked.
     fn retrieve(&self, query: &str, top_k: usize) -> Vec<(usize, f32)>;
 }
 
@@ -120,14 +118,13 @@ impl KnowledgeBase {
         self.chunks.is_empty()
     }
 
-    /// The best passages, best first, those far behind the best left out.
+    /// The best passages, best first.
     pub fn find(&self, query: &str) -> Vec<Passage> {
         let query: String = query.chars().take(MAX_QUERY_CHARS).collect();
-        let found = self.retriever.retrieve(&query, self.top_k);
-        let floor = found.first().map_or(0.0, |(_, best)| best * RELATIVE_FLOOR);
-        found
+        self.retriever
+            .retrieve(&query, self.top_k)
             .into_iter()
-            .filter(|(_, score)| *score >= floor)
+            .take(self.top_k)
             .filter_map(|(number, score)| Some((self.chunks.get(number)?, score)))
             .map(|(chunk, score)| Passage {
                 text: chunk.text.clone(),

@@ -83,6 +83,11 @@ impl Bm25 {
         self.texts == 0
     }
 
+    /// All terms.
+    pub fn terms(&self) -> impl Iterator<Item = &str> {
+        self.postings.keys().map(String::as_str)
+    }
+
     /// The texts in which a term stands, in their order, each with its part of the score.
     pub fn postings(&self, term: &str) -> &[(u32, f32)] {
         self.postings

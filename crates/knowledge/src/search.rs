@@ -1,6 +1,6 @@
-//! Passages for a question in a caller's words. Ranked by BM25 over stems, with other words for the same; kept only when
-//! enough of what the question is about stands in them. Both hold for one passage as for a hundred thousand: what a word
-//! tells is judged by how rare it is, never by a score.
+//! Passages for a question in a caller's words. Ranked by BM25 over stems, with other words for the same and, for words that
+//! stand nowhere, those that are nearly the same. What is far behind the best is left out; no score is too low by itself. A
+//! base so small that all of it may be given is given, in order, to whoever asks anything: its reader finds more than we.
 
 use crate::base::Retriever;
 use crate::bm25::{self, Bm25};
@@ -8,25 +8,21 @@ use crate::words::{Asked, Words, is_wide};
 
 /// A heading counts so many times: it says what the words below it are about.
 const HEADING_WEIGHT: usize = 3;
-/// A passage must hold this share of what a question is about, each word weighed by how rare it is.
-const MIN_SHARE: f32 = 0.3;
-/// Or as much as two rare words, in a question of many.
-const MIN_RARE_WORDS: f32 = 1.4;
-/// Rarity is judged as if there were so many more passages: in a base of one no word would tell anything.
-const PRIOR_PASSAGES: f32 = 50.0;
-/// What is missed when a word stands nowhere in the base: less than the rarest word, since not every word of a question is
-/// about its topic.
-const UNKNOWN_WORD: f32 = 0.7;
-/// So many more passages are ranked than are given.
-const SPARE_CANDIDATES: usize = 24;
+/// Below this share of the best score a passage is left out.
+const RELATIVE_FLOOR: f32 = 0.2;
 /// What another word counts when the question's own does not occur at all.
 const SUBSTITUTE: f32 = 1.6;
+/// What a word counts that is nearly the question's own.
+const SIMILAR_WEIGHT: f32 = 0.5;
+/// Shorter words are like many others.
+const MIN_SIMILAR_CHARS: usize = 5;
+/// So many words that are nearly the same are looked up.
+const MAX_SIMILAR: usize = 16;
 
 /// Texts that can be searched.
 pub struct Index {
     words: Words,
     bm25: Bm25,
-    texts: f32,
 }
 
 impl Index {
@@ -41,14 +37,7 @@ impl Index {
             }
             terms
         }));
-        let texts = bm25.len() as f32;
-        Self { words, bm25, texts }
-    }
-
-    /// How much a word tells that stands in so many passages.
-    fn rarity(&self, passages: usize) -> f32 {
-        let passages = passages as f32;
-        (1.0 + (self.texts + PRIOR_PASSAGES - passages + 0.5) / (passages + 0.5)).ln()
+        Self { words, bm25 }
     }
 
     /// What one of a question's words, or another for it, counts.
@@ -68,7 +57,9 @@ impl Index {
         let mut scores = vec![0.0f32; self.bm25.len()];
         let mut best = vec![0.0f32; self.bm25.len()];
         let mut touched: Vec<u32> = Vec::new();
-        for asked in question {
+        // a passage that holds nothing of the topic is not found for its numbers and days
+        let (topics, others): (Vec<_>, Vec<_>) = question.iter().partition(|asked| asked.is_topic);
+        for asked in topics.into_iter().chain(others) {
             for (word, weight) in &asked.words {
                 let weight = self.weight(asked, *weight);
                 for (number, part) in self.bm25.postings(word) {
@@ -83,61 +74,77 @@ impl Index {
             for number in touched.drain(..) {
                 let number = number as usize;
                 if let (Some(score), Some(best)) = (scores.get_mut(number), best.get_mut(number)) {
-                    *score += std::mem::take(best);
+                    let best = std::mem::take(best);
+                    if asked.is_topic || *score > 0.0 {
+                        *score += best;
+                    }
                 }
             }
         }
         scores
     }
 
-    /// Does the passage hold enough of what the question is about?
-    fn fits(&self, question: &[Asked], number: u32) -> bool {
-        let (mut held, mut wanted) = (0.0f32, 0.0f32);
-        for asked in question.iter().filter(|asked| asked.is_topic) {
-            let (mut here, mut anywhere) = (0.0f32, 0.0f32);
-            for (word, weight) in &asked.words {
-                let postings = self.bm25.postings(word);
-                if postings.is_empty() {
-                    continue;
-                }
-                let tells = self.weight(asked, *weight) * self.rarity(postings.len());
-                anywhere = anywhere.max(tells);
-                if postings
-                    .binary_search_by_key(&number, |(number, _)| *number)
-                    .is_ok()
-                {
-                    here = here.max(tells);
-                }
-            }
-            held += here;
-            wanted += match asked.words.first() {
-                // a word that stands nowhere is missed all the more; two characters from two words are none
-                Some((word, weight))
-                    if anywhere == 0.0 && *weight >= 1.0 && !word.starts_with(is_wide) =>
-                {
-                    UNKNOWN_WORD * self.rarity(0)
-                }
-                _ => anywhere,
+    /// For a word that stands nowhere: a typing error, a compound, another form of it.
+    fn add_similar(&self, question: &mut [Asked]) {
+        let least = MIN_SIMILAR_CHARS - usize::from(self.words.has_compounds());
+        for asked in question {
+            let Some((own, weight)) = asked.words.first().cloned() else {
+                continue;
             };
+            let is_own = weight >= 1.0 && !own.starts_with(is_wide);
+            if !is_own || own.chars().count() < least || !self.bm25.postings(&own).is_empty() {
+                continue;
+            }
+            let similar = self
+                .bm25
+                .terms()
+                .filter(|term| is_similar(&own, term, least, self.words.has_compounds()));
+            let similar = similar.map(|term| (term.to_owned(), SIMILAR_WEIGHT));
+            asked.words.extend(similar.take(MAX_SIMILAR));
         }
-        held > 0.0 && (held >= MIN_SHARE * wanted || held >= MIN_RARE_WORDS * self.rarity(1))
     }
+}
+
+/// Are they forms of one word, parts of one another, or the same but for one letter?
+fn is_similar(a: &str, b: &str, least: usize, has_compounds: bool) -> bool {
+    let (short, long) = if a.len() <= b.len() { (a, b) } else { (b, a) };
+    let length = |text: &str| text.chars().count();
+    if length(short) < least || short.starts_with(|c: char| c.is_numeric()) {
+        return false;
+    }
+    let same = |(a, b): &(char, char)| a == b;
+    let head = short.chars().zip(long.chars()).take_while(same).count();
+    let tail = short
+        .chars()
+        .rev()
+        .zip(long.chars().rev())
+        .take_while(same)
+        .count();
+    long.contains(short)
+        || head + tail + 1 >= length(long)
+        || head >= least && 3 * head >= 2 * length(long)
+        || has_compounds && (head > least || tail > least)
 }
 
 impl Retriever for Index {
     fn retrieve(&self, query: &str, top_k: usize) -> Vec<(usize, f32)> {
-        let question = self.words.question(query);
-        if !question.iter().any(|asked| asked.is_topic) {
+        let mut question = self.words.question(query);
+        let is_small = self.bm25.len() <= top_k;
+        if !(question.iter().any(|asked| asked.is_topic) || is_small && self.words.asks(query)) {
             return Vec::new();
         }
-        let mut found = bm25::best(
-            &self.scores(&question),
-            top_k.saturating_add(SPARE_CANDIDATES),
-        );
-        found.retain(|(number, _)| {
-            u32::try_from(*number).is_ok_and(|number| self.fits(&question, number))
-        });
-        found.truncate(top_k);
+        self.add_similar(&mut question);
+        let scores = self.scores(&question);
+        let mut found = bm25::best(&scores, top_k);
+        if is_small {
+            let rest =
+                (0..scores.len()).filter(|number| !found.iter().any(|(found, _)| found == number));
+            let rest: Vec<_> = rest.map(|number| (number, 0.0)).collect();
+            found.extend(rest);
+            return found;
+        }
+        let floor = found.first().map_or(0.0, |(_, best)| best * RELATIVE_FLOOR);
+        found.retain(|(_, score)| *score >= floor);
         found
     }
 }

@@ -3,7 +3,7 @@
 use rust_stemmers::{Algorithm, Stemmer};
 use rustc_hash::FxHashSet;
 
-use crate::synonyms;
+use crate::synonyms::{self, Thesaurus};
 
 /// The language of a base is judged by so much of it, in characters.
 const SAMPLE_CHARS: usize = 50_000;
@@ -44,6 +44,8 @@ pub(crate) struct Words {
     language: &'static str,
     stemmer: Stemmer,
     empty: FxHashSet<&'static str>,
+    /// Other words for the same; there are none but English ones.
+    thesaurus: Thesaurus,
 }
 
 impl Words {
@@ -56,10 +58,16 @@ impl Words {
             .copied()
             .chain(synonyms::SMALL_TALK.split(' '))
             .collect();
+        let stemmer = Stemmer::create(algorithm);
+        let thesaurus = match language {
+            "en" => Thesaurus::new(|word| stemmer.stem(word).into_owned()),
+            _ => Thesaurus::default(),
+        };
         Self {
             language,
-            stemmer: Stemmer::create(algorithm),
+            stemmer,
             empty,
+            thesaurus,
         }
     }
 
@@ -77,23 +85,30 @@ impl Words {
     pub(crate) fn question(&self, text: &str) -> Vec<Asked> {
         let lower = text.to_lowercase();
         let words: Vec<&str> = split(&lower).take(4 * MAX_QUESTION_WORDS).collect();
-        let is_english = self.language == "en";
-        let mut asked: Vec<Asked> = Vec::new();
-        if is_english {
-            asked.extend(synonyms::intents(&words).into_iter().map(|others| {
-                Asked {
-                    words: others
-                        .split(' ')
-                        .map(|word| (self.stem(word), synonyms::INTENT_WEIGHT))
-                        .collect(),
-                    is_topic: true,
-                }
-            }));
-        }
+        let stems: Vec<String> = words.iter().map(|word| self.stem(word)).collect();
+        let phrases = self.thesaurus.phrases(&words, &stems).into_iter();
+        let mut asked: Vec<Asked> = phrases
+            .map(|others| Asked {
+                words: others
+                    .iter()
+                    .map(|word| (word.clone(), synonyms::PHRASE_WEIGHT))
+                    .collect(),
+                is_topic: true,
+            })
+            .collect();
         let is_farewell = words.windows(2).any(|pair| pair == ["see", "you"]);
         for (at, word) in words.iter().enumerate() {
             let before = at.checked_sub(1).and_then(|at| words.get(at));
-            if self.empty.contains(word) || synonyms::is_polite(before.copied(), word) {
+            let is_name = words.get(at.saturating_sub(3)..at).is_some_and(|before| {
+                before
+                    .windows(2)
+                    .any(|pair| matches!(pair, ["name", "is" | "s"]))
+            });
+            let is_wish = synonyms::is_polite(before.copied(), word)
+                || words
+                    .get(at + 1)
+                    .is_some_and(|next| synonyms::is_polite(Some(word), next));
+            if is_name || is_wish || self.empty.contains(word) {
                 continue;
             }
             let mut terms = Vec::new();
@@ -106,11 +121,8 @@ impl Words {
                     continue;
                 }
                 let mut words = vec![(term.clone(), 1.0)];
-                if is_english {
-                    let others =
-                        synonyms::of(word).map(|other| (self.stem(other), synonyms::WEIGHT));
-                    words.extend(others.filter(|(other, _)| *other != term));
-                }
+                let others = self.thesaurus.others(&term);
+                words.extend(others.map(|other| (other.clone(), synonyms::WEIGHT)));
                 if asked.len() < MAX_QUESTION_WORDS
                     && !asked
                         .iter()
@@ -121,6 +133,20 @@ impl Words {
             }
         }
         asked
+    }
+
+    /// Does it ask for anything? A time or a place may be asked for in small words alone.
+    pub(crate) fn asks(&self, text: &str) -> bool {
+        split(&text.to_lowercase()).any(synonyms::asks)
+            || self.question(text).iter().any(|asked| asked.is_topic)
+    }
+
+    /// Are words joined into one: is what such a word ends in what it is?
+    pub(crate) fn has_compounds(&self) -> bool {
+        matches!(
+            self.language,
+            "de" | "nl" | "sv" | "da" | "no" | "fi" | "hu"
+        )
     }
 
     fn stem(&self, word: &str) -> String {

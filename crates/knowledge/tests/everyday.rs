@@ -123,11 +123,7 @@ const SMALL_TALK: &[&str] = &[
     "Let me think about it.",
     "I'm not sure.",
     "Are you a robot?",
-    "Can I talk to a real person?",
     "What time is it?",
-    "Tell me a joke.",
-    "What's the weather like in Paris?",
-    "Who won the war of the roses?",
     "Um, well, you know...",
     "It's zero one seven one, two three four.",
     "See you on Sunday!",
@@ -144,6 +140,14 @@ const SMALL_TALK: &[&str] = &[
     "mhm",
     "?!",
     "",
+];
+
+/// Questions about something else: where there is a choice of passages, none fits.
+const OFF_TOPIC: &[&str] = &[
+    "Tell me a joke.",
+    "What's the weather like in Paris?",
+    "Who won the war of the roses?",
+    "Can I talk to a real person?",
 ];
 
 fn sources(passages: &[Passage]) -> Vec<&str> {
@@ -180,6 +184,7 @@ fn small_talk_finds_nothing() {
     let base = restaurant();
     let found: Vec<_> = SMALL_TALK
         .iter()
+        .chain(OFF_TOPIC)
         .map(|words| (words, base.find(words)))
         .filter(|(_, passages)| !passages.is_empty())
         .map(|(words, passages)| (words, sources(&passages).join(" | ")))
@@ -188,23 +193,75 @@ fn small_talk_finds_nothing() {
 }
 
 #[test]
-fn a_base_of_one_sentence_finds_what_is_in_it_and_nothing_else() {
-    let text = "The salon has free parking behind the house.";
-    let base = KnowledgeBase::from_markdown([("salon.md".to_owned(), text.to_owned())]);
+fn a_base_that_may_be_given_whole_is_given_to_whoever_asks() {
+    let text = "Salon Bella, 12 Mill Lane, Bath. We are open Tuesday to Saturday from 9 am to 6 pm. No walk-ins on Saturdays.";
+    let base =
+        |text: &str| KnowledgeBase::from_markdown([("salon.md".to_owned(), text.to_owned())]);
+    let salon = base(text);
     for question in [
-        "Where can I park?",
+        "Where are you located?",
+        "Can I just drop in?",
+        "How do I call off my appointment?",
+        "What's your address?",
         "is there a car park",
-        "Do you have free parking near the station?",
-        "parking",
+        "when is it",
     ] {
-        assert_eq!(base.find(question).len(), 1, "{question}");
+        assert_eq!(salon.find(question).len(), 1, "{question}");
     }
-    for question in SMALL_TALK.iter().chain(&[
-        "How much is a haircut?",
-        "Do you cut children's hair on Mondays?",
-    ]) {
-        assert_eq!(base.find(question), [], "{question}");
+    for words in SMALL_TALK {
+        assert_eq!(salon.find(words), [], "{words}");
     }
+    let surgery = base(
+        "Die Praxis ist montags bis freitags von 8 bis 17 Uhr geöffnet. Bitte bringen Sie Ihre Versichertenkarte mit.",
+    );
+    for question in [
+        "Wann haben Sie auf?",
+        "Wann machen Sie zu?",
+        "Was muss ich mitbringen?",
+        "Wo kann ich parken?",
+    ] {
+        assert_eq!(surgery.find(question).len(), 1, "{question}");
+    }
+    let chinese = base("我们的营业时间是周二至周日上午十点到晚上九点。停车场在楼后面。");
+    for question in ["几点开门？", "你们周一开吗？", "什么时候关门", "有车位吗"]
+    {
+        assert_eq!(chinese.find(question).len(), 1, "{question}");
+    }
+}
+
+#[test]
+fn other_words_forms_and_slips_find_the_passage() {
+    let base = restaurant();
+    let mut missed = Vec::new();
+    for (question, heading) in [
+        ("Do you do anything for celiacs?", "Gluten"),
+        ("Do you take American Express?", "Paying"),
+        ("Can I use Apple Pay?", "Paying"),
+        ("There will be ten of us", "Large parties"),
+        ("We are twelve people", "Large parties"),
+        ("How do I reach you?", "Where we are"),
+        ("Can I change my reservation?", "Cancelling"),
+        ("I need to call off our table", "Cancelling"),
+        ("Can I move my booking to Friday?", "Cancelling"),
+        ("We are running ten minutes behind", "Being late"),
+        ("what's the latest I can arrive", "Dinner"),
+        ("when can I get food", "Dinner"),
+        ("Do you serve beer?", "Wine"),
+        ("Can somebody with a stroller get in?", "Wheelchair"),
+        ("Is there an elevator?", "Wheelchair"),
+        ("My son is allergic to milk", "Dairy"),
+        ("Do you have wheelchiar access", "Wheelchair"),
+        ("is there a corkige fee", "Wine"),
+    ] {
+        let found = base.find(question);
+        if !sources(&found)
+            .iter()
+            .any(|source| source.contains(heading))
+        {
+            missed.push((question, sources(&found).join(" | ")));
+        }
+    }
+    assert!(missed.is_empty(), "{}: {missed:#?}", missed.len());
 }
 
 /// Sentences about other things: as many as a large company's handbook has.
@@ -245,7 +302,10 @@ fn the_same_is_found_and_left_out_among_many_passages() {
                 "{count}: {question}"
             );
         }
-        for words in SMALL_TALK {
+        for words in SMALL_TALK
+            .iter()
+            .chain(OFF_TOPIC.iter().filter(|_| count >= 10))
+        {
             assert_eq!(base.find(words), [], "{count}: {words}");
         }
     }
@@ -257,11 +317,12 @@ fn documents_in_other_languages_are_found_too() {
     let german = base(
         "# Anfahrt\nParkplätze gibt es hinter dem Haus, das Parken ist für unsere Gäste kostenlos.\n# Zeiten\nWir haben montags geschlossen und öffnen sonst um zehn Uhr.",
     );
-    assert_eq!(
-        sources(&german.find("Gibt es bei Ihnen einen Parkplatz?")),
-        ["a.md › Anfahrt"]
-    );
-    assert_eq!(sources(&german.find("Wann öffnen Sie?")), ["a.md › Zeiten"]);
+    for (question, heading) in [
+        ("Gibt es bei Ihnen einen Parkplatz?", "a.md › Anfahrt"),
+        ("Wann öffnen Sie?", "a.md › Zeiten"),
+    ] {
+        assert_eq!(sources(&german.find(question)).first(), Some(&heading));
+    }
     for words in [
         "Hallo, guten Tag!",
         "Danke, einen schönen Abend noch.",
@@ -270,8 +331,12 @@ fn documents_in_other_languages_are_found_too() {
         assert_eq!(german.find(words), [], "{words}");
     }
     let chinese = base("# 停车\n停车场在楼后面，免费。\n# 时间\n我们早上九点开门，晚上十点关门。");
-    assert_eq!(sources(&chinese.find("哪里可以停车？")), ["a.md › 停车"]);
-    assert_eq!(sources(&chinese.find("几点关门")), ["a.md › 时间"]);
+    for (question, heading) in [
+        ("哪里可以停车？", "a.md › 停车"),
+        ("几点关门", "a.md › 时间"),
+    ] {
+        assert_eq!(sources(&chinese.find(question)).first(), Some(&heading));
+    }
     let french = base(
         "# Accès\nLe parking gratuit se trouve derrière la maison et les chiens sont les bienvenus.",
     );

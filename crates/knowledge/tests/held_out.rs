@@ -1,6 +1,6 @@
 //! Questions that were written before the search was tuned, as callers would ask them, in other words than the documents':
 //! how many find their passage is measured, and must not become fewer.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::path::Path;
 
@@ -98,6 +98,37 @@ const PARCEL_SHOP: &[(&str, &str)] = &[
     ("what's near you so that I find it", "Where"),
 ];
 
+/// Written when the search was tuned, and never tuned on: a trade of which no other word for anything is known to it.
+const POOL: &[(&str, &str)] = &[
+    ("when do you let people in on a Sunday", "Hours"),
+    ("is it dear for a family of four", "Tickets"),
+    ("do students get anything off", "Tickets"),
+    (
+        "my little girl can't swim yet, do you teach that",
+        "Lessons",
+    ),
+    ("how hot is it in the kids' pool", "Water"),
+    ("is there somewhere to lock up my stuff", "Lockers"),
+    ("I forgot my trunks, do you lend any", "Hire"),
+    ("can I sweat a little afterwards", "Sauna"),
+    ("do I need clothes in there, in the sauna", "Sauna"),
+    ("my grandad is in a wheelchair, will that work", "Access"),
+    ("can I get a coffee or a bite", "Kiosk"),
+    (
+        "I think I lost my ring in the changing room",
+        "Lost property",
+    ),
+    ("are nine year olds allowed without a grown-up", "Rules"),
+    ("could I do laps before work", "Hours"),
+    ("can we celebrate my daughter's eighth with you", "Parties"),
+    ("how would I get to you without a car", "Getting here"),
+    ("may I film my son diving", "Rules"),
+    (
+        "I've paid for a month, can I stop the membership",
+        "Membership",
+    ),
+];
+
 /// How many find their passage first, and how many among those that are given.
 fn recall(folder: &str, questions: &[(&str, &str)]) -> (usize, usize) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
@@ -123,14 +154,21 @@ fn recall(folder: &str, questions: &[(&str, &str)]) -> (usize, usize) {
     (first, given)
 }
 
+/// What is reached today, honestly: of the first three sets the questions are older than the search as it is now, but known
+/// to who wrote it; the pool's were never looked at.
 #[test]
 fn callers_own_words_find_the_passage() {
-    let found = [
-        recall("../../examples/restaurant/knowledge", RESTAURANT),
-        recall("tests/fixtures/dentist", DENTIST),
-        recall("tests/fixtures/parcel-shop", PARCEL_SHOP),
-    ];
-    let first: usize = found.iter().map(|(first, _)| first).sum();
-    let given: usize = found.iter().map(|(_, given)| given).sum();
-    println!("first {first}, given {given} of 56");
+    let mut short = Vec::new();
+    for (folder, questions, first, given) in [
+        ("../../examples/restaurant/knowledge", RESTAURANT, 17, 20),
+        ("tests/fixtures/dentist", DENTIST, 16, 18),
+        ("tests/fixtures/parcel-shop", PARCEL_SHOP, 14, 16),
+        ("tests/fixtures/pool", POOL, 7, 10),
+    ] {
+        let found = recall(folder, questions);
+        if found.0 < first || found.1 < given {
+            short.push((folder, found, questions.len()));
+        }
+    }
+    assert!(short.is_empty(), "{short:?}");
 }
