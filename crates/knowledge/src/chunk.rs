@@ -1,6 +1,6 @@
 //! Documents cut into pieces that can be read out: by headings, then at sentence ends into about 150 words.
 
-use pulldown_cmark::{Event, Parser, Tag, TagEnd};
+use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::words::is_wide;
@@ -26,8 +26,14 @@ pub struct Chunk {
 /// Markdown, split by headings.
 pub fn markdown(name: &str, text: &str) -> Vec<Chunk> {
     let mut sections = Sections::new(name);
-    for event in Parser::new_ext(text, pulldown_cmark::Options::ENABLE_TABLES) {
+    let options = Options::ENABLE_TABLES | Options::ENABLE_YAML_STYLE_METADATA_BLOCKS;
+    let mut in_metadata = false;
+    for event in Parser::new_ext(text, options) {
         match event {
+            // what a page generator reads
+            Event::Start(Tag::MetadataBlock(_)) => in_metadata = true,
+            Event::End(TagEnd::MetadataBlock(_)) => in_metadata = false,
+            _ if in_metadata => {}
             Event::Start(Tag::Heading { level, .. }) => sections.begin_heading(level as usize),
             Event::End(TagEnd::Heading(_)) => sections.end_heading(),
             Event::Text(text) | Event::Code(text) => sections.verbatim(&text),
@@ -245,6 +251,13 @@ mod tests {
                 ("menu.md › Wine", "Red."),
             ]
         );
+    }
+
+    #[test]
+    fn what_stands_before_a_page_for_its_generator_is_no_passage() {
+        let chunks = markdown("a.md", "---\ntitle: Menu\nlayout: page\n---\n# Soup\nLeek.");
+        let texts: Vec<_> = chunks.iter().map(|chunk| chunk.text.as_str()).collect();
+        assert_eq!(texts, ["Leek."]);
     }
 
     #[test]

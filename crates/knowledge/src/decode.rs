@@ -1,40 +1,72 @@
 //! Bytes → text: byte-order marks, UTF-16 with and without one, a page's own word about its encoding, and for the rest what
-//! the bytes look like (Windows-1252, Shift_JIS and so on).
+//! the bytes look like (Windows-1252, Shift_JIS and so on). A stray byte costs itself, never the file.
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
-use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
+use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
 /// A page names its encoding within so many bytes (HTML, 13.2.3.2).
 const MAX_PRESCAN_BYTES: usize = 1024;
 /// The encoding of text is guessed from so much of it.
 const MAX_GUESS_BYTES: usize = 64 * 1024;
+/// So many control characters stand in any text, and one more in so many characters; of random bytes one in twelve is one.
+const STRAY_CONTROLS: usize = 2;
+const CHARS_PER_STRAY_CONTROL: usize = 100;
 
-/// The text of a file; `is_html`: it may name its encoding.
+/// The text of a file, its lines ended by `\n`; `is_html`: it may name its encoding.
 ///
 /// # Errors
 /// It is not text, in words.
 pub fn text(bytes: &[u8], is_html: bool) -> Result<String, String> {
-    let (encoding, bytes) = match Encoding::for_bom(bytes) {
-        Some((encoding, mark)) => (encoding, bytes.get(mark..).unwrap_or_default()),
-        None => (encoding(bytes, is_html), bytes),
-    };
-    let (text, had_errors) = encoding.decode_without_bom_handling(bytes);
-    let is_binary = text
-        .chars()
-        .any(|c| matches!(c, '\0'..='\u{8}' | '\u{e}'..='\u{1a}'));
-    if had_errors || is_binary {
-        return Err("it is not text in an encoding that is known; save it as UTF-8".to_owned());
-    }
-    Ok(text.into_owned())
+    let text = decoded(bytes, is_html)
+        .filter(|text| !is_binary(text))
+        .ok_or("it is not text in an encoding that is known; save it as UTF-8")?;
+    // files that were joined have marks in the middle
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    Ok(text.replace(|c| is_control(c) || c == '\u{feff}', ""))
 }
 
-fn encoding(bytes: &[u8], is_html: bool) -> &'static Encoding {
-    if let Some(encoding) = utf_16(bytes) {
-        return encoding;
+fn is_control(c: char) -> bool {
+    matches!(c, '\0'..='\u{8}' | '\u{e}'..='\u{1a}')
+}
+
+fn is_binary(text: &str) -> bool {
+    let controls = text.chars().filter(|c| is_control(*c)).count();
+    controls > STRAY_CONTROLS + text.chars().count() / CHARS_PER_STRAY_CONTROL
+}
+
+fn decoded(bytes: &[u8], is_html: bool) -> Option<String> {
+    if let Some(text) = utf_32(bytes) {
+        return text;
     }
-    if std::str::from_utf8(bytes).is_ok() {
-        return UTF_8;
+    let (encoding, bytes) = match Encoding::for_bom(bytes) {
+        Some((encoding, mark)) => (Some(encoding), bytes.get(mark..).unwrap_or_default()),
+        None => (utf_16(bytes), bytes),
+    };
+    let encoding = match encoding {
+        Some(encoding) if encoding != UTF_8 => encoding,
+        _ => match mostly_utf_8(bytes) {
+            Some(text) => return Some(text),
+            None => guessed(bytes, is_html),
+        },
+    };
+    let (text, had_errors) = encoding.decode_without_bom_handling(bytes);
+    (!had_errors).then(|| text.into_owned())
+}
+
+/// UTF-8 in which not more bytes are none than characters of it are several: those are Windows-1252.
+fn mostly_utf_8(bytes: &[u8]) -> Option<String> {
+    let (mut wide, mut stray) = (0usize, 0usize);
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.push_str(&WINDOWS_1252.decode_without_bom_handling(chunk.invalid()).0);
+        wide += chunk.valid().chars().filter(|c| !c.is_ascii()).count();
+        stray += chunk.invalid().len();
     }
+    (stray <= wide).then_some(text)
+}
+
+fn guessed(bytes: &[u8], is_html: bool) -> &'static Encoding {
     if let Some(encoding) = is_html.then(|| named(bytes)).flatten() {
         return encoding;
     }
@@ -43,24 +75,60 @@ fn encoding(bytes: &[u8], is_html: bool) -> &'static Encoding {
     detector.guess(None, Utf8Detection::Deny)
 }
 
-/// UTF-16 without a mark: of almost every pair of bytes the same one is zero, or pairs of bytes are spaces and line ends.
+/// UTF-32 with its mark. `Some(None)`: it begins like it and is none.
+fn utf_32(bytes: &[u8]) -> Option<Option<String>> {
+    let read: fn([u8; 4]) -> u32 = match bytes {
+        [0xff, 0xfe, 0, 0, ..] => u32::from_le_bytes,
+        [0, 0, 0xfe, 0xff, ..] => u32::from_be_bytes,
+        _ => return None,
+    };
+    let (characters, rest) = bytes.as_chunks::<4>();
+    let text = characters.iter().map(|four| char::from_u32(read(*four)));
+    Some(text.collect::<Option<String>>().filter(|_| rest.is_empty()))
+}
+
+/// UTF-16 without a mark: of what is no UTF-8, or UTF-8 only with a crowd of control characters, every other byte may be zero
+/// and the ones between hardly ever are; or all of it is Chinese or Japanese.
 fn utf_16(bytes: &[u8]) -> Option<&'static Encoding> {
-    let pairs = bytes
+    let (pairs, rest) = bytes
         .get(..MAX_GUESS_BYTES)
         .unwrap_or(bytes)
-        .as_chunks::<2>()
-        .0;
+        .as_chunks::<2>();
+    if !rest.is_empty() || pairs.is_empty() {
+        return None;
+    }
     let zeros = |at: usize| pairs.iter().filter(|pair| pair.get(at) == Some(&0)).count();
     let (high_first, low_first) = (zeros(0), zeros(1));
-    match (high_first, low_first) {
-        (0, 0) => None,
+    if std::str::from_utf8(bytes).is_ok_and(|text| !is_binary(text)) {
+        return None;
+    }
+    let decoded = |encoding: &'static Encoding| {
+        let (text, had_errors) = encoding.decode_without_bom_handling(bytes);
+        (!had_errors).then_some(text)
+    };
+    let by_zeros = match (high_first, low_first) {
         (big, little) if big > 8 * little => Some(UTF_16BE),
         (big, little) if little > 8 * big => Some(UTF_16LE),
         _ => None,
+    };
+    if let Some(encoding) = by_zeros {
+        return decoded(encoding).map(|_| encoding);
     }
-    .filter(|encoding| {
-        bytes.len().is_multiple_of(2) && !encoding.decode_without_bom_handling(bytes).1
-    })
+    [UTF_16LE, UTF_16BE]
+        .into_iter()
+        .find(|encoding| decoded(encoding).is_some_and(|text| is_east_asian(&text)))
+}
+
+/// Almost all of it Chinese or Japanese, with marks or kana: what is in another encoding falls into many scripts, or has no
+/// such marks. (Korean has spaces, which are found by their zeros.)
+fn is_east_asian(text: &str) -> bool {
+    let (mut marks, mut han, mut all) = (0usize, 0usize, 0usize);
+    for c in text.chars().filter(|c| !c.is_ascii()) {
+        all += 1;
+        marks += usize::from(matches!(c, '\u{3000}'..='\u{30ff}' | '\u{ff00}'..='\u{ffef}'));
+        han += usize::from(matches!(c, '\u{4e00}'..='\u{9fff}'));
+    }
+    marks > 0 && 20 * (marks + han) >= 19 * all
 }
 
 /// The encoding that a page names: `<meta charset="…">` and its older form.
@@ -80,8 +148,8 @@ fn named(bytes: &[u8]) -> Option<&'static Encoding> {
         .find(['"', '\'', ' ', ';', '/', '>'])
         .unwrap_or(label.len());
     let encoding = Encoding::for_label(label.get(..end)?.as_bytes())?;
-    // what reads as ASCII is none of these, whatever it says
-    (encoding != UTF_16BE && encoding != UTF_16LE).then_some(encoding)
+    // what reads as ASCII and not as UTF-8 is none of these, whatever it says
+    (![UTF_8, UTF_16BE, UTF_16LE].contains(&encoding)).then_some(encoding)
 }
 
 #[cfg(test)]
@@ -136,6 +204,61 @@ mod tests {
         assert_eq!(
             text(&encoding_rs::WINDOWS_1251.encode(page).0, true).as_deref(),
             Ok(page)
+        );
+    }
+
+    #[test]
+    fn a_stray_byte_costs_itself_and_not_the_file() {
+        for (bytes, read) in [
+            (&b"Menu and opening hours\0"[..], "Menu and opening hours"),
+            (b"\0Menu", "Menu"),
+            (b"Menu\0\0, soup, fish.", "Menu, soup, fish."),
+            (b"Menu\x1a", "Menu"),
+            (
+                b"Caf\xc3\xa9, Stra\xdfe 5 \xe2\x80\x93 nine",
+                "Café, Straße 5 – nine",
+            ),
+            (b"\xef\xbb\xbfNine \x96 five, \xc3\xa9", "Nine – five, é"),
+            (b"One\xef\xbb\xbfTwo", "OneTwo"),
+            (b"One\r\nTwo\rThree", "One\nTwo\nThree"),
+            (b"", ""),
+        ] {
+            assert_eq!(text(bytes, false).as_deref(), Ok(read));
+        }
+        // the page is wrong about itself
+        let page = b"<meta charset=utf-8><p>Caf\xe9 au lait, d\xe9j\xe0 vu";
+        assert_eq!(
+            text(page, true).as_deref(),
+            Ok("<meta charset=utf-8><p>Café au lait, déjà vu")
+        );
+    }
+
+    #[test]
+    fn wide_encodings_are_read_with_and_without_a_mark() {
+        let words = "Öffnungszeiten: 9–18 Uhr 🙂";
+        let wide = |read: fn(u32) -> [u8; 4]| -> Vec<u8> {
+            let marked = format!("\u{feff}{words}");
+            marked.chars().flat_map(|c| read(c.into())).collect()
+        };
+        assert_eq!(text(&wide(u32::to_le_bytes), false).as_deref(), Ok(words));
+        assert_eq!(text(&wide(u32::to_be_bytes), false).as_deref(), Ok(words));
+        for words in [
+            "营业时间：上午九点到下午六点。",
+            "営業時間は午前九時からです。",
+            "영업시간은 아홉 시부터입니다",
+        ] {
+            for is_big in [true, false] {
+                assert_eq!(text(&utf_16(words, is_big), false).as_deref(), Ok(words));
+            }
+        }
+        for encoding in [encoding_rs::GBK, encoding_rs::BIG5] {
+            let words = "營業時間為上午九點至下午六點，停車場在樓後面，歡迎光臨。";
+            assert_eq!(text(&encoding.encode(words).0, false).as_deref(), Ok(words));
+        }
+        let korean = "영업시간은 아침 아홉 시부터 저녁 여섯 시까지입니다.";
+        assert_eq!(
+            text(&encoding_rs::EUC_KR.encode(korean).0, false).as_deref(),
+            Ok(korean)
         );
     }
 

@@ -46,6 +46,9 @@ pub fn load(root: &Path) -> Result<(Vec<Chunk>, Vec<String>), KnowledgeError> {
             .display()
             .to_string();
         match read(&file, &name) {
+            Ok(new) if new.is_empty() => warnings.push(format!(
+                "{name} holds nothing to search: there are no words in it below a heading"
+            )),
             Ok(mut new) => chunks.append(&mut new),
             Err(reason) => warnings.push(format!("{name} is left out: {reason}")),
         }

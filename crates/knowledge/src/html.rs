@@ -89,6 +89,8 @@ impl Page {
         let name: &str = &tag.name;
         let opens = tag.kind == TagKind::StartTag;
         if self.hide(name, opens, tag.self_closing) {
+            // XHTML closes at once what has no words
+            let opens = opens && !tag.self_closing;
             return match name {
                 "script" if opens => TokenSinkResult::RawData(RawKind::ScriptData),
                 "style" | "iframe" if opens => TokenSinkResult::RawData(RawKind::Rawtext),
@@ -182,6 +184,16 @@ mod tests {
             .into_iter()
             .map(|chunk| (chunk.source, chunk.text))
             .collect()
+    }
+
+    #[test]
+    fn what_xhtml_closes_at_once_hides_nothing() {
+        let page =
+            "<html><head><title/><script src='x'/></head><body><p>Open at nine.</p></body></html>";
+        assert_eq!(
+            read(page),
+            [("x.html".to_owned(), "Open at nine.".to_owned())]
+        );
     }
 
     #[test]

@@ -180,3 +180,25 @@ async fn a_slow_search_does_not_hold_up_the_call_beyond_its_budget() {
     assert!(found.is_err(), "{found:?}");
     drop(end);
 }
+
+#[test]
+fn a_file_without_words_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in [
+        ("empty.md", ""),
+        ("blank.txt", " \n\n"),
+        ("heading.md", "# Menu\n"),
+        ("page.html", "<title>x</title>"),
+    ] {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    let loaded = KnowledgeBase::load(folder.path(), None).unwrap();
+    assert!(loaded.base.is_empty());
+    assert_eq!(loaded.warnings.len(), 4, "{:?}", loaded.warnings);
+    assert!(
+        loaded
+            .warnings
+            .iter()
+            .all(|warning| warning.contains("nothing to search"))
+    );
+}
