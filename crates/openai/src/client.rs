@@ -10,7 +10,7 @@ use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::Value;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::chat::wire;
+use crate::chat::failure;
 use crate::config::Endpoint;
 
 /// The name in errors, logs and metrics.
@@ -127,8 +127,9 @@ impl HttpClient {
             .collect(Duration::from_secs(2))
             .await
             .unwrap_or_default();
-        let (code, message) = error_message(&body);
-        let message = self.clean(location.map_or(message, |to| {
+        let said = failure::of_body(&String::from_utf8_lossy(&body));
+        let code = said.code;
+        let message = self.clean(location.map_or(said.message, |to| {
             format!("moved to {to}; set OPENAI_BASE_URL to it")
         }));
         // An account without money answers 429 as well, but trying again does not help, and the fix is the account's.
@@ -309,15 +310,6 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Duration::try_from_secs_f64(seconds).ok()
 }
 
-/// Code and message of an error in any of its shapes, or the text itself.
-fn error_message(body: &[u8]) -> (Option<String>, String) {
-    let text = String::from_utf8_lossy(body);
-    match wire::json(&text).as_ref().and_then(wire::server_error) {
-        Some(error) => (error.code, error.message),
-        None => (None, wire::told(&text)),
-    }
-}
-
 fn clean(message: &str, key: Option<&Secret>) -> String {
     let message = key.map_or_else(|| message.to_owned(), |key| key.scrub(message));
     let words = message
@@ -371,19 +363,5 @@ mod tests {
             Some(&key),
         );
         assert_eq!(text, "Incorrect API key provided: [key] Or [key]?");
-    }
-
-    #[test]
-    fn errors_of_several_servers_are_read() {
-        assert_eq!(
-            error_message(br#"{"error":{"message":"no","code":"x"}}"#),
-            (Some("x".to_owned()), "no".to_owned())
-        );
-        assert_eq!(
-            error_message(br#"{"error":"model not found"}"#).1,
-            "model not found"
-        );
-        assert_eq!(error_message(br#"{"detail":"Not Found"}"#).1, "Not Found");
-        assert_eq!(error_message(b"Bad Gateway\n").1, "Bad Gateway");
     }
 }

@@ -30,8 +30,6 @@ const WAIT_FOR_USAGE: Duration = Duration::from_secs(1);
 const WAIT_FOR_END: Duration = Duration::from_millis(20);
 /// A model that thinks is said to be alive so often.
 const SIGN_OF_LIFE_EVERY: Duration = Duration::from_secs(1);
-/// How much of a response is read that is no stream of events: an answer that was not streamed, or an error.
-const MAX_HEAD_BYTES: usize = 1024 * 1024;
 /// Warnings of one answer that are told; a server that complains more has nothing new to say.
 const MAX_WARNINGS: usize = 8;
 
@@ -377,8 +375,6 @@ impl Run<'_> {
 struct Reader {
     body: Body,
     parser: SseParser,
-    /// All of it so far, until the first event that may be a piece of an answer.
-    head: Option<Vec<u8>>,
 }
 
 impl Reader {
@@ -386,7 +382,6 @@ impl Reader {
         Self {
             body,
             parser: SseParser::default(),
-            head: Some(Vec::new()),
         }
     }
 
@@ -395,32 +390,12 @@ impl Reader {
         let bytes = self.body.next(wait).await?;
         let mut events = Vec::new();
         match &bytes {
-            Some(bytes) => {
-                if let Some(head) = &mut self.head {
-                    let room = MAX_HEAD_BYTES.saturating_sub(head.len());
-                    head.extend(bytes.iter().take(room));
-                }
-                self.parser
-                    .push(bytes, |event| events.push(event))
-                    .map_err(|_| {
-                        unexpected(format!("an event longer than {MAX_EVENT_BYTES} bytes"))
-                    })?;
-            }
+            Some(bytes) => self
+                .parser
+                .push(bytes, |event| events.push(event))
+                .map_err(|_| unexpected(format!("an event longer than {MAX_EVENT_BYTES} bytes")))?,
             None => self.parser.finish(|event| events.push(event)),
         }
-        if events
-            .iter()
-            .any(|event| event.trim_start().starts_with('{'))
-        {
-            self.head = None;
-        }
-        let ended = bytes.is_none();
-        if ended {
-            // no stream of events but an answer, an error or a page as a whole
-            let head = self.head.take().unwrap_or_default();
-            let head = String::from_utf8_lossy(&head).trim().to_owned();
-            events.extend(Some(head).filter(|head| !head.is_empty() && !head.starts_with("data:")));
-        }
-        Ok((events, ended))
+        Ok((events, bytes.is_none()))
     }
 }

@@ -1,6 +1,7 @@
 //! Server-sent events (WHATWG HTML, section 9.2) without I/O, as forgiving as the servers are careless: LF, CRLF and CR, a
-//! byte order mark, comments, and a last event without the empty line that should end it. The library at hand
-//! (`eventsource-stream`) loses that last event and has no bound on a line.
+//! byte order mark, comments, and a last event without the empty line that should end it. Lines that are no field of an event are
+//! given out too: JSON line by line, and an answer, an error or a page as a whole. The library at hand (`eventsource-stream`)
+//! loses those and has no bound on a line.
 
 /// The longest event. A tool call's arguments come in pieces, so this is far above anything honest.
 pub(crate) const MAX_EVENT_BYTES: usize = 4 * 1024 * 1024;
@@ -15,6 +16,8 @@ pub(crate) struct SseParser {
     line: Vec<u8>,
     data: Vec<u8>,
     has_data: bool,
+    /// Lines that are no field of an event.
+    is_raw: bool,
     after_cr: bool,
     begun: bool,
 }
@@ -58,18 +61,47 @@ impl SseParser {
             line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&line)
         };
         if line.is_empty() {
-            self.dispatch(emit);
-        } else if let Some(value) = line.strip_prefix(b"data:") {
-            if std::mem::replace(&mut self.has_data, true) {
-                self.data.push(b'\n');
+            // what is no event does not end there
+            if !self.is_raw {
+                self.dispatch(emit);
             }
-            self.data
-                .extend_from_slice(value.strip_prefix(b" ").unwrap_or(value));
+            return;
         }
-        // Comments, `event`, `id` and `retry` mean nothing here.
+        let (name, value) = match line.iter().position(|byte| *byte == b':') {
+            Some(at) => line.split_at_checked(at).unwrap_or((line, b"")),
+            None => (line, b"".as_slice()),
+        };
+        let value = value.strip_prefix(b":").unwrap_or(value);
+        match name {
+            b"data" => {
+                if self.is_raw {
+                    self.dispatch(emit);
+                }
+                self.add(value.strip_prefix(b" ").unwrap_or(value));
+            }
+            // they mean nothing here, nor do comments
+            b"" | b"event" | b"id" | b"retry" => {}
+            _ => {
+                let is_whole = line.starts_with(b"{") && line.trim_ascii_end().ends_with(b"}");
+                let is_alone = !self.has_data && (is_whole || line == b"[DONE]");
+                self.is_raw |= !self.has_data;
+                self.add(line);
+                if is_alone {
+                    self.dispatch(emit);
+                }
+            }
+        }
+    }
+
+    fn add(&mut self, line: &[u8]) {
+        if std::mem::replace(&mut self.has_data, true) {
+            self.data.push(b'\n');
+        }
+        self.data.extend_from_slice(line);
     }
 
     fn dispatch(&mut self, emit: &mut impl FnMut(String)) {
+        self.is_raw = false;
         if std::mem::take(&mut self.has_data) {
             emit(String::from_utf8_lossy(&std::mem::take(&mut self.data)).into_owned());
         }
@@ -116,6 +148,24 @@ mod tests {
                 "{end:?}"
             );
         }
+    }
+
+    #[test]
+    fn what_is_no_event_is_given_out_as_a_whole_and_lines_of_json_one_by_one() {
+        assert_eq!(
+            parse(&[b"{\"a\":1}\n{\"a\":2}\n\n[DONE]\n"]),
+            ["{\"a\":1}", "{\"a\":2}", "[DONE]"]
+        );
+        assert_eq!(
+            parse(&[b"data: ping\n\n{\n  \"error\":\n\n  \"no\"\n}\n"]),
+            ["ping", "{\n  \"error\":\n  \"no\"\n}"]
+        );
+        assert_eq!(
+            parse(&[b"<html>\n\n<p>\n", b"data: a\n\n"]),
+            ["<html>\n<p>", "a"]
+        );
+        // a line break that nobody escaped
+        assert_eq!(parse(&[b"data: {\"a\ndata\n\n"]), ["{\"a\n"]);
     }
 
     #[test]

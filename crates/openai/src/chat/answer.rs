@@ -11,30 +11,49 @@ use antiphon_dialogue::input::Usage;
 use serde_json::Value;
 
 use super::calls::{Calls, Piece as CallPiece};
+use super::failure::{ServerError, server_error};
 use super::spoken::{Opening, Piece, Spoken, Written};
-use super::wire::{Halves, ServerError, count, joined, json, server_error, short, told};
+use super::wire::{Halves, Part, count, joined, parts, short, told, whole_number};
 
 /// The longest name of a tool that providers accept.
 const MAX_NAME_BYTES: usize = 64;
 /// What a model reads as the result of a call that was cut off.
 const CUT_OFF: &str = "Your answer was cut off before its end, so this call was not carried out: nothing has happened. If you still want it, call it again, with all arguments.";
-/// Finish reasons that hold one of these mean that the answer has not come to its end.
-const CUT_REASONS: [&str; 14] = [
-    "length",
-    "max_tokens",
-    "filter",
-    "safety",
-    "error",
-    "abort",
-    "cancel",
-    "malformed",
-    "recitation",
-    "prohibited",
-    "blocklist",
-    "context_window",
-    "insufficient",
-    "interrupt",
+/// What a model reads as the result of a call of an answer that did not come through whole.
+const LOST: &str = "A part of your answer was lost on its way, so this call was not carried out: nothing has happened. If you still want it, call it again, with all arguments.";
+/// Finish reasons of answers that have come to their proper end, as letters and digits in lower case: OpenAI, Anthropic, Gemini,
+/// Cohere, TGI, watsonx, and what they make of each other's. Every other word is a way of being cut off: nobody knows the next
+/// server's word for it.
+const PROPER_ENDS: [&str; 24] = [
+    "stop",
+    "stops",
+    "stopped",
+    "stopsequence",
+    "stoptoken",
+    "stopstring",
+    "stopword",
+    "toolcall",
+    "toolcalls",
+    "tooluse",
+    "functioncall",
+    "functioncalls",
+    "eos",
+    "eostoken",
+    "eot",
+    "eom",
+    "endturn",
+    "endofturn",
+    "endoftext",
+    "complete",
+    "completed",
+    "done",
+    "finished",
+    "success",
 ];
+/// Where servers write it: OpenAI, those that write in camels, and OpenRouter for the server behind it.
+const REASON_FIELDS: [&str; 3] = ["finish_reason", "finishReason", "native_finish_reason"];
+/// In a line that cannot be read, these are signs that a piece of an answer was in it.
+const SIGNS_OF_DATA: [&str; 5] = ["\"choi", "\"delta", "tool_calls", "arguments", "function"];
 
 /// An answer that cannot be used.
 #[derive(Debug, PartialEq)]
@@ -82,6 +101,12 @@ pub(crate) struct Answer {
     /// Something that belongs to an answer was there.
     understood: bool,
     has_words: bool,
+    /// All words and thoughts as they came, to know them again.
+    heard: String,
+    /// Words or calls came in pieces, so a whole message repeats them.
+    in_pieces: bool,
+    /// The first line or field in which a piece of the answer may have been, and could not be read.
+    lost: Option<String>,
     /// The first line that could not be used, and how many there were.
     unread: Option<String>,
     unread_lines: usize,
@@ -102,6 +127,9 @@ impl Answer {
             done: false,
             understood: false,
             has_words: false,
+            heard: String::new(),
+            in_pieces: false,
+            lost: None,
             unread: None,
             unread_lines: 0,
             warnings: Vec::new(),
@@ -110,19 +138,23 @@ impl Answer {
 
     /// One event's data, or a whole answer that was not streamed. `[DONE]` completes the answer.
     pub(crate) fn push(&mut self, data: &str, out: &mut Vec<ChatChunk>) -> Result<(), AnswerError> {
-        let data = data.trim();
-        if data.is_empty() {
-            return Ok(());
+        for part in parts(data) {
+            match part {
+                Part::Done => self.done = true,
+                Part::Unread(line) => {
+                    self.cannot_read(line);
+                    if line.contains('{') {
+                        self.lose(line);
+                    }
+                }
+                Part::Json(value) => self.chunk(&value, out)?,
+            }
         }
-        if data == "[DONE]" {
-            self.done = true;
-            return Ok(());
-        }
-        let Some(chunk) = json(data) else {
-            self.cannot_read(data);
-            return Ok(());
-        };
-        if let Some(error) = server_error(&chunk) {
+        Ok(())
+    }
+
+    fn chunk(&mut self, chunk: &Value, out: &mut Vec<ChatChunk>) -> Result<(), AnswerError> {
+        if let Some(error) = server_error(chunk) {
             if self.is_finished() {
                 self.warnings.push(format!(
                     "after its answer the server said: {}",
@@ -131,6 +163,9 @@ impl Answer {
                 return Ok(());
             }
             return Err(AnswerError::Reported(error));
+        }
+        if let Value::Array(list) = chunk {
+            return list.iter().try_for_each(|chunk| self.chunk(chunk, out));
         }
         let usage = chunk.get("usage").filter(|usage| usage.is_object());
         if let Some(usage) = usage {
@@ -142,20 +177,28 @@ impl Answer {
                 completion_tokens: count(usage.get("completion_tokens")),
             });
         }
+        let is_whole = chunk.get("object").and_then(Value::as_str) == Some("chat.completion");
         match chunk.get("choices") {
             Some(Value::Array(choices)) => {
                 self.understood = true;
                 choices
                     .iter()
-                    .try_for_each(|choice| self.choice(choice, out))
+                    .try_for_each(|choice| self.choice(choice, is_whole, out))
             }
             Some(choice @ Value::Object(_)) => {
                 self.understood = true;
-                self.choice(choice, out)
+                self.choice(choice, is_whole, out)
             }
-            _ if usage.is_some() => Ok(()),
+            None | Some(Value::Null) if usage.is_some() => Ok(()),
             _ => {
-                self.cannot_read(data);
+                let text = chunk.to_string();
+                self.cannot_read(&text);
+                let choices = chunk
+                    .get("choices")
+                    .is_some_and(|choices| !choices.is_null());
+                if choices || SIGNS_OF_DATA.iter().any(|sign| text.contains(sign)) {
+                    self.lose(&text);
+                }
                 Ok(())
             }
         }
@@ -166,53 +209,140 @@ impl Answer {
         self.unread.get_or_insert_with(|| told(data));
     }
 
-    fn choice(&mut self, choice: &Value, out: &mut Vec<ChatChunk>) -> Result<(), AnswerError> {
-        if choice.get("index").and_then(Value::as_i64).unwrap_or(0) != 0 {
+    fn lose(&mut self, what: &str) {
+        self.lost.get_or_insert_with(|| short(what));
+    }
+
+    /// `is_whole`: the chunk says that it holds a whole answer.
+    fn choice(
+        &mut self,
+        choice: &Value,
+        is_whole: bool,
+        out: &mut Vec<ChatChunk>,
+    ) -> Result<(), AnswerError> {
+        if whole_number(choice.get("index")).unwrap_or(0) != 0 {
             return Ok(());
         }
-        // a server that does not stream sends the whole message, the oldest ones a text
-        let message = ["delta", "message"]
-            .iter()
-            .find_map(|name| choice.get(*name).filter(|value| value.is_object()));
+        if !(choice.is_object() || choice.is_null()) {
+            self.lose(&choice.to_string());
+        }
+        let reasons = REASON_FIELDS.iter().filter_map(|name| choice.get(*name));
+        // SGLang's own: `{"type": "stop"}`
+        let reasons: Vec<&str> = reasons
+            .filter_map(|reason| reason.get("type").unwrap_or(reason).as_str())
+            .collect();
         let mut text = String::new();
-        if let Some(message) = message {
-            let mut thoughts = ["reasoning_content", "reasoning"]
-                .iter()
-                .filter_map(|name| message.get(*name));
-            if thoughts.any(|thought| thought.as_str().is_some_and(|thought| !thought.is_empty())) {
-                self.spoken.has_no_thoughts();
+        let delta = choice.get("delta").filter(|delta| !delta.is_null());
+        if let Some(delta) = delta {
+            let had_calls = !self.calls.is_empty();
+            self.message(delta, &mut text)?;
+            // the last piece says everything once more
+            let is_last = is_whole || !reasons.is_empty();
+            if is_last && is_repetition(&text, &self.heard) {
+                text.clear();
             }
-            for name in ["content", "refusal"] {
-                flatten(message.get(name).unwrap_or(&Value::Null), &mut text);
+            self.in_pieces |= !text.is_empty() || (!self.calls.is_empty() && !had_calls);
+        }
+        // a server that does not stream sends the whole message, the oldest ones a text
+        match choice.get("message") {
+            Some(message) if message.is_object() && text.is_empty() => {
+                if self.in_pieces {
+                    flatten(message.get("content").unwrap_or(&Value::Null), &mut text);
+                } else {
+                    self.message(message, &mut text)?;
+                }
+                text = match text.strip_prefix(self.heard.as_str()) {
+                    // all that was said so far, and more
+                    Some(more) => more.to_owned(),
+                    None if self.in_pieces => String::new(),
+                    None => text,
+                };
             }
-            let calls = message.get("tool_calls").and_then(Value::as_array);
-            let older = message.get("function_call").filter(|call| call.is_object());
-            for call in calls.into_iter().flatten().chain(older) {
-                self.calls
-                    .push(CallPiece::read(call))
-                    .map_err(AnswerError::Malformed)?;
-            }
-        } else if let Some(Value::String(older)) = choice.get("text") {
+            _ => {}
+        }
+        if let (None, Some(Value::String(older))) = (delta, choice.get("text")) {
             text.push_str(older);
         }
         if !text.is_empty() {
+            self.heard.push_str(&text);
             let text = self.halves.join(&text);
             let pieces = self.spoken.push(&text);
             self.give_out(pieces, out);
         }
-        if let Some(reason) = choice.get("finish_reason").and_then(Value::as_str)
-            && !reason.is_empty()
-            && !matches!(self.end, End::Cut(_))
-        {
-            let lower = reason.to_ascii_lowercase();
-            let is_cut = CUT_REASONS.iter().any(|cut| lower.contains(cut));
-            self.end = if is_cut {
-                End::Cut(short(reason))
-            } else {
-                End::Whole
-            };
+        for reason in reasons {
+            self.ended(reason);
         }
         Ok(())
+    }
+
+    /// Words go to `text`, calls to the others.
+    fn message(&mut self, message: &Value, text: &mut String) -> Result<(), AnswerError> {
+        if !message.is_object() {
+            // some send the words alone
+            flatten(message, text);
+            if !message.is_string() {
+                self.lose(&message.to_string());
+            }
+            return Ok(());
+        }
+        let mut thoughts = ["reasoning_content", "reasoning"]
+            .iter()
+            .filter_map(|name| message.get(*name));
+        if thoughts.any(|thought| thought.as_str().is_some_and(|thought| !thought.is_empty())) {
+            self.spoken.has_no_thoughts();
+        }
+        for name in ["content", "refusal"] {
+            flatten(message.get(name).unwrap_or(&Value::Null), text);
+        }
+        let older = message.get("function_call").filter(|call| call.is_object());
+        let calls: Vec<&Value> = match message.get("tool_calls") {
+            Some(Value::Array(calls)) => calls.iter().collect(),
+            // one call, or each by its number
+            Some(call @ Value::Object(object)) => {
+                if ["function", "name", "id"]
+                    .iter()
+                    .any(|key| object.contains_key(*key))
+                {
+                    vec![call]
+                } else {
+                    object.values().collect()
+                }
+            }
+            None | Some(Value::Null) => Vec::new(),
+            Some(other) => {
+                self.lose(&other.to_string());
+                Vec::new()
+            }
+        };
+        for call in calls.into_iter().chain(older) {
+            if !call.is_object() {
+                self.lose(&call.to_string());
+                continue;
+            }
+            self.calls
+                .push(CallPiece::read(call))
+                .map_err(AnswerError::Malformed)?;
+        }
+        Ok(())
+    }
+
+    /// What the server says about the end.
+    fn ended(&mut self, reason: &str) {
+        if reason.trim().is_empty() || matches!(self.end, End::Cut(_)) {
+            return;
+        }
+        // `FinishReason.STOP`
+        let word = reason.rsplit('.').next().unwrap_or(reason);
+        let plain: String = word
+            .chars()
+            .filter(char::is_ascii_alphanumeric)
+            .map(|c| c.to_ascii_lowercase())
+            .collect();
+        self.end = if PROPER_ENDS.contains(&plain.as_str()) {
+            End::Whole
+        } else {
+            End::Cut(short(reason))
+        };
     }
 
     fn give_out(&mut self, pieces: Vec<Piece>, out: &mut Vec<ChatChunk>) {
@@ -279,9 +409,18 @@ impl Answer {
             self.warnings
                 .push(format!("the answer was {what}: {why}{fate}"));
         }
+        if let Some(lost) = self.lost.as_ref().filter(|_| !calls.is_empty()) {
+            self.warnings.push(format!(
+                "a piece of the answer could not be read, so its tool calls were not run: {lost}"
+            ));
+        }
         for (number, (call, is_complete)) in calls.into_iter().enumerate() {
-            let is_whole = why.is_none() && is_complete;
-            out.push(self.checked(call, is_whole, number));
+            let doubt = match (why.is_none() && is_complete, &self.lost) {
+                (false, _) => Some(CUT_OFF),
+                (true, Some(_)) => Some(LOST),
+                (true, None) => None,
+            };
+            out.push(self.checked(call, doubt, number));
         }
         if self.unread_lines > 0 {
             tracing::debug!(
@@ -299,15 +438,23 @@ impl Answer {
 
     /// Those that were sent, then those that were written; whether each is complete as far as can be seen.
     fn all_calls(&mut self) -> Vec<(ToolCall, bool)> {
-        let sent = self.calls.take().into_iter().map(|call| {
-            let call = ToolCall {
-                call_id: joined(&call.id),
-                name: joined(&call.name),
-                arguments: repaired(joined(&call.arguments)),
-            };
-            (call, true)
-        });
-        let written = std::mem::take(&mut self.written).into_iter().map(|call| {
+        let sent: Vec<(ToolCall, bool)> = self
+            .calls
+            .take()
+            .into_iter()
+            .map(|call| {
+                let call = ToolCall {
+                    call_id: joined(&call.id),
+                    name: joined(&call.name),
+                    arguments: repaired(joined(&call.arguments)),
+                };
+                (call, true)
+            })
+            .collect();
+        // some servers send a call and leave its text in the words
+        let mut written = std::mem::take(&mut self.written);
+        written.retain(|call| !sent.iter().any(|(sent, _)| is_same_call(sent, call)));
+        let written = written.into_iter().map(|call| {
             let is_complete = call.is_complete;
             let call = ToolCall {
                 call_id: String::new(),
@@ -316,11 +463,11 @@ impl Answer {
             };
             (call, is_complete)
         });
-        sent.chain(written).collect()
+        sent.into_iter().chain(written).collect()
     }
 
     /// A call that may run, or the reason why not.
-    fn checked(&self, mut call: ToolCall, is_whole: bool, number: usize) -> ChatChunk {
+    fn checked(&self, mut call: ToolCall, doubt: Option<&'static str>, number: usize) -> ChatChunk {
         if call.call_id.is_empty() {
             call.call_id = format!("call_{}", number + 1);
         }
@@ -334,13 +481,12 @@ impl Answer {
             call.name = name_for_history(&call.name);
             return ChatChunk::RefusedCall { call, why };
         }
-        if is_whole {
-            ChatChunk::ToolCall(call)
-        } else {
-            ChatChunk::RefusedCall {
+        match doubt {
+            None => ChatChunk::ToolCall(call),
+            Some(why) => ChatChunk::RefusedCall {
                 call,
-                why: CUT_OFF.to_owned(),
-            }
+                why: why.to_owned(),
+            },
         }
     }
 
@@ -352,6 +498,18 @@ impl Answer {
             names.join(", ")
         )
     }
+}
+
+/// All that was said, once more. A single word may be said twice.
+fn is_repetition(text: &str, heard: &str) -> bool {
+    text == heard && text.trim().contains(char::is_whitespace)
+}
+
+fn is_same_call(sent: &ToolCall, written: &Written) -> bool {
+    let plain = |text: &str| serde_json::from_str::<Value>(text).ok();
+    sent.name == written.name
+        && (sent.arguments == written.arguments
+            || plain(&sent.arguments).is_some_and(|sent| Some(sent) == plain(&written.arguments)))
 }
 
 /// Servers refuse a history with other names.

@@ -139,6 +139,187 @@ fn a_call_of_an_answer_that_was_cut_off_is_refused_even_if_it_looks_whole() {
 }
 
 #[test]
+fn only_an_end_that_is_known_to_be_proper_lets_a_call_run() {
+    let whole = called(0, "a", "f", "{}");
+    let last = |event: Value| {
+        let event = event.to_string();
+        let out = answer(&[&whole, &event, "[DONE]"]).unwrap();
+        matches!(out[0], ChatChunk::ToolCall(_))
+    };
+    let ends = |field: &str, reason: Value| {
+        last(serde_json::json!({"choices": [{"delta": {}, field: reason}]}))
+    };
+    for reason in [
+        "stop",
+        "tool_calls",
+        "function_call",
+        "eos",
+        "eos_token",
+        "end_turn",
+        "tool_use",
+        "stop_sequence",
+        "COMPLETE",
+        "completed",
+        "STOP",
+        "FinishReason.STOP",
+        "TOOL_CALLS",
+    ] {
+        assert!(ends("finish_reason", reason.into()), "{reason}");
+    }
+    for reason in [
+        "incomplete",
+        "too_long",
+        "time_limit",
+        "timeout",
+        "refusal",
+        "sensitive",
+        "unknown",
+        "engine_overloaded",
+        "not_finished",
+        "max_output_tokens",
+        "guardrail_intervened",
+        "FINISH_REASON_UNSPECIFIED",
+        "anything",
+    ] {
+        assert!(!ends("finish_reason", reason.into()), "{reason}");
+        assert!(!ends("native_finish_reason", reason.into()), "{reason}");
+    }
+    assert!(ends(
+        "finish_reason",
+        serde_json::json!({"type": "stop", "matched": 7})
+    ));
+    assert!(!last(serde_json::json!({"choices": [
+        {"delta": {}, "finish_reason": "stop", "native_finish_reason": "MAX_TOKENS"}
+    ]})));
+    // no word at all, as some servers end, is an end when `[DONE]` says so
+    assert!(ends("finish_reason", Value::Null) && ends("finish_reason", "".into()));
+}
+
+#[test]
+fn no_call_runs_when_a_piece_of_the_answer_was_lost() {
+    let (begin, end) = (
+        called(0, "a", "book", r#"{"guests":1"#),
+        called(0, "", "", "}"),
+    );
+    let stop = finished("tool_calls");
+    let lost = [
+        r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"arguments":"2"#,
+        r#"{"choices":"[{\"delta\":{}}]"}"#,
+        r#"{"choices":[{"delta":{"tool_calls":"2"}}]}"#,
+        r#"{"choices":[{"delta":{"tool_calls":["2"]}}]}"#,
+        r#"{"choices":[{"delta":7}]}"#,
+        r#"{"cho\nices":[{"delta":{"tool_calls":[]}}]}"#,
+    ];
+    for line in lost {
+        let out = answer(&[&begin, line, &end, &stop, "[DONE]"]).unwrap();
+        let (name, why) = refused(&out[0]).unwrap();
+        assert!(
+            name == "book" && why.contains("nothing has happened"),
+            "{line}"
+        );
+        assert!(
+            matches!(&out[1], ChatChunk::Warning(told) if told.contains("not run")),
+            "{line}"
+        );
+        // words are said all the same
+        let out = answer(&[&said("We open"), line, &said(" at nine."), &stop]).unwrap();
+        assert_eq!(out, [text("We open"), text(" at nine.")], "{line}");
+    }
+    for harmless in [
+        "ping",
+        r#"{"type":"ping"}"#,
+        "{}",
+        r#"{"message":"queued","position":3}"#,
+    ] {
+        let out = answer(&[&begin, harmless, &end, &stop]).unwrap();
+        assert_eq!(out, [call("a", "book", r#"{"guests":1}"#)], "{harmless}");
+    }
+}
+
+#[test]
+fn a_call_that_is_sent_and_written_runs_once() {
+    let written = said(r#"<tool_call>{"name": "f", "arguments": {"x": 1}}</tool_call>"#);
+    let sent = called(0, "a", "f", r#"{"x":1}"#);
+    let stop = finished("stop");
+    let once = [call("a", "f", r#"{"x":1}"#)];
+    assert_eq!(answer(&[&written, &sent, &stop]).unwrap(), once);
+    assert_eq!(answer(&[&sent, &written, &stop]).unwrap(), once);
+    let other = called(0, "a", "f", r#"{"x":2}"#);
+    let out = answer(&[&written, &other, &stop]).unwrap();
+    assert_eq!(out.len(), 2);
+}
+
+#[test]
+fn carelessly_written_pieces_keep_their_words_and_calls() {
+    let nine = "We open at nine.";
+    for events in [
+        &[
+            r#"{"choices":[{"delta":{"content":"We open at nine."},"logprobs":NaN}],"usage":{"prompt_tokens":NaN}}"#,
+        ][..],
+        &[
+            r#"{"choices":[{"delta":{"content":"We open "}}]}{"choices":[{"delta":{"content":"at nine."}}]}"#,
+        ],
+        &[
+            "{\"choices\":[{\"delta\":{\"content\":\"We open \"}}]}\n{\"choices\":[{\"delta\":{\"content\":\"at nine.\"}}]}\n[DONE]",
+        ],
+        &[r#"data: {"choices":[{"delta":{"content":"We open at nine."}}]}"#],
+        &[r#"[{"choices":[{"delta":{"content":"We open at nine."}}]}]"#],
+        &[r#"{"choices":[{"index":"0","delta":"We open at nine."}]}"#],
+        &[r#"{"choices":[{"delta":{"content":"We open at nine."}}],"error":0}"#],
+        &[
+            r#"{"message":"queued"}"#,
+            r#"{"choices":[{"delta":{"content":"We open at nine."},"error":null}]}"#,
+        ],
+        // everything once more
+        &[
+            r#"{"choices":[{"delta":{"content":"We open "}}]}"#,
+            r#"{"choices":[{"delta":{"content":"at nine."}}]}"#,
+            r#"{"choices":[{"message":{"content":"We open at nine."}}]}"#,
+        ],
+        &[
+            r#"{"choices":[{"delta":{"content":"We open at nine."}}]}"#,
+            r#"{"object":"chat.completion","choices":[{"delta":{"content":"We open at nine."}}]}"#,
+        ],
+        &[
+            r#"{"choices":[{"delta":{"content":"We open at nine."}}]}"#,
+            r#"{"choices":[{"delta":{"content":"We open at nine."},"finish_reason":"stop"}]}"#,
+        ],
+        // messages that grow, and messages in pieces
+        &[
+            r#"{"choices":[{"message":{"content":"We open "}}]}"#,
+            r#"{"choices":[{"message":{"content":"We open at nine."}}]}"#,
+        ],
+        &[
+            r#"{"choices":[{"message":{"content":"We open "}}]}"#,
+            r#"{"choices":[{"message":{"content":"at nine."}}]}"#,
+        ],
+    ] {
+        let stop = finished("stop");
+        let mut events = events.to_vec();
+        events.push(&stop);
+        let out = answer(&events).unwrap();
+        let words: String = out
+            .iter()
+            .map(|chunk| match chunk {
+                ChatChunk::Text(words) => words.as_str(),
+                ChatChunk::Usage(_) => "",
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(words, nine, "{events:?}");
+    }
+    let one = r#"{"choices":[{"delta":{"tool_calls":{"id":"a","function":{"name":"f","arguments":"{}"}}}}]}"#;
+    let again = r#"{"choices":[{"delta":{},"message":{"tool_calls":[{"id":"a2","function":{"name":"f","arguments":"{}"}}]}}]}"#;
+    for events in [&[one][..], &[one, again], &[again]] {
+        let mut events = events.to_vec();
+        let stop = finished("tool_calls");
+        events.push(&stop);
+        let out = answer(&events).unwrap();
+        assert!(matches!(&out[..], [ChatChunk::ToolCall(_)]), "{out:?}");
+    }
+}
+
+#[test]
 fn a_call_written_as_text_is_a_call_like_others() {
     let written = r#"Wait. <tool_call>{"name": "f", "arguments": {"x": 1}}</tool_call>"#;
     assert_eq!(

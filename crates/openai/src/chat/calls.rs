@@ -4,6 +4,8 @@
 
 use serde_json::Value;
 
+use super::wire::whole_number;
+
 /// More calls in one answer are refused; a model that asks for so many runs in a circle.
 pub(crate) const MAX_TOOL_CALLS: usize = 64;
 /// Longer arguments are refused.
@@ -39,7 +41,7 @@ impl Piece {
             Some(object) => (object.to_string(), true),
         };
         Self {
-            index: entry.get("index").and_then(Value::as_i64),
+            index: whole_number(entry.get("index")),
             id,
             name: text(function.get("name")),
             arguments,
@@ -56,6 +58,10 @@ pub(crate) struct Call {
     pub(crate) name: String,
     pub(crate) arguments: String,
     outline: Outline,
+    /// The last piece of arguments, as long as each began with the one before it: some servers repeat what they have said.
+    growing: Option<String>,
+    /// Begun by the name of the call before it alone: another one, or that name once more.
+    may_be_echo: bool,
 }
 
 impl Call {
@@ -82,16 +88,44 @@ impl Call {
         if self.outline.over && (piece.is_whole || piece.arguments == self.arguments) {
             return Ok(());
         }
+        if piece.arguments.is_empty() {
+            return Ok(());
+        }
+        if self.outline.over && is_placeholder(&self.arguments) {
+            self.arguments.clear();
+            (self.outline, self.growing) = (Outline::default(), None);
+        }
         if self.arguments.len() + piece.arguments.len() > MAX_ARGUMENT_BYTES {
             return Err(format!(
                 "arguments of `{}` longer than {MAX_ARGUMENT_BYTES} bytes",
                 self.name
             ));
         }
+        let is_first = self.arguments.is_empty();
         self.outline.push(&piece.arguments);
         self.arguments.push_str(&piece.arguments);
+        let before = self.growing.take();
+        self.growing = Some(piece.arguments)
+            .filter(|more| is_first || before.is_some_and(|before| more.starts_with(&before)));
         Ok(())
     }
+
+    /// Put together the one way or the other, whichever is whole.
+    fn settled(mut self) -> Self {
+        let is_whole = |text: &str| serde_json::from_str::<Value>(text).is_ok();
+        if let Some(grown) = self.growing.take()
+            && !is_whole(&self.arguments)
+            && is_whole(&grown)
+        {
+            self.arguments = grown;
+        }
+        self
+    }
+}
+
+/// Sent by some servers before the arguments.
+fn is_placeholder(arguments: &str) -> bool {
+    matches!(arguments.trim(), "{}" | "\"\"" | "\"{}\"")
 }
 
 /// All calls of an answer, in the order in which they began.
@@ -109,7 +143,14 @@ impl Calls {
                 return Err(format!("more than {MAX_TOOL_CALLS} tool calls"));
             }
             None => {
-                self.calls.push(Call::default());
+                let last = self.calls.last();
+                let may_be_echo = piece.id.is_empty()
+                    && piece.arguments.is_empty()
+                    && last.is_some_and(|last| last.name == piece.name);
+                self.calls.push(Call {
+                    may_be_echo,
+                    ..Call::default()
+                });
                 self.calls.len() - 1
             }
         };
@@ -119,7 +160,13 @@ impl Calls {
     }
 
     pub(crate) fn take(&mut self) -> Vec<Call> {
-        std::mem::take(&mut self.calls)
+        let mut calls = std::mem::take(&mut self.calls);
+        calls.retain(|call| !call.may_be_echo || call.outline.begun || !call.id.is_empty());
+        calls.into_iter().map(Call::settled).collect()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.calls.is_empty()
     }
 
     /// Which call this belongs to; `None`: it begins another.
@@ -142,7 +189,8 @@ impl Calls {
             let call = self.calls.get(at)?;
             let moved = piece.index.is_some() && call.index.is_some() && piece.index != call.index;
             let differs = moved || piece.name != call.name || piece.arguments != call.arguments;
-            let is_another = call.outline.over && !piece.name.is_empty() && differs;
+            let fills = !moved && piece.name == call.name && is_placeholder(&call.arguments);
+            let is_another = call.outline.over && !piece.name.is_empty() && differs && !fills;
             return (!is_another).then_some(at);
         }
         match of_index {
@@ -160,7 +208,9 @@ impl Calls {
         let repeated = piece.arguments == call.arguments;
         if !call.outline.over || repeated || piece.arguments.trim().is_empty() {
             // a name without anything else may still be a new call's
-            let is_new = call.outline.over && !piece.name.is_empty() && piece.name != call.name;
+            let is_new = call.outline.over
+                && !piece.name.is_empty()
+                && (piece.name != call.name || piece.arguments.trim().is_empty());
             return (!is_new).then_some(at);
         }
         if piece.name.is_empty() {
@@ -372,6 +422,76 @@ mod tests {
         makes(
             json!([[0, "x", "f", "{}"], [1, "x", "g", "{}"]]),
             &["x f {}", "x g {}"],
+        );
+    }
+
+    #[test]
+    fn an_index_is_understood_however_it_is_written() {
+        let pieces = |zero: Value, one: Value| {
+            json!([
+                [zero, "a", "f", ""],
+                [one, "b", "g", ""],
+                [zero, null, null, "{\"x\":"],
+                [one, null, null, "{}"],
+                [zero, null, null, "1}"]
+            ])
+        };
+        for (zero, one) in [(json!("0"), json!("1")), (json!(0.0), json!(1.0))] {
+            makes(pieces(zero, one), &[r#"a f {"x":1}"#, "b g {}"]);
+        }
+    }
+
+    #[test]
+    fn arguments_that_are_sent_from_the_beginning_again_are_not_joined() {
+        makes(
+            json!([
+                [0, "a", "f", "{\"x\":"],
+                [0, "a", "f", "{\"x\":[1"],
+                [0, "a", "f", "{\"x\":[1]}"]
+            ]),
+            &[r#"a f {"x":[1]}"#],
+        );
+        // an object in an object with the same key
+        makes(
+            json!([
+                [0, "a", "f", "{\"x\":"],
+                [0, null, null, "{\"x\":1}"],
+                [0, null, null, "}"]
+            ]),
+            &[r#"a f {"x":{"x":1}}"#],
+        );
+        for empty in [json!("{}"), json!({}), json!("\"\"")] {
+            makes(
+                json!([
+                    [0, "a", "f", empty],
+                    [0, null, null, "{\"x\":"],
+                    [0, null, null, "1}"]
+                ]),
+                &[r#"a f {"x":1}"#],
+            );
+            makes(
+                json!([[0, "a", "f", empty], [0, "a", "f", "{\"x\":1}"]]),
+                &[r#"a f {"x":1}"#],
+            );
+        }
+    }
+
+    #[test]
+    fn two_calls_of_one_name_without_ids_are_two() {
+        makes(
+            json!([
+                [0, null, "f", ""],
+                [0, null, null, "{\"x\":"],
+                [0, null, null, "1}"],
+                [0, null, "f", ""],
+                [0, null, null, "{\"x\":2}"]
+            ]),
+            &[r#" f {"x":1}"#, r#" f {"x":2}"#],
+        );
+        // and its name said once more is none
+        makes(
+            json!([[0, null, "f", "{\"x\":1}"], [0, null, "f", ""]]),
+            &[r#" f {"x":1}"#],
         );
     }
 

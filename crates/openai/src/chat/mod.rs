@@ -2,6 +2,7 @@
 
 pub(crate) mod answer;
 mod calls;
+pub(crate) mod failure;
 pub(crate) mod messages;
 pub(crate) mod passages;
 pub(crate) mod refused;

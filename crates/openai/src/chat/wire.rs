@@ -1,7 +1,7 @@
 //! What servers write, read field by field: a field that cannot be read costs that field, a line that cannot be read costs
-//! that line. Also what they say when they fail, in the shapes in which they say it.
+//! that line.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// How much of a text that nobody can use is told.
 const MAX_TOLD_CHARS: usize = 200;
@@ -11,38 +11,173 @@ const HALF: u32 = 0x10_F800;
 const HIGH_SURROGATES: std::ops::Range<u32> = 0xD800..0xDC00;
 const SURROGATES: std::ops::Range<u32> = 0xD800..0xE000;
 
-/// JSON; lone halves of surrogate pairs in it do not matter.
-pub(crate) fn json(text: &str) -> Option<Value> {
-    serde_json::from_str(text)
-        .ok()
-        .or_else(|| serde_json::from_str(&with_halves(text)?).ok())
+/// What stands in one event.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Part<'a> {
+    Json(Value),
+    /// `[DONE]`
+    Done,
+    /// Neither of the two.
+    Unread(&'a str),
 }
 
-/// `None`: there is no half in it.
-fn with_halves(text: &str) -> Option<String> {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    let mut found = false;
-    while let Some(at) = rest.find('\\') {
-        let (before, escape) = rest.split_at(at);
-        out.push_str(before);
-        let length = match unicode(escape) {
-            Some(code) if SURROGATES.contains(&code) && !begins_with_pair(escape) => {
-                out.extend(char::from_u32(HALF + code - SURROGATES.start));
-                found = true;
-                rest = escape.get(6..).unwrap_or_default();
-                continue;
-            }
-            Some(code) if SURROGATES.contains(&code) => 12,
-            Some(_) => 6,
-            None => 1 + escape.chars().nth(1).map_or(0, char::len_utf8),
+/// Mostly one value; careless servers put several into one event, or a second `data:` before it.
+pub(crate) fn parts(data: &str) -> Vec<Part<'_>> {
+    let mut found = Vec::new();
+    let mut rest = data.trim();
+    while !rest.is_empty() {
+        if let Some(after) = rest.strip_prefix("data:") {
+            rest = after.trim_start();
+            continue;
+        }
+        let (part, after) = if let Some(after) = rest.strip_prefix("[DONE]") {
+            (Part::Done, after)
+        } else if let Some((value, after)) = first_value(rest) {
+            (Part::Json(value), after)
+        } else {
+            // a page is one thing, everything else costs its line
+            let end = if rest.starts_with('<') {
+                None
+            } else {
+                rest.find('\n')
+            };
+            let (line, after) = rest.split_at(end.unwrap_or(rest.len()));
+            (Part::Unread(line), after)
         };
-        let (taken, after) = escape.split_at_checked(length)?;
-        out.push_str(taken);
-        rest = after;
+        found.push(part);
+        rest = after.trim_start();
     }
-    out.push_str(rest);
-    found.then_some(out)
+    found
+}
+
+/// The object or list at the beginning of a text, and what follows it.
+fn first_value(text: &str) -> Option<(Value, &str)> {
+    if !text.starts_with(['{', '[']) {
+        return None;
+    }
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<Value>();
+    if let Some(Ok(value)) = values.next() {
+        return Some((value, text.get(values.byte_offset()..)?));
+    }
+    let (strict, end) = strict(text)?;
+    Some((serde_json::from_str(&strict).ok()?, text.get(end..)?))
+}
+
+/// JSON, however carelessly it is written.
+pub(crate) fn json(text: &str) -> Option<Value> {
+    serde_json::from_str(text).ok().or_else(|| {
+        let (strict, end) = strict(text)?;
+        let is_all = text.get(end..)?.trim().is_empty();
+        serde_json::from_str(&strict).ok().filter(|_| is_all)
+    })
+}
+
+/// The value at the beginning of a text as JSON has it, and where it ends: numbers that are none become null, control
+/// characters and unknown escapes in strings stand for themselves, and lone halves of surrogate pairs are kept for
+/// [`Halves`]. `None`: it has no end.
+fn strict(text: &str) -> Option<(String, usize)> {
+    let mut out = String::with_capacity(text.len());
+    let mut depth = 0_usize;
+    let mut at = 0;
+    loop {
+        let rest = text.get(at..)?;
+        let c = rest.chars().next()?;
+        at += match c {
+            '"' => strict_string(rest, &mut out)?,
+            '{' | '[' => {
+                depth += 1;
+                out.push(c);
+                1
+            }
+            '}' | ']' => {
+                depth = depth.checked_sub(1)?;
+                out.push(c);
+                1
+            }
+            ',' | ':' => {
+                out.push(c);
+                1
+            }
+            _ if c.is_whitespace() => c.len_utf8(),
+            _ => {
+                let ends = |c: char| c.is_whitespace() || "{}[],:\"".contains(c);
+                let word = rest.get(..rest.find(ends).unwrap_or(rest.len()))?;
+                out.push_str(&strict_word(word)?);
+                word.len()
+            }
+        };
+        if depth == 0 && !c.is_whitespace() {
+            return Some((out, at));
+        }
+    }
+}
+
+/// What stands for something; Python, JavaScript and numbers beyond all measure have more words than JSON.
+fn strict_word(word: &str) -> Option<String> {
+    let is_number = || {
+        word.bytes()
+            .all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte))
+    };
+    if serde_json::from_str::<Value>(word).is_ok() {
+        return Some(word.to_owned());
+    }
+    match word
+        .trim_start_matches(['-', '+'])
+        .to_ascii_lowercase()
+        .as_str()
+    {
+        "true" => Some("true".to_owned()),
+        "false" => Some("false".to_owned()),
+        "nan" | "infinity" | "inf" | "none" | "undefined" | "nil" => Some("null".to_owned()),
+        _ => is_number().then(|| "null".to_owned()),
+    }
+}
+
+/// The string at the beginning, and how long it was.
+fn strict_string(text: &str, out: &mut String) -> Option<usize> {
+    out.push('"');
+    let mut at = 1;
+    loop {
+        let rest = text.get(at..)?;
+        let c = rest.chars().next()?;
+        match (c, unicode(rest)) {
+            ('"', _) => {
+                out.push('"');
+                return Some(at + 1);
+            }
+            ('\\', Some(code)) => {
+                let length = match SURROGATES.contains(&code) {
+                    true if begins_with_pair(rest) => 12,
+                    true => {
+                        out.extend(char::from_u32(HALF + code - SURROGATES.start));
+                        at += 6;
+                        continue;
+                    }
+                    false => 6,
+                };
+                out.push_str(rest.get(..length)?);
+                at += length;
+            }
+            ('\\', None) => {
+                let escaped = rest.chars().nth(1)?;
+                match escaped {
+                    'u' => return None,
+                    '"' | '\\' | '/' | 'b' | 'f' | 'n' | 'r' | 't' => out.push('\\'),
+                    _ => out.push_str("\\\\"),
+                }
+                out.push(escaped);
+                at += 1 + escaped.len_utf8();
+            }
+            (control, _) if control.is_control() => {
+                out.push_str(&format!("\\u{:04x}", u32::from(control)));
+                at += control.len_utf8();
+            }
+            (other, _) => {
+                out.push(other);
+                at += other.len_utf8();
+            }
+        }
+    }
 }
 
 /// The code of `\uXXXX` at the beginning.
@@ -128,119 +263,18 @@ pub(crate) fn count(value: Option<&Value>) -> u32 {
     number.map_or(0, |number: f64| number.round() as u32)
 }
 
-/// What a server says about its failure.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct ServerError {
-    /// An HTTP status of 400 to 599, if it says one.
-    pub(crate) status: Option<u16>,
-    /// `insufficient_quota`, …
-    pub(crate) code: Option<String>,
-    /// In its words, with the name of the parameter that it is about.
-    pub(crate) message: String,
-}
-
-/// Is this an error, in any of the shapes that servers have for it? `{"error":{…}}`, `{"error":"…"}`, `{"object":"error",…}`,
-/// `{"detail":…}`, `{"message":"…"}`, `{"errors":[…]}`, or a list with one of them.
-pub(crate) fn server_error(json: &Value) -> Option<ServerError> {
-    match json {
-        Value::Array(list) => server_error(list.first()?),
-        Value::Object(object) => {
-            let said = ["error", "errors"]
-                .iter()
-                .filter_map(|name| object.get(*name))
-                .find(|value| is_something(value));
-            if let Some(inner) = said {
-                let mut error = described(inner);
-                error.status = error.status.or_else(|| status(object));
-                return Some(error);
-            }
-            // Ollama's own API has the answer in `message`
-            let looks_like_one = ["detail", "message", "msg", "error_message"]
-                .iter()
-                .filter_map(|name| object.get(*name))
-                .any(|value| is_something(value) && !value.is_object());
-            (!object.contains_key("choices") && looks_like_one).then(|| described(json))
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
-    }
-}
-
-fn is_something(value: &Value) -> bool {
-    match value {
-        Value::Null | Value::Bool(false) => false,
-        Value::String(text) => !text.is_empty(),
-        Value::Array(list) => !list.is_empty(),
-        Value::Object(object) => !object.is_empty(),
-        Value::Bool(true) | Value::Number(_) => true,
-    }
-}
-
-fn described(value: &Value) -> ServerError {
-    let Some(object) = value.as_object() else {
-        let message = said(value);
-        return ServerError {
-            message,
-            ..ServerError::default()
-        };
+/// A whole number, however it is written: `1`, `1.0`, `"1"`.
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "`as` keeps a float within the range"
+)]
+pub(crate) fn whole_number(value: Option<&Value>) -> Option<i64> {
+    let number: f64 = match value? {
+        Value::Number(number) => number.as_f64()?,
+        Value::String(text) => text.trim().parse().ok()?,
+        _ => return None,
     };
-    let names = [
-        "message",
-        "msg",
-        "detail",
-        "error_message",
-        "error_description",
-        "error",
-        "reason",
-        "title",
-    ];
-    let message = names
-        .iter()
-        .find_map(|name| object.get(*name).filter(|value| is_something(value)));
-    let mut message = message.map_or_else(|| value.to_string(), said);
-    if let Some(param) = object.get("param").and_then(Value::as_str)
-        && !message.contains(param)
-    {
-        message = format!("{message} ({param})");
-    }
-    let code = object.get("code").and_then(Value::as_str);
-    ServerError {
-        status: status(object),
-        code: code.map(str::to_owned),
-        message,
-    }
-}
-
-/// A text; of a list of FastAPI's findings where they are and what they say.
-fn said(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Array(list) => {
-            let each = list.iter().map(|entry| {
-                let place = entry.get("loc").and_then(Value::as_array).map(|path| {
-                    let path: Vec<String> = path.iter().map(said).collect();
-                    path.join(".") + ": "
-                });
-                let what = entry.get("msg").or_else(|| entry.get("message"));
-                place.unwrap_or_default() + &what.map_or_else(|| said(entry), said)
-            });
-            each.collect::<Vec<_>>().join("; ")
-        }
-        other => other.to_string(),
-    }
-}
-
-fn status(object: &Map<String, Value>) -> Option<u16> {
-    let number = |value: &Value| match value {
-        Value::Number(number) => number
-            .as_u64()
-            .and_then(|status| u16::try_from(status).ok()),
-        Value::String(text) => text.parse().ok(),
-        _ => None,
-    };
-    ["code", "status", "status_code"]
-        .iter()
-        .filter_map(|name| number(object.get(*name)?))
-        .find(|status| (400..600).contains(status))
+    (number.fract() == 0.0).then_some(number as i64)
 }
 
 /// A text that is no JSON, shortened: of a page its title.
@@ -272,11 +306,6 @@ mod tests {
 
     use super::*;
 
-    fn error(text: &str) -> (Option<u16>, String) {
-        let error = server_error(&json(text).unwrap()).unwrap();
-        (error.status, error.message)
-    }
-
     #[test]
     fn an_emoji_in_two_halves_is_made_whole_and_a_half_alone_costs_only_itself() {
         let text = |json_text: &str| json(json_text).unwrap().as_str().unwrap().to_owned();
@@ -304,40 +333,60 @@ mod tests {
     }
 
     #[test]
-    fn a_server_is_understood_in_whatever_shape_it_fails() {
-        assert_eq!(
-            error(r#"{"error":{"message":"no","code":503}}"#),
-            (Some(503), "no".into())
-        );
-        assert_eq!(
-            error(r#"{"error":"no","status":429}"#),
-            (Some(429), "no".into())
-        );
-        let vllm = r#"{"object":"error","message":"engine","type":"X","param":null,"code":500}"#;
-        assert_eq!(error(vllm), (Some(500), "engine".into()));
-        assert_eq!(
-            error(r#"{"detail":"Not Found"}"#),
-            (None, "Not Found".into())
-        );
-        let fastapi = r#"{"detail":[{"type":"extra_forbidden","loc":["body","stream_options"],"msg":"Extra inputs","input":{"a":1}}]}"#;
-        assert_eq!(error(fastapi).1, "body.stream_options: Extra inputs");
-        assert_eq!(
-            error(r#"[{"error":{"code":400,"message":"bad"}}]"#),
-            (Some(400), "bad".into())
-        );
-        let named = r#"{"error":{"message":"Unsupported parameter.","param":"reasoning_effort","code":"unsupported"}}"#;
-        assert_eq!(error(named).1, "Unsupported parameter. (reasoning_effort)");
-        for fine in [
-            r#"{"choices":[],"message":"x"}"#,
-            r#"{"message":{"content":"Hi"}}"#,
-            r#"{"error":null,"id":"1"}"#,
-            "[]",
-            "7",
+    fn what_is_no_json_is_read_all_the_same_when_its_meaning_is_clear() {
+        let read = |text: &str| json(text).map(|value| value.to_string());
+        for (careless, strict) in [
+            (
+                r#"{"a":NaN,"b":-Infinity,"c":1e999,"d":None}"#,
+                r#"{"a":null,"b":null,"c":null,"d":null}"#,
+            ),
+            (
+                "{\"a\": \"one\ttwo\", \"b\": True}",
+                r#"{"a":"one\ttwo","b":true}"#,
+            ),
+            (r#"{"a":"\x and \' \n"}"#, r#"{"a":"\\x and \\' \n"}"#),
         ] {
-            assert_eq!(server_error(&json(fine).unwrap()), None, "{fine}");
+            assert_eq!(read(careless).as_deref(), Some(strict), "{careless}");
         }
-        let page = "<!DOCTYPE html><html><head><title>Sign in</title></head></html>";
-        assert!(told(page).starts_with("a web page, \"Sign in\""));
-        assert_eq!(told(" Bad Gateway\n"), "Bad Gateway");
+        for broken in [
+            r#"{"a":"#,
+            r#"{"a":what}"#,
+            r#"{"a":"\u12"}"#,
+            "{]",
+            r#"{"a":NaN} x"#,
+        ] {
+            assert_eq!(read(broken), None, "{broken}");
+        }
+    }
+
+    #[test]
+    fn an_event_may_hold_several_values() {
+        let a = || Part::Json(serde_json::json!({"a": 1}));
+        for (data, expected) in [
+            (r#"{"a":1}"#, vec![a()]),
+            (r#"{"a":1}{"a":1}"#, vec![a(), a()]),
+            ("{\"a\":1}\n{\"a\":\n1}\n[DONE]", vec![a(), a(), Part::Done]),
+            (r#"data: data: {"a":1}"#, vec![a()]),
+            ("ping\n{\"a\":1}", vec![Part::Unread("ping"), a()]),
+            (
+                r#"{"a":NaN} {"a":1}"#,
+                vec![Part::Json(serde_json::json!({"a": null})), a()],
+            ),
+            ("<p>\n{\"a\":1}", vec![Part::Unread("<p>\n{\"a\":1}")]),
+            (r#"{"a":"#, vec![Part::Unread(r#"{"a":"#)]),
+            (" ", vec![]),
+        ] {
+            assert_eq!(parts(data), expected, "{data}");
+        }
+    }
+
+    #[test]
+    fn a_whole_number_is_read_however_it_is_written() {
+        let read = |text: &str| whole_number(json(text).as_ref());
+        assert_eq!(
+            ["1", "1.0", "\"1\"", "-1"].map(read),
+            [Some(1), Some(1), Some(1), Some(-1)]
+        );
+        assert_eq!(["1.5", "\"x\"", "null", "[]"].map(read), [None; 4]);
     }
 }
