@@ -80,13 +80,12 @@ impl Dialogue {
     /// At audio rate: does the speech of the caller last long enough?
     pub(crate) fn consider_barge_in(&mut self) {
         let speech = self.caller.voice_lasted();
-        let keeps = || matches!(self.verdict(), Verdict::Keep | Verdict::Echo);
         match &self.floor {
             Floor::Speaking(_)
                 if self.is_interruptible()
                     && !self.caller.noise
                     && speech >= self.bar(speech)
-                    && !keeps() =>
+                    && !self.voice_leaves_floor() =>
             {
                 if self.core.options.resume_false_interruption {
                     self.hold(true);
@@ -98,7 +97,7 @@ impl Dialogue {
             Floor::Held(_, hold)
                 if hold.audible
                     && self.trouble.is_deaf()
-                    && !keeps()
+                    && !self.voice_leaves_floor()
                     && speech
                         >= self
                             .core

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use crate::completion::Completing;
 use crate::endpointing::{Delays, Pauses};
 use crate::event::{AgentState, Event, UserState};
+use crate::heard::Heard;
 use crate::limits::SPEECH_SIGN_TIMEOUT;
 use crate::machine::Dialogue;
 use crate::overlong::Monologue;
@@ -24,6 +25,7 @@ const MAX_NAME_BYTES: usize = 64;
 pub(crate) struct Caller {
     pub(crate) pauses: Pauses,
     pub(crate) monologue: Monologue,
+    pub(crate) heard: Heard,
     /// There is somebody who hears voice: words alone do not say when speech ended.
     pub(crate) has_vad: bool,
     /// The voice that the VAD hears just now.
@@ -87,9 +89,16 @@ impl Caller {
         }
     }
 
-    /// The VAD hears nobody any more.
-    pub(crate) fn voice_is_over(&mut self) {
-        self.voice = None;
+    /// The VAD hears nobody any more. The last sound was then.
+    pub(crate) fn voice_is_over(&mut self, ended: Instant) {
+        if let Some(voice) = self.voice.take() {
+            self.heard.voice(voice.since, ended);
+        }
+    }
+
+    /// Since when the VAD has heard the present voice, and when it last said so.
+    pub(crate) fn voice_so_far(&self) -> Option<(Instant, Instant)> {
+        self.voice.map(|voice| (voice.since, voice.sign))
     }
 
     /// How long the voice has lasted without a pause; nothing when there is none.

@@ -11,7 +11,7 @@ use crate::queue::{Queued, Wanted, Words};
 use crate::speech::Step;
 use crate::text::normalise;
 use crate::time::Instant;
-use crate::turn::Stage;
+use crate::turn::{Kept, Stage};
 use crate::verdict::Verdict;
 
 /// A turn that was committed.
@@ -82,13 +82,12 @@ impl Dialogue {
         let reply = !self.turn.skip_reply;
         self.measure_detector();
         self.count_turn();
-        self.turn.is_committed(self.core.now);
         self.renew_turn();
         self.answer(committed, reply);
     }
 
-    /// Words that left the floor to the agent enter the history, and nothing more comes of them.
-    pub(crate) fn remember_kept_words(&mut self) {
+    /// The words enter the history, and nothing more comes of them.
+    pub(crate) fn remember_words(&mut self) {
         self.turn.commit_asked = true;
         self.turn.skip_reply = true;
         self.commit_turn();
@@ -103,11 +102,12 @@ impl Dialogue {
         }
         let now = self.core.now;
         let boundary = self.core.options.backchannel_boundary_end;
-        let recent = self
-            .turn
-            .last_spoke
-            .is_some_and(|at| now.since(at) <= boundary && !self.turn.is_echo);
-        if recent || self.turn.kept.is_none_or(|kept| kept.at_once) {
+        let is_echo = self.turn.is_echo;
+        let at_once = |kept: &mut Kept| {
+            kept.is_due = true;
+            kept.at_once || (now.since(kept.said) <= boundary && !is_echo)
+        };
+        if self.turn.kept.as_mut().is_none_or(at_once) {
             self.turn.stage = Stage::Pausing;
         } else if self.turn.may_answer() {
             // the caller may go on, or wait
@@ -115,7 +115,7 @@ impl Dialogue {
                 until: now + self.core.options.max_endpointing_delay(),
             };
         } else {
-            self.remember_kept_words();
+            self.remember_words();
         }
     }
 
@@ -158,7 +158,7 @@ impl Dialogue {
         self.heard_typing();
         self.judge_overlap(false);
         if self.turn.kept.is_some() && self.turn.stage != Stage::Speaking {
-            self.remember_kept_words(); // the answer is to both
+            self.remember_words(); // the answer is to both
         }
         let turn = self.core.turn_id();
         let metrics = TurnMetrics {

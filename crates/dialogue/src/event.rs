@@ -290,6 +290,8 @@ pub enum Withdrawal {
     Echo,
     /// The program has cleared the turn (`clear_user_turn`).
     Program,
+    /// They count already: the recogniser has said them once more, and nobody else has.
+    Repeated,
 }
 
 /// How a tool call ended.

@@ -63,6 +63,7 @@ mod duplicates;
 mod endpointing;
 mod filler;
 mod floor;
+mod heard;
 mod history;
 mod lost;
 mod meter;

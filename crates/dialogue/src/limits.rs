@@ -80,13 +80,17 @@ pub(crate) const MAX_COMMIT_WAIT: Duration = Duration::from_secs(60);
 pub(crate) const MAX_CLOSE_TRANSCRIPT_WAIT: Duration = Duration::from_millis(2500);
 /// Longest wait for the report of what was heard after `ClearPlayout`; then the last reports count.
 pub(crate) const CLEAR_REPORT_TIMEOUT: Duration = Duration::from_millis(300);
-/// A final for words that were committed without one is late by no more than this, where nobody says when speech begins: the
+/// A final for words that were committed without one is late by no more than this, where no VAD says that nobody spoke: the
 /// same words after it are said again. Recognisers take a few hundred milliseconds, and 5 s on a connection that stalls.
 pub(crate) const MAX_LATE_FINAL: Duration = Duration::from_secs(5);
+/// A second final for the same sound comes within this of the first; the same words after it are said again.
+pub(crate) const MAX_SECOND_FINAL: Duration = Duration::from_secs(2);
+/// So many of the last words a final is looked through for those with which the next one begins: a long sentence.
+pub(crate) const MAX_OVERLAP_WORDS: usize = 64;
 /// Phrases of a listener, one after the other: "yeah, okay, I see". More of them at once are somebody who wants the floor.
 pub(crate) const MAX_BACKCHANNEL_PHRASES: usize = 3;
 /// An empty final after an interim of at least so many words has lost them: recognisers take a cough for a word or two, not
-/// for a sentence. Shorter ones it takes back. And a final of so many words that comes again without any sound is the same one.
+/// for a sentence. Of fewer words the length of the voice must be theirs.
 pub(crate) const MIN_LOST_WORDS: usize = 3;
 /// Fewer words are no proof of an echo: caller and agent say "hello" at the same time.
 pub(crate) const MIN_ECHO_WORDS: usize = 2;

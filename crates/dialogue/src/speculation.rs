@@ -43,7 +43,8 @@ impl Dialogue {
             && self.queue.is_empty()
             && !self.is_completing()
             && self.may_begin()
-            && self.ending.is_none();
+            && self.ending.is_none()
+            && !self.turn.is_left_alone();
         if !free || long || self.turn.attempts >= options.preemptive_max_retries {
             return;
         }

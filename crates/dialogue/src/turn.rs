@@ -3,13 +3,10 @@
 use crate::detector::Questions;
 use crate::endpointing::Delays;
 use crate::ids::{PredictionId, TurnId};
-use crate::limits::{MAX_LATE_FINAL, MAX_TURN_BYTES, MIN_LOST_WORDS, SPEECH_SIGN_TIMEOUT};
+use crate::limits::{MAX_TURN_BYTES, SPEECH_SIGN_TIMEOUT};
 use crate::options::Options;
-use crate::text::{Backchannel, backchannel, count_words, normalise, push_limited, without_words};
-use crate::time::{Duration, Instant};
-
-/// So late a VAD may be sure of a voice: it began before anybody could say so.
-const START_SLACK: Duration = Duration::from_millis(300);
+use crate::text::{Backchannel, backchannel, count_words, normalise, push_limited};
+use crate::time::Instant;
 
 /// How far the turn is.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -40,19 +37,14 @@ pub(crate) enum Prediction {
 pub(crate) struct Kept {
     /// They are answered as soon as the agent falls silent, and not only when the caller then waits.
     pub(crate) at_once: bool,
-}
-
-/// Words that count already, and that the recogniser may say once more.
-#[derive(Clone, Debug)]
-struct Before {
-    /// Normalised.
-    words: String,
-    /// They never became final: their final is on its way, or lost.
-    is_interim: bool,
-    /// How long it took to say them.
-    spoken: Duration,
-    /// Since when they count.
-    at: Instant,
+    /// When they were said.
+    pub(crate) said: Instant,
+    /// When they left the floor.
+    pub(crate) at: Instant,
+    /// The caller was heard again. Whether it is words nobody knows before they come.
+    pub(crate) again: Option<Instant>,
+    /// The agent has fallen silent: their time has come.
+    pub(crate) is_due: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -94,8 +86,8 @@ pub(crate) struct UserTurn {
     pub(crate) is_echo: bool,
     /// They left the floor to the agent and wait until it falls silent.
     pub(crate) kept: Option<Kept>,
-    /// Words of this turn, or of the one before it, that the recogniser may repeat.
-    before: Option<Before>,
+    /// They count without a final, and there was too little voice for them to be an interruption.
+    pub(crate) is_unsure: bool,
     /// All words, normalised: tells whether they changed.
     normal: String,
     /// As the recogniser said of the last words.
@@ -136,7 +128,7 @@ impl UserTurn {
             backchannel: Backchannel::No,
             is_echo: false,
             kept: None,
-            before: None,
+            is_unsure: false,
             normal: String::new(),
             language: None,
             speaker_id: None,
@@ -147,9 +139,9 @@ impl UserTurn {
     /// Forgets everything and begins the next turn; speech that is going on goes on.
     pub(crate) fn renew(&mut self, id: TurnId) {
         let speaking = (self.stage == Stage::Speaking).then_some((self.began, self.last_spoke));
-        let (last_sign, before) = (self.last_sign, self.before.take());
+        let last_sign = self.last_sign;
         *self = Self::new(id);
-        (self.last_sign, self.before) = (last_sign, before);
+        self.last_sign = last_sign;
         if let Some((began, last_spoke)) = speaking {
             self.stage = Stage::Speaking;
             (self.began, self.last_spoke) = (began, last_spoke);
@@ -173,6 +165,7 @@ impl UserTurn {
         self.interim.clear();
         push_limited(&mut self.finals, text, MAX_TURN_BYTES);
         self.last_final = Some(now);
+        self.is_unsure = false;
         self.look_at_words(options);
     }
 
@@ -202,14 +195,11 @@ impl UserTurn {
     }
 
     /// The final never came: what was understood so far counts. When it would have come nobody knows.
-    pub(crate) fn promote_interim(&mut self, now: Instant, options: &Options) {
+    pub(crate) fn promote_interim(&mut self, options: &Options) {
         let interim = std::mem::take(&mut self.interim);
-        if !interim.is_empty() {
-            self.count(normalise(&interim), true, now);
-            push_limited(&mut self.finals, &interim, MAX_TURN_BYTES);
-            self.last_final = None;
-            self.look_at_words(options);
-        }
+        push_limited(&mut self.finals, &interim, MAX_TURN_BYTES);
+        self.last_final = None;
+        self.look_at_words(options);
     }
 
     /// They were no turn: what comes next begins when it begins.
@@ -222,7 +212,7 @@ impl UserTurn {
         self.interim.clear();
         self.normal.clear();
         (self.words, self.backchannel, self.stable) = (0, Backchannel::No, false);
-        (self.is_echo, self.kept) = (false, None);
+        (self.is_echo, self.kept, self.is_unsure) = (false, None, false);
         (self.language, self.speaker_id) = (None, None);
         self.confidence = Confidence::default();
     }
@@ -235,79 +225,21 @@ impl UserTurn {
         self.backchannel = backchannel(&self.normal, options.backchannels.as_deref(), language);
     }
 
-    /// The turn is over. Its final words may come twice.
-    pub(crate) fn is_committed(&mut self, now: Instant) {
-        if self.before.as_ref().is_none_or(|before| before.at < now) {
-            self.count(self.normal.clone(), false, now);
-        }
+    /// When the recogniser last said something new of it.
+    pub(crate) fn last_words(&self) -> Instant {
+        self.last_interim
+            .max(self.last_final.unwrap_or(Instant::ZERO))
     }
 
-    fn count(&mut self, words: String, is_interim: bool, now: Instant) {
-        self.before = Some(Before {
-            words,
-            is_interim,
-            spoken: self.spoken(),
-            at: now,
-        });
+    /// Its words have left the floor to the agent, and sound is all that has come since.
+    pub(crate) fn is_kept_as_it_was(&self) -> bool {
+        let same = |kept: Kept| !kept.is_due && self.last_words() <= kept.at;
+        !self.commit_asked && !self.has_interim() && self.kept.is_some_and(same)
     }
 
-    /// From the first sound to the last.
-    fn spoken(&self) -> Duration {
-        let ends = self.began.zip(self.last_spoke);
-        ends.map(|(began, last)| last.since(began))
-            .unwrap_or_default()
-    }
-
-    /// What of these words does not count already; `None`: nothing. `has_vad`: somebody hears voice, so that words without
-    /// any are no new ones.
-    pub(crate) fn news<'a>(
-        &self,
-        text: &'a str,
-        is_final: bool,
-        has_vad: bool,
-        now: Instant,
-    ) -> Option<&'a str> {
-        let repeated = is_final && has_vad && self.is_said_twice(text);
-        let text = Some(text).filter(|text| !text.trim().is_empty() && !repeated)?;
-        let Some(before) = &self.before else {
-            return Some(text);
-        };
-        if self.is_said_anew(before, has_vad, now) {
-            return Some(text);
-        }
-        let rest = if before.is_interim {
-            without_words(text, &before.words).unwrap_or(text)
-        } else if is_final && count_words(text) >= MIN_LOST_WORDS && normalise(text) == before.words
-        {
-            ""
-        } else {
-            text
-        };
-        (!rest.trim().is_empty()).then_some(rest)
-    }
-
-    /// Has the recogniser given its last final once more, without any sound since? Single words may have been said twice.
-    fn is_said_twice(&self, text: &str) -> bool {
-        count_words(text) >= MIN_LOST_WORDS
-            && !self.has_interim()
-            && self.last_final.is_some()
-            && self.last_spoke <= self.last_final
-            && self.normal.ends_with(&normalise(text))
-    }
-
-    /// Has there been sound since that may hold such words again? A cough is too short for a sentence.
-    fn is_said_anew(&self, before: &Before, has_vad: bool, now: Instant) -> bool {
-        if has_vad {
-            let since = self.began.is_some_and(|at| at + START_SLACK > before.at);
-            since && self.spoken() * 3 >= before.spoken
-        } else {
-            self.stage == Stage::Speaking || now.since(before.at) > MAX_LATE_FINAL
-        }
-    }
-
-    /// The recogniser has said what it had to say of them.
-    pub(crate) fn forget_before(&mut self) {
-        self.before = None;
+    /// The same, and they are answered only if the caller then waits for it.
+    pub(crate) fn is_left_alone(&self) -> bool {
+        self.is_kept_as_it_was() && self.kept.is_some_and(|kept| !kept.at_once)
     }
 
     /// Everything understood so far.
@@ -359,7 +291,7 @@ impl UserTurn {
             && self.asked_of_nothing
             && self.finals.is_empty()
             && self.has_interim()
-            && self.last_interim + delays.min > now
+            && self.last_interim + delays.words > now
     }
 
     /// Something is going on that ends in a commit or in nothing.

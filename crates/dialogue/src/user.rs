@@ -3,10 +3,10 @@
 use crate::action::Action;
 use crate::event::{Event, InputModality, UserState, Withdrawal};
 use crate::input::{Stt, Vad};
-use crate::limits::{MAX_COMMIT_WAIT, MIN_LOST_WORDS, STABLE_SILENCE};
+use crate::limits::{MAX_COMMIT_WAIT, STABLE_SILENCE};
 use crate::machine::Dialogue;
 use crate::options::TurnDetection;
-use crate::text::count_words;
+use crate::text::{count_words, normalise};
 use crate::time::{Duration, Instant};
 use crate::turn::{Prediction, Stage};
 
@@ -53,7 +53,7 @@ impl Dialogue {
         self.caller.voice_is_heard(speech, now);
         self.caller_began(now.back(speech));
         self.end_asked_commit();
-        self.keep_old_backchannel();
+        self.heard_again(now.back(speech));
         self.drop_stale_sound();
         self.turn.began.get_or_insert(now.back(speech));
         self.still_speaking();
@@ -115,21 +115,37 @@ impl Dialogue {
         self.forget_prediction();
     }
 
-    /// A backchannel of long ago is not part of what comes now.
-    fn keep_old_backchannel(&mut self) {
-        let now = self.core.now;
-        let boundary = self.core.options.backchannel_boundary_end;
-        let old = self
-            .turn
-            .last_spoke
-            .is_none_or(|at| now.since(at) > boundary);
-        let kept = self.turn.kept.is_some() && self.turn.is_backchannel();
-        if self.turn.stage == Stage::Quiet && kept && old {
-            self.remember_kept_words();
+    /// There is sound after words that left the floor to the agent. It changes nothing of them before it is words.
+    fn heard_again(&mut self, at: Instant) {
+        if self.turn.stage == Stage::Quiet
+            && let Some(kept) = &mut self.turn.kept
+        {
+            kept.again = Some(at);
         }
     }
 
-    /// Nor is a sound of long ago that no words came of, where nobody waits for the end of sounds.
+    /// New words: a backchannel of long ago is not part of them, unless it is going to be answered.
+    fn part_from_kept_words(&mut self) {
+        let (now, options) = (self.core.now, &self.core.options);
+        let Some(kept) = self.turn.kept else {
+            return;
+        };
+        let recent = |at: &Instant| now.since(*at) <= options.transcript_timeout;
+        let heard = self.caller.hears_voice() || self.turn.last_spoke.as_ref().is_some_and(recent);
+        let began = kept.again.filter(|_| heard);
+        let old = began.unwrap_or(now).since(kept.said) > options.backchannel_boundary_end;
+        let is_done =
+            !kept.at_once && !kept.is_due && self.turn.is_backchannel() && !self.turn.has_interim();
+        if !old || !is_done {
+            return;
+        }
+        let (stage, last_spoke) = (self.turn.stage, self.turn.last_spoke);
+        self.remember_words();
+        self.turn.began = began;
+        (self.turn.stage, self.turn.last_spoke) = (stage, last_spoke.filter(|_| began.is_some()));
+    }
+
+    /// A sound of long ago that no words came of is not part of what comes now, where nobody waits for the end of sounds.
     fn drop_stale_sound(&mut self) {
         let (now, timeout) = (self.core.now, self.core.options.transcript_timeout);
         let stale = |at| now.since(at) > timeout;
@@ -139,6 +155,7 @@ impl Dialogue {
         {
             self.turn.began = None;
             self.caller.monologue.was_nothing();
+            self.caller.heard.settle(now);
         }
     }
 
@@ -188,7 +205,7 @@ impl Dialogue {
             self.turn.last_spoke = Some(ended);
             self.caller.quiet_since = ended;
         }
-        self.caller.voice_is_over();
+        self.caller.voice_is_over(ended);
         self.caller_ended(ended);
         match self.mode() {
             TurnDetection::Vad if self.turn.stage == Stage::Speaking => {
@@ -239,9 +256,11 @@ impl Dialogue {
             Stt::Preflight(text) => self.words_so_far(&text, true),
             Stt::Final { text, confidence } => self.final_words(&text, confidence),
             Stt::SpeechStarted if self.mode() == TurnDetection::Stt => {
+                self.caller.heard.began = true;
                 let now = self.core.now;
                 self.caller_began(now);
-                self.keep_old_backchannel();
+                self.end_asked_commit();
+                self.heard_again(now);
                 self.turn.began.get_or_insert(now);
                 self.still_speaking();
                 if !self.turn.commit_asked {
@@ -258,7 +277,8 @@ impl Dialogue {
                     self.stt_ended();
                 }
             }
-            Stt::SpeechStarted | Stt::SpeechEnded => {}
+            Stt::SpeechStarted => self.caller.heard.began = true,
+            Stt::SpeechEnded => {}
             Stt::Language(language) => self.caller.may_speak(language),
             Stt::Speaker(speaker) => self.caller.may_be(speaker),
             Stt::Degraded(message) => self.stt_degraded(message),
@@ -282,11 +302,11 @@ impl Dialogue {
     }
 
     fn words_so_far(&mut self, text: &str, probably_final: bool) {
-        let (now, has_vad) = (self.core.now, self.caller.has_vad);
-        let Some(text) = self.turn.news(text, false, has_vad, now) else {
+        let Some(text) = self.news(text, false) else {
             self.words_taken_back();
             return;
         };
+        self.part_from_kept_words();
         self.attribute_words();
         self.turn
             .set_interim(text, self.core.now, &self.core.options);
@@ -315,30 +335,36 @@ impl Dialogue {
 
     fn final_words(&mut self, text: &str, confidence: Option<f32>) {
         let now = self.core.now;
-        let is_empty = text.trim().is_empty();
-        if is_empty && count_words(self.turn.interim()) >= MIN_LOST_WORDS {
-            // it has lost the words, and nobody has taken them back
+        let is_empty = count_words(text) == 0;
+        if is_empty && self.has_lost_words() {
             let lost = self.turn.interim().to_owned();
             self.promote_words();
             self.words_are_final(&lost);
             return;
         }
-        let news = self.turn.news(text, true, self.caller.has_vad, now);
-        if !is_empty {
-            self.turn.forget_before();
-        }
-        let Some(text) = news else {
-            self.words_taken_back();
+        let Some(text) = self.news(text, true) else {
+            if is_empty {
+                self.words_taken_back();
+            }
             self.no_last_words();
             if self.turn.commit_asked && self.turn.words() > 0 && !self.turn.has_interim() {
                 self.turn.stage = Stage::Pausing; // there is nothing more to wait for
             }
             return;
         };
+        let is_rest = self.is_rest_of_last_turn(text);
+        self.part_from_kept_words();
         self.attribute_words();
         self.turn.add_final(text, now, &self.core.options);
         self.turn.sure(confidence);
-        self.words_are_final(text);
+        let words = self.turn.normal();
+        let last = words.len().saturating_sub(normalise(text).len());
+        self.caller.heard.count(words, last, false, now);
+        if is_rest {
+            self.remember_words();
+        } else {
+            self.words_are_final(text);
+        }
     }
 
     fn words_are_final(&mut self, text: &str) {
@@ -374,7 +400,26 @@ impl Dialogue {
             self.turn.stable = self.is_endpointing();
             self.show_words();
             self.ask_about_words();
+            let began = self.caller.heard.began;
+            self.caller.heard.settle(self.core.now);
+            // where words are all that is heard, nothing was heard
+            if !self.caller.has_vad && self.turn.words() == 0 && !self.turn.commit_asked {
+                if !began {
+                    self.was_nothing();
+                }
+                self.release();
+            }
         }
+    }
+
+    /// The sound so far was no turn, nor a part of one.
+    fn was_nothing(&mut self) {
+        self.drop_speculation();
+        self.turn.stage = Stage::Quiet;
+        self.spoken_in_vain();
+        self.renew_turn();
+        self.caller.monologue.was_nothing();
+        self.caller.heard.settle(self.core.now);
     }
 
     fn heard_words(&mut self, words: &str) {
@@ -444,12 +489,13 @@ impl Dialogue {
         if self.turn.words() > 0 {
             let transcript = self.turn.text();
             self.turn.forget_words();
+            self.caller.heard.settle(self.core.now);
             self.show_words();
             self.withdrawn(transcript, reason);
         }
     }
 
-    fn withdrawn(&mut self, transcript: String, reason: Withdrawal) {
+    pub(crate) fn withdrawn(&mut self, transcript: String, reason: Withdrawal) {
         self.core.emit(Event::UserInputWithdrawn {
             turn: self.turn.id,
             transcript,
@@ -485,11 +531,11 @@ impl Dialogue {
             Stage::AwaitingWords { .. } | Stage::Pausing
                 if self.turn.words() == 0 && self.turn.finals().is_empty() =>
             {
-                self.drop_speculation();
+                self.was_nothing();
+            }
+            Stage::AwaitingWords { .. } | Stage::Pausing if self.turn.is_kept_as_it_was() => {
                 self.turn.stage = Stage::Quiet;
-                self.spoken_in_vain();
-                self.renew_turn();
-                self.caller.monologue.was_nothing();
+                self.caller.heard.settle(self.core.now);
             }
             Stage::AwaitingWords { .. } if self.turn.is_another(self.delays(), self.core.now) => {
                 self.forget_commit();
@@ -506,6 +552,13 @@ impl Dialogue {
 
     /// Words whose final did not come count as they are.
     pub(crate) fn promote_words(&mut self) {
-        self.turn.promote_interim(self.core.now, &self.core.options);
+        if !self.turn.has_interim() {
+            return;
+        }
+        let words = normalise(self.turn.interim());
+        let is_short = self.voice_without_words() < self.core.options.min_interruption_duration;
+        self.turn.promote_interim(&self.core.options);
+        self.turn.is_unsure = self.caller.has_vad && is_short;
+        self.caller.heard.count(&words, 0, true, self.core.now);
     }
 }

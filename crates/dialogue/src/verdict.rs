@@ -3,7 +3,7 @@
 //! | the words | verdict |
 //! |---|---|
 //! | are the agent's own, heard back | [`Verdict::Echo`] |
-//! | are a listener's, may be an echo, or are too few to interrupt | [`Verdict::Keep`] |
+//! | are a listener's, may be an echo, are too few to interrupt, or never became final in too short a voice | [`Verdict::Keep`] |
 //! | are not final yet, or there are none | [`Verdict::Hold`] |
 //! | are anything else | [`Verdict::Interrupt`] |
 //!
@@ -18,6 +18,9 @@ use crate::turn::Kept;
 
 /// So much earlier than guessed the agent's words may have sounded, where the voice does not say when: voices differ in speed.
 const ECHO_SLACK: Duration = Duration::from_millis(300);
+
+/// So long after its last sound a recogniser may say what a voice was; sooner, and the same word drawn out is still sounding.
+const AFTER_WORDS: Duration = Duration::from_millis(500);
 
 /// See above.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +44,10 @@ impl Dialogue {
                 true => Verdict::Keep,
                 false => Verdict::Echo,
             }
-        } else if self.is_only_listening() || (self.may_interrupt() && !self.has_min_words()) {
+        } else if self.is_only_listening()
+            || (self.may_interrupt() && !self.has_min_words())
+            || (self.turn.is_unsure && self.floor.is_audible() && self.may_interrupt())
+        {
             Verdict::Keep
         } else if self.turn.has_interim() || self.turn.words() == 0 {
             Verdict::Hold
@@ -52,7 +58,28 @@ impl Dialogue {
 
     /// They leave the floor to the agent, and nothing more is to come of them.
     pub(crate) fn has_only_listened(&self) -> bool {
-        self.verdict() == Verdict::Keep && self.turn.words() > 0 && !self.turn.has_interim()
+        self.verdict() == Verdict::Keep
+            && self.turn.words() > 0
+            && !self.turn.has_interim()
+            && self.words_cover_voice()
+    }
+
+    /// At audio rate: the voice leaves the floor to the agent. One that goes on after a listener's word is as any other.
+    pub(crate) fn voice_leaves_floor(&self) -> bool {
+        match self.verdict() {
+            Verdict::Keep | Verdict::Echo => self.words_cover_voice() || !self.has_min_words(),
+            Verdict::Interrupt | Verdict::Hold => false,
+        }
+    }
+
+    /// The words may be all that the voice says: it has not gone on since they came for so long as an interruption takes.
+    fn words_cover_voice(&self) -> bool {
+        let voice = match self.caller.hears_voice() {
+            true => self.core.now,
+            false => self.caller.quiet_since,
+        };
+        let least = self.core.options.min_interruption_duration;
+        voice <= self.turn.last_words() + least + AFTER_WORDS
     }
 
     /// Enough words to interrupt what the agent is doing: speaking, or thinking.
@@ -114,10 +141,19 @@ impl Dialogue {
             .is_some_and(|speech| has_asked(speech, self.sounded_until()));
         let echo = self.turn.is_echo; // or a word that both said: no answer to what was just asked
         let too_few = !self.turn.is_backchannel();
-        let before = self.turn.kept.is_some_and(|kept| kept.at_once);
+        let (now, before) = (self.core.now, self.turn.kept);
+        let same = |kept: &Kept| self.turn.last_words() <= kept.at;
         self.turn.kept = Some(Kept {
-            at_once: before || (!echo && (asked || too_few)),
+            at_once: before.is_some_and(|kept| kept.at_once) || (!echo && (asked || too_few)),
+            said: match before.filter(same) {
+                Some(kept) => kept.said,
+                None => self.turn.last_spoke.unwrap_or(now),
+            },
+            at: now,
+            again: before.and_then(|kept| kept.again),
+            is_due: false,
         });
+        self.caller.heard.settle(now);
     }
 }
 

@@ -39,7 +39,7 @@ fn a_seed_is_the_same_conversations_again() {
         (explored.runs, explored.steps)
     };
     assert_eq!(from(7), from(7));
-    assert_ne!(from(7), from(11));
+    assert_ne!(from(7), from(12)); // two may be equally long by chance, as 7 and 11 are
 }
 
 fn failure(inputs: Vec<(Instant, Input)>, problem: &str) -> Failure {

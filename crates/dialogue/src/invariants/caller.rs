@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::{ANSWERS_WITHIN, Violation};
-use crate::event::Event;
+use crate::event::{Event, Withdrawal};
 use crate::input::{Input, Stt, Vad};
 use crate::limits::{MAX_TURN_BYTES, MIN_LOST_WORDS, SPEECH_SIGN_TIMEOUT};
 use crate::machine::Dialogue;
@@ -195,6 +195,22 @@ impl Caller {
                 }
                 self.finals.retain(|waiting| !waiting.words[1].is_empty());
                 self.remember(turn, false);
+            }
+            Event::UserInputWithdrawn {
+                transcript,
+                reason: Withdrawal::Repeated,
+                ..
+            } => {
+                // the final that has just come begins with them; the rest counts
+                let (now, words) = (self.now, normalise(transcript));
+                for waiting in self.finals.iter_mut().filter(|waiting| waiting.at == now) {
+                    for rest in &mut waiting.words {
+                        if let Some(new) = without_words(rest, &words) {
+                            *rest = new.trim().to_owned();
+                        }
+                    }
+                }
+                self.finals.retain(|waiting| !waiting.words[0].is_empty());
             }
             Event::UserInputWithdrawn { transcript, .. } => {
                 // their final may come after them

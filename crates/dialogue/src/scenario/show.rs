@@ -144,6 +144,7 @@ fn event(event: &Event) -> String {
                 Withdrawal::Recogniser => "recogniser",
                 Withdrawal::Echo => "echo",
                 Withdrawal::Program => "program",
+                Withdrawal::Repeated => "repeated",
             };
             format!("withdrawn \"{transcript}\" by {reason}")
         }

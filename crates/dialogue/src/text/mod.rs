@@ -15,6 +15,6 @@ pub(crate) use backchannel::{Backchannel, backchannel};
 pub(crate) use chunk::Chunker;
 pub(crate) use fingerprint::fingerprint;
 pub(crate) use words::{
-    contains_words, count_words, cut_after_word, cut_at_word, end_of_words, normalise,
-    push_limited, without_words,
+    contains_words, count_letters, count_words, cut_after_word, cut_at_word, end_of_words,
+    normalise, push_limited, without_words,
 };

@@ -69,6 +69,13 @@ pub(crate) fn count_words(text: &str) -> usize {
     count
 }
 
+/// How many letters, as a measure of how long it takes to say them. A character of a script without spaces counts as two.
+pub(crate) fn count_letters(text: &str) -> u32 {
+    let letters = text.chars().filter(|c| c.is_alphanumeric());
+    let count = letters.map(|c| if is_spaceless(c) { 2u32 } else { 1 });
+    count.fold(0, u32::saturating_add)
+}
+
 /// The beginning of `text`, about `share` (0 to 1) of it, cut after a whole word.
 pub(crate) fn cut_at_word(text: &str, share: f64) -> usize {
     if share >= 1.0 {
