@@ -285,42 +285,42 @@ impl Dialogue {
         }
     }
 
-    /// Everything whose time has come.
+    /// Everything whose time has come, in the order of the times; what is due at the same instant, in the order written here.
     fn fire(&mut self) {
         // every firing moves its deadline, or ends what it was for
         for _ in 0..MAX_FIRINGS {
             let now = self.core.now;
-            let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-            if !due(self.deadline()) {
+            let Some(first) = self.deadline().filter(|due| *due <= now) else {
                 return;
-            }
-            if due(self.floor.report_deadline()) {
+            };
+            let is_first = |at: Option<Instant>| at == Some(first);
+            if is_first(self.floor.report_deadline()) {
                 self.settle();
-            } else if due(self.turn_deadline()) {
+            } else if is_first(self.turn_deadline()) {
                 self.turn_due();
-            } else if due(self.voice_deadline()) {
+            } else if is_first(self.voice_deadline()) {
                 self.voice_due();
-            } else if due(self.overlong_deadline()) {
+            } else if is_first(self.overlong_deadline()) {
                 self.overlong_due();
-            } else if due(self.transcription_deadline()) {
+            } else if is_first(self.transcription_deadline()) {
                 self.transcription_due();
-            } else if due(self.hold_deadline()) {
+            } else if is_first(self.hold_deadline()) {
                 self.release();
-            } else if due(self.brain_deadline()) {
-                self.brain_due();
-            } else if due(self.completion_deadline()) {
-                self.completion_due();
-            } else if due(self.segment_deadline()) {
-                self.segment_due();
-            } else if due(self.tools.deadline()) {
+            } else if is_first(self.tools.deadline()) {
                 self.tools_due();
-            } else if due(self.filler_deadline()) {
+            } else if is_first(self.brain_deadline()) {
+                self.brain_due();
+            } else if is_first(self.completion_deadline()) {
+                self.completion_due();
+            } else if is_first(self.segment_deadline()) {
+                self.segment_due();
+            } else if is_first(self.filler_deadline()) {
                 self.filler_due();
-            } else if due(self.away_deadline()) {
+            } else if is_first(self.away_deadline()) {
                 self.set_user_state(UserState::Away, now);
-            } else if due(self.summary_deadline()) {
+            } else if is_first(self.summary_deadline()) {
                 self.summary_due();
-            } else if due(self.ending_deadline()) {
+            } else if is_first(self.ending_deadline()) {
                 self.drop_queued(|_| true);
                 self.abandon_tasks();
                 self.abandon_parked(true);

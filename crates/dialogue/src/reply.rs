@@ -363,9 +363,8 @@ impl Dialogue {
     }
 
     pub(crate) fn brain_due(&mut self) {
-        let now = self.core.now;
-        let late = |step: &Step| step.deadline().is_some_and(|until| until <= now);
-        let Some(step) = self.step_where(late) else {
+        let first = self.brain_deadline();
+        let Some(step) = self.step_where(|step| step.deadline() == first) else {
             return;
         };
         if let Executed::Shown { id, .. } = step.executed {

@@ -116,11 +116,12 @@ impl ToolLedger {
         }
     }
 
-    /// A task begins: the time of the calls that wait with their speeches stands still.
+    /// A task begins: the time of the calls that wait with their speeches stands still. Those whose time is over end in this
+    /// step, as they would have if the task had begun a little later.
     pub(crate) fn pause(&mut self, now: Instant, asks: &str) {
         for running in &mut self.running {
             let waits = matches!(running.waits, Waits::Speech(_)) || running.call.call_id == asks;
-            if waits && running.paused.is_none() {
+            if waits && running.paused.is_none() && running.until > now {
                 running.paused = Some(running.until.since(now));
             }
         }
@@ -418,11 +419,12 @@ impl Dialogue {
 
     pub(crate) fn tools_due(&mut self) {
         let now = self.core.now;
-        while let Some(at) = self
-            .tools
-            .running
-            .iter()
-            .position(|running| running.until <= now && running.paused.is_none())
+        while let Some(due) = self.tools.deadline().filter(|due| *due <= now)
+            && let Some(at) = self
+                .tools
+                .running
+                .iter()
+                .position(|running| running.until == due && running.paused.is_none())
         {
             let running = self.tools.running.remove(at);
             let mut ended = vec![running];

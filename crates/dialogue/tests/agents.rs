@@ -172,6 +172,20 @@ fn who_asked_for_a_task_knows_what_its_own_tool_found_meanwhile() {
     assert_eq!(times(&request.items, "3 tables"), 1);
 }
 
+/// The driver comes late: the words that a task waits for are given up, and a tool's time is over, in one step.
+#[test]
+fn a_tool_whose_time_is_over_ends_before_a_task_stops_its_clock() {
+    let mut call = Call::quiet();
+    call.tell(Input::UserText("Search, and send it.".into()));
+    call.answer(Llm::Text("One moment, please.".into()));
+    call.calls(&["slow", "address"]);
+    call.begins(TASK, agent(1));
+    call.now = call.now + 60 * SECOND;
+    call.tell(Input::Time);
+    let ended = |name: &str| call.outputs().iter().any(|output| output.call_id == name);
+    assert!(ended("slow") && ended("address"), "{:?}", call.outputs());
+}
+
 #[test]
 fn what_a_tasks_own_tools_found_is_not_its_parents_business() {
     let mut call = Call::quiet();
