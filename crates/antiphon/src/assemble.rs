@@ -253,10 +253,7 @@ pub async fn probe(
 fn options(config: &Config) -> anyhow::Result<Options> {
     let mut options = Options {
         greeting: config.greeting.clone(),
-        // The recogniser may be asked for several languages; then it tells which one it hears.
-        language: Some(config.stt.language())
-            .filter(|code| *code != "multi")
-            .map(str::to_owned),
+        language: Some(config.stt.language().to_owned()),
         ..Options::default()
     };
     if let Some(message) = &config.trouble_message {

@@ -15,7 +15,7 @@ use crate::turn::Stage;
 
 /// A language is believed when it was heard in more than a syllable.
 const SURE_LANGUAGE_CHARS: usize = 5;
-/// Names of languages that recognisers use for "find out".
+/// Names of languages that recognisers use for "find out": that is to know none.
 const NO_LANGUAGE: [&str; 4] = ["", "auto", "multi", "und"];
 /// The longest name of a language or a speaker that is kept, in bytes; BCP 47 needs 35.
 const MAX_NAME_BYTES: usize = 64;
@@ -47,6 +47,12 @@ pub(crate) struct Caller {
     unheard: Option<Unheard>,
     /// Turns that are over and wait for the agent's hook, oldest first.
     pub(crate) completing: VecDeque<Completing>,
+}
+
+fn is_language(name: &str) -> bool {
+    !NO_LANGUAGE
+        .iter()
+        .any(|none| name.trim().eq_ignore_ascii_case(none))
 }
 
 /// What the VAD hears.
@@ -119,7 +125,7 @@ impl Caller {
     /// The recogniser says which language the next words are in.
     pub(crate) fn may_speak(&mut self, language: String) {
         let language = crate::limits::cut(language, MAX_NAME_BYTES);
-        if !NO_LANGUAGE.contains(&language.as_str()) {
+        if is_language(&language) {
             self.rumour = Some(language);
         }
     }
@@ -200,13 +206,18 @@ impl Dialogue {
         self.caller
             .language
             .clone()
-            .or_else(|| self.core.options.language.clone())
+            .or_else(|| self.given_language().map(str::to_owned))
+    }
+
+    /// `multi` is none.
+    fn given_language(&self) -> Option<&str> {
+        let given = self.core.options.language.as_deref();
+        given.filter(|name| is_language(name))
     }
 
     /// The language in which addresses are read out: the caller's.
     pub(crate) fn tongue(&self) -> Tongue {
-        let given = self.core.options.language.as_deref();
-        Tongue::of(self.caller.language.as_deref().or(given))
+        Tongue::of(self.caller.language.as_deref().or(self.given_language()))
     }
 
     /// What the agent's new state means for the caller's side.

@@ -1,6 +1,5 @@
 //! What a listener says who does not want the floor: "mm-hmm", "okay". Chosen by the language that is heard.
 
-use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use super::normalise;
@@ -19,283 +18,329 @@ pub(crate) enum Backchannel {
 }
 
 /// Sounds that are understood everywhere, in the spellings that recognisers use. Deepgram writes `mhmm`.
-const SOUNDS: &str =
-    "mm, mmm, mm-hm, mm-hmm, mmhm, mmhmm, mhm, mhmm, hm, hmm, hmmm, ah, aha, ah ha, oh, ooh";
+const SOUNDS: &str = "mm, mmm, mm-hm, mm-hmm, mmhm, mmhmm, mhm, mhmm, hm, hmm, hmmm, uh-huh, uhhuh, ah, aha, ah ha, oh, ooh";
+/// "Okay" is said everywhere as well, and written as each script and language writes it. A recogniser of one language uses the
+/// spellings of others often enough.
+const OKAY: &str = "ok, okay, okey, okej, okei, oké, oke, oki, kay, ок, окей, океј, окэй, оке, οκ, οκέι, οκει, オッケー, \
+                    オーケー, オッケイ, オーケイ, 오케이, 오케, โอเค, ओके, ওকে, ஓகே, ఓకే, ಓಕೆ, اوكي, أوكي, اوكيه, اوکی, اوکے, אוקיי, אוקי, אוקי";
 
 /// Sounds and answers in the languages that Deepgram and the local recogniser (English) offer, by their ISO 639 codes.
 const LANGUAGES: &[(&str, &str, &str)] = &[
     (
         "ar",
         "آه, اه",
-        "نعم, ايوه, أيوه, اي, طيب, حسنا, تمام, صحيح, اوكي, ماشي",
+        "نعم, ايوه, أيوه, اي, طيب, حسنا, تمام, صحيح, ماشي",
     ),
     ("be", "ага, угу", "так, добра, зразумела, вядома"),
-    (
-        "bg",
-        "аха, ъхъ, мхм",
-        "да, добре, ясно, разбирам, точно, окей",
-    ),
-    ("bn", "হুম, আচ্ছা", "হ্যাঁ, জি, ঠিক আছে, ওকে"),
+    ("bg", "аха, ъхъ, мхм", "да, добре, ясно, разбирам, точно"),
+    ("bn", "হুম, আচ্ছা", "হ্যাঁ, জি, ঠিক আছে"),
     (
         "bs hr sr",
-        "aha, mhm, аха, мхм",
-        "da, dobro, u redu, razumijem, razumem, tako je, važi, okej, ok, да, добро, у реду, разумем, важи, \
-         океј",
+        "аха, мхм",
+        "da, dobro, u redu, razumijem, razumem, tako je, važi, да, добро, у реду, разумем, важи",
     ),
     (
         "ca",
-        "ajà, mm",
-        "sí, si, d'acord, val, molt bé, ja, és clar, clar, entesos, ok, vale",
+        "ajà",
+        "sí, si, d'acord, val, molt bé, ja, és clar, clar, entesos, vale",
     ),
     (
         "cs",
-        "aha, ehm",
-        "ano, jo, jasně, dobře, dobrý, rozumím, chápu, přesně, okej, ok",
+        "ehm",
+        "ano, jo, jasně, dobře, dobrý, rozumím, chápu, přesně",
     ),
     (
         "da",
         "nå, nåh, øh, øhm",
-        "ja, jo, okay, ok, fint, godt, jeg forstår, præcis, netop, javel",
+        "ja, jo, fint, godt, jeg forstår, præcis, netop, javel",
     ),
     (
         "de",
         "äh, ähm, öhm, ach, ach so, achso",
-        "ja, jaja, jo, jep, jawohl, genau, okay, ok, oke, klar, na klar, alles klar, gut, sehr gut, richtig, \
-         stimmt, verstehe, ich verstehe, verstanden, in ordnung, natürlich, gerne, sicher, prima, passt",
+        "ja, jo, jep, jawohl, genau, klar, na klar, alles klar, gut, sehr gut, richtig, stimmt, verstehe, \
+         ich verstehe, verstanden, in ordnung, natürlich, gerne, sicher, prima, passt",
     ),
     (
         "el",
         "αχά, χμ",
-        "ναι, εντάξει, καλά, σωστά, κατάλαβα, μάλιστα, βέβαια, οκ",
+        "ναι, εντάξει, καλά, σωστά, κατάλαβα, μάλιστα, βέβαια",
     ),
     (
         "en",
-        "uh, um, uhm, er, uh huh, uhhuh",
-        "yeah, yep, yes, yup, ya, ok, okay, kay, right, sure, i see, got it, gotcha, alright, all right, of \
-         course, true, exactly, mm mm, uh uh, nuh uh",
+        "uh, um, uhm, er",
+        "yeah, yep, yes, yup, ya, right, sure, i see, got it, gotcha, alright, all right, of course, true, \
+         exactly, mm mm, uh uh, nuh uh",
     ),
     (
         "es",
         "ajá, aja, eh, em, este",
-        "sí, si, vale, ok, okay, okey, claro, claro que sí, bueno, bien, muy bien, de acuerdo, ya, exacto, \
-         entiendo, ya veo, correcto, perfecto, por supuesto",
+        "sí, si, vale, claro, claro que sí, bueno, bien, muy bien, de acuerdo, ya, exacto, entiendo, ya veo, \
+         correcto, perfecto, por supuesto",
     ),
     (
         "et",
         "ahah, ahaa, mhmh",
-        "jah, jaa, okei, hästi, selge, just, muidugi",
+        "jah, jaa, hästi, selge, just, muidugi",
     ),
-    ("fa", "آها, اوهوم", "بله, آره, خب, باشه, درسته, حتما, اوکی"),
+    ("fa", "آها, اوهوم", "بله, آره, خب, باشه, درسته, حتما"),
     (
         "fi",
         "ahaa, niin, öö",
-        "joo, juu, kyllä, okei, ok, hyvä, selvä, aivan, just, ymmärrän",
+        "joo, juu, kyllä, hyvä, selvä, aivan, just, ymmärrän",
     ),
     (
         "fr",
         "euh, ah bon, hum, ouh",
-        "oui, ouais, mouais, ok, okay, d'accord, dac, bien, très bien, bien sûr, c'est ça, voilà, exact, \
-         exactement, tout à fait, je vois, je comprends, compris, entendu, parfait",
+        "oui, ouais, mouais, d'accord, dac, bien, très bien, bien sûr, c'est ça, voilà, exact, exactement, \
+         tout à fait, je vois, je comprends, compris, entendu, parfait",
     ),
-    (
-        "he iw",
-        "אהה, המ",
-        "כן, אוקיי, אוקי, בסדר, נכון, הבנתי, בטח, טוב",
-    ),
+    ("he iw", "אהה, המ", "כן, בסדר, נכון, הבנתי, בטח, טוב"),
     (
         "hi",
-        "हम्म, अच्छा, हूँ, hmm, achha, accha",
-        "हाँ, हां, हा, जी, जी हाँ, जी हां, ठीक है, ठीक, सही, सही है, ओके, haan, han, ji, theek hai, thik hai, \
-         ok, okay",
+        "हम्म, अच्छा, हूँ, achha, accha",
+        "हाँ, हां, हा, जी, जी हाँ, जी हां, ठीक है, ठीक, सही, सही है, haan, han, ji, theek hai, thik hai",
     ),
     (
         "hu",
-        "aha, ühüm, öö",
-        "igen, ja, jó, rendben, oké, ok, értem, persze, pontosan, világos",
+        "ühüm, öö",
+        "igen, ja, jó, rendben, értem, persze, pontosan, világos",
     ),
     (
         "id ms",
         "oh gitu, eh",
-        "ya, iya, iye, oke, ok, okay, baik, baiklah, betul, benar, boleh, faham, paham, mengerti, tentu, siap",
+        "ya, iya, iye, baik, baiklah, betul, benar, boleh, faham, paham, mengerti, tentu, siap",
     ),
     (
         "it",
         "ehm, eh",
-        "sì, si, ok, okay, va bene, bene, certo, giusto, esatto, d'accordo, capito, ho capito, capisco, \
-         perfetto, ecco, già, certamente",
+        "sì, si, va bene, bene, certo, giusto, esatto, d'accordo, capito, ho capito, capisco, perfetto, ecco, \
+         già, certamente",
     ),
     (
         "ja",
-        "うん, うんうん, ふん, ふーん, へえ, へー, ああ, ええと, えー",
-        "はい, ええ, そう, そうです, そうですね, なるほど, わかりました, 分かりました, 了解, 了解です, オッケー, オーケー, ok",
+        "うん, ふん, ふーん, へえ, へー, ああ, ええと, えー",
+        "はい, ええ, そう, そうです, そうですね, なるほど, わかりました, 分かりました, 了解, 了解です",
     ),
-    ("kn", "ಹಾ, ಹಮ್", "ಹೌದು, ಸರಿ, ಓಕೆ"),
+    ("kn", "ಹಾ, ಹಮ್", "ಹೌದು, ಸರಿ"),
     (
         "ko",
         "음, 어, 아, 흠",
-        "네, 예, 응, 그래, 그래요, 그렇죠, 맞아요, 알겠습니다, 알겠어요, 좋아요, 오케이, ok",
+        "네, 예, 응, 그래, 그래요, 그렇죠, 맞아요, 알겠습니다, 알겠어요, 좋아요",
     ),
-    (
-        "lt",
-        "aha, mhm",
-        "taip, gerai, suprantu, aišku, tikrai, okei",
-    ),
-    (
-        "lv",
-        "ahā, mhm",
-        "jā, labi, skaidrs, saprotu, protams, okei",
-    ),
-    ("mk", "аха, мхм", "да, добро, во ред, разбирам, точно, океј"),
-    ("mr", "हं, अच्छा", "हो, होय, ठीक आहे, बरं, ओके"),
+    ("lt", "", "taip, gerai, suprantu, aišku, tikrai"),
+    ("lv", "ahā", "jā, labi, skaidrs, saprotu, protams"),
+    ("mk", "аха, мхм", "да, добро, во ред, разбирам, точно"),
+    ("mr", "हं, अच्छा", "हो, होय, ठीक आहे, बरं"),
     (
         "nl",
         "eh, ehm, och",
-        "ja, jaja, jawel, oké, oke, ok, goed, prima, precies, klopt, ik snap het, snap ik, begrijp ik, \
-         natuurlijk, zeker, juist",
+        "ja, jawel, goed, prima, precies, klopt, ik snap het, snap ik, begrijp ik, natuurlijk, zeker, juist",
     ),
     (
         "no nb nn",
         "jaså, eh, øh",
-        "ja, jo, japp, okay, ok, greit, bra, akkurat, riktig, nettopp, jeg skjønner, skjønner, selvfølgelig",
+        "ja, jo, japp, greit, bra, akkurat, riktig, nettopp, jeg skjønner, skjønner, selvfølgelig",
     ),
     (
         "pl",
-        "aha, yhm, yhy",
-        "tak, dobra, dobrze, okej, ok, jasne, rozumiem, dokładnie, zgadza się, oczywiście, pewnie",
+        "yhm, yhy",
+        "tak, dobra, dobrze, jasne, rozumiem, dokładnie, zgadza się, oczywiście, pewnie",
     ),
     (
         "pt",
         "ahã, aham, uhum, ah tá, eh",
-        "sim, é, tá, tá bom, tá bem, está bem, ok, okay, certo, claro, pois, pois é, isso, exato, entendi, \
-         percebo, beleza, bom, perfeito, com certeza",
+        "sim, é, tá, tá bom, tá bem, está bem, certo, claro, pois, pois é, isso, exato, entendi, percebo, beleza, \
+         bom, perfeito, com certeza",
     ),
     (
         "ro",
         "îhî, ăă",
-        "da, bine, ok, okay, sigur, înțeleg, am înțeles, exact, desigur, așa, corect",
+        "da, bine, sigur, înțeleg, am înțeles, exact, desigur, așa, corect",
     ),
     (
         "ru",
         "ага, угу, мгм, гм, ну, э",
-        "да, хорошо, ладно, ясно, понятно, понял, поняла, конечно, точно, верно, окей, ок, так",
+        "да, хорошо, ладно, ясно, понятно, понял, поняла, конечно, точно, верно, так",
     ),
     (
         "sk",
-        "aha, ehm",
-        "áno, jasné, dobre, rozumiem, presne, okej, ok, v poriadku",
+        "ehm",
+        "áno, jasné, dobre, rozumiem, presne, v poriadku",
     ),
-    (
-        "sl",
-        "aha, mhm",
-        "ja, da, dobro, v redu, razumem, točno, seveda, okej, ok",
-    ),
+    ("sl", "", "ja, da, dobro, v redu, razumem, točno, seveda"),
     (
         "sv",
         "jaha, jaså, öh, ehm",
-        "ja, jo, japp, okej, ok, bra, precis, just det, jag förstår, förstår, visst, absolut",
+        "ja, jo, japp, bra, precis, just det, jag förstår, förstår, visst, absolut",
     ),
-    ("ta", "ம், ம்ம், ஓ", "ஆமா, ஆமாம், சரி, ஓகே"),
-    ("te", "హా, ఊ", "అవును, సరే, ఓకే"),
+    ("ta", "ம், ஓ", "ஆமா, ஆமாம், சரி"),
+    ("te", "హా, ఊ", "అవును, సరే"),
     (
         "th",
         "อืม, อ๋อ, เออ",
-        "ค่ะ, ครับ, ใช่, ใช่ค่ะ, ใช่ครับ, โอเค, ได้, ได้ค่ะ, ได้ครับ",
+        "ค่ะ, ครับ, ใช่, ใช่ค่ะ, ใช่ครับ, ได้, ได้ค่ะ, ได้ครับ",
     ),
-    (
-        "tl fil",
-        "ah ganun",
-        "oo, opo, sige, sige po, okay, ok, tama, talaga",
-    ),
+    ("tl fil", "ah ganun", "oo, opo, sige, sige po, tama, talaga"),
     (
         "tr",
-        "hı hı, hıhı, haa, ee",
-        "evet, tamam, peki, olur, doğru, anladım, tabii, tabi, aynen, ok",
+        "hı, haa, ee",
+        "evet, tamam, peki, olur, doğru, anladım, tabii, tabi, aynen",
     ),
     (
         "uk",
         "ага, угу, мгм, ну",
-        "так, добре, гаразд, ясно, зрозуміло, зрозумів, зрозуміла, звичайно, точно, окей, ок",
+        "так, добре, гаразд, ясно, зрозуміло, зрозумів, зрозуміла, звичайно, точно",
     ),
-    ("ur", "ہمم, اچھا", "ہاں, جی, جی ہاں, ٹھیک ہے, صحیح, اوکے"),
+    ("ur", "ہمم, اچھا", "ہاں, جی, جی ہاں, ٹھیک ہے, صحیح"),
     (
         "vi",
         "ừm, à, ờ",
-        "vâng, dạ, ừ, được, đúng, đúng rồi, rồi, tôi hiểu, ok",
+        "vâng, dạ, ừ, được, đúng, đúng rồi, rồi, tôi hiểu",
     ),
     (
         "zh yue cmn",
-        "嗯, 嗯嗯, 哦, 噢, 啊, 喔, 唔",
-        "对, 對, 对对, 對對, 是, 是的, 好, 好的, 好啊, 行, 可以, 没错, 沒錯, 明白, 明白了, 知道了, 係, ok",
+        "嗯, 哦, 噢, 啊, 喔, 唔",
+        "对, 對, 是, 是的, 好, 好的, 好啊, 行, 可以, 没错, 沒錯, 明白, 明白了, 知道了, 係",
     ),
 ];
 
-/// A language's phrases as [`normalise`] writes them, so that nothing but the caller's words is normalised when words come.
-#[derive(Debug, Default)]
-struct Phrases {
-    sounds: Vec<String>,
-    answers: Vec<String>,
+/// A phrase as [`normalise`] writes it, so that nothing but the caller's words is normalised when words come.
+#[derive(Debug)]
+struct Phrase {
+    text: Box<str>,
+    /// Its place in [`LANGUAGES`]; `None`: all of them.
+    language: Option<u8>,
+    kind: Backchannel,
 }
 
-static PHRASES: LazyLock<BTreeMap<&str, Phrases>> = LazyLock::new(|| {
-    let split = |text: &str| text.split(',').map(normalise).collect::<Vec<_>>();
-    let everywhere = ("", "", "");
-    let mut all = BTreeMap::new();
-    for &(codes, sounds, answers) in LANGUAGES.iter().chain([&everywhere]) {
-        for code in codes.split(' ') {
-            let mut phrases = Phrases {
-                sounds: split(sounds),
-                answers: split(answers),
-            };
-            phrases.sounds.extend(split(SOUNDS));
-            all.insert(code, phrases);
-        }
+/// In order of their texts.
+#[derive(Debug, Default)]
+struct Phrases(Vec<Phrase>);
+
+impl Phrases {
+    fn of(phrases: impl Iterator<Item = Phrase>) -> Self {
+        let mut phrases: Vec<Phrase> = phrases.filter(|phrase| !phrase.text.is_empty()).collect();
+        phrases.sort_unstable_by(|a, b| a.text.cmp(&b.text));
+        Self(phrases)
     }
-    all
+
+    /// Those of this language that begin so; of all, where it is not known.
+    fn beginning<'a>(
+        &'a self,
+        with: &'a str,
+        language: Option<u8>,
+    ) -> impl Iterator<Item = &'a Phrase> {
+        let first = self.0.partition_point(|phrase| &*phrase.text < with);
+        let rest = self.0.get(first..).unwrap_or_default();
+        rest.iter()
+            .take_while(move |phrase| phrase.text.starts_with(with))
+            .filter(move |phrase| {
+                language.is_none() || phrase.language.is_none() || phrase.language == language
+            })
+    }
+
+    /// The longest at the beginning of `text`, whole words only: its length, and what it is. What is an answer in one language
+    /// and a sound in another is an answer.
+    fn longest(&self, text: &str, language: Option<u8>) -> Option<(usize, Backchannel)> {
+        let first = text.split(' ').next()?;
+        let begins = |phrase: &&Phrase| {
+            let after = text.strip_prefix(&*phrase.text);
+            after.is_some_and(|after| after.is_empty() || after.starts_with(' '))
+        };
+        let rank = |(length, kind): &(usize, Backchannel)| (*length, *kind == Backchannel::Answer);
+        let whole = self.beginning(first, language).filter(begins);
+        let found = whole
+            .map(|phrase| (phrase.text.len(), phrase.kind))
+            .max_by_key(rank);
+        found.or_else(|| {
+            // said twice or three times in one breath, and written in one: "jaja", "네네"
+            let part = once(first)?;
+            let same = self
+                .beginning(part, language)
+                .filter(|phrase| &*phrase.text == part);
+            same.map(|phrase| (first.len(), phrase.kind))
+                .max_by_key(rank)
+        })
+    }
+}
+
+/// What a word consists of that is something twice or three times.
+fn once(word: &str) -> Option<&str> {
+    [2, 3].into_iter().find_map(|times| {
+        let part = word
+            .get(..word.len() / times)
+            .filter(|part| !part.is_empty())?;
+        let again = word.len().is_multiple_of(times)
+            && word
+                .as_bytes()
+                .chunks(part.len())
+                .all(|other| other == part.as_bytes());
+        again.then_some(part)
+    })
+}
+
+static PHRASES: LazyLock<Phrases> = LazyLock::new(|| {
+    let everywhere = [(None, SOUNDS, OKAY)];
+    let of_one = (0..)
+        .zip(LANGUAGES)
+        .map(|(at, &(_, sounds, answers))| (Some(at), sounds, answers));
+    Phrases::of(
+        everywhere
+            .into_iter()
+            .chain(of_one)
+            .flat_map(|(language, sounds, answers)| {
+                let kinds = [(sounds, Backchannel::Sound), (answers, Backchannel::Answer)];
+                kinds.into_iter().flat_map(move |(texts, kind)| {
+                    texts.split(',').map(move |text| Phrase {
+                        text: normalise(text).into(),
+                        language,
+                        kind,
+                    })
+                })
+            }),
+    )
 });
 
-/// Of the language, by its BCP 47 name; of no language where it has no list, and of English where nobody knows it.
-fn phrases(language: Option<&str>) -> Option<&'static Phrases> {
-    let code = language.unwrap_or("en").split(['-', '_']).next()?;
-    let code = code.to_ascii_lowercase();
-    PHRASES.get(code.as_str()).or_else(|| PHRASES.get(""))
+static CODES: LazyLock<Vec<(&str, u8)>> = LazyLock::new(|| {
+    let of_one = (0..).zip(LANGUAGES);
+    of_one
+        .flat_map(|(at, (codes, ..))| codes.split(' ').map(move |code| (code, at)))
+        .collect()
+});
+
+/// A language by its BCP 47 name. None where nobody knows it or it has no list: then the phrases of all languages count. That a
+/// word of one is something else in another costs little, because what counts as a listener's word is kept and answered; that
+/// a listener's word is not known cuts the agent off.
+fn known(language: Option<&str>) -> Option<u8> {
+    let name = language?.split(['-', '_']).next()?;
+    let of_it = CODES
+        .iter()
+        .find(|(code, _)| code.eq_ignore_ascii_case(name));
+    of_it.map(|(_, at)| *at)
 }
 
 /// What these words are in the mouth of a listener. `own`: these, in any spelling, instead of the lists above; `language` is a
-/// BCP 47 name, English when nobody knows it.
+/// BCP 47 name.
 pub(crate) fn backchannel(
     normal: &str,
     own: Option<&[String]>,
     language: Option<&str>,
 ) -> Backchannel {
-    let phrases = phrases(language);
-    let sounds = phrases.map_or(&[][..], |phrases| &phrases.sounds);
-    let answers = phrases.map_or(&[][..], |phrases| &phrases.answers);
-    let own: Option<Vec<String>> =
-        own.map(|own| own.iter().map(|phrase| normalise(phrase)).collect());
+    let language = known(language);
+    let own = own.map(|own| own_phrases(own, language));
+    let phrases = own.as_ref().unwrap_or(&PHRASES);
     let mut kind = Backchannel::No;
     let mut rest = normal;
     for _ in 0..MAX_BACKCHANNEL_PHRASES {
         if rest.is_empty() {
             break;
         }
-        let as_sound = longest(rest, sounds);
-        let (length, is_sound) = match &own {
-            Some(own) => {
-                let length = longest(rest, own);
-                (length, as_sound == length)
-            }
-            None => {
-                let as_answer = longest(rest, answers);
-                (as_sound.max(as_answer), as_sound >= as_answer)
-            }
-        };
-        if length == 0 {
+        let Some((length, next)) = phrases.longest(rest, language) else {
             return Backchannel::No;
-        }
-        kind = match (kind, is_sound) {
-            (Backchannel::Answer, _) | (_, false) => Backchannel::Answer,
-            (Backchannel::No | Backchannel::Sound, true) => Backchannel::Sound,
         };
+        if kind != Backchannel::Answer {
+            kind = next;
+        }
         rest = rest.get(length..).unwrap_or_default().trim_start();
     }
     if rest.is_empty() {
@@ -305,17 +350,23 @@ pub(crate) fn backchannel(
     }
 }
 
-/// The length of the longest phrase at the beginning of `text`, whole words only; 0: none is there.
-fn longest(text: &str, phrases: &[String]) -> usize {
-    phrases
-        .iter()
-        .filter(|phrase| {
-            let after = text.strip_prefix(phrase.as_str());
-            after.is_some_and(|after| after.is_empty() || after.starts_with(' '))
-        })
-        .map(String::len)
-        .max()
-        .unwrap_or(0)
+/// What the lists above do not know as a sound would answer a question.
+fn own_phrases(own: &[String], language: Option<u8>) -> Phrases {
+    Phrases::of(own.iter().map(|phrase| {
+        let text = normalise(phrase);
+        let sound = Some((text.len(), Backchannel::Sound));
+        let is_sound = PHRASES.longest(&text, language) == sound;
+        let kind = if is_sound {
+            Backchannel::Sound
+        } else {
+            Backchannel::Answer
+        };
+        Phrase {
+            text: text.into(),
+            language: None,
+            kind,
+        }
+    }))
 }
 
 #[cfg(test)]
@@ -371,8 +422,55 @@ mod tests {
             assert_eq!(heard(text, language), Backchannel::Answer, "{text}");
         }
         assert_eq!(heard("Right.", "de"), Backchannel::No);
+        // without a list of its own, or when nobody knows which
+        for language in ["xx", "multi", "auto", "und", ""] {
+            assert_eq!(heard("Genau.", language), Backchannel::Answer, "{language}");
+            assert_eq!(heard("mhmm", language), Backchannel::Sound, "{language}");
+            assert_eq!(heard("eine Frage", language), Backchannel::No, "{language}");
+        }
+        assert_eq!(
+            backchannel(&normalise("なるほど"), None, None),
+            Backchannel::Answer
+        );
         assert_eq!(heard("mhmm", "xx"), Backchannel::Sound);
         assert_eq!(backchannel("yeah", None, None), Backchannel::Answer);
+    }
+
+    #[test]
+    fn okay_and_mm_hmm_are_a_listeners_words_in_every_language() {
+        for &(codes, _, _) in LANGUAGES {
+            for code in codes.split(' ') {
+                for word in ["Okay.", "OK", "オーケー", "окей", "ok, ok"] {
+                    assert_eq!(heard(word, code), Backchannel::Answer, "{word} in {code}");
+                }
+                for word in ["Mhm.", "Mm-hmm", "mm", "Hm.", "Uh-huh.", "uh huh"] {
+                    assert_eq!(heard(word, code), Backchannel::Sound, "{word} in {code}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_listeners_word_said_twice_is_a_listeners_word() {
+        for (text, language) in [
+            ("네네", "ko"),
+            ("예예.", "ko"),
+            ("네네네", "ko"),
+            ("はいはい", "ja"),
+            ("そうそう", "ja"),
+            ("Ja ja.", "de"),
+            ("jaja", "de"),
+            ("Sí, sí.", "es"),
+            ("Да-да", "ru"),
+            ("对对对", "zh"),
+            ("okok", "pl"),
+        ] {
+            assert_eq!(heard(text, language), Backchannel::Answer, "{text}");
+        }
+        assert_eq!(heard("hıhı", "tr"), Backchannel::Sound);
+        for text in ["nono", "ja nein", "jajajaja", "네네치킨"] {
+            assert_eq!(heard(text, "de"), Backchannel::No, "{text}");
+        }
     }
 
     #[test]
