@@ -92,8 +92,8 @@ pub enum Action {
         /// Which.
         id: GenerationId,
     },
-    /// Synthesize this text. Its audio is kept until `Play`. Asked again for the same piece after it has failed, what had come
-    /// of it is dropped, and it keeps its place in the playout.
+    /// Synthesize this text. Its audio is kept until `Play`. Asked again for the same piece after it has failed or while it
+    /// hangs, the first try is given up, what had come of it is dropped, and it keeps its place in the playout.
     Synthesize {
         /// Which.
         id: SegmentId,

@@ -1,4 +1,4 @@
-//! Pieces of speech that cannot be voiced. One that fails before anything of it was heard is tried once more, at once; then
+//! Pieces of speech that cannot be voiced. One that fails or hangs before anything of it was heard is tried once more; then
 //! it is left out. Nothing else stops for it: not what plays, not the model, not a tool.
 
 use crate::action::Action;
@@ -6,6 +6,7 @@ use crate::event::Component;
 use crate::ids::SegmentId;
 use crate::machine::Dialogue;
 use crate::segment::{Playing, Segment, Synthesis};
+use crate::voice::cut_pieces;
 
 impl Dialogue {
     /// TTS says that it has failed. What has come of the piece stays in the playout until it is asked for again or dropped.
@@ -23,10 +24,10 @@ impl Dialogue {
         let Some(segment) = self.coming(id) else {
             return;
         };
-        let heard = segment.playing == Playing::Audible;
-        if !heard && !segment.is_second_try {
+        if segment.may_be_tried_again() {
             return segment.try_again();
         }
+        let heard = segment.playing == Playing::Audible;
         if heard || segment.synthesis == Synthesis::Arriving {
             // what has come is played
             segment.synthesis = Synthesis::Failed;
@@ -49,7 +50,9 @@ impl Dialogue {
             return;
         }
         for step in &mut speech.steps {
-            step.chunker.abandon();
+            // what is given up counts as missing
+            step.chunker.finish();
+            cut_pieces(&mut self.core, step);
             let unasked = |segment: &&mut Segment| segment.synthesis == Synthesis::Wanted;
             for segment in step.segments.iter_mut().filter(unasked) {
                 segment.playing = Playing::Over { whole: false };
@@ -70,7 +73,7 @@ impl Dialogue {
         self.piece_is_lost(id, message);
     }
 
-    fn coming(&mut self, id: SegmentId) -> Option<&mut Segment> {
+    pub(crate) fn coming(&mut self, id: SegmentId) -> Option<&mut Segment> {
         let segment = self.floor.speech_mut()?.segment_mut(id)?;
         Some(segment).filter(|segment| segment.is_coming())
     }

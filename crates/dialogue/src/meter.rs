@@ -59,8 +59,10 @@ impl Meter {
             Action::Synthesize { id, text } => {
                 let characters = u32::try_from(text.chars().count()).unwrap_or(u32::MAX);
                 self.usage.tts_characters_count += u64::from(characters);
+                // one that hangs is asked for anew
+                let hung = end(&mut self.tts, *id);
                 begin(&mut self.tts, *id, now, characters);
-                None
+                hung.map(|open| tts_metrics(&open, now, Duration::ZERO, true))
             }
             Action::CancelSynthesis { id } => {
                 end(&mut self.tts, *id).map(|open| tts_metrics(&open, now, Duration::ZERO, true))

@@ -59,7 +59,9 @@ pub struct Options {
     pub retrieval_budget: Duration,
     /// The longest wait for the LLM's first token, or between tokens, before it counts as failed. 10 s.
     pub llm_timeout: Duration,
-    /// The longest wait for TTS audio before it counts as failed. 10 s.
+    /// The longest wait for TTS audio before it counts as failed. 10 s, LiveKit's value for one try. A piece of which nothing
+    /// was heard is asked for again after half of it: voices that answer at all begin within a second or two, and LiveKit's
+    /// four tries of 10 s each are longer than anybody stays on the telephone.
     pub tts_timeout: Duration,
     /// The longest a tool may run without a sign. LiveKit waits for ever; here 30 s, because a tool that hangs would leave
     /// the caller in silence. A tool that reports its progress begins anew.
@@ -89,7 +91,8 @@ pub struct Options {
     /// At the end of the session: the longest wait for the final transcript of what the caller has just said. It enters the
     /// history, unanswered. 2 s, at most 2.5 s.
     pub session_close_transcript_timeout: Duration,
-    /// The language spoken (BCP 47) until the recogniser names another, for the turn detector. Unknown.
+    /// The language spoken (BCP 47) until the recogniser names another. Unknown, as with `multi`, `auto` or `und`: the recogniser
+    /// says which one it hears.
     pub language: Option<String>,
     /// Say so when speech was heard and no final transcript came within this time after its end. `None`: never.
     pub transcription_timeout: Option<Duration>,

@@ -143,9 +143,15 @@ impl Segment {
         self.playing = Playing::Over { whole };
     }
 
-    /// TTS had failed with it, and its words were not all heard.
+    /// TTS had failed with it or was not asked any more, and its words were not all heard.
     pub(crate) fn is_torn(&self) -> bool {
-        self.synthesis == Synthesis::Failed && self.playing == Playing::Over { whole: false }
+        matches!(self.synthesis, Synthesis::Failed | Synthesis::Wanted)
+            && self.playing == Playing::Over { whole: false }
+    }
+
+    /// TTS may be asked for it once more: nothing of it was heard, and that was not done before.
+    pub(crate) fn may_be_tried_again(&self) -> bool {
+        self.is_coming() && self.playing != Playing::Audible && !self.is_second_try
     }
 
     /// Is it in the playout, audible or not?

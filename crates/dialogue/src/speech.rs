@@ -339,12 +339,18 @@ impl Speech {
         self.steps.iter().any(|step| !step.message.text.is_empty())
     }
 
-    /// Its voice failed so that the caller has heard nothing of it, or half a sentence last.
+    /// Its voice failed so that the caller has not heard its end, or nothing of what it had to say last. What is missing
+    /// before that is no reason to begin again.
     pub(crate) fn is_torn(&self) -> bool {
-        let heard = self.segments().filter(|segment| segment.heard() > 0);
-        heard
-            .last()
-            .map_or_else(|| self.segments().any(Segment::is_torn), Segment::is_torn)
+        self.is_unheard() || self.segments().last().is_some_and(Segment::is_torn)
+    }
+
+    /// The words of its last step were to be heard, and the voice made no sound of them.
+    pub(crate) fn is_unheard(&self) -> bool {
+        self.steps.last().is_some_and(|step| {
+            let unheard = |segment: &Segment| segment.is_over() && segment.heard() == 0;
+            !step.segments.is_empty() && step.segments.iter().all(unheard)
+        })
     }
 
     pub(crate) fn is_audible(&self) -> bool {

@@ -24,6 +24,8 @@ pub(crate) struct Trouble {
     misses_words: bool,
     /// When the caller had last been told that there is trouble.
     told_at: Option<Instant>,
+    /// Something failed that nobody was sure to wait for; what came after it has said nothing either.
+    unsaid: bool,
     /// The failure that ends the session.
     fatal: Option<String>,
 }
@@ -137,13 +139,36 @@ impl Dialogue {
         }
     }
 
-    /// Somebody waits for what this speech was to say: it is an answer, or he spoke last and nothing else is on its way.
+    /// Somebody waits for what this speech was to say: it is an answer, or the result of a tool that is not told once more,
+    /// or he spoke last and nothing else is on its way.
     pub(crate) fn owes_an_answer(&self, speech: &Speech) -> bool {
-        if speech.turn.is_some() || speech.asked.is_some() {
-            return true;
-        }
+        let told_again = !self.tools.untold.is_empty();
+        let result = speech.purpose == SpeechPurpose::ToolReply && !told_again;
+        speech.turn.is_some() || speech.asked.is_some() || result || self.nobody_else_answers()
+    }
+
+    fn nobody_else_answers(&self) -> bool {
         let alone = self.parked.is_empty() && self.queue.is_empty();
         alone && self.core.history.caller_spoke_last()
+    }
+
+    /// A speech is over. If it has failed whoever waits for it is told, at the latest when nothing else has come.
+    pub(crate) fn own_up(&mut self, speech: &Speech, failed: bool) {
+        let owes = match failed {
+            true => self.owes_an_answer(speech),
+            false => self.trouble.unsaid && !speech.was_heard() && self.nobody_else_answers(),
+        };
+        if speech.purpose == SpeechPurpose::Trouble {
+            if failed {
+                let message = "not even the message about the trouble could be voiced: the caller waits, and hears nothing";
+                self.core.error(Component::Tts, message, true);
+            } else {
+                self.trouble_was_told();
+            }
+        } else if owes {
+            self.tell_trouble();
+        }
+        self.trouble.unsaid = !owes && (failed || (self.trouble.unsaid && !speech.was_heard()));
     }
 
     /// Says that there is trouble, before anything else, unless that is being said.
@@ -161,7 +186,7 @@ impl Dialogue {
     }
 
     /// The caller has heard it to its end.
-    pub(crate) fn trouble_was_told(&mut self) {
+    fn trouble_was_told(&mut self) {
         self.trouble.told_at = Some(self.core.now);
     }
 

@@ -113,11 +113,11 @@ impl Dialogue {
             self.core
                 .error(Component::Llm, "the model answered nothing", true);
         }
-        if speech.purpose == SpeechPurpose::Trouble {
-            self.trouble_was_told();
-        } else if failed && self.owes_an_answer(&speech) {
-            self.tell_trouble();
+        if speech.is_unheard() && !speech.segments().any(Segment::is_torn) {
+            let message = "the voice made no sound of what was to be said";
+            self.core.error(Component::Tts, message, true);
         }
+        self.own_up(&speech, failed);
         true
     }
 
@@ -288,9 +288,8 @@ impl Dialogue {
         }
     }
 
-    /// When a segment that gives no sign of life counts as lost. Paused audio is not expected to.
+    /// When a piece that gives no sign of life is asked for again, or counts as lost. Paused audio is not expected to give one.
     pub(crate) fn segment_deadline(&self) -> Option<Instant> {
-        let options = &self.core.options;
         let spoken = match &self.floor {
             Floor::Preparing(speech) | Floor::Speaking(speech) => Some(speech),
             Floor::Held(..)
@@ -300,6 +299,15 @@ impl Dialogue {
             | Floor::Closed => None,
         };
         let speech = spoken?;
+        let lost = self.loss_deadline(speech);
+        let again = self.retry_deadline(speech);
+        lost.map_or(again, |lost| {
+            Some(again.map_or(lost, |again| again.min(lost)))
+        })
+    }
+
+    fn loss_deadline(&self, speech: &Speech) -> Option<Instant> {
+        let options = &self.core.options;
         let first = speech.segments().find(|segment| !segment.is_over())?;
         let before = || speech.segments().take_while(|segment| segment.is_over());
         let last_sign = |before: Option<Instant>| before.max(Some(first.sign_at));
@@ -317,15 +325,42 @@ impl Dialogue {
         }
     }
 
+    /// When a piece that TTS leaves without a sound is asked for again: after half of the time that it has, so that two tries
+    /// take no longer than one may. Of those that are missing the first alone: a voice that makes one piece after the other
+    /// has not begun with the rest. Also while the piece before it is heard: then the caller notices nothing.
+    fn retry_deadline(&self, speech: &Speech) -> Option<Instant> {
+        let missing = speech.segments().find(|segment| segment.is_coming())?;
+        let patience = self.core.options.tts_timeout / 2;
+        let again = missing.may_be_tried_again();
+        again.then(|| missing.sign_at + patience)
+    }
+
     pub(crate) fn segment_due(&mut self) {
+        let now = self.core.now;
         let Some(speech) = self.floor.speech() else {
             return;
         };
-        let Some(first) = speech.segments().find(|segment| !segment.is_over()) else {
+        let is_lost = self.loss_deadline(speech).is_some_and(|due| due <= now);
+        let is_it = |segment: &&Segment| {
+            if is_lost {
+                !segment.is_over()
+            } else {
+                segment.is_coming()
+            }
+        };
+        let due = speech
+            .segments()
+            .find(is_it)
+            .map(|segment| (segment.id, segment.synthesis));
+        let Some((id, synthesis)) = due else {
             return;
         };
-        let id = first.id;
-        match first.synthesis {
+        match synthesis {
+            _ if !is_lost => {
+                if let Some(segment) = self.coming(id) {
+                    segment.try_again();
+                }
+            }
             Synthesis::Wanted => {}
             Synthesis::Asked => self.voice_hangs(id, "no audio came in time"),
             Synthesis::Arriving => self.voice_hangs(id, "the audio stopped in the middle"),
@@ -349,6 +384,10 @@ fn report(segment: &mut Segment, playout: Playout, now: Instant) {
         Playout::Finished { played, .. } => {
             segment.report(played, now);
             segment.ends();
+            if played.is_zero() {
+                // it had no sound
+                segment.playing = Playing::Over { whole: false };
+            }
         }
         Playout::Cleared { played, .. } => {
             segment.correct(played, now);
@@ -358,7 +397,7 @@ fn report(segment: &mut Segment, playout: Playout, now: Instant) {
 }
 
 /// Cuts what has arrived into segments.
-fn cut_pieces(core: &mut Core, step: &mut Step) {
+pub(crate) fn cut_pieces(core: &mut Core, step: &mut Step) {
     while let Some(text) = step.chunker.next_piece() {
         // no voice has a sound for dots and dashes alone
         if text.contains(char::is_alphanumeric) {

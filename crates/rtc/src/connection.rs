@@ -429,8 +429,7 @@ impl Connection {
         match self.channels.opened(id, label) {
             Some(label) => self.emit(PeerEvent::ChannelOpen { label }),
             None => {
-                tracing::debug!(peer = %self.config.label, "too many data channels; the new one is closed");
-                crate::counters::dropped("data_channels");
+                tracing::warn!(peer = %self.config.label, "too many data channels; the new one is closed");
                 self.rtc.direct_api().close_data_channel(id);
             }
         }

@@ -35,7 +35,6 @@ pub mod fuzzing;
 mod http;
 pub mod limits;
 mod origin;
-mod repeated;
 mod room;
 mod rooms;
 pub mod server;

@@ -100,11 +100,20 @@ impl Sounds {
     pub(super) fn asked(&mut self, id: SegmentId, text: &str) {
         // a second try keeps its place in the playout
         let before = self.known.remove(&id).filter(|before| !before.cancelled);
+        let stale = before.is_some();
+        let kept = match before {
+            // it hangs, or what ends its silence comes just now
+            Some(before) if !before.failed => before,
+            Some(Sound { played, .. }) => Sound {
+                played,
+                ..Sound::default()
+            },
+            None => Sound::default(),
+        };
         let sound = Sound {
             text: text.to_owned(),
-            stale: before.is_some(),
-            played: before.and_then(|before| before.played),
-            ..Sound::default()
+            stale,
+            ..kept
         };
         self.known.insert(id, sound);
         if self.known.len() > KEPT {
@@ -244,8 +253,8 @@ impl Sounds {
                 sound.heard = true;
                 sound.furthest = sound.furthest.max(played);
             }
-            Playout::Finished { .. } => {
-                sound.whole = !sound.failed && !sound.stale;
+            Playout::Finished { played, .. } => {
+                sound.whole = !sound.failed && !sound.stale && !played.is_zero();
                 (sound.heard, sound.over, sound.ended) = (true, true, true);
             }
             Playout::Cleared { played, .. } => {

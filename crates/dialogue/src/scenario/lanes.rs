@@ -152,6 +152,7 @@ impl Lanes {
             Action::CancelLlm { id } => self.end(&Key::Llm(*id), now, Ended::Cut),
             Action::Synthesize { id, text } => {
                 self.words.insert(*id, text.clone());
+                self.end(&Key::Tts(*id), now, Ended::Cut);
                 self.begin(Key::Tts(*id), Lane::Tts, now, text);
             }
             Action::CancelSynthesis { id } => self.end(&Key::Tts(*id), now, Ended::Cut),

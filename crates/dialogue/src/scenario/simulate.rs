@@ -548,8 +548,12 @@ impl Simulation {
             played: Duration::ZERO,
         };
         match self.audio.iter_mut().find(|audio| audio.id == id) {
-            // a second try keeps its place
+            // a second try keeps its place, and nothing more comes of the first
             Some(before) => {
+                let of_first =
+                    |input: &Input| matches!(input, Input::Tts { id: other, .. } if *other == id);
+                self.events
+                    .retain(|Reverse(Timed(_, _, input))| !of_first(input));
                 let queued = before.queued;
                 *before = Audio { queued, ..audio };
             }

@@ -249,9 +249,7 @@ impl Room {
             return;
         }
         if let Err(error) = s.peer.accept_answer(answer.sdp).await {
-            if self.state.repeated.is_first("answer refused", sid) {
-                tracing::warn!(room = %self.handle.name, participant = %sid, %error, "answer refused");
-            }
+            tracing::warn!(room = %self.handle.name, participant = %sid, %error, "answer refused");
             self.remove(sid, DisconnectReason::StateMismatch).await;
             return;
         }

@@ -59,8 +59,7 @@ impl Machine {
                     };
                     self.set_stage(&job, stage);
                 }
-                // The worker may come back and say how it ended; until then nobody knows.
-                Stage::Leaving { .. } => {}
+                Stage::Leaving { .. } => self.succeeded(&job),
                 // The agent is in the room and goes on; one that is overdue may still come.
                 Stage::Running { .. } | Stage::Expected { .. } | Stage::Waiting { .. } => {}
             }
@@ -263,17 +262,7 @@ impl Machine {
                     until: self.now + JOIN_TIMEOUT,
                     overdue: false,
                 },
-                Stage::Leaving {
-                    identity,
-                    until,
-                    ran,
-                    ..
-                } => Stage::Leaving {
-                    worker,
-                    identity,
-                    until,
-                    ran,
-                },
+                Stage::Leaving { .. } => continue,
             };
             tracing::info!(%job, worker = %id, "the job's worker is back");
             self.set_stage(&job, stage);
