@@ -205,7 +205,7 @@ impl Lane {
             Ok(taken) => taken,
             Err(error) => {
                 // Too long for the other side: no later attempt would fare better.
-                tracing::warn!(label = %self.label, %error, "a data message was not taken");
+                tracing::debug!(label = %self.label, %error, "a data message was not taken");
                 crate::counters::dropped("data_refused");
                 true
             }

@@ -429,7 +429,8 @@ impl Connection {
         match self.channels.opened(id, label) {
             Some(label) => self.emit(PeerEvent::ChannelOpen { label }),
             None => {
-                tracing::warn!(peer = %self.config.label, "too many data channels; the new one is closed");
+                tracing::debug!(peer = %self.config.label, "too many data channels; the new one is closed");
+                crate::counters::dropped("data_channels");
                 self.rtc.direct_api().close_data_channel(id);
             }
         }

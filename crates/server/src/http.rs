@@ -20,7 +20,7 @@ use crate::auth::{self, Denied, PERMISSIONS_DENIED};
 use crate::connections::Counted;
 use crate::limits::{
     BODY_TIMEOUT, MAX_PAGE_BODY_BYTES, MAX_SIGNAL_BYTES, MAX_WORKERS_PER_KEY, SOCKET_READ_BYTES,
-    TooMany,
+    TooMany, Use,
 };
 use crate::room::Command;
 use crate::signal::{self, socket};
@@ -29,6 +29,9 @@ use crate::{agents, origin, twirp};
 
 /// Browsers may remember for so long that other origins are allowed.
 const CORS_MAX_AGE: Duration = Duration::from_secs(86_400);
+
+/// A client with too many connections may try again after so long.
+const FULL_RETRY: Duration = Duration::from_secs(5);
 
 /// Who a request comes from; put there by the listener.
 #[derive(Clone, Copy, Debug)]
@@ -63,11 +66,11 @@ pub(crate) fn router(state: Arc<State>, extra: Router) -> Router {
         .route("/rtc/v1/{*rest}", any(not_offered))
         .route("/agent", any(agent))
         .route("/twirp/{service}/{method}", post(api))
-        .layer(cors)
         // LiveKit's routes alone are open to pages of other origins, as far as the configuration allows.
-        .layer(from_fn_with_state(Arc::clone(&state), origin::check))
-        .with_state(state)
+        .layer(cors)
+        .with_state(Arc::clone(&state))
         .fallback_service(extra)
+        .layer(from_fn_with_state(state, origin::check))
 }
 
 /// What the binary adds (page, metrics, playground) is for everybody, so it is limited by address. A `POST` makes tokens: it
@@ -152,9 +155,12 @@ fn too_many(limit: &TooMany, reason: &'static str) -> Denied {
     Denied::too_many(limit)
 }
 
-fn refused(denied: Denied, address: IpAddr) -> Response {
-    // Only the path is logged: the query holds the token.
-    tracing::info!(%address, status = denied.status.as_u16(), reason = denied.message, "join refused");
+fn refused(state: &State, denied: Denied, address: IpAddr) -> Response {
+    let status = denied.status.as_u16();
+    if state.repeated.is_first_from("join refused", address) {
+        // Only the path is logged: the query holds the token.
+        tracing::info!(%address, status, reason = denied.message, "join refused");
+    }
     metrics::counter!(antiphon_telemetry::names::SERVER_REFUSED_TOTAL, "reason" => "join")
         .increment(1);
     denied.into_response()
@@ -180,7 +186,7 @@ async fn rtc(
     };
     let admitted = match admitted {
         Ok(admitted) => admitted,
-        Err(denied) => return refused(denied, address),
+        Err(denied) => return refused(&state, denied, address),
     };
     let (room, sid, connection) = (
         admitted.room.clone(),
@@ -200,14 +206,7 @@ async fn rtc(
             });
         })
         .on_upgrade(move |ws| async move {
-            socket::serve(
-                admitted.room,
-                admitted.sid,
-                admitted.connection,
-                ws,
-                admitted.outgoing,
-            )
-            .await;
+            socket::serve(state, admitted, ws).await;
             drop(counted);
         })
 }
@@ -229,7 +228,7 @@ async fn validate(
         .and_then(|admission| admission.validate(&state));
     match outcome {
         Ok(()) => "success".into_response(),
-        Err(denied) => refused(denied, address),
+        Err(denied) => refused(&state, denied, address),
     }
 }
 
@@ -244,21 +243,26 @@ async fn agent(
     let Ok(upgrade) = upgrade else {
         return not_offered().await;
     };
-    let claims = match auth::claims(&state.verifier, &headers, uri.query()) {
+    let claims = auth::claims(&state.verifier, &headers, uri.query());
+    let claims = claims.and_then(|claims| {
+        let may = claims.video_grants().agent;
+        may.then_some(claims)
+            .ok_or_else(|| Denied::unauthorized(PERMISSIONS_DENIED))
+    });
+    let claims = match claims {
         Ok(claims) => claims,
+        // Who is no worker is a stranger here, whatever else its token is good for.
         Err(denied) => {
             let rate = state.rates.stranger_joins(address);
-            return refused(auth::stranger(denied, rate), address);
+            return refused(&state, auth::stranger(denied, rate), address);
         }
     };
-    if let Err(limit) = state.rates.agent(&claims.iss) {
+    if let Err(limit) = state.rates.with_token(&claims, Use::Agent) {
         return too_many(&limit, "worker_rate").into_response();
-    }
-    if !claims.video_grants().agent {
-        return refused(Denied::unauthorized(PERMISSIONS_DENIED), address);
     }
     if state.is_draining() {
         return refused(
+            &state,
             Denied::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "the server is shutting down",
@@ -267,12 +271,15 @@ async fn agent(
         );
     }
     let Some(place) = state.worker_place(&claims.iss) else {
-        tracing::warn!(
-            key = claims.iss,
-            limit = MAX_WORKERS_PER_KEY,
-            "too many agent workers with one API key; one was refused"
-        );
+        if state.repeated.is_first_from("too many workers", address) {
+            tracing::warn!(
+                key = claims.iss,
+                limit = MAX_WORKERS_PER_KEY,
+                "too many agent workers with one API key; one was refused"
+            );
+        }
         return refused(
+            &state,
             Denied::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "too many workers with this API key",
@@ -306,10 +313,23 @@ pub(crate) async fn serve(
     router: Router,
     trusted: &[IpAddr],
     peer: IpAddr,
+    counted: &Arc<Counted>,
     mut request: Request<Body>,
 ) -> Response {
     let address = client_address(request.headers(), trusted, peer);
     request.extensions_mut().insert(ClientAddress(address));
+    // A proxy's connection carries many clients: each is counted by itself, a WebSocket as long as it is open.
+    let counted = if trusted.contains(&peer) {
+        Counted::of_client(counted, address)
+    } else {
+        Some(Arc::clone(counted))
+    };
+    let Some(counted) = counted else {
+        metrics::counter!(antiphon_telemetry::names::SERVER_REFUSED_TOTAL, "reason" => "connections").increment(1);
+        let full = (StatusCode::SERVICE_UNAVAILABLE, "too many connections");
+        return with_retry_after(full.into_response(), Some(FULL_RETRY));
+    };
+    request.extensions_mut().insert(Arc::clone(&counted));
     if request.uri().path().contains("//")
         && let Some(uri) = collapse_slashes(request.uri())
     {

@@ -35,6 +35,7 @@ pub mod fuzzing;
 mod http;
 pub mod limits;
 mod origin;
+mod repeated;
 mod room;
 mod rooms;
 pub mod server;

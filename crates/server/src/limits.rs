@@ -7,11 +7,12 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use antiphon_protocol::{Claims, ParticipantKind};
+use antiphon_protocol::Claims;
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
 use crate::error::ServerError;
+use crate::signal::SignalRates;
 
 /// Largest signal message, as LiveKit's; an SDP of hundreds of sections fits.
 pub const MAX_SIGNAL_BYTES: usize = 2 * 1024 * 1024;
@@ -97,10 +98,13 @@ pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 pub const MAX_HEAD_BYTES: usize = antiphon_protocol::token::MAX_TOKEN_BYTES + 64 * 1024;
 /// Larger ones need one of few places.
 pub const SMALL_HEAD_BYTES: usize = 16 * 1024;
-/// So many of them are read at once: 70 MiB at most.
+/// So many of them are read at once: 70 MiB at most. One more takes the place of the one that has been coming for longest:
+/// whoever sends at once is served, whoever dawdles is not.
 pub const MAX_LARGE_HEADS: usize = 64;
-/// And from one address, so that nobody takes all places.
+/// And from one address that is no trusted proxy's.
 pub const MAX_LARGE_HEADS_PER_NETWORK: usize = 8;
+/// The longest path and query that the HTTP library reads.
+pub const MAX_URI_BYTES: usize = 65_534;
 /// Largest body of a request to what the binary adds (the playground asks for a token).
 pub const MAX_PAGE_BODY_BYTES: usize = 16 * 1024;
 /// What a WebSocket reads at once; its library sets this many bytes aside for each, and grows for a larger message.
@@ -126,7 +130,8 @@ pub struct Limits {
     pub api_per_second: u32,
     /// The same at once; default 200.
     pub api_burst: u32,
-    /// Joins and API calls of one API key per second, and as many joins of its agents and workers; default 500.
+    /// Joins and API calls of one API key per second, and as many joins of its agents and workers; default 500. One
+    /// participant has its own share of them ([`joins_per_second`](Self::joins_per_second)).
     pub key_per_second: u32,
     /// Joins and API calls of one API key at once; default 2000.
     pub key_burst: u32,
@@ -201,7 +206,8 @@ impl Limits {
 }
 
 /// Rates: by address for strangers, by participant and API key for who has shown a valid token. What strangers do uses up
-/// nobody else's.
+/// nobody else's. The narrowest is asked first, and what it refuses costs the wider ones nothing: nobody spends alone what
+/// many share.
 #[derive(Debug)]
 pub(crate) struct Rates {
     joins: DefaultKeyedRateLimiter<IpAddr>,
@@ -212,6 +218,17 @@ pub(crate) struct Rates {
     /// Workers and agents, by API key: the callers and API calls of that key do not use up what these have.
     agents: DefaultKeyedRateLimiter<Arc<str>>,
     clock: DefaultClock,
+    /// What participants say on their signal connections.
+    pub(crate) signals: SignalRates,
+}
+
+/// What a verified token is used for. Each has a budget of its own in every API key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// Callers who join, and calls of the API.
+    Call,
+    /// Workers who register, and their agents who join.
+    Agent,
 }
 
 /// Too many: come back after so long.
@@ -236,6 +253,7 @@ impl Rates {
             keys: RateLimiter::keyed(quota(limits.key_per_second, limits.key_burst)),
             agents: RateLimiter::keyed(quota(limits.key_per_second, limits.key_burst)),
             clock: DefaultClock::default(),
+            signals: SignalRates::new(&DefaultClock::default()),
         }
     }
 
@@ -246,39 +264,35 @@ impl Rates {
             .map_err(|not_until| self.too_many(&not_until))
     }
 
-    /// A participant joins, with a token that was verified.
-    pub(crate) fn participant_joins(&self, claims: &Claims) -> Result<(), TooMany> {
-        if claims.participant_kind() == ParticipantKind::Agent {
-            self.agent(&claims.iss)?;
-        } else {
-            self.key(&claims.iss)?;
+    /// Somebody with this verified token asks for something. (Only keys that were verified: an unknown one must not fill the
+    /// table.)
+    pub(crate) fn with_token(&self, claims: &Claims, used: Use) -> Result<(), TooMany> {
+        // A backend's token names nobody: whoever has it could make any other.
+        if !claims.participant_identity().is_empty() {
+            self.participants
+                .check_key(&self.participant(claims))
+                .map_err(|not_until| self.too_many(&not_until))?;
         }
-        let (room, identity) = (claims.video_grants().room, claims.participant_identity());
-        // Names may be long; two that share a number share a rate.
-        let name = self.names.hash_one((&claims.iss, room, identity));
-        self.participants
-            .check_key(&name)
+        let key = Arc::from(claims.iss.as_str());
+        let of_key = match used {
+            Use::Call => &self.keys,
+            Use::Agent => &self.agents,
+        };
+        of_key
+            .check_key(&key)
             .map_err(|not_until| self.too_many(&not_until))
     }
 
-    /// A worker registers, or its agent joins, with this verified key.
-    pub(crate) fn agent(&self, key: &str) -> Result<(), TooMany> {
-        self.agents
-            .check_key(&Arc::from(key))
-            .map_err(|not_until| self.too_many(&not_until))
+    /// The participant of a token as a number: names may be long. Two that share a number share a rate.
+    pub(crate) fn participant(&self, claims: &Claims) -> u64 {
+        let (room, identity) = (claims.video_grants().room, claims.participant_identity());
+        self.names.hash_one((&claims.iss, room, identity))
     }
 
     /// Somebody without a valid token called the API, or asked for the page.
     pub(crate) fn stranger_asks(&self, address: IpAddr) -> Result<(), TooMany> {
         self.api
             .check_key(&network(address))
-            .map_err(|not_until| self.too_many(&not_until))
-    }
-
-    /// Only for keys that were verified: an unknown key must not fill the table.
-    pub(crate) fn key(&self, key: &str) -> Result<(), TooMany> {
-        self.keys
-            .check_key(&Arc::from(key))
             .map_err(|not_until| self.too_many(&not_until))
     }
 
@@ -290,6 +304,7 @@ impl Rates {
         self.participants.shrink_to_fit();
         self.api.retain_recent();
         self.api.shrink_to_fit();
+        self.signals.forget();
     }
 
     fn too_many(

@@ -1,5 +1,6 @@
 //! Which pages may talk with this server. A browser says with every WebSocket and every `POST` which page sent it
-//! (`Origin`); programs that are no browsers send nothing, and pass.
+//! (`Origin`); programs that are no browsers send nothing, and pass. With a page's own `GET` a browser does not say it, so the
+//! name by which the server is called (`Host`) has to be one that nobody else can point at this machine.
 
 use axum::extract::{Request, State as Shared};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -24,7 +25,7 @@ pub(crate) async fn check(
         .increment(1);
     (
         StatusCode::FORBIDDEN,
-        "the key of this server is public, so only pages of this machine may use it; \
+        "the key of this server is public, so only pages of this machine may use it, under its own names; \
          list the page's origin in [server] allowed_origins, or give the server a key of its own",
     )
         .into_response()
@@ -35,12 +36,41 @@ fn is_allowed(headers: &HeaderMap, origins: &Origins) -> bool {
         Origins::Any => return true,
         Origins::ThisMachine { also } => also,
     };
-    let host = headers.get(header::HOST).and_then(|v| v.to_str().ok());
-    headers.get_all(header::ORIGIN).iter().all(|origin| {
-        origin
-            .to_str()
-            .is_ok_and(|origin| is_of_this_machine(origin, host) || is_listed(origin, also))
-    })
+    let host = headers.get(header::HOST).map(|host| host.to_str());
+    let host = match host.transpose() {
+        Ok(host) => host,
+        Err(_) => return false,
+    };
+    host.is_none_or(|host| is_own_name(host, also))
+        && headers.get_all(header::ORIGIN).iter().all(|origin| {
+            origin
+                .to_str()
+                .is_ok_and(|origin| is_of_this_machine(origin, host) || is_listed(origin, also))
+        })
+}
+
+/// Is this a name of ours? `localhost`; an address; a name without a dot, which only this network's own resolver knows; the
+/// name of a listed origin. Any other may belong to somebody who points it here (DNS rebinding).
+fn is_own_name(host: &str, also: &[String]) -> bool {
+    let Ok(called) = Url::parse(&format!("http://{host}")) else {
+        return false;
+    };
+    match called.host() {
+        Some(Host::Ipv4(_) | Host::Ipv6(_)) => true,
+        Some(Host::Domain(name)) => {
+            is_localhost(name)
+                || !name.contains('.')
+                || also.iter().any(|listed| {
+                    Url::parse(listed).is_ok_and(|listed| listed.host_str() == Some(name))
+                })
+        }
+        None => false,
+    }
+}
+
+fn is_localhost(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name == "localhost" || name.ends_with(".localhost")
 }
 
 fn is_listed(origin: &str, also: &[String]) -> bool {
@@ -55,10 +85,7 @@ fn is_of_this_machine(origin: &str, host: Option<&str>) -> bool {
         return false;
     };
     let address = match page.host() {
-        Some(Host::Domain(name)) => {
-            let name = name.to_ascii_lowercase();
-            return name == "localhost" || name.ends_with(".localhost");
-        }
+        Some(Host::Domain(name)) => return is_localhost(name),
         Some(Host::Ipv4(address)) => std::net::IpAddr::V4(address),
         Some(Host::Ipv6(address)) => std::net::IpAddr::V6(address),
         None => return false,
@@ -98,6 +125,21 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_somebody_else_may_own_is_not_answered_even_without_an_origin() {
+        for host in [
+            "evil.example",
+            "evil.example:7880",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "127.0.0.1@evil.example",
+            "app.example.evil.example",
+            "",
+        ] {
+            assert!(!allowed(host, None), "{host}");
+        }
+    }
+
+    #[test]
     fn programs_pages_of_this_machine_and_listed_ones_can() {
         for (host, origin) in [
             ("localhost:7880", None),
@@ -108,6 +150,8 @@ mod tests {
             ("[::1]:7880", Some("http://[::1]:5173")),
             ("192.168.1.5:7880", Some("http://192.168.1.5:3000")),
             ("localhost:7880", Some("https://app.example")),
+            ("app.example", Some("https://app.example")),
+            ("APP.example:443", None),
         ] {
             assert!(allowed(host, origin), "{host} {origin:?}");
         }

@@ -22,14 +22,12 @@ use crate::connections::{Connections, Counted, Head, Metered};
 use crate::error::ServerError;
 use crate::limits::{HEADER_TIMEOUT, MAX_HEAD_BYTES};
 use crate::state::State;
-use crate::{http, tls};
+use crate::{http, repeated, tls};
 
 /// How often draining looks whether the callers have left.
 const DRAIN_POLL: Duration = Duration::from_millis(200);
 /// Sockets may take so long to say goodbye at shutdown.
 const GOODBYE: Duration = Duration::from_secs(2);
-/// Addresses whose limits are all restored are forgotten this often.
-const FORGET_INTERVAL: Duration = Duration::from_secs(60);
 /// Accepting failed (no file descriptors, for example): try again so much later.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// What a connection beyond the limit is told.
@@ -97,6 +95,7 @@ impl Server {
         let connections = Arc::new(Connections::new(
             &state.config.limits,
             state.config.trusted_proxies.clone(),
+            Arc::clone(&state.repeated),
         ));
         let inside_address = inside.as_ref().and_then(|l| l.local_addr().ok());
         let encrypted = acceptor.is_some();
@@ -225,12 +224,16 @@ async fn bind_inside() -> Result<TcpListener, ServerError> {
         .map_err(|source| ServerError::Bind { address, source })
 }
 
+/// Addresses whose limits are all restored are forgotten, and what they did again and again is summed up.
 async fn forget_addresses(state: Arc<State>, stop: CancellationToken) {
-    let mut ticks = tokio::time::interval(FORGET_INTERVAL);
+    let mut ticks = tokio::time::interval(repeated::INTERVAL);
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = ticks.tick() => state.rates.forget(),
+            _ = ticks.tick() => {
+                state.rates.forget();
+                state.repeated.sum_up();
+            }
         }
     }
 }
@@ -256,7 +259,9 @@ impl Front {
             match accepted {
                 Ok((stream, peer)) => self.admit(stream, peer.ip().to_canonical()),
                 Err(error) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
+                    if self.state.repeated.is_first("not accepted", "us") {
+                        tracing::warn!(%error, "a connection could not be accepted");
+                    }
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
@@ -266,7 +271,13 @@ impl Front {
     fn admit(&self, stream: TcpStream, peer: IpAddr) {
         let Some(counted) = self.connections.count(peer) else {
             metrics::counter!(antiphon_telemetry::names::SERVER_REFUSED_TOTAL, "reason" => "connections").increment(1);
-            tracing::debug!(%peer, "too many connections; one was closed");
+            if self
+                .state
+                .repeated
+                .is_first_from("too many connections", peer)
+            {
+                tracing::info!(%peer, "too many connections; one was closed");
+            }
             if self.acceptor.is_none() {
                 // Nobody waits until it is read: it costs nothing, and says more than a closed door.
                 let _ = stream.try_write(FULL);
@@ -299,19 +310,20 @@ impl Front {
         let counted = Arc::new(counted);
         let head = Arc::new(Head::new(Arc::clone(&counted)));
         let stream = Metered::new(stream, Arc::clone(&head));
-        let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
+        let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
             let (router, state, head) = (
                 self.router.clone(),
                 Arc::clone(&self.state),
                 Arc::clone(&head),
             );
-            request.extensions_mut().insert(Arc::clone(&counted));
+            let counted = Arc::clone(&counted);
             head.passed();
             async move {
                 let response = http::serve(
                     router,
                     &state.config.trusted_proxies,
                     peer,
+                    &counted,
                     request.map(Body::new),
                 )
                 .await;

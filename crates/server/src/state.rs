@@ -12,6 +12,7 @@ use antiphon_rtc::Engine;
 use crate::agents::Agents;
 use crate::config::ServerConfig;
 use crate::limits::{MAX_WORKERS_PER_KEY, Rates};
+use crate::repeated::Repeated;
 use crate::rooms::Rooms;
 
 /// What all requests share.
@@ -22,6 +23,7 @@ pub(crate) struct State {
     pub(crate) rooms: Rooms,
     pub(crate) agents: Agents,
     pub(crate) rates: Rates,
+    pub(crate) repeated: Arc<Repeated>,
     pub(crate) node_id: String,
     /// Connections of agent workers, by API key.
     workers: Mutex<HashMap<String, usize>>,
@@ -52,6 +54,7 @@ impl State {
             rooms: Rooms::default(),
             agents,
             rates: Rates::new(&config.limits),
+            repeated: Arc::default(),
             node_id: ids::new(ids::NODE),
             workers: Mutex::default(),
             draining: AtomicBool::new(false),

@@ -14,6 +14,8 @@ mod limits;
 mod media;
 #[path = "server/rooms.rs"]
 mod rooms;
+#[path = "server/strangers.rs"]
+mod strangers;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -25,7 +27,7 @@ use antiphon_protocol::proto::{
     server_message, signal_request, signal_response, worker_message,
 };
 use antiphon_protocol::{AccessToken, VideoGrants};
-use antiphon_server::{Limits, Running, Server, ServerConfig};
+use antiphon_server::{Limits, Origins, Running, Server, ServerConfig};
 use futures_util::{SinkExt, StreamExt};
 use tokio_tungstenite::tungstenite::Message as Ws;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;

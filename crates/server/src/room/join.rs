@@ -57,7 +57,9 @@ impl Room {
         let full = (max > 0 && !dependent && counted >= max)
             || self.participants.len() >= self.state.config.limits.max_room_participants;
         if full {
-            tracing::warn!(room = %self.handle.name, %identity, "the room is full");
+            if self.state.repeated.is_first("the room is full", &identity) {
+                tracing::warn!(room = %self.handle.name, %identity, "the room is full");
+            }
             refuse(
                 join,
                 DisconnectReason::JoinFailure,

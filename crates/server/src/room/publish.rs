@@ -49,7 +49,9 @@ impl Room {
             None
         };
         if let Some((reason, text)) = refusal {
-            tracing::info!(room = %self.handle.name, participant = %sid, ?source, text, "track refused");
+            if self.state.repeated.is_first("track refused", sid) {
+                tracing::info!(room = %self.handle.name, participant = %sid, ?source, text, "track refused");
+            }
             p.send(Message::RequestResponse(RequestResponse {
                 request_id: 0,
                 reason: reason as i32,
@@ -92,7 +94,13 @@ impl Room {
         };
         let sections = sdp::sections(&offer.sdp);
         if sections.len() > MAX_SDP_SECTIONS {
-            tracing::warn!(room = %self.handle.name, participant = %sid, sections = sections.len(), "offer with too many sections");
+            if self
+                .state
+                .repeated
+                .is_first("too many sections", &p.identity)
+            {
+                tracing::warn!(room = %self.handle.name, participant = %sid, sections = sections.len(), "offer with too many sections");
+            }
             self.remove(sid, DisconnectReason::StateMismatch).await;
             return;
         }
@@ -124,7 +132,9 @@ impl Room {
                 agreed
             }
             Err(error) => {
-                tracing::warn!(room = %self.handle.name, participant = %sid, %error, "offer refused");
+                if self.state.repeated.is_first("offer refused", &p.identity) {
+                    tracing::warn!(room = %self.handle.name, participant = %sid, %error, "offer refused");
+                }
                 p.send_leave(
                     DisconnectReason::StateMismatch,
                     leave_request::Action::Reconnect,

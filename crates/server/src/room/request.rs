@@ -84,10 +84,10 @@ impl Room {
             Request::PublishDataTrackRequest(_)
             | Request::UnpublishDataTrackRequest(_)
             | Request::UpdateDataSubscription(_) => {
-                tracing::info!(participant = %sid, "data tracks are not offered: ignored");
+                tracing::debug!(participant = %sid, "data tracks are not offered: ignored");
             }
             Request::StoreDataBlobRequest(_) | Request::GetDataBlobRequest(_) => {
-                tracing::info!(participant = %sid, "data blobs are not offered: ignored");
+                tracing::debug!(participant = %sid, "data blobs are not offered: ignored");
             }
         }
     }

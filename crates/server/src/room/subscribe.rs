@@ -249,7 +249,9 @@ impl Room {
             return;
         }
         if let Err(error) = s.peer.accept_answer(answer.sdp).await {
-            tracing::warn!(room = %self.handle.name, participant = %sid, %error, "answer refused");
+            if self.state.repeated.is_first("answer refused", sid) {
+                tracing::warn!(room = %self.handle.name, participant = %sid, %error, "answer refused");
+            }
             self.remove(sid, DisconnectReason::StateMismatch).await;
             return;
         }

@@ -10,19 +10,21 @@ mod budget;
 pub(crate) mod codec;
 pub(crate) mod socket;
 
+pub(crate) use budget::SignalRates;
+
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use antiphon_protocol::Claims;
 use antiphon_protocol::proto::{ClientInfo, client_info};
+use antiphon_protocol::{Claims, ParticipantKind};
 use axum::http::{HeaderMap, StatusCode};
 use base64::Engine as _;
 use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::auth::{self, Denied, PERMISSIONS_DENIED};
-use crate::limits::{MAX_ATTRIBUTES_BYTES, MAX_NAME_BYTES, OUTGOING_QUEUE};
+use crate::limits::{MAX_ATTRIBUTES_BYTES, MAX_NAME_BYTES, OUTGOING_QUEUE, Use};
 use crate::room::{Command, Join, Outgoing, RoomHandle};
 use crate::rooms::{Rooms, options_of_token};
 use crate::state::State;
@@ -45,6 +47,8 @@ pub(crate) struct Admitted {
     pub(crate) sid: Arc<str>,
     pub(crate) connection: u64,
     pub(crate) outgoing: mpsc::Receiver<Outgoing>,
+    /// Whose budgets it spends; see [`Rates::participant`](crate::limits::Rates::participant).
+    pub(crate) participant: u64,
 }
 
 /// Everything that can be checked before a room is asked.
@@ -56,9 +60,13 @@ pub(crate) fn admission(
 ) -> Result<Admission, Denied> {
     let claims = auth::claims(&state.verifier, headers, query)
         .map_err(|denied| auth::stranger(denied, state.rates.stranger_joins(address)))?;
+    let used = match claims.participant_kind() {
+        ParticipantKind::Agent => Use::Agent,
+        _ => Use::Call,
+    };
     state
         .rates
-        .participant_joins(&claims)
+        .with_token(&claims, used)
         .map_err(|too_many| Denied::too_many(&too_many))?;
     let grants = claims.video_grants();
     if !grants.room_join {
@@ -182,6 +190,7 @@ impl Admission {
                     sid,
                     connection,
                     outgoing: messages,
+                    participant: state.rates.participant(&self.claims),
                 });
             }
             tokio::task::yield_now().await;
@@ -220,6 +229,7 @@ impl Admission {
             sid: Arc::from(""),
             connection: state.next_connection(),
             outgoing: messages,
+            participant: state.rates.participant(&self.claims),
         })
     }
 }

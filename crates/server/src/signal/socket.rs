@@ -7,10 +7,12 @@ use axum::extract::ws::{CloseFrame, Message as Ws, WebSocket, close_code};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::Admitted;
 use super::budget::{Budget, Verdict};
 use super::codec::{Encoding, Frame, decode};
 use crate::limits::{CLOSE_TIMEOUT, PING_TIMEOUT, SOCKET_PING_INTERVAL, WRITE_TIMEOUT};
 use crate::room::{Command, Outgoing, RoomHandle};
+use crate::state::State;
 
 /// Write one frame; false when the other side is gone or does not read.
 pub(crate) async fn write(socket: &mut WebSocket, message: Ws) -> bool {
@@ -21,14 +23,22 @@ pub(crate) async fn write(socket: &mut WebSocket, message: Ws) -> bool {
 }
 
 /// Serve an admitted participant until its socket or its room ends.
-pub(crate) async fn serve(
-    room: RoomHandle,
-    sid: Arc<str>,
-    connection: u64,
-    mut socket: WebSocket,
-    mut outgoing: mpsc::Receiver<Outgoing>,
-) {
-    let close = pump(&room, &sid, connection, &mut socket, &mut outgoing).await;
+pub(crate) async fn serve(state: Arc<State>, admitted: Admitted, mut socket: WebSocket) {
+    let Admitted {
+        room,
+        sid,
+        connection,
+        mut outgoing,
+        participant,
+    } = admitted;
+    let line = Line {
+        room: &room,
+        sid: &sid,
+        connection,
+        state: &state,
+        budget: Budget::of(participant),
+    };
+    let close = pump(&line, &mut socket, &mut outgoing).await;
     if let Some(code) = close {
         let frame = CloseFrame {
             code,
@@ -50,22 +60,37 @@ pub(crate) async fn finish(socket: &mut WebSocket) {
     let _ = tokio::time::timeout(CLOSE_TIMEOUT, rest).await;
 }
 
+/// From whom to which room.
+struct Line<'a> {
+    room: &'a RoomHandle,
+    sid: &'a Arc<str>,
+    connection: u64,
+    state: &'a State,
+    budget: Budget,
+}
+
+impl Line<'_> {
+    /// Is this to be logged?
+    fn is_first(&self, kind: &'static str) -> bool {
+        let participant = format!("{:016x}", self.budget.participant());
+        self.state.repeated.is_first(kind, &participant)
+    }
+}
+
 /// Give a message to the room, or say until when it has to wait. `None`: the room has closed.
 async fn pass(
-    room: &RoomHandle,
-    sid: &Arc<str>,
-    connection: u64,
-    budget: &Budget,
+    line: &Line<'_>,
     request: Box<SignalRequest>,
 ) -> Option<Option<(Box<SignalRequest>, Instant)>> {
-    match budget.admit(&request) {
+    let sid = line.sid;
+    match line.budget.admit(&line.state.rates.signals, &request) {
         Verdict::Now => {
             let command = Command::Signal {
                 sid: Arc::clone(sid),
-                connection,
+                connection: line.connection,
                 request,
             };
-            room.commands.send(command).await.ok()?;
+            line.room.commands.send(command).await.ok()?;
             Some(None)
         }
         Verdict::After(wait) => {
@@ -96,13 +121,11 @@ async fn farewell(
 
 /// The code to close with; `None` when the socket is gone already.
 async fn pump(
-    room: &RoomHandle,
-    sid: &Arc<str>,
-    connection: u64,
+    line: &Line<'_>,
     socket: &mut WebSocket,
     outgoing: &mut mpsc::Receiver<Outgoing>,
 ) -> Option<u16> {
-    let budget = Budget::default();
+    let sid = line.sid;
     // A message that has to wait, and until when: nothing more is read before it.
     let mut held: Option<(Box<SignalRequest>, Instant)> = None;
     let mut encoding = Encoding::Protobuf;
@@ -113,7 +136,7 @@ async fn pump(
             () = tokio::time::sleep_until(held.as_ref().map_or_else(Instant::now, |(_, until)| *until)), if held.is_some() => {
                 last_heard = Instant::now();
                 if let Some((request, _)) = held.take() {
-                    let Some(next) = pass(room, sid, connection, &budget, request).await else {
+                    let Some(next) = pass(line, request).await else {
                         return farewell(socket, outgoing, encoding).await;
                     };
                     held = next;
@@ -123,7 +146,9 @@ async fn pump(
                 let frame = match frame {
                     Some(Ok(frame)) => frame,
                     Some(Err(error)) => {
-                        tracing::info!(participant = %sid, %error, "signal connection broke");
+                        if line.is_first("signal connection broke") {
+                            tracing::info!(participant = %sid, %error, "signal connection broke");
+                        }
                         return Some(close_code::SIZE);
                     }
                     None => return None,
@@ -133,7 +158,7 @@ async fn pump(
                     Frame::Message(request, used) => {
                         encoding = used;
                         let request = Box::new(request);
-                        let Some(next) = pass(room, sid, connection, &budget, request).await else {
+                        let Some(next) = pass(line, request).await else {
                             return farewell(socket, outgoing, encoding).await;
                         };
                         held = next;
@@ -141,7 +166,9 @@ async fn pump(
                     Frame::Control => {}
                     Frame::Close => return None,
                     Frame::Malformed => {
-                        tracing::warn!(participant = %sid, "malformed signal message; closed");
+                        if line.is_first("malformed signal message") {
+                            tracing::warn!(participant = %sid, "malformed signal message; closed");
+                        }
                         return Some(close_code::UNSUPPORTED);
                     }
                 }

@@ -21,7 +21,7 @@ use serde::de::DeserializeOwned;
 
 use crate::auth::{self, PERMISSIONS_DENIED, may_administer};
 use crate::http;
-use crate::limits::MAX_BODY_BYTES;
+use crate::limits::{MAX_BODY_BYTES, Use};
 use crate::room::ApiError;
 use crate::state::State;
 
@@ -248,7 +248,7 @@ async fn call(
         .map_err(|denied| auth::stranger(denied, state.rates.stranger_asks(address)))?;
     state
         .rates
-        .key(&claims.iss)
+        .with_token(&claims, Use::Call)
         .map_err(|too_many| auth::Denied::too_many(&too_many))?;
     // Nothing of it is read for strangers.
     let body = http::read_body(body, MAX_BODY_BYTES)

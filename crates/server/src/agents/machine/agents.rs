@@ -128,7 +128,7 @@ impl Machine {
         let (post, connected) = (entry.post, self.workers.contains_key(&worker));
         let (now, ran) = (self.now, self.now.saturating_sub(since));
         match absence(reason) {
-            Absence::Left if connected => self.set_stage(
+            Absence::Left => self.set_stage(
                 job,
                 Stage::Leaving {
                     worker,
@@ -137,7 +137,6 @@ impl Machine {
                     ran,
                 },
             ),
-            Absence::Left => self.succeeded(job),
             Absence::PutOut => {
                 self.withdraw(job, "the agent was removed from the room");
             }

@@ -210,9 +210,13 @@ impl Machine {
                 self.place(id);
             }
             Stage::Expected { .. } => self.overdue(id),
-            Stage::Leaving { worker, .. } => {
+            Stage::Leaving { worker, .. } if self.workers.contains_key(&worker) => {
                 self.terminate(&worker, id);
                 self.succeeded(id);
+            }
+            // Whether its work was done only its worker could say. A caller who is still there waits for an agent.
+            Stage::Leaving { .. } => {
+                self.failed(id, "the agent has left, and its worker is gone");
             }
             Stage::Running { .. } => {}
         }

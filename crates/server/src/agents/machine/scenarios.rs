@@ -103,6 +103,48 @@ fn a_job_that_always_crashes_is_given_up_and_the_caller_is_told_and_the_next_cal
 }
 
 #[test]
+fn an_agent_that_says_goodbye_after_its_worker_is_gone_is_replaced_for_a_caller_who_stays() {
+    // As a machine ends that is told to: the socket first, then the participants; or the other way round.
+    for agent_first in [true, false] {
+        let mut stage = call();
+        let (_, identity) = stage.job("w1");
+        stage.worker("w2", "");
+        if agent_first {
+            stage.agent_leaves("hall", &identity, DisconnectReason::ClientInitiated);
+            stage.worker_dies("w1");
+        } else {
+            stage.worker_dies("w1");
+            stage.agent_leaves("hall", &identity, DisconnectReason::ClientInitiated);
+        }
+        stage.wait(10.0);
+        assert_eq!(stage.job("w2").1, stage.agents("hall")[0], "{agent_first}");
+    }
+}
+
+#[test]
+fn an_agent_that_hangs_up_while_its_workers_connection_flaps_is_not_sent_again() {
+    for agent_first in [true, false] {
+        let mut stage = call();
+        stage.wait(30.0);
+        let (job, identity) = stage.job("w1");
+        let held = if agent_first {
+            stage.agent_leaves("hall", &identity, DisconnectReason::ClientInitiated);
+            stage.worker_dies("w1")
+        } else {
+            let held = stage.worker_dies("w1");
+            stage.agent_leaves("hall", &identity, DisconnectReason::ClientInitiated);
+            held
+        };
+        stage.wait(2.0);
+        stage.worker_returns("w1b", held);
+        stage.ends("w1b", &job, JobStatus::JsSuccess);
+        stage.wait(300.0);
+        assert_eq!(stage.agents("hall"), [""; 0], "{agent_first}");
+        assert!(stage.world.told.is_empty());
+    }
+}
+
+#[test]
 fn an_agent_that_needs_long_to_join_does_not_get_its_job_a_second_time() {
     let mut stage = Stage::new(1);
     stage.worker("w1", "");

@@ -59,7 +59,8 @@ impl Machine {
                     };
                     self.set_stage(&job, stage);
                 }
-                Stage::Leaving { .. } => self.succeeded(&job),
+                // The worker may come back and say how it ended; until then nobody knows.
+                Stage::Leaving { .. } => {}
                 // The agent is in the room and goes on; one that is overdue may still come.
                 Stage::Running { .. } | Stage::Expected { .. } | Stage::Waiting { .. } => {}
             }
@@ -262,7 +263,17 @@ impl Machine {
                     until: self.now + JOIN_TIMEOUT,
                     overdue: false,
                 },
-                Stage::Leaving { .. } => continue,
+                Stage::Leaving {
+                    identity,
+                    until,
+                    ran,
+                    ..
+                } => Stage::Leaving {
+                    worker,
+                    identity,
+                    until,
+                    ran,
+                },
             };
             tracing::info!(%job, worker = %id, "the job's worker is back");
             self.set_stage(&job, stage);
