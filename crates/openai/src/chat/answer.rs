@@ -143,7 +143,7 @@ impl Answer {
                 Part::Done => self.done = true,
                 Part::Unread(line) => {
                     self.cannot_read(line);
-                    if line.contains('{') {
+                    if !is_keepalive(line) {
                         self.lose(line);
                     }
                 }
@@ -498,6 +498,12 @@ impl Answer {
             names.join(", ")
         )
     }
+}
+
+/// A few plain words carry nothing of an answer: `ping`, `keep-alive`.
+fn is_keepalive(line: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, ' ' | '.' | ':' | '-' | '_');
+    line.len() <= MAX_NAME_BYTES && line.chars().all(plain)
 }
 
 /// All that was said, once more. A single word may be said twice.

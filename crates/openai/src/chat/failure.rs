@@ -91,7 +91,14 @@ fn is_something(value: &Value) -> bool {
         Value::String(text) => !matches!(text.trim(), "" | "null" | "none" | "None"),
         Value::Number(number) => number.as_f64() != Some(0.0),
         Value::Array(list) => list.iter().any(is_something),
-        Value::Object(object) => object.values().any(is_something),
+        Value::Object(object) => {
+            // "success" is said in the same field
+            let code = field(object, "code")
+                .map(Value::to_string)
+                .unwrap_or_default();
+            let is_good = matches!(code.trim_matches('"'), "0" | "200" | "ok" | "success");
+            !is_good && object.values().any(is_something)
+        }
         Value::Bool(true) => true,
     }
 }

@@ -83,7 +83,7 @@ fn strict(text: &str) -> Option<(String, usize)> {
         let rest = text.get(at..)?;
         let c = rest.chars().next()?;
         at += match c {
-            '"' => strict_string(rest, &mut out)?,
+            '"' | '\'' => strict_string(rest, &mut out)?,
             '{' | '[' => {
                 depth += 1;
                 out.push(c);
@@ -91,6 +91,8 @@ fn strict(text: &str) -> Option<(String, usize)> {
             }
             '}' | ']' => {
                 depth = depth.checked_sub(1)?;
+                // a comma too many
+                out.truncate(out.trim_end_matches(',').len());
                 out.push(c);
                 1
             }
@@ -135,15 +137,20 @@ fn strict_word(word: &str) -> Option<String> {
 
 /// The string at the beginning, and how long it was.
 fn strict_string(text: &str, out: &mut String) -> Option<usize> {
+    let quote = text.chars().next()?;
     out.push('"');
     let mut at = 1;
     loop {
         let rest = text.get(at..)?;
         let c = rest.chars().next()?;
         match (c, unicode(rest)) {
-            ('"', _) => {
+            (end, _) if end == quote => {
                 out.push('"');
                 return Some(at + 1);
+            }
+            ('"', _) => {
+                out.push_str("\\\"");
+                at += 1;
             }
             ('\\', Some(code)) => {
                 let length = match SURROGATES.contains(&code) {
@@ -163,6 +170,7 @@ fn strict_string(text: &str, out: &mut String) -> Option<usize> {
                 match escaped {
                     'u' => return None,
                     '"' | '\\' | '/' | 'b' | 'f' | 'n' | 'r' | 't' => out.push('\\'),
+                    _ if escaped == quote => {}
                     _ => out.push_str("\\\\"),
                 }
                 out.push(escaped);
@@ -343,6 +351,10 @@ mod tests {
             (
                 "{\"a\": \"one\ttwo\", \"b\": True}",
                 r#"{"a":"one\ttwo","b":true}"#,
+            ),
+            (
+                r#"{'a': 'it\'s "so"', 'b': [1,],}"#,
+                r#"{"a":"it's \"so\"","b":[1]}"#,
             ),
             (r#"{"a":"\x and \' \n"}"#, r#"{"a":"\\x and \\' \n"}"#),
         ] {

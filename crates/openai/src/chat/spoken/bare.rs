@@ -1,9 +1,11 @@
-//! Calls of which no mark says that they are calls: JSON of exactly their shape or a list of Python's calls, in a fence or not,
-//! where a sentence could begin. They must be of a tool that was offered; everything else of this kind is text.
+//! Calls of which no mark says that they are calls: JSON of exactly their shape or Python's calls, in a fence or not. They must be
+//! of a tool that was offered. Who shows a caller what a call looks like writes the same, so it runs only where nothing speaks
+//! against it: at the beginning of the answer, or on a line of its own at the end. With words after it on its line it is an
+//! example and stays text; everywhere else it is neither spoken nor run, and the model is told.
 
 use antiphon_agent::provider::ToolDefinition;
 
-use super::written::{Written, call_alone, json_value, name_inside, offered};
+use super::written::{Written, calls_alone, json_value, name_inside, offered};
 use super::{MAX_CALL_BYTES, Spoken, python};
 
 /// The language of a fence is a short word.
@@ -13,6 +15,8 @@ const MAX_FENCE_WORD_BYTES: usize = 32;
 pub(super) enum Alone {
     /// So many bytes of the text.
     Calls(Vec<Written>, usize),
+    /// So many bytes are an example.
+    Words(usize),
     Unsure,
     Not,
 }
@@ -24,7 +28,7 @@ impl Alone {
 }
 
 /// The length of the line that opens a fence; the error says whether more text may make it one.
-fn fence(text: &str) -> Result<usize, bool> {
+pub(super) fn fence(text: &str) -> Result<usize, bool> {
     let Some(after) = text.strip_prefix("```") else {
         return Err("```".starts_with(text));
     };
@@ -43,30 +47,9 @@ fn fence(text: &str) -> Result<usize, bool> {
 
 /// Does the text begin as a call does? `None`: it may, when more comes.
 fn looks_like_call(text: &str, tools: &[ToolDefinition]) -> Option<bool> {
-    let keys = [
-        "\"name\"",
-        "\"tool_name\"",
-        "\"function\"",
-        "\"tool\"",
-        "\"type\"",
-        "\"id\"",
-        "\"call_id\"",
-        "\"arguments\"",
-        "\"parameters\"",
-        "\"args\"",
-    ];
-    let call = text.strip_prefix('[').unwrap_or(text).trim_start();
-    let opens = |print: &str, tool: &ToolDefinition| format!("{print}{}(", tool.name);
-    let all = || {
-        tools
-            .iter()
-            .flat_map(|tool| ["", "print("].map(|print| opens(print, tool)))
-    };
-    if all().any(|open| call.starts_with(&open)) {
-        return Some(true);
-    }
-    if call.is_empty() || all().any(|open| open.starts_with(call)) {
-        return None;
+    match python::begins_call(text, tools) {
+        Some(false) => {}
+        other => return other,
     }
     let mut rest = text;
     for bracket in ['[', '{'] {
@@ -74,71 +57,86 @@ fn looks_like_call(text: &str, tools: &[ToolDefinition]) -> Option<bool> {
         match rest.strip_prefix(bracket) {
             Some(after) => rest = after,
             None if bracket == '[' => {}
-            None if rest.is_empty() => return None,
-            None => return Some(false),
+            None => return if rest.is_empty() { None } else { Some(false) },
         }
     }
-    let rest = rest.trim_start();
-    if keys.iter().any(|key| rest.starts_with(key)) {
-        return Some(true);
-    }
-    if keys.iter().any(|key| key.starts_with(rest)) {
-        None
-    } else {
-        Some(false)
-    }
+    let key = rest.trim_start().chars().next();
+    key.map(|key| matches!(key, '"' | '\''))
 }
 
 /// The calls at the beginning of a text and where they end; none: it is something else. `None`: it has no end.
 fn whole_call(text: &str, tools: &[ToolDefinition]) -> Option<(Vec<Written>, usize)> {
-    if let Some((value, after)) = json_value(text) {
-        let list = match value.as_array() {
-            Some(list) => list.iter().map(call_alone).collect(),
-            None => call_alone(&value).map(|call| vec![call]),
-        };
-        let calls: Vec<Written> = list.unwrap_or_default();
-        let known = calls.iter().any(|call| offered(&call.name, tools));
-        return Some((
-            if known { calls } else { Vec::new() },
-            text.len() - after.len(),
-        ));
+    if python::begins_call(text, tools) == Some(true) {
+        return python::sequence(text, tools);
     }
-    if text.starts_with('{') {
-        return None;
-    }
-    let end = match text.strip_prefix('[') {
-        Some(_) => text.find(")]")? + 2,
-        None => text.find(")\n")? + 2,
+    // Functionary: a name on a line of its own
+    let (name, json) = match named(text, tools) {
+        Some((name, at)) => (Some(name), text.get(at..)?),
+        None => (None, text),
     };
-    let calls = python::calls(text.get(..end)?, tools);
-    let whole = calls.iter().all(|call| call.is_complete);
-    whole.then_some((calls, end))
+    let (value, after) = json_value(json)?;
+    let calls = match name {
+        Some(name) => vec![Written::whole(name, &value)],
+        None => calls_alone(&value, tools).unwrap_or_default(),
+    };
+    let known = calls.iter().any(|call| offered(&call.name, tools));
+    Some((
+        if known { calls } else { Vec::new() },
+        text.len() - after.len(),
+    ))
+}
+
+/// `lookup\n{`, with or without `>>>` before it: the name, and where the JSON begins.
+fn named<'a>(text: &str, tools: &'a [ToolDefinition]) -> Option<(&'a str, usize)> {
+    let start = text.trim_start_matches('>');
+    tools.iter().find_map(|tool| {
+        let after = start.strip_prefix(tool.name.as_str())?;
+        let after = after.trim_start_matches(|c: char| c.is_whitespace() || c == ':');
+        let at = text.len() - after.len();
+        after.starts_with('{').then_some((tool.name.as_str(), at))
+    })
+}
+
+/// May more text make it the name of a tool and its arguments?
+fn may_be_named(text: &str, tools: &[ToolDefinition]) -> bool {
+    let start = text.trim_start_matches('>');
+    tools
+        .iter()
+        .any(|tool| match start.strip_prefix(tool.name.as_str()) {
+            Some(after) => after.trim_start_matches([' ', '\r', '\n', ':']).is_empty(),
+            None => tool.name.starts_with(start),
+        })
 }
 
 impl Spoken {
-    /// Does what is held begin with such a call?
-    pub(super) fn alone(&self, first: char) -> Alone {
-        // within a sentence it is quoted
-        let may_begin = self
-            .last
-            .is_none_or(|last| matches!(last, '.' | '!' | '?' | ':' | '。' | '\n'));
-        if self.tools.is_empty() || !may_begin {
+    /// Does what is held begin with such a call? `is_line`: a line begins with it.
+    pub(super) fn alone(&self, first: char, is_line: bool) -> Alone {
+        if self.tools.is_empty() || self.fenced {
             return Alone::Not;
         }
         let (fence, inside) = match first {
             '`' => match fence(&self.held) {
                 Ok(length) => (length, self.held.get(length..).unwrap_or_default()),
-                Err(is_unsure) => return Alone::unless(is_unsure && !self.ended),
+                Err(true) if !self.ended => return Alone::Unsure,
+                // `lookup(city="Oslo")`
+                Err(_) if self.held.starts_with("``") => return Alone::Not,
+                Err(_) => (1, self.held.get(1..).unwrap_or_default()),
             },
             '{' | '[' => (0, self.held.as_str()),
+            _ if is_line => (0, self.held.as_str()),
             _ => return Alone::Not,
         };
         let space = inside.len() - inside.trim_start().len();
         let inside = inside.trim_start();
-        match looks_like_call(inside, &self.tools) {
-            Some(true) => {}
-            None if !self.ended => return Alone::Unsure,
-            Some(false) | None => return Alone::Not,
+        if named(inside, &self.tools).is_none() {
+            match looks_like_call(inside, &self.tools) {
+                Some(true) => {}
+                Some(false) if is_line && may_be_named(inside, &self.tools) && !self.ended => {
+                    return Alone::Unsure;
+                }
+                None if !self.ended => return Alone::Unsure,
+                Some(false) | None => return Alone::Not,
+            }
         }
         let Some((calls, length)) = whole_call(inside, &self.tools) else {
             return self.unfinished(inside);
@@ -146,23 +144,79 @@ impl Spoken {
         if calls.is_empty() {
             return Alone::Not;
         }
-        let length = fence + space + length;
-        if fence == 0 {
-            return Alone::Calls(calls, length);
-        }
-        let after = self.held.get(length..).unwrap_or_default();
-        match after.find("```") {
-            Some(at)
-                if after
-                    .get(..at)
-                    .is_some_and(|between| between.trim().is_empty()) =>
-            {
-                Alone::Calls(calls, length + at + 3)
+        self.believed(calls, fence, fence + space + length)
+    }
+
+    /// Calls that end at this place, and whether what stands around them lets them run.
+    fn believed(&self, mut calls: Vec<Written>, fence: usize, end: usize) -> Alone {
+        let after = self.held.get(end..).unwrap_or_default();
+        let separators = |c: char| c.is_whitespace() || matches!(c, ';' | ',' | ']' | '`' | ')');
+        let next = after.trim_start_matches(separators);
+        let between = after.get(..after.len() - next.len()).unwrap_or_default();
+        let Some(c) = next.chars().next() else {
+            if !self.ended {
+                // at the beginning of an answer its line is enough
+                let is_closed = fence < 3 || between.contains("```");
+                let is_line_over =
+                    is_closed && between.trim_end_matches([' ', '\r']).ends_with('\n');
+                if !(self.last.is_none() && is_line_over) {
+                    return Alone::Unsure;
+                }
             }
-            None if self.ended => Alone::Calls(calls, self.held.len()),
-            None if "```".starts_with(after.trim()) => Alone::Unsure,
-            Some(_) | None => Alone::Calls(calls, length),
+            if !self.may_run() {
+                calls.iter_mut().for_each(|call| call.is_complete = false);
+            }
+            return Alone::Calls(calls, self.held.len());
+        };
+        let end = end + between.len();
+        let looks = looks_like_call(next, &self.tools);
+        // calls in a row are believed together
+        if looks == Some(true) && self.last.is_some() {
+            match whole_call(next, &self.tools) {
+                Some((more, length)) if !more.is_empty() => {
+                    calls.extend(more);
+                    return self.believed(calls, fence, end + length);
+                }
+                None if !self.ended => {
+                    return Alone::unless(self.held.len() <= MAX_CALL_BYTES);
+                }
+                Some(_) | None => {}
+            }
         }
+        let is_another = matches!(c, '{' | '[' | '<') || looks == Some(true);
+        if looks.is_none() && !self.ended {
+            return Alone::Unsure;
+        }
+        // what follows on the line on which the block ends
+        let line = match (fence < 3, between.rsplit_once("```")) {
+            (true, _) => between,
+            (false, Some((_, line))) => line,
+            (false, None) => "",
+        };
+        let is_line_over = line.contains('\n');
+        // a sentence may end behind it
+        let is_stop = next.trim() == ".";
+        if is_stop && !is_line_over && !self.ended {
+            return Alone::Unsure;
+        }
+        if !(is_another || is_line_over || is_stop) {
+            return Alone::Words(end);
+        }
+        let runs = if is_another {
+            self.may_run()
+        } else {
+            self.last.is_none() && is_line_over
+        };
+        if !runs {
+            calls.iter_mut().for_each(|call| call.is_complete = false);
+        }
+        Alone::Calls(calls, end)
+    }
+
+    /// Within a sentence a call is quoted.
+    fn may_run(&self) -> bool {
+        self.last
+            .is_none_or(|last| matches!(last, '.' | '!' | '?' | ':' | '。' | '\n'))
     }
 
     /// It begins as a call does, and has no end yet.
@@ -170,13 +224,18 @@ impl Spoken {
         if !self.ended {
             return Alone::unless(inside.len() <= MAX_CALL_BYTES);
         }
-        let name = name_inside(inside).filter(|name| offered(name, &self.tools));
-        let cut = name.map(|name| Written {
+        let name = name_inside(inside)
+            .or_else(|| python::name_of(inside, &self.tools))
+            .filter(|name| offered(name, &self.tools));
+        let Some(name) = name else {
+            return Alone::Not;
+        };
+        let cut = Written {
             name,
             arguments: inside.to_owned(),
             is_complete: false,
-        });
+        };
         // half a call is not read aloud either
-        Alone::Calls(cut.into_iter().collect(), self.held.len())
+        Alone::Calls(vec![cut], self.held.len())
     }
 }

@@ -6,16 +6,18 @@
 //! answer with [`Opening::Thoughts`]; the first time the words are taken back.
 
 mod bare;
+mod labels;
 mod notation;
 mod python;
+mod words;
 mod written;
 
 use std::sync::Arc;
 
 use antiphon_agent::provider::ToolDefinition;
 
-use bare::Alone;
-use notation::{HEADER_ENDS, Lexed, MAX_MARK_BYTES, Mark, find, is_first, lex};
+use labels::OBSERVATION;
+use notation::{HEADER_ENDS, Lexed, MAX_MARK_BYTES, Mark, STRIPPED_CALL, find, is_first, lex};
 pub(crate) use written::Written;
 use written::read;
 
@@ -55,6 +57,13 @@ enum State {
         looked: usize,
     },
     Thoughts(Vec<String>),
+    /// The way to an answer, from its tag on.
+    Aside {
+        text: String,
+        ends: Vec<String>,
+    },
+    /// Thoughts after a label, all of them held.
+    Labelled,
     Call {
         text: String,
         recipient: Option<String>,
@@ -77,12 +86,20 @@ pub(crate) struct Spoken {
     /// The last letter that was given out since the beginning, or since the words were taken back.
     last: Option<char>,
     after_call: bool,
+    has_called: bool,
     expected: Opening,
     heard: bool,
     ended: bool,
     /// Thoughts were opened in this answer.
     opened: bool,
     thoughts_ended_unopened: bool,
+    /// What was said last ends in white space; white space was left out where there was none.
+    spaced: bool,
+    owes_space: bool,
+    /// Within a fence that is spoken.
+    fenced: bool,
+    /// What is an answer if nothing else is one.
+    aside: String,
     out: Vec<Piece>,
 }
 
@@ -99,11 +116,16 @@ impl Spoken {
             trim: true,
             last: None,
             after_call: false,
+            has_called: false,
             expected: opening,
             heard: false,
             ended: false,
             opened: false,
             thoughts_ended_unopened: false,
+            spaced: true,
+            owes_space: false,
+            fenced: false,
+            aside: String::new(),
             out: Vec::new(),
         }
     }
@@ -128,11 +150,22 @@ impl Spoken {
     pub(crate) fn finish(&mut self) -> Vec<Piece> {
         self.ended = true;
         self.run();
-        if let State::Call {
-            text, recipient, ..
-        } = std::mem::replace(&mut self.state, State::Words)
-        {
-            self.calls(&text, recipient.as_deref(), false);
+        match std::mem::replace(&mut self.state, State::Words) {
+            State::Call {
+                text, recipient, ..
+            } => self.calls(&text, recipient.as_deref(), false),
+            // it has no end, so it is none
+            State::Aside { text, .. } => self.say(&text),
+            State::Words
+            | State::Unsure { .. }
+            | State::Thoughts(_)
+            | State::Labelled
+            | State::Header
+            | State::Foreign => {}
+        }
+        if self.last.is_none() && !self.has_called {
+            let aside = std::mem::take(&mut self.aside);
+            self.say(aside.trim());
         }
         std::mem::take(&mut self.out)
     }
@@ -162,12 +195,39 @@ impl Spoken {
             State::Thoughts(ends) => {
                 let found = find(&self.held, ends);
                 let is_over = found.is_ok();
+                // a call ends them and begins itself
+                let found = found.map(|(at, end)| {
+                    let is_call = ends.last().is_some_and(|end| end == STRIPPED_CALL)
+                        && end - at == STRIPPED_CALL.len();
+                    (at, if is_call { at } else { end })
+                });
                 self.drop_held(found);
                 if is_over {
                     self.begin_words();
                 }
                 is_over
             }
+            State::Aside { text, ends } => {
+                let found = find(&self.held, ends);
+                let (inside, taken) = match found {
+                    Ok(found) => found,
+                    Err(_) if self.ended => (self.held.len(), self.held.len()),
+                    Err(unsure) => (unsure, unsure),
+                };
+                text.push_str(self.held.get(..inside).unwrap_or_default());
+                self.held.drain(..taken);
+                let is_too_long = text.len() > MAX_CALL_BYTES;
+                let is_over = found.is_ok() || is_too_long;
+                if is_over && let State::Aside { text, .. } = self.begin_words() {
+                    if is_too_long {
+                        self.say(&text);
+                    } else if let Some((_, inside)) = text.split_once('>') {
+                        inside.clone_into(&mut self.aside);
+                    }
+                }
+                is_over
+            }
+            State::Labelled => self.labelled(),
             State::Call { text, ends, .. } => {
                 let found = find(&self.held, ends);
                 let taken = match found {
@@ -182,10 +242,15 @@ impl Spoken {
                 let is_over = found.is_ok();
                 if is_over
                     && let State::Call {
-                        text, recipient, ..
+                        text,
+                        recipient,
+                        ends,
                     } = self.begin_words()
                 {
                     self.calls(&text, recipient.as_deref(), text.len() < MAX_CALL_BYTES - 3);
+                    if ends.iter().any(|end| end == OBSERVATION) {
+                        self.state = State::Foreign;
+                    }
                 }
                 is_over
             }
@@ -207,67 +272,6 @@ impl Spoken {
         std::mem::replace(&mut self.state, State::Words)
     }
 
-    /// Words up to the next mark.
-    fn words(&mut self) -> bool {
-        let start = self.last.is_none();
-        let first = self.held.char_indices().find(|(at, c)| {
-            let at_start = start
-                && self
-                    .held
-                    .get(..*at)
-                    .is_some_and(|before| before.trim().is_empty());
-            is_first(*c, at_start) || matches!(c, '{' | '`')
-        });
-        let Some((at, c)) = first else {
-            let all = std::mem::take(&mut self.held);
-            self.say(&all);
-            return false;
-        };
-        let rest = self.held.split_off(at);
-        let before = std::mem::replace(&mut self.held, rest);
-        self.say(&before);
-        let lexed = if matches!(c, '{' | '`') {
-            Lexed::Words
-        } else {
-            lex(&self.held, self.last.is_none())
-        };
-        match lexed {
-            Lexed::Mark(mark, length) => {
-                let rest = self.held.split_off(length);
-                let text = std::mem::replace(&mut self.held, rest);
-                self.mark(mark, text);
-                true
-            }
-            Lexed::Unsure if !self.ended => false,
-            // half a mark
-            Lexed::Unsure if c == '<' && self.held.len() > 4 => {
-                self.held.clear();
-                false
-            }
-            Lexed::Unsure | Lexed::Words => self.bare_call(c),
-        }
-    }
-
-    /// A call of which no mark says so: JSON or a list of Python's calls, alone or in a fence.
-    fn bare_call(&mut self, first: char) -> bool {
-        match self.alone(first) {
-            Alone::Calls(calls, length) => {
-                self.held.drain(..length);
-                self.out.extend(calls.into_iter().map(Piece::Call));
-                (self.trim, self.after_call) = (true, true);
-                true
-            }
-            Alone::Unsure => false,
-            Alone::Not => {
-                let length = self.held.chars().next().map_or(0, char::len_utf8);
-                let rest = self.held.split_off(length);
-                let one = std::mem::replace(&mut self.held, rest);
-                self.say(&one);
-                true
-            }
-        }
-    }
-
     fn mark(&mut self, mark: Mark, text: String) {
         match mark {
             Mark::Thoughts(ends) => {
@@ -282,6 +286,7 @@ impl Spoken {
                 }
                 self.trim = true;
             }
+            Mark::Aside(ends) => self.state = State::Aside { text, ends },
             Mark::Calls(ends) => {
                 self.state = State::Call {
                     text,
@@ -357,7 +362,9 @@ impl Spoken {
                 (longest, longest)
             }
         };
-        let header = notation::folded(self.held.get(..words).unwrap_or_default());
+        // its end may say what follows: `<|think|>`
+        let said = self.held.get(..until.max(words)).unwrap_or_default();
+        let header = notation::folded(said);
         self.held.drain(..until);
         self.trim = true;
         self.state = self.channel(&header);
@@ -387,6 +394,13 @@ impl Spoken {
             };
         }
         let has = |any: &[&str]| words.iter().any(|word| any.contains(word));
+        if has(&["tool_calls"]) {
+            return State::Call {
+                text: String::new(),
+                recipient: None,
+                ends: ["<|calls|>", "<|end|>"].map(str::to_owned).to_vec(),
+            };
+        }
         let foreign = [
             "user",
             "system",
@@ -451,11 +465,13 @@ impl Spoken {
         if calls.is_empty() && !text.trim().is_empty() {
             self.out.push(Piece::Unreadable(text.trim().to_owned()));
         }
+        self.has_called = true;
         self.out.extend(calls.into_iter().map(Piece::Call));
         self.after_call = true;
     }
 
     fn say(&mut self, text: &str) {
+        let whole = text;
         let text = if self.trim {
             // several calls in a row are parted by these
             text.trim_start_matches(|c: char| {
@@ -464,9 +480,15 @@ impl Spoken {
         } else {
             text
         };
+        let is_within = !self.spaced && self.last.is_some();
+        self.owes_space |= is_within && text.len() < whole.len();
         let Some(last) = text.chars().next_back() else {
             return;
         };
+        self.spaced = last.is_whitespace();
+        if std::mem::take(&mut self.owes_space) {
+            self.out.push(Piece::Words(" ".to_owned()));
+        }
         (self.trim, self.after_call) = (false, false);
         let before = self.last.replace(last);
         if last.is_whitespace() && last != '\n' {

@@ -9,6 +9,8 @@ pub(super) enum Mark {
     Thoughts(Vec<String>),
     /// The end of thoughts.
     ThoughtsEnd,
+    /// Until one of these the way to an answer, if they and an answer follow.
+    Aside(Vec<String>),
     /// Calls until one of these, or the end of the answer.
     Calls(Vec<String>),
     /// Who speaks in which channel, until the end of the line or of the header.
@@ -32,34 +34,67 @@ pub(super) enum Lexed {
 
 /// A tag or special token that is longer than this is none.
 pub(super) const MAX_MARK_BYTES: usize = 256;
+/// The longest name of a tag.
+const MAX_NAME_BYTES: usize = 40;
 
-/// `<name>…</name>`: DeepSeek, Qwen, GLM, Granite, EXAONE, Nemotron, MiniMax, Seed, Anthropic's style, prompts that ask for it.
-const THOUGHT_TAGS: [&str; 18] = [
+/// In a tag's name, wherever they stand, these say that thoughts are inside: `<think>`, `<seed:think>`, `<thinking_block>`,
+/// `<inner_thoughts>`, `<ANTTHINKING>`, …
+const THOUGHT_STEMS: [&str; 8] = [
     "think",
-    "thinking",
     "thought",
-    "thoughts",
-    "reason",
     "reasoning",
     "reflection",
     "reflexion",
-    "analysis",
     "scratchpad",
-    "inner_monologue",
-    "inner_thoughts",
-    "internal_monologue",
-    "thought_process",
-    "chain_of_thought",
-    "seed:think",
-    "seed:cot_budget_reflect",
-    "antthinking",
+    "monolog",
+    "deliberat",
 ];
+
+/// The same when they are a whole word of the name.
+const THOUGHT_WORDS: [&str; 5] = ["reason", "reflect", "analysis", "cot", "rationale"];
+
+/// What stands in these at the beginning of a line is the way to an answer, if an answer follows: LLaVA-CoT, prompts that ask for
+/// plans and steps.
+const ASIDE_TAGS: [&str; 12] = [
+    "plan",
+    "plans",
+    "planning",
+    "step",
+    "steps",
+    "summary",
+    "caption",
+    "draft",
+    "critique",
+    "scratch",
+    "notes",
+    "brainstorm",
+];
+
+/// What a tool is to have said: a model that writes it has made it up or repeats it.
+const RESULT_TAGS: [&str; 8] = [
+    "tool_response",
+    "tool_responses",
+    "tool_result",
+    "tool_results",
+    "tool_output",
+    "function_response",
+    "function_results",
+    "observation",
+];
+
+/// Does a tag or a word with this name hold thoughts?
+pub(super) fn is_thought(name: &str) -> bool {
+    let mut words = name.split(|c: char| !c.is_ascii_alphanumeric());
+    THOUGHT_STEMS.iter().any(|stem| name.contains(stem))
+        || words.any(|word| THOUGHT_WORDS.contains(&word))
+}
 
 /// `[NAME]…[/NAME]`: Mistral.
 const THOUGHT_BRACKETS: [&str; 4] = ["think", "thinking", "thought", "reasoning"];
 
 /// Thoughts between two marks.
-const THOUGHT_PAIRS: [(&str, &str); 13] = [
+const THOUGHT_PAIRS: [(&str, &str); 14] = [
+    ("<!--", "-->"),
     ("◁think▷", "◁/think▷"),                        // Kimi
     ("<|begin_of_thought|>", "<|end_of_thought|>"), // Sky-T1, OpenThinker
     ("<|start_of_thought|>", "<|end_of_thought|>"),
@@ -76,11 +111,16 @@ const THOUGHT_PAIRS: [(&str, &str); 13] = [
 ];
 
 /// Thoughts in plain words, at the beginning of an answer only: Granite 3.2, and harmony without its special tokens.
-const THOUGHT_PHRASES: [(&str, &str); 3] = [
+const THOUGHT_PHRASES: [(&str, &str); 5] = [
     ("here is my thought process:", "here is my response:"),
     ("here's my thought process:", "here's my response:"),
-    ("analysis", "assistantfinal"),
+    ("assistantanalysis", STRIPPED_FINAL),
+    ("assistantcommentary", STRIPPED_FINAL),
+    ("analysis", STRIPPED_FINAL),
 ];
+/// Harmony's channels without special tokens: the last one, and a call.
+const STRIPPED_FINAL: &str = "assistantfinal";
+pub(super) const STRIPPED_CALL: &str = "assistantcommentary to=";
 
 /// Before the names of tags around calls: MiniMax, Seed, StepFun, Anthropic's style, DeepSeek 3.2.
 const CALL_PREFIXES: [&str; 6] = ["", "minimax:", "seed:", "steptml:", "antml:", "|dsml|"];
@@ -103,18 +143,21 @@ const CALL_TAGS: [&str; 12] = [
 ];
 
 /// Other marks around calls. Without an end they last as long as the answer.
-const CALL_PAIRS: [(&str, &[&str]); 13] = [
-    ("[tool_calls]", &[]),                               // Mistral
-    ("<|python_tag|>", &["<|eom_id|>", "<|eot_id|>"]),   // Llama 3
-    ("<|python_start|>", &["<|python_end|>"]),           // Llama 4
-    ("<|tool_call|>", &["<|/tool_call|>"]),              // Granite, Phi
-    ("<|tool_call>", &["<tool_call|>"]),                 // Gemma 4
+const CALL_PAIRS: [(&str, &[&str]); 16] = [
+    (STRIPPED_CALL, &[]),                        // harmony, at the beginning only
+    ("<|tools_prefix|>", &["<|tools_suffix|>"]), // Apertus
+    ("<|tool_call:begin|>", &["<|tool_call:end|>"]), // Solar
+    ("[tool_calls]", &[]),                       // Mistral
+    ("<|python_tag|>", &["<|eom_id|>", "<|eot_id|>"]), // Llama 3
+    ("<|python_start|>", &["<|python_end|>"]),   // Llama 4
+    ("<|tool_call|>", &["<|/tool_call|>"]),      // Granite, Phi
+    ("<|tool_call>", &["<tool_call|>"]),         // Gemma 4
     ("<start_function_call>", &["<end_function_call>"]), // FunctionGemma
     (
         "<|tool_calls_section_begin|>",
         &["<|tool_calls_section_end|>"],
     ), // Kimi K2
-    ("<|tool_calls_begin|>", &["<|tool_calls_end|>"]),   // DeepSeek
+    ("<|tool_calls_begin|>", &["<|tool_calls_end|>"]), // DeepSeek
     ("<|tool_call_begin|>", &["<|tool_call_end|>"]),
     ("<|tool_call_start|>", &["<|tool_call_end|>"]), // LFM2
     ("<|start_action|>", &["<|end_action|>"]),       // Command A
@@ -123,8 +166,9 @@ const CALL_PAIRS: [(&str, &[&str]); 13] = [
 ];
 
 /// Where a header begins.
-const HEADERS: [&str; 6] = [
+const HEADERS: [&str; 7] = [
     "<|start|>", // harmony
+    "<|begin|>", // Solar
     "<|channel|>",
     "<|im_start|>",        // ChatML
     "<|start_header_id|>", // Llama
@@ -133,10 +177,17 @@ const HEADERS: [&str; 6] = [
 ];
 
 /// Where it ends, beside the end of the line.
-pub(super) const HEADER_ENDS: [&str; 2] = ["<|message|>", "<|end_header_id|>"];
+pub(super) const HEADER_ENDS: [&str; 5] = [
+    "<|message|>",
+    "<|end_header_id|>",
+    "<|content|>",
+    "<|think|>",
+    "<|tool_calls|>",
+];
 
 /// Where a turn ends.
-const TURN_ENDS: [&str; 9] = [
+const TURN_ENDS: [&str; 10] = [
+    "[e~[", // MiniMax
     "<|end|>",
     "<|return|>",
     "<|call|>",
@@ -149,7 +200,10 @@ const TURN_ENDS: [&str; 9] = [
 ];
 
 /// Tags that only wrap what is for the caller, and tokens that are none of `<|…|>`.
-const NOISE_TAGS: [&str; 9] = [
+const NOISE_TAGS: [&str; 12] = [
+    "conclusion",
+    "solution",
+    "reply",
     "response",
     "answer",
     "final",
@@ -207,12 +261,19 @@ pub(super) fn lex(text: &str, at_start: bool) -> Lexed {
             return Lexed::Mark(Mark::TurnEnd, length);
         }
     }
+    if at_start && let Some(length) = seek(STRIPPED_FINAL) {
+        return Lexed::Mark(Mark::Noise, length);
+    }
     if at_start {
         for (open, close) in THOUGHT_PHRASES {
             if let Some(length) = seek(open) {
                 match phrase(text.get(length..).unwrap_or_default(), open) {
                     Some(true) => {
-                        return Lexed::Mark(Mark::Thoughts(vec![close.to_owned()]), length);
+                        let mut ends = vec![close.to_owned()];
+                        if close == STRIPPED_FINAL {
+                            ends.push(STRIPPED_CALL.to_owned());
+                        }
+                        return Lexed::Mark(Mark::Thoughts(ends), length);
                     }
                     Some(false) => {}
                     None => return Lexed::Unsure,
@@ -220,7 +281,7 @@ pub(super) fn lex(text: &str, at_start: bool) -> Lexed {
             }
         }
     }
-    match tag(text) {
+    match escaped(text).unwrap_or_else(|| tag(text)) {
         Lexed::Words if unsure => Lexed::Unsure,
         other => other,
     }
@@ -231,12 +292,46 @@ fn phrase(after: &str, open: &str) -> Option<bool> {
     if open.ends_with(':') {
         return Some(true);
     }
-    after.chars().next().map(char::is_uppercase)
+    after.chars().next().map(char::is_alphanumeric)
 }
 
 /// May a mark begin with this?
 pub(super) fn is_first(c: char, at_start: bool) -> bool {
-    matches!(c, '<' | '[' | '◁') || (at_start && matches!(c, 'h' | 'H' | 'a' | 'f'))
+    matches!(c, '<' | '[' | '◁' | '&') || (at_start && matches!(c, 'h' | 'H' | 'a' | 'f'))
+}
+
+/// `&lt;think&gt;` is `<think>`. `None`: nothing is escaped here.
+fn escaped(text: &str) -> Option<Lexed> {
+    let (open, close) = ("&lt;", "&gt;");
+    let inside = match begins(text, open) {
+        Begins::With(length) => text.get(length..)?,
+        Begins::Partly => return Some(Lexed::Unsure),
+        Begins::Not => return None,
+    };
+    let is_of_tag = |c: char| !matches!(c, '<' | '>' | '\n');
+    let Some(end) = inside.find(close).filter(|end| *end <= MAX_MARK_BYTES) else {
+        let may_be = inside.len() <= MAX_MARK_BYTES && inside.chars().all(is_of_tag);
+        return Some(if may_be { Lexed::Unsure } else { Lexed::Words });
+    };
+    let plain = format!("<{}>", inside.get(..end)?);
+    Some(match tag(&plain) {
+        Lexed::Mark(mark, length) if length == plain.len() => {
+            let both = |ends: Vec<String>| {
+                let escaped = ends
+                    .iter()
+                    .map(|end| end.replace('<', open).replace('>', close));
+                escaped.chain(ends.clone()).collect()
+            };
+            let mark = match mark {
+                Mark::Thoughts(ends) => Mark::Thoughts(both(ends)),
+                Mark::Calls(ends) => Mark::Calls(both(ends)),
+                Mark::Aside(ends) => Mark::Aside(both(ends)),
+                other => other,
+            };
+            Lexed::Mark(mark, open.len() + end + close.len())
+        }
+        _ => Lexed::Words,
+    })
 }
 
 /// `<name …>`, `</name>`, `<prefix:name=…>`, `<|…|>`.
@@ -244,8 +339,9 @@ fn tag(text: &str) -> Lexed {
     let Some(inside) = text.strip_prefix('<') else {
         return Lexed::Words;
     };
+    let inside = inside.trim_start_matches(' ');
     let (is_close, inside) = match inside.strip_prefix('/') {
-        Some(inside) => (true, inside),
+        Some(inside) => (true, inside.trim_start_matches(' ')),
         None => (false, inside),
     };
     let is_of_name = |c: char| {
@@ -260,7 +356,9 @@ fn tag(text: &str) -> Lexed {
     {
         return special(text);
     }
-    let is_thought = THOUGHT_TAGS.contains(&name.as_str());
+    let is_thought = is_thought(&name);
+    let is_aside = ASIDE_TAGS.contains(&name.as_str());
+    let is_result = RESULT_TAGS.contains(&name.as_str());
     let is_noise = NOISE_TAGS.contains(&name.as_str());
     let call_tags = |fits: &dyn Fn(&str) -> bool| {
         CALL_PREFIXES
@@ -269,19 +367,20 @@ fn tag(text: &str) -> Lexed {
     };
     let is_call = call_tags(&|tag| tag == name);
     let Some(next) = after.chars().next() else {
-        let begins = |tag: &str| tag.starts_with(&name);
-        let may_be = THOUGHT_TAGS
-            .iter()
-            .chain(&NOISE_TAGS)
-            .any(|tag| begins(tag))
-            || call_tags(&begins);
-        return if may_be { Lexed::Unsure } else { Lexed::Words };
+        // any name may still become one that holds thoughts
+        return if name.len() <= MAX_NAME_BYTES {
+            Lexed::Unsure
+        } else {
+            Lexed::Words
+        };
     };
     let ends = next == '>' || next == '/' || next.is_whitespace() || (next == '=' && is_call);
-    if !(is_thought || is_call || is_noise) || !ends {
+    // `<details type="reasoning">`
+    let may_say_so = next.is_whitespace() && !name.is_empty();
+    if !(is_thought || is_call || is_noise || is_aside || is_result || may_say_so) || !ends {
         return Lexed::Words;
     }
-    let end = after.find(['>', '<', '\n']).unwrap_or(after.len());
+    let end = after.find(['>', '<']).unwrap_or(after.len());
     let length = text.len() - after.len() + end + 1;
     match after.get(end..).and_then(|rest| rest.chars().next()) {
         _ if length > MAX_MARK_BYTES => return Lexed::Words,
@@ -298,13 +397,29 @@ fn tag(text: &str) -> Lexed {
     if !attributes.is_empty() && !attributes.contains('=') {
         return Lexed::Words;
     }
-    let mark = match (is_thought, is_call, is_close) {
-        (true, _, true) => Mark::ThoughtsEnd,
-        (true, _, false) => Mark::Thoughts(vec![format!("</{name}>")]),
-        (false, true, false) => Mark::Calls(vec![format!("</{name}>")]),
-        (false, true, true) | (false, false, _) => Mark::Noise,
+    let attributes_think = is_thought_attribute(&folded(attributes));
+    if !(is_thought || is_call || is_noise || is_aside || is_result || attributes_think) {
+        return Lexed::Words;
+    }
+    let end = vec![format!("</{name}>")];
+    let mark = match (is_thought, is_close) {
+        (true, true) => Mark::ThoughtsEnd,
+        (true, false) => Mark::Thoughts(end),
+        (false, false) if is_call => Mark::Calls(end),
+        (false, false) if is_aside => Mark::Aside(end),
+        (false, false) if is_result || attributes_think => Mark::Thoughts(end),
+        (false, _) => Mark::Noise,
     };
     Lexed::Mark(mark, length)
+}
+
+/// `type="reasoning"`, `class="thinking"`: a value of one word.
+fn is_thought_attribute(attributes: &str) -> bool {
+    attributes
+        .split(['"', '\''])
+        .skip(1)
+        .step_by(2)
+        .any(|value| !value.contains(char::is_whitespace) && is_thought(value))
 }
 
 /// `<|anything|>`: no model is to say such a thing.
@@ -323,6 +438,17 @@ fn special(text: &str) -> Lexed {
     Lexed::Unsure
 }
 
+/// Is a text at the end of an answer the beginning of a mark that will not come?
+pub(super) fn is_half_mark(text: &str) -> bool {
+    let text = folded(text);
+    let name = text.trim_start_matches(['<', '/', ' ']);
+    let stems = THOUGHT_STEMS.iter().chain(&THOUGHT_WORDS).chain(&CALL_TAGS);
+    let mut known = stems.chain(&RESULT_TAGS);
+    text.starts_with('<')
+        && (name.starts_with('|')
+            || (name.len() > 2 && (is_thought(name) || known.any(|known| known.starts_with(name)))))
+}
+
 /// How a text begins.
 pub(super) enum Begins {
     /// With the literal, in so many bytes.
@@ -334,9 +460,17 @@ pub(super) enum Begins {
 
 /// Does `text` begin with this literal (which is folded)?
 pub(super) fn begins(text: &str, literal: &str) -> Begins {
-    let mut chars = text.chars();
+    let mut chars = text.chars().peekable();
     let mut length = 0;
+    let mut before = ' ';
     for expected in literal.chars() {
+        // `</ think >`
+        let is_in_tag =
+            literal.starts_with("</") && (expected == '>' || matches!(before, '<' | '/'));
+        while is_in_tag && chars.next_if(|c| matches!(c, ' ' | '\n')).is_some() {
+            length += 1;
+        }
+        before = expected;
         match chars.next() {
             None => return Begins::Partly,
             Some(c) if fold(c) == expected => length += c.len_utf8(),

@@ -36,6 +36,75 @@ pub(super) fn calls(text: &str, tools: &[ToolDefinition]) -> Vec<Written> {
     found
 }
 
+/// What some models write before a name.
+const PREFIXES: [&str; 6] = [
+    "print(",
+    "default_api.",
+    "functions.",
+    "tools.",
+    "api.",
+    "await ",
+];
+
+/// Does a text begin with a call of a known tool? `None`: it may, when more comes.
+pub(super) fn begins_call(text: &str, tools: &[ToolDefinition]) -> Option<bool> {
+    let rest = without_prefixes(text);
+    let opens = |tool: &ToolDefinition| {
+        rest.strip_prefix(tool.name.as_str())
+            .is_some_and(|after| after.starts_with('(') || after.starts_with(".call("))
+    };
+    if tools.iter().any(opens) {
+        return Some(true);
+    }
+    let may_be = |literal: &str| literal.starts_with(rest);
+    let open = PREFIXES.iter().any(|prefix| may_be(prefix))
+        || tools
+            .iter()
+            .any(|tool| may_be(&tool.name) || may_be(&format!("{}.call(", tool.name)));
+    if open { None } else { Some(false) }
+}
+
+/// The name of the tool whose call a text begins with.
+pub(super) fn name_of(text: &str, tools: &[ToolDefinition]) -> Option<String> {
+    let (_, name) = first_call(text, tools).filter(|_| begins_call(text, tools) == Some(true))?;
+    Some(name.to_owned())
+}
+
+fn without_prefixes(text: &str) -> &str {
+    let mut rest = text.strip_prefix('[').unwrap_or(text).trim_start();
+    while let Some(after) = PREFIXES.iter().find_map(|prefix| rest.strip_prefix(prefix)) {
+        rest = after;
+    }
+    rest
+}
+
+/// The calls at the beginning of a text, one after the other, and where they end. `None`: the first has no end.
+pub(super) fn sequence(text: &str, tools: &[ToolDefinition]) -> Option<(Vec<Written>, usize)> {
+    let mut found = Vec::new();
+    let mut end = 0;
+    loop {
+        let rest = text.get(end..)?;
+        let start = rest.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, ',' | ';'));
+        if begins_call(start, tools) != Some(true) {
+            return (!found.is_empty()).then_some((found, end));
+        }
+        let (_, name) = first_call(start, tools)?;
+        let (_, arguments) = without_prefixes(start).split_once('(')?;
+        let (values, after) = match keywords(arguments) {
+            Some(whole) => whole,
+            // the last one is half, or is none
+            None => return (!found.is_empty()).then_some((found, end)),
+        };
+        let closing = after.trim_start_matches([' ', ')', ']']);
+        found.push(Written {
+            name: name.to_owned(),
+            arguments: Value::Object(values).to_string(),
+            is_complete: true,
+        });
+        end = text.len() - closing.len();
+    }
+}
+
 /// Where the first call of a known tool begins.
 fn first_call<'a>(text: &str, tools: &'a [ToolDefinition]) -> Option<(usize, &'a str)> {
     let found = tools.iter().filter_map(|tool| {
@@ -55,6 +124,13 @@ fn first_call<'a>(text: &str, tools: &'a [ToolDefinition]) -> Option<(usize, &'a
 fn keywords(text: &str) -> Option<(Map<String, Value>, &str)> {
     let mut values = Map::new();
     let mut rest = text.trim_start();
+    // all of them as one object
+    let object = rest.trim_start_matches('*');
+    if object.starts_with('{')
+        && let (Value::Object(values), after) = json_value(object)?
+    {
+        return Some((values, after.trim_start().strip_prefix(')')?));
+    }
     loop {
         if let Some(after) = rest.strip_prefix(')') {
             return Some((values, after));

@@ -125,6 +125,163 @@ fn thoughts_are_not_spoken_in_any_notation() {
 }
 
 #[test]
+fn thoughts_are_known_by_their_words_and_not_by_one_list_of_tags() {
+    for text in [
+        "<thinking_block>secret</thinking_block>We open at nine.",
+        "<inner-thoughts>secret</inner-thoughts>We open at nine.",
+        "<Chain_of_Thought>secret</Chain_of_Thought>We open at nine.",
+        "<model:reasoning lang=\"en\">secret</model:reasoning>We open at nine.",
+        "< think >secret</ think >We open at nine.",
+        "&lt;think&gt;secret&lt;/think&gt;We open at nine.",
+        "&lt;reasoning&gt;secret</reasoning>We open at nine.",
+        "<details type=\"reasoning\" done=\"true\"><summary>Thought for 3 seconds</summary>secret</details>\nWe open at nine.",
+        "<div class='thinking'>secret</div>We open at nine.",
+        "<plan>secret</plan>We open at nine.",
+        "<step>secret</step>\n<step>secret</step>\n<answer>We open at nine.",
+        "<SUMMARY>secret</SUMMARY>\n\n<CAPTION>secret</CAPTION>\n\n<REASONING>secret</REASONING>\n\n<CONCLUSION>We open at nine.",
+        "<tool_response>{\"secret\": 1}</tool_response>\nWe open at nine.",
+        "```thinking\nsecret\n```\nWe open at nine.",
+        "**Thinking:** secret\n\n**Answer:** We open at nine.",
+        "### Thought process:\nsecret\n### Final response:\nWe open at nine.",
+        "Thought: secret.\nFinal Answer: We open at nine.",
+        "Thought: secret. Final Answer: We open at nine.",
+        "Thinking: secret\n\nWe open at nine.",
+        "**Final answer:** We open at nine.",
+        "(thinking: secret) We open at nine.",
+        "analysisuser wants hours. secretassistantfinalWe open at nine.",
+        "assistantanalysissecretassistantfinalWe open at nine.",
+        "assistantfinalWe open at nine.",
+        "<|begin|>assistant<|think|>secret<|end|><|begin|>assistant<|content|>We open at nine.",
+    ] {
+        says(text, OPEN);
+    }
+    says(
+        "We open <b>soon</b>.<think>x</think> Bye.",
+        "We open <b>soon</b>. Bye.",
+    );
+    // what is all that there is was the answer
+    says("<summary>We open at nine.</summary>", OPEN);
+    says("<step>We open at nine.</step>\n", OPEN);
+}
+
+#[test]
+fn an_example_for_the_caller_is_spoken_and_never_run() {
+    let json = r#"{"name": "lookup", "arguments": {"city": "Oslo"}}"#;
+    for text in [
+        format!("You could send ```json\n{json}\n``` to us."),
+        format!("Write {json} and wait."),
+        "You can say `lookup(city=\"Oslo\")` to it.".to_owned(),
+        format!("{json} is what it looks like."),
+        format!("Look:\n```json\n{json}\n``` and so on."),
+        format!("```text\nSend {json}\n``` Then wait."),
+    ] {
+        says(&text, &text);
+    }
+    let two = format!("For example:\n{json}\n{json}\nThat is all.");
+    says(
+        &two,
+        &format!("For example:\nThat is all.{OSLO} CUT{OSLO} CUT"),
+    );
+    says(
+        &format!("One moment.\n{json}\n{json}"),
+        &format!("One moment.\n{OSLO}{OSLO}"),
+    );
+    // where it might be meant it is neither
+    let cut = format!("{OSLO} CUT");
+    says(
+        &format!("I will call {json}"),
+        &format!("I will call {cut}"),
+    );
+    says(
+        &format!("For example:\n```json\n{json}\n```\nThat is all."),
+        &format!("For example:\nThat is all.{cut}"),
+    );
+}
+
+#[test]
+fn calls_are_known_by_the_tools_that_were_offered() {
+    for text in [
+        "default_api.lookup(city=\"Oslo\")",
+        "print(default_api.lookup(city=\"Oslo\"))",
+        "```tool_code\nprint(default_api.lookup(city=\"Oslo\"))\n```",
+        "`lookup(city=\"Oslo\")`",
+        "lookup(city='Oslo')",
+        r#"{"tool": "lookup", "input": {"city": "Oslo"}}"#,
+        r#"{"function_name": "lookup", "arguments": {"city": "Oslo"}}"#,
+        r#"{"action": "lookup", "action_input": {"city": "Oslo"}}"#,
+        r#"{"tool_calls": [{"id": "x", "type": "function", "function": {"name": "lookup", "arguments": "{\"city\":\"Oslo\"}"}}]}"#,
+        r#"{"role": "assistant", "content": null, "tool_calls": [{"function": {"name": "lookup", "arguments": {"city": "Oslo"}}}]}"#,
+        r#"{"function_call": {"name": "lookup", "arguments": "{\"city\":\"Oslo\"}"}}"#,
+        r#"{"lookup": {"city": "Oslo"}}"#,
+        r#"<|tools_prefix|>[{"lookup": {"city": "Oslo"}}]<|tools_suffix|>"#,
+        ">>>lookup\n{\"city\":\"Oslo\"}",
+        "lookup\n{\"city\":\"Oslo\"}",
+        "<lookup><city>Oslo</city></lookup>",
+        "<lookup>\n<city>Oslo</city>\n</lookup>",
+        "<lookup>{\"city\":\"Oslo\"}</lookup>",
+        "Action: lookup\nAction Input: {\"city\": \"Oslo\"}\nObservation: It rains.\nFinal Answer: Rain.",
+        "Action: lookup(city=\"Oslo\")",
+        "&lt;tool_call&gt;{&quot;name&quot;: &quot;lookup&quot;, &quot;arguments&quot;: {&quot;city&quot;: &quot;Oslo&quot;}}&lt;/tool_call&gt;",
+        "<steptml:invoke name=\"lookup\"><steptml:parameter name=\"city\">Oslo</steptml:parameter></steptml:invoke>",
+    ] {
+        says(text, OSLO);
+        says(
+            &format!("One moment.\n{text}"),
+            &format!("One moment.\n{OSLO}"),
+        );
+    }
+    says(
+        "Thought: secret\nAction: lookup\nAction Input: {\"city\": \"Oslo\"}",
+        OSLO,
+    );
+    says(
+        "assistantcommentary to=functions.lookup json{\"city\":\"Oslo\"}",
+        OSLO,
+    );
+    says(
+        "analysissecretassistantcommentary to=functions.lookup json{\"city\":\"Oslo\"}",
+        OSLO,
+    );
+    for text in [
+        "<tool_call>hours</tool_call>",
+        "<hours></hours>",
+        "<hours/>",
+        "hours()",
+    ] {
+        says(text, "\nhours {}");
+    }
+    for text in ["<lookup><city>Os", "lookup(city=\"Os"] {
+        let told = answer(&[text], Opening::Words).0;
+        assert!(
+            told.starts_with("\nlookup ") && told.ends_with(" CUT"),
+            "{told}"
+        );
+    }
+}
+
+#[test]
+fn ordinary_answers_survive() {
+    for text in [
+        "Plan: first we eat, then we talk.",
+        "I think so. A <step> up, and a <plan> for it",
+        "Answer: yes.",
+        "Thoughtful people: they come.",
+        "Action: we open at nine.",
+        "hours are nine to five.\nlookup is a word",
+        "Tools: lookup and hours.",
+        "R&D, AT&T & &lt;b&gt;",
+        "(thoughtfully: no) yes",
+        "> a quote\n# Title\n* one\n* two",
+        "{\"a\": [1, 2], \"b\": null} is the data.",
+        "analysis: we sell well",
+        "1 < 2, see <example",
+        "<div class=\"no reasoning here\">x</div>",
+    ] {
+        says(text, text);
+    }
+}
+
+#[test]
 fn what_only_looks_like_a_mark_is_spoken() {
     for text in [
         "1 < 2 and <thin ice, 2 <t",
@@ -362,7 +519,7 @@ fn a_call_without_end_does_not_grow_for_ever() {
     assert!(told.starts_with("Yes.\nlookup ") && told.ends_with(" CUT"));
 }
 
-const SCRAPS: &str = r#"(a|é|A| |\n|<|>|\[|\]|\{|\}|"|:|,|```|json|<think>|</think>|<thi|nk>|\[THINK\]|\[/THINK\]|<tool_call>|</tool_call>|<function=lookup>|</function>|<parameter=city>|</parameter>|\{"name": "lookup", "arguments": \{"city": "Oslo"\}\}|"name"|lookup|lookup\(|city=1|\)|\(|<\|python_tag\|>|<\|channel\|>|analysis|final|<\|message\|>|<\|start\|>|<\|end\|>|to=functions.lookup|<\||\|>|｜|◁think▷|◁/think▷|\[TOOL_CALLS\]|\[ARGS\]|user|<\|im_start\|>|<arg_key>|</arg_key>|here is my thought process:){0,14}"#;
+const SCRAPS: &str = r#"(a|é|A| |\n|<|>|\[|\]|\{|\}|"|:|,|```|json|<think>|</think>|<thi|nk>|\[THINK\]|\[/THINK\]|<tool_call>|</tool_call>|<function=lookup>|</function>|<parameter=city>|</parameter>|\{"name": "lookup", "arguments": \{"city": "Oslo"\}\}|"name"|lookup|lookup\(|city=1|\)|\(|<\|python_tag\|>|<\|channel\|>|analysis|final|<\|message\|>|<\|start\|>|<\|end\|>|to=functions.lookup|<\||\|>|｜|◁think▷|◁/think▷|\[TOOL_CALLS\]|\[ARGS\]|user|<\|im_start\|>|<arg_key>|</arg_key>|here is my thought process:|&lt;|&gt;|<plan>|</plan>|<lookup>|</lookup>|<city>|</city>|Thought: |Final Answer: |Action: lookup|Observation:|\*\*|`|```thinking|>>>|hours\(\)|\.|print\(|assistantfinal|assistantcommentary to=|analysis){0,14}"#;
 
 proptest! {
     #[test]

@@ -19,7 +19,7 @@ pub(crate) struct Written {
 }
 
 impl Written {
-    fn whole(name: &str, arguments: &Value) -> Self {
+    pub(super) fn whole(name: &str, arguments: &Value) -> Self {
         Self {
             name: name.to_owned(),
             arguments: match arguments {
@@ -48,9 +48,24 @@ pub(super) fn read(
     is_closed: bool,
     tools: &[ToolDefinition],
 ) -> Vec<Written> {
+    let unescaped;
+    let text = if text.contains("&quot;") || text.contains("&lt;") {
+        unescaped = ["&lt;", "&gt;", "&quot;", "&#39;", "&amp;"]
+            .iter()
+            .zip(["<", ">", "\"", "'", "&"])
+            .fold(text.to_owned(), |text, (entity, plain)| {
+                text.replace(entity, plain)
+            });
+        unescaped.as_str()
+    } else {
+        text
+    };
     let elements = elements(text, is_closed, tools);
     if !elements.is_empty() {
         return elements;
+    }
+    if let Some(call) = tool_element(text, is_closed, tools) {
+        return vec![call];
     }
     if folded(text).contains("<arg_key>") || folded(text).contains("_arg_key>") {
         return keys_and_values(text, is_closed, tools)
@@ -61,8 +76,62 @@ pub(super) fn read(
     if !found.is_empty() {
         return found;
     }
-    python::calls(text, tools)
+    let found = python::calls(text, tools);
+    if !found.is_empty() {
+        return found;
+    }
+    // a name alone: GLM, for a tool without parameters
+    let words = without_marks(text);
+    let name = plain_name(&words);
+    let is_name = is_closed && offered(name, tools);
+    is_name
+        .then(|| Written::whole(name, &Value::Null))
+        .into_iter()
+        .collect()
 }
+
+/// Cline and others: the name of a tool as an element, its arguments as elements in it.
+fn tool_element(text: &str, is_closed: bool, tools: &[ToolDefinition]) -> Option<Written> {
+    let (tag, after) = next_tag(text.trim_start())?;
+    let name = tag.trim_end_matches('/').split_whitespace().next()?;
+    let tool = tools
+        .iter()
+        .find(|tool| tool.name.eq_ignore_ascii_case(name))?;
+    let name = tool.name.as_str();
+    let mut arguments = Map::new();
+    let mut rest = after;
+    if tag.ends_with('/') {
+        return Some(Written::whole(name, &Value::Object(arguments)));
+    }
+    let inside = position(after, &format!("</{}", folded(name))).and_then(|end| after.get(..end));
+    if let Some((value @ Value::Object(_), _)) = inside.and_then(|inside| json_value(inside.trim()))
+    {
+        return Some(Written::whole(name, &value));
+    }
+    while let Some((key, after)) = next_tag(rest).filter(|_| is_closed) {
+        if key.starts_with('/') {
+            break;
+        }
+        let key = key.trim();
+        let Some(end) = position(after, &format!("</{}", folded(key))) else {
+            return Some(Written::cut(name, text));
+        };
+        let value = after.get(..end).unwrap_or_default();
+        arguments.insert(key.to_owned(), typed(value, name, key, tools));
+        let (_, next) = next_tag(after.get(end..)?)?;
+        rest = next;
+    }
+    match (is_closed && inside.is_some(), arguments.is_empty()) {
+        (true, false) => Some(Written::whole(name, &Value::Object(arguments))),
+        (true, true) if inside.is_some_and(|inside| inside.trim().is_empty()) => {
+            Some(Written::whole(name, &Value::Null))
+        }
+        (true | false, _) => Some(Written::cut(name, text)),
+    }
+}
+
+/// Elements whose attribute is the name of a tool.
+const ELEMENTS: [&str; 4] = ["function", "invoke", "tool_call", "function_call"];
 
 /// `<function=name>…</function>`, `<invoke name="name">…</invoke>`.
 fn elements(text: &str, is_closed: bool, tools: &[ToolDefinition]) -> Vec<Written> {
@@ -70,23 +139,16 @@ fn elements(text: &str, is_closed: bool, tools: &[ToolDefinition]) -> Vec<Writte
     let mut rest = text;
     while let Some((tag, after)) = next_tag(rest) {
         rest = after;
-        let Some(name) = ["function", "invoke"]
-            .iter()
-            .find_map(|kind| named(tag, kind))
-        else {
+        let Some(name) = ELEMENTS.iter().find_map(|kind| named(tag, kind)) else {
             continue;
         };
-        let end = [
-            "</function",
-            "</invoke",
-            "</|dsml|invoke",
-            "<function",
-            "<invoke",
-        ]
-        .iter()
-        .filter_map(|end| position(after, end).map(|at| (at, end.starts_with("</"))))
-        .chain(prefixed_end(after).map(|at| (at, true)))
-        .min();
+        let next = ["<function", "<invoke"]
+            .iter()
+            .filter_map(|next| position(after, next));
+        let end = next
+            .map(|at| (at, false))
+            .chain(close_of(after, &ELEMENTS).map(|at| (at, true)))
+            .min();
         let (inside, is_ended) = match end {
             Some((at, is_ended)) => (after.get(..at).unwrap_or_default(), is_ended),
             None => (after, false),
@@ -102,10 +164,17 @@ fn elements(text: &str, is_closed: bool, tools: &[ToolDefinition]) -> Vec<Writte
     found
 }
 
-/// `</prefix:invoke>`.
-fn prefixed_end(text: &str) -> Option<usize> {
-    let at = position(text, ":invoke>").or_else(|| position(text, ":function>"))?;
-    text.get(..at)?.rfind("</")
+/// Where the first closing tag of one of these begins, with or without a prefix: `</invoke>`, `</minimax:invoke>`.
+fn close_of(text: &str, names: &[&str]) -> Option<usize> {
+    text.match_indices("</").find_map(|(at, open)| {
+        let inside = text.get(at + open.len()..)?;
+        let end = inside
+            .find(|c: char| c == '>' || c.is_whitespace())
+            .unwrap_or(inside.len());
+        let name = folded(inside.get(..end)?);
+        let local = name.rsplit([':', '|']).next().unwrap_or_default();
+        names.contains(&local).then_some(at)
+    })
 }
 
 fn element(name: &str, inside: &str, is_ended: bool, tools: &[ToolDefinition]) -> Written {
@@ -118,10 +187,7 @@ fn element(name: &str, inside: &str, is_ended: bool, tools: &[ToolDefinition]) -
             continue;
         };
         has_parameters = true;
-        let end = ["</parameter", "</param", "</|dsml|parameter"]
-            .iter()
-            .filter_map(|end| position(after, end))
-            .min();
+        let end = close_of(after, &["parameter", "param"]);
         let Some(value) = end.and_then(|at| after.get(..at)) else {
             return Written::cut(name, inside);
         };
@@ -192,16 +258,16 @@ fn json_calls(text: &str, recipient: Option<&str>, tools: &[ToolDefinition]) -> 
         };
         rest = after;
         match (&value, &name) {
-            (Value::Array(list), _) if list.iter().any(|entry| call_of(entry).is_some()) => {
-                found.extend(list.iter().filter_map(call_of));
+            (Value::Array(list), _) if list.iter().any(|entry| call_of(entry, tools).is_some()) => {
+                found.extend(list.iter().filter_map(|entry| call_of(entry, tools)));
             }
-            (value, None) => found.extend(call_of(value)),
+            (value, None) => found.extend(call_of(value, tools)),
             // a name before, and a call inside all the same: `lookup` cannot have a `name` and `arguments` by chance
             (Value::Object(object), Some(_))
                 if object.len() == 2
-                    && call_of(&value).is_some_and(|call| offered(&call.name, tools)) =>
+                    && call_of(&value, tools).is_some_and(|call| offered(&call.name, tools)) =>
             {
-                found.extend(call_of(&value));
+                found.extend(call_of(&value, tools));
             }
             (value @ Value::Object(_), Some(name)) => found.push(Written::whole(name, value)),
             (_, Some(_)) => {}
@@ -211,59 +277,100 @@ fn json_calls(text: &str, recipient: Option<&str>, tools: &[ToolDefinition]) -> 
     found
 }
 
-/// `{"name": …, "arguments": {…}}` and its relatives.
-pub(super) fn call_of(value: &Value) -> Option<Written> {
+/// Keys of a call's name, and of its arguments.
+const NAME_KEYS: [&str; 7] = [
+    "name",
+    "tool_name",
+    "function",
+    "tool",
+    "recipient_name",
+    "function_name",
+    "action",
+];
+const ARGUMENT_KEYS: [&str; 10] = [
+    "arguments",
+    "parameters",
+    "args",
+    "params",
+    "input",
+    "kwargs",
+    "tool_input",
+    "action_input",
+    "tool_arguments",
+    "function_arguments",
+];
+/// Keys of what holds calls and nothing else.
+const HOLDERS: [&str; 7] = [
+    "tool_calls",
+    "tool_call",
+    "tool_uses",
+    "function_call",
+    "function_calls",
+    "calls",
+    "function",
+];
+
+/// `{"name": …, "arguments": {…}}` and its relatives, among them `{"lookup": {…}}`.
+pub(super) fn call_of(value: &Value, tools: &[ToolDefinition]) -> Option<Written> {
     let object = value.as_object()?;
+    if let (1, Some((name, arguments @ Value::Object(_)))) = (object.len(), object.iter().next())
+        && offered(name, tools)
+    {
+        return Some(Written::whole(name, arguments));
+    }
     let inner = object
         .get("function")
         .and_then(Value::as_object)
         .unwrap_or(object);
-    let name = [
-        "name",
-        "tool_name",
-        "function",
-        "tool",
-        "recipient_name",
-        "function_name",
-    ]
-    .iter()
-    .find_map(|key| inner.get(*key).and_then(Value::as_str))?;
-    let arguments = [
-        "arguments",
-        "parameters",
-        "args",
-        "params",
-        "input",
-        "kwargs",
-        "tool_input",
-    ]
-    .iter()
-    .find_map(|key| inner.get(*key));
+    let name = NAME_KEYS
+        .iter()
+        .find_map(|key| inner.get(*key).and_then(Value::as_str))?;
+    let arguments = ARGUMENT_KEYS.iter().find_map(|key| inner.get(*key));
     Some(Written::whole(
         plain_name(name),
         arguments.unwrap_or(&Value::Null),
     ))
 }
 
-/// The same, and nothing else beside it: a text of which nobody says that it is a call.
-pub(super) fn call_alone(value: &Value) -> Option<Written> {
+/// The same, alone, in a list or in a holder, and nothing else beside it: a text of which nobody says that it is a call.
+pub(super) fn calls_alone(value: &Value, tools: &[ToolDefinition]) -> Option<Vec<Written>> {
+    if let Value::Array(list) = value {
+        let calls: Option<Vec<Vec<Written>>> =
+            list.iter().map(|entry| calls_alone(entry, tools)).collect();
+        return Some(calls?.concat());
+    }
     let object = value.as_object()?;
-    let harmless = |key: &&String| matches!(key.as_str(), "type" | "id" | "call_id");
+    let is_empty = |value: &Value| value.is_null() || value.as_str().is_some_and(str::is_empty);
+    let harmless = [
+        "type",
+        "id",
+        "call_id",
+        "index",
+        "role",
+        "tool_call_id",
+        "thought",
+        "thoughts",
+    ];
     let keys: Vec<&str> = object
-        .keys()
-        .filter(|key| !harmless(key))
-        .map(String::as_str)
+        .iter()
+        .filter(|(key, value)| !harmless.contains(&key.as_str()) && !is_empty(value))
+        .map(|(key, _)| key.as_str())
         .collect();
-    let fits = |key: &str| matches!(key, "name" | "tool_name" | "function" | "tool");
-    let holds = |key: &str| matches!(key, "arguments" | "parameters" | "args");
+    let names = |key: &str| NAME_KEYS.contains(&key);
+    let holds = |key: &str| ARGUMENT_KEYS.contains(&key);
     let is_call = match keys.as_slice() {
-        [one, other] => (fits(one) && holds(other)) || (holds(one) && fits(other)),
-        ["function"] => object.get("function").is_some_and(Value::is_object),
+        [one] if HOLDERS.contains(one) && !object.get(*one).is_some_and(Value::is_string) => {
+            return calls_alone(object.get(*one)?, tools);
+        }
+        // `name` alone may be anybody's
+        [one] => offered(one, tools) || (names(one) && *one != "name"),
+        [one, other] => (names(one) && holds(other)) || (holds(one) && names(other)),
         _ => false,
     };
-    let call = call_of(value).filter(|_| is_call)?;
-    let arguments: Value = serde_json::from_str(&call.arguments).ok()?;
-    arguments.is_object().then_some(call)
+    let mut call = call_of(value, tools).filter(|_| is_call)?;
+    let arguments = serde_json::from_str::<Value>(&call.arguments).ok();
+    call.is_complete = arguments.is_some_and(|arguments| arguments.is_object());
+    (call.is_complete || offered(&call.name, tools)).then(|| vec![call])
 }
 
 pub(super) fn offered(name: &str, tools: &[ToolDefinition]) -> bool {
@@ -273,27 +380,17 @@ pub(super) fn offered(name: &str, tools: &[ToolDefinition]) -> bool {
 /// `functions.lookup:0` is `lookup`.
 pub(super) fn plain_name(name: &str) -> &str {
     let name = name.trim();
-    let name = name.strip_prefix("functions.").unwrap_or(name);
+    let name = ["functions.", "default_api."]
+        .iter()
+        .find_map(|prefix| name.strip_prefix(prefix))
+        .unwrap_or(name);
     let name = name.split(':').next().unwrap_or(name);
     name.trim_matches(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-')
 }
 
 /// The name that stands between marks before JSON: DeepSeek, Kimi, Mistral, Gemma.
 fn name_before(before: &str, tools: &[ToolDefinition]) -> Option<String> {
-    let mut words = String::with_capacity(before.len());
-    let mut depth = 0;
-    for c in before.chars() {
-        match c {
-            '<' | '[' => depth += 1,
-            '>' | ']' => {
-                depth = 0;
-                words.push(' ');
-            }
-            '`' | '"' => words.push(' '),
-            _ if depth > 0 => {}
-            other => words.push(other),
-        }
-    }
+    let words = without_marks(before);
     let known = [
         "function",
         "json",
@@ -305,7 +402,10 @@ fn name_before(before: &str, tools: &[ToolDefinition]) -> Option<String> {
     ];
     let mut candidates = words
         .split_whitespace()
-        .map(|word| plain_name(word.strip_prefix("call:").unwrap_or(word)))
+        .map(|word| {
+            let word = word.strip_prefix("call:").unwrap_or(word);
+            plain_name(word.strip_prefix("to=").unwrap_or(word))
+        })
         .filter(|word| !word.is_empty() && !known.contains(&folded(word).as_str()))
         .peekable();
     let first = candidates.peek().map(|word| (*word).to_owned());
@@ -316,16 +416,33 @@ fn name_before(before: &str, tools: &[ToolDefinition]) -> Option<String> {
     offered.or(first.filter(|_| words.split_whitespace().count() <= 2))
 }
 
+/// What stands between marks.
+fn without_marks(text: &str) -> String {
+    let mut words = String::with_capacity(text.len());
+    let mut depth = 0;
+    for c in text.chars() {
+        match c {
+            '<' | '[' => depth += 1,
+            '>' | ']' => {
+                depth = 0;
+                words.push(' ');
+            }
+            '`' | '"' => words.push(' '),
+            _ if depth > 0 => {}
+            other => words.push(other),
+        }
+    }
+    words
+}
+
 /// What `"name": "…` says in JSON that breaks off.
 pub(super) fn name_inside(json: &str) -> Option<String> {
-    let (_, after) = json.split_once("\"name\"")?;
-    let after = after
-        .trim_start()
-        .strip_prefix(':')?
-        .trim_start()
-        .strip_prefix('"')?;
-    let (name, _) = after.split_once('"')?;
-    Some(plain_name(name).to_owned()).filter(|name| !name.is_empty())
+    NAME_KEYS.iter().find_map(|key| {
+        let (_, after) = json.split_once(&format!("\"{key}\""))?;
+        let value = after.trim_start().strip_prefix(':')?;
+        let (name, _) = value.trim_start().strip_prefix('"')?.split_once('"')?;
+        Some(plain_name(name).to_owned()).filter(|name| !name.is_empty())
+    })
 }
 
 /// The first brace, or bracket that begins a list of objects.
