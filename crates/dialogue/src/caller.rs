@@ -222,6 +222,7 @@ impl Dialogue {
 
     /// What the agent's new state means for the caller's side.
     pub(crate) fn agent_state_is(&mut self, state: AgentState) {
+        self.caller.heard.was_answered |= self.floor.is_open();
         if state == AgentState::Speaking {
             self.caller.pauses.agent_began(self.core.now);
             self.monologue_is_over();

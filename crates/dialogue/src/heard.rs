@@ -20,12 +20,15 @@ const FASTEST_LETTER: Duration = Duration::from_millis(45);
 const SLOWEST_LETTER: Duration = Duration::from_millis(175);
 /// A sound that is no words lasts about so long.
 const COUGH: Duration = Duration::from_millis(400);
+/// After a longer silence another voice begins: five coughs are no sentence.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// See above.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Heard {
-    /// Voice that is over, since `since`.
+    /// Voice that is over, since `since`; it ended at `until`.
     voiced: Duration,
+    until: Instant,
     /// All sound until then is settled: there are words for it, or there are none.
     since: Instant,
     /// Words that count already and that may come again, normalised: those of the turn whose last final came last, or those
@@ -39,6 +42,8 @@ pub(crate) struct Heard {
     at: Instant,
     /// The recogniser has heard speech begin since then.
     pub(crate) began: bool,
+    /// The agent has said something since then, and has ended.
+    pub(crate) was_answered: bool,
 }
 
 /// The least time that it takes to say this.
@@ -49,13 +54,22 @@ fn takes(words: &str) -> Duration {
 impl Heard {
     /// A voice is over. It began and ended then.
     pub(crate) fn voice(&mut self, began: Instant, ended: Instant) {
-        self.voiced += ended.since(began.max(self.since));
+        self.voiced = self.with(began, ended);
+        self.until = ended;
+    }
+
+    /// The voice so far and one that goes on from it.
+    fn with(&self, began: Instant, ended: Instant) -> Duration {
+        let before = match began.since(self.until) <= PAUSE {
+            true => self.voiced,
+            false => Duration::ZERO,
+        };
+        before + ended.since(began.max(self.since))
     }
 
     /// The voice without words, with one that is going on.
     pub(crate) fn voiced(&self, goes_on: Option<(Instant, Instant)>) -> Duration {
-        let present = goes_on.map(|(began, last)| last.since(began.max(self.since)));
-        self.voiced + present.unwrap_or_default()
+        goes_on.map_or(self.voiced, |(began, last)| self.with(began, last))
     }
 
     /// Nothing is to come of the sound so far.
@@ -69,7 +83,7 @@ impl Heard {
         self.words.clear();
         self.words.push_str(words);
         (self.last, self.is_pending) = (last, is_pending);
-        (self.at, self.began) = (now, false);
+        (self.at, self.began, self.was_answered) = (now, false, false);
     }
 
     /// What of these words does not count already, if they were not said anew.
@@ -123,14 +137,24 @@ impl Dialogue {
                 || heard.began
                 || age > MAX_SECOND_FINAL
                 || self.turn.has_interim()
-                || (self.caller.has_vad && self.voice_without_words() >= takes(text));
+                || match self.caller.has_vad {
+                    true => self.voice_without_words() >= takes(text),
+                    false => heard.was_answered,
+                };
         }
-        // where a VAD hears nothing, a final of any age is the late one, if it comes alone
         let late = age > MAX_LATE_FINAL;
-        if self.caller.has_vad {
-            self.voice_without_words() >= COUGH + takes(text) || (late && !is_final)
-        } else {
-            (heard.began && self.turn.stage == Stage::Speaking) || late
+        if !self.caller.has_vad {
+            return (heard.began && self.turn.stage == Stage::Speaking) || late;
+        }
+        let voice = self.voice_without_words();
+        if heard.was_answered && count_words(text) < MIN_LOST_WORDS {
+            return voice >= takes(text); // "yes", and "yes" to the next question
+        }
+        let voice = voice >= COUGH + takes(text);
+        // the late one comes alone; where the VAD hears nothing it may be of any age
+        match is_final && !self.turn.has_interim() {
+            true => voice && late,
+            false => voice || late,
         }
     }
 
@@ -229,5 +253,8 @@ mod tests {
         heard.settle(at(2_500_000));
         let goes_on = Some((at(2_200_000), at(3_000_000)));
         assert_eq!(heard.voiced(goes_on), Duration::from_millis(500));
+        heard.voice(at(2_200_000), at(3_000_000));
+        let another = Some((at(4_100_000), at(4_300_000)));
+        assert_eq!(heard.voiced(another), Duration::from_millis(200));
     }
 }

@@ -31,6 +31,7 @@
 //! |---|---|
 //! | `floor` | **who has the floor**: the one enum that names the agent's state |
 //! | `turn`, `user` | the caller's turn: words, silence, endpointing |
+//! | `heard` | which voice has no words yet, and which words the recogniser only repeats |
 //! | `endpointing`, `detector` | how long a silence must be: given, learned, or as the turn detector thinks |
 //! | `caller`, `overlong` | the caller beyond one turn: language, words that do not come, words that do not end |
 //! | `settings` | options that change while the session runs |

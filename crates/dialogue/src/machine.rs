@@ -57,6 +57,8 @@ pub struct Dialogue {
     /// When anybody last did anything, for the away timer.
     pub(crate) active_at: Instant,
     stt_muted: bool,
+    /// What the last step left: nothing but a step moves it, and it is asked for at audio rate.
+    due: Option<Instant>,
 }
 
 impl Dialogue {
@@ -81,6 +83,7 @@ impl Dialogue {
             ending: None,
             active_at: Instant::ZERO,
             stt_muted: false,
+            due: None,
         }
     }
 
@@ -103,7 +106,7 @@ impl Dialogue {
     pub fn handle(&mut self, now: Instant, input: Input) {
         let now = now.max(self.core.now);
         // what was due before this input happened before it; what is due at the same instant happens after it
-        if self.deadline().is_some_and(|due| due < now) {
+        if self.due.is_some_and(|due| due < now) {
             self.core.now = now.back(Duration::from_micros(1));
             self.fire();
         }
@@ -124,6 +127,10 @@ impl Dialogue {
 
     /// When it wants `Input::Time`, if nothing else happens before.
     pub fn deadline(&self) -> Option<Instant> {
+        self.due
+    }
+
+    fn next_due(&self) -> Option<Instant> {
         if matches!(self.floor, Floor::Closed) {
             return None;
         }
@@ -290,7 +297,8 @@ impl Dialogue {
         // every firing moves its deadline, or ends what it was for
         for _ in 0..MAX_FIRINGS {
             let now = self.core.now;
-            let Some(first) = self.deadline().filter(|due| *due <= now) else {
+            self.due = self.next_due();
+            let Some(first) = self.due.filter(|due| *due <= now) else {
                 return;
             };
             let is_first = |at: Option<Instant>| at == Some(first);

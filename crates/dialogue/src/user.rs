@@ -345,6 +345,8 @@ impl Dialogue {
         let Some(text) = self.news(text, true) else {
             if is_empty {
                 self.words_taken_back();
+            } else if std::mem::take(&mut self.turn.is_unsure) {
+                self.consider_words(); // now they are sure
             }
             self.no_last_words();
             if self.turn.commit_asked && self.turn.words() > 0 && !self.turn.has_interim() {

@@ -30,7 +30,8 @@ pub(crate) enum Verdict {
     /// They may take it, and may still vanish: the agent waits, and says nothing that cannot be said later.
     Hold,
     /// They leave the floor to the agent. They are answered when it falls silent after a question, or when the caller then
-    /// waits; they are in the history in any case.
+    /// waits; they are in the history in any case. They enter it when that is decided: with the agent's last word, with the
+    /// caller's next words if those are others, or at the end of the session. Before, more may belong to the same turn.
     Keep,
     /// They vanish, and an event says so.
     Echo,
