@@ -61,7 +61,9 @@ struct Voice {
     since: Instant,
     /// Without a pause, as the VAD last said.
     lasted: Duration,
-    /// When the VAD last said that it hears it.
+    /// Its last sound.
+    last: Instant,
+    /// When the VAD last said that it hears it, or that it only pauses.
     sign: Instant,
 }
 
@@ -83,9 +85,10 @@ impl Caller {
         let voice = self.voice.get_or_insert(Voice {
             since: now.back(lasted),
             lasted,
+            last: now,
             sign: now,
         });
-        (voice.lasted, voice.sign) = (lasted, now);
+        (voice.lasted, voice.last, voice.sign) = (lasted, now, now);
     }
 
     /// The VAD is sure of the voice, though it pauses just now.
@@ -102,9 +105,9 @@ impl Caller {
         }
     }
 
-    /// Since when the VAD has heard the present voice, and when it last said so.
+    /// The first and the last sound of the voice that the VAD hears.
     pub(crate) fn voice_so_far(&self) -> Option<(Instant, Instant)> {
-        self.voice.map(|voice| (voice.since, voice.sign))
+        self.voice.map(|voice| (voice.since, voice.last))
     }
 
     /// How long the voice has lasted without a pause; nothing when there is none.

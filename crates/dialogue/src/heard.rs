@@ -20,6 +20,8 @@ const FASTEST_LETTER: Duration = Duration::from_millis(45);
 const SLOWEST_LETTER: Duration = Duration::from_millis(175);
 /// A sound that is no words lasts about so long.
 const COUGH: Duration = Duration::from_millis(400);
+/// No recogniser is surer sooner: sound just before a final belongs to what comes next.
+const LEAST_LAG: Duration = Duration::from_millis(150);
 /// After a longer silence another voice begins: five coughs are no sentence.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -79,7 +81,7 @@ impl Heard {
 
     /// These words, normalised, count from now on; the last final begins at `last`.
     pub(crate) fn count(&mut self, words: &str, last: usize, is_pending: bool, now: Instant) {
-        self.settle(now);
+        self.settle(now.back(LEAST_LAG));
         self.words.clear();
         self.words.push_str(words);
         (self.last, self.is_pending) = (last, is_pending);
@@ -253,6 +255,8 @@ mod tests {
         heard.settle(at(2_500_000));
         let goes_on = Some((at(2_200_000), at(3_000_000)));
         assert_eq!(heard.voiced(goes_on), Duration::from_millis(500));
+        heard.count("five", 0, false, at(2_800_000));
+        assert_eq!(heard.voiced(goes_on), Duration::from_millis(350));
         heard.voice(at(2_200_000), at(3_000_000));
         let another = Some((at(4_100_000), at(4_300_000)));
         assert_eq!(heard.voiced(another), Duration::from_millis(200));
