@@ -11,6 +11,8 @@ use crate::options::{Options, TurnDetection};
 use crate::text::{contains_words, normalise, without_words};
 use crate::time::{Duration, Instant};
 
+/// So long after its last sound a recogniser may say what a voice was.
+const AFTER_WORDS: Duration = Duration::from_millis(500);
 /// Turns that the recogniser may repeat a part of.
 const REMEMBERED_TURNS: usize = 8;
 
@@ -57,6 +59,8 @@ pub(super) struct Caller {
     now: Instant,
     /// The voice was heard before this step, and is heard after it.
     goes_on: bool,
+    /// The VAD says so just now, without a pause.
+    is_sounding: bool,
     finals: Vec<Waiting>,
     /// Committed or withdrawn, the newest last.
     turns: VecDeque<Turn>,
@@ -66,6 +70,10 @@ impl Caller {
     pub(super) fn input(&mut self, now: Instant, input: &Input) {
         self.now = self.now.max(now);
         let before = self.speaks();
+        self.is_sounding = matches!(
+            input,
+            Input::Vad(Vad::Frame { speaking: true, silence, .. }) if silence.is_zero()
+        );
         match input {
             Input::Vad(vad) => self.vad(*vad),
             Input::Stt(Stt::Interim(text) | Stt::Preflight(text) | Stt::Final { text, .. })
@@ -139,6 +147,17 @@ impl Caller {
         self.patience = Some(options.stuck_vad_timeout);
         let least = options.min_thinking_interruption_duration;
         self.goes_on && self.voice.is_some_and(|voice| voice.lasted >= least)
+    }
+
+    /// The VAD has just said that the caller has spoken for longer than anybody need to find out what it is, also after his last
+    /// words. Where there must be words, and where a button decides, the voice alone takes nothing.
+    pub(super) fn takes_the_floor(&self, options: &Options) -> bool {
+        let least = options.min_interruption_duration + options.echo_guard;
+        let by_voice =
+            options.turn_detection != TurnDetection::Manual && options.min_interruption_words == 0;
+        let unexplained = self.now.since(self.last_words) > least + AFTER_WORDS;
+        let heard = |voice: Voice| voice.sign == self.now && voice.lasted >= least;
+        by_voice && unexplained && self.goes_on && self.is_sounding && self.voice.is_some_and(heard)
     }
 
     fn is_final(&mut self, text: &str) {

@@ -16,6 +16,7 @@ use crate::limits::{
     MAX_SEGMENTS_AHEAD, MAX_TURN_BYTES, MAX_TURN_MESSAGES, cut,
 };
 use crate::machine::Dialogue;
+use crate::options::TurnDetection;
 use crate::time::Instant;
 
 /// Model requests at the same time: the reply that is being spoken, a speculative one, and those of speeches whose tools
@@ -169,6 +170,12 @@ impl Observer {
             .nothing_is_forgotten(dialogue, is_quiet, self.closed)?;
         self.silence_is_kept()?;
         self.sounds.are_played()?;
+        // an answer that was begun early waits for the button
+        let by_button = dialogue.options().turn_detection == TurnDetection::Manual;
+        let idle = self.tools.len() == 0 && self.speeches.is_empty() && !by_button;
+        if is_quiet && idle && !self.closed && dialogue.deadline().is_none() {
+            self.sounds.none_is_forgotten()?;
+        }
         if !self.closed {
             self.tools.end_in_time()?;
         }
@@ -186,7 +193,12 @@ impl Observer {
         }
         match action {
             Action::Synthesize { id, text } => self.sounds.asked(*id, text),
-            Action::CancelSynthesis { id } => self.sounds.cancelled(*id),
+            Action::CancelSynthesis { id } => {
+                if !self.is_stopped {
+                    self.sounds.must_have_stopped(*id);
+                }
+                self.sounds.cancelled(*id);
+            }
             Action::Play { id } => {
                 self.begins |= self.agent != AgentState::Speaking;
                 self.sounds.play(*id)?;
@@ -397,6 +409,13 @@ impl Observer {
 
     /// Promise 7. What may be interrupted the machine must say: nothing else of what it says about itself is believed.
     fn begins_in_silence(&mut self, dialogue: &Dialogue) -> Result<(), Violation> {
+        let heard =
+            !self.paused && self.sounds.is_any_heard() && self.agent == AgentState::Speaking;
+        if heard && self.caller.takes_the_floor(dialogue.options()) && dialogue.may_interrupt() {
+            return Err(Violation::BeginsOverVoice(
+                "the agent speaks on over a caller who speaks on".into(),
+            ));
+        }
         let sounds = self.begins && !self.paused && self.sounds.sounding().next().is_some();
         if self.caller.speaks_on(dialogue.options()) && sounds && dialogue.may_interrupt() {
             return Err(Violation::BeginsOverVoice(

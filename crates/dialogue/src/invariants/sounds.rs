@@ -31,11 +31,21 @@ struct Sound {
     /// The provider said when its words begin.
     timed: bool,
     length: Option<Duration>,
+    /// When the length was said.
+    ready_at: Instant,
     furthest: Duration,
     cleared: Option<Duration>,
     /// Bytes of the text that were shown.
     shown: usize,
     speech: Option<SpeechId>,
+}
+
+impl Sound {
+    /// It is there and did not come too late just now, it was ordered to be played, and its end was not heard.
+    fn is_to_be_heard(&self, now: Instant) -> bool {
+        let exists = !self.failed && self.length.is_some_and(|length| !length.is_zero());
+        exists && self.ready_at < now && self.played.is_some() && !self.over
+    }
 }
 
 /// All sounds that are of interest still.
@@ -173,10 +183,15 @@ impl Sounds {
     /// The playout is about to be cleared, and neither the caller nor the program has asked for it.
     pub(super) fn must_have_been_stopped(&mut self) {
         let mut known = self.known.iter();
-        let lost = known.find(|(_, sound)| {
-            sound.played.is_some() && !sound.over && !sound.failed && sound.length.is_some()
-        });
+        let lost = known.find(|(_, sound)| sound.is_to_be_heard(self.now));
         self.lost = self.lost.or(lost.map(|(id, _)| (*id, self.now)));
+    }
+
+    /// Likewise of this one.
+    pub(super) fn must_have_stopped(&mut self, id: SegmentId) {
+        let sound = self.known.get(&id);
+        let lost = sound.is_some_and(|sound| sound.is_to_be_heard(self.now));
+        self.lost = self.lost.or(lost.then_some((id, self.now)));
     }
 
     /// The session is over.
@@ -191,6 +206,24 @@ impl Sounds {
                 Err(Violation::Unplayed(format!("{id} was cut by nobody")))
             }
             Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Promise 10, when nobody speaks and nothing is going to happen: what was synthesised was played or dropped, and what was
+    /// played was shown.
+    pub(super) fn none_is_forgotten(&self) -> Result<(), Violation> {
+        let forgotten = |sound: &&Sound| {
+            let kept =
+                sound.played.is_none() && sound.length.is_some_and(|length| !length.is_zero());
+            let unknown = sound.whole && sound.shown == 0;
+            !sound.cancelled && !sound.failed && (kept || unknown)
+        };
+        match self.known.values().find(forgotten) {
+            Some(sound) => Err(Violation::Unplayed(format!(
+                "{:?} is forgotten",
+                sound.text
+            ))),
+            None => Ok(()),
         }
     }
 
@@ -220,6 +253,7 @@ impl Sounds {
         if let Some(sound) = self.known.get_mut(&id).filter(|sound| !sound.failed) {
             let shortest = sound.length.map_or(length, |before| before.min(length));
             sound.length = Some(shortest);
+            sound.ready_at = self.now;
             sound.stale = false;
             if length.is_zero() && !sound.heard {
                 (sound.over, sound.ended) = (true, true);
