@@ -43,6 +43,29 @@ pub enum ProviderError {
         /// What the provider said, shortened.
         message: String,
     },
+    /// It will not answer before somebody changes something there: an account without credit, a model without tools.
+    #[error("{provider} {what}; {fix}{}", details(message))]
+    Setup {
+        /// Whose.
+        provider: &'static str,
+        /// What is wrong there, as the rest of a sentence: "has no credit left (429)".
+        what: String,
+        /// What to do.
+        fix: String,
+        /// What the provider said, shortened.
+        message: String,
+    },
+    /// Its name cannot be resolved.
+    #[error(
+        "the address of {provider} cannot be found; check this machine's network and DNS, and the host's name, if one is configured{}",
+        details(message)
+    )]
+    Unresolved {
+        /// Whose.
+        provider: &'static str,
+        /// What the system said.
+        message: String,
+    },
     /// No connection, or it broke.
     #[error(
         "the connection to {provider} failed; check the network and the address, if one is configured{}",
@@ -99,11 +122,34 @@ fn advice(status: u16) -> &'static str {
 }
 
 impl ProviderError {
+    /// The same of a server that goes by another name than its provider's.
+    #[must_use]
+    pub fn named(mut self, name: &'static str) -> Self {
+        match &mut self {
+            Self::Unauthorized { provider, .. }
+            | Self::RateLimited { provider, .. }
+            | Self::Status { provider, .. }
+            | Self::Setup { provider, .. }
+            | Self::Unresolved { provider, .. }
+            | Self::Connection { provider, .. }
+            | Self::Timeout { provider, .. }
+            | Self::Protocol { provider, .. } => *provider = name,
+            Self::Unavailable { .. } => {}
+        }
+        self
+    }
+
     /// May the same request succeed when it is tried again? LiveKit's rule: connection errors, time-outs, 408, 429, 5xx.
     pub fn retryable(&self) -> bool {
         match self {
-            Self::Unauthorized { .. } | Self::Protocol { .. } | Self::Unavailable { .. } => false,
-            Self::RateLimited { .. } | Self::Connection { .. } | Self::Timeout { .. } => true,
+            Self::Unauthorized { .. }
+            | Self::Setup { .. }
+            | Self::Protocol { .. }
+            | Self::Unavailable { .. } => false,
+            Self::RateLimited { .. }
+            | Self::Unresolved { .. }
+            | Self::Connection { .. }
+            | Self::Timeout { .. } => true,
             Self::Status { status, .. } => *status == 408 || *status >= 500,
         }
     }

@@ -95,12 +95,23 @@ impl Index {
             if !is_own || own.chars().count() < least || !self.bm25.postings(&own).is_empty() {
                 continue;
             }
-            let similar = self
-                .bm25
-                .terms()
-                .filter(|term| is_similar(&own, term, least, self.words.has_compounds()));
-            let similar = similar.map(|term| (term.to_owned(), SIMILAR_WEIGHT));
-            asked.words.extend(similar.take(MAX_SIMILAR));
+            let compounds = self.words.has_compounds();
+            let is_like = |term: &&str| is_similar(&own, term, least, compounds);
+            let thesaurus = self.words.thesaurus();
+            // a known word with a slip in it stands for what that one stands for
+            let meant = thesaurus
+                .stems()
+                .filter(is_like)
+                .filter(|_| asked.words.len() == 1);
+            let others: Vec<String> = meant
+                .flat_map(|stem| thesaurus.others(stem))
+                .cloned()
+                .collect();
+            let similar = self.bm25.terms().filter(is_like).map(str::to_owned);
+            let similar: Vec<String> = similar.chain(others).take(MAX_SIMILAR).collect();
+            asked
+                .words
+                .extend(similar.into_iter().map(|term| (term, SIMILAR_WEIGHT)));
         }
     }
 }

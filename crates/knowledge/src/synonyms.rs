@@ -1,7 +1,7 @@
 //! What people say instead of what documents say, and what they say that asks for nothing. Only everyday words of shops,
 //! surgeries, hotels and restaurants: words of a trade stand in its documents, and closeness of meaning is an embedding's business.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 /// What another word for the same counts beside the word itself.
 pub(crate) const WEIGHT: f32 = 0.5;
@@ -19,7 +19,7 @@ const GROUPS: &[&str] = &[
     "open opening hours close closed shut what_time_do what_time_does what_time_are what_time_can how_late \
      how_early till_when until_when until_what_time when_do_you when_are_you when_can_i when_can_we latest_i latest_we \
      latest_you earliest_i earliest_we earliest_you are_you_around are_you_there are_you_still_there_on",
-    "located location address street road directions situated where corner where_are_you where_is_it where_is_your \
+    "located location address street road directions situated where corner where_are_you whereabouts where_abouts where_is_it where_is_your \
      where_is_the where_can_i_find how_do_i_get how_do_we_get how_can_i_get how_can_we_get get_there get_to_you find_you \
      reach_you near_you close_to_you get_off",
     "phone telephone number contact email website reach_you call_you get_in_touch get_hold_of",
@@ -33,7 +33,7 @@ const GROUPS: &[&str] = &[
      check_out split~bill pick_up_the_tab",
     "instalment installment month split~bill pay~off",
     "tip gratuity",
-    "cancel cancellation refund reschedule postpone notice call~off back_out pull_out change~booking change~reservation \
+    "cancel cancellation refund reschedule postpone rebook swap notice call~off back_out pull_out change~booking change~reservation \
      change~appointment change~order move~booking move~reservation move~appointment put~off drop~booking \
      can_t_make can_t_come can_t_attend cannot_make cannot_come not_make_it not_coming not_come unable_to_come \
      unable_to_make show_up turn_up something~come_up no_show",
@@ -159,7 +159,7 @@ enum Part {
 pub(crate) struct Thesaurus {
     /// The single words of each group.
     groups: Vec<Vec<String>>,
-    of: HashMap<String, Vec<usize>>,
+    of: FxHashMap<String, Vec<usize>>,
     phrases: Vec<(Vec<Part>, usize)>,
 }
 
@@ -194,6 +194,11 @@ impl Thesaurus {
             .filter_map(|number| self.groups.get(*number))
             .flatten()
             .filter(move |other| *other != stem)
+    }
+
+    /// The stems that a slip of the tongue or of the ear may have been meant as.
+    pub(crate) fn stems(&self) -> impl Iterator<Item = &str> {
+        self.of.keys().map(String::as_str)
     }
 
     /// What the phrases in these words stand for, each group once.

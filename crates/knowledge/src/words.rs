@@ -141,6 +141,11 @@ impl Words {
             || self.question(text).iter().any(|asked| asked.is_topic)
     }
 
+    /// Words for which there are others.
+    pub(crate) fn thesaurus(&self) -> &Thesaurus {
+        &self.thesaurus
+    }
+
     /// Are words joined into one: is what such a word ends in what it is?
     pub(crate) fn has_compounds(&self) -> bool {
         matches!(

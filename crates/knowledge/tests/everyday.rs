@@ -252,6 +252,9 @@ fn other_words_forms_and_slips_find_the_passage() {
         ("My son is allergic to milk", "Dairy"),
         ("Do you have wheelchiar access", "Wheelchair"),
         ("is there a corkige fee", "Wine"),
+        ("whats the adress", "Where we are"),
+        ("can I cansel my bookng", "Cancelling"),
+        ("Can I swap my reservation to Saturday", "Cancelling"),
     ] {
         let found = base.find(question);
         if !sources(&found)

@@ -1,5 +1,7 @@
 //! HTTP: errors in our words, retries, limits of time and size.
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use antiphon_agent::ProviderError;
@@ -10,8 +12,8 @@ use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::Value;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::chat::failure;
-use crate::config::Endpoint;
+use crate::chat::failure::{self, ServerError};
+use crate::config::{Dialect, Endpoint};
 
 /// The name in errors, logs and metrics.
 pub(crate) const PROVIDER: &str = "openai";
@@ -31,6 +33,46 @@ const POOL_IDLE: Duration = Duration::from_secs(55);
 pub(crate) struct HttpClient {
     http: Client,
     pub(crate) endpoint: Endpoint,
+    /// In messages: `openai`, or the host of somebody's own server.
+    pub(crate) name: &'static str,
+}
+
+/// Why a request failed.
+pub(crate) struct Failure {
+    pub(crate) error: ProviderError,
+    /// All that the server said, for us to read: nothing for a log.
+    pub(crate) said: String,
+}
+
+impl From<ProviderError> for Failure {
+    fn from(error: ProviderError) -> Self {
+        let said = String::new();
+        Self { error, said }
+    }
+}
+
+impl Failure {
+    pub(crate) fn named(mut self, name: &'static str) -> Self {
+        self.error = self.error.named(name);
+        self
+    }
+}
+
+/// The name of a server in messages. Errors hold `&'static str`; a process knows the few servers of its configuration, so each
+/// name is kept once and for ever.
+fn name_of(endpoint: &Endpoint) -> &'static str {
+    static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    let host = match endpoint.host() {
+        Some(host) if endpoint.dialect == Dialect::Compatible => host,
+        Some(_) | None => return PROVIDER,
+    };
+    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = names.get(host.as_str()) {
+        return known;
+    }
+    let name: &'static str = Box::leak(host.into_boxed_str());
+    names.insert(name);
+    name
 }
 
 impl HttpClient {
@@ -46,7 +88,12 @@ impl HttpClient {
             builder = builder.no_proxy();
         }
         let http = builder.build().map_err(|error| connection_error(&error))?;
-        Ok(Self { http, endpoint })
+        let name = name_of(&endpoint);
+        Ok(Self {
+            http,
+            endpoint,
+            name,
+        })
     }
 
     /// Send once; the answer's head must be there before `deadline`.
@@ -56,6 +103,17 @@ impl HttpClient {
         body: Option<&Value>,
         deadline: Instant,
     ) -> Result<Response, ProviderError> {
+        let sent = self.ask(path, body, deadline).await;
+        sent.map_err(|failure| failure.named(self.name).error)
+    }
+
+    /// The same, with all that the server says when it refuses.
+    pub(crate) async fn ask(
+        &self,
+        path: &str,
+        body: Option<&Value>,
+        deadline: Instant,
+    ) -> Result<Response, Failure> {
         let method = if body.is_some() {
             Method::POST
         } else {
@@ -74,17 +132,17 @@ impl HttpClient {
         let response = match timeout_at(deadline, request.send()).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) if error.is_timeout() && error.is_connect() => {
-                return Err(ProviderError::Timeout {
+                return Err(Failure::from(ProviderError::Timeout {
                     provider: PROVIDER,
                     after: self.endpoint.timeouts.connect,
-                });
+                }));
             }
-            Ok(Err(error)) => return Err(connection_error(&error)),
+            Ok(Err(error)) => return Err(connection_error(&error).into()),
             Err(_) => {
-                return Err(ProviderError::Timeout {
+                return Err(Failure::from(ProviderError::Timeout {
                     provider: PROVIDER,
                     after,
-                });
+                }));
             }
         };
         if response.status().is_success() {
@@ -115,7 +173,7 @@ impl HttpClient {
         });
     }
 
-    async fn status_error(&self, response: Response) -> ProviderError {
+    async fn status_error(&self, response: Response) -> Failure {
         let status = response.status();
         let retry_after = retry_after(response.headers());
         let location = response
@@ -127,23 +185,28 @@ impl HttpClient {
             .collect(Duration::from_secs(2))
             .await
             .unwrap_or_default();
-        let said = failure::of_body(&String::from_utf8_lossy(&body));
-        let code = said.code;
+        let body = String::from_utf8_lossy(&body).into_owned();
+        let said = failure::of_body(&body);
+        let no_credit = status == StatusCode::PAYMENT_REQUIRED || lacks_credit(status, &said);
         let message = self.clean(location.map_or(said.message, |to| {
             format!("moved to {to}; set OPENAI_BASE_URL to it")
         }));
-        // An account without money answers 429 as well, but trying again does not help, and the fix is the account's.
-        let no_quota = matches!(
-            code.as_deref(),
-            Some("insufficient_quota" | "billing_hard_limit_reached" | "account_deactivated")
-        );
-        match status {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => ProviderError::Unauthorized {
+        let error = match status {
+            // trying again does not help, and the fix is the account's
+            _ if no_credit => ProviderError::Setup {
                 provider: PROVIDER,
-                status: status.as_u16(),
+                what: format!("has no credit left ({})", status.as_u16()),
+                fix: format!(
+                    "look at the account's billing and limits{}, add credit or raise the limit",
+                    match self.endpoint.dialect {
+                        Dialect::OpenAi =>
+                            " (https://platform.openai.com/settings/organization/billing)",
+                        Dialect::Compatible => "",
+                    }
+                ),
                 message,
             },
-            StatusCode::TOO_MANY_REQUESTS if no_quota => ProviderError::Unauthorized {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => ProviderError::Unauthorized {
                 provider: PROVIDER,
                 status: status.as_u16(),
                 message,
@@ -158,13 +221,41 @@ impl HttpClient {
                 status: other.as_u16(),
                 message,
             },
-        }
+        };
+        Failure { error, said: body }
     }
 
     /// Providers quote parts of keys in their messages.
     pub(crate) fn clean(&self, message: String) -> String {
         clean(&message, self.endpoint.api_key.as_ref())
     }
+}
+
+/// Does a refusal mean that there is nothing left to pay with?
+fn lacks_credit(status: StatusCode, said: &ServerError) -> bool {
+    let codes = [
+        "insufficient_quota",
+        "billing_hard_limit_reached",
+        "billing_not_active",
+        "account_deactivated",
+        "insufficient_balance",
+        "insufficient_credits",
+    ];
+    let words = [
+        "exceeded your current quota",
+        "insufficient balance",
+        "insufficient credit",
+        "insufficient funds",
+        "credit balance is too low",
+        "out of credit",
+    ];
+    let message = said.message.to_ascii_lowercase();
+    status.is_client_error()
+        && (said
+            .code
+            .as_ref()
+            .is_some_and(|code| codes.contains(&code.as_str()))
+            || words.iter().any(|words| message.contains(words)))
 }
 
 /// The list of models is about 10 kB at OpenAI, more at aggregators, which then pay with a new connection.
@@ -295,9 +386,25 @@ fn connection_error(error: &reqwest::Error) -> ProviderError {
     while let Some(source) = reason.source() {
         reason = source;
     }
+    let message = shortened(&reason.to_string());
+    // the resolver has no kind of its own
+    let lower = message.to_ascii_lowercase();
+    let resolver = [
+        "lookup address",
+        "dns",
+        "name or service",
+        "resolve",
+        "no such host",
+    ];
+    if error.is_connect() && resolver.iter().any(|words| lower.contains(words)) {
+        return ProviderError::Unresolved {
+            provider: PROVIDER,
+            message,
+        };
+    }
     ProviderError::Connection {
         provider: PROVIDER,
-        message: shortened(&reason.to_string()),
+        message,
     }
 }
 

@@ -109,6 +109,16 @@ impl Endpoint {
         self
     }
 
+    /// Host and port, as messages name the server.
+    pub(crate) fn host(&self) -> Option<String> {
+        let url = Url::parse(&self.base_url).ok()?;
+        let host = url.host_str()?;
+        Some(match url.port() {
+            Some(port) => format!("{host}:{port}"),
+            None => host.to_owned(),
+        })
+    }
+
     pub(crate) fn is_loopback(&self) -> bool {
         Url::parse(&self.base_url)
             .ok()

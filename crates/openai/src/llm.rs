@@ -12,10 +12,10 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
 use crate::chat::answer::{Answer, AnswerError, Ending};
-use crate::chat::refused::Refused;
+use crate::chat::refused::{self, Refused};
 use crate::chat::request;
 use crate::chat::spoken::Opening;
-use crate::client::{Attempt, Body, HttpClient, PROVIDER, attempts, unexpected};
+use crate::client::{Attempt, Body, Failure, HttpClient, PROVIDER, attempts, unexpected};
 use crate::config::LlmConfig;
 use crate::generator::generate;
 use crate::probe::{self, Finding};
@@ -132,7 +132,7 @@ impl Llm for OpenAiLlm {
                 },
             };
             // Nobody listens any more: nobody to tell.
-            let _ = run.items.send(Err(error)).await;
+            let _ = run.items.send(Err(error.named(client.name))).await;
         })
     }
 
@@ -165,16 +165,17 @@ impl Attempt for Run<'_> {
         let mut body = body.as_object().cloned().unwrap_or_default();
         loop {
             self.learned().refused.leave_out(&mut body);
-            let Err(error) = self.once(&Value::Object(body.clone())).await else {
+            let Err(failure) = self.once(&Value::Object(body.clone())).await else {
                 return Ok(());
             };
+            let Failure { error, said } = failure.named(self.client.name);
             let named = if self.given_out {
                 Vec::new()
             } else {
-                self.learned().refused.learn(&error, &body)
+                self.learned().refused.learn(&error, &said, &body)
             };
             if named.is_empty() {
-                return Err(error);
+                return Err(refused::without_tools(error, &said, &body));
             }
             // what it refuses is not in the next body, so this ends
             let names = named.join(", ");
@@ -227,12 +228,12 @@ impl Run<'_> {
         Ok(model)
     }
 
-    async fn once(&mut self, body: &Value) -> Result<(), ProviderError> {
+    async fn once(&mut self, body: &Value) -> Result<(), Failure> {
         let timeouts = self.client.endpoint.timeouts;
         let first_chunk = Instant::now() + timeouts.first_chunk;
         let response = self
             .client
-            .send("/chat/completions", Some(body), first_chunk)
+            .ask("/chat/completions", Some(body), first_chunk)
             .await?;
         let mut reader = Reader::new(Body::new(response, MAX_RESPONSE_BYTES));
         let opening = self.learned().opening;
@@ -253,12 +254,12 @@ impl Run<'_> {
                     (Vec::new(), true)
                 }
                 Err(ProviderError::Timeout { .. }) if !alive => {
-                    return Err(ProviderError::Timeout {
+                    return Err(Failure::from(ProviderError::Timeout {
                         provider: PROVIDER,
                         after: timeouts.first_chunk,
-                    });
+                    }));
                 }
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.into()),
             };
             alive = true;
             let mut chunks = Vec::new();
@@ -347,7 +348,16 @@ impl Run<'_> {
         let _ = self.items.send(Ok(chunk)).await;
     }
 
-    fn in_our_words(&self, error: AnswerError) -> ProviderError {
+    fn in_our_words(&self, error: AnswerError) -> Failure {
+        let said = match &error {
+            AnswerError::Reported(error) => error.message.clone(),
+            AnswerError::Malformed(_) | AnswerError::Unfinished => String::new(),
+        };
+        let error = self.provider_error(error);
+        Failure { error, said }
+    }
+
+    fn provider_error(&self, error: AnswerError) -> ProviderError {
         let status = |status: Option<u16>, message| ProviderError::Status {
             provider: PROVIDER,
             status: status.unwrap_or(500),

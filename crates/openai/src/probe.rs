@@ -8,7 +8,7 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use crate::client::{Body, HttpClient};
-use crate::config::{Endpoint, Timeouts};
+use crate::config::{DEFAULT_BASE_URL, Endpoint, Timeouts};
 
 /// OpenAI lists about 100 models in 15 kB, aggregators several hundred with long descriptions.
 const MAX_LIST_BYTES: usize = 4 * 1024 * 1024;
@@ -181,6 +181,18 @@ fn explained(error: &ProviderError, base_url: &str, has_key: bool) -> Finding {
         ProviderError::RateLimited { .. } => (
             Level::Warning,
             "wait, or raise the account's limits; callers will hear pauses",
+        ),
+        ProviderError::Setup { .. } => (
+            Level::Error,
+            "change what it says at the server or in its account",
+        ),
+        ProviderError::Unresolved { .. } => (
+            Level::Error,
+            "check this machine's network and DNS, and the host in OPENAI_BASE_URL, if it is set; behind a proxy set HTTPS_PROXY",
+        ),
+        ProviderError::Connection { .. } if base_url == DEFAULT_BASE_URL => (
+            Level::Error,
+            "check this machine's network and firewall; behind a proxy set HTTPS_PROXY",
         ),
         ProviderError::Connection { .. } => (
             Level::Error,

@@ -100,7 +100,7 @@ impl Tts for OpenAiTts {
                         after: total,
                     },
                 };
-                let _ = run.items.send(Err(error)).await;
+                let _ = run.items.send(Err(error.named(client.name))).await;
                 return;
             }
         })

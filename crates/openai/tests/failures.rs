@@ -178,6 +178,33 @@ async fn a_short_limit_is_waited_out_and_a_long_one_is_said() {
 }
 
 #[tokio::test]
+async fn somebodys_own_server_goes_by_its_own_name() {
+    let kind = FaultKind::Status {
+        status: 400,
+        retry_after_s: None,
+        code: None,
+    };
+    let simulator = start(vec![Fault::always(simulator::Endpoint::Chat, kind)]).await;
+    let endpoint = endpoint(&simulator, KEY).with_dialect(Dialect::Compatible);
+    let llm = OpenAiLlm::new(LlmConfig::new(endpoint)).unwrap();
+    let error = ask(&llm).await.1.unwrap().to_string();
+    assert!(error.starts_with("127.0.0.1:"), "{error}");
+}
+
+#[tokio::test]
+async fn a_name_that_cannot_be_resolved_is_no_matter_of_the_server() {
+    let endpoint = Endpoint::new("http://nowhere.invalid/v1", Secret::new(KEY));
+    let llm = OpenAiLlm::new(LlmConfig::new(endpoint)).unwrap();
+    let findings = llm.probe().await;
+    let fix = findings[0].fix.clone().unwrap();
+    assert!(fix.contains("DNS"), "{findings:?}");
+    assert!(
+        findings[0].message.contains("nowhere.invalid"),
+        "{findings:?}"
+    );
+}
+
+#[tokio::test]
 async fn an_account_without_money_is_not_asked_again() {
     let kind = FaultKind::Status {
         status: 429,
@@ -187,7 +214,7 @@ async fn an_account_without_money_is_not_asked_again() {
     let simulator = start(vec![Fault::always(simulator::Endpoint::Chat, kind)]).await;
     assert!(matches!(
         chat(&simulator, KEY).await.1,
-        Some(ProviderError::Unauthorized { status: 429, .. })
+        Some(ProviderError::Setup { what, .. }) if what.contains("no credit left (429)")
     ));
     assert_eq!(simulator.requests().len(), 1);
 }

@@ -249,7 +249,10 @@ fn asked_deepgram(answer: Result<(), ProviderError>) -> Finding {
                     Level::Warning,
                     "wait, or raise the account's limits; callers will not be heard meanwhile",
                 ),
-                ProviderError::Connection { .. } | ProviderError::Timeout { .. } => (
+                ProviderError::Setup { .. } => (Level::Error, "change what it says in the account"),
+                ProviderError::Unresolved { .. }
+                | ProviderError::Connection { .. }
+                | ProviderError::Timeout { .. } => (
                     Level::Error,
                     "check the network and DEEPGRAM_BASE_URL, if it is set",
                 ),

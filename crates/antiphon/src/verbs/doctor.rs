@@ -87,11 +87,33 @@ pub async fn run(args: DoctorArgs, app: &App) -> anyhow::Result<ExitCode> {
 
 /// Most notes hold their fix behind a semicolon; the others are about a file of the knowledge.
 fn noted(note: &str) -> Finding {
-    let (problem, fix) = note.split_once("; ").unwrap_or((
+    let (problem, fix) = split_fix(note).unwrap_or((
         note,
         "repair that file, or take it out of the folder that [knowledge] path names",
     ));
     Finding::warning(problem, fix)
+}
+
+/// What is wrong, and behind the first semicolon what to do; one in brackets or quotation marks belongs to what somebody else
+/// said.
+fn split_fix(text: &str) -> Option<(&str, &str)> {
+    let mut depth = 0_usize;
+    let mut quoted = false;
+    for (at, c) in text.char_indices() {
+        match c {
+            '"' | '`' => quoted = !quoted,
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' => depth = depth.saturating_sub(1),
+            ';' if depth == 0 && !quoted => {
+                let (problem, fix) = text.split_at(at);
+                if let Some(fix) = fix.strip_prefix("; ") {
+                    return Some((problem, fix));
+                }
+            }
+            _ => {}
+        }
+    }
+    None
 }
 
 fn is_elsewhere(provider: &AboutProvider) -> bool {
@@ -125,9 +147,7 @@ fn explained(what: &str, error: &anyhow::Error) -> Vec<Finding> {
         .unwrap_or_else(|| vec![with_causes(error)])
         .iter()
         .map(|text| {
-            let split = text
-                .split_once("; ")
-                .or_else(|| text.strip_suffix(')')?.rsplit_once(" ("));
+            let split = split_fix(text).or_else(|| text.strip_suffix(')')?.rsplit_once(" ("));
             let (problem, fix) = split.unwrap_or((text.as_str(), see.as_str()));
             Finding::error(format!("{what}: {problem}"), fix)
         })
@@ -313,6 +333,19 @@ mod tests {
                 finding.what
             );
         }
+    }
+
+    #[test]
+    fn what_somebody_else_said_is_not_cut_at_its_semicolon() {
+        let text = "the list could not be read (details: no; \"a; b\" [c; d]); start the server";
+        assert_eq!(
+            split_fix(text),
+            Some((
+                "the list could not be read (details: no; \"a; b\" [c; d])",
+                "start the server"
+            ))
+        );
+        assert_eq!(split_fix("nothing to do (a; b)"), None);
     }
 
     #[test]

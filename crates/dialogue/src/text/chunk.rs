@@ -92,9 +92,10 @@ fn in_one_line(text: &str) -> String {
     line
 }
 
-/// Words, or the name of a key of the telephone.
+/// Words, a sign that is read out, or the name of a key of the telephone.
 fn is_speakable(text: &str) -> bool {
-    text.chars().any(char::is_alphanumeric)
+    text.chars()
+        .any(|c| c.is_alphanumeric() || matches!(c, '✓' | '✗' | '★'))
         || matches!(
             text.trim_matches(['.', ',', '!', '"']),
             "*" | "#" | "+" | "%" | "&" | "@"
@@ -199,8 +200,12 @@ fn many_words(text: &str) -> Option<usize> {
             joint = Some(start);
         }
         count += 1;
-        // the word after must have begun: the last one may still grow
-        if count >= FIRST_MAX_WORDS && words.peek().is_some() {
+        // the word after must have begun: the last one may still grow; and a number stays with its item
+        let is_number = word
+            .trim_end_matches('.')
+            .bytes()
+            .all(|b| b.is_ascii_digit());
+        if count >= FIRST_MAX_WORDS && !is_number && words.peek().is_some() {
             return joint.or(Some(start + word.len()));
         }
     }

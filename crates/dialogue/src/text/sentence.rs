@@ -5,15 +5,15 @@ use unicode_segmentation::UnicodeSegmentation;
 use super::words::is_spaceless;
 
 /// A period after these does not end a sentence.
-const ABBREVIATIONS: [&str; 92] = [
+const ABBREVIATIONS: [&str; 93] = [
     "mr", "mrs", "ms", "dr", "prof", "st", "jr", "sr", "vs", "etc", "e.g", "i.e", "no", "nos",
     "nr", "inc", "ltd", "co", "corp", "approx", "dept", "fig", "vol", "est", "ave", "blvd", "rd",
     "mt", "gen", "col", "sgt", "rev", "hon", "jan", "feb", "apr", "jul", "aug", "sep", "sept",
     "oct", "nov", "dec", "mon", "tue", "tues", "thu", "thur", "thurs", "fri", "ca", "capt", "lt",
     "cf", "al", "max", "tel", "ext", "hr", "hrs", "mins", "min", "tbsp", "tsp", "oz", "lb", "lbs",
     "ft", // German, French, Spanish, Italian, Dutch
-    "bzw", "evtl", "inkl", "zzgl", "ggf", "usw", "str", "std", "hr", "fr", "mme", "mlle", "sra",
-    "srta", "dña", "aprox", "pág", "sig", "dott", "dhr", "mevr", "bv", "o.ä", "u.ä",
+    "bzw", "geb", "evtl", "inkl", "zzgl", "ggf", "usw", "str", "std", "hr", "fr", "mme", "mlle",
+    "sra", "srta", "dña", "aprox", "pág", "sig", "dott", "dhr", "mevr", "bv", "o.ä", "u.ä",
 ];
 /// A number and a period before these is a day: "3. Mai".
 const MONTHS: [&str; 26] = [
@@ -43,6 +43,19 @@ const MONTHS: [&str; 26] = [
     "feb",
     "stock",
     "etage",
+];
+
+/// Articles and prepositions of German and Dutch before an ordinal: "am 2. Advent", "der 1. Preis".
+const ORDINAL_WORDS: [&str; 26] = [
+    "am", "der", "die", "das", "dem", "den", "des", "im", "vom", "zum", "zur", "beim", "bis", "ab",
+    "seit", "ein", "eine", "einen", "einem", "einer", "unser", "unsere", "ihr", "ihre", "jeden",
+    "jeder",
+];
+/// Small words with which a sentence begins all the same: "Er kommt am 1. Der Rest folgt."
+const BEGINNINGS: [&str; 30] = [
+    "der", "die", "das", "dem", "den", "ein", "eine", "wir", "sie", "ich", "es", "er", "ihr", "du",
+    "man", "danach", "dann", "bitte", "dort", "da", "und", "aber", "oder", "wenn", "falls",
+    "haben", "ist", "sind", "möchten", "passt",
 ];
 
 /// Just after the first sentence of at least `min` characters, its trailing white space not included. The character after
@@ -118,8 +131,9 @@ pub(super) fn is_sentence_mark(c: char) -> bool {
 
 /// A number and a period: does the sentence go on with the name of a month, or in lower case? `None`: more must come.
 fn goes_on(before: &str, rest: &str, complete: bool) -> Option<bool> {
-    let digits = before.len() - before.trim_end_matches(|c: char| c.is_ascii_digit()).len();
-    if !(1..=2).contains(&digits) {
+    let head = before.trim_end_matches(|c: char| c.is_ascii_digit());
+    let number = before.get(head.len()..).unwrap_or_default();
+    if !(1..=2).contains(&number.len()) {
         return Some(false);
     }
     let next = rest.trim_start();
@@ -127,7 +141,40 @@ fn goes_on(before: &str, rest: &str, complete: bool) -> Option<bool> {
     if word.len() == next.len() && !complete {
         return None;
     }
-    Some(word.starts_with(char::is_lowercase) || MONTHS.contains(&word.to_lowercase().as_str()))
+    // "5. 6. 2026", "3. Mai", "am 2. Advent", "1. Tea 2. Coffee"
+    let lower = word.to_lowercase();
+    Some(
+        next.starts_with(|c: char| c.is_ascii_digit())
+            || word.starts_with(char::is_lowercase)
+            || MONTHS.contains(&lower.as_str())
+            || is_ordinal(head) && !BEGINNINGS.contains(&lower.as_str())
+            || head.trim_end().ends_with(':')
+            || is_next_item(head, number),
+    )
+}
+
+/// Behind these a number with a period is an ordinal.
+fn is_ordinal(head: &str) -> bool {
+    let word = head.split_whitespace().next_back().unwrap_or_default();
+    let is_apart = head.ends_with(' ');
+    is_apart && ORDINAL_WORDS.contains(&word.to_lowercase().as_str())
+}
+
+/// Has the item before this one a number as well?
+fn is_next_item(head: &str, number: &str) -> bool {
+    let Some(before) = number
+        .parse::<u32>()
+        .ok()
+        .and_then(|number| number.checked_sub(1))
+    else {
+        return false;
+    };
+    let mark = format!("{before}. ");
+    head.ends_with(' ')
+        && head.match_indices(&mark).any(|(at, _)| {
+            head.get(..at)
+                .is_some_and(|head| head.is_empty() || head.ends_with(char::is_whitespace))
+        })
 }
 
 /// Does the text before a period end in something that a period only shortens?

@@ -34,30 +34,186 @@ impl Refused {
         }
     }
 
-    /// Note what this error says about parameters of this body; none: it is about something else.
+    /// Note what this error says about parameters of this body; none: it is about something else. `said`: all that the server
+    /// said, neither shortened nor scrubbed.
     pub(crate) fn learn(
         &mut self,
         error: &ProviderError,
+        said: &str,
         body: &Map<String, Value>,
     ) -> Vec<String> {
-        let ProviderError::Status {
-            status: 400 | 422,
-            message,
-            ..
-        } = error
-        else {
+        let said = Said::of(said);
+        if !may_refuse(error, &said) {
             return Vec::new();
-        };
-        let is_of_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        let words: Vec<&str> = message.split(|c| !is_of_name(c)).collect();
+        }
         let named: Vec<String> = body
-            .keys()
-            .filter(|name| !NECESSARY.contains(&name.as_str()))
-            .filter(|name| words.contains(&name.as_str()))
-            .cloned()
+            .iter()
+            .filter(|(name, _)| !NECESSARY.contains(&name.as_str()))
+            .filter(|(name, value)| said.is_about(name, value))
+            .map(|(name, _)| name.clone())
             .collect();
         self.0.extend(named.iter().cloned());
         named
+    }
+}
+
+/// Is this an error of which a parameter may be the cause?
+fn may_refuse(error: &ProviderError, said: &Said) -> bool {
+    let status = match error {
+        ProviderError::Status { status, .. } | ProviderError::Unauthorized { status, .. } => {
+            *status
+        }
+        ProviderError::RateLimited { .. }
+        | ProviderError::Setup { .. }
+        | ProviderError::Unresolved { .. }
+        | ProviderError::Connection { .. }
+        | ProviderError::Timeout { .. }
+        | ProviderError::Protocol { .. }
+        | ProviderError::Unavailable { .. } => return false,
+    };
+    let is_plain = matches!(status, 400 | 422);
+    // these have other causes too, so it must be said
+    let is_possible = matches!(status, 403 | 404 | 405 | 415 | 500 | 501);
+    (is_plain || (is_possible && said.refuses())) && !said.is_about_length()
+}
+
+/// What a model without tools, or a server that was started without them, makes of a request with tools: nobody but the person
+/// who runs it can change that, and an agent that cannot act must not pretend to.
+pub(crate) fn without_tools(
+    error: ProviderError,
+    said: &str,
+    body: &Map<String, Value>,
+) -> ProviderError {
+    let said = Said::of(said);
+    let about_tools = said.has("tools") || said.has("jinja") || said.has("toolchoice");
+    match error {
+        ProviderError::Status {
+            provider,
+            status,
+            message,
+        } if body.contains_key("tools") && about_tools && said.refuses() => ProviderError::Setup {
+            provider,
+            what: format!("cannot call tools as it runs now ({status})"),
+            fix: "choose a model that can, or start the server with them (llama.cpp: --jinja; vLLM: \
+                  --enable-auto-tool-choice and --tool-call-parser), or take the tools out of the agent"
+                .to_owned(),
+            message,
+        },
+        other => other,
+    }
+}
+
+/// The words of an error in lower case, and what stands before each.
+struct Said(Vec<(String, char)>);
+
+impl Said {
+    fn of(text: &str) -> Self {
+        let mut words: Vec<(String, char)> = Vec::new();
+        let mut before = ' ';
+        for c in text.chars() {
+            match words.last_mut() {
+                Some((word, _)) if c.is_ascii_alphanumeric() && before.is_ascii_alphanumeric() => {
+                    word.push(c.to_ascii_lowercase());
+                }
+                _ if c.is_ascii_alphanumeric() => {
+                    words.push((c.to_ascii_lowercase().to_string(), before));
+                }
+                _ => {}
+            }
+            before = c;
+        }
+        Self(words)
+    }
+
+    /// Do words make this name, whatever parts them? `reasoning effort`, `reasoningEffort`, `reasoning_effort`. A longer name
+    /// with an underscore is another.
+    fn names(&self, name: &str) -> bool {
+        self.holds(name, true)
+    }
+
+    fn has(&self, phrase: &str) -> bool {
+        self.holds(phrase, false)
+    }
+
+    fn holds(&self, name: &str, alone: bool) -> bool {
+        let plain: String = name
+            .chars()
+            .filter(char::is_ascii_alphanumeric)
+            .map(|c| c.to_ascii_lowercase())
+            .collect();
+        let mut starts = (0..self.0.len()).filter_map(|from| self.0.get(from..));
+        !plain.is_empty()
+            && starts.any(|words| {
+                let mut rest = plain.as_str();
+                let mut words = words.iter().peekable();
+                if alone && words.peek().is_some_and(|(_, before)| *before == '_') {
+                    return false;
+                }
+                while let Some((word, _)) = words.next() {
+                    match rest.strip_prefix(word.as_str()) {
+                        Some("") => {
+                            return !alone || words.peek().is_none_or(|(_, before)| *before != '_');
+                        }
+                        Some(more) => rest = more,
+                        None => return false,
+                    }
+                }
+                false
+            })
+    }
+
+    /// Is a parameter named, something inside it, or what it is for?
+    fn is_about(&self, name: &str, value: &Value) -> bool {
+        let is_thinking = ["reason", "think"].iter().any(|topic| name.contains(topic));
+        let topics = ["thinking", "reasoning"];
+        self.names(name)
+            || value.as_object().is_some_and(|inside| {
+                inside
+                    .iter()
+                    .any(|(name, value)| self.is_about(name, value))
+            })
+            || (is_thinking && topics.iter().any(|topic| self.has(topic)))
+    }
+
+    fn refuses(&self) -> bool {
+        let stems = [
+            "support",
+            "unknown",
+            "unrecogni",
+            "unexpected",
+            "invalid",
+            "permit",
+            "allow",
+            "extra",
+            "disallow",
+            "must",
+            "require",
+            "deprecat",
+            "forbid",
+            "cannot",
+            "unavailable",
+        ];
+        self.0.iter().any(|(word, _)| {
+            stems
+                .iter()
+                .any(|stem| word.starts_with(stem) || word.contains("support"))
+        })
+    }
+
+    /// A prompt or an answer that is too long is nobody's parameter.
+    fn is_about_length(&self) -> bool {
+        [
+            "too large",
+            "too long",
+            "context length",
+            "context window",
+            "context size",
+            "maximum context",
+            "reduce the length",
+            "token limit",
+        ]
+        .iter()
+        .any(|phrase| self.has(phrase))
     }
 }
 
@@ -83,7 +239,7 @@ mod tests {
             status,
             message: message.to_owned(),
         };
-        Refused::default().learn(&error, &body())
+        Refused::default().learn(&error, message, &body())
     }
 
     #[test]
@@ -109,8 +265,70 @@ mod tests {
     }
 
     #[test]
+    fn a_parameter_is_known_however_its_name_is_written_and_whatever_the_status() {
+        for (status, message) in [
+            (400, "unknown field streamOptions"),
+            (400, "Unknown parameter: 'include_usage'."),
+            (404, "Unknown parameter stream_options"),
+            (403, "stream-options is not supported"),
+            (500, "Unsupported param: stream_options"),
+            (501, "Stream options are unsupported"),
+        ] {
+            assert_eq!(learned(status, message), ["stream_options"], "{message}");
+        }
+        for (status, message) in [
+            (400, "\"llama3.2\" does not support thinking"),
+            (400, "reasoning effort is not supported with this model"),
+            (400, "invalid reasoning value: 'minimal'"),
+            (501, "ReasoningEffort is not supported"),
+        ] {
+            assert_eq!(learned(status, message), ["reasoning_effort"], "{message}");
+        }
+        let late = format!(
+            "{} body.stream_options: Extra inputs",
+            "messages.1.content: wrong; ".repeat(40)
+        );
+        assert_eq!(learned(422, &late), ["stream_options"]);
+    }
+
+    #[test]
+    fn who_cannot_call_tools_is_told_what_to_change() {
+        let error = |message: &str| {
+            let error = ProviderError::Status {
+                provider: "openai",
+                status: 500,
+                message: message.to_owned(),
+            };
+            without_tools(error, message, &body())
+        };
+        for message in [
+            "tools param requires --jinja flag",
+            "registry.ollama.ai/library/gemma:2b does not support tools",
+            "Template error: template does not support tools",
+            "\"auto\" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set",
+        ] {
+            let text = error(message).to_string();
+            assert!(
+                text.contains("--jinja;") && text.contains("cannot call tools"),
+                "{text}"
+            );
+            assert!(!error(message).retryable());
+        }
+        assert!(matches!(error("engine died"), ProviderError::Status { .. }));
+    }
+
+    #[test]
     fn other_complaints_change_nothing() {
         assert!(learned(500, "stream_options").is_empty());
+        assert!(learned(503, "stream_options is not supported").is_empty());
+        assert!(learned(500, "Internal error for user 7").is_empty());
+        for message in [
+            "'max_tokens' or 'max_completion_tokens' is too large: 300. This model's maximum context length is 4096 tokens",
+            "context_length_exceeded: max_tokens 300",
+            "Prompt is too long; lower max_tokens",
+        ] {
+            assert!(learned(400, message).is_empty(), "{message}");
+        }
         assert!(learned(400, "messages must not be empty; the model m is unknown").is_empty());
         assert!(learned(400, "tools are not supported").is_empty());
         assert!(learned(400, "stream_options_x and users").is_empty());
@@ -125,18 +343,17 @@ mod tests {
             message: message.to_owned(),
         };
         let mut refused = Refused::default();
-        assert_eq!(refused.learn(&error, &body()), ["max_tokens"]);
+        assert_eq!(refused.learn(&error, message, &body()), ["max_tokens"]);
         let mut again = body();
         refused.leave_out(&mut again);
         assert_eq!(again.get("max_completion_tokens"), Some(&json!(300)));
         assert!(!again.contains_key("max_tokens"));
         // nor that one
-        let error = ProviderError::Status {
-            provider: "openai",
-            status: 400,
-            message: "max_completion_tokens is unknown".to_owned(),
-        };
-        assert_eq!(refused.learn(&error, &again), ["max_completion_tokens"]);
+        let message = "max_completion_tokens is unknown";
+        assert_eq!(
+            refused.learn(&error, message, &again),
+            ["max_completion_tokens"]
+        );
         let mut last = body();
         refused.leave_out(&mut last);
         assert!(!last.contains_key("max_tokens") && !last.contains_key("max_completion_tokens"));

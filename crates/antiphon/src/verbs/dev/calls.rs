@@ -20,6 +20,9 @@ const MAX_TURNS: usize = 20_000;
 /// Speeches whose waits are known and whose words are not over; more can only be speeches that never got words.
 const MAX_WAITING: usize = 16;
 
+/// Failures that are known again; the oldest is explained once more when it comes back.
+const MAX_TROUBLES: usize = 16;
+
 /// One call as lines of the terminal.
 #[derive(Debug)]
 pub(super) struct CallLines {
@@ -29,7 +32,7 @@ pub(super) struct CallLines {
     /// Words of the speech that is being played.
     words: String,
     metrics: Vec<(SpeechId, TurnMetrics)>,
-    /// The last failure of each part, and how often it came.
+    /// Failures that were explained, and how often each came.
     troubles: Vec<(Component, String, u32)>,
     turns: Vec<Duration>,
 }
@@ -146,7 +149,9 @@ impl CallLines {
                 format!("{part}: the same again ({times} times)")
             }
             None => {
-                self.troubles.retain(|(of, _, _)| *of != component);
+                if self.troubles.len() == MAX_TROUBLES {
+                    self.troubles.remove(0);
+                }
                 self.troubles.push((component, message.to_owned(), 1));
                 format!("{part}: {}", clean(message, SENTENCE_CHARS))
             }
@@ -336,6 +341,12 @@ mod tests {
             .event(at(0), &failed("OpenAI refused the key"))
             .unwrap();
         assert_eq!(line, "#3 trouble TTS: the same again (2 times)");
+        // also when another came between
+        call.event(at(0), &failed("OpenAI is slow")).unwrap();
+        let line = call
+            .event(at(0), &failed("OpenAI refused the key"))
+            .unwrap();
+        assert_eq!(line, "#3 trouble TTS: the same again (3 times)");
     }
 
     #[test]

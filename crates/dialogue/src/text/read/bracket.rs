@@ -7,10 +7,21 @@ use super::{Reader, Step};
 const MAX_TEXT: usize = 300;
 /// So is an address with its title.
 const MAX_ADDRESS: usize = 4096;
-/// Before these in brackets a number is a key, not a source.
-const KEY_WORDS: [&str; 12] = [
-    "press", "dial", "key", "keys", "button", "option", "type", "hit", "choose", "select", "taste",
-    "drücken",
+/// Words that announce a value: a number in brackets after one of them, and a space, is what they announce.
+const ANNOUNCING: &str = "\
+    is are was were be equals equal than and or in on at to from of by with for the a an as under between number numbers no nr \
+    nos code codes pin id press dial key keys button buttons option options type hit choose select enter pick take use step steps \
+    row rows seat seats gate gates table tables room rooms floor floors level locker lockers platform platforms line lines lane \
+    track bus tram train flight terminal page pages chapter section figure part item items answer answers case ticket order \
+    booking version list lists array coordinates value values score total extension channel bay box unit apartment suite door exit \
+    ist sind war und oder auf nach von zu für der die das taste tasten nummer zimmer gleis tisch reihe platz raum etage stock \
+    linie seite kapitel schritt punkt bestellung lautet lauten drücken drücke wählen wähle est sont et ou sur numéro chambre \
+    quai rang table porte touche es son y o en número habitación mesa fila puerta andén tecla è sono e numero camera tavolo fila";
+/// A source is named at the end of some words; behind fewer there is only a label.
+const MIN_WORDS_BEFORE_SOURCE: usize = 2;
+/// Before sources in parentheses: "(see [2], [3])".
+const SEE: [&str; 10] = [
+    "see", "cf", "source", "sources", "ref", "siehe", "vgl", "quelle", "quellen", "voir",
 ];
 /// Names behind which a number in brackets is an index.
 const LISTS: [&str; 12] = [
@@ -37,7 +48,12 @@ impl Reader {
         if next.is_none() && !complete {
             return Step::Wait;
         }
-        let is_mark = self.is_source(text);
+        let Some(ends_clause) = ends_clause(after, complete) else {
+            return Step::Wait;
+        };
+        // "[5](https://…)"
+        let is_linked = after.starts_with("(http") || after.starts_with("(<http");
+        let is_mark = self.is_source(text, ends_clause, is_linked);
         if next == Some('(') && (skip == 1 || !self.before.is_some_and(|c| matches!(c, ')' | ']')))
         {
             return match address_end(after, complete) {
@@ -50,27 +66,34 @@ impl Reader {
             };
         }
         if is_mark {
+            if skip == 1 {
+                // "Dogs are welcome![4]"
+                self.literal('!', out);
+            }
             self.leave_out(']');
+            self.after_source = true;
             return Step::Took(end);
         }
         let attached = self
             .before
             .is_some_and(|c| c.is_alphanumeric() || matches!(c, ')' | ']' | '_'));
-        if next == Some('[') && !attached {
+        let is_text = text.chars().filter(|c| c.is_alphabetic()).nth(1).is_some();
+        if next == Some('[') && !attached && is_text {
             return match closing(after, 0, complete) {
-                Closing::At(to) if !self.is_source(after.get(1..to).unwrap_or_default()) => {
+                // "[the menu][1]"
+                Closing::At(to) => {
                     self.link(text, false, out);
                     Step::Took(end + to + 1)
                 }
                 Closing::Later => Step::Wait,
-                Closing::At(_) | Closing::Never => self.plain_bracket(rest, skip, out),
+                Closing::Never => self.plain_bracket(rest, skip, out),
             };
         }
         if skip == 1 {
             self.link(text, false, out);
             return Step::Took(end);
         }
-        self.has_keys |= self.follows_key_word();
+        self.has_values |= self.is_announced();
         self.plain_bracket(rest, skip, out)
     }
 
@@ -91,11 +114,11 @@ impl Reader {
         self.leave_out(')');
     }
 
-    /// `[1]`, `[2, 5]`, `[^note]`, `[3†source]`, `[Source: menu.md]`: where something was found, for the eye.
-    fn is_source(&self, text: &str) -> bool {
+    /// `[1]`, `[2, 5]`, `[^note]`, `[!NOTE]`, `[3†source]`, `[Source: menu.md]`: where something was found, for the eye.
+    fn is_source(&self, text: &str, ends_clause: bool, is_linked: bool) -> bool {
         let text = text.trim_matches(['[', ']', ' ']);
         let lower = text.to_lowercase();
-        if text.starts_with('^')
+        if text.starts_with(['^', '!'])
             || text.contains(['†', '›'])
             || ["source:", "sources:", "citation"]
                 .iter()
@@ -117,19 +140,88 @@ impl Reader {
         }
         match self.before {
             None => false,
-            Some(c) if c.is_whitespace() => {
-                self.last.is_some() && !self.has_keys && !self.follows_key_word()
+            Some(_) if self.after_source || is_linked => true,
+            // apart from its word only at the end of a clause, and where no value is waited for
+            Some(c) if c.is_whitespace() || matches!(c, '*' | '~') && self.word.is_empty() => {
+                let follows_words = self.last_word_ends() && self.words >= MIN_WORDS_BEFORE_SOURCE;
+                ends_clause && follows_words && !self.has_values && !self.is_announced()
             }
             Some(')') if !self.left_out => false,
             Some(']') => self.left_out,
             Some(c) if c.is_alphanumeric() || c == '_' => !self.is_code(),
-            Some(c) => !matches!(c, '`' | '=' | '('),
+            Some(c) => matches!(
+                c,
+                '.' | ','
+                    | ';'
+                    | '!'
+                    | '?'
+                    | '"'
+                    | '”'
+                    | '’'
+                    | '\''
+                    | '»'
+                    | '%'
+                    | '€'
+                    | '。'
+                    | '、'
+            ),
         }
     }
 
-    fn follows_key_word(&self) -> bool {
+    /// Did a word stand there, and no colon or bracket?
+    fn last_word_ends(&self) -> bool {
+        self.word_before.ends_with(|c: char| {
+            c.is_alphanumeric() || matches!(c, '"' | '”' | '’' | '»' | '%' | '€' | ')' | '.')
+        })
+    }
+
+    fn is_announced(&self) -> bool {
         let word = self.word_before.to_lowercase();
-        KEY_WORDS.contains(&word.trim_matches(|c: char| !c.is_alphanumeric()))
+        let word = word.trim_matches(|c: char| !c.is_alphanumeric());
+        ANNOUNCING.split(' ').any(|other| other == word)
+    }
+
+    /// "(see [2], [3])": nothing in it is for reading.
+    pub(super) fn parenthesis(&mut self, rest: &str, complete: bool, out: &mut String) -> Step {
+        let inner = rest.get(1..).unwrap_or_default();
+        let word = inner
+            .trim_start_matches(|c: char| c.is_alphabetic())
+            .trim_start_matches('.');
+        let name = inner
+            .get(..inner.len() - word.len())
+            .unwrap_or_default()
+            .trim_end_matches('.');
+        let marks = word.trim_start_matches([' ', ':']);
+        let lower = name.to_lowercase();
+        if marks.is_empty() && !complete && SEE.iter().any(|see| see.starts_with(&lower)) {
+            return Step::Wait;
+        }
+        let may_be = (name.is_empty() && marks.len() == word.len()
+            || SEE.contains(&lower.as_str()))
+            && marks.starts_with('[');
+        if may_be {
+            let is_mark = |c: char| {
+                c.is_ascii_digit() || matches!(c, '[' | ']' | ',' | ';' | ' ' | '-' | '–' | '^')
+            };
+            let after = marks.trim_start_matches(is_mark);
+            if after.is_empty() && !complete && marks.len() < MAX_TEXT {
+                return Step::Wait;
+            }
+            // an address in parentheses may follow, and then it was a link
+            let is_link = marks
+                .get(..marks.len() - after.len())
+                .is_some_and(|marks| marks.ends_with("[]"));
+            if let Some(beyond) = after
+                .strip_prefix(')')
+                .filter(|_| !is_link && self.last.is_some())
+            {
+                self.leave_out(')');
+                self.after_source = true;
+                return Step::Took(rest.len() - beyond.len());
+            }
+        }
+        self.literal('(', out);
+        Step::Took(1)
     }
 
     /// Does the present word look like a name in a program?
@@ -174,6 +266,28 @@ impl Reader {
         }
         self.literal(open, out);
         Step::Took(open.len_utf8())
+    }
+}
+
+/// Is the clause over behind the marks of sources? `None`: more must come.
+fn ends_clause(after: &str, complete: bool) -> Option<bool> {
+    let mut rest = after;
+    loop {
+        let next = rest.trim_start_matches(' ');
+        match next.chars().next() {
+            None => return complete.then_some(true),
+            Some('[') => match closing(next, 0, complete) {
+                Closing::At(end) => rest = next.get(end + 1..).unwrap_or_default(),
+                Closing::Later => return None,
+                Closing::Never => return Some(false),
+            },
+            Some(c) => {
+                return Some(matches!(
+                    c,
+                    '.' | ',' | ';' | ':' | '!' | '?' | ')' | '\n' | '。' | '，' | '*' | '【'
+                ));
+            }
+        }
     }
 }
 

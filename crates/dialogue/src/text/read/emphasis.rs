@@ -1,4 +1,4 @@
-//! `*`, `_` and `~`: emphasis, or arithmetic, a key of the telephone, a part of a name.
+//! `*`, `_`, `~` and `==`: emphasis, or arithmetic, a key of the telephone, a part of a name.
 
 use std::ops::ControlFlow;
 
@@ -69,20 +69,23 @@ impl Reader {
     fn means(&self, mark: char, count: usize, before: char, next: char) -> Option<bool> {
         let is_open = self.open.iter().any(|(open, _)| *open == mark);
         let (after_space, before_space) = (before.is_whitespace(), next.is_whitespace());
-        let in_word = is_wordish(before) && is_wordish(next);
-        match mark {
-            '~' => return Some(count > 1),
-            '_' if in_word => return Some(false),
-            '_' if after_space && before_space => return Some(count > 2),
-            _ if after_space && before_space => return Some(false),
-            _ => {}
+        if after_space && before_space {
+            return Some(mark == '_' && count > 2);
         }
-        let is_operand = |c: char| is_wordish(c) || matches!(c, '(' | ')' | ']');
-        let has_digit = before.is_ascii_digit() || next.is_ascii_digit();
-        if mark == '*' && is_operand(before) && is_operand(next) && (has_digit || !in_word) {
-            // 5*3, 2**x, (a+b)*c; but the end of **(this)** is none
-            let ends = is_open && !is_wordish(next);
-            return Some(ends);
+        let in_word = is_wordish(before) && is_wordish(next);
+        if in_word {
+            // a*b*c, 2**x, snake_case; only the end of what is bold may stand inside a word
+            let has_digit = before.is_ascii_digit() || next.is_ascii_digit();
+            return match mark {
+                '~' | '=' => is_open.then_some(true).or((mark == '=').then_some(false)),
+                _ => Some(mark == '*' && count > 1 && is_open && !has_digit),
+            };
+        }
+        let is_product = (is_wordish(before) || matches!(before, ')' | ']'))
+            && (is_wordish(next) || next == '(');
+        if mark == '*' && is_product {
+            // (a+b)*c, x*(y+1); but the end of **this** (and that) is none
+            return Some(is_open && !is_wordish(next));
         }
         if is_open && !after_space && (!is_wordish(next) || mark == '*') {
             return Some(true);
@@ -96,8 +99,12 @@ impl Reader {
             // nothing is open: the mark of a footnote, or a key
             return Some(mark == '*' && !after_space && (count > 1 || before.is_alphabetic()));
         }
-        if in_word {
-            return None;
+        // what cannot open (CommonMark's left-flanking run) means itself
+        if is_wordish(before) && !is_wordish(next) {
+            return Some(false);
+        }
+        if mark == '=' && (count != 2 || !next.is_alphanumeric()) {
+            return Some(false);
         }
         let opens_at_once = mark == '*'
             && (next.is_alphabetic() || matches!(next, '"' | '“' | '„' | '«' | '_' | '`' | '['));
@@ -112,11 +119,18 @@ impl Reader {
         after: &str,
         complete: bool,
     ) -> ControlFlow<bool> {
-        let in_word = self.before.is_some_and(is_wordish);
+        let in_word = self.before.is_some_and(is_wordish)
+            || mark == '=' && after.starts_with(|c: char| c.is_ascii_digit());
+        // a word ends, or the same mark opens again: what is looked for is no end of this
         let mut torn = false;
         let end = find_end(after, complete, |at| {
             let (head, tail) = after.split_at_checked(at).unwrap_or((after, ""));
-            torn |= in_word && tail.starts_with(char::is_whitespace);
+            let opens_again = run_length(after, at, mark) == count
+                && head.ends_with(char::is_whitespace)
+                && !tail
+                    .trim_start_matches(mark)
+                    .starts_with(char::is_whitespace);
+            torn |= in_word && tail.starts_with(char::is_whitespace) || opens_again;
             if torn {
                 return true;
             }
@@ -137,7 +151,7 @@ impl Reader {
         };
         match end {
             // whether a word goes on behind the last mark is not known yet
-            ControlFlow::Break(end) if !torn && after.len() <= end + count && !complete => {
+            ControlFlow::Break(end) if after.len() <= end + count && !complete => {
                 ControlFlow::Continue(())
             }
             ControlFlow::Break(end) => ControlFlow::Break(!torn && !name(end)),
@@ -164,7 +178,7 @@ impl Reader {
                     self.open.retain(|(_, left)| *left > 0);
                 }
             }
-            _ if self.open.len() < MAX_OPEN && (mark != '~') => self.open.push((mark, count)),
+            _ if self.open.len() < MAX_OPEN => self.open.push((mark, count)),
             _ => {}
         }
         // emphasis is no gap: what stood before it still counts

@@ -3,6 +3,9 @@
 use super::{MAX_SPAN, Reader, Step};
 use crate::text::words::is_spaceless;
 
+/// What stands before a page is shorter than this, in bytes.
+const MAX_FRONT_MATTER: usize = 2000;
+
 /// What a line is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -49,18 +52,32 @@ impl Reader {
         if let Some(step) = self.fenced(line, ended, out) {
             return step.map_or(Step::Wait, |()| whole);
         }
+        if let Some(step) = self.front_matter(rest, complete) {
+            return step;
+        }
         if line.starts_with(['|', '│', '┃', '║']) {
             if !ended {
                 return Step::Wait;
             }
-            self.row(line, out);
-            return whole;
+            // "|x| = 3" is no row
+            let is_row = !line.starts_with('|')
+                || line.ends_with('|')
+                || line
+                    .get(1..)
+                    .is_some_and(|rest| rest.starts_with(char::is_whitespace));
+            if is_row {
+                self.row(line, out);
+                return whole;
+            }
         }
         if is_rule_so_far(line) {
             if !ended {
                 return Step::Wait;
             }
             if is_rule(line) {
+                if line.starts_with('+') {
+                    self.rule();
+                }
                 self.end_line(Gap::Block);
                 return whole;
             }
@@ -76,6 +93,43 @@ impl Reader {
             Marks::Item(bytes) => self.begin(Kind::Item, indent + bytes, out),
             Marks::None => self.begin(Kind::Prose, indent, out),
         }
+    }
+
+    /// What stands before a page for its generator: `---`, lines of `name: value`, `---`. `None`: there is none.
+    fn front_matter(&mut self, rest: &str, complete: bool) -> Option<Step> {
+        if self.last.is_some() || self.gap != Gap::None {
+            return None;
+        }
+        let later = || (!complete && rest.len() < MAX_FRONT_MATTER).then_some(Step::Wait);
+        let mut at = 0;
+        for (number, line) in rest.split_inclusive('\n').enumerate() {
+            at += line.len();
+            let is_whole = line.ends_with('\n') || complete;
+            let line_text = line.trim_end();
+            let is_fence = line_text == "---";
+            let has_name = line_text.split_once(':').is_some_and(|(name, value)| {
+                name.starts_with(|c: char| c.is_ascii_lowercase())
+                    && !name.contains(|c: char| c.is_whitespace() && number == 1)
+                    && (value.is_empty() || value.starts_with(' '))
+            });
+            let goes_on = has_name || line.starts_with([' ', '-', '#']) && number > 1;
+            match (number, is_whole) {
+                (0, true) if is_fence => {}
+                (0, false) if "---".starts_with(line_text) && !line_text.is_empty() => {
+                    return later();
+                }
+                (0, _) => return None,
+                (1.., true) if is_fence && number > 1 => {
+                    self.end_line(Gap::Block);
+                    self.gap = Gap::None;
+                    return Some(Step::Took(at));
+                }
+                (_, true) if goes_on => {}
+                (_, true) => return None,
+                (_, false) => return later(),
+            }
+        }
+        later()
     }
 
     /// The words of a line begin after so many bytes.
@@ -128,10 +182,9 @@ impl Reader {
     pub(super) fn end_line(&mut self, gap: Gap) {
         self.gap = self.gap.max(gap);
         (self.inside, self.before) = (false, None);
-        if !self.word.is_empty() {
-            self.word_before = std::mem::take(&mut self.word);
-        }
+        self.end_word();
         if gap == Gap::Block {
+            self.words = 0;
             self.open.clear();
         }
     }
@@ -177,6 +230,10 @@ fn wants_stop(last: char) -> bool {
                 | '#'
                 | '*'
                 | '+'
+                | '✓'
+                | '✗'
+                | '★'
+                | '☆'
         )
 }
 
@@ -248,7 +305,11 @@ fn definition(line: &str, ended: bool) -> Option<Marks> {
     let address = to.split(char::is_whitespace).next().unwrap_or_default();
     let is_whole = ended || reach.is_some() || address.len() < to.len();
     match is_whole {
-        true if address.starts_with('<') || address.contains("://") => {
+        true if ["<", "/", "./", "#", "www.", "mailto:"]
+            .iter()
+            .any(|start| address.starts_with(start))
+            || address.contains("://") =>
+        {
             ended.then_some(Marks::Definition)
         }
         true => Some(Marks::None),
@@ -270,7 +331,7 @@ fn task_box(after: &str, ended: bool) -> Option<usize> {
 /// Nothing but marks of which rules are made.
 fn is_rule_so_far(line: &str) -> bool {
     line.chars()
-        .all(|c| matches!(c, '-' | '*' | '_' | '=' | ':' | '|' | ' ' | '\t') || is_frame(c))
+        .all(|c| matches!(c, '-' | '*' | '_' | '=' | ':' | '|' | '+' | ' ' | '\t') || is_frame(c))
 }
 
 fn is_rule(line: &str) -> bool {

@@ -2,11 +2,13 @@
 //! by row, and whatever is no markup (`5*3`, `C#`, `array[0]`, "press * and #") stays.
 //!
 //! The text comes in tokens that may be cut anywhere, so nothing is decided before enough of it is there: [`Reader`] holds
-//! back what may still become markup, never more than [`MAX_HELD`] bytes. Most words pass at once.
+//! back what may still become markup, never more than [`MAX_HELD`] bytes. Most words pass at once. (A Markdown parser says
+//! nothing before a paragraph is over, and takes `a*b*c` and `[42]` for markup: it answers for pages, not for a voice.)
 
 mod bracket;
 mod emphasis;
 mod line;
+mod math;
 mod table;
 mod tag;
 
@@ -15,6 +17,7 @@ use std::ops::ControlFlow;
 use line::{Gap, Kind};
 use table::Table;
 
+use super::address::may_stand_in_address;
 use super::words::is_spaceless;
 
 /// What may be held back at most. A longer line of a table or a longer link is read as it stands: no page has such.
@@ -56,8 +59,12 @@ pub(crate) struct Reader {
     /// Inside a fenced block of code, opened by so many of these.
     fence: Option<(char, usize)>,
     table: Table,
-    /// A number in brackets was the name of a key.
-    has_keys: bool,
+    /// A number in brackets was a value: a key, a room.
+    has_values: bool,
+    /// The mark of a source was left out, and no word has followed.
+    after_source: bool,
+    /// Words of the present sentence.
+    words: usize,
 }
 
 impl Reader {
@@ -112,9 +119,13 @@ impl Reader {
             return Step::Wait;
         };
         let one = Step::Took(c.len_utf8());
-        if self.is_address() && !c.is_whitespace() && !self.may_end_address(c) {
-            self.literal(c, out);
-            return one;
+        if self.is_address() && !c.is_whitespace() {
+            if !may_stand_in_address(c) {
+                self.end_word();
+            } else if !self.may_end_address(c) {
+                self.literal(c, out);
+                return one;
+            }
         }
         match c {
             '\n' => {
@@ -123,7 +134,7 @@ impl Reader {
             }
             '\\' => self.escape(rest, complete, out),
             '`' => self.code(rest, complete, out),
-            '*' | '_' | '~' => self.emphasis(c, rest, complete, out),
+            '*' | '_' | '~' | '=' => self.emphasis(c, rest, complete, out),
             '!' => match rest.get(1..).unwrap_or_default().chars().next() {
                 Some('[') => self.bracket(rest, 1, complete, out),
                 None if !complete => Step::Wait,
@@ -133,14 +144,22 @@ impl Reader {
                 }
             },
             '[' => self.bracket(rest, 0, complete, out),
+            '(' => self.parenthesis(rest, complete, out),
             '【' => self.source(rest, '】', complete, out),
             '\u{e200}' => self.source(rest, '\u{e201}', complete, out),
             '<' => self.tag(rest, complete, out),
             '&' => self.entity(rest, complete, out),
-            '|' | '│' | '┃' | '║' => {
-                self.bar(out);
+            '|' | '│' | '┃' | '║' => self.bar(c, rest, complete, out),
+            '★' | '☆' | '⭐' => self.stars(rest, complete, out),
+            '→' | '⇒' | '⟶' | '➔' | '➜' | '➡'
+                if (self.words > 0 || !self.word.is_empty())
+                    && self.gap == Gap::None
+                    && !self.left_out =>
+            {
+                self.put('→', out);
                 one
             }
+            '$' => self.formula(rest, complete, out),
             _ => {
                 self.literal(c, out);
                 one
@@ -150,6 +169,18 @@ impl Reader {
 
     /// A backslash takes the meaning from the mark after it.
     fn escape(&mut self, rest: &str, complete: bool, out: &mut String) -> Step {
+        for (open, close) in [("\\(", "\\)"), ("\\[", "\\]")] {
+            if let Some(step) = rest
+                .starts_with(open)
+                .then(|| self.between(open, close, rest, complete, out))
+                .flatten()
+            {
+                return step;
+            }
+        }
+        if let Some(step) = self.command(rest, complete, out) {
+            return step;
+        }
         match rest.chars().nth(1) {
             Some(next) if next.is_ascii_punctuation() => {
                 self.literal(next, out);
@@ -189,14 +220,46 @@ impl Reader {
         Step::Took(marks + end + marks)
     }
 
-    /// A bar between words: the edge of a cell in a table without a frame.
-    fn bar(&mut self, out: &mut String) {
+    /// A bar with space around it is the edge of a cell in a table without a frame; another means itself.
+    fn bar(&mut self, bar: char, rest: &str, complete: bool, out: &mut String) -> Step {
+        let step = Step::Took(bar.len_utf8());
+        let is_apart = self.before.is_none_or(char::is_whitespace);
+        match rest.chars().nth(1) {
+            None if !complete => return Step::Wait,
+            Some(next) if bar == '|' && !(is_apart && next.is_whitespace()) => {
+                self.literal(bar, out);
+                return step;
+            }
+            _ => {}
+        }
         if self.last.is_some_and(|last| last == ' ') && out.ends_with(' ') {
             out.pop();
             self.last = out.chars().next_back();
             self.literal(',', out);
         }
         self.literal(' ', out);
+        step
+    }
+
+    /// Stars in a row are a rating, one is an ornament.
+    fn stars(&mut self, rest: &str, complete: bool, out: &mut String) -> Step {
+        let is_star = |c: &char| matches!(c, '★' | '☆' | '⭐' | '\u{fe0f}');
+        let end = rest.trim_start_matches(|c| is_star(&c));
+        if end.is_empty() && !complete {
+            return Step::Wait;
+        }
+        let stars = rest
+            .chars()
+            .take_while(is_star)
+            .filter(|c| *c != '\u{fe0f}');
+        if stars.clone().nth(1).is_some() {
+            for star in stars {
+                self.put(if star == '☆' { '☆' } else { '★' }, out);
+            }
+        } else {
+            self.leave_out('★');
+        }
+        Step::Took(rest.len() - end.len())
     }
 
     /// A character that means itself.
@@ -208,13 +271,18 @@ impl Reader {
             return;
         }
         if c.is_whitespace() {
-            if !self.word.is_empty() {
-                self.word_before = std::mem::take(&mut self.word);
-            }
+            self.end_word();
             self.space(out);
             return;
         }
+        self.put(c, out);
+    }
+
+    /// A character that is read, whatever it is.
+    fn put(&mut self, c: char, out: &mut String) {
+        self.before = Some(c);
         self.bridge(c, out);
+        self.after_source &= !c.is_alphanumeric();
         if self.left_out && matches!(c, '.' | ',' | ';' | ':' | '!' | '?') && out.ends_with(' ') {
             // the gap belonged to what was left out
             out.pop();
@@ -225,6 +293,19 @@ impl Reader {
         }
         self.last = Some(c);
         out.push(c);
+    }
+
+    /// The next word is another.
+    fn end_word(&mut self) {
+        if self.word.is_empty() {
+            return;
+        }
+        self.words = if self.word.ends_with(['.', '!', '?', ':']) {
+            0
+        } else {
+            self.words + 1
+        };
+        self.word_before = std::mem::take(&mut self.word);
     }
 
     fn space(&mut self, out: &mut String) {
@@ -250,7 +331,6 @@ impl Reader {
         let is_open = |mark| self.open.iter().any(|(open, _)| *open == mark);
         match c {
             '*' | '_' | '~' => is_open(c),
-            '|' | '│' | '<' | '>' | '[' | ']' | '【' | '`' | '"' | '\u{e200}' => true,
             c => is_unspoken(c),
         }
     }

@@ -47,6 +47,14 @@ impl Reader {
         };
     }
 
+    /// A rule of `+` and `-` stands below the columns' names.
+    pub(super) fn rule(&mut self) {
+        self.table = match std::mem::take(&mut self.table) {
+            Table::First(names) => Table::Headed(names, false),
+            table => table,
+        };
+    }
+
     /// The table is over.
     pub(super) fn end_table(&mut self, out: &mut String) {
         match std::mem::take(&mut self.table) {
@@ -61,10 +69,10 @@ impl Reader {
         let mut row = String::new();
         let mut gap = "";
         for (number, cell) in cells.iter().enumerate() {
-            let text = Self::of_line(cell);
+            let text = answer(cell).map_or_else(|| Self::of_line(cell), str::to_owned);
             if !text
                 .chars()
-                .any(|c| c.is_alphanumeric() || matches!(c, '*' | '#' | '✓'))
+                .any(|c| c.is_alphanumeric() || matches!(c, '*' | '#' | '✓' | '✗' | '★'))
             {
                 continue;
             }
@@ -86,10 +94,22 @@ impl Reader {
         }
         self.end_line(Gap::Block);
         for c in row.chars() {
-            self.literal(c, out);
+            match c {
+                '✓' | '✗' | '★' | '☆' | '→' => self.put(c, out),
+                c => self.literal(c, out),
+            }
         }
         self.kind = Kind::Block;
         self.end_line(Gap::Block);
+    }
+}
+
+/// A cell that says yes or no by a sign alone; what the sign is called, the caller's language decides.
+fn answer(cell: &str) -> Option<&'static str> {
+    match cell.trim_matches(['\u{fe0f}', ' ', '*']) {
+        "✅" | "✓" | "✔" | "☑" | "🗸" | "👍" => Some("✓"),
+        "❌" | "✗" | "✘" | "✖" | "❎" | "☒" | "🚫" | "👎" => Some("✗"),
+        _ => None,
     }
 }
 

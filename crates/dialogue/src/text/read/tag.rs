@@ -3,52 +3,31 @@
 use pulldown_cmark::{Event, Parser};
 
 use super::line::Gap;
-use super::{Reader, Step};
+use super::{Reader, Step, is_wordish};
 
 /// A tag or a comment is shorter than this, in bytes.
 const MAX_TAG: usize = 1000;
 /// The longest entity's name has 31 letters.
 const MAX_ENTITY: usize = 33;
-/// Tags after which a line is over.
-const LINES: [&str; 24] = [
-    "br",
-    "p",
-    "div",
-    "li",
-    "ul",
-    "ol",
-    "tr",
-    "table",
-    "thead",
-    "tbody",
-    "h1",
-    "h2",
-    "h3",
-    "h4",
-    "h5",
-    "h6",
-    "hr",
-    "blockquote",
-    "pre",
-    "section",
-    "article",
-    "details",
-    "summary",
-    "dl",
-];
-/// Other tags that models write, and those of SSML.
-const INLINE: [&str; 42] = [
-    "a", "abbr", "b", "big", "body", "button", "center", "cite", "code", "dd", "del", "dt", "em",
-    "font", "head", "html", "i", "img", "ins", "kbd", "label", "mark", "q", "s", "small", "span",
-    "strike", "strong", "sub", "sup", "td", "th", "time", "u", "var", "input", "speak", "break",
-    "prosody", "emphasis", "say-as", "phoneme",
-];
+/// Elements behind which a line is over.
+const LINES: &str = " br p div li ul ol tr table thead tbody h1 h2 h3 h4 h5 h6 hr blockquote pre section article details summary \
+    dl main header footer nav aside figure figcaption form fieldset address center legend caption option menu dialog search ";
+/// Elements that stand in a line, and those of SSML. A tag of another name is one too when it is well formed, and no part
+/// of a type or of a comparison: `Vec<String>`, `a <b`.
+const INLINE: &str = " a abbr acronym b bdi bdo big body button cite code dd del dfn dt em font head html i img ins kbd label mark \
+    q s samp small span strike strong sub sup td th time tt u var input speak break prosody emphasis say-as phoneme voice wbr meta \
+    link base col colgroup data datalist output progress meter ruby rt rp source track picture textarea tfoot ";
 /// Elements that are not for reading.
-const HIDDEN: [&str; 4] = ["script", "style", "svg", "template"];
+const HIDDEN: &str =
+    " script style svg template title iframe video audio object canvas noscript select math ";
+
+fn is_in(list: &str, name: &str) -> bool {
+    !name.is_empty() && list.contains(&format!(" {name} "))
+}
 
 impl Reader {
     pub(super) fn tag(&mut self, rest: &str, complete: bool, out: &mut String) -> Step {
-        match tag_end(rest, complete) {
+        match tag_end(rest, self.before.is_some_and(is_wordish), complete) {
             Found::Later => Step::Wait,
             Found::None => {
                 self.literal('<', out);
@@ -85,9 +64,12 @@ impl Reader {
         self.left_out = true;
         if name == "br" {
             self.end_line(Gap::Line);
-        } else if LINES.contains(&name.as_str()) {
+        } else if is_in(LINES, &name) {
             self.end_line(Gap::Block);
-        } else if matches!(name.as_str(), "td" | "th" | "dt") && closes {
+        } else if matches!(name.as_str(), "td" | "th" | "dt")
+            // the end of a cell may be left out
+            && (closes || self.gap == Gap::None && self.last.is_some_and(char::is_alphanumeric))
+        {
             self.literal(',', out);
             self.literal(' ', out);
         }
@@ -122,7 +104,7 @@ impl Reader {
 /// How much of what follows a tag is not for reading; `None`: its end has not come.
 fn hidden_until(tag: &str, after: &str) -> Option<usize> {
     let name = name_of(tag).to_ascii_lowercase();
-    if !HIDDEN.contains(&name.as_str()) || tag.ends_with('/') {
+    if !is_in(HIDDEN, &name) || tag.ends_with('/') {
         return Some(0);
     }
     let close = after.to_ascii_lowercase().find(&format!("</{name}"))?;
@@ -148,13 +130,14 @@ enum Found {
     Address(usize),
     /// A comment with its end.
     Comment(usize),
+    /// More must come.
     Later,
     None,
 }
 
-fn tag_end(rest: &str, complete: bool) -> Found {
-    let later = |may: bool| {
-        if may && !complete && rest.len() < MAX_TAG {
+fn tag_end(rest: &str, in_word: bool, complete: bool) -> Found {
+    let later = || {
+        if !complete && rest.len() < MAX_TAG {
             Found::Later
         } else {
             Found::None
@@ -163,47 +146,112 @@ fn tag_end(rest: &str, complete: bool) -> Found {
     if "<!--".starts_with(rest) || rest.starts_with("<!--") {
         return match rest.find("-->") {
             Some(end) if end < MAX_TAG => Found::Comment(end + 3),
-            _ => later(true),
+            _ => later(),
         };
     }
+    // <!doctype html>, <?xml …?>
     let text = rest.get(1..).unwrap_or_default();
+    if text == "?" && !complete {
+        return Found::Later;
+    }
+    if text.starts_with(['!', '?'])
+        && text
+            .get(1..)
+            .is_some_and(|text| text.starts_with(|c: char| c.is_ascii_alphabetic()))
+    {
+        return match rest.find('>') {
+            Some(end) if end < MAX_TAG => Found::Comment(end + 1),
+            _ => later(),
+        };
+    }
     let tag = text.strip_prefix('/').unwrap_or(text);
     let name = name_of(tag);
-    let Some(next) = tag.get(name.len()..).unwrap_or_default().chars().next() else {
-        return later(name.len() < 80);
+    let attributes = tag.get(name.len()..).unwrap_or_default();
+    let Some(next) = attributes.chars().next() else {
+        return if name.len() < 80 && (!name.is_empty() || tag.is_empty()) {
+            later()
+        } else {
+            Found::None
+        };
     };
     if name.is_empty() {
         return Found::None;
     }
-    let end = text.find(['>', '<']).unwrap_or(text.len());
-    let inside = text.get(..end).unwrap_or_default();
-    let is_closed = end < MAX_TAG && text.get(end..).is_some_and(|rest| rest.starts_with('>'));
-    let unclosed = |plausible: bool| later(plausible && end == text.len());
-    if !is_tag_name(&name.to_lowercase()) || !matches!(next, '>' | '/' | ' ' | '\t' | '\n') {
-        let may_be_address =
-            !inside.contains(char::is_whitespace) && matches!(next, '@' | ':' | '.' | '_' | '+');
-        return match is_closed {
-            true if may_be_address && inside.contains(['@', ':']) => Found::Address(end + 1),
-            true => Found::None,
-            false => unclosed(may_be_address),
+    if matches!(next, '@' | ':' | '.' | '_' | '+') {
+        return match text.find(|c: char| c.is_whitespace() || matches!(c, '<' | '>')) {
+            Some(end) if text.get(end..).is_some_and(|rest| rest.starts_with('>')) => {
+                Found::Address(end + 1)
+            }
+            Some(_) => Found::None,
+            None => later(),
         };
     }
-    // "a <b and c> d" is no tag: its first word is no attribute with a value
-    let slash = text.len() - tag.len();
-    let attributes = inside.get(slash + name.len()..).unwrap_or_default();
-    let is_letter = |c: char| c.is_ascii_alphanumeric() || c == '-';
-    let first = attributes.trim_start();
-    if name.len() == 1 && first.starts_with(is_letter) {
-        match first.trim_start_matches(is_letter).chars().next() {
-            Some('=') => {}
-            None if !is_closed => return unclosed(true),
-            _ => return Found::None,
-        }
+    let name = name.to_lowercase();
+    // a letter is a variable as well, and a name that nobody knows may be a type
+    let is_known = is_in(LINES, &name) || is_in(INLINE, &name) || is_in(HIDDEN, &name);
+    let may_be_bare = is_known && name.len() > 1;
+    if !is_known && in_word && !text.starts_with('/') {
+        return Found::None;
     }
-    if is_closed {
-        Found::Tag(end + 1)
-    } else {
-        unclosed(true)
+    match end_of_attributes(attributes, may_be_bare) {
+        Attributes::End(end) => Found::Tag(rest.len() - attributes.len() + end),
+        Attributes::Later => later(),
+        Attributes::None => Found::None,
+    }
+}
+
+enum Attributes {
+    /// The `>` is there.
+    End(usize),
+    Later,
+    None,
+}
+
+/// Attributes as HTML writes them; `may_be_bare`: also without a value.
+fn end_of_attributes(text: &str, may_be_bare: bool) -> Attributes {
+    let mut rest = text;
+    loop {
+        let trimmed = rest.trim_start();
+        let (has_gap, at) = (trimmed.len() < rest.len(), text.len() - trimmed.len());
+        let slash = trimmed.strip_prefix('/').map_or(trimmed, str::trim_start);
+        match slash.chars().next() {
+            None => return Attributes::Later,
+            Some('>') => return Attributes::End(at + trimmed.len() - slash.len()),
+            Some(_) if !has_gap || slash.len() < trimmed.len() => return Attributes::None,
+            Some(_) => {}
+        }
+        let name = trimmed
+            .find(|c: char| {
+                !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | ':' | '.' | '@'))
+            })
+            .unwrap_or(trimmed.len());
+        let after = trimmed.get(name..).unwrap_or_default();
+        let value = after.trim_start();
+        rest = match value.chars().next() {
+            _ if name == 0 => return Attributes::None,
+            None => return Attributes::Later,
+            Some('=') => {
+                let value = value.get(1..).unwrap_or_default().trim_start();
+                match value.chars().next() {
+                    None => return Attributes::Later,
+                    Some(quote @ ('"' | '\'')) => {
+                        let inner = value.get(1..).unwrap_or_default();
+                        match inner.find(quote) {
+                            None => return Attributes::Later,
+                            Some(end) => inner.get(end + 1..).unwrap_or_default(),
+                        }
+                    }
+                    Some(_) => {
+                        let end = value
+                            .find(|c: char| c.is_whitespace() || matches!(c, '>' | '<'))
+                            .unwrap_or(value.len());
+                        value.get(end..).unwrap_or_default()
+                    }
+                }
+            }
+            Some(_) if may_be_bare => after,
+            Some(_) => return Attributes::None,
+        };
     }
 }
 
@@ -214,8 +262,4 @@ fn name_of(tag: &str) -> &str {
     tag.get(..end)
         .filter(|name| name.starts_with(|c: char| c.is_ascii_alphabetic()))
         .unwrap_or_default()
-}
-
-fn is_tag_name(name: &str) -> bool {
-    LINES.contains(&name) || INLINE.contains(&name) || HIDDEN.contains(&name)
 }

@@ -8,7 +8,11 @@ use super::{MAX_UNSURE_BYTES, Piece, Spoken, State};
 impl Spoken {
     /// Words up to the next mark.
     pub(super) fn words(&mut self) -> bool {
-        let mut before = self.last;
+        // behind a mark or a call a line begins, whether its line end was seen or left out
+        let mut before = match self.last {
+            Some(_) if self.trim => Some('\n'),
+            last => last,
+        };
         let first = self.held.char_indices().find_map(|(at, c)| {
             let is_line = before.is_none_or(|before| before == '\n');
             let may_begin = is_first(c, before.is_none())
