@@ -281,7 +281,8 @@ impl Spoken {
             Mark::ThoughtsEnd => {
                 self.thoughts_ended_unopened |= !self.opened;
                 if self.last.take().is_some() {
-                    self.out.retain(|piece| matches!(piece, Piece::Call(_)));
+                    self.out
+                        .retain(|piece| matches!(piece, Piece::Call(_) | Piece::Unreadable(_)));
                     self.out.push(Piece::Withdrawn);
                 }
                 self.trim = true;

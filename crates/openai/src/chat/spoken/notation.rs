@@ -309,9 +309,15 @@ fn escaped(text: &str) -> Option<Lexed> {
         Begins::Not => return None,
     };
     let is_of_tag = |c: char| !matches!(c, '<' | '>' | '\n');
-    let Some(end) = inside.find(close).filter(|end| *end <= MAX_MARK_BYTES) else {
-        let may_be = inside.len() <= MAX_MARK_BYTES && inside.chars().all(is_of_tag);
-        return Some(if may_be { Lexed::Unsure } else { Lexed::Words });
+    let end = inside.find(close).filter(|end| *end <= MAX_MARK_BYTES);
+    let begun = inside
+        .get(..end.unwrap_or(inside.len()))
+        .unwrap_or_default();
+    if begun.len() > MAX_MARK_BYTES || !begun.chars().all(is_of_tag) {
+        return Some(Lexed::Words);
+    }
+    let Some(end) = end else {
+        return Some(Lexed::Unsure);
     };
     let plain = format!("<{}>", inside.get(..end)?);
     Some(match tag(&plain) {

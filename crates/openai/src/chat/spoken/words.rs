@@ -1,7 +1,7 @@
 //! Words up to the next mark, label or call.
 
 use super::bare::{self, Alone};
-use super::labels::{self, Label, OBSERVATION, answer_in, label};
+use super::labels::{Label, OBSERVATION, answer_in, label};
 use super::notation::{self, Lexed, Mark, is_first, lex};
 use super::{MAX_UNSURE_BYTES, Piece, Spoken, State};
 
@@ -73,7 +73,11 @@ impl Spoken {
                 true
             }
             Label::Answer(length)
-                if is_start && notation::folded(&self.held).contains(labels::FINAL_ANSWER) =>
+                if is_start
+                    && self
+                        .held
+                        .get(..length)
+                        .is_some_and(|label| notation::folded(label).contains("final")) =>
             {
                 self.held.drain(..length);
                 true
