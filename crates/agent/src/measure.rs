@@ -93,6 +93,7 @@ pub(crate) fn event(event: &Event) {
         | Event::UserTranscriptionTimeout { .. }
         | Event::UserTurnExceeded { .. }
         | Event::AgentTranscript { .. }
+        | Event::AgentWordsNotHeard { .. }
         | Event::ConversationItemAdded { .. }
         | Event::SpeechCreated { .. }
         | Event::SpeechDone { .. }

@@ -345,5 +345,8 @@ impl Dialogue {
                 interrupted: cut,
             });
         }
+        if !cut {
+            self.tell_not_heard(speech);
+        }
     }
 }

@@ -136,6 +136,16 @@ pub enum Event {
         /// It was cut off.
         interrupted: bool,
     },
+    /// Words of the agent that could not be voiced: the caller does not hear them, and the history does not hold them.
+    /// Whoever only reads has nothing else.
+    AgentWordsNotHeard {
+        /// Which speech.
+        speech: SpeechId,
+        /// Which segment these words are.
+        segment: SegmentId,
+        /// The words.
+        text: String,
+    },
     /// The history grew.
     ConversationItemAdded {
         /// By this.

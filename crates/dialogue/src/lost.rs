@@ -2,10 +2,11 @@
 //! it is left out. Nothing else stops for it: not what plays, not the model, not a tool.
 
 use crate::action::Action;
-use crate::event::Component;
+use crate::event::{Component, Event};
 use crate::ids::SegmentId;
 use crate::machine::Dialogue;
 use crate::segment::{Playing, Segment, Synthesis};
+use crate::speech::Speech;
 use crate::voice::cut_pieces;
 
 impl Dialogue {
@@ -89,6 +90,23 @@ impl Dialogue {
         let told = format!("{message}; the caller does not hear all of {text:?}");
         self.core.error(Component::Tts, told, true);
         self.tts_failed(message);
+    }
+
+    /// The speech is over: what of it could not be voiced is told, for callers who read.
+    pub(crate) fn tell_not_heard(&mut self, speech: &Speech) {
+        let lost = speech
+            .segments()
+            .filter(|segment| segment.playing == Playing::Over { whole: false });
+        for segment in lost {
+            let text = segment.text.get(segment.heard()..).unwrap_or_default();
+            if !text.trim().is_empty() {
+                self.core.emit(Event::AgentWordsNotHeard {
+                    speech: speech.id,
+                    segment: segment.id,
+                    text: text.trim().to_owned(),
+                });
+            }
+        }
     }
 
     /// Sound is there and its playing is not reported: nobody knows whether anything is heard.

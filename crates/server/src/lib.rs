@@ -47,4 +47,5 @@ mod twirp;
 pub use config::{Origins, RoomDefaults, ServerConfig, Tls};
 pub use error::ServerError;
 pub use limits::Limits;
+pub use origin::is_own_name;
 pub use server::{Running, Server, ServerState};

@@ -49,9 +49,10 @@ fn is_allowed(headers: &HeaderMap, origins: &Origins) -> bool {
         })
 }
 
-/// Is this a name of ours? `localhost`; an address; a name without a dot, which only this network's own resolver knows; the
-/// name of a listed origin. Any other may belong to somebody who points it here (DNS rebinding).
-fn is_own_name(host: &str, also: &[String]) -> bool {
+/// Is this a name of ours? `localhost`; an address; a name that only this network's own resolver knows; the name of a listed
+/// origin (`https://app.example`). Any other may belong to somebody who points it here (DNS rebinding).
+#[must_use]
+pub fn is_own_name(host: &str, also: &[String]) -> bool {
     let Ok(called) = Url::parse(&format!("http://{host}")) else {
         return false;
     };
@@ -59,13 +60,23 @@ fn is_own_name(host: &str, also: &[String]) -> bool {
         Some(Host::Ipv4(_) | Host::Ipv6(_)) => true,
         Some(Host::Domain(name)) => {
             is_localhost(name)
-                || !name.contains('.')
+                || is_of_this_network(name)
                 || also.iter().any(|listed| {
                     Url::parse(listed).is_ok_and(|listed| listed.host_str() == Some(name))
                 })
         }
         None => false,
     }
+}
+
+/// A name without a dot, or below a name that nobody can have in public: `host.docker.internal`, `antiphon.svc.cluster.local`
+/// (ICANN's resolution 2024.07.29.06; RFC 6762, 6761 and 8375).
+fn is_of_this_network(name: &str) -> bool {
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    !name.contains('.')
+        || [".internal", ".local", ".test", ".home.arpa"]
+            .iter()
+            .any(|end| name.ends_with(end))
 }
 
 fn is_localhost(name: &str) -> bool {
@@ -144,6 +155,8 @@ mod tests {
         for (host, origin) in [
             ("localhost:7880", None),
             ("antiphon:7880", None),
+            ("host.docker.internal:7880", None),
+            ("antiphon.default.svc.cluster.local.", None),
             ("localhost:7880", Some("http://localhost:7880")),
             ("localhost:7880", Some("http://localhost:3000")),
             ("127.0.0.1:7880", Some("http://localhost:7880")),

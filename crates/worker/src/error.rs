@@ -73,6 +73,11 @@ pub enum WorkerError {
     /// The codec refused to start.
     #[error("no audio codec: {0}")]
     Audio(#[from] antiphon_audio::AudioError),
+    /// The caller returned just when the agent's place was given to another caller.
+    #[error(
+        "the worker is full: the agent's place was given to another caller; the server looks for another agent"
+    )]
+    SeatTaken,
     /// Jobs did not end in time while draining.
     #[error("{jobs} jobs were still running when the drain time was over")]
     DrainTimeout {

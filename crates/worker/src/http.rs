@@ -13,15 +13,19 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use crate::WorkerHandle;
 
 /// `GET /` and `GET /ready`: 200 `OK`, or 503 when the server cannot be reached any more. `GET /healthz`: 200 while the
-/// process answers. `GET /worker`: LiveKit's `WorkerInfo` as JSON.
-/// Merge your own routes (metrics) into it.
+/// process answers. They say nothing else, so that everybody may ask. Merge your own routes (metrics) into it.
 pub fn health_router(worker: WorkerHandle) -> Router {
     Router::new()
         .route("/", get(health))
         .route("/ready", get(health))
         .route("/healthz", get(async || "OK"))
-        .route("/worker", get(info))
         .with_state(worker)
+}
+
+/// `GET /worker`: LiveKit's `WorkerInfo` as JSON, and why it takes no calls. How busy somebody's telephones are is nobody
+/// else's business: serve it to those who may read the metrics.
+pub fn info_router(worker: WorkerHandle) -> Router {
+    Router::new().route("/worker", get(info)).with_state(worker)
 }
 
 /// The longest answer of [`look`].
@@ -29,7 +33,7 @@ const ANSWER_BYTES: u64 = 16 * 1024;
 /// A worker on this machine answers [`look`] within so long.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What the worker says that serves [`health_router`] at this address: `GET /worker`. `None`: none does.
+/// What the worker says that serves [`info_router`] at this address: `GET /worker`. `None`: none does.
 pub async fn look(address: SocketAddr) -> Option<Value> {
     let answer = async {
         let mut stream = tokio::net::TcpStream::connect(address).await.ok()?;

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::WorkerError;
 use crate::load::Deadlines;
+use crate::seat::Seat;
 
 /// One job.
 #[derive(Clone)]
@@ -20,6 +21,8 @@ pub struct JobContext {
     pub token: String,
     /// Counts how punctually the agent's voice leaves; the worker takes no more calls when it does not.
     pub deadlines: Deadlines,
+    /// The job's place; it takes none from others while it waits for a caller to return.
+    pub seat: Seat,
     /// Cancelled when the server or the worker wants the job to end.
     pub shutdown: CancellationToken,
 }

@@ -12,6 +12,7 @@
 //! | [`http`] | health for orchestrators |
 //! | [`error`] | what can go wrong |
 //! | `patience` | which refusals pass, and when to ask again |
+//! | [`seat`] | a job's place, which others may have while it waits |
 //! | `slots` | which jobs are accepted |
 //! | `socket` | the WebSocket |
 
@@ -23,6 +24,7 @@ pub mod job;
 pub mod load;
 pub mod options;
 mod patience;
+pub mod seat;
 mod slots;
 mod socket;
 pub mod worker;
@@ -30,8 +32,9 @@ pub mod worker;
 pub use bind::{AgentJobs, BindOptions, CallersPolicy, EventReaders, Watch, Watcher, run_in_room};
 pub use connect::{ConnectOptions, connect_room};
 pub use error::WorkerError;
-pub use http::health_router;
+pub use http::{health_router, info_router};
 pub use job::{JobContext, JobHandler};
 pub use options::WorkerOptions;
+pub use seat::Seat;
 pub use slots::Full;
 pub use worker::{Worker, WorkerHandle, WorkerStatus};

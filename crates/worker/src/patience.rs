@@ -47,6 +47,7 @@ pub(crate) fn patience(error: &WorkerError) -> (Option<Duration>, Counts) {
         | WorkerError::Protocol(_)
         | WorkerError::Lost { .. }
         | WorkerError::Audio(_)
+        | WorkerError::SeatTaken
         | WorkerError::DrainTimeout { .. } => (None, Counts::AsFailure),
     }
 }

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
+use crate::seat::Seat;
+
 /// An accepted job must be assigned within this time (LiveKit's), then its place is free again.
 pub(crate) const ASSIGNMENT_TIMEOUT: Duration = Duration::from_millis(7500);
 
@@ -21,7 +23,14 @@ pub(crate) struct Slots {
     pub(crate) strain: f32,
     pub(crate) draining: bool,
     reserved: HashMap<String, Instant>,
-    pub(crate) running: HashMap<String, CancellationToken>,
+    pub(crate) running: HashMap<String, Running>,
+}
+
+/// A job that runs.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Running {
+    pub(crate) shutdown: CancellationToken,
+    pub(crate) seat: Seat,
 }
 
 /// Why a worker takes no calls.
@@ -101,7 +110,8 @@ impl Slots {
     }
 
     fn taken(&self) -> usize {
-        self.running.len() + self.reserved.len()
+        let running = self.running.values().filter(|job| job.seat.is_taken());
+        running.count() + self.reserved.len()
     }
 
     /// The share of its places that is taken.
@@ -155,15 +165,27 @@ impl Slots {
         }
         self.reserved
             .insert(job_id.to_owned(), now + ASSIGNMENT_TIMEOUT);
+        self.make_room();
         Ok(())
     }
 
+    /// So many waiting agents give their places away that all the others could talk again: a caller who returns to one that
+    /// still waits is one session more, not one too many.
+    fn make_room(&mut self) {
+        let (max, taken) = (self.max_jobs, self.taken());
+        let waiting = self.running.values().filter(|job| job.seat.waits());
+        let too_many = (taken + waiting.clone().count()).saturating_sub(max);
+        for job in waiting.take(too_many) {
+            job.seat.give_away();
+        }
+    }
+
     /// The job is assigned. `None`: nobody accepted it, or too long ago.
-    pub(crate) fn assigned(&mut self, job_id: &str, now: Instant) -> Option<CancellationToken> {
+    pub(crate) fn assigned(&mut self, job_id: &str, now: Instant) -> Option<Running> {
         self.reserved.remove(job_id).filter(|until| *until > now)?;
-        let shutdown = CancellationToken::new();
-        self.running.insert(job_id.to_owned(), shutdown.clone());
-        Some(shutdown)
+        let job = Running::default();
+        self.running.insert(job_id.to_owned(), job.clone());
+        Some(job)
     }
 }
 
@@ -224,6 +246,29 @@ mod tests {
             assert_eq!(slots.reported_load() >= SERVER_TARGET_LOAD - 1e-6, job == 9);
         }
         assert!(slots.reserve("one more", now).is_err());
+    }
+
+    #[test]
+    fn an_agent_that_waits_for_its_caller_to_return_keeps_no_new_caller_out() {
+        let mut slots = Slots::new(2, 1.0);
+        let now = Instant::now();
+        let start = |slots: &mut Slots, job: &str| {
+            assert!(slots.reserve(job, now).is_ok(), "{job}");
+            slots.assigned(job, now).unwrap()
+        };
+        let (one, two) = (start(&mut slots, "1"), start(&mut slots, "2"));
+        assert!(slots.full().is_some());
+        one.seat.wait();
+        assert!(slots.full().is_none() && slots.reported_load() < SERVER_TARGET_LOAD);
+        let three = start(&mut slots, "3");
+        assert!(!one.seat.talk(), "its caller has to be answered by another");
+        assert!(two.seat.talk() && slots.reserve("4", now).is_err());
+        // While there is room the caller who returns is answered by the same agent.
+        slots.running.remove("1");
+        slots.running.remove("2");
+        three.seat.wait();
+        let _four = start(&mut slots, "4");
+        assert!(three.seat.talk() && slots.full().is_some());
     }
 
     #[test]

@@ -15,7 +15,6 @@ use livekit_protocol::{
 };
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument as _;
 
@@ -35,6 +34,8 @@ const LOAD_INTERVAL: Duration = Duration::from_millis(500);
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
 /// A connection that lived this long was a good one; the pauses begin anew.
 const SETTLED: Duration = Duration::from_secs(5);
+/// How a job ended that had no time to end by itself.
+const CUT_SHORT: &str = "the worker's drain time was over";
 /// The longest error text in a job's status.
 const ERROR_CHARS: usize = 300;
 
@@ -101,6 +102,8 @@ pub struct Worker {
     meter: StrainMeter,
     /// When draining ends by force; it stays across reconnections.
     drain_over: Option<tokio::time::Instant>,
+    /// Jobs are ended that had not done their work.
+    by_force: bool,
 }
 
 impl std::fmt::Debug for Worker {
@@ -138,6 +141,7 @@ impl Worker {
             deadlines: Deadlines::default(),
             meter: StrainMeter::default(),
             drain_over: None,
+            by_force: false,
             options,
             handler,
         }
@@ -235,13 +239,14 @@ impl Worker {
         self.look();
     }
 
-    /// The drain time is over: how many jobs were still running.
+    /// The drain time is over: how many jobs were still running. Their callers are still there, so the jobs have failed: the
+    /// server finds other agents for them.
     async fn end_by_force(&mut self) -> usize {
         let jobs = self.slots.running.len();
-        self.slots
-            .running
-            .values()
-            .for_each(CancellationToken::cancel);
+        self.by_force = true;
+        for job in self.slots.running.values() {
+            job.shutdown.cancel();
+        }
         tracing::warn!(
             jobs,
             "the drain time is over; ending the jobs that still run"
@@ -257,6 +262,10 @@ impl Worker {
                 },
                 () = &mut grace => break,
             }
+        }
+        let left: Vec<String> = self.slots.running.keys().cloned().collect();
+        for job_id in left {
+            self.ended(job_id, Ok(()));
         }
         jobs
     }
@@ -374,8 +383,8 @@ impl Worker {
             Incoming::Availability(offer) => self.offered(socket, offer),
             Incoming::Assignment(assignment) => self.assigned(assignment),
             Incoming::Termination(termination) => {
-                if let Some(shutdown) = self.slots.running.get(&termination.job_id) {
-                    shutdown.cancel();
+                if let Some(job) = self.slots.running.get(&termination.job_id) {
+                    job.shutdown.cancel();
                 }
             }
             Incoming::Register(_) | Incoming::Pong(_) | Incoming::GoAway(_) => {}
@@ -416,7 +425,7 @@ impl Worker {
 
     fn assigned(&mut self, assignment: JobAssignment) {
         let Some(job) = assignment.job else { return };
-        let Some(shutdown) = self.slots.assigned(&job.id, Instant::now()) else {
+        let Some(place) = self.slots.assigned(&job.id, Instant::now()) else {
             tracing::warn!(
                 job = job.id,
                 "a job was assigned that nobody accepted in time"
@@ -436,7 +445,8 @@ impl Worker {
             url,
             token: assignment.token,
             deadlines: self.deadlines.clone(),
-            shutdown,
+            seat: place.seat,
+            shutdown: place.shutdown,
         };
         let handler = self.handler.clone();
         self.jobs.spawn(async move {
@@ -458,6 +468,10 @@ impl Worker {
 
     fn ended(&mut self, job_id: String, result: Result<(), String>) {
         self.slots.running.remove(&job_id);
+        let result = match result {
+            Ok(()) if self.by_force => Err(CUT_SHORT.to_owned()),
+            result => result,
+        };
         let error: String = result
             .err()
             .unwrap_or_default()

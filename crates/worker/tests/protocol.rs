@@ -283,6 +283,22 @@ async fn calls_that_outlast_the_drain_time_are_ended_and_it_is_said() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_caller_whose_worker_had_to_end_is_answered_by_another() {
+    let (server, engine) = (server().await, engine());
+    let hasty = WorkerOptions {
+        drain_timeout: Duration::from_millis(300),
+        ..options(&server.url())
+    };
+    let mut old = employ(&engine, hasty).await;
+    let _caller = caller(&engine, &server, "a").await;
+    old.job().await;
+    let mut new = employ(&engine, options(&server.url())).await;
+    old.handle.drain();
+    assert!(old.ended().await.is_err());
+    assert_eq!(new.job().await.room(), "a");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_worker_whose_connection_broke_comes_back_and_its_call_went_on() {
     let (server, engine) = (server().await, engine());
     let proxy = Proxy::to(server.local_addr()).await;

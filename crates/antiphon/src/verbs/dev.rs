@@ -2,7 +2,6 @@
 //! joins rooms through the same public protocol as everybody else.
 
 mod calls;
-mod ports;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -18,7 +17,7 @@ use axum::Router;
 
 use super::{
     DEV_KEY, DEV_SECRET, agent_engine, announce, default_max_sessions, docs, event_readers, flush,
-    init_logs, print_line, print_note, record, serve, signals, terminal, web,
+    init_logs, ports, print_line, print_note, record, serve, signals, terminal, web,
 };
 use crate::app::App;
 use crate::assemble::{Assembled, assemble, configuration};

@@ -12,6 +12,7 @@
 //! | [`doctor`] | what is wrong and how to mend it |
 //! | [`simulate`] | scenario files in virtual time |
 //! | [`replay`] | a recorded session again |
+//! | `ports` | ports that are taken, and free ones |
 //! | [`terminal`] | width and colours |
 //! | [`signals`] | SIGTERM and Ctrl-C |
 //! | [`web`] | the routes that the binary adds: page, metrics |
@@ -21,6 +22,7 @@ pub mod console;
 pub mod dev;
 pub mod doctor;
 pub mod init;
+mod ports;
 pub mod replay;
 pub mod serve;
 pub mod signals;

@@ -4,11 +4,11 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use antiphon_protocol::Keys;
-use antiphon_server::{Limits, Origins, Running, Server, ServerConfig, Tls};
+use antiphon_server::{Limits, Origins, Running, ServerConfig, Tls};
 use antiphon_telemetry::metrics::Metrics;
 use anyhow::Context as _;
 
-use super::{DEV_KEY, DEV_SECRET, init_logs, print_line, print_note, signals, web};
+use super::{DEV_KEY, DEV_SECRET, init_logs, ports, print_line, print_note, signals, web};
 use crate::cli::ServeArgs;
 use crate::config::{Config, LogFormat, load};
 
@@ -82,7 +82,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let _metrics = web::metrics_apart(&metrics, config.telemetry.metrics_bind).await?;
     let access = web::MetricsAccess::beside_others(args.dev && private);
     let extra = web::metrics(metrics, access).merge(web::health(signals.drain.clone()));
-    let running = Server::start(server, extra).await?;
+    let (running, _) = ports::start(server, extra, ports::Media::AsTold).await?;
     print_line(&format!(
         "Antiphon's room server is listening: {}",
         http_url(&running)

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon_telemetry::metrics::Metrics;
-use antiphon_worker::{AgentJobs, BindOptions, Worker, WorkerOptions, health_router};
+use antiphon_worker::{AgentJobs, BindOptions, Worker, WorkerOptions, health_router, info_router};
 use anyhow::Context as _;
 use tokio::net::TcpListener;
 
 use super::web::MetricsAccess;
 use super::{
-    LiveKit, agent_engine, announce, default_max_sessions, event_readers, flush, init_logs,
+    LiveKit, agent_engine, announce, default_max_sessions, event_readers, flush, init_logs, ports,
     print_line, print_note, record, signals, web,
 };
 use crate::app::App;
@@ -29,9 +29,9 @@ pub async fn run(args: StartArgs, app: &App) -> anyhow::Result<()> {
     let metrics = Metrics::install().context("metrics")?;
     let signals = signals::listen()?;
     let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, args.port));
-    let listener = TcpListener::bind(address).await.with_context(|| {
-        format!("cannot bind {address} for health and metrics; choose another with --port")
-    })?;
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|error| ports::not_bound(address, error))?;
     let _metrics = web::metrics_apart(&metrics, assembled.config.telemetry.metrics_bind).await?;
     let engine = agent_engine()?;
     let options = WorkerOptions {
@@ -56,7 +56,10 @@ pub async fn run(args: StartArgs, app: &App) -> anyhow::Result<()> {
     let worker = Worker::new(options, Arc::new(jobs));
     let handle = worker.handle();
     let access = MetricsAccess::beside_others(false);
-    let routes = health_router(handle.clone()).merge(web::metrics(metrics, access));
+    let routes = health_router(handle.clone())
+        .merge(web::details(info_router(handle.clone()), access.clone()))
+        .merge(web::metrics(metrics, access))
+        .into_make_service_with_connect_info::<SocketAddr>();
     print_line(&format!(
         "agent {} works for {}; health: http://{}",
         assembled.agent.name(),

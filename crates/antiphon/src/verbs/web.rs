@@ -6,7 +6,9 @@ use antiphon_agent::provider::Secret;
 use antiphon_telemetry::metrics::Metrics;
 use anyhow::Context as _;
 use axum::Router;
+use axum::extract::{ConnectInfo, Request};
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
@@ -96,13 +98,64 @@ pub async fn metrics_apart(
     let listener = TcpListener::bind(address).await.with_context(|| {
         format!("cannot bind {address} for metrics; choose another [telemetry] metrics_bind")
     })?;
-    let routes = self::metrics(metrics.clone(), MetricsAccess::Open);
+    let mut routes = self::metrics(metrics.clone(), MetricsAccess::Open);
+    if address.ip().is_loopback() {
+        routes = routes.layer(from_fn(own_names));
+    }
     tracing::info!(address = %listener.local_addr()?, "metrics are served");
     Ok(Some(AbortOnDropHandle::new(tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, routes).await {
             tracing::error!(%error, "metrics are no longer served");
         }
     }))))
+}
+
+/// At an address that only this machine reaches: not for pages whose owner points a name at it (DNS rebinding).
+async fn own_names(request: Request, next: Next) -> Response {
+    if is_called_by_own_name(request.headers()) {
+        return next.run(request).await;
+    }
+    let hint = "this address answers to localhost and to addresses\n";
+    (StatusCode::FORBIDDEN, hint).into_response()
+}
+
+fn is_called_by_own_name(headers: &HeaderMap) -> bool {
+    headers.get(header::HOST).is_none_or(|host| {
+        host.to_str()
+            .is_ok_and(|host| antiphon_server::is_own_name(host, &[]))
+    })
+}
+
+/// Details that only this machine and who has the token of the metrics may read. The listener must tell the peer's address.
+pub fn details(routes: Router, access: MetricsAccess) -> Router {
+    routes.layer(from_fn(move |request: Request, next: Next| {
+        let answer = if is_local(&request) || access.allows(request.headers()) {
+            Ok(next.run(request))
+        } else {
+            let hint = format!(
+                "not for everybody: ask on this machine, or send the token of {TOKEN_VARIABLE} (Authorization: Bearer …)\n"
+            );
+            let challenge = [(header::WWW_AUTHENTICATE, "Bearer")];
+            Err((StatusCode::UNAUTHORIZED, challenge, hint).into_response())
+        };
+        async move {
+            match answer {
+                Ok(answer) => answer.await,
+                Err(refused) => refused,
+            }
+        }
+    }))
+}
+
+/// From this machine, by no proxy and no page.
+fn is_local(request: &Request) -> bool {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    let headers = request.headers();
+    peer.is_some_and(|ConnectInfo(peer)| peer.ip().to_canonical().is_loopback())
+        && ["forwarded", "x-forwarded-for", "origin"]
+            .iter()
+            .all(|name| !headers.contains_key(*name))
+        && is_called_by_own_name(headers)
 }
 
 /// What orchestrators ask: `GET /healthz` is 200 while the process answers, `GET /ready` is 503 from when it drains.
@@ -126,7 +179,6 @@ pub fn health(draining: CancellationToken) -> Router {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use axum::body::Body;
-    use axum::http::Request;
     use tower::ServiceExt as _;
 
     use super::*;
@@ -141,13 +193,47 @@ mod tests {
     async fn a_process_that_drains_is_alive_and_not_ready() {
         let draining = CancellationToken::new();
         let ask = async |path: &str| {
-            let request = Request::get(path).body(Body::empty()).unwrap();
+            let request = axum::http::Request::get(path).body(Body::empty()).unwrap();
             let answer = health(draining.clone()).oneshot(request).await.unwrap();
             answer.status().as_u16()
         };
         assert_eq!((ask("/healthz").await, ask("/ready").await), (200, 200));
         draining.cancel();
         assert_eq!((ask("/healthz").await, ask("/ready").await), (200, 503));
+    }
+
+    #[tokio::test]
+    async fn how_busy_a_worker_is_is_told_on_its_machine_and_to_who_has_the_token_alone() {
+        let token = MetricsAccess::Token(Secret::new("scrape-me").unwrap());
+        let routes = Router::new().route("/worker", get(async || "busy"));
+        let ask = async |access: &MetricsAccess, peer: &str, headers: &[(&str, &str)]| {
+            let mut request = axum::http::Request::get("/worker");
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            let mut request = request.body(Body::empty()).unwrap();
+            let peer: SocketAddr = peer.parse().unwrap();
+            request.extensions_mut().insert(ConnectInfo(peer));
+            let answer = details(routes.clone(), access.clone()).oneshot(request);
+            answer.await.unwrap().status().as_u16()
+        };
+        let (own, other) = ("127.0.0.1:5", "192.168.1.9:5");
+        let host = ("host", "localhost:8081");
+        for access in [&token, &MetricsAccess::Closed] {
+            assert_eq!(ask(access, own, &[host]).await, 200);
+            assert_eq!(ask(access, "[::ffff:127.0.0.1]:5", &[]).await, 200);
+            assert_eq!(ask(access, other, &[host]).await, 401);
+            for strange in [
+                ("x-forwarded-for", "9.9.9.9"),
+                ("host", "evil.example:8081"),
+                ("origin", "https://evil.example"),
+            ] {
+                assert_eq!(ask(access, own, &[strange]).await, 401, "{strange:?}");
+            }
+        }
+        let scraper = ("authorization", "Bearer scrape-me");
+        assert_eq!(ask(&token, other, &[scraper]).await, 200);
+        assert_eq!(ask(&MetricsAccess::Closed, other, &[scraper]).await, 401);
     }
 
     #[test]

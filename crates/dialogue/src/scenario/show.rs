@@ -168,6 +168,7 @@ fn event(event: &Event) -> String {
             ..
         } => format!("says \"{}\"", delta.trim()),
         Event::AgentTranscript { .. } => "said".into(),
+        Event::AgentWordsNotHeard { text, .. } => format!("not heard \"{text}\""),
         Event::ConversationItemAdded { item } => format!("item {}", describe(item)),
         Event::HistorySummarized { replaced, .. } => format!("summarized {replaced}"),
         Event::SpeechCreated { purpose, .. } => format!("speech {purpose:?}").to_lowercase(),

@@ -13,6 +13,7 @@ use antiphon_protocol::proto::{
 use antiphon_rtc::{PeerConfig, PeerEvent, ShardId};
 use tokio::sync::{mpsc, oneshot};
 
+use super::codecs::enabled_codecs;
 use super::data::Replay;
 use super::participant::Participant;
 use super::speaker::UPDATE_INTERVAL_MS;
@@ -382,21 +383,4 @@ fn note(open: &mut Vec<Arc<str>>, label: Arc<str>) {
     if !open.contains(&label) {
         open.push(label);
     }
-}
-
-pub(super) fn enabled_codecs() -> Vec<proto::Codec> {
-    [
-        "video/VP8",
-        "video/H264",
-        "video/VP9",
-        "video/AV1",
-        "audio/opus",
-        "audio/red",
-    ]
-    .into_iter()
-    .map(|mime| proto::Codec {
-        mime: mime.to_owned(),
-        fmtp_line: String::new(),
-    })
-    .collect()
 }

@@ -12,7 +12,8 @@ use antiphon_protocol::proto::{
     RoomUpdate, SignalResponse, leave_request,
 };
 
-use super::actor::{Room, enabled_codecs};
+use super::actor::Room;
+use super::codecs::enabled_codecs;
 use super::data::EarlyData;
 use super::participant::{Participant, Subscriber};
 use super::speaker::Speaker;

@@ -8,6 +8,7 @@
 //! | `participant` | what the room knows of one participant |
 //! | `publish` | tracks of a publisher: announced, negotiated, muted, gone |
 //! | `subscribe` | offers to a subscriber and forwarding |
+//! | `codecs` | the codecs under LiveKit's names |
 //! | `data` | data packets: who may, who gets them, replay |
 //! | `request` | signal messages of participants |
 //! | `api` | what the server APIs ask of a room |
@@ -17,6 +18,7 @@
 mod actor;
 mod api;
 mod clock;
+mod codecs;
 mod data;
 mod join;
 mod participant;

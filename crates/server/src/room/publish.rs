@@ -15,6 +15,7 @@ use antiphon_rtc::MediaKind;
 
 use super::Target;
 use super::actor::Room;
+use super::codecs::mime_of;
 use super::participant::{Track, Unbound};
 use super::sdp;
 use crate::agents::Notice;
@@ -317,26 +318,6 @@ impl Room {
         }
         Some(info)
     }
-}
-
-/// LiveKit's name of a codec, from its name in a description (`vp8`) or a request (`vp8`, `video/VP8`).
-fn mime_of(codec: &str) -> Option<&'static str> {
-    let name = codec.rsplit('/').next().unwrap_or_default();
-    [
-        "video/VP8",
-        "video/H264",
-        "video/VP9",
-        "video/AV1",
-        "audio/opus",
-        "audio/red",
-        "audio/PCMU",
-        "audio/PCMA",
-    ]
-    .into_iter()
-    .find(|mime| {
-        mime.split_once('/')
-            .is_some_and(|(_, known)| known.eq_ignore_ascii_case(name))
-    })
 }
 
 /// The codecs of an offered section that the answer has too, as the client prefers them.

@@ -205,7 +205,11 @@ impl Call {
         shutdown: &CancellationToken,
     ) -> Result<Next, WorkerError> {
         let until = patience.map(|patience| tokio::time::Instant::now() + patience);
+        let seat = self.options.seat.clone();
         while self.callers.link().is_none() {
+            if patience.is_some() {
+                seat.wait();
+            }
             let too_long = async {
                 match until {
                     Some(until) => tokio::time::sleep_until(until).await,
@@ -215,6 +219,7 @@ impl Call {
             tokio::select! {
                 () = shutdown.cancelled() => return Ok(Next::Nobody),
                 () = too_long => return Ok(Next::Nobody),
+                () = seat.given_away() => return Ok(Next::Nobody),
                 event = self.events.recv() => match event {
                     None => return Ok(Next::Nobody),
                     Some(RoomEvent::Disconnected { reason }) => {
@@ -223,6 +228,9 @@ impl Call {
                     Some(event) => self.room_event(event).await?,
                 },
             }
+        }
+        if !seat.talk() {
+            return Err(WorkerError::SeatTaken);
         }
         tracing::info!(caller = self.callers.linked(), "linked a caller");
         Ok(Next::Caller)

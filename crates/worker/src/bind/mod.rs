@@ -31,6 +31,7 @@ pub use watch::{Watch, Watcher};
 
 use crate::job::JobFuture;
 use crate::load::Deadlines;
+use crate::seat::Seat;
 use crate::{JobContext, JobHandler};
 
 /// Whom the agent talks to. Defaults are LiveKit's.
@@ -51,6 +52,8 @@ pub struct BindOptions {
     pub return_grace: Duration,
     /// Counts how punctually the agent's voice leaves. A worker puts its own in place of this.
     pub deadlines: Deadlines,
+    /// The place that a conversation takes. A worker puts the job's own in place of this.
+    pub seat: Seat,
     /// Who reads what happens in the session (`antiphon.events`).
     pub events: EventReaders,
 }
@@ -91,6 +94,7 @@ impl Default for BindOptions {
             callers: CallersPolicy::First,
             return_grace: Duration::from_secs(10),
             deadlines: Deadlines::default(),
+            seat: Seat::default(),
             events: EventReaders::default(),
         }
     }
@@ -120,10 +124,12 @@ impl JobHandler for AgentJobs {
                 token,
                 shutdown,
                 deadlines,
+                seat,
                 ..
             } = context;
             let options = BindOptions {
                 deadlines,
+                seat,
                 ..options
             };
             run_in_room(&agent, &engine, &url, &token, options, shutdown).await

@@ -18,6 +18,8 @@ use super::EventReaders;
 
 /// Text stream topic: what happens in the session, one JSON object a stream.
 const TOPIC_EVENTS: &str = "antiphon.events";
+/// On a transcript of the agent's words: `false` if they could not be voiced.
+const ATTRIBUTE_HEARD: &str = "antiphon.heard";
 /// The longest text in one event (tool outputs, passages): a page of a playground, not a transport.
 const EVENT_TEXT_CHARS: usize = 4000;
 
@@ -97,6 +99,10 @@ impl Publisher {
                 is_final,
                 ..
             } => self.agent_words(*speech, delta, *is_final).await?,
+            Event::AgentWordsNotHeard { segment, text, .. } => {
+                self.words_not_heard(&self.segments.id(segment), text)
+                    .await?;
+            }
             Event::AgentStateChanged { new_state, .. } => {
                 let state = serde_json::to_value(new_state)
                     .ok()
@@ -182,6 +188,15 @@ impl Publisher {
         } else {
             Ok(())
         }
+    }
+
+    /// Words that have no sound, for callers who read: a segment of their own, which says so.
+    async fn words_not_heard(&self, segment: &str, text: &str) -> Result<(), RoomError> {
+        let mut options = transcription(segment, true, &self.track.sid());
+        let not = (ATTRIBUTE_HEARD.to_owned(), false.to_string());
+        options.attributes.extend([not]);
+        self.room.send_text(text, options).await?;
+        self.legacy_agent_words(segment, text, true).await
     }
 
     async fn end_speech(&mut self) -> Result<(), RoomError> {
@@ -296,6 +311,13 @@ fn event_json(event: &Event, segments: &Segments) -> Option<Value> {
         Event::Interrupted { speech } => {
             json!({"type": "interrupted", "speech": speech.to_string(), "segment_id": segments.id(speech)})
         }
+        Event::AgentWordsNotHeard {
+            speech,
+            segment,
+            text,
+        } => json!({
+            "type": "agent_words_not_heard", "speech": speech.to_string(), "segment_id": segments.id(segment), "text": short(text),
+        }),
         Event::ToolStarted { call } => json!({
             "type": "tool_started", "call_id": call.call_id, "name": call.name, "arguments": short(&call.arguments),
         }),

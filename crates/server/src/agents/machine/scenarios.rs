@@ -20,6 +20,17 @@ fn call() -> Stage {
     stage
 }
 
+/// A worker has taken the job of a call, and its agent has not come yet.
+fn accepted() -> (Stage, String) {
+    let mut stage = Stage::new(1);
+    stage.worker("w1", "");
+    stage.open("hall", &[]);
+    stage.caller("hall", "ann");
+    let job = stage.offers("w1")[0].clone();
+    stage.answer("w1", &job, true);
+    (stage, job)
+}
+
 #[test]
 fn an_agent_that_joins_anew_keeps_its_job_and_the_call_goes_on() {
     let mut stage = call();
@@ -170,12 +181,7 @@ fn an_agent_that_needs_long_to_join_does_not_get_its_job_a_second_time() {
 
 #[test]
 fn of_two_agents_that_both_come_late_the_first_stays() {
-    let mut stage = Stage::new(1);
-    stage.worker("w1", "");
-    stage.open("hall", &[]);
-    stage.caller("hall", "ann");
-    let job = stage.offers("w1")[0].clone();
-    stage.answer("w1", &job, true);
+    let (mut stage, _) = accepted();
     let (_, slow) = stage.job("w1");
     stage.worker("w2", "");
     stage.wait(65.0);
@@ -191,12 +197,7 @@ fn of_two_agents_that_both_come_late_the_first_stays() {
 
 #[test]
 fn a_worker_whose_connection_flaps_between_assignment_and_join_keeps_the_job() {
-    let mut stage = Stage::new(1);
-    stage.worker("w1", "");
-    stage.open("hall", &[]);
-    stage.caller("hall", "ann");
-    let job = stage.offers("w1")[0].clone();
-    stage.answer("w1", &job, true);
+    let (mut stage, job) = accepted();
     let (_, identity) = stage.job("w1");
     stage.worker("w2", "");
     let held = stage.worker_dies("w1");
@@ -218,12 +219,7 @@ fn a_worker_whose_connection_flaps_between_assignment_and_join_keeps_the_job() {
 
 #[test]
 fn a_worker_that_dies_before_its_agent_joined_is_followed_by_another_with_the_same_job() {
-    let mut stage = Stage::new(1);
-    stage.worker("w1", "");
-    stage.open("hall", &[]);
-    stage.caller("hall", "ann");
-    let job = stage.offers("w1")[0].clone();
-    stage.answer("w1", &job, true);
+    let (mut stage, job) = accepted();
     stage.worker_dies("w1");
     stage.worker("w2", "");
     stage.wait(6.0);
