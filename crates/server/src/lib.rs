@@ -9,7 +9,8 @@
 //! | `connections` | how many are open, and what a stranger's may hold |
 //! | `http` | the routes |
 //! | `auth` | who is asking |
-//! | `origin` | which browser pages may ask |
+//! | `origin` | which browser pages may ask, and by which name |
+//! | `repeated` | what strangers cause again and again is logged once |
 //! | `signal` | joining by WebSocket |
 //! | `rooms` | the rooms that are open |
 //! | `room` | one room: a task that owns participants, tracks and data |
