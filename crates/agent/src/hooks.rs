@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use antiphon_dialogue::chat::{ChatContext, Item, Message, ToolCall, ToolOutput};
+use antiphon_chat::{ChatContext, Item, Message, ToolCall, ToolOutput};
 use antiphon_dialogue::input::{ToolsVerdict, TurnVerdict};
 
 use crate::provider::BoxFuture;

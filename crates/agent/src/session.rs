@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use antiphon_dialogue::chat::ChatContext;
+use antiphon_chat::ChatContext;
 use antiphon_dialogue::event::CloseReason;
 use antiphon_dialogue::ids::SpeechId;
 use antiphon_dialogue::input::{Command, GenerateReply, Say};

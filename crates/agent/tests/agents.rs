@@ -16,7 +16,7 @@ use std::time::Duration;
 use antiphon_agent::ProviderError;
 use antiphon_agent::provider::{BoxFuture, ProviderInfo, Stt, SttSession};
 use antiphon_agent::{Agent, ToolContext, ToolError, ToolReply, tool};
-use antiphon_dialogue::chat::{Item, Role};
+use antiphon_chat::{Item, Role};
 use antiphon_dialogue::event::CloseReason;
 use antiphon_dialogue::input::GenerateReply;
 use antiphon_dialogue::{Event, OptionsPatch};

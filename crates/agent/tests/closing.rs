@@ -11,7 +11,7 @@ use antiphon_agent::{
     ToolReply, tool,
 };
 use antiphon_audio::Frame24k;
-use antiphon_dialogue::chat::{ChatRequest, Role};
+use antiphon_chat::{ChatRequest, Role};
 use antiphon_dialogue::event::CloseReason;
 use antiphon_dialogue::{Event, Options};
 use cast::{Script, Voice, call, said, speaking, text, wait_for};

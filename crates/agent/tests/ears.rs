@@ -18,8 +18,8 @@ use antiphon_agent::provider::{
 };
 use antiphon_agent::{Agent, AgentBuilder, ProviderError};
 use antiphon_audio::Frame16k;
+use antiphon_chat::Role;
 use antiphon_dialogue::Event;
-use antiphon_dialogue::chat::Role;
 use antiphon_dialogue::event::UserState;
 use antiphon_dialogue::input;
 use cast::{Script, said, speaking, text, wait_for, wait_for_end};

@@ -16,7 +16,7 @@ use antiphon_agent::{
     Agent, AgentBuilder, AgentSession, CompletedTurn, ExecutedTools, SessionIo, StopResponse,
     ToolContext, ToolReply, tool,
 };
-use antiphon_dialogue::chat::{Item, Message, Role};
+use antiphon_chat::{Item, Message, Role};
 use antiphon_dialogue::event::{AgentState, CloseReason};
 use antiphon_dialogue::{Event, Options};
 use cast::{Script, call, said, speaking, text, wait_for, wait_for_end};

@@ -17,7 +17,7 @@ use antiphon_agent::{
     Agent, AgentSession, AudioOutput, ProviderError, Recorder, RecorderOptions, SessionIo, tool,
 };
 use antiphon_audio::{Frame16k, Frame24k};
-use antiphon_dialogue::chat::{ChatRequest, ToolCall};
+use antiphon_chat::{ChatRequest, ToolCall};
 use antiphon_dialogue::event::CloseReason;
 use antiphon_dialogue::recording::{Ending, Replayed, replay, replay_with};
 use antiphon_dialogue::{Input, input};

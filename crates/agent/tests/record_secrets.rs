@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use antiphon_agent::provider::Secret;
 use antiphon_agent::{Agent, Recorder, RecorderOptions, tool};
-use antiphon_dialogue::chat::Role;
+use antiphon_chat::Role;
 use antiphon_dialogue::event::CloseReason;
 use antiphon_dialogue::input::Say;
 use antiphon_dialogue::recording::{Ending, replay};

@@ -15,8 +15,8 @@ use antiphon_agent::{
     Agent, DuplicateScope, Filler, OnDuplicate, Tool, ToolContext, ToolInterruption, ToolOptions,
     tool,
 };
+use antiphon_chat::{Item, Role};
 use antiphon_dialogue::Event;
-use antiphon_dialogue::chat::{Item, Role};
 use antiphon_dialogue::event::SpeechPurpose;
 use cast::{Script, call, said, speaking, text, wait_for, wait_for_end};
 

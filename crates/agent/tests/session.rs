@@ -11,8 +11,8 @@ use antiphon_agent::{
     Agent, AgentSession, AudioOutput, ProviderError, SessionIo, SpeechOutcome, ToolError, tool,
 };
 use antiphon_audio::{Frame16k, Frame24k};
+use antiphon_chat::{ChatContext, ChatRequest, Item, Role};
 use antiphon_dialogue::Event;
-use antiphon_dialogue::chat::{ChatContext, ChatRequest, Item, Role};
 use antiphon_dialogue::event::{AgentState, CloseReason};
 use antiphon_dialogue::input;
 use cast::{Script, Voice, call, said, text, wait_for};
@@ -403,7 +403,7 @@ async fn the_first_sound_of_an_answer_says_how_long_the_voice_took() {
 
 #[tokio::test(start_paused = true)]
 async fn what_was_used_is_told_at_the_end_and_can_be_asked() {
-    let usage = input::Usage {
+    let usage = antiphon_chat::Usage {
         prompt_tokens: 100,
         cached_tokens: 40,
         completion_tokens: 7,

@@ -16,8 +16,8 @@ use antiphon_agent::{
     Agent, AgentSession, NotInterrupted, SessionError, SessionIo, SpeechOutcome, ToolContext,
     ToolError, tool,
 };
+use antiphon_chat::{Role, ToolChoice};
 use antiphon_dialogue::Event;
-use antiphon_dialogue::chat::{Role, ToolChoice};
 use antiphon_dialogue::event::CloseReason;
 use antiphon_dialogue::ids::SpeechId;
 use antiphon_dialogue::input::{GenerateReply, Priority, Say};

@@ -14,7 +14,7 @@ use antiphon_agent::{
     SessionIo,
 };
 use antiphon_audio::Frame16k;
-use antiphon_dialogue::chat::{ChatRequest, Item};
+use antiphon_chat::{ChatRequest, Item};
 use antiphon_dialogue::metrics::Metrics;
 use antiphon_dialogue::options::TurnDetection;
 use antiphon_dialogue::{Event, Instant, OptionsPatch, input};

@@ -16,8 +16,8 @@ use antiphon_agent::{
     Agent, AgentError, AgentSession, FunctionTool, SessionError, Tool, ToolContext, ToolError,
     ToolOptions, ToolReply, tool,
 };
+use antiphon_chat::{ChatContext, Item, Role};
 use antiphon_dialogue::Event;
-use antiphon_dialogue::chat::{ChatContext, Item, Role};
 use antiphon_dialogue::limits::{MAX_INSTRUCTIONS_BYTES, MAX_TOOLS};
 use cast::clerk::clerk;
 use cast::{Script, call, reception, said, say_to, speaking, text, wait_for_end};

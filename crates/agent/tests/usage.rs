@@ -14,9 +14,9 @@ use std::time::Duration;
 
 use antiphon_agent::provider::{BoxStream, ChatChunk, Llm, ProviderInfo, ToolDefinition};
 use antiphon_agent::{Agent, ProviderError};
+use antiphon_chat::ChatRequest;
+use antiphon_chat::Usage;
 use antiphon_dialogue::Event;
-use antiphon_dialogue::chat::ChatRequest;
-use antiphon_dialogue::input::Usage;
 use antiphon_dialogue::metrics::{ModelUsage, SessionUsage};
 use cast::{Script, speaking, text, wait_for, wait_for_end};
 

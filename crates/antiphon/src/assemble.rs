@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use antiphon_agent::provider::{BoxStream, ChatChunk, Llm, ProviderInfo, Secret, ToolDefinition};
 use antiphon_agent::{Agent, AgentBuilder, ProviderError, Recorder, RecorderOptions};
+use antiphon_chat::ChatRequest;
 use antiphon_dialogue::Options;
-use antiphon_dialogue::chat::ChatRequest;
 use anyhow::Context as _;
 
 use crate::app::App;

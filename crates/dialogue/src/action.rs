@@ -4,12 +4,12 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::chat::{ChatRequest, Message, ToolCall, ToolOutput};
 use crate::event::Event;
 use crate::ids::{
     AgentKey, BatchId, GenerationId, PredictionId, RetrievalId, SegmentId, SpeechId, TaskId, TurnId,
 };
-use crate::time::{Duration, Instant};
+use antiphon_chat::time::{Duration, Instant};
+use antiphon_chat::{ChatRequest, Message, ToolCall, ToolOutput};
 
 /// How one agent comes after another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

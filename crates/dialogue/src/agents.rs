@@ -7,7 +7,6 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::action::{Action, Switch};
-use crate::chat::Item;
 use crate::event::{Component, SpeechPurpose};
 use crate::floor::Floor;
 use crate::history::{Place, View};
@@ -19,6 +18,7 @@ use crate::patch::OptionsPatch;
 use crate::queue::{Queued, Words};
 use crate::speech::Speech;
 use crate::tools::Waits;
+use antiphon_chat::Item;
 
 const INTERRUPTED: &str = "The conversation was not handed over, because the caller interrupted.";
 const TWO: &str = "Two tools wanted to hand the conversation over at once: nobody took over.";

@@ -2,7 +2,6 @@
 //! written as calls of its own with their results, so that every form of the history stays valid, and told to the caller
 //! when nobody speaks: all that has come by then in one reply.
 
-use crate::chat::{Item, ToolCall, ToolChoice, ToolOutput};
 use crate::event::{Component, Event, SpeechPurpose, ToolReplyStatus, ToolStatus};
 use crate::history::{Place, call_id, output_id};
 use crate::ids::SpeechId;
@@ -11,9 +10,10 @@ use crate::machine::Dialogue;
 use crate::queue::{Queued, Wanted, Words};
 use crate::speech::Speech;
 use crate::text::push_limited;
-use crate::time::Instant;
 use crate::tools::{Running, Waits, tell_if_nobody_waits};
 use crate::turn::Stage;
+use antiphon_chat::time::Instant;
+use antiphon_chat::{Item, ToolCall, ToolChoice, ToolOutput};
 
 /// What the model is asked when the reports are the newest in the history.
 const TELL: &str = "Tools in the background have reported: see the newest results. Tell the caller briefly what is new, and \

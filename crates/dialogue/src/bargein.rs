@@ -1,7 +1,6 @@
 //! The caller makes a sound while the agent has something to say: hold, and then go on or give way.
 
 use crate::action::Action;
-use crate::chat::Item;
 use crate::event::{Event, ToolReplyStatus};
 use crate::floor::{Floor, Hold};
 use crate::ids::SpeechId;
@@ -10,8 +9,9 @@ use crate::machine::Dialogue;
 use crate::options::TurnDetection;
 use crate::segment::{Playing, Synthesis};
 use crate::speech::Speech;
-use crate::time::{Duration, Instant};
 use crate::verdict::Verdict;
+use antiphon_chat::Item;
+use antiphon_chat::time::{Duration, Instant};
 
 impl Dialogue {
     /// May the caller's voice stop the present speech?

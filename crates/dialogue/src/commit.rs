@@ -1,6 +1,5 @@
 //! The caller has finished: the words enter the history, and an answer begins.
 
-use crate::chat::{Item, Message, MessageMetrics, Role};
 use crate::event::{Event, InputModality, SpeechPurpose, TurnMetrics, Withdrawal};
 use crate::history::Place;
 use crate::ids::{SpeechId, TurnId};
@@ -10,9 +9,10 @@ use crate::metrics::{EouMetrics, Metrics};
 use crate::queue::{Queued, Wanted, Words};
 use crate::speech::Step;
 use crate::text::normalise;
-use crate::time::Instant;
 use crate::turn::{Kept, Stage};
 use crate::verdict::Verdict;
+use antiphon_chat::time::Instant;
+use antiphon_chat::{Item, Message, MessageMetrics, Role};
 
 /// A turn that was committed.
 struct Committed {

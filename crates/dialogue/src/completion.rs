@@ -2,7 +2,6 @@
 //! is not in the history yet, because the hook may change its words; it gets there whatever the hook does.
 
 use crate::action::Action;
-use crate::chat::Message;
 use crate::commit::TurnOver;
 use crate::event::Component;
 use crate::history::Place;
@@ -12,7 +11,8 @@ use crate::limits::{
     MAX_COMPLETING_TURNS, MAX_TURN_BYTES, MAX_TURN_MESSAGES, MAX_VALUE_BYTES, cut,
 };
 use crate::machine::Dialogue;
-use crate::time::Instant;
+use antiphon_chat::Message;
+use antiphon_chat::time::Instant;
 
 /// A turn whose hook has been asked.
 #[derive(Clone, Debug)]

@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::action::Action;
-use crate::chat::Item;
 use crate::event::{Component, Event};
 use crate::history::{History, Place};
 use crate::ids::{BatchId, GenerationId, PredictionId, RetrievalId, SegmentId, SpeechId, TurnId};
@@ -12,7 +11,8 @@ use crate::meter::Meter;
 use crate::metrics::{Metrics, ModelInfo};
 use crate::options::Options;
 use crate::settings::Layers;
-use crate::time::Instant;
+use antiphon_chat::Item;
+use antiphon_chat::time::Instant;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Core {

@@ -6,8 +6,8 @@ use crate::machine::Dialogue;
 use crate::metrics::{EotInferenceMetrics, Metrics};
 use crate::options::{TurnDetection, TurnDetectorKind};
 use crate::text::normalise;
-use crate::time::Instant;
 use crate::turn::{Prediction, Stage};
+use antiphon_chat::time::Instant;
 
 /// What it was asked in one turn, for the metrics.
 #[derive(Clone, Copy, Debug, Default)]

@@ -5,14 +5,14 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use crate::chat::ToolCall;
 use crate::limits::{MAX_DOUBTFUL_CALLS, MAX_RUNNING_TOOLS};
 use crate::machine::Dialogue;
 use crate::options::{
     CANCEL_TASK, CONFIRM_DUPLICATE, DuplicateScope, OnDuplicate, RUNNING_TASKS, ToolOptions,
 };
-use crate::time::Instant;
 use crate::tools::{Running, ToolLedger, Waits};
+use antiphon_chat::ToolCall;
+use antiphon_chat::time::Instant;
 
 const REPLACED: &str = "The call was cancelled because a newer one takes its place.";
 const CANCELLED: &str = "The call was cancelled as you asked.";

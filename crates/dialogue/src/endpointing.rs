@@ -2,7 +2,7 @@
 //! `voice/endpointing.py`).
 
 use crate::options::{Endpointing, Options};
-use crate::time::{Duration, Instant};
+use antiphon_chat::time::{Duration, Instant};
 
 /// Sound of the caller so shortly after the agent has begun began before it, really: TTS begins with a little silence.
 const LEADING_SILENCE_GRACE: Duration = Duration::from_millis(250);

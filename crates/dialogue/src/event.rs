@@ -3,10 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::chat::{Item, Passage, ToolCall, ToolOutput};
 use crate::ids::{SegmentId, SpeechId, TurnId};
 use crate::metrics::{Metrics, ModelInfo, SessionUsage};
-use crate::time::{Duration, Instant};
+use antiphon_chat::time::{Duration, Instant};
+use antiphon_chat::{Item, Passage, ToolCall, ToolOutput};
 
 /// LiveKit's agent states, published as `lk.agent.state`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

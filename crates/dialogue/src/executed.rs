@@ -7,7 +7,7 @@ use crate::ids::BatchId;
 use crate::input::ToolsVerdict;
 use crate::machine::Dialogue;
 use crate::speech::Step;
-use crate::time::Instant;
+use antiphon_chat::time::Instant;
 
 /// Have all calls of a step their results, and may the speech go on?
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

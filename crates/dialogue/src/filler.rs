@@ -5,9 +5,9 @@ use crate::floor::Floor;
 use crate::machine::Dialogue;
 use crate::options::Filler;
 use crate::queue::Queued;
-use crate::time::Instant;
 use crate::tools::{Running, ToolLedger, Waits};
 use crate::turn::Stage;
+use antiphon_chat::time::Instant;
 
 impl Running {
     /// When its filler is due, everybody having been silent since `quiet`.

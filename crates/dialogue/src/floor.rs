@@ -15,7 +15,7 @@
 
 use crate::event::AgentState;
 use crate::speech::Speech;
-use crate::time::Instant;
+use antiphon_chat::time::Instant;
 
 /// Why and since when the agent holds its tongue.
 #[derive(Clone, Copy, Debug)]

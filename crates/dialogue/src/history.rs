@@ -12,11 +12,11 @@ pub(crate) use head::Head;
 use request::recent;
 pub(crate) use view::View;
 
-use crate::chat::{
+use crate::limits::{MAX_BROUGHT_ITEMS, MAX_HISTORY_ITEMS};
+use antiphon_chat::time::Instant;
+use antiphon_chat::{
     ChatContext, ChatRequest, Item, Message, Passage, Role, ToolCall, ToolChoice, ToolOutput,
 };
-use crate::limits::{MAX_BROUGHT_ITEMS, MAX_HISTORY_ITEMS};
-use crate::time::Instant;
 
 /// Keys of one turn or step: its message first, then its calls, then their results.
 const STRIDE: u64 = 4096;

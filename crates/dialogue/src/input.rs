@@ -1,19 +1,20 @@
 //! Everything the machine is told. Each variant is a fact from outside, with the driver's clock beside it in
 //! [`Dialogue::handle`](crate). Events about ids that are gone are dropped without effect.
 
+use antiphon_chat::Usage;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::agents::AgentSpec;
-use crate::chat::{Item, Message, Passage, ToolCall, ToolChoice};
 use crate::ids::{
     BatchId, GenerationId, PredictionId, RetrievalId, SegmentId, SpeechId, TaskId, TurnId,
 };
 use crate::options::{Filler, ToolOptions};
 use crate::patch::OptionsPatch;
-use crate::time::Duration;
+use antiphon_chat::time::Duration;
+use antiphon_chat::{Item, Message, Passage, ToolCall, ToolChoice};
 
 /// A fact from outside.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -249,24 +250,6 @@ pub enum Llm {
     },
     /// It failed for good (retries are the provider's business and are over).
     Failed(String),
-}
-
-/// Tokens of one request.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Usage {
-    /// Tokens read.
-    pub prompt_tokens: u32,
-    /// Of these from the provider's cache.
-    pub cached_tokens: u32,
-    /// Tokens written.
-    pub completion_tokens: u32,
-}
-
-impl Usage {
-    /// Tokens written per second of this time; `None`: it took no time.
-    pub(crate) fn written_per_second(self, time: Duration) -> Option<f64> {
-        (!time.is_zero()).then(|| f64::from(self.completion_tokens) / time.as_secs_f64())
-    }
 }
 
 /// Speech synthesis.

@@ -8,9 +8,7 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`time`] | instants on the session's clock |
 //! | [`ids`] | names of turns, speeches, generations, segments |
-//! | [`chat`] | the history: messages, tool calls and their results |
 //! | [`input`] | everything the machine is told |
 //! | [`agents`] | who speaks: handoffs and tasks |
 //! | [`action`] | everything it asks for |
@@ -88,7 +86,6 @@ mod voice;
 
 pub mod action;
 pub mod agents;
-pub mod chat;
 pub mod event;
 mod executed;
 pub mod ids;
@@ -101,13 +98,12 @@ pub mod options;
 pub mod patch;
 pub mod recording;
 pub mod scenario;
-pub mod time;
 pub mod update;
 
 pub use action::{Action, NotInterrupted, Switch};
+pub use antiphon_chat::time::Instant;
 pub use event::Event;
 pub use input::Input;
 pub use machine::Dialogue;
 pub use options::Options;
 pub use patch::OptionsPatch;
-pub use time::Instant;

@@ -1,6 +1,6 @@
 //! Every limit on what grows from outside: its value, its reason, what happens beyond it.
 
-use crate::time::Duration;
+use antiphon_chat::time::Duration;
 
 /// Bytes of one user turn: about 20 minutes of speech. Later words are dropped.
 pub const MAX_TURN_BYTES: usize = 16 * 1024;

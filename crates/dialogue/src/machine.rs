@@ -5,7 +5,6 @@ use std::sync::Arc;
 use crate::action::Action;
 use crate::agents::Agents;
 use crate::caller::Caller;
-use crate::chat::{ChatContext, Item};
 use crate::core::Core;
 use crate::event::{AgentState, CloseReason, Event, UserState};
 use crate::floor::Floor;
@@ -16,10 +15,11 @@ use crate::queue::SpeechQueue;
 use crate::speculation::Speculation;
 use crate::speech::Speech;
 use crate::summary::Summary;
-use crate::time::{Duration, Instant};
 use crate::tools::ToolLedger;
 use crate::trouble::Trouble;
 use crate::turn::{Stage, UserTurn};
+use antiphon_chat::time::{Duration, Instant};
+use antiphon_chat::{ChatContext, Item};
 
 /// The session is going to end when everything is over that was to be said before.
 #[derive(Clone, Copy, Debug)]

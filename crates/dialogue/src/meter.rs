@@ -3,9 +3,10 @@
 use crate::action::Action;
 use crate::floor::Floor;
 use crate::ids::{GenerationId, SegmentId, SpeechId};
-use crate::input::{Llm, Measured, Tts, Usage};
+use crate::input::{Llm, Measured, Tts};
 use crate::metrics::{LlmMetrics, Metrics, SessionUsage, SttMetrics, TtsMetrics, VadMetrics};
-use crate::time::{Duration, Instant};
+use antiphon_chat::Usage;
+use antiphon_chat::time::{Duration, Instant};
 
 /// Requests whose end is awaited. There are never so many; should an end be lost, the oldest is not measured.
 const MAX_OPEN: usize = 32;

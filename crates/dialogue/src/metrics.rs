@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{GenerationId, SegmentId, SpeechId, TurnId};
-use crate::input::Usage;
-use crate::time::Duration;
+use antiphon_chat::Usage;
+use antiphon_chat::time::Duration;
 
 /// One measurement (LiveKit's `metrics_collected`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::time::Duration;
+use antiphon_chat::time::Duration;
 
 /// All that the machine can be told about how to behave.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use crate::event::Event;
 use crate::machine::Dialogue;
 use crate::metrics::{InterruptionMetrics, Metrics};
-use crate::time::Instant;
+use antiphon_chat::time::Instant;
 
 impl Dialogue {
     /// The caller begins to make a sound; if it is over the agent's voice, it is going to be judged.

@@ -1,12 +1,12 @@
 //! A caller who does not let the agent get a word in: after so many words, or so long, the agent takes the floor.
 
-use crate::chat::ToolChoice;
 use crate::event::Event;
 use crate::input::{GenerateReply, Priority};
 use crate::limits::MAX_TURN_BYTES;
 use crate::machine::Dialogue;
 use crate::text::push_limited;
-use crate::time::Instant;
+use antiphon_chat::ToolChoice;
+use antiphon_chat::time::Instant;
 
 /// What the caller has said since the agent last spoke.
 #[derive(Clone, Debug, Default)]

@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::options::{
     Endpointing, Options, OptionsError, ToolInterruption, TurnDetection, TurnDetectorKind,
 };
-use crate::time::Duration;
+use antiphon_chat::time::Duration;
 
 macro_rules! patch {
     ($($field:ident: $type:ty,)*) => {

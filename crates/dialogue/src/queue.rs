@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 
 use crate::agents::AgentSpec;
 use crate::background::Telling;
-use crate::chat::{Message, ToolChoice};
 use crate::event::{AgentState, Component, Event, SpeechPurpose, TurnMetrics};
 use crate::history::Place;
 use crate::ids::{SpeechId, TurnId};
@@ -12,7 +11,8 @@ use crate::input::{GenerateReply, Priority, Say};
 use crate::limits::{MAX_QUEUED_SPEECHES, MAX_REPLY_BYTES, cut};
 use crate::machine::Dialogue;
 use crate::speech::Step;
-use crate::time::Instant;
+use antiphon_chat::time::Instant;
+use antiphon_chat::{Message, ToolChoice};
 
 /// What the model is asked for.
 #[derive(Clone, Debug, Default)]
@@ -379,9 +379,9 @@ impl Dialogue {
             let message = self
                 .core
                 .history
-                .message(crate::chat::Role::User, text, now);
+                .message(antiphon_chat::Role::User, text, now);
             self.core
-                .remember(place, crate::chat::Item::Message(message));
+                .remember(place, antiphon_chat::Item::Message(message));
         }
         self.drop_speculation();
         let interruptible = asked

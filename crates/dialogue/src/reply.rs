@@ -1,7 +1,6 @@
 //! From what is asked for to words: the reply, step by step.
 
 use crate::action::{Action, Switch};
-use crate::chat::{Message, Role, ToolCall, ToolChoice};
 use crate::event::{Component, Event, TurnMetrics};
 use crate::executed::Executed;
 use crate::floor::Floor;
@@ -16,7 +15,8 @@ use crate::segment::{Playing, Segment};
 use crate::speculation::start_step;
 use crate::speech::{Brain, NextStep, Speech, Step, WantedCall};
 use crate::text::Chunker;
-use crate::time::Instant;
+use antiphon_chat::time::Instant;
+use antiphon_chat::{Message, Role, ToolCall, ToolChoice};
 
 impl Dialogue {
     /// A speech gets the floor.
@@ -196,7 +196,7 @@ impl Dialogue {
     pub(crate) fn on_retrieved(
         &mut self,
         asked: RetrievalId,
-        mut passages: Vec<crate::chat::Passage>,
+        mut passages: Vec<antiphon_chat::Passage>,
     ) {
         passages.truncate(MAX_PASSAGES);
         let fits = |step: &Step| matches!(step.brain, Brain::Retrieving { id, .. } if id == asked);

@@ -3,7 +3,7 @@
 use crate::ids::SegmentId;
 use crate::limits::MAX_TIMED_WORDS;
 use crate::text::{Spoken, Tongue, cut_after_word, cut_at_word, end_of_words};
-use crate::time::{Duration, Instant};
+use antiphon_chat::time::{Duration, Instant};
 
 /// Usual speed of a TTS voice, for a segment whose length is not known yet.
 const CHARS_PER_SECOND: f64 = 15.0;

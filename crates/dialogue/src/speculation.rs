@@ -1,12 +1,12 @@
 //! The reply begun before the turn is committed, when the words look stable: it hides the time that the model needs.
 
 use crate::action::Action;
-use crate::chat::{Message, Role};
 use crate::core::Core;
 use crate::history::{Place, RequestParts};
 use crate::machine::Dialogue;
 use crate::options::TurnDetection;
 use crate::speech::{Brain, Step};
+use antiphon_chat::{Message, Role};
 
 /// A reply that was begun before its turn was committed. Nothing of it is heard or seen, and no tool runs.
 #[derive(Clone, Debug)]
@@ -67,7 +67,7 @@ impl Dialogue {
             place,
             self.core.history.message(Role::User, text.clone(), now),
         );
-        let mut step = self.new_step(&crate::chat::ToolChoice::Auto);
+        let mut step = self.new_step(&antiphon_chat::ToolChoice::Auto);
         step.query = Some(text);
         start_step(&mut self.core, &mut step, vec![user.clone()]);
         self.speculation = Some(Speculation {

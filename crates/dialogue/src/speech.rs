@@ -1,16 +1,16 @@
 //! One utterance of the agent, possibly of several steps: words, tools, words after the tools.
 
 use crate::agents::AgentSpec;
-use crate::chat::{Message, MessageMetrics, Passage, ToolCall, ToolChoice};
 use crate::event::{SpeechPurpose, TurnMetrics};
 use crate::executed::Executed;
 use crate::history::Place;
 use crate::ids::{GenerationId, RetrievalId, SegmentId, SpeechId, TurnId};
-use crate::input::Usage;
 use crate::limits::MAX_THINKING;
 use crate::segment::{Playing, Segment};
 use crate::text::Chunker;
-use crate::time::{Duration, Instant};
+use antiphon_chat::Usage;
+use antiphon_chat::time::{Duration, Instant};
+use antiphon_chat::{Message, MessageMetrics, Passage, ToolCall, ToolChoice};
 
 /// Where the words of a step come from, and how far that is.
 #[derive(Clone, Debug)]

@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 
 use crate::action::Action;
 use crate::background::{Telling, Untold};
-use crate::chat::{Item, ToolCall, ToolOutput};
 use crate::duplicates::{Doubtful, Verdict};
 use crate::event::{Event, ToolStatus};
 use crate::history::{Place, call_id};
@@ -15,7 +14,8 @@ use crate::machine::Dialogue;
 use crate::options::{Filler, ToolInterruption};
 use crate::speech::WantedCall;
 use crate::text::fingerprint;
-use crate::time::{Duration, Instant};
+use antiphon_chat::time::{Duration, Instant};
+use antiphon_chat::{Item, ToolCall, ToolOutput};
 
 /// Who waits for a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,8 +9,8 @@ use crate::machine::{Dialogue, Ending};
 use crate::options::TurnDetection;
 use crate::queue::{Queued, Words};
 use crate::speech::{Brain, Speech};
-use crate::time::{Duration, Instant};
 use crate::turn::Stage;
+use antiphon_chat::time::{Duration, Instant};
 
 /// Failures in a row.
 #[derive(Clone, Debug, Default)]

@@ -6,7 +6,7 @@ use crate::ids::{PredictionId, TurnId};
 use crate::limits::{MAX_TURN_BYTES, SPEECH_SIGN_TIMEOUT};
 use crate::options::Options;
 use crate::text::{Backchannel, backchannel, count_words, normalise, push_limited};
-use crate::time::Instant;
+use antiphon_chat::time::Instant;
 
 /// How far the turn is.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::chat::{ChatContext, Item};
 use crate::event::Component;
 use crate::history::Place;
 use crate::limits::{MAX_INSTRUCTIONS_BYTES, MAX_TOOL_NAME_BYTES, MAX_TOOLS, cut};
 use crate::machine::Dialogue;
 use crate::options::ToolOptions;
 use crate::queue::Words;
-use crate::time::Duration;
+use antiphon_chat::time::Duration;
+use antiphon_chat::{ChatContext, Item};
 
 /// An update that is refused; the agent stays as it was.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

@@ -7,8 +7,8 @@ use crate::limits::{MAX_COMMIT_WAIT, STABLE_SILENCE};
 use crate::machine::Dialogue;
 use crate::options::TurnDetection;
 use crate::text::{count_words, normalise};
-use crate::time::{Duration, Instant};
 use crate::turn::{Prediction, Stage};
+use antiphon_chat::time::{Duration, Instant};
 
 impl Dialogue {
     pub(crate) fn on_vad(&mut self, vad: Vad) {

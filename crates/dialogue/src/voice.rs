@@ -1,7 +1,6 @@
 //! From words to sound: pieces of the reply go to TTS and to the playout in order, a few ahead of what is heard.
 
 use crate::action::Action;
-use crate::chat::Item;
 use crate::core::Core;
 use crate::event::{Component, Event, SpeechPurpose, ToolReplyStatus};
 use crate::floor::Floor;
@@ -12,7 +11,8 @@ use crate::machine::Dialogue;
 use crate::segment::{Playing, Segment, Synthesis};
 use crate::speech::{Speech, Step};
 use crate::text::Tongue;
-use crate::time::Instant;
+use antiphon_chat::Item;
+use antiphon_chat::time::Instant;
 
 impl Dialogue {
     /// Moves the present speech on as far as it goes now.

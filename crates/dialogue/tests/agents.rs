@@ -1,11 +1,11 @@
 //! What stays when another agent speaks: what tools have found, and what the session has changed.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
+use antiphon_chat::time::Duration;
+use antiphon_chat::{ChatRequest, Item, ToolCall, ToolOutput};
 use antiphon_dialogue::agents::AgentSpec;
-use antiphon_dialogue::chat::{ChatRequest, Item, ToolCall, ToolOutput};
 use antiphon_dialogue::ids::{AgentKey, GenerationId, SegmentId, TaskId};
 use antiphon_dialogue::input::{Command, Input, Llm, ToolValue, Tts};
-use antiphon_dialogue::time::Duration;
 use antiphon_dialogue::{Action, Dialogue, Instant, Options, OptionsPatch};
 
 /// A session that is told things, and what it asked for last.

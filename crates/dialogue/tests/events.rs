@@ -1,10 +1,10 @@
 //! What a program reads in the events of a session.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
-use antiphon_dialogue::chat::{ChatContext, Item, Role};
+use antiphon_chat::time::Duration;
+use antiphon_chat::{ChatContext, Item, Role};
 use antiphon_dialogue::event::SpeechSource;
 use antiphon_dialogue::input::{Command, GenerateReply, Stt, Vad};
-use antiphon_dialogue::time::Duration;
 use antiphon_dialogue::{Action, Dialogue, Event, Input, Instant, Options};
 
 fn ms(ms: u64) -> Duration {

@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
+use antiphon_chat::time::Duration;
 use antiphon_dialogue::input::{Command, Vad};
 use antiphon_dialogue::scenario::{Failure, Scenario, explore, run};
-use antiphon_dialogue::time::Duration;
 use antiphon_dialogue::{Input, Instant, Options};
 
 /// Inputs for each scenario; `make test` takes so many random ones beside these.

@@ -1,10 +1,10 @@
 //! Whoever floods the machine with anything makes it only so big: promise 6, measured.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use antiphon_dialogue::chat::ToolCall;
+use antiphon_chat::ToolCall;
+use antiphon_chat::time::Duration;
 use antiphon_dialogue::ids::{GenerationId, SegmentId};
 use antiphon_dialogue::input::{Command, Llm, Stt, ToolValue, Tts, Vad};
-use antiphon_dialogue::time::Duration;
 use antiphon_dialogue::{Action, Dialogue, Input, Instant, Options};
 
 const KB: u64 = 1024;

@@ -1,12 +1,13 @@
 //! What is measured of an answer, and told in the history and in events.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
-use antiphon_dialogue::chat::{Item, MessageMetrics, Role};
+use antiphon_chat::Usage;
+use antiphon_chat::time::Duration;
+use antiphon_chat::{Item, MessageMetrics, Role};
 use antiphon_dialogue::event::CloseReason;
 use antiphon_dialogue::ids::{GenerationId, SegmentId};
-use antiphon_dialogue::input::{Llm, Playout, Tts, Usage, Vad};
+use antiphon_dialogue::input::{Llm, Playout, Tts, Vad};
 use antiphon_dialogue::metrics::EouMetrics;
-use antiphon_dialogue::time::Duration;
 use antiphon_dialogue::{Action, Dialogue, Event, Input, Instant, Options};
 
 fn ms(ms: u64) -> Duration {

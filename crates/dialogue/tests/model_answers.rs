@@ -1,11 +1,11 @@
 //! What a model's answer may hold beside words and calls: signs of life, calls that must not run, words taken back.
 #![allow(clippy::unwrap_used)]
 
-use antiphon_dialogue::chat::{ChatRequest, Item, ToolCall};
+use antiphon_chat::time::Duration;
+use antiphon_chat::{ChatRequest, Item, ToolCall};
 use antiphon_dialogue::ids::GenerationId;
 use antiphon_dialogue::input::{Llm, Vad};
 use antiphon_dialogue::limits::MAX_THINKING;
-use antiphon_dialogue::time::Duration;
 use antiphon_dialogue::{Action, Dialogue, Event, Input, Instant, Options};
 
 struct Call {

@@ -1,12 +1,12 @@
 //! The flight recorder's file is written, read and repeated.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use antiphon_dialogue::chat::Passage;
+use antiphon_chat::Passage;
+use antiphon_chat::time::Duration;
 use antiphon_dialogue::input::{Llm, Playout, Stt, Tts, Vad};
 use antiphon_dialogue::recording::{
     Ending, FORMAT, Header, Line, RecordingError, Step, replay, replay_with,
 };
-use antiphon_dialogue::time::Duration;
 use antiphon_dialogue::{Action, Dialogue, Input, Instant, Options};
 use proptest::prelude::*;
 

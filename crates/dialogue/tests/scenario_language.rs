@@ -1,11 +1,11 @@
 //! What scenario files can say, and how a wrong word in one is told.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use antiphon_dialogue::chat::ToolCall;
+use antiphon_chat::ToolCall;
+use antiphon_chat::time::Duration;
 use antiphon_dialogue::input::{Command, Llm, Playout, Stt, ToolValue, Tts, Vad};
 use antiphon_dialogue::options::{ToolInterruption, ToolOptions, TurnDetection};
 use antiphon_dialogue::scenario::{Scenario, from_inputs, run};
-use antiphon_dialogue::time::Duration;
 use antiphon_dialogue::{Action, Dialogue, Input, Instant, Options, ids};
 use proptest::prelude::*;
 

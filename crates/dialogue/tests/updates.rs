@@ -3,14 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use antiphon_dialogue::chat::{ChatRequest, Item, Message, Role, ToolCall, ToolOutput};
+use antiphon_chat::time::Duration;
+use antiphon_chat::{ChatRequest, Item, Message, Role, ToolCall, ToolOutput};
 use antiphon_dialogue::ids::{GenerationId, SegmentId};
 use antiphon_dialogue::input::{Command, Llm, Playout, ToolValue, Tts};
 use antiphon_dialogue::limits::{
     MAX_BROUGHT_ITEMS, MAX_INSTRUCTIONS_BYTES, MAX_TOOL_NAME_BYTES, MAX_TOOLS,
 };
 use antiphon_dialogue::options::ToolOptions;
-use antiphon_dialogue::time::Duration;
 use antiphon_dialogue::{Action, Dialogue, Event, Input, Instant, Options};
 
 /// A session whose model answers at once what it is told to.

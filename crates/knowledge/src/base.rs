@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use antiphon_agent::provider::{BoxFuture, Knowledge};
-use antiphon_dialogue::chat::Passage;
+use antiphon_chat::Passage;
 
 use crate::chunk::{self, Chunk};
 use crate::error::KnowledgeError;

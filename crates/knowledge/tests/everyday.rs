@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use antiphon_dialogue::chat::Passage;
+use antiphon_chat::Passage;
 use antiphon_knowledge::KnowledgeBase;
 
 fn restaurant() -> KnowledgeBase {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use antiphon_agent::ProviderError;
 use antiphon_agent::provider::{BoxStream, ChatChunk, Llm, ProviderInfo, ToolDefinition};
-use antiphon_dialogue::chat::{ChatRequest, Item, Role, ToolCall, ToolChoice};
+use antiphon_chat::{ChatRequest, Item, Role, ToolCall, ToolChoice};
 use serde_json::Value;
 
 pub use fill::Date;

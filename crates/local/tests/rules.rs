@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use antiphon_agent::provider::{ChatChunk, ToolDefinition};
-use antiphon_dialogue::chat::{ChatRequest, Item, Message, Passage, Role, ToolChoice, ToolOutput};
+use antiphon_chat::{ChatRequest, Item, Message, Passage, Role, ToolChoice, ToolOutput};
 use antiphon_local::{Date, RulesLlm};
 use serde_json::json;
 

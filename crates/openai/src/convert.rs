@@ -2,7 +2,7 @@
 //! it: every call has its one result, no result is without its call, and words found in documents are never in the system
 //! role.
 
-use antiphon_dialogue::chat::{Item, Passage};
+use antiphon_chat::{Item, Passage};
 use serde_json::Value;
 
 use crate::chat::messages::{Message, history};

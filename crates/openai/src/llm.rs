@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use antiphon_agent::ProviderError;
 use antiphon_agent::provider::{BoxStream, ChatChunk, Llm, ProviderInfo, ToolDefinition};
-use antiphon_dialogue::chat::ChatRequest;
-use antiphon_dialogue::input::Usage;
+use antiphon_chat::ChatRequest;
+use antiphon_chat::Usage;
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};

@@ -9,8 +9,8 @@
 
 use std::collections::BTreeSet;
 
-use antiphon_dialogue::Instant;
-use antiphon_dialogue::chat::{Item, Message, Passage, Role, ToolCall, ToolOutput};
+use antiphon_chat::time::Instant;
+use antiphon_chat::{Item, Message, Passage, Role, ToolCall, ToolOutput};
 use antiphon_openai::convert::{chat_messages, responses_input};
 use proptest::prelude::*;
 use rand::SeedableRng as _;

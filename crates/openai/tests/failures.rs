@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use antiphon_agent::ProviderError;
 use antiphon_agent::provider::{ChatChunk, Llm, LlmOptions, Secret, ToolDefinition, Tts, TtsChunk};
-use antiphon_dialogue::chat::{ChatRequest, Item, Message, Role, ToolChoice};
-use antiphon_dialogue::time::Instant;
+use antiphon_chat::time::Instant;
+use antiphon_chat::{ChatRequest, Item, Message, Role, ToolChoice};
 use antiphon_openai::{Dialect, Endpoint, LlmConfig, OpenAiLlm, OpenAiTts, Timeouts, TtsConfig};
 use antiphon_simulator::{
     self as simulator, Fault, FaultKind, LlmRule, Script, Simulator, ToolCallScript,

@@ -10,7 +10,7 @@ use antiphon_agent::provider::{
 };
 use antiphon_agent::{Agent, ProviderError};
 use antiphon_audio::{Frame16k, Frame24k, Frame48k, OpusDecoder, OpusEncoder, audio_level};
-use antiphon_dialogue::chat::{ChatRequest, Item, Role};
+use antiphon_chat::{ChatRequest, Item, Role};
 use antiphon_dialogue::input;
 use antiphon_protocol::{AccessToken, VideoGrants};
 use antiphon_room::{

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon_audio::Frame16k;
+use antiphon_chat::ChatRequest;
 use antiphon_dialogue::Input;
-use antiphon_dialogue::chat::ChatRequest;
 use antiphon_dialogue::ids::{BatchId, GenerationId, PredictionId, RetrievalId, SegmentId, TurnId};
 use antiphon_dialogue::input::{
     self, Llm as LlmFact, Stt as SttFact, ToolsVerdict, Tts as TtsFact, TurnVerdict,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use antiphon_dialogue::chat::{ChatContext, Message, ToolCall};
+use antiphon_chat::{ChatContext, Message, ToolCall};
 use antiphon_dialogue::ids::{AgentKey, BatchId, SpeechId, TurnId};
 use antiphon_dialogue::input::{Command, ToolsVerdict, TurnVerdict};
 use antiphon_dialogue::update::check_tools;

@@ -38,7 +38,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use antiphon_dialogue::chat::{ChatContext, Item, Message, Role};
+use antiphon_chat::{ChatContext, Item, Message, Role};
 use antiphon_dialogue::event::CloseReason;
 use antiphon_dialogue::ids::PredictionId;
 use antiphon_dialogue::input::{self, Command, ToolsVerdict};

@@ -6,8 +6,8 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use antiphon_chat::ToolCall;
 use antiphon_dialogue::Input;
-use antiphon_dialogue::chat::ToolCall;
 use antiphon_dialogue::input::{Command, ToolValue};
 use futures_util::FutureExt as _;
 use tokio::sync::mpsc;

@@ -1,6 +1,6 @@
 //! Knowledge: passages for a question.
 
-use antiphon_dialogue::chat::Passage;
+use antiphon_chat::Passage;
 
 use super::BoxFuture;
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use antiphon_dialogue::chat::{ChatRequest, ToolCall};
-use antiphon_dialogue::input::Usage;
+use antiphon_chat::Usage;
+use antiphon_chat::{ChatRequest, ToolCall};
 
 use super::{BoxStream, ProviderInfo};
 use crate::ProviderError;

@@ -1,6 +1,6 @@
 //! Turn detectors: has the caller finished?
 
-use antiphon_dialogue::chat::Item;
+use antiphon_chat::Item;
 
 use super::{BoxFuture, ProviderInfo};
 use crate::ProviderError;

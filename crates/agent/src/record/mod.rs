@@ -17,7 +17,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{self, SyncSender};
 use std::time::Duration;
 
-use antiphon_dialogue::chat::Item;
+use antiphon_chat::Item;
 use antiphon_dialogue::recording::{FORMAT, Header};
 
 use crate::agent::Agent;

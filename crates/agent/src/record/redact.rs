@@ -248,7 +248,7 @@ impl Redaction {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use antiphon_dialogue::chat::ToolCall;
+    use antiphon_chat::ToolCall;
     use antiphon_dialogue::input::Stt;
 
     use super::*;

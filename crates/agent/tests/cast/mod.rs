@@ -14,8 +14,8 @@ use antiphon_agent::{
     Agent, AgentBuilder, AgentSession, AudioOutput, Events, ProviderError, SessionIo,
 };
 use antiphon_audio::{Frame16k, Frame24k};
+use antiphon_chat::{ChatRequest, Item, Role, ToolCall};
 use antiphon_dialogue::Event;
-use antiphon_dialogue::chat::{ChatRequest, Item, Role, ToolCall};
 use antiphon_dialogue::event::AgentState;
 use futures_util::stream;
 use tokio::sync::mpsc;

@@ -1,11 +1,11 @@
 //! A long call, the same in every run: what a machine is told in twenty minutes of questions, answers, tools,
 //! interruptions, coughs, and a window of the VAD every 32 ms all the while.
 
-use antiphon_dialogue::chat::ToolCall;
+use antiphon_chat::ToolCall;
+use antiphon_chat::time::Duration;
 use antiphon_dialogue::input::Vad;
 use antiphon_dialogue::invariants::Observer;
 use antiphon_dialogue::scenario::{Reply, Simulation, Speech};
-use antiphon_dialogue::time::Duration;
 use antiphon_dialogue::{Dialogue, Input, Instant, Options};
 
 /// Turns of the caller; the history grows to about three items for each.

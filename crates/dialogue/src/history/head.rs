@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 
 use super::{History, Place, STRIDE};
-use crate::chat::{Item, Role};
 use crate::limits::{MAX_RETIRED_CALLS, MAX_SUMMARY_INPUT_BYTES, MIN_SUMMARY_ITEMS, cut};
 use crate::summary::harmless;
+use antiphon_chat::{Item, Role};
 
 /// The beginning of the history that a summary is to stand for.
 #[derive(Clone, Debug)]

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use crate::chat::{Item, Role};
 use crate::limits::{MAX_REQUEST_BYTES, REQUEST_STEP_BYTES};
+use antiphon_chat::{Item, Role};
 
 /// What fits into a request, without results whose calls do not. The beginning goes first, in steps; the present turn stays.
 pub(super) fn recent(mut items: Vec<Item>) -> Vec<Item> {
@@ -52,8 +52,8 @@ fn bytes(item: &Item) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::{Message, ToolCall, ToolOutput};
-    use crate::time::Instant;
+    use antiphon_chat::time::Instant;
+    use antiphon_chat::{Message, ToolCall, ToolOutput};
 
     fn message(n: usize, role: Role, bytes: usize) -> Item {
         Item::Message(Message::new(

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::{History, Place, number_of, tidy};
-use crate::chat::{ChatContext, Item, Role};
+use antiphon_chat::{ChatContext, Item, Role};
 
 /// What an agent knows.
 #[derive(Clone, Debug, Default)]

@@ -9,7 +9,7 @@ use crate::limits::{MAX_TURN_BYTES, MIN_LOST_WORDS, SPEECH_SIGN_TIMEOUT};
 use crate::machine::Dialogue;
 use crate::options::{Options, TurnDetection};
 use crate::text::{contains_words, normalise, without_words};
-use crate::time::{Duration, Instant};
+use antiphon_chat::time::{Duration, Instant};
 
 /// So long after its last sound a recogniser may say what a voice was.
 const AFTER_WORDS: Duration = Duration::from_millis(500);

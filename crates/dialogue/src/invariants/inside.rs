@@ -9,7 +9,7 @@ use crate::limits::{
     SPEECH_SIGN_TIMEOUT,
 };
 use crate::machine::Dialogue;
-use crate::time::Duration;
+use antiphon_chat::time::Duration;
 
 /// Panics when the machine is in a state that must not be.
 pub(crate) fn assert_sound(dialogue: &Dialogue) {

@@ -17,8 +17,8 @@ use thiserror::Error;
 pub(crate) use inside::assert_sound;
 pub use observer::Observer;
 
-use crate::chat::{ChatRequest, Item};
-use crate::time::Duration;
+use antiphon_chat::time::Duration;
+use antiphon_chat::{ChatRequest, Item};
 
 /// The bound of the first promise, without what the caller may not interrupt: from any state, so long after the caller fell
 /// silent, providers answering, nothing is left over. It is the longest chain of waits with the default timeouts: a tool

@@ -7,7 +7,6 @@ use super::sounds::Sounds;
 use super::tools::Tools;
 use super::{Violation, calls_are_answered, request_is_valid};
 use crate::action::Action;
-use crate::chat::{ChatRequest, Item, Role};
 use crate::event::{AgentState, Component, Event, ToolReplyStatus};
 use crate::ids::{GenerationId, SegmentId, SpeechId, TurnId};
 use crate::input::{Command, Input, Llm, Tts, TurnVerdict};
@@ -17,7 +16,8 @@ use crate::limits::{
 };
 use crate::machine::Dialogue;
 use crate::options::TurnDetection;
-use crate::time::Instant;
+use antiphon_chat::time::Instant;
+use antiphon_chat::{ChatRequest, Item, Role};
 
 /// Model requests at the same time: the reply that is being spoken, a speculative one, and those of speeches whose tools
 /// have answered while another is heard; and a summary of the history.

@@ -6,7 +6,7 @@ use super::Violation;
 use crate::ids::{SegmentId, SpeechId};
 use crate::input::Playout;
 use crate::limits::CLEAR_REPORT_TIMEOUT;
-use crate::time::{Duration, Instant};
+use antiphon_chat::time::{Duration, Instant};
 
 /// Sounds that nobody mentions any more are forgotten beyond so many.
 const KEPT: usize = 64;

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::Violation;
 use crate::action::Switch;
-use crate::chat::{Item, ToolCall};
 use crate::ids::SpeechId;
 use crate::input::ToolValue;
 use crate::limits::{MAX_DOUBTFUL_CALLS, MAX_VALUE_BYTES, cut};
-use crate::time::Duration;
+use antiphon_chat::time::Duration;
+use antiphon_chat::{Item, ToolCall};
 
 /// A tool call that was started and has not answered.
 #[derive(Clone, Debug)]

@@ -5,11 +5,11 @@ use serde_json::{Map, Value, json};
 
 use super::{FORMAT, RecordingError};
 use crate::action::Action;
-use crate::chat::Item;
 use crate::input::{Input, Vad};
 use crate::options::Options;
 use crate::text::fingerprint;
-use crate::time::{Duration, Instant};
+use antiphon_chat::Item;
+use antiphon_chat::time::{Duration, Instant};
 
 /// The first line: what the session was like.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

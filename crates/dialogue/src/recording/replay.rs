@@ -4,12 +4,12 @@ use serde_json::Value;
 
 use super::line::{Ending, Header, Line, Step};
 use super::{MAX_RECORDING_BYTES, RecordingError};
-use crate::chat::ChatContext;
 use crate::input::Input;
 use crate::invariants::Observer;
 use crate::machine::Dialogue;
 use crate::scenario::{Lanes, Line as TimelineLine, show_action};
-use crate::time::{Duration, Instant};
+use antiphon_chat::ChatContext;
+use antiphon_chat::time::{Duration, Instant};
 
 /// Divergences that are kept; the first counts, the rest mostly follow from it.
 const MAX_DIVERGENCES: usize = 20;

@@ -1,9 +1,9 @@
 //! What the providers and the caller of a scenario do.
 
 use super::lanes::Lanes;
-use crate::chat::{Passage, ToolCall};
 use crate::input::{ToolValue, ToolsVerdict, TurnVerdict};
-use crate::time::{Duration, Instant};
+use antiphon_chat::time::{Duration, Instant};
+use antiphon_chat::{Passage, ToolCall};
 
 const MS: Duration = Duration::from_millis(1);
 

@@ -7,12 +7,12 @@ use super::expect::{Expect, When};
 use super::explore::Mischief;
 use super::parse::Scenario;
 use super::simulate::Simulation;
-use crate::chat::{Item, Role};
 use crate::input::Input;
 use crate::invariants::Observer;
 use crate::machine::Dialogue;
 use crate::options::Options;
-use crate::time::{Duration, Instant};
+use antiphon_chat::time::{Duration, Instant};
+use antiphon_chat::{Item, Role};
 
 /// A scenario without `end` runs so long after its last line: longer than an answer takes, shorter than a caller is away.
 const AFTER_THE_LAST: Duration = Duration::from_secs(14);

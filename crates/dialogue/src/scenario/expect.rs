@@ -2,7 +2,7 @@
 
 use super::show::KINDS;
 use super::words::{Words, instant, unknown};
-use crate::time::{Duration, Instant};
+use antiphon_chat::time::{Duration, Instant};
 
 /// A thing expected at one instant may be so much earlier or later.
 const TOLERANCE: Duration = Duration::from_millis(50);

@@ -6,12 +6,12 @@ use serde_json::{Map, Value};
 
 use super::options::value;
 use super::words::{Words, unknown};
-use crate::chat::{Item, Message, Role, ToolChoice};
 use crate::ids::SpeechId;
 use crate::input::{Command, GenerateReply, Input, Priority, Say, Stt};
 use crate::options::ToolOptions;
 use crate::patch::OptionsPatch;
-use crate::time::Instant;
+use antiphon_chat::time::Instant;
+use antiphon_chat::{Item, Message, Role, ToolChoice};
 
 const KNOWN: [&str; 29] = [
     "type",

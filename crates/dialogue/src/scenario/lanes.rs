@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::action::Action;
 use crate::ids::{GenerationId, RetrievalId, SegmentId};
 use crate::input::{Input, Llm, Playout, Stt, Tts, Vad};
-use crate::time::{Duration, Instant};
+use antiphon_chat::time::{Duration, Instant};
 
 /// Bytes of a span's words that are kept: more than any terminal shows.
 const MAX_TEXT: usize = 400;

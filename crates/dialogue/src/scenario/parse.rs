@@ -7,10 +7,10 @@ use super::expect::{Expect, Expectation};
 use super::inputs::input;
 use super::options::Changes;
 use super::words::{LONGEST, Words, duration, instant, unknown};
-use crate::chat::{Message, Passage, Role, ToolCall};
 use crate::input::{Input, ToolValue, ToolsVerdict, TurnVerdict};
 use crate::options::Options;
-use crate::time::{Duration, Instant};
+use antiphon_chat::time::{Duration, Instant};
+use antiphon_chat::{Message, Passage, Role, ToolCall};
 
 /// Bytes of a scenario file: a recorded call of hours. More is refused.
 pub const MAX_SCENARIO_BYTES: usize = 64 * 1024 * 1024;

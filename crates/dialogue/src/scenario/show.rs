@@ -2,11 +2,11 @@
 
 use super::check::describe;
 use crate::action::{Action, NotInterrupted};
-use crate::chat::ToolChoice;
 use crate::event::{Event, ToolStatus, Withdrawal};
 use crate::metrics::Metrics;
 use crate::summary::INSTRUCTIONS;
-use crate::time::Duration;
+use antiphon_chat::ToolChoice;
+use antiphon_chat::time::Duration;
 
 /// The first words of all lines, and words that stand alone at their end. A scenario that expects other ones has a typo.
 pub(crate) const KINDS: [&str; 59] = [

@@ -10,12 +10,12 @@ use super::lanes::Lanes;
 use super::show;
 use super::tools::Tasks;
 use crate::action::Action;
-use crate::chat::Item;
 use crate::ids::{BatchId, GenerationId, PredictionId, RetrievalId, SegmentId, SpeechId, TurnId};
 use crate::input::{Input, Llm, Playout, Stt, Tts, Vad};
 use crate::invariants::Observer;
 use crate::machine::Dialogue;
-use crate::time::{Duration, Instant};
+use antiphon_chat::Item;
+use antiphon_chat::time::{Duration, Instant};
 
 const MS: Duration = Duration::from_millis(1);
 const HOP: Duration = Duration::from_millis(32);

@@ -3,10 +3,10 @@
 use super::cast::Deed;
 use super::simulate::Simulation;
 use crate::agents::AgentSpec;
-use crate::chat::ToolCall;
 use crate::ids::{AgentKey, TaskId};
 use crate::input::{Command, Input, ToolValue};
-use crate::time::Duration;
+use antiphon_chat::ToolCall;
+use antiphon_chat::time::Duration;
 
 const MS: Duration = Duration::from_millis(1);
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::time::{Duration, Instant};
+use antiphon_chat::time::{Duration, Instant};
 
 /// A word is offered when at least this similar (Jaro-Winkler).
 const NEAREST: f64 = 0.75;

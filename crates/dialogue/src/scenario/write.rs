@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::words::{LONGEST, write_instant};
 use crate::input::Input;
 use crate::options::Options;
-use crate::time::{Duration, Instant};
+use antiphon_chat::time::{Duration, Instant};
 
 /// The text of a scenario that tells the machine exactly these inputs and nothing else: neither simulated providers nor
 /// deadlines speak before `recorded until`, the instant of the last input. Lines may be appended: what happens afterwards

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use antiphon_chat::time::Duration;
+use antiphon_chat::{Item, Message, Passage, Role, ToolCall, ToolChoice, ToolOutput};
 use antiphon_dialogue::agents::AgentSpec;
-use antiphon_dialogue::chat::{Item, Message, Passage, Role, ToolCall, ToolChoice, ToolOutput};
 use antiphon_dialogue::ids::{
     AgentKey, BatchId, GenerationId, PredictionId, RetrievalId, SegmentId, SpeechId, TaskId, TurnId,
 };
@@ -12,7 +13,6 @@ use antiphon_dialogue::input::{
     Tts, TurnVerdict, Vad,
 };
 use antiphon_dialogue::options::{CANCEL_TASK, RUNNING_TASKS, ToolOptions};
-use antiphon_dialogue::time::Duration;
 use antiphon_dialogue::{Action, Input, Instant, Options, OptionsPatch};
 use rand::Rng;
 use rand::seq::IndexedRandom;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use antiphon_dialogue::chat::ChatRequest;
+use antiphon_chat::ChatRequest;
 use antiphon_dialogue::invariants::Observer;
 use antiphon_dialogue::scenario::{Failure, lives};
 use antiphon_dialogue::{Action, Dialogue, Input, Instant, Options};

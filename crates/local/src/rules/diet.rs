@@ -1,7 +1,7 @@
 //! Questions about what somebody may eat. Here a choice of what was found would be taken for all there is, so everything is
 //! said, dishes by their names, and that it is no more than what the documents name.
 
-use antiphon_dialogue::chat::Passage;
+use antiphon_chat::Passage;
 
 use super::quote::{content, lower_first, pieces, sentence};
 use super::words::{is_empty, tokens};

@@ -1,6 +1,6 @@
 //! Answers from found passages: the sentences that really hold the question's words, as they would be said.
 
-use antiphon_dialogue::chat::Passage;
+use antiphon_chat::Passage;
 
 use super::words::{is_empty, stem, tokens};
 

@@ -2,7 +2,7 @@
 //! be remembered between answers and a question that was cut off is still open.
 
 use antiphon_agent::provider::ToolDefinition;
-use antiphon_dialogue::chat::{Item, Role};
+use antiphon_chat::{Item, Role};
 use serde_json::{Map, Value};
 
 use super::fill::{self, Date};

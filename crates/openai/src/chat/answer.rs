@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use antiphon_agent::provider::{ChatChunk, ToolDefinition};
-use antiphon_dialogue::chat::ToolCall;
-use antiphon_dialogue::input::Usage;
+use antiphon_chat::ToolCall;
+use antiphon_chat::Usage;
 use serde_json::Value;
 
 use super::calls::{Calls, Piece as CallPiece};

@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use antiphon_dialogue::chat::{Item, Passage, Role, ToolCall};
+use antiphon_chat::{Item, Passage, Role, ToolCall};
 use serde_json::{Value, json};
 
 use super::passages::beside;

@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use antiphon_dialogue::chat::Passage;
+use antiphon_chat::Passage;
 
 /// More passages than a spoken answer can use are left out; the best come first.
 pub(crate) const MAX_PASSAGES: usize = 20;

@@ -1,7 +1,7 @@
 //! From the dialogue's request to the body of `POST /chat/completions`.
 
 use antiphon_agent::provider::ToolDefinition;
-use antiphon_dialogue::chat::{ChatRequest, ToolChoice};
+use antiphon_chat::{ChatRequest, ToolChoice};
 use serde_json::{Map, Value, json};
 
 use super::messages::{Message, history};

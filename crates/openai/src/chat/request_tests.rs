@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use antiphon_dialogue::chat::{self, Passage, ToolOutput};
-use antiphon_dialogue::time::Instant;
+use antiphon_chat::time::Instant;
+use antiphon_chat::{Message, Passage, ToolOutput};
 use proptest::prelude::*;
 
-use antiphon_dialogue::chat::{Item, Role, ToolCall};
+use antiphon_chat::{Item, Role, ToolCall};
 
 use super::*;
 use crate::chat::messages::MAX_CALL_ID_BYTES;
@@ -17,7 +17,7 @@ fn config(dialect: Dialect) -> LlmConfig {
 }
 
 fn said(role: Role, text: &str) -> Item {
-    Item::Message(chat::Message::new("item_1", role, text, Instant::ZERO))
+    Item::Message(Message::new("item_1", role, text, Instant::ZERO))
 }
 
 fn call(id: &str) -> Item {
@@ -98,7 +98,7 @@ fn a_call_stands_directly_before_its_result_and_with_the_words_said_before_it() 
 
 #[test]
 fn a_call_does_not_borrow_the_words_of_an_earlier_answer() {
-    let before = Item::Message(chat::Message::new(
+    let before = Item::Message(Message::new(
         "item_0",
         Role::Assistant,
         "Welcome.",

@@ -13,7 +13,7 @@ use crate::machine::Dialogue;
 use crate::options::Options;
 use crate::scenario::check::seconds;
 use crate::scenario::from_inputs;
-use crate::time::{Duration, Instant};
+use antiphon_chat::time::{Duration, Instant};
 
 /// What was promised and not kept, and the inputs that led to it.
 #[derive(Clone, Debug)]

@@ -1,13 +1,13 @@
 //! Promise 1, proved from a state: let go of everything, and see that the agent answers again.
 
-use crate::chat::{Item, Role};
 use crate::event::AgentState;
 use crate::input::{Command, Input, Vad};
 use crate::invariants::{ANSWERS_WITHIN, Observer, SETTLES_WITHIN};
 use crate::machine::Dialogue;
 use crate::options::TurnDetection;
 use crate::scenario::{Simulation, Speech};
-use crate::time::{Duration, Instant};
+use antiphon_chat::time::{Duration, Instant};
+use antiphon_chat::{Item, Role};
 
 /// What the caller asks.
 pub(super) const QUESTION: &str = "are you still there";

@@ -2,7 +2,7 @@
 
 use super::dice::Dice;
 use crate::input::{Input, Llm, Stt, Tts, Vad};
-use crate::time::{Duration, Instant};
+use antiphon_chat::time::{Duration, Instant};
 
 /// How late something may be, in milliseconds.
 const DELAYS: [u64; 7] = [1, 20, 200, 1000, 3000, 8000, 20_000];

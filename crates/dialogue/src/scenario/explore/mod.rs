@@ -18,7 +18,7 @@ use super::check::prepare;
 use super::parse::Scenario;
 use crate::event::AgentState;
 use crate::options::Options;
-use crate::time::Duration;
+use antiphon_chat::time::Duration;
 
 use dice::Dice;
 

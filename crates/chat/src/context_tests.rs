@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::chat::{ContextError, ToolCall, ToolOutput};
+use crate::{ContextError, ToolCall, ToolOutput};
 
 fn at(seconds: u64) -> Instant {
     Instant::from_millis(seconds * 1000)

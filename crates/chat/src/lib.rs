@@ -1,8 +1,15 @@
-//! The history: what was said and heard, tool calls and their results. LiveKit's item types and field names.
+//! What was said and heard, as every part of Antiphon reads and writes it. LiveKit's item types and field names.
+//!
+//! | module | what |
+//! |---|---|
+//! | here | items of the history, the request to a model, found passages, counted tokens |
+//! | [`ChatContext`] | a history: built, copied, merged, cut, read and written as LiveKit's JSON |
+//! | [`time`] | instants on the session's clock |
 
 mod context;
 mod json;
 mod metrics;
+pub mod time;
 
 use std::sync::Arc;
 
@@ -13,7 +20,7 @@ pub use context::{ChatContext, Exclude};
 pub use json::ContextError;
 pub use metrics::MessageMetrics;
 
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 
 /// Who speaks in a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -242,4 +249,22 @@ pub enum ToolChoice {
     Required,
     /// It must call this one.
     Function(String),
+}
+
+/// Tokens of one request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Tokens read.
+    pub prompt_tokens: u32,
+    /// Of these from the provider's cache.
+    pub cached_tokens: u32,
+    /// Tokens written.
+    pub completion_tokens: u32,
+}
+
+impl Usage {
+    /// Tokens written per second of this time; `None`: it took no time.
+    pub fn written_per_second(self, time: Duration) -> Option<f64> {
+        (!time.is_zero()).then(|| f64::from(self.completion_tokens) / time.as_secs_f64())
+    }
 }
