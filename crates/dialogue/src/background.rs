@@ -9,11 +9,11 @@ use crate::limits::{MAX_UNTOLD, MAX_UPDATES_PER_CALL, MAX_VALUE_BYTES, cut};
 use crate::machine::Dialogue;
 use crate::queue::{Queued, Wanted, Words};
 use crate::speech::Speech;
-use crate::text::push_limited;
 use crate::tools::{Running, Waits, tell_if_nobody_waits};
 use crate::turn::Stage;
 use antiphon_chat::time::Instant;
 use antiphon_chat::{Item, ToolCall, ToolChoice, ToolOutput};
+use antiphon_text::push_limited;
 
 /// What the model is asked when the reports are the newest in the history.
 const TELL: &str = "Tools in the background have reported: see the newest results. Tell the caller briefly what is new, and \

@@ -9,9 +9,9 @@ use crate::heard::Heard;
 use crate::limits::SPEECH_SIGN_TIMEOUT;
 use crate::machine::Dialogue;
 use crate::overlong::Monologue;
-use crate::text::Tongue;
 use crate::turn::Stage;
 use antiphon_chat::time::{Duration, Instant};
+use antiphon_text::Tongue;
 
 /// A language is believed when it was heard in more than a syllable.
 const SURE_LANGUAGE_CHARS: usize = 5;

@@ -8,11 +8,11 @@ use crate::machine::Dialogue;
 use crate::metrics::{EouMetrics, Metrics};
 use crate::queue::{Queued, Wanted, Words};
 use crate::speech::Step;
-use crate::text::normalise;
 use crate::turn::{Kept, Stage};
 use crate::verdict::Verdict;
 use antiphon_chat::time::Instant;
 use antiphon_chat::{Item, Message, MessageMetrics, Role};
+use antiphon_text::normalise;
 
 /// A turn that was committed.
 struct Committed {

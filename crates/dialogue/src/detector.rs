@@ -5,9 +5,9 @@ use crate::ids::PredictionId;
 use crate::machine::Dialogue;
 use crate::metrics::{EotInferenceMetrics, Metrics};
 use crate::options::{TurnDetection, TurnDetectorKind};
-use crate::text::normalise;
 use crate::turn::{Prediction, Stage};
 use antiphon_chat::time::Instant;
+use antiphon_text::normalise;
 
 /// What it was asked in one turn, for the metrics.
 #[derive(Clone, Copy, Debug, Default)]

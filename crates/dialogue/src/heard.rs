@@ -10,9 +10,9 @@
 use crate::event::Withdrawal;
 use crate::limits::{MAX_LATE_FINAL, MAX_OVERLAP_WORDS, MAX_SECOND_FINAL, MIN_LOST_WORDS};
 use crate::machine::Dialogue;
-use crate::text::{count_letters, count_words, normalise, without_words};
 use crate::turn::Stage;
 use antiphon_chat::time::{Duration, Instant};
+use antiphon_text::{count_letters, count_words, normalise, without_words};
 
 /// Nobody speaks faster: 22 letters a second.
 const FASTEST_LETTER: Duration = Duration::from_millis(45);

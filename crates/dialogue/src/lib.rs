@@ -49,7 +49,6 @@
 //! | `meter` | measures providers by what goes in and out |
 //! | `summary` | what stands for the beginning of a long history |
 //! | `history` | order, placeholders, requests |
-//! | `text` | words, pieces for TTS, plain text |
 
 mod background;
 mod bargein;
@@ -76,7 +75,6 @@ mod settings;
 mod speculation;
 mod speech;
 mod summary;
-mod text;
 mod tools;
 mod trouble;
 mod turn;

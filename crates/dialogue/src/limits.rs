@@ -87,8 +87,6 @@ pub(crate) const MAX_LATE_FINAL: Duration = Duration::from_secs(5);
 pub(crate) const MAX_SECOND_FINAL: Duration = Duration::from_secs(2);
 /// So many of the last words a final is looked through for those with which the next one begins: a long sentence.
 pub(crate) const MAX_OVERLAP_WORDS: usize = 64;
-/// Phrases of a listener, one after the other: "yeah, okay, I see". More of them at once are somebody who wants the floor.
-pub(crate) const MAX_BACKCHANNEL_PHRASES: usize = 3;
 /// An empty final after an interim of at least so many words has lost them: recognisers take a cough for a word or two, not
 /// for a sentence. Of fewer words the length of the voice must be theirs.
 pub(crate) const MIN_LOST_WORDS: usize = 3;

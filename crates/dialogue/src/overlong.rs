@@ -4,9 +4,9 @@ use crate::event::Event;
 use crate::input::{GenerateReply, Priority};
 use crate::limits::MAX_TURN_BYTES;
 use crate::machine::Dialogue;
-use crate::text::push_limited;
 use antiphon_chat::ToolChoice;
 use antiphon_chat::time::Instant;
+use antiphon_text::push_limited;
 
 /// What the caller has said since the agent last spoke.
 #[derive(Clone, Debug, Default)]

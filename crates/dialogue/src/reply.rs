@@ -14,9 +14,9 @@ use crate::queue::{Queued, Words};
 use crate::segment::{Playing, Segment};
 use crate::speculation::start_step;
 use crate::speech::{Brain, NextStep, Speech, Step, WantedCall};
-use crate::text::Chunker;
 use antiphon_chat::time::Instant;
 use antiphon_chat::{Message, Role, ToolCall, ToolChoice};
+use antiphon_text::Chunker;
 
 impl Dialogue {
     /// A speech gets the floor.

@@ -2,8 +2,8 @@
 
 use crate::ids::SegmentId;
 use crate::limits::MAX_TIMED_WORDS;
-use crate::text::{Spoken, Tongue, cut_after_word, cut_at_word, end_of_words};
 use antiphon_chat::time::{Duration, Instant};
+use antiphon_text::{Spoken, Tongue, cut_after_word, cut_at_word, end_of_words};
 
 /// Usual speed of a TTS voice, for a segment whose length is not known yet.
 const CHARS_PER_SECOND: f64 = 15.0;

@@ -7,10 +7,10 @@ use crate::history::Place;
 use crate::ids::{GenerationId, RetrievalId, SegmentId, SpeechId, TurnId};
 use crate::limits::MAX_THINKING;
 use crate::segment::{Playing, Segment};
-use crate::text::Chunker;
 use antiphon_chat::Usage;
 use antiphon_chat::time::{Duration, Instant};
 use antiphon_chat::{Message, MessageMetrics, Passage, ToolCall, ToolChoice};
+use antiphon_text::Chunker;
 
 /// Where the words of a step come from, and how far that is.
 #[derive(Clone, Debug)]

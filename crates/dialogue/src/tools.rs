@@ -13,9 +13,9 @@ use crate::limits::{MAX_VALUE_BYTES, cut};
 use crate::machine::Dialogue;
 use crate::options::{Filler, ToolInterruption};
 use crate::speech::WantedCall;
-use crate::text::fingerprint;
 use antiphon_chat::time::{Duration, Instant};
 use antiphon_chat::{Item, ToolCall, ToolOutput};
+use antiphon_text::fingerprint;
 
 /// Who waits for a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

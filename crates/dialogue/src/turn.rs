@@ -5,8 +5,8 @@ use crate::endpointing::Delays;
 use crate::ids::{PredictionId, TurnId};
 use crate::limits::{MAX_TURN_BYTES, SPEECH_SIGN_TIMEOUT};
 use crate::options::Options;
-use crate::text::{Backchannel, backchannel, count_words, normalise, push_limited};
 use antiphon_chat::time::Instant;
+use antiphon_text::{Backchannel, backchannel, count_words, normalise, push_limited};
 
 /// How far the turn is.
 #[derive(Clone, Copy, Debug, PartialEq)]

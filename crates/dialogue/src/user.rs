@@ -6,9 +6,9 @@ use crate::input::{Stt, Vad};
 use crate::limits::{MAX_COMMIT_WAIT, STABLE_SILENCE};
 use crate::machine::Dialogue;
 use crate::options::TurnDetection;
-use crate::text::{count_words, normalise};
 use crate::turn::{Prediction, Stage};
 use antiphon_chat::time::{Duration, Instant};
+use antiphon_text::{count_words, normalise};
 
 impl Dialogue {
     pub(crate) fn on_vad(&mut self, vad: Vad) {

@@ -12,9 +12,9 @@
 use crate::limits::MIN_ECHO_WORDS;
 use crate::machine::Dialogue;
 use crate::speech::Speech;
-use crate::text::contains_words;
 use crate::turn::Kept;
 use antiphon_chat::time::{Duration, Instant};
+use antiphon_text::contains_words;
 
 /// So much earlier than guessed the agent's words may have sounded, where the voice does not say when: voices differ in speed.
 const ECHO_SLACK: Duration = Duration::from_millis(300);

@@ -10,9 +10,9 @@ use crate::limits::{MAX_SEGMENT_DURATION, MAX_SEGMENTS_AHEAD};
 use crate::machine::Dialogue;
 use crate::segment::{Playing, Segment, Synthesis};
 use crate::speech::{Speech, Step};
-use crate::text::Tongue;
 use antiphon_chat::Item;
 use antiphon_chat::time::Instant;
+use antiphon_text::Tongue;
 
 impl Dialogue {
     /// Moves the present speech on as far as it goes now.

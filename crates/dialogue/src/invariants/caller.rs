@@ -8,8 +8,8 @@ use crate::input::{Input, Stt, Vad};
 use crate::limits::{MAX_TURN_BYTES, MIN_LOST_WORDS, SPEECH_SIGN_TIMEOUT};
 use crate::machine::Dialogue;
 use crate::options::{Options, TurnDetection};
-use crate::text::{contains_words, normalise, without_words};
 use antiphon_chat::time::{Duration, Instant};
+use antiphon_text::{contains_words, normalise, without_words};
 
 /// So long after its last sound a recogniser may say what a voice was.
 const AFTER_WORDS: Duration = Duration::from_millis(500);

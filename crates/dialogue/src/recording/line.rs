@@ -7,9 +7,9 @@ use super::{FORMAT, RecordingError};
 use crate::action::Action;
 use crate::input::{Input, Vad};
 use crate::options::Options;
-use crate::text::fingerprint;
 use antiphon_chat::Item;
 use antiphon_chat::time::{Duration, Instant};
+use antiphon_text::fingerprint;
 
 /// The first line: what the session was like.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

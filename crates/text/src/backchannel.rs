@@ -3,11 +3,13 @@
 use std::sync::LazyLock;
 
 use super::normalise;
-use crate::limits::MAX_BACKCHANNEL_PHRASES;
+
+/// Phrases of a listener, one after the other: "yeah, okay, I see". More of them at once are somebody who wants the floor.
+const MAX_BACKCHANNEL_PHRASES: usize = 3;
 
 /// What the words are, if a listener may have said them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Backchannel {
+pub enum Backchannel {
     /// More than a listener says.
     #[default]
     No,
@@ -321,11 +323,7 @@ fn known(language: Option<&str>) -> Option<u8> {
 
 /// What these words are in the mouth of a listener. `own`: these, in any spelling, instead of the lists above; `language` is a
 /// BCP 47 name.
-pub(crate) fn backchannel(
-    normal: &str,
-    own: Option<&[String]>,
-    language: Option<&str>,
-) -> Backchannel {
+pub fn backchannel(normal: &str, own: Option<&[String]>, language: Option<&str>) -> Backchannel {
     let language = known(language);
     let own = own.map(|own| own_phrases(own, language));
     let phrases = own.as_ref().unwrap_or(&PHRASES);

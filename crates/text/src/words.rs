@@ -6,7 +6,7 @@ pub(super) fn is_spaceless(c: char) -> bool {
 }
 
 /// Lower case, words only, one space between: what is compared to tell whether the words changed.
-pub(crate) fn normalise(text: &str) -> String {
+pub fn normalise(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut gap = false;
     for c in text.chars() {
@@ -25,13 +25,13 @@ pub(crate) fn normalise(text: &str) -> String {
 }
 
 /// Are these words, one after the other, somewhere in `text`? Spelling does not matter.
-pub(crate) fn contains_words(text: &str, words: &str) -> bool {
+pub fn contains_words(text: &str, words: &str) -> bool {
     let (text, words) = (normalise(text), normalise(words));
     !words.is_empty() && format!(" {text} ").contains(&format!(" {words} "))
 }
 
 /// What follows these words (normalised) at the beginning of `text`; `None` when it begins otherwise.
-pub(crate) fn without_words<'a>(text: &'a str, words: &str) -> Option<&'a str> {
+pub fn without_words<'a>(text: &'a str, words: &str) -> Option<&'a str> {
     let mut missing = words;
     if missing.is_empty() {
         return Some(text);
@@ -52,7 +52,7 @@ pub(crate) fn without_words<'a>(text: &'a str, words: &str) -> Option<&'a str> {
 }
 
 /// How many words; allocates nothing.
-pub(crate) fn count_words(text: &str) -> usize {
+pub fn count_words(text: &str) -> usize {
     let mut count = 0;
     let mut inside = false;
     for c in text.chars() {
@@ -70,14 +70,14 @@ pub(crate) fn count_words(text: &str) -> usize {
 }
 
 /// How many letters, as a measure of how long it takes to say them. A character of a script without spaces counts as two.
-pub(crate) fn count_letters(text: &str) -> u32 {
+pub fn count_letters(text: &str) -> u32 {
     let letters = text.chars().filter(|c| c.is_alphanumeric());
     let count = letters.map(|c| if is_spaceless(c) { 2u32 } else { 1 });
     count.fold(0, u32::saturating_add)
 }
 
 /// The beginning of `text`, about `share` (0 to 1) of it, cut after a whole word.
-pub(crate) fn cut_at_word(text: &str, share: f64) -> usize {
+pub fn cut_at_word(text: &str, share: f64) -> usize {
     if share >= 1.0 {
         return text.len();
     }
@@ -99,7 +99,7 @@ pub(crate) fn cut_at_word(text: &str, share: f64) -> usize {
 }
 
 /// The same, with the whole of the word in which the cut would be.
-pub(crate) fn cut_after_word(text: &str, share: f64) -> usize {
+pub fn cut_after_word(text: &str, share: f64) -> usize {
     let total = text.chars().count();
     let wanted = (total as f64 * share.max(0.0)).floor() as usize;
     text.char_indices()
@@ -111,7 +111,7 @@ pub(crate) fn cut_after_word(text: &str, share: f64) -> usize {
 /// How much of `text` these words are, as a synthesiser has named them: with or without punctuation, in other case, or one
 /// by one in scripts without spaces. A word that is not there stands for the next one of the text. Never ends inside a
 /// word; punctuation belongs to the word before it.
-pub(crate) fn end_of_words<'a>(text: &str, words: impl Iterator<Item = &'a str>) -> usize {
+pub fn end_of_words<'a>(text: &str, words: impl Iterator<Item = &'a str>) -> usize {
     let is_word = |c: char| c.is_alphanumeric();
     let mut end = 0;
     for word in words {
@@ -158,7 +158,7 @@ fn first_word(text: &str) -> usize {
 }
 
 /// Appends `more` after a space, up to `limit` bytes in all; what does not fit is dropped.
-pub(crate) fn push_limited(text: &mut String, more: &str, limit: usize) {
+pub fn push_limited(text: &mut String, more: &str, limit: usize) {
     let more = more.trim();
     if more.is_empty() || text.len() >= limit {
         return;

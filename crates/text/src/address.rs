@@ -129,7 +129,7 @@ const NAMES: [Names; 8] = [
 
 /// The language in which addresses are read out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Tongue {
+pub enum Tongue {
     /// Nobody knows: English.
     #[default]
     Unknown,
@@ -141,7 +141,7 @@ pub(crate) enum Tongue {
 
 impl Tongue {
     /// By its name (BCP 47).
-    pub(crate) fn of(language: Option<&str>) -> Self {
+    pub fn of(language: Option<&str>) -> Self {
         let Some(language) = language else {
             return Self::Unknown;
         };
@@ -163,16 +163,16 @@ impl Tongue {
 
 /// What is said of a text in which addresses stand, and which part of it belongs to which part of the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Spoken {
+pub struct Spoken {
     /// What is said.
-    pub(crate) text: String,
+    pub text: String,
     /// Of each address: where it ends in what is said, and where it begins and ends in what is written.
     places: Vec<(usize, usize, usize)>,
 }
 
 impl Spoken {
     /// `None`: it is said as it is written.
-    pub(crate) fn of(text: &str, tongue: Tongue) -> Option<Self> {
+    pub fn of(text: &str, tongue: Tongue) -> Option<Self> {
         let mut spoken = Self {
             text: String::new(),
             places: Vec::new(),
@@ -223,7 +223,7 @@ impl Spoken {
     }
 
     /// How much of the written text was said when so many bytes of what is said were. An address counts when all of it was.
-    pub(crate) fn written(&self, said: usize) -> usize {
+    pub fn written(&self, said: usize) -> usize {
         let (mut in_said, mut in_text) = (0, 0);
         for &(said_until, begins, ends) in &self.places {
             if said < said_until {

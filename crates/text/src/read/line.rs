@@ -1,7 +1,7 @@
 //! Where a line begins: headings, items, quotes, rules, fences, and what lies between two lines.
 
 use super::{MAX_SPAN, Reader, Step};
-use crate::text::words::is_spaceless;
+use crate::words::is_spaceless;
 
 /// What stands before a page is shorter than this, in bytes.
 const MAX_FRONT_MATTER: usize = 2000;

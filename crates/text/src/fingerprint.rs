@@ -2,7 +2,7 @@
 
 /// FNV-1a, 64 bits: the same on every machine and in every version, because it is part of keys that tools store and of
 /// recordings that are kept.
-pub(crate) fn fingerprint(text: &str) -> u64 {
+pub fn fingerprint(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     })

@@ -26,49 +26,51 @@ const JOINTS: [&str; 14] = [
 ];
 /// A reply on its way from the model to TTS: read as a person would read it out, then cut into pieces.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Chunker {
+pub struct Chunker {
     reader: Reader,
     pieces: Pieces,
 }
 
 impl Chunker {
     /// A whole text at once.
-    pub(crate) fn whole(text: &str) -> Self {
+    pub fn whole(text: &str) -> Self {
         let mut chunker = Self::default();
         chunker.push(text);
         chunker.finish();
         chunker
     }
 
-    pub(crate) fn push(&mut self, text: &str) {
+    /// More of the reply.
+    pub fn push(&mut self, text: &str) {
         self.reader.push(text, &mut self.pieces.buffer);
         self.pieces.settled = false;
     }
 
     /// No more text comes.
-    pub(crate) fn finish(&mut self) {
+    pub fn finish(&mut self) {
         self.reader.finish(&mut self.pieces.buffer);
         self.pieces.finish();
     }
 
     /// Drop what has not left yet.
-    pub(crate) fn abandon(&mut self) {
+    pub fn abandon(&mut self) {
         *self = Self::whole("");
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Is nothing left to say?
+    pub fn is_empty(&self) -> bool {
         self.reader.is_empty() && self.pieces.buffer.is_empty()
     }
 
     /// The words that have not left yet.
-    pub(crate) fn rest(&self) -> String {
+    pub fn rest(&self) -> String {
         let mut rest = self.clone();
         rest.finish();
         in_one_line(&rest.pieces.buffer)
     }
 
     /// The next piece, if one is complete: words in one line, never empty.
-    pub(crate) fn next_piece(&mut self) -> Option<String> {
+    pub fn next_piece(&mut self) -> Option<String> {
         loop {
             let piece = in_one_line(&self.pieces.next_piece()?);
             if is_speakable(&piece) {
