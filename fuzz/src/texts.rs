@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use antiphon_dialogue::recording::replay;
-use antiphon_dialogue::scenario::Scenario;
+use antiphon_scenario::replay;
+use antiphon_scenario::Scenario;
 use antiphon_knowledge::{KnowledgeBase, chunk, decode, html, llamaindex};
 
 pub fn config(data: &[u8]) {

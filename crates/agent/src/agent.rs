@@ -11,9 +11,9 @@ use antiphon_dialogue::{Options, OptionsPatch};
 use crate::error::AgentError;
 use crate::hooks::{CompletedTurn, ExecutedTools, Hooks, StopResponse};
 use crate::provider::{Evidence, Knowledge, Llm, Stt, Tts, TurnDetector, VadModel};
-use crate::record::Recorder;
 use crate::session::AgentSession;
 use crate::tool::{Tool, ToolSet};
+use antiphon_recording::Recorder;
 
 /// What an agent is told that was given no instructions: nothing but how one talks on a telephone.
 const DEFAULT_INSTRUCTIONS: &str =

@@ -11,7 +11,6 @@
 //! | [`task`] | an agent that finds something out for a tool |
 //! | [`tool`] | what the model can call: `#[tool]`, closures, HTTP |
 //! | [`provider`] | traits of VAD, STT, LLM, TTS, turn detector and knowledge |
-//! | [`record`] | the flight recorder: a file for each session, for `antiphon replay` |
 //! | [`error`] | what can go wrong |
 //! | `driver` | moves bytes between providers and the dialogue; decides nothing |
 //! | `measure` | every metric of a session is recorded there |
@@ -25,7 +24,6 @@ mod hooks;
 pub mod io;
 mod measure;
 pub mod provider;
-pub mod record;
 pub mod session;
 pub mod speech;
 pub mod task;
@@ -35,11 +33,11 @@ mod usage;
 pub use agent::{Agent, AgentBuilder};
 
 pub use antiphon_macros::tool;
+pub use antiphon_recording::{Recorder, RecorderOptions};
 pub use driver::CLOSES_WITHIN;
 pub use error::{AgentError, ProviderError, SessionError};
 pub use hooks::{CompletedTurn, ExecutedTools, StopResponse};
 pub use io::{AudioOutput, NoOutput, SessionIo};
-pub use record::{Recorder, RecorderOptions};
 pub use session::{AgentSession, Events, WeakSession};
 pub use speech::{SpeechHandle, SpeechOutcome};
 pub use task::TaskHandle;

@@ -19,8 +19,9 @@ use antiphon_agent::{
 use antiphon_audio::{Frame16k, Frame24k};
 use antiphon_chat::{ChatRequest, ToolCall};
 use antiphon_dialogue::event::CloseReason;
-use antiphon_dialogue::recording::{Ending, Replayed, replay, replay_with};
 use antiphon_dialogue::{Input, input};
+use antiphon_recording::Ending;
+use antiphon_scenario::{Replayed, replay, replay_with};
 use futures_util::stream;
 use tokio::sync::mpsc;
 

@@ -19,8 +19,9 @@ use antiphon_agent::{
 };
 use antiphon_dialogue::event::CloseReason;
 use antiphon_dialogue::input::GenerateReply;
-use antiphon_dialogue::recording::{Ending, Replayed, replay};
 use antiphon_dialogue::{Input, OptionsPatch, input::Command};
+use antiphon_recording::Ending;
+use antiphon_scenario::{Replayed, replay};
 use cast::clerk::clerk;
 use cast::{Script, call, say_to, speaking, text, wait_for_end};
 

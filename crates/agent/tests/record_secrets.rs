@@ -17,7 +17,8 @@ use antiphon_agent::{Agent, Recorder, RecorderOptions, tool};
 use antiphon_chat::Role;
 use antiphon_dialogue::event::CloseReason;
 use antiphon_dialogue::input::Say;
-use antiphon_dialogue::recording::{Ending, replay};
+use antiphon_recording::Ending;
+use antiphon_scenario::replay;
 use cast::{Script, call, speaking, text, wait_for_end};
 
 const KEY: &str = "sk-Huge*\"Long-4711";

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::Command;
 
 use antiphon_dialogue::input::{Llm, Playout, Tts};
-use antiphon_dialogue::recording::{Ending, FORMAT, Header, Line, Step};
 use antiphon_dialogue::{Action, Dialogue, Input, Instant, Options};
+use antiphon_recording::{Ending, FORMAT, Header, Line, Step};
 use serde_json::Value;
 
 /// What the recorded machine had said.

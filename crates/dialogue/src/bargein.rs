@@ -19,8 +19,8 @@ impl Dialogue {
         self.core.options.turn_detection != TurnDetection::Manual && self.may_interrupt()
     }
 
-    /// May anything but force stop the present speech?
-    pub(crate) fn may_interrupt(&self) -> bool {
+    /// May anything but force stop the present speech? False when there is none.
+    pub fn may_interrupt(&self) -> bool {
         self.floor
             .speech()
             .is_some_and(|speech| speech.interruptible)

@@ -19,9 +19,6 @@
 //! | [`update`] | an agent's instructions, tools and knowledge, changed while it speaks |
 //! | [`patch`] | changes to them: per agent, and while a session runs |
 //! | [`limits`] | the limit of everything that grows from outside |
-//! | [`invariants`] | the promises, checked after every step, and an observer for tests and drivers |
-//! | [`recording`] | the flight recorder's file: everything a machine was told, repeated bit for bit |
-//! | [`scenario`] | conversations as text files, run in virtual time |
 //!
 //! Inside, one file for each question:
 //!
@@ -63,6 +60,8 @@ mod filler;
 mod floor;
 mod heard;
 mod history;
+#[cfg(debug_assertions)]
+mod inside;
 mod lost;
 mod meter;
 mod overlap;
@@ -88,14 +87,11 @@ pub mod event;
 mod executed;
 pub mod ids;
 pub mod input;
-pub mod invariants;
 pub mod limits;
 pub mod machine;
 pub mod metrics;
 pub mod options;
 pub mod patch;
-pub mod recording;
-pub mod scenario;
 pub mod update;
 
 pub use action::{Action, NotInterrupted, Switch};
@@ -105,3 +101,4 @@ pub use input::Input;
 pub use machine::Dialogue;
 pub use options::Options;
 pub use patch::OptionsPatch;
+pub use summary::INSTRUCTIONS as SUMMARY_INSTRUCTIONS;

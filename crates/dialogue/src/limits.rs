@@ -35,7 +35,7 @@ pub const MAX_HISTORY_ITEMS: usize = 2000;
 /// left out, so that a very long call does not end in requests that no model takes. The present turn is always part of it.
 pub const MAX_REQUEST_BYTES: usize = 128 * 1024;
 /// So much is left out at once: what a provider has cached of a request stays the same for a while.
-pub(crate) const REQUEST_STEP_BYTES: usize = MAX_REQUEST_BYTES / 4;
+pub const REQUEST_STEP_BYTES: usize = MAX_REQUEST_BYTES / 4;
 /// Items of a history that was brought along, or that an agent is given to know. Half of what may be, so that there is room
 /// for the session itself; of a longer one the beginning is left out.
 pub const MAX_BROUGHT_ITEMS: usize = MAX_HISTORY_ITEMS / 2;
@@ -73,37 +73,37 @@ pub const MAX_STEPS: usize = 32;
 
 /// Speech without any further sign of it ends after this, should the VAD's or recogniser's end be lost (the caller
 /// muted, packets stopped).
-pub(crate) const SPEECH_SIGN_TIMEOUT: Duration = Duration::from_millis(2000);
+pub const SPEECH_SIGN_TIMEOUT: Duration = Duration::from_millis(2000);
 /// Longest wait of a commit for final words, whatever the program asks for. Nobody listens to silence for longer.
-pub(crate) const MAX_COMMIT_WAIT: Duration = Duration::from_secs(60);
+pub const MAX_COMMIT_WAIT: Duration = Duration::from_secs(60);
 /// Longest wait of a session's end for the caller's last words, whatever the option says: the driver gives up after 3 s.
-pub(crate) const MAX_CLOSE_TRANSCRIPT_WAIT: Duration = Duration::from_millis(2500);
+pub const MAX_CLOSE_TRANSCRIPT_WAIT: Duration = Duration::from_millis(2500);
 /// Longest wait for the report of what was heard after `ClearPlayout`; then the last reports count.
-pub(crate) const CLEAR_REPORT_TIMEOUT: Duration = Duration::from_millis(300);
+pub const CLEAR_REPORT_TIMEOUT: Duration = Duration::from_millis(300);
 /// A final for words that were committed without one is late by no more than this, where no VAD says that nobody spoke: the
 /// same words after it are said again. Recognisers take a few hundred milliseconds, and 5 s on a connection that stalls.
-pub(crate) const MAX_LATE_FINAL: Duration = Duration::from_secs(5);
+pub const MAX_LATE_FINAL: Duration = Duration::from_secs(5);
 /// A second final for the same sound comes within this of the first; the same words after it are said again.
-pub(crate) const MAX_SECOND_FINAL: Duration = Duration::from_secs(2);
+pub const MAX_SECOND_FINAL: Duration = Duration::from_secs(2);
 /// So many of the last words a final is looked through for those with which the next one begins: a long sentence.
-pub(crate) const MAX_OVERLAP_WORDS: usize = 64;
+pub const MAX_OVERLAP_WORDS: usize = 64;
 /// An empty final after an interim of at least so many words has lost them: recognisers take a cough for a word or two, not
 /// for a sentence. Of fewer words the length of the voice must be theirs.
-pub(crate) const MIN_LOST_WORDS: usize = 3;
+pub const MIN_LOST_WORDS: usize = 3;
 /// Fewer words are no proof of an echo: caller and agent say "hello" at the same time.
-pub(crate) const MIN_ECHO_WORDS: usize = 2;
+pub const MIN_ECHO_WORDS: usize = 2;
 /// Silence at which the turn detector is asked and an interim counts as stable (LiveKit's 0.2 s).
-pub(crate) const STABLE_SILENCE: Duration = Duration::from_millis(200);
+pub const STABLE_SILENCE: Duration = Duration::from_millis(200);
 /// From the request to the end of a model's thoughts, while it shows that it is alive. Reasoning models take minutes for hard
 /// questions; after this nobody waits on the telephone.
 pub const MAX_THINKING: Duration = Duration::from_secs(180);
 /// A summary that takes longer is given up. Nobody waits for it.
-pub(crate) const SUMMARY_TIMEOUT: Duration = Duration::from_secs(60);
+pub const SUMMARY_TIMEOUT: Duration = Duration::from_secs(60);
 /// A drain that takes longer is cut.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Cuts a text from outside at a character boundary.
-pub(crate) fn cut(mut text: String, limit: usize) -> String {
+pub fn cut(mut text: String, limit: usize) -> String {
     if text.len() > limit {
         let end = (0..=limit)
             .rev()

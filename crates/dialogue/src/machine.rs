@@ -117,7 +117,7 @@ impl Dialogue {
             self.fire();
         }
         #[cfg(debug_assertions)]
-        crate::invariants::assert_sound(self);
+        crate::inside::assert_sound(self);
     }
 
     /// The next thing it asks for, oldest first. Drain it after every `handle`.

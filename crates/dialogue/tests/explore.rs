@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use antiphon_chat::time::Duration;
 use antiphon_dialogue::input::{Command, Vad};
-use antiphon_dialogue::scenario::{Failure, Scenario, explore, run};
 use antiphon_dialogue::{Input, Instant, Options};
+use antiphon_scenario::{Failure, Scenario, explore, run};
 
 /// Inputs for each scenario; `make test` takes so many random ones beside these.
 const STEPS: usize = 500;

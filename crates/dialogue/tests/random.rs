@@ -16,7 +16,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use antiphon_dialogue::Input;
-use antiphon_dialogue::scenario::Failure;
+use antiphon_scenario::Failure;
 use interleave::Run;
 use rand::SeedableRng;
 use rand::rngs::StdRng;

@@ -4,10 +4,9 @@
 use antiphon_chat::Passage;
 use antiphon_chat::time::Duration;
 use antiphon_dialogue::input::{Llm, Playout, Stt, Tts, Vad};
-use antiphon_dialogue::recording::{
-    Ending, FORMAT, Header, Line, RecordingError, Step, replay, replay_with,
-};
 use antiphon_dialogue::{Action, Dialogue, Input, Instant, Options};
+use antiphon_recording::{Ending, FORMAT, Header, Line, RecordingError, Step};
+use antiphon_scenario::{replay, replay_with};
 use proptest::prelude::*;
 
 /// A typed question, answered by providers that answer at once, as a recording.

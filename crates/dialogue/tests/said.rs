@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 
-use antiphon_dialogue::scenario::{Scenario, run};
+use antiphon_scenario::{Scenario, run};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};

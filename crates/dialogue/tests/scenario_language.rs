@@ -5,8 +5,8 @@ use antiphon_chat::ToolCall;
 use antiphon_chat::time::Duration;
 use antiphon_dialogue::input::{Command, Llm, Playout, Stt, ToolValue, Tts, Vad};
 use antiphon_dialogue::options::{ToolInterruption, ToolOptions, TurnDetection};
-use antiphon_dialogue::scenario::{Scenario, from_inputs, run};
 use antiphon_dialogue::{Action, Dialogue, Input, Instant, Options, ids};
+use antiphon_scenario::{Scenario, from_inputs, run};
 use proptest::prelude::*;
 
 fn problem(text: &str) -> String {

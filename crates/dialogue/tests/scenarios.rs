@@ -1,7 +1,7 @@
 //! Every file in `scenarios/` is run and must see what it expects.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use antiphon_dialogue::scenario::{Scenario, run};
+use antiphon_scenario::{Scenario, run};
 
 #[test]
 fn every_scenario_ends_as_it_says() {

@@ -14,4 +14,7 @@ pub mod logs;
 pub mod metrics;
 pub mod names;
 pub mod process;
+mod secret;
 pub mod secrets;
+
+pub use secret::Secret;

@@ -55,8 +55,8 @@ use crate::hooks::ExecutedTools;
 use crate::io::SessionIo;
 use crate::measure;
 use crate::provider::{Evidence, PresentTurn};
-use crate::record::Tape;
 use crate::session::{Closing, Controls, Request, WeakSession};
+use antiphon_recording::Tape;
 use children::{Children, Key};
 use ears::Order;
 pub use leave::CLOSES_WITHIN;
@@ -170,8 +170,15 @@ impl Driver {
         let history = controls.history.on_clock_of(began_unix);
         let instructions = (agent.instructions)();
         let recorder = agent.recorder.as_ref();
-        let tape = recorder
-            .map(|recorder| recorder.record(&controls.id, &agent, &instructions, history.items()));
+        let tape = recorder.map(|recorder| {
+            recorder.record(
+                &controls.id,
+                agent.name(),
+                agent.options(),
+                &instructions,
+                history.items(),
+            )
+        });
         let dialogue = Dialogue::new(agent.options.clone(), instructions);
         let driver = Self {
             tape,

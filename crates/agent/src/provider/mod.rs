@@ -4,7 +4,6 @@
 
 mod knowledge;
 mod llm;
-mod secret;
 mod stt;
 mod tts;
 mod turn;
@@ -15,9 +14,9 @@ use std::pin::Pin;
 
 use futures_util::Stream;
 
+pub use antiphon_telemetry::Secret;
 pub use knowledge::Knowledge;
 pub use llm::{ChatChunk, Llm, LlmOptions, ToolDefinition};
-pub use secret::Secret;
 pub use stt::{Stt, SttEvent, SttInput, SttSession};
 pub use tts::{Tts, TtsChunk};
 pub use turn::{Evidence, PresentTurn, TurnDetector};

@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use antiphon_dialogue::recording::{Divergence, MAX_RECORDING_BYTES, Replayed, replay_with};
-use antiphon_dialogue::scenario::from_inputs;
+use antiphon_recording::MAX_RECORDING_BYTES;
+use antiphon_scenario::from_inputs;
+use antiphon_scenario::{Divergence, Replayed, replay_with};
 use anyhow::Context as _;
 use serde_json::{Value, json};
 

@@ -4,9 +4,9 @@
 use antiphon_chat::ToolCall;
 use antiphon_chat::time::Duration;
 use antiphon_dialogue::input::Vad;
-use antiphon_dialogue::invariants::Observer;
-use antiphon_dialogue::scenario::{Reply, Simulation, Speech};
 use antiphon_dialogue::{Dialogue, Input, Instant, Options};
+use antiphon_scenario::invariants::Observer;
+use antiphon_scenario::{Reply, Simulation, Speech};
 
 /// Turns of the caller; the history grows to about three items for each.
 pub(crate) const TURNS: u64 = 150;

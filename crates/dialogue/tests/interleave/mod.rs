@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use antiphon_chat::ChatRequest;
-use antiphon_dialogue::invariants::Observer;
-use antiphon_dialogue::scenario::{Failure, lives};
 use antiphon_dialogue::{Action, Dialogue, Input, Instant, Options};
+use antiphon_scenario::invariants::Observer;
+use antiphon_scenario::{Failure, lives};
 use rand::Rng;
 use rand::seq::IndexedRandom;
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use antiphon_agent::Agent;
 use antiphon_dialogue::Options;
-use antiphon_dialogue::scenario::{Hearing, Scenario};
+use antiphon_scenario::{Hearing, Scenario};
 
 use super::report::Failure;
 use crate::app::App;

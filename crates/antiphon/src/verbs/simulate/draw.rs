@@ -10,7 +10,7 @@
 //! `[` begins, `]` ends, `×` is cut off, `!` fails, `·` waits for the first word or sound, `┄` is held, `»` is typed.
 
 use antiphon_dialogue::Instant;
-use antiphon_dialogue::scenario::{Ended, Lane, Span};
+use antiphon_scenario::{Ended, Lane, Span};
 
 use crate::verbs::terminal::Look;
 

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use antiphon_dialogue::scenario::explore;
+use antiphon_scenario::explore;
 
 use super::agents::Agents;
 use super::read;

@@ -8,7 +8,7 @@ mod report;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use antiphon_dialogue::scenario::{MAX_SCENARIO_BYTES, Scenario, run_agent};
+use antiphon_scenario::{MAX_SCENARIO_BYTES, Scenario, run_agent};
 use anyhow::Context as _;
 
 use super::{print_line, terminal};

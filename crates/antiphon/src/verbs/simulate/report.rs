@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use antiphon_dialogue::scenario::{Outcome, Span};
+use antiphon_scenario::{Outcome, Span};
 use serde::Serialize;
 
 use super::draw;

@@ -1,0 +1,123 @@
+//! What can only be seen inside, looked at after every step of debug and test builds; allocates nothing.
+
+use crate::floor::Floor;
+use crate::limits::{
+    CLEAR_REPORT_TIMEOUT, MAX_COMPLETING_TURNS, MAX_HISTORY_ITEMS, MAX_PARKED_SPEECHES,
+    MAX_QUEUED_SPEECHES, MAX_RUNNING_TOOLS, MAX_SEGMENT_DURATION, MAX_SEGMENTS_AHEAD, MAX_STEPS,
+    MAX_TASK_DEPTH, MAX_THINKING, MAX_TURN_BYTES, MAX_UNTOLD, MAX_WAITING_TASKS,
+    SPEECH_SIGN_TIMEOUT,
+};
+use crate::machine::Dialogue;
+use antiphon_chat::time::Duration;
+
+/// Panics when the machine is in a state that must not be.
+pub(crate) fn assert_sound(dialogue: &Dialogue) {
+    let sound = inside(dialogue);
+    debug_assert!(sound.is_ok(), "{sound:?}");
+}
+
+/// What can only be seen inside: something that waits has a deadline, and what grows has its limit.
+fn inside(dialogue: &Dialogue) -> Result<(), String> {
+    let busy = dialogue.floor.speech().is_some()
+        || dialogue.floor.is_giving_way()
+        || !dialogue.parked.is_empty()
+        || dialogue.is_completing()
+        || dialogue.turn.is_pending();
+    match dialogue.deadline() {
+        None if busy && !matches!(dialogue.floor, Floor::Closed) => {
+            return Err(format!(
+                "no deadline in {:?} {:?}",
+                dialogue.floor, dialogue.turn
+            ));
+        }
+        Some(due) if due < dialogue.core.now => {
+            return Err("a deadline has passed".into());
+        }
+        Some(due) if busy && due > dialogue.core.now + longest_wait(dialogue) => {
+            return Err(format!(
+                "it waits from {:?} until {due:?} in {:?} {:?}",
+                dialogue.core.now, dialogue.floor, dialogue.turn
+            ));
+        }
+        Some(_) | None => {}
+    }
+    let ahead = dialogue.floor.speech().map_or(0, |speech| {
+        speech
+            .segments()
+            .filter(|segment| segment.is_ahead())
+            .count()
+    });
+    let steps = dialogue
+        .floor
+        .speech()
+        .map_or(0, |speech| speech.steps.len());
+    for (what, count, limit) in [
+        ("segments ahead", ahead, MAX_SEGMENTS_AHEAD),
+        ("steps", steps, MAX_STEPS),
+        ("tasks", dialogue.agents.depth(), MAX_TASK_DEPTH),
+        (
+            "waiting tasks",
+            dialogue.agents.waiting(),
+            MAX_WAITING_TASKS,
+        ),
+        (
+            "parked speeches",
+            dialogue.parked.len(),
+            MAX_PARKED_SPEECHES,
+        ),
+        (
+            "queued speeches",
+            dialogue.queue.len(),
+            MAX_QUEUED_SPEECHES + 1,
+        ),
+        (
+            "turns before their hook",
+            dialogue.caller.completing.len(),
+            MAX_COMPLETING_TURNS,
+        ),
+        ("untold reports", dialogue.tools.untold.len(), MAX_UNTOLD),
+        ("running tools", dialogue.tools.len(), MAX_RUNNING_TOOLS),
+        (
+            "history",
+            dialogue.core.history.items().len(),
+            MAX_HISTORY_ITEMS,
+        ),
+        (
+            "turn",
+            dialogue.turn.finals().len() + dialogue.turn.interim().len(),
+            2 * MAX_TURN_BYTES,
+        ),
+    ] {
+        if count > limit {
+            return Err(format!("{count} {what}, at most {limit}"));
+        }
+    }
+    Ok(())
+}
+
+/// Nothing that has begun waits longer for anything.
+fn longest_wait(dialogue: &Dialogue) -> Duration {
+    let options = &dialogue.core.options;
+    // of a tool that is no longer there as well
+    let tools = dialogue.tools.running.iter().map(|running| running.limit);
+    [
+        options.llm_timeout.max(MAX_THINKING),
+        options.tts_timeout,
+        options.tool_timeout,
+        options.playout_timeout + MAX_SEGMENT_DURATION,
+        options.retrieval_budget,
+        options.on_user_turn_completed_timeout,
+        options.on_function_tools_executed_timeout,
+        options.transcript_timeout,
+        options.turn_detector_timeout,
+        options.max_endpointing_delay(),
+        options.false_interruption_timeout,
+        SPEECH_SIGN_TIMEOUT,
+        CLEAR_REPORT_TIMEOUT,
+        options.stuck_vad_timeout,
+    ]
+    .into_iter()
+    .chain(tools)
+    .max()
+    .unwrap_or_default()
+}
