@@ -8,6 +8,8 @@ echo "==> cargo clippy"
 cargo clippy --workspace --all-targets --quiet -- -D warnings
 echo "==> cargo deny"
 scripts/deny.sh
+echo "==> arrows between crates"
+scripts/arrows.sh
 echo "==> mutants of the dialogue still find what they change"
 scripts/mutants.sh --check
 echo "==> every crate says what it is"

@@ -1,6 +1,6 @@
 //! [`ChatContext`]: a history that can be held in the hand. LiveKit's operations under LiveKit's names.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Item, Message, Role};
 use crate::time::{Duration, Instant};
@@ -174,7 +174,7 @@ impl ChatContext {
         let tail = self.items.split_off(self.items.len() - max_items);
         let head = std::mem::take(&mut self.items);
         let instructions = head.iter().find(|item| is_instructions(item)).cloned();
-        let answered: HashSet<String> = outputs(&head)
+        let answered: BTreeSet<String> = outputs(&head)
             .chain(outputs(&tail))
             .map(str::to_owned)
             .collect();
@@ -189,7 +189,7 @@ impl ChatContext {
 
     /// Adds what is in `other` and not here, by id, where its time says.
     pub fn merge(&mut self, other: &Self, exclude: &Exclude) {
-        let known: HashSet<String> = self.items.iter().map(|item| item.id().to_owned()).collect();
+        let known: BTreeSet<String> = self.items.iter().map(|item| item.id().to_owned()).collect();
         let mut items = other.copy(exclude).on_clock_of(self.began).into_items();
         items.retain(|item| !known.contains(item.id()));
         for item in items {
@@ -275,7 +275,7 @@ fn outputs(items: &[Item]) -> impl Iterator<Item = &str> {
 /// Drops results without a call before them and second results; and those calls without a result for which `answered` says
 /// that there ought to be one (others still run).
 fn drop_orphans(items: &mut Vec<Item>, answered: impl Fn(&str) -> bool) {
-    let mut pairs: HashMap<String, Pair> = HashMap::new();
+    let mut pairs: BTreeMap<String, Pair> = BTreeMap::new();
     for item in items.iter() {
         match item {
             Item::FunctionCall { call, .. } => {
@@ -289,7 +289,7 @@ fn drop_orphans(items: &mut Vec<Item>, answered: impl Fn(&str) -> bool) {
             Item::Message(_) | Item::AgentHandoff { .. } | Item::AgentConfigUpdate { .. } => {}
         }
     }
-    let (mut called, mut told) = (HashSet::new(), HashSet::new());
+    let (mut called, mut told) = (BTreeSet::new(), BTreeSet::new());
     items.retain(|item| match item {
         Item::FunctionCall { call, .. } => {
             let id = &call.call_id;

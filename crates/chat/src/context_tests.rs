@@ -219,8 +219,8 @@ fn any_item() -> impl Strategy<Value = Item> {
 }
 
 fn orphans(items: &[Item]) -> usize {
-    let mut called = HashSet::new();
-    let mut answered = HashSet::new();
+    let mut called = BTreeSet::new();
+    let mut answered = BTreeSet::new();
     let mut wrong = 0;
     for item in items {
         match item {

@@ -121,7 +121,7 @@ impl Recorder {
     /// Waits until everything that was recorded so far is in its file; at the end of the process, and in tests. Blocks
     /// for a few seconds at most.
     pub fn flush(&self) {
-        let (done, written) = mpsc::channel();
+        let (done, written) = mpsc::sync_channel(1);
         if self.sender.send(Message::Flush(done)).is_ok() {
             let _ = written.recv_timeout(FLUSH_LIMIT);
         }

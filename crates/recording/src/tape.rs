@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Sender, SyncSender};
+use std::sync::mpsc::SyncSender;
 
 use antiphon_dialogue::{Action, Input, Instant};
 
@@ -18,7 +18,7 @@ pub(super) enum Message {
     Step(Arc<Fate>, Instant, Box<(Input, Vec<Action>)>),
     /// Look which sessions have ended.
     Look,
-    Flush(Sender<()>),
+    Flush(SyncSender<()>),
 }
 
 /// What becomes of a recording. The session's task and the writer's thread both hold it; when only the thread does, the

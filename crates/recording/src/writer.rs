@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::SystemTime;
 
 use crate::Header;
@@ -68,7 +68,7 @@ impl Writer {
     }
 
     /// Is there something over?
-    fn take(&mut self, message: Message, flushed: &mut Vec<Sender<()>>) -> bool {
+    fn take(&mut self, message: Message, flushed: &mut Vec<SyncSender<()>>) -> bool {
         match message {
             Message::Begin(fate, header) => self.begin(fate, &header),
             Message::Step(fate, at, step) => {

@@ -1,6 +1,6 @@
 //! The beginning of a long history: what a summary can stand for, and how the summary gets there.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use super::{History, Place, STRIDE};
 use crate::limits::{MAX_RETIRED_CALLS, MAX_SUMMARY_INPUT_BYTES, MIN_SUMMARY_ITEMS, cut};
@@ -10,7 +10,7 @@ use antiphon_chat::{Item, Role};
 /// The beginning of the history that a summary is to stand for.
 #[derive(Clone, Debug)]
 pub(crate) struct Head {
-    ids: HashSet<String>,
+    ids: BTreeSet<String>,
     /// Of its last item: here the summary will stand.
     last: Place,
 }

@@ -1,6 +1,6 @@
 //! How much of a long conversation a model reads.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use crate::limits::{MAX_REQUEST_BYTES, REQUEST_STEP_BYTES};
 use antiphon_chat::{Item, Role};
@@ -22,7 +22,7 @@ pub(super) fn recent(mut items: Vec<Item>) -> Vec<Item> {
         gone += bytes(item);
         count += 1;
     }
-    let lost: HashSet<String> = items
+    let lost: BTreeSet<String> = items
         .drain(..count)
         .filter_map(|item| match item {
             Item::FunctionCall { call, .. } => Some(call.call_id),
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_call_of_a_whole_day_is_still_answered_and_begins_the_same_for_many_requests() {
-        let (mut items, mut beginnings) = (Vec::new(), HashSet::new());
+        let (mut items, mut beginnings) = (Vec::new(), BTreeSet::new());
         for n in 0..1000 {
             items.push(message(2 * n, Role::User, 500));
             items.extend(call(n, 2000));

@@ -1,6 +1,6 @@
 //! What an agent knows of the conversation: what it was given to know, and what stands in the history from a place on.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{History, Place, number_of, tidy};
@@ -69,7 +69,7 @@ impl History {
             return shown.collect();
         }
         let shown: Vec<(Place, &Item)> = shown.collect();
-        let there: HashSet<&str> = shown.iter().map(|(_, item)| name(item)).collect();
+        let there: BTreeSet<&str> = shown.iter().map(|(_, item)| name(item)).collect();
         let known = self.known().iter();
         known
             .filter(|item| !there.contains(name(item)))
