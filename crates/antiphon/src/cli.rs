@@ -250,6 +250,9 @@ pub struct SimulateArgs {
     /// Draw every file, also those that pass, and list everything that happened
     #[arg(long)]
     pub timeline: bool,
+    /// Run nothing: list the scenarios by topic (their folder) with their titles, as Markdown
+    #[arg(long, conflicts_with_all = ["config", "json", "timeline", "seed"])]
+    pub index: bool,
     /// Look for broken promises: run each file again and again with events that are late, doubled, missing or failing, drawn
     /// from this seed and those after it; the first failure is printed as a scenario
     #[arg(long, value_name = "N", conflicts_with_all = ["json", "timeline"])]

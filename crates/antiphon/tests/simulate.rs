@@ -127,7 +127,51 @@ fn one_file_of_many_that_fails_fails_the_run_and_alone_is_drawn() {
         "{}",
         run.said
     );
-    assert!(run.said.ends_with("\n2 passed, 1 failed\n"), "{}", run.said);
+    let summary = "
+   1 passed, 1 failed  calls
+   1 passed, 0 failed  calls/more
+2 passed, 1 failed
+";
+    assert!(run.said.ends_with(summary), "{}", run.said);
+}
+
+#[test]
+fn the_index_lists_titles_by_topic() {
+    let folder = folder(&[
+        ("calls/end/a.scenario", PASSES),
+        ("calls/end/b.scenario", FAILS),
+        ("calls/begin/c.scenario", "llm \"Hi\"\n"),
+        ("calls/d.scenario", PASSES),
+    ]);
+    let index = run(folder.path(), &["calls", "--index"]);
+    assert_eq!(index.code, Some(0), "{}", index.error);
+    let expected = "\
+- [A question is answered](d.scenario)
+
+### begin (1)
+
+- [c](begin/c.scenario)
+
+### end (2)
+
+- [A question is answered](end/a.scenario)
+- [A question is never answered](end/b.scenario)
+";
+    assert_eq!(index.said, expected);
+}
+
+#[test]
+fn the_index_of_our_own_scenarios_is_current() {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let index = run(&repository, &["crates/dialogue/scenarios", "--index"]);
+    let readme = repository.join("crates/dialogue/scenarios/README.md");
+    let readme = std::fs::read_to_string(readme).unwrap();
+    let (_, rest) = readme.split_once("<!-- begin of the index -->").unwrap();
+    let (written, _) = rest.split_once("<!-- end of the index -->").unwrap();
+    assert!(
+        written.trim() == index.said.trim(),
+        "put the output of `antiphon simulate crates/dialogue/scenarios --index` between the two marks of the README there"
+    );
 }
 
 #[test]

@@ -8,23 +8,20 @@ use antiphon_dialogue::input::{Command, Vad};
 use antiphon_dialogue::{Input, Instant, Options};
 use antiphon_scenario::{Failure, Scenario, explore, run};
 
+mod files;
+
 /// Inputs for each scenario; `make test` takes so many random ones beside these.
 const STEPS: usize = 500;
 
 #[test]
 fn whatever_goes_wrong_in_our_scenarios_every_promise_is_kept() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios");
     let instructions: Arc<str> = "Be brief.".into();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_none_or(|end| end != "scenario") {
-            continue;
-        }
-        let scenario = Scenario::parse(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    for (name, file) in files::scenarios() {
+        let scenario = Scenario::parse(&std::fs::read_to_string(file).unwrap()).unwrap();
         let explored = explore(&scenario, &Options::default(), &instructions, 1, STEPS);
         if let Some((seed, failure)) = explored.failure {
             let failure = failure.shrink().to_string();
-            panic!("{}: seed {seed}: {failure}", path.display());
+            panic!("{name}: seed {seed}: {failure}");
         }
         assert!(explored.steps >= STEPS && explored.runs > 0);
     }

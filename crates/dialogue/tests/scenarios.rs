@@ -3,28 +3,23 @@
 
 use antiphon_scenario::{Scenario, run};
 
+mod files;
+
 #[test]
 fn every_scenario_ends_as_it_says() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios");
     let only = std::env::var("SCENARIO").unwrap_or_default();
     let mut count = 0;
     let mut report = String::new();
-    let mut files: Vec<_> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|end| end == "scenario"))
-        .collect();
-    files.sort();
-    for path in files
+    for (name, file) in files::scenarios()
         .iter()
-        .filter(|path| path.to_string_lossy().contains(&only))
+        .filter(|(name, _)| name.contains(&only))
     {
-        let scenario = Scenario::parse(&std::fs::read_to_string(path).unwrap())
-            .unwrap_or_else(|error| panic!("{path:?}: {error}"));
+        let scenario = Scenario::parse(&std::fs::read_to_string(file).unwrap())
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
         let outcome = run(&scenario);
         count += 1;
         if !outcome.failures.is_empty() {
-            report += &format!("\n== {}\n", path.file_stem().unwrap().to_string_lossy());
+            report += &format!("\n== {name}\n");
             for failure in &outcome.failures {
                 report += &format!("  {failure}\n");
             }
@@ -41,6 +36,23 @@ fn every_scenario_ends_as_it_says() {
     }
     assert!(report.is_empty(), "{report}");
     assert!(count > 0);
+}
+
+/// A newcomer finds a rule by its topic and reads it in the title.
+#[test]
+fn every_scenario_has_a_topic_a_short_name_and_a_sentence() {
+    for (name, file) in files::scenarios() {
+        let (topic, short) = name.split_once('/').unwrap_or_default();
+        assert!(!topic.is_empty(), "{name}: put it into a topic's folder");
+        assert!(!short.contains('/'), "{name}: topics have no folders");
+        let words = short.split('-').count();
+        assert!((1..=6).contains(&words), "{name}: shorten the name");
+        let scenario = Scenario::parse(&std::fs::read_to_string(file).unwrap()).unwrap();
+        assert!(
+            scenario.title.is_some(),
+            "{name}: say in a `title` line, as one sentence, what the caller notices"
+        );
+    }
 }
 
 #[test]

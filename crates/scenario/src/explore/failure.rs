@@ -32,7 +32,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{}\n\nThis scenario shows it; keep it in crates/dialogue/scenarios under the name of its symptom:\n\n{}\n{}",
+            "{}\n\nThis scenario shows it; keep it in crates/dialogue/scenarios, in the folder of its topic, with a `title` that says its symptom:\n\n{}\n{}",
             self.problem,
             self.scenario(),
             self.trace()

@@ -21,10 +21,7 @@ pub(super) fn run(
     std::panic::set_hook(Box::new(|_| {}));
     for path in files {
         let name = path.display();
-        let mut scenario = read(path).map_err(|failure| match failure.line {
-            Some(line) => anyhow::anyhow!("{name}: line {line}: {}", failure.problem),
-            None => anyhow::anyhow!("{name} {}", failure.problem),
-        })?;
+        let mut scenario = read(path).map_err(|failure| failure.named(path))?;
         let agent = agents.of(path, &scenario)?;
         scenario.hearing = agent.hearing;
         let explored = explore(&scenario, &agent.options, &agent.instructions, seed, steps);

@@ -3,6 +3,7 @@
 mod agents;
 pub(super) mod draw;
 mod explore;
+mod index;
 mod report;
 
 use std::path::{Path, PathBuf};
@@ -24,8 +25,12 @@ const MAX_FILES: usize = 10_000;
 /// Folders inside folders.
 const MAX_DEPTH: usize = 16;
 
-/// Run every file; fails when one does.
+/// Run every file, or list them; fails when one does.
 pub fn run(args: &SimulateArgs, app: &App) -> anyhow::Result<ExitCode> {
+    if args.index {
+        print_line(index::of(&args.files)?.trim_end());
+        return Ok(ExitCode::SUCCESS);
+    }
     let files = scenario_files(&args.files)?;
     let mut agents = Agents::new(args.config.as_deref(), app);
     if let Some(seed) = args.seed {

@@ -1,5 +1,6 @@
 //! What a run says: for people and, with `--json`, for machines. The JSON is documented in docs/simulate.md.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -50,6 +51,15 @@ struct Moment {
 }
 
 impl Failure {
+    /// Where nothing can go on without this file.
+    pub(super) fn named(self, path: &Path) -> anyhow::Error {
+        let name = path.display();
+        match self.line {
+            Some(line) => anyhow::anyhow!("{name}: line {line}: {}", self.problem),
+            None => anyhow::anyhow!("{name} {}", self.problem),
+        }
+    }
+
     pub(super) fn whole(problem: String) -> Self {
         Self {
             line: None,
@@ -88,8 +98,23 @@ impl Report {
         Ok(serde_json::to_string_pretty(self)?)
     }
 
+    /// How many passed and failed: of each topic (the folder of a file) when there are several, and of all.
     pub(super) fn summary(&self) -> String {
-        format!("{} passed, {} failed", self.passed, self.failed)
+        let mut topics: BTreeMap<&Path, (usize, usize)> = BTreeMap::new();
+        for file in &self.files {
+            let topic = Path::new(&file.file).parent().unwrap_or(Path::new(""));
+            let (passed, failed) = topics.entry(topic).or_default();
+            *(if file.passed { passed } else { failed }) += 1;
+        }
+        let mut text = String::new();
+        if topics.len() > 1 {
+            for (topic, (passed, failed)) in topics {
+                let topic = topic.display();
+                let _ = writeln!(text, "{passed:>4} passed, {failed} failed  {topic}");
+            }
+        }
+        let _ = write!(text, "{} passed, {} failed", self.passed, self.failed);
+        text
     }
 }
 
