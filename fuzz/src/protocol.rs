@@ -42,7 +42,7 @@ pub fn token(data: &[u8]) {
 pub fn signal(data: &[u8]) {
     if let Some((first, data)) = data.split_first() {
         antiphon_server::fuzzing::signal_frame(first % 2 == 0, data);
-        antiphon_room::fuzzing::server_message(data);
+        antiphon_client::fuzzing::server_message(data);
     }
 }
 
@@ -50,7 +50,7 @@ pub fn signal(data: &[u8]) {
 pub fn worker(data: &[u8]) {
     if let Some((first, data)) = data.split_first() {
         antiphon_server::fuzzing::worker_frame(first % 2 == 0, data);
-        antiphon_room::fuzzing::server_message(data);
+        antiphon_client::fuzzing::server_message(data);
     }
 }
 
@@ -61,11 +61,11 @@ pub fn join_query(data: &[u8]) {
 pub fn sdp(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     antiphon_server::fuzzing::sdp(&text);
-    antiphon_room::fuzzing::sdp(&text);
+    antiphon_client::fuzzing::sdp(&text);
     antiphon_rtc::fuzzing::sdp(&text);
     antiphon_rtc::fuzzing::candidate(&text);
 }
 
 pub fn data_packet(data: &[u8]) {
-    antiphon_room::fuzzing::data_packets(Bytes(data).pieces());
+    antiphon_client::fuzzing::data_packets(Bytes(data).pieces());
 }

@@ -1,7 +1,7 @@
 //! What can go wrong with a worker. No message holds a key or a token.
 
-use antiphon_room::socket::is_passing;
-use antiphon_room::{DisconnectReason, RoomError};
+use antiphon_client::socket::is_passing;
+use antiphon_client::{DisconnectReason, RoomError};
 
 /// What to do about a refusal.
 fn advice(status: u16) -> &'static str {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use antiphon_room::socket::is_passing;
+use antiphon_client::socket::is_passing;
 
 use crate::WorkerError;
 

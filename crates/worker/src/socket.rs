@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use antiphon_client::parse_server_url;
+use antiphon_client::socket::{ConnectFailure, ProtobufSocket, SocketOptions};
 use antiphon_protocol::{AccessToken, VideoGrants};
-use antiphon_room::parse_server_url;
-use antiphon_room::socket::{ConnectFailure, ProtobufSocket, SocketOptions};
 use livekit_protocol::{ServerMessage, WorkerMessage, worker_message};
 
 use crate::{WorkerError, WorkerOptions};

@@ -11,12 +11,12 @@ use antiphon_agent::provider::{
 use antiphon_agent::{Agent, ProviderError};
 use antiphon_audio::{Frame16k, Frame24k, Frame48k, OpusDecoder, OpusEncoder, audio_level};
 use antiphon_chat::{ChatRequest, Item, Role};
-use antiphon_dialogue::input;
-use antiphon_protocol::{AccessToken, VideoGrants};
-use antiphon_room::{
+use antiphon_client::{
     AudioStream, LocalAudioTrack, Room, RoomEvent, RoomOptions, TextOptions, TextStream,
     TrackSource,
 };
+use antiphon_dialogue::input;
+use antiphon_protocol::{AccessToken, VideoGrants};
 use antiphon_rtc::{Engine, EngineConfig};
 use antiphon_server::{Running, Server, ServerConfig};
 use antiphon_worker::{AgentJobs, BindOptions, Worker, WorkerHandle, WorkerOptions};

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use antiphon_protocol::{AccessToken, VideoGrants};
-use antiphon_room::{Room, RoomEvent, RoomOptions};
+use antiphon_client::{Room, RoomEvent, RoomOptions};
 use antiphon_rtc::{Engine, EngineConfig};
 use antiphon_server::{Running, Server, ServerConfig};
 use antiphon_worker::job::JobFuture;

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use antiphon_audio::opus::SILENCE_20_MS;
 use antiphon_audio::{Frame24k, OpusEncoder, audio_level, wav};
+use antiphon_client::{LocalAudioTrack, Room, RoomEvent, RoomOptions, TrackSource};
 use antiphon_protocol::{AccessToken, VideoGrants};
-use antiphon_room::{LocalAudioTrack, Room, RoomEvent, RoomOptions, TrackSource};
 use antiphon_rtc::Engine;
 use bytes::Bytes;
 use tokio::time::{MissedTickBehavior, interval};

@@ -418,7 +418,7 @@ pub struct LimitsConfig {
 pub struct TelemetryConfig {
     /// `text` (default of `dev`) or `json` (default elsewhere).
     pub log_format: Option<LogFormat>,
-    /// `error`, `warn`, `info` (default), `debug`, `trace`, or a filter such as `info,antiphon_room=debug`.
+    /// `error`, `warn`, `info` (default), `debug`, `trace`, or a filter such as `info,antiphon_client=debug`.
     pub log_level: Option<String>,
     /// The flight recorder: a file for each session stands in this folder. Default: nothing is recorded.
     pub record: Option<PathBuf>,

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use antiphon_agent::{Agent, AgentSession, CLOSES_WITHIN, Events, SessionIo};
 use antiphon_audio::Frame16k;
+use antiphon_client::{
+    AudioStream, AutoSubscribe, DisconnectReason, LocalAudioTrack, Participant, Room, RoomError,
+    RoomEvent, RoomOptions, Track, TrackSource,
+};
 use antiphon_dialogue::event::CloseReason;
 use antiphon_protocol::names::{
     ATTRIBUTE_AGENT_NAME, ATTRIBUTE_AGENT_STATE, AgentState, TOPIC_CHAT,
-};
-use antiphon_room::{
-    AudioStream, AutoSubscribe, DisconnectReason, LocalAudioTrack, Participant, Room, RoomError,
-    RoomEvent, RoomOptions, Track, TrackSource,
 };
 use antiphon_rtc::Engine;
 use tokio::sync::mpsc;
@@ -527,7 +527,7 @@ impl Call {
     }
 
     /// Words belong to whoever is loudest.
-    fn loudest(&mut self, speakers: &[antiphon_room::Speaker]) {
+    fn loudest(&mut self, speakers: &[antiphon_client::Speaker]) {
         let participants = self.room.participants();
         let heard = speakers.iter().find_map(|speaker| {
             let participant = participants.iter().find(|p| p.sid == speaker.sid)?;

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use antiphon_protocol::names::ATTRIBUTE_PUBLISH_ON_BEHALF;
-use antiphon_room::{
+use antiphon_client::{
     DisconnectReason, Participant, ParticipantKind, Track, TrackSource, TrackType,
 };
+use antiphon_protocol::names::ATTRIBUTE_PUBLISH_ON_BEHALF;
 
 use super::{BindOptions, CallersPolicy};
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use antiphon_audio::resample::resample;
 use antiphon_audio::{AudioError, Frame16k};
+use antiphon_client::{ByteStream, StreamInfo, Track};
 use antiphon_protocol::names::TOPIC_PRE_CONNECT_AUDIO;
-use antiphon_room::{ByteStream, StreamInfo, Track};
 use tokio::sync::oneshot;
 
 /// How long a track's recording is waited for (LiveKit's 3 s). The live sound is kept meanwhile and comes after it.
@@ -191,7 +191,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use antiphon_room::TrackSource;
+    use antiphon_client::TrackSource;
     use std::collections::HashMap;
     use std::sync::Arc;
 

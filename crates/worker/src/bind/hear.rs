@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use antiphon_audio::jitter::Output;
 use antiphon_audio::{AudioError, Frame16k, JitterBuffer, OpusDecoder};
-use antiphon_room::AudioStream;
+use antiphon_client::AudioStream;
 use antiphon_telemetry::names::DROPPED_TOTAL;
 use tokio::sync::mpsc;
 use tokio::time::Instant;

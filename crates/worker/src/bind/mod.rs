@@ -23,7 +23,7 @@ mod watch;
 use std::time::Duration;
 
 use antiphon_agent::Agent;
-use antiphon_room::ParticipantKind;
+use antiphon_client::ParticipantKind;
 use antiphon_rtc::Engine;
 
 pub use call::run_in_room;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use antiphon_agent::usage_json;
+use antiphon_client::{LocalAudioTrack, Participant, Room, RoomError, TextOptions, TextWriter};
 use antiphon_dialogue::Event;
 use antiphon_dialogue::event::{InputModality, TurnMetrics};
 use antiphon_dialogue::ids::SpeechId;
@@ -11,7 +12,6 @@ use antiphon_protocol::names::{
     ATTRIBUTE_AGENT_STATE, ATTRIBUTE_SEGMENT_ID, ATTRIBUTE_TRANSCRIBED_TRACK_ID,
     ATTRIBUTE_TRANSCRIPTION_FINAL, TOPIC_TRANSCRIPTION,
 };
-use antiphon_room::{LocalAudioTrack, Participant, Room, RoomError, TextOptions, TextWriter};
 use serde_json::{Value, json};
 
 use super::EventReaders;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use antiphon_agent::AudioOutput;
 use antiphon_audio::opus::SILENCE_20_MS;
 use antiphon_audio::{AudioError, Frame24k, OpusEncoder, audio_level};
-use antiphon_room::LocalAudioTrack;
+use antiphon_client::LocalAudioTrack;
 use bytes::Bytes;
 
 use crate::load::Deadlines;

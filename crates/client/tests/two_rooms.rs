@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use antiphon_protocol::{AccessToken, ParticipantKind, VideoGrants};
-use antiphon_room::{
+use antiphon_client::{
     AutoSubscribe, DisconnectReason, Room, RoomEvent, RoomOptions, RpcError, RpcHandler,
     TextOptions, TrackSource,
 };
+use antiphon_protocol::{AccessToken, ParticipantKind, VideoGrants};
 use antiphon_rtc::{Engine, EngineConfig};
 use antiphon_server::{Server, ServerConfig};
 use bytes::Bytes;

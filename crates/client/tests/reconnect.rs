@@ -7,11 +7,11 @@ mod proxy;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use antiphon_protocol::{AccessToken, ParticipantKind, VideoGrants};
-use antiphon_room::{
+use antiphon_client::{
     AudioStream, AutoSubscribe, LocalAudioTrack, Room, RoomEvent, RoomOptions, TextOptions,
     TrackSource,
 };
+use antiphon_protocol::{AccessToken, ParticipantKind, VideoGrants};
 use antiphon_rtc::{Engine, EngineConfig};
 use antiphon_server::{Running, Server, ServerConfig};
 use bytes::Bytes;
