@@ -1,15 +1,15 @@
 //! A worker at a real room server: jobs come, go on and end as an operator expects.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-#[path = "../../room/tests/support/proxy.rs"]
+#[path = "../../client/tests/support/proxy.rs"]
 mod proxy;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use antiphon_protocol::{AccessToken, VideoGrants};
 use antiphon_client::{Room, RoomEvent, RoomOptions};
+use antiphon_protocol::{AccessToken, VideoGrants};
 use antiphon_rtc::{Engine, EngineConfig};
 use antiphon_server::{Running, Server, ServerConfig};
 use antiphon_worker::job::JobFuture;
