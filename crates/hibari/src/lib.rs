@@ -1,0 +1,24 @@
+//! Speech synthesis on the machine itself: the hibari voice (Apache-2.0), from text to 24 kHz sound.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`g2p`] | English text to phonemes |
+//! | [`assets`] | the voice's files |
+
+use std::path::PathBuf;
+
+pub mod assets;
+pub mod g2p;
+
+/// What can be wrong with the voice.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum HibariError {
+    /// A file is missing or damaged.
+    #[error("{} cannot be used: {message}. Fetch it again with `antiphon models fetch`", file.display())]
+    Assets {
+        /// Which file.
+        file: PathBuf,
+        /// The reason.
+        message: String,
+    },
+}
