@@ -3,12 +3,18 @@
 //! | module | what |
 //! |---|---|
 //! | [`g2p`] | English text to phonemes |
+//! | [`voice`] | text to sound, with the places of its words |
+//! | [`signal`] | the network's spectrum to sound |
 //! | [`assets`] | the voice's files |
 
 use std::path::PathBuf;
 
 pub mod assets;
 pub mod g2p;
+pub mod signal;
+pub mod voice;
+
+pub use voice::{Speech, Voice};
 
 /// What can be wrong with the voice.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -21,4 +27,7 @@ pub enum HibariError {
         /// The reason.
         message: String,
     },
+    /// The network stopped while it ran.
+    #[error("the voice cannot be run: {0}")]
+    Run(String),
 }

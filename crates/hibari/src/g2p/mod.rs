@@ -57,8 +57,18 @@ pub struct G2p {
     unread: Regex,
 }
 
-/// A word of the text: one token, or several without a space between them.
-type Word<'a> = Vec<Token<'a>>;
+/// A word of the text and its sound.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Word {
+    pub(crate) text: String,
+    /// Punctuation has phonemes too: the voice pauses and bends at it.
+    pub(crate) phonemes: String,
+    /// A space follows in the text.
+    pub(crate) has_space: bool,
+}
+
+/// The tokens of a word of the text: one, or several without a space between them.
+type Group<'a> = Vec<Token<'a>>;
 
 impl G2p {
     /// Loads dictionaries, tagger and rules.
@@ -81,16 +91,17 @@ impl G2p {
     #[must_use]
     pub fn phonemes(&self, text: &str, options: &RunOptions) -> String {
         let mut phonemes = String::new();
-        for (word, has_space) in self.words(text, options) {
-            phonemes.push_str(&word);
-            if has_space {
+        for word in self.words(text, options) {
+            phonemes.push_str(&word.phonemes);
+            if word.has_space {
                 phonemes.push(' ');
             }
         }
         phonemes.trim().to_owned()
     }
 
-    fn words(&self, text: &str, options: &RunOptions) -> Vec<(String, bool)> {
+    /// The words of `text` with their sound.
+    pub(crate) fn words(&self, text: &str, options: &RunOptions) -> Vec<Word> {
         let text = self.normalizer.normalize(text);
         let (texts, spaces): (Vec<String>, Vec<bool>) =
             self.tokenizer.split(&text).into_iter().unzip();
@@ -101,25 +112,22 @@ impl G2p {
             .zip(spaces)
             .map(|((text, tag), has_space)| Token::new(text, tag, has_space))
             .collect();
-        let mut words = self.group(tokens);
+        let mut groups = self.group(tokens);
         let mut context = Context::default();
-        for word in words.iter_mut().rev() {
-            context = self.read(word, context, options);
+        for group in groups.iter_mut().rev() {
+            context = self.read(group, context, options);
         }
-        words
-            .iter()
-            .map(|word| {
-                (
-                    joined(word),
-                    word.last().is_some_and(|token| token.has_space),
-                )
-            })
-            .collect()
+        let word = |group: &Group<'_>| Word {
+            text: text_of(group),
+            phonemes: joined(group),
+            has_space: group.last().is_some_and(|token| token.has_space),
+        };
+        groups.iter().map(word).collect()
     }
 
     /// Cuts tokens into parts, and puts those of one word together.
-    fn group<'a>(&self, tokens: Vec<Token<'a>>) -> Vec<Word<'a>> {
-        let mut words: Vec<Word<'a>> = Vec::new();
+    fn group<'a>(&self, tokens: Vec<Token<'a>>) -> Vec<Group<'a>> {
+        let mut words: Vec<Group<'a>> = Vec::new();
         // whether the last word goes on: it was open and nothing separates it
         let mut goes_on = false;
         let mut currency = None;
@@ -167,7 +175,7 @@ impl G2p {
     }
 
     /// Finds the sound of a word. Returns what the word before it must know.
-    fn read(&self, word: &mut Word<'_>, context: Context, options: &RunOptions) -> Context {
+    fn read(&self, word: &mut Group<'_>, context: Context, options: &RunOptions) -> Context {
         if let [token] = word.as_mut_slice() {
             if token.phonemes.is_none() {
                 token.phonemes = self
@@ -198,7 +206,7 @@ impl G2p {
     }
 
     /// Reads the longest known parts of a word from its end. `false` when some part is unknown.
-    fn read_parts(&self, word: &mut Word<'_>, context: &mut Context) -> bool {
+    fn read_parts(&self, word: &mut Group<'_>, context: &mut Context) -> bool {
         let (mut left, mut right) = (0, word.len());
         while left < right {
             let part = word.get_mut(left..right).unwrap_or_default();
@@ -313,7 +321,7 @@ fn next_context(context: Context, phonemes: &str, token: &Token<'_>) -> Context 
 }
 
 /// Pauses between unlike parts of a word, and one main stress for like ones.
-fn settle_stress(word: &mut Word<'_>) {
+fn settle_stress(word: &mut Group<'_>) {
     let text = text_of(word);
     let kind = |c: char| {
         if c.is_alphabetic() {
@@ -357,7 +365,7 @@ fn settle_stress(word: &mut Word<'_>) {
             ));
         }
     }
-    let weaken = |word: &mut Word<'_>, index: usize| {
+    let weaken = |word: &mut Group<'_>, index: usize| {
         if let Some(phonemes) = word
             .get_mut(index)
             .and_then(|token| token.phonemes.as_mut())
@@ -387,7 +395,7 @@ fn settle_stress(word: &mut Word<'_>) {
 }
 
 /// The sound of a word from that of its tokens.
-fn joined(word: &Word<'_>) -> String {
+fn joined(word: &Group<'_>) -> String {
     let mut joined = String::new();
     for token in word {
         let phonemes = token.phonemes.as_deref().unwrap_or_default();

@@ -1,0 +1,38 @@
+//! Speaks a text to a file: `cargo run --release -p antiphon-hibari --example speak -- MODEL_FOLDER "Hello." OUT.wav`.
+
+use std::error::Error;
+use std::path::Path;
+use std::time::Instant;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [folder, text, file] = arguments.as_slice() else {
+        return Err("usage: speak MODEL_FOLDER TEXT OUT.wav".into());
+    };
+    let start = Instant::now();
+    let voice = antiphon_hibari::Voice::load(Path::new(folder))?;
+    println!("loaded in {:?}", start.elapsed());
+    for _ in 0..3 {
+        let start = Instant::now();
+        let speech = voice.speak(text, 1.0, 1)?;
+        println!(
+            "{:.2} s of sound in {:?}",
+            speech.samples.len() as f64 / 24_000.0,
+            start.elapsed()
+        );
+    }
+    let speech = voice.speak(text, 1.0, 1)?;
+    println!("{:?}", speech.words);
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 24_000,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut writer = hound::WavWriter::create(file, spec)?;
+    for sample in speech.samples {
+        writer.write_sample((sample.clamp(-1.0, 1.0) * 32_767.0) as i16)?;
+    }
+    writer.finalize()?;
+    Ok(())
+}
