@@ -8,6 +8,7 @@ run: web ## build the playground and the release binary, and start everything on
 	@scripts/speech.sh
 	@echo "==> building the binary (some minutes the first time, seconds later)"
 	@cargo build --release --bin antiphon
+	@MODELS=$(MODELS) scripts/models.sh $(or $(CARGO_TARGET_DIR),target)/release/antiphon
 	@cargo run --release --quiet --bin antiphon -- dev $(ARGS)
 
 web: ## build the playground

@@ -58,6 +58,8 @@ class Process:
 def start(arguments: list[str], ready: str, env: dict[str, str], folder: Path, seconds: float = 60) -> Process:
     """Starts a program and waits for the line that matches `ready`; its first group, if any, is the address."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(SECRETS)}
+    # a newcomer has fetched no models; tests that want them say so
+    clean["ANTIPHON_MODELS"] = str(folder / "no-models")
     child = subprocess.Popen(
         arguments, cwd=folder, env={**clean, **env}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -113,6 +115,16 @@ def room_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     yield process.ws_url
     del os.environ["ANTIPHON_URL"]
     process.stop()
+
+
+@pytest.fixture(scope="session")
+def models() -> dict[str, str]:
+    """The environment with which the program finds its models: they were fetched by scripts/test.sh, through the program."""
+    cache = os.environ.get("ANTIPHON_CACHE", Path.home() / ".cache" / "antiphon")
+    folder = Path(cache) / "models"
+    listed = subprocess.run([binary("antiphon"), "models"], env={**os.environ, "ANTIPHON_MODELS": str(folder)}, capture_output=True, text=True, check=True).stdout
+    assert "missing" not in listed, f"fetch them: ANTIPHON_MODELS={folder} antiphon models fetch\n{listed}"
+    return {"ANTIPHON_MODELS": str(folder)}
 
 
 @pytest.fixture

@@ -10,11 +10,19 @@ parts=${*:-rust web python browser}
 mkdir -p "$CACHE" "$ANTIPHON_ARTIFACTS"
 scripts/speech.sh
 
+# Once, by the program itself, as a user does.
+fetch_models() {
+  ANTIPHON_MODELS=$CACHE/models cargo run --quiet --bin antiphon -- models fetch
+}
+
 for part in $parts; do
   case $part in
     rust)
       echo "==> Rust: unit tests, scenarios in virtual time, properties"
       cargo test --workspace --quiet
+      echo "==> Rust: what needs models"
+      fetch_models
+      ANTIPHON_MODELS=$CACHE/models cargo test --quiet -p antiphon-moonshine -p antiphon-hibari -- --ignored
       ;;
     web)
       echo "==> playground: types and unit tests"
@@ -23,6 +31,7 @@ for part in $parts; do
     python)
       echo "==> Python: the official SDKs of LiveKit, OpenAI and Deepgram against the binary; the agent on LiveKit's own server"
       cargo build --workspace --bins --examples --quiet
+      fetch_models
       scripts/python.sh "$CACHE/venv"
       scripts/python.sh "$CACHE/venv-agents" requirements-agents.txt
       scripts/livekit-server.sh "$CACHE/bin"

@@ -43,7 +43,7 @@ class Program {
 async function start(name, args, env = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'antiphon-browser-'));
   const clean = Object.fromEntries(Object.entries(process.env).filter(([variable]) => !SECRETS.test(variable)));
-  const child = spawn(binary(name), args, { cwd: folder, env: { ...clean, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(binary(name), args, { cwd: folder, env: { ...clean, ANTIPHON_MODELS: join(folder, 'no-models'), ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
   const program = new Program(child, folder);
   await new Promise((ready, failed) => {
     const late = setTimeout(() => failed(new Error(`${name} did not get ready:\n${program.output}`)), READY_MS);

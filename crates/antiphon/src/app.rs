@@ -100,6 +100,7 @@ async fn dispatch(verb: Verb, app: &App) -> anyhow::Result<ExitCode> {
                 verbs::print_note(&format!("note: {warning}"));
             }
         }
+        Verb::Models(args) => verbs::models::run(args).await?,
         Verb::Doctor(args) => return verbs::doctor::run(args, app).await,
         Verb::PocketSphinx => {}
     }

@@ -17,11 +17,13 @@ use antiphon_agent::provider::{BoxStream, ChatChunk, Llm, ProviderInfo, Secret, 
 use antiphon_agent::{Agent, AgentBuilder, ProviderError, Recorder, RecorderOptions};
 use antiphon_chat::ChatRequest;
 use antiphon_dialogue::Options;
+use antiphon_models::Store;
+use antiphon_models::catalogue::{self, HIBARI_HEART, MOONSHINE_TINY_EN};
 use anyhow::Context as _;
 
 use crate::app::App;
 use crate::choose::{Found, choose};
-use crate::config::{Config, Findings, Seconds, Secrets, load, parse};
+use crate::config::{Config, Findings, Seconds, Secrets, SttProvider, load, parse};
 use crate::playground::AboutProvider;
 
 /// An agent ready to take calls, and what a user wants to know about it.
@@ -228,12 +230,30 @@ pub async fn look_around(config: &Config, secrets: &Secrets) -> Found {
         "PocketSphinx or its model is not installed ({})",
         antiphon_local::detect::INSTALL_POCKETSPHINX
     );
+    let store = Store::of_user().ok();
+    let fetched = |model| store.as_ref().and_then(|store| store.get(model).ok());
     Found {
+        moonshine: match &config.stt.model {
+            Some(named) if config.stt.provider == SttProvider::Local => {
+                named_model(named, &config.folder, store.as_ref())
+            }
+            Some(_) | None => fetched(&MOONSHINE_TINY_EN),
+        },
+        hibari: fetched(&HIBARI_HEART),
         local_llm: local_llm.map(|server| (server.base_url, server.model)),
         listed_model,
         pocketsphinx: (!engines.pocketsphinx).then_some(missing),
         flite: engines.flite.is_some(),
         espeak_ng: engines.espeak.is_some(),
+    }
+}
+
+/// The folder of a recogniser that is named by its name in the catalogue, or is a folder itself.
+fn named_model(named: &str, beside: &Path, store: Option<&Store>) -> Option<PathBuf> {
+    match (catalogue::find(named), store) {
+        (Some(model), Some(store)) => store.get(model).ok(),
+        (Some(_), None) => None,
+        (None, _) => Some(beside.join(named)).filter(|folder| folder.is_dir()),
     }
 }
 

@@ -1,10 +1,19 @@
 //! Which providers a process uses, and why: keys, then a server found on this machine, then what is built in.
 
+use std::path::PathBuf;
+
+use antiphon_hibari::tts::{MAX_SPEED, MIN_SPEED, VOICE};
+use antiphon_models::catalogue::{HIBARI_HEART, MOONSHINE_TINY_EN};
+
 use crate::config::{Config, LlmProvider, Secrets, SttProvider, TtsProvider};
 
 /// What was found on this machine.
 #[derive(Clone, Debug, Default)]
 pub struct Found {
+    /// The folder of the recogniser's model, when it was fetched or is named.
+    pub moonshine: Option<PathBuf>,
+    /// The folder of the voice, when it was fetched.
+    pub hibari: Option<PathBuf>,
     /// An OpenAI-compatible server: base URL and model.
     pub local_llm: Option<(String, String)>,
     /// The model of the server whose address is given without a model, or why there is none. `None`: it was not asked.
@@ -40,6 +49,8 @@ impl<T> Chosen<T> {
 pub enum SttChoice {
     /// Deepgram.
     Deepgram,
+    /// Moonshine here, its model in this folder.
+    Moonshine(PathBuf),
     /// PocketSphinx here.
     PocketSphinx,
     /// Nobody: typed text only.
@@ -65,6 +76,8 @@ pub enum LlmChoice {
 pub enum TtsChoice {
     /// OpenAI or a server that speaks its protocol.
     OpenAi,
+    /// The hibari voice here, in this folder.
+    Hibari(PathBuf),
     /// flite here.
     Flite,
     /// espeak-ng here.
@@ -101,24 +114,23 @@ fn stt(config: &Config, secrets: &Secrets, found: &Found) -> Result<Chosen<SttCh
     let key = secrets.deepgram_api_key.is_some();
     let language = config.stt.language.as_deref();
     let other = language.filter(|language| !is_english(language));
-    let here = || match other {
-        None => Ok(SttChoice::PocketSphinx),
+    let here = |what, why: String| match other {
+        None => Ok(Chosen::new(what, why)),
         Some(language) => Err(format!(
-            "[stt] language is \"{language}\" but PocketSphinx knows US English only; set DEEPGRAM_API_KEY in the environment \
-             or .env, take the key language out, or use provider = \"none\""
+            "[stt] language is \"{language}\" but the recognisers on this machine know English only; set DEEPGRAM_API_KEY in \
+             the environment or .env, take the key language out, or use provider = \"none\""
         )),
     };
+    let says_so = "antiphon.toml says so";
     match config.stt.provider {
-        SttProvider::Deepgram if key => {
-            Ok(Chosen::new(SttChoice::Deepgram, "antiphon.toml says so"))
-        }
+        SttProvider::Deepgram if key => Ok(Chosen::new(SttChoice::Deepgram, says_so)),
         SttProvider::Deepgram => Err(
             "[stt] provider is \"deepgram\" but DEEPGRAM_API_KEY is not set; set it in the \
              environment or .env, or use provider = \"auto\""
                 .into(),
         ),
         SttProvider::PocketSphinx => match &found.pocketsphinx {
-            None => here().map(|what| Chosen::new(what, "antiphon.toml says so")),
+            None => here(SttChoice::PocketSphinx, says_so.into()),
             Some(missing) => Err(format!(
                 "[stt] provider is \"pocketsphinx\" but {missing}; install it, or use provider = \"auto\""
             )),
@@ -128,18 +140,44 @@ fn stt(config: &Config, secrets: &Secrets, found: &Found) -> Result<Chosen<SttCh
             "antiphon.toml says so; callers type",
         )),
         SttProvider::Auto if key => Ok(Chosen::new(SttChoice::Deepgram, "DEEPGRAM_API_KEY is set")),
-        SttProvider::Auto => match &found.pocketsphinx {
-            None => here().map(|what| {
-                Chosen::new(
-                    what,
-                    "no DEEPGRAM_API_KEY; on this machine, US English, modest accuracy",
-                )
-            }),
-            Some(missing) => Ok(Chosen::new(
-                SttChoice::None,
-                format!("no DEEPGRAM_API_KEY and {missing}; callers type"),
-            )),
-        },
+        SttProvider::Auto | SttProvider::Local => {
+            let is_named = config.stt.provider == SttProvider::Local;
+            let why = if is_named {
+                says_so
+            } else {
+                "no DEEPGRAM_API_KEY"
+            };
+            match (&found.moonshine, &found.pocketsphinx) {
+                (Some(folder), _) => here(
+                    SttChoice::Moonshine(folder.clone()),
+                    format!("{why}; on this machine, English"),
+                ),
+                (None, _) if is_named && config.stt.model.is_some() => Err(format!(
+                    "[stt] model is \"{}\" but there is no such model on this machine; fetch it with `antiphon models fetch`, \
+                     or name a folder with an export of Moonshine",
+                    config.stt.model.as_deref().unwrap_or_default()
+                )),
+                (None, None) => here(
+                    SttChoice::PocketSphinx,
+                    format!(
+                        "{why}; on this machine, US English, modest accuracy (`antiphon models fetch {}` hears far better)",
+                        MOONSHINE_TINY_EN.name
+                    ),
+                ),
+                (None, Some(missing)) if is_named => Err(format!(
+                    "[stt] provider is \"local\" but no recogniser is on this machine; `antiphon models fetch {}` fetches one \
+                     ({missing}, too)",
+                    MOONSHINE_TINY_EN.name
+                )),
+                (None, Some(missing)) => Ok(Chosen::new(
+                    SttChoice::None,
+                    format!(
+                        "{why} and {missing}; callers type (`antiphon models fetch {}` fetches a better recogniser)",
+                        MOONSHINE_TINY_EN.name
+                    ),
+                )),
+            }
+        }
     }
 }
 
@@ -232,19 +270,73 @@ fn tts(config: &Config, secrets: &Secrets, found: &Found) -> Result<Chosen<TtsCh
         )),
         TtsProvider::Auto if key => Ok(Chosen::new(TtsChoice::OpenAi, "OPENAI_API_KEY is set")),
         TtsProvider::Auto if address => Ok(Chosen::new(TtsChoice::OpenAi, "[tts] base_url is set")),
-        TtsProvider::Auto if found.flite => Ok(Chosen::new(
-            TtsChoice::Flite,
-            "no OPENAI_API_KEY; on this machine",
-        )),
-        TtsProvider::Auto if found.espeak_ng => Ok(Chosen::new(
-            TtsChoice::EspeakNg,
-            "no OPENAI_API_KEY and no flite; on this machine",
-        )),
-        TtsProvider::Auto => Ok(Chosen::new(
-            TtsChoice::None,
-            "no OPENAI_API_KEY, flite or espeak-ng; answers are written (apt-get install flite)",
-        )),
+        TtsProvider::Auto => local_voice(config, found, "no OPENAI_API_KEY")
+            .map(|chosen| chosen.unwrap_or_else(|| silent("no OPENAI_API_KEY, and no voice here"))),
+        TtsProvider::Local => local_voice(config, found, says_so)?.ok_or_else(|| {
+            format!(
+                "[tts] provider is \"local\" but no voice is on this machine; `antiphon models fetch {}` fetches one, or \
+                 apt-get install flite",
+                HIBARI_HEART.name
+            )
+        }),
     }
+}
+
+fn silent(why: &str) -> Chosen<TtsChoice> {
+    let fetch = HIBARI_HEART.name;
+    Chosen::new(
+        TtsChoice::None,
+        format!(
+            "{why}; answers are written (`antiphon models fetch {fetch}`, or apt-get install flite)"
+        ),
+    )
+}
+
+/// The best voice of this machine that has the name that `[tts] voice` asks for, if it asks.
+fn local_voice(
+    config: &Config,
+    found: &Found,
+    why: &str,
+) -> Result<Option<Chosen<TtsChoice>>, String> {
+    let is_hibari = config.tts.voice.as_deref().is_none_or(|v| v == VOICE);
+    if let (true, Some(folder)) = (is_hibari, &found.hibari) {
+        if let Some(speed) = config
+            .tts
+            .speed
+            .filter(|s| !(MIN_SPEED..=MAX_SPEED).contains(s))
+        {
+            return Err(format!(
+                "[tts] speed is {speed}, but the voice on this machine speaks between {MIN_SPEED} and {MAX_SPEED}; choose a \
+                 value between them"
+            ));
+        }
+        let why = format!("{why}; on this machine");
+        return Ok(Some(Chosen::new(TtsChoice::Hibari(folder.clone()), why)));
+    }
+    if config.tts.voice.as_deref() == Some(VOICE) {
+        return Err(format!(
+            "[tts] voice is \"{VOICE}\" but it is not on this machine; fetch it with `antiphon models fetch {}`",
+            HIBARI_HEART.name
+        ));
+    }
+    let better = match &found.hibari {
+        Some(_) => String::new(),
+        None => format!(
+            " (`antiphon models fetch {}` has a far better voice)",
+            HIBARI_HEART.name
+        ),
+    };
+    Ok(match (found.flite, found.espeak_ng) {
+        (true, _) => Some(Chosen::new(
+            TtsChoice::Flite,
+            format!("{why}; on this machine{better}"),
+        )),
+        (false, true) => Some(Chosen::new(
+            TtsChoice::EspeakNg,
+            format!("{why} and no flite; on this machine{better}"),
+        )),
+        (false, false) => None,
+    })
 }
 
 #[cfg(test)]
@@ -269,11 +361,9 @@ mod tests {
 
     fn machine() -> Found {
         Found {
-            listed_model: None,
-            local_llm: None,
-            pocketsphinx: None,
             flite: true,
             espeak_ng: true,
+            ..Found::default()
         }
     }
 
@@ -362,6 +452,76 @@ mod tests {
         let german = "[stt]\nlanguage = \"de\"";
         assert!(with(german, &["DEEPGRAM_API_KEY"], &machine()).is_ok());
         assert!(with("[stt]\nlanguage = \"en-GB\"", &[], &machine()).is_ok());
+    }
+
+    #[test]
+    fn models_that_were_fetched_hear_and_speak_before_the_old_engines_and_after_keys() {
+        let found = Found {
+            moonshine: Some("m".into()),
+            hibari: Some("h".into()),
+            ..machine()
+        };
+        for text in [
+            "",
+            "[stt]\nprovider = \"local\"\n[tts]\nprovider = \"local\"",
+        ] {
+            let choice = with(text, &[], &found).unwrap();
+            assert_eq!(choice.stt.what, SttChoice::Moonshine("m".into()));
+            assert_eq!(choice.tts.what, TtsChoice::Hibari("h".into()));
+        }
+        let keys = ["DEEPGRAM_API_KEY", "OPENAI_API_KEY"];
+        let choice = with("", &keys, &found).unwrap();
+        assert_eq!(choice.stt.what, SttChoice::Deepgram);
+        assert_eq!(choice.tts.what, TtsChoice::OpenAi);
+        let local = "[stt]\nprovider = \"local\"\n[tts]\nprovider = \"local\"";
+        let choice = with(local, &keys, &found).unwrap();
+        assert_eq!(choice.stt.what, SttChoice::Moonshine("m".into()));
+        assert_eq!(choice.tts.what, TtsChoice::Hibari("h".into()));
+        let named = with("[tts]\nvoice = \"slt\"", &[], &found).unwrap();
+        assert_eq!(named.tts.what, TtsChoice::Flite);
+    }
+
+    #[test]
+    fn without_models_the_old_engines_say_how_to_fetch_better_ones() {
+        let choice = with("", &[], &machine()).unwrap();
+        assert!(
+            choice.stt.why.contains("antiphon models fetch moonshine"),
+            "{}",
+            choice.stt.why
+        );
+        assert!(
+            choice.tts.why.contains("antiphon models fetch hibari"),
+            "{}",
+            choice.tts.why
+        );
+        for text in [
+            "[stt]\nprovider = \"local\"\nmodel = \"moonshine-huge\"",
+            "[tts]\nvoice = \"heart\"",
+            "[tts]\nvoice = \"heart\"\nprovider = \"local\"",
+        ] {
+            let findings = with(text, &[], &machine()).unwrap_err();
+            assert!(
+                findings[0].contains("antiphon models fetch"),
+                "{findings:?}"
+            );
+        }
+        let bare = Found {
+            pocketsphinx: Some("PocketSphinx is not installed".into()),
+            ..Found::default()
+        };
+        let local = "[stt]\nprovider = \"local\"\n[tts]\nprovider = \"local\"";
+        assert_eq!(with(local, &[], &bare).unwrap_err().len(), 2);
+    }
+
+    #[test]
+    fn a_pace_that_the_local_voice_cannot_speak_is_refused_with_its_range() {
+        let found = Found {
+            hibari: Some("h".into()),
+            ..machine()
+        };
+        let findings = with("[tts]\nspeed = 3.0", &[], &found).unwrap_err();
+        assert!(findings[0].contains("between 0.5 and 2"), "{findings:?}");
+        assert!(with("[tts]\nspeed = 1.5", &[], &found).is_ok());
     }
 
     #[test]

@@ -57,6 +57,8 @@ pub enum Verb {
     /// Access tokens
     #[command(subcommand)]
     Token(TokenVerb),
+    /// The neural models that hear and speak on this machine: which there are, and fetching them
+    Models(ModelsArgs),
     /// Check configuration, keys, ports, providers and local engines; each finding with its fix
     Doctor(DoctorArgs),
     /// The recogniser's child process; not for people
@@ -325,6 +327,34 @@ pub struct TokenArgs {
     /// API secret; the development secret without it
     #[arg(long, env = "LIVEKIT_API_SECRET", hide_env_values = true)]
     pub api_secret: Option<String>,
+}
+
+/// `antiphon models`
+#[derive(Debug, Args)]
+pub struct ModelsArgs {
+    /// What to do; without it the models are listed
+    #[command(subcommand)]
+    pub verb: Option<ModelsVerb>,
+}
+
+/// What to do with models.
+#[derive(Debug, Subcommand)]
+pub enum ModelsVerb {
+    /// List the models: what for, whether they are here, size, licence
+    List,
+    /// Download models, check them, and keep them in the user's data folder (ANTIPHON_MODELS names another)
+    Fetch(FetchArgs),
+}
+
+/// `antiphon models fetch`
+#[derive(Debug, Args)]
+pub struct FetchArgs {
+    /// Which; without names all
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    /// Take the files from this folder instead of the network: packages as they are published, or the models' own folders
+    #[arg(long, value_name = "FOLDER")]
+    pub from: Option<PathBuf>,
 }
 
 /// `antiphon doctor`

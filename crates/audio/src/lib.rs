@@ -5,6 +5,7 @@
 //! | [`edges`] | the silence before and after a piece of speech, taken off |
 //! | [`frame`] | mono PCM with the rate in the type |
 //! | [`opus`] | packets to frames and back, concealment, FEC |
+//! | [`gate`] | which sound is worth recognising |
 //! | [`jitter`] | packets of one track in any order in, sound in order out, with loss and silence told apart |
 //! | [`level`] | how loud a frame is (RFC 6464) |
 //! | [`playout`] | segments of speech cut into frames of 20 ms; pause, clear, and what was really played |
@@ -14,6 +15,7 @@
 pub mod edges;
 pub mod error;
 pub mod frame;
+pub mod gate;
 pub mod jitter;
 pub mod level;
 pub mod opus;
@@ -24,6 +26,7 @@ pub mod wav;
 pub use edges::Edges;
 pub use error::AudioError;
 pub use frame::{Frame, Frame16k, Frame24k, Frame48k};
+pub use gate::Gate;
 pub use jitter::JitterBuffer;
 pub use level::audio_level;
 pub use opus::{OpusDecoder, OpusEncoder, OpusEncoderOptions};

@@ -1,5 +1,7 @@
 //! Writes the phonemes of each line of a file: `cargo run -p antiphon-hibari --example phonemes -- MODEL_FOLDER FILE`.
 
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
 use std::error::Error;
 use std::path::Path;
 

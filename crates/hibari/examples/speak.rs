@@ -1,27 +1,34 @@
 //! Speaks a text to a file: `cargo run --release -p antiphon-hibari --example speak -- MODEL_FOLDER "Hello." OUT.wav`.
 
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
 use std::error::Error;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
+
+use rten::{RunOptions, ThreadPool};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [folder, text, file] = arguments.as_slice() else {
         return Err("usage: speak MODEL_FOLDER TEXT OUT.wav".into());
     };
+    let options =
+        RunOptions::default().with_thread_pool(Some(Arc::new(ThreadPool::with_num_threads(1))));
     let start = Instant::now();
     let voice = antiphon_hibari::Voice::load(Path::new(folder))?;
     println!("loaded in {:?}", start.elapsed());
     for _ in 0..3 {
         let start = Instant::now();
-        let speech = voice.speak(text, 1.0, 1)?;
+        let speech = voice.speak(text, 1.0, 1, &options)?;
         println!(
             "{:.2} s of sound in {:?}",
             speech.samples.len() as f64 / 24_000.0,
             start.elapsed()
         );
     }
-    let speech = voice.speak(text, 1.0, 1)?;
+    let speech = voice.speak(text, 1.0, 1, &options)?;
     println!("{:?}", speech.words);
     let spec = hound::WavSpec {
         channels: 1,

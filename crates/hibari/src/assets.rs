@@ -53,6 +53,6 @@ impl Assets {
 
     /// A network.
     pub(crate) fn model(&self, name: &str) -> Result<Model, HibariError> {
-        Model::load_file(self.folder.join(name)).map_err(|error| self.error(name, error))
+        antiphon_neural::load(&self.folder.join(name)).map_err(|error| self.error(name, error))
     }
 }

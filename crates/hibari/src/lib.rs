@@ -3,6 +3,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`g2p`] | English text to phonemes |
+//! | [`tts`] | the provider: clause by clause |
 //! | [`voice`] | text to sound, with the places of its words |
 //! | [`signal`] | the network's spectrum to sound |
 //! | [`assets`] | the voice's files |
@@ -12,8 +13,10 @@ use std::path::PathBuf;
 pub mod assets;
 pub mod g2p;
 pub mod signal;
+pub mod tts;
 pub mod voice;
 
+pub use tts::HibariTts;
 pub use voice::{Speech, Voice};
 
 /// What can be wrong with the voice.
@@ -27,6 +30,9 @@ pub enum HibariError {
         /// The reason.
         message: String,
     },
+    /// A pace that nobody understands.
+    #[error("the speed {0} is not between 0.5 and 2: 1 is the voice's own pace")]
+    Speed(f32),
     /// The network stopped while it ran.
     #[error("the voice cannot be run: {0}")]
     Run(String),

@@ -1,10 +1,9 @@
 //! Text to sound: phonemes, one run of the network, the vocoder. And when each word begins.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
-use rten::{Model, NodeId, RunOptions, ThreadPool, Value, ValueOrView};
+use rten::{Model, NodeId, RunOptions, Value, ValueOrView};
 use rten_tensor::prelude::*;
 use rten_tensor::{NdTensor, Tensor};
 use rustc_hash::FxHashMap;
@@ -29,7 +28,6 @@ pub struct Voice {
     outputs: [NodeId; 7],
     numbers: FxHashMap<char, i32>,
     vocoder: Vocoder,
-    pool: Arc<ThreadPool>,
 }
 
 impl std::fmt::Debug for Voice {
@@ -77,7 +75,6 @@ impl Voice {
             numbers: assets.json("vocab.json")?,
             g2p: G2p::load(&assets)?,
             vocoder: Vocoder::new(),
-            pool: Arc::new(ThreadPool::with_num_threads(1)),
             model,
         })
     }
@@ -86,22 +83,25 @@ impl Voice {
     ///
     /// # Errors
     /// When the network cannot be run.
-    pub fn speak(&self, text: &str, speed: f32, noise: u64) -> Result<Speech, HibariError> {
-        let options = RunOptions::default().with_thread_pool(Some(self.pool.clone()));
-        self.pool.run(|| {
-            let mut speech = Speech::default();
-            let mut words = self.g2p.words(text, &options).into_iter().peekable();
-            while words.peek().is_some() {
-                let mut clause = Clause::default();
-                while let Some(word) = words.next_if(|word| {
-                    clause.ids.is_empty() || clause.ids.len() + word.phonemes.len() < MAX_PHONEMES
-                }) {
-                    clause.push(&self.numbers, word);
-                }
-                self.speak_clause(clause, speed, noise, options.clone(), &mut speech)?;
+    pub fn speak(
+        &self,
+        text: &str,
+        speed: f32,
+        noise: u64,
+        options: &RunOptions,
+    ) -> Result<Speech, HibariError> {
+        let mut speech = Speech::default();
+        let mut words = self.g2p.words(text, options).into_iter().peekable();
+        while words.peek().is_some() {
+            let mut clause = Clause::default();
+            while let Some(word) = words.next_if(|word| {
+                clause.ids.is_empty() || clause.ids.len() + word.phonemes.len() < MAX_PHONEMES
+            }) {
+                clause.push(&self.numbers, word);
             }
-            Ok(speech)
-        })
+            self.speak_clause(clause, speed, noise, options.clone(), &mut speech)?;
+        }
+        Ok(speech)
     }
 
     fn speak_clause(
@@ -152,14 +152,17 @@ impl Voice {
                 "the network's spectrum has another size than its pitch".to_owned(),
             ));
         }
+        let length =
+            |frames: f32| Duration::from_secs_f32(frames * HOP as f32 / SAMPLE_RATE as f32);
         let before = Duration::from_secs_f64(speech.samples.len() as f64 / f64::from(SAMPLE_RATE));
+        // the network counts durations in a coarser step than the frames that it gives
+        let frames_a_step = spectrum.frames as f32 / durations.iter().sum::<f32>().max(1.0);
         for (word, at) in words {
             // the phoneme before the word's first, counted with the pause in front
-            let frames: f32 = durations.iter().take(at + 1).sum();
-            speech.words.push((
-                word,
-                before + Duration::from_secs_f32(frames * HOP as f32 / SAMPLE_RATE as f32),
-            ));
+            let steps: f32 = durations.iter().take(at + 1).sum();
+            speech
+                .words
+                .push((word, before + length(steps * frames_a_step)));
         }
         speech.samples.extend(self.vocoder.sound(&spectrum, noise));
         Ok(())

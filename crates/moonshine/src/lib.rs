@@ -2,15 +2,18 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | [`stt`] | the provider: a stream of sound to a stream of words |
 //! | [`transcriber`] | sound to text in one go |
 //! | `tokenizer` | token ids to text |
 
 use std::path::PathBuf;
 
+pub mod stt;
 mod tokenizer;
 pub mod transcriber;
 
-pub use transcriber::Transcriber;
+pub use stt::MoonshineStt;
+pub use transcriber::{Transcriber, Transcript};
 
 /// What can be wrong with the recogniser.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]

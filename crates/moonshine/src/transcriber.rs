@@ -5,9 +5,8 @@
 //! made once.
 
 use std::path::Path;
-use std::sync::Arc;
 
-use rten::{Model, NodeId, RunOptions, ThreadPool, Value, ValueOrView};
+use rten::{Model, NodeId, RunOptions, Value, ValueOrView};
 use rten_tensor::prelude::*;
 use rten_tensor::{NdTensor, Tensor};
 
@@ -29,12 +28,22 @@ const MAX_LOOP_TOKENS: usize = 4;
 /// So many times the same phrase in a row is a loop on noise, not speech.
 const LOOP_REPEATS: usize = 4;
 
+/// What was heard.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Transcript {
+    /// The words, with capitals and punctuation.
+    pub text: String,
+    /// How sure the model is, 0 to 1: the geometric mean of its tokens' probabilities.
+    pub confidence: f32,
+    /// The model began to repeat itself, as it does on noise; the repetition is left out.
+    pub is_loop: bool,
+}
+
 /// The model. One for all callers: running it changes nothing in it.
 pub struct Transcriber {
     encoder: Model,
     decoder: Decoder,
     tokenizer: Tokenizer,
-    pool: Arc<ThreadPool>,
 }
 
 impl std::fmt::Debug for Transcriber {
@@ -69,7 +78,7 @@ impl Transcriber {
     /// When a file is missing or is not a Moonshine export.
     pub fn load(folder: &Path) -> Result<Self, MoonshineError> {
         let model = |name: &str| {
-            Model::load_file(folder.join(name)).map_err(|error| MoonshineError::Model {
+            antiphon_neural::load(&folder.join(name)).map_err(|error| MoonshineError::Model {
                 file: folder.join(name),
                 message: error.to_string(),
             })
@@ -83,7 +92,6 @@ impl Transcriber {
             encoder: model("encoder_model.onnx")?,
             decoder: Decoder::new(model("decoder_model_merged.onnx")?)?,
             tokenizer: Tokenizer::read(&tokenizer)?,
-            pool: Arc::new(ThreadPool::with_num_threads(1)),
         })
     }
 
@@ -91,26 +99,34 @@ impl Transcriber {
     ///
     /// # Errors
     /// When the model cannot be run.
-    pub fn transcribe(&self, samples: &[f32]) -> Result<String, MoonshineError> {
+    pub fn transcribe(
+        &self,
+        samples: &[f32],
+        options: &RunOptions,
+    ) -> Result<Transcript, MoonshineError> {
         let samples = samples.get(..MAX_SAMPLES).unwrap_or(samples);
-        let options = || RunOptions::default().with_thread_pool(Some(self.pool.clone()));
-        self.pool.run(|| {
-            let mut sound = samples.to_vec();
-            sound.resize(sound.len().max(MIN_SAMPLES), 0.0);
-            let len = sound.len();
-            let hidden = self.encode(sound, options())?;
-            let seconds = samples.len() as f32 / SAMPLE_RATE as f32;
-            let limit = (seconds * MAX_TOKENS_PER_SECOND) as usize + EXTRA_TOKENS;
-            Ok(self
-                .tokenizer
-                .text(&self.decoder.decode(&hidden, len, limit, options)?))
+        let mut sound = samples.to_vec();
+        sound.resize(sound.len().max(MIN_SAMPLES), 0.0);
+        let len = sound.len();
+        let hidden = self.encode(sound, options)?;
+        let seconds = samples.len() as f32 / SAMPLE_RATE as f32;
+        let limit = (seconds * MAX_TOKENS_PER_SECOND) as usize + EXTRA_TOKENS;
+        let Tokens {
+            ids,
+            confidence,
+            is_loop,
+        } = self.decoder.decode(&hidden, len, limit, options)?;
+        Ok(Transcript {
+            text: self.tokenizer.text(&ids),
+            confidence,
+            is_loop,
         })
     }
 
     fn encode(
         &self,
         mut sound: Vec<f32>,
-        options: RunOptions,
+        options: &RunOptions,
     ) -> Result<Tensor<f32>, MoonshineError> {
         let len = sound.len();
         let mut inputs = Vec::new();
@@ -129,7 +145,7 @@ impl Transcriber {
         let outputs = self.encoder.output_ids();
         let output = self
             .encoder
-            .run(inputs, outputs, Some(options))
+            .run(inputs, outputs, Some(options.clone()))
             .map_err(MoonshineError::run)?
             .into_iter()
             .next();
@@ -187,8 +203,8 @@ impl Decoder {
         hidden: &Tensor<f32>,
         samples: usize,
         limit: usize,
-        options: impl Fn() -> RunOptions,
-    ) -> Result<Vec<u32>, MoonshineError> {
+        options: &RunOptions,
+    ) -> Result<Tokens, MoonshineError> {
         let mask = NdTensor::<i32, 2>::full([1, samples], 1);
         let mut cache: Vec<Value> = self
             .cache
@@ -198,10 +214,11 @@ impl Decoder {
         let outputs: Vec<NodeId> = std::iter::once(self.logits)
             .chain(self.cache.iter().map(|slot| slot.present))
             .collect();
-        let mut tokens: Vec<u32> = Vec::new();
+        let mut tokens = Tokens::default();
+        let mut log_probability = 0.0;
         let mut last = BEGIN;
-        while tokens.len() < limit {
-            let is_first = tokens.is_empty();
+        while tokens.ids.len() < limit {
+            let is_first = tokens.ids.is_empty();
             let mut inputs: Vec<(NodeId, ValueOrView<'_>)> = vec![
                 (
                     self.input_ids,
@@ -222,7 +239,7 @@ impl Decoder {
             );
             let mut results = self
                 .model
-                .run(inputs, &outputs, Some(options()))
+                .run(inputs, &outputs, Some(options.clone()))
                 .map_err(MoonshineError::run)?
                 .into_iter();
             let logits: Tensor<f32> = results
@@ -235,28 +252,43 @@ impl Decoder {
                     *kept = present;
                 }
             }
-            last = likeliest(&logits);
+            let (token, log) = likeliest(&logits);
+            log_probability += log;
+            last = token;
             if last == END {
                 break;
             }
-            tokens.push(last);
-            if let Some(kept) = loop_start(&tokens) {
-                tokens.truncate(kept);
+            tokens.ids.push(last);
+            if let Some(kept) = loop_start(&tokens.ids) {
+                tokens.ids.truncate(kept);
+                tokens.is_loop = true;
                 break;
             }
         }
+        // the end mark counts as a token, too
+        tokens.confidence = (log_probability / (tokens.ids.len() + 1) as f32).exp();
         Ok(tokens)
     }
 }
 
-fn likeliest(logits: &Tensor<f32>) -> u32 {
+/// A decoder's answer.
+#[derive(Default)]
+struct Tokens {
+    ids: Vec<u32>,
+    confidence: f32,
+    is_loop: bool,
+}
+
+/// The likeliest token and the logarithm of its probability.
+fn likeliest(logits: &Tensor<f32>) -> (u32, f32) {
     let mut best = (0, f32::NEG_INFINITY);
     for (index, value) in logits.iter().enumerate() {
         if *value > best.1 {
             best = (index, *value);
         }
     }
-    u32::try_from(best.0).unwrap_or(END)
+    let sum: f32 = logits.iter().map(|value| (value - best.1).exp()).sum();
+    (u32::try_from(best.0).unwrap_or(END), -sum.ln())
 }
 
 /// Where a phrase that was said [`LOOP_REPEATS`] times in a row ends for the first time.

@@ -1,5 +1,5 @@
 //! The traits of providers. One provider is one crate (`antiphon-openai`, `antiphon-deepgram`, `antiphon-silero`,
-//! `antiphon-local`, `antiphon-knowledge`). All are shared by all sessions behind an `Arc`; what belongs to one session is
+//! `antiphon-moonshine`, `antiphon-hibari`, `antiphon-local`, `antiphon-knowledge`). All are shared by all sessions behind an `Arc`; what belongs to one session is
 //! made by `open`, `session` or the call itself. Dropping what a call returned cancels it.
 
 mod knowledge;

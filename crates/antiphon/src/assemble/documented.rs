@@ -216,7 +216,13 @@ fn defaults_of_several_values_are_what_the_page_says() {
             ("limits", "key_per_second"),
             rate(limits.key_per_second, limits.key_burst),
         ),
-        (("tts", "voice"), format!("`{voice}`, `slt`, `en-us`")),
+        (
+            ("tts", "voice"),
+            format!(
+                "`{voice}`, `{}`, `slt`, `en-us`",
+                antiphon_hibari::tts::VOICE
+            ),
+        ),
         (("server", "bind"), format!("`{bind}`; `dev`: `127.0.0.1`")),
         (
             ("limits", "max_sessions"),

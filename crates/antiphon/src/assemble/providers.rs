@@ -1,11 +1,16 @@
 //! The chosen providers, made.
 
+use std::borrow::Cow;
+use std::path::Path;
 use std::sync::Arc;
 
 use antiphon_agent::provider::{Llm, LlmOptions, Stt, Tts};
 use antiphon_agent::{AgentBuilder, ProviderError};
 use antiphon_deepgram::{DeepgramConfig, DeepgramStt};
+use antiphon_hibari::HibariTts;
 use antiphon_local::{EspeakTts, FliteTts, PocketSphinxStt, RulesLlm};
+use antiphon_moonshine::MoonshineStt;
+use antiphon_neural::Workers;
 use antiphon_openai::{Dialect, Endpoint, Finding, Level, OpenAiLlm, OpenAiTts, Timeouts};
 use antiphon_silero::{Silero, SileroOptions};
 use anyhow::Context as _;
@@ -22,12 +27,13 @@ pub(super) fn add(
     choice: &Choice,
 ) -> anyhow::Result<AgentBuilder> {
     let mut builder = builder.llm(llm(config, secrets, &choice.llm.what)?);
-    if let Some(stt) = stt(config, secrets, &choice.stt.what)? {
+    let workers = Workers::for_this_machine().context("the threads of models cannot be started")?;
+    if let Some(stt) = stt(config, secrets, &choice.stt.what, &workers)? {
         let vad = Silero::new(silero_options(config))
             .context("the voice activity detector cannot be loaded")?;
         builder = builder.stt(stt).vad(Arc::new(vad));
     }
-    if let Some(tts) = tts(config, secrets, &choice.tts.what)? {
+    if let Some(tts) = tts(config, secrets, &choice.tts.what, &workers)? {
         builder = builder.tts(tts);
     }
     Ok(builder)
@@ -37,9 +43,13 @@ fn stt(
     config: &Config,
     secrets: &Secrets,
     choice: &SttChoice,
+    workers: &Workers,
 ) -> anyhow::Result<Option<Arc<dyn Stt>>> {
     Ok(match choice {
         SttChoice::Deepgram => Some(Arc::new(DeepgramStt::new(deepgram(config, secrets)?)?)),
+        SttChoice::Moonshine(folder) => {
+            Some(Arc::new(MoonshineStt::load(folder, workers.clone())?))
+        }
         SttChoice::PocketSphinx => Some(Arc::new(PocketSphinxStt::new()?)),
         SttChoice::None => None,
     })
@@ -123,10 +133,15 @@ fn tts(
     config: &Config,
     secrets: &Secrets,
     choice: &TtsChoice,
+    workers: &Workers,
 ) -> anyhow::Result<Option<Arc<dyn Tts>>> {
     let voice = config.tts.voice.as_deref();
     Ok(match choice {
         TtsChoice::OpenAi => Some(Arc::new(OpenAiTts::new(tts_config(config, secrets))?)),
+        TtsChoice::Hibari(folder) => {
+            let speed = config.tts.speed.unwrap_or(1.0);
+            Some(Arc::new(HibariTts::load(folder, workers.clone(), speed)?))
+        }
         TtsChoice::Flite => Some(Arc::new(FliteTts::new(voice)?)),
         TtsChoice::EspeakNg => Some(Arc::new(EspeakTts::new(voice)?)),
         TtsChoice::None => None,
@@ -288,17 +303,27 @@ fn shown(mut findings: Vec<Finding>, address: Option<&str>) -> Vec<Finding> {
     findings
 }
 
+/// The last part of a model's folder.
+fn name(folder: &Path) -> Cow<'_, str> {
+    folder.file_name().unwrap_or_default().to_string_lossy()
+}
+
 /// Who does what, for people.
 pub(super) fn about(config: &Config, secrets: &Secrets, choice: &Choice) -> Vec<AboutProvider> {
     let stt_server = secrets
         .deepgram_base_url
         .as_deref()
         .map_or("Deepgram".to_owned(), shown_url);
+    let stt_folder = match &choice.stt.what {
+        SttChoice::Moonshine(folder) => name(folder),
+        SttChoice::Deepgram | SttChoice::PocketSphinx | SttChoice::None => Cow::default(),
+    };
     let (stt, stt_model) = match &choice.stt.what {
         SttChoice::Deepgram => (
             stt_server.as_str(),
             config.stt.model.as_deref().unwrap_or("nova-3"),
         ),
+        SttChoice::Moonshine(_) => ("Moonshine", &*stt_folder),
         SttChoice::PocketSphinx => ("PocketSphinx", "US English"),
         SttChoice::None => ("typing", ""),
     };
@@ -325,6 +350,7 @@ pub(super) fn about(config: &Config, secrets: &Secrets, choice: &Choice) -> Vec<
         .map_or("OpenAI".to_owned(), shown_url);
     let (tts, tts_model) = match &choice.tts.what {
         TtsChoice::OpenAi => (tts_server.as_str(), tts_model),
+        TtsChoice::Hibari(_) => ("hibari", antiphon_hibari::tts::VOICE),
         TtsChoice::Flite => ("flite", config.tts.voice.as_deref().unwrap_or("slt")),
         TtsChoice::EspeakNg => ("espeak-ng", config.tts.voice.as_deref().unwrap_or("en-us")),
         TtsChoice::None => ("writing", ""),

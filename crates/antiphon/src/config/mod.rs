@@ -94,9 +94,9 @@ fn default_name() -> String {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SttConfig {
-    /// `auto`: Deepgram when `DEEPGRAM_API_KEY` is set, else PocketSphinx on this machine.
+    /// `auto`: Deepgram when `DEEPGRAM_API_KEY` is set, else as `local`.
     pub provider: SttProvider,
-    /// Deepgram's model. Default `nova-3`.
+    /// Deepgram's model (default `nova-3`), or with `local` the name or folder of a Moonshine model.
     pub model: Option<String>,
     /// BCP-47. Default `en-US`.
     pub language: Option<String>,
@@ -127,6 +127,8 @@ pub enum SttProvider {
     Auto,
     /// Deepgram, streaming.
     Deepgram,
+    /// On this machine: Moonshine when it was fetched, else PocketSphinx.
+    Local,
     /// PocketSphinx on this machine.
     PocketSphinx,
     /// Nobody: typed text only.
@@ -188,17 +190,17 @@ pub enum LlmProvider {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TtsConfig {
-    /// `auto`: OpenAI when `OPENAI_API_KEY` is set, else flite, else espeak-ng on this machine.
+    /// `auto`: OpenAI when `OPENAI_API_KEY` is set, else as `local`.
     pub provider: TtsProvider,
     /// Default `gpt-4o-mini-tts`.
     pub model: Option<String>,
-    /// Default `ash` (OpenAI), `slt` (flite), `en-us` (espeak-ng).
+    /// Default `ash` (OpenAI), `heart` (hibari), `slt` (flite), `en-us` (espeak-ng).
     pub voice: Option<String>,
     /// Overrides `OPENAI_BASE_URL` for speech alone.
     pub base_url: Option<String>,
     /// How to speak, in words (models that take instructions).
     pub instructions: Option<String>,
-    /// 0.25 to 4. Default 1.
+    /// 0.25 to 4, hibari 0.5 to 2. Default 1.
     pub speed: Option<f32>,
     /// The longest wait for the first sound of a sentence and between its pieces. Default 10 s.
     pub timeout: Option<Seconds>,
@@ -214,6 +216,9 @@ pub enum TtsProvider {
     /// OpenAI or any server with `/audio/speech`.
     #[serde(rename = "openai")]
     OpenAi,
+    /// On this machine: hibari when it was fetched, else flite, else espeak-ng.
+    #[serde(rename = "local")]
+    Local,
     /// flite on this machine.
     #[serde(rename = "flite")]
     Flite,

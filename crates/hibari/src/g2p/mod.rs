@@ -5,12 +5,14 @@
 //! | `normalize` | times, dates, units, abbreviations and symbols in words |
 //! | `tokenize` | text to tokens |
 //! | `tagger` | parts of speech |
-//! | `dictionary`, `lexicon` | words and numbers to phonemes |
+//! | `dictionary`, `lexicon` | words to phonemes |
+//! | `amounts` | numbers to phonemes |
 //! | `oov` | words that are in no dictionary |
 //! | `stress`, `numbers`, `token` | what these stand on |
 //!
 //! The pipeline is misaki's (hexgrad, Apache-2.0), as hibari carries it: the voice was trained on its readings.
 
+mod amounts;
 mod dictionary;
 mod lexicon;
 mod normalize;
@@ -27,7 +29,8 @@ use rten::RunOptions;
 use crate::HibariError;
 use crate::assets::Assets;
 
-use lexicon::{Context, Lexicon, currency_sign, first_sound};
+use amounts::currency_sign;
+use lexicon::{Context, Lexicon, first_sound};
 use normalize::Normalizer;
 use oov::Oov;
 use stress::Stress;

@@ -2,17 +2,16 @@
 //! child process while it arrives; `Finalize`, or 0.6 s of silence, asks for the final words.
 
 mod child;
-mod gate;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use antiphon_agent::ProviderError;
 use antiphon_agent::provider::{BoxFuture, ProviderInfo, Stt, SttEvent, SttInput, SttSession};
+use antiphon_audio::gate::{Gate, Step};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use child::{Child, Heard};
-use gate::{Gate, Step};
 
 use crate::detect::{INSTALL_POCKETSPHINX, MODEL_FOLDER, detect};
 

@@ -18,7 +18,7 @@ const OVER_FLOOR: f32 = 3.0;
 
 /// What to do with the sound just heard.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub enum Step {
     /// Nothing.
     Silence,
     /// Decode this.
@@ -27,8 +27,9 @@ pub(super) enum Step {
     End,
 }
 
+/// The gate of one caller's sound at 16 kHz.
 #[derive(Debug)]
-pub(super) struct Gate {
+pub struct Gate {
     past: VecDeque<i16>,
     block: Vec<i16>,
     floor: f32,
@@ -52,14 +53,20 @@ impl Default for Gate {
 
 impl Gate {
     /// Back to silence: the utterance was ended from outside.
-    pub(super) fn close(&mut self) {
+    pub fn close(&mut self) {
         self.open = false;
         self.loud = 0;
         self.quiet = 0;
     }
 
+    /// Samples since the last loud block of the utterance under way.
+    #[must_use]
+    pub fn quiet_samples(&self) -> usize {
+        self.quiet as usize * BLOCK
+    }
+
     /// Hear more, any length.
-    pub(super) fn push(&mut self, samples: &[i16]) -> Step {
+    pub fn push(&mut self, samples: &[i16]) -> Step {
         let was_open = self.open;
         for &sample in samples {
             self.block.push(sample);
