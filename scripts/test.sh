@@ -10,9 +10,10 @@ parts=${*:-rust web python browser}
 mkdir -p "$CACHE" "$ANTIPHON_ARTIFACTS"
 scripts/speech.sh
 
-# Once, by the program itself, as a user does.
+# Once, by the program itself, as a user does. Always the whole workspace: a part of it would be compiled with other features.
 fetch_models() {
-  ANTIPHON_MODELS=$CACHE/models cargo run --quiet --bin antiphon -- models fetch
+  cargo build --workspace --bins --quiet
+  ANTIPHON_MODELS=$CACHE/models "${CARGO_TARGET_DIR:-target}/debug/antiphon" models fetch
 }
 
 for part in $parts; do
@@ -22,7 +23,7 @@ for part in $parts; do
       cargo test --workspace --quiet
       echo "==> Rust: what needs models"
       fetch_models
-      ANTIPHON_MODELS=$CACHE/models cargo test --quiet -p antiphon-moonshine -p antiphon-hibari -- --ignored
+      ANTIPHON_MODELS=$CACHE/models cargo test --workspace --quiet --test speech --test voice -- --ignored
       ;;
     web)
       echo "==> playground: types and unit tests"

@@ -6,6 +6,7 @@
 mod bytes;
 mod dialogue;
 mod media;
+mod models;
 mod protocol;
 mod providers;
 mod texts;
@@ -37,6 +38,8 @@ const TARGETS: &[(&str, Target)] = &[
     ("speech", providers::speech),
     ("deepgram", providers::deepgram),
     ("arguments", providers::arguments),
+    // models.rs
+    ("ort", models::ort),
     // texts.rs
     ("config", texts::config),
     ("scenario", texts::scenario),

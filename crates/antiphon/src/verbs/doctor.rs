@@ -3,6 +3,7 @@
 use std::net::{TcpListener, UdpSocket};
 use std::process::ExitCode;
 
+use antiphon_models::{MODELS, ModelInfo, Store};
 use antiphon_openai::Level;
 
 use super::{docs, print_line};
@@ -49,6 +50,7 @@ impl Finding {
 pub async fn run(args: DoctorArgs, app: &App) -> anyhow::Result<ExitCode> {
     let mut findings = keys(&app.secrets);
     findings.extend(engines().await);
+    findings.extend(models());
     findings.extend(worker(args.worker_port).await);
     match configuration(args.agent.config.as_deref(), app) {
         Err(error) => findings.extend(explained("configuration", &error)),
@@ -226,6 +228,29 @@ async fn engines() -> Vec<Finding> {
         .into_iter()
         .map(|(engine, install)| Finding::warning(format!("{engine} is not installed"), install))
         .collect()
+}
+
+fn models() -> Vec<Finding> {
+    let store = match Store::of_user() {
+        Ok(store) => store,
+        Err(error) => {
+            return vec![Finding::warning(error.to_string(), "set ANTIPHON_MODELS")];
+        }
+    };
+    let look = |model: &ModelInfo| {
+        if store.has(model) {
+            return Finding::ok(format!("model {} is here", model.name));
+        }
+        Finding::warning(
+            format!(
+                "model {}, which {}, is not here",
+                model.name,
+                model.purpose.as_str()
+            ),
+            format!("antiphon models fetch {}", model.name),
+        )
+    };
+    MODELS.iter().map(look).collect()
 }
 
 /// Does a worker on this machine take calls, and if not, why?
