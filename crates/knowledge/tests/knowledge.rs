@@ -168,7 +168,7 @@ impl antiphon_knowledge::Retriever for Slow {
 #[tokio::test]
 async fn a_slow_search_does_not_hold_up_the_call_beyond_its_budget() {
     use antiphon_agent::provider::Knowledge;
-    let (end, ended) = std::sync::mpsc::channel();
+    let (end, ended) = std::sync::mpsc::sync_channel(1);
     let chunk = antiphon_knowledge::chunk::Chunk {
         text: "Parking is free.".into(),
         source: "a.md".into(),

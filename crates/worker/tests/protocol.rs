@@ -19,7 +19,7 @@ use antiphon_worker::{
 use proxy::Proxy;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc::{Receiver, UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -41,7 +41,7 @@ impl Started {
 
 /// Hands every job to the test; it ends when the test or the server says so. Jobs of the room "bad" panic.
 struct Scripted {
-    jobs: UnboundedSender<Started>,
+    jobs: Sender<Started>,
     engine: Engine,
 }
 
@@ -60,7 +60,7 @@ impl JobHandler for Scripted {
                 context,
                 finish: finish.clone(),
             };
-            jobs.send(started).ok();
+            jobs.try_send(started).ok();
             assert!(!bad, "a bug in this job");
             tokio::select! {
                 () = finish.cancelled() => {}
@@ -74,7 +74,7 @@ impl JobHandler for Scripted {
 
 struct Employed {
     handle: WorkerHandle,
-    jobs: UnboundedReceiver<Started>,
+    jobs: Receiver<Started>,
     run: JoinHandle<Result<(), WorkerError>>,
 }
 
@@ -334,7 +334,7 @@ async fn employ_with(engine: &Engine, options: WorkerOptions, url: Option<String
             self.0.run(context)
         }
     }
-    let (jobs, started) = unbounded_channel();
+    let (jobs, started) = channel(16);
     let engine = engine.clone();
     let handler = Redirected(Scripted { jobs, engine }, url);
     let worker = Worker::new(options, Arc::new(handler));
@@ -352,7 +352,7 @@ async fn employ_with(engine: &Engine, options: WorkerOptions, url: Option<String
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_secret_is_refused_at_once_and_not_told() {
     let (server, engine) = (server().await, engine());
-    let (jobs, _started) = unbounded_channel();
+    let (jobs, _started) = channel(16);
     let wrong = WorkerOptions::new(server.url(), "devkey", "not-the-secret");
     let worker = Worker::new(wrong, Arc::new(Scripted { jobs, engine }));
     let handle = worker.handle();
