@@ -3,10 +3,11 @@
 # need (dev-dependencies) is free.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-cargo metadata --no-deps --format-version 1 --offline 2>/dev/null >target/metadata.json ||
-    cargo metadata --no-deps --format-version 1 >target/metadata.json
+export METADATA=$(mktemp)
+trap 'rm -f "$METADATA"' EXIT
+cargo metadata --no-deps --format-version 1 >"$METADATA"
 python3 - <<'PYTHON'
-import json, re, sys
+import json, os, re, sys
 
 rows = [
     (line.split("|")[1].strip(), re.findall(r"`([a-z]+)`", line.split("|")[2]))
@@ -15,7 +16,7 @@ rows = [
 ]
 place = {crate: (floor, number) for number, (floor, crates) in enumerate(rows) for crate in crates}
 wrong = []
-for package in json.load(open("target/metadata.json"))["packages"]:
+for package in json.load(open(os.environ["METADATA"]))["packages"]:
     if "/crates/" not in package["manifest_path"]:
         continue
     name = package["name"].removeprefix("antiphon-")

@@ -1,5 +1,7 @@
 //! How long the machine takes for one event over a long call: the median must be under 5 µs. Prints every kind of input with
 //! its median and its longest. Run with `cargo bench -p antiphon-dialogue --bench events`.
+
+#![allow(clippy::disallowed_methods, reason = "a bench measures time")]
 #![allow(clippy::print_stdout, missing_docs)]
 
 mod call;

@@ -1,6 +1,12 @@
 //! Random interleavings of everything that can be said to the machine, late, doubled, missing and failing events included.
 //! At least a million steps; `STEPS=n` runs another number, `SEED=n` one conversation, `FROM=n` begins at another seed.
 //! A conversation that breaks a promise is made as short as it can be and printed as a scenario.
+
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "threads, and what the environment asks for"
+)]
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

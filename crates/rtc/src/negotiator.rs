@@ -66,7 +66,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn an_ordinary_description_does_not_wait_for_large_ones() {
         let negotiator = Arc::new(Negotiator::new(2));
-        let (finish, wait) = mpsc::channel::<()>();
+        let (finish, wait) = mpsc::sync_channel::<()>(1);
         let (begun, has_begun) = tokio::sync::oneshot::channel();
         let busy = Arc::clone(&negotiator);
         let first = tokio::spawn(async move {
