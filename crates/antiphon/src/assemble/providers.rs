@@ -1,6 +1,7 @@
 //! The chosen providers, made.
 
 use std::borrow::Cow;
+use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -28,12 +29,19 @@ pub(super) fn add(
 ) -> anyhow::Result<AgentBuilder> {
     let mut builder = builder.llm(llm(config, secrets, &choice.llm.what)?);
     let workers = Workers::for_this_machine().context("the threads of models cannot be started")?;
-    if let Some(stt) = stt(config, secrets, &choice.stt.what, &workers)? {
+    // each may load a model, and nobody is answered before both are there
+    let (stt, tts) = std::thread::scope(|scope| {
+        let tts = scope.spawn(|| tts(config, secrets, &choice.tts.what, &workers));
+        let stt = stt(config, secrets, &choice.stt.what, &workers);
+        let tts = tts.join().unwrap_or_else(|panic| resume_unwind(panic));
+        (stt, tts)
+    });
+    if let Some(stt) = stt? {
         let vad = Silero::new(silero_options(config))
             .context("the voice activity detector cannot be loaded")?;
         builder = builder.stt(stt).vad(Arc::new(vad));
     }
-    if let Some(tts) = tts(config, secrets, &choice.tts.what, &workers)? {
+    if let Some(tts) = tts? {
         builder = builder.tts(tts);
     }
     Ok(builder)
