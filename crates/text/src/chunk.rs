@@ -81,6 +81,11 @@ impl Chunker {
     }
 }
 
+/// Is there anything in a reply that a voice can say? In rules, pictographs and tags alone there is nothing.
+pub fn has_speech(text: &str) -> bool {
+    Chunker::whole(text).next_piece().is_some()
+}
+
 fn in_one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for word in text.split_whitespace() {

@@ -21,7 +21,7 @@ mod words;
 
 pub use address::{Spoken, Tongue};
 pub use backchannel::{Backchannel, backchannel};
-pub use chunk::Chunker;
+pub use chunk::{Chunker, has_speech};
 pub use fingerprint::fingerprint;
 pub use words::{
     contains_words, count_letters, count_words, cut_after_word, cut_at_word, end_of_words,

@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 
 use super::read::Reader;
-use super::{Chunker, Spoken, Tongue};
+use super::{Chunker, Spoken, Tongue, has_speech};
 
 /// The pieces that leave when the text arrives in these parts.
 fn pieces<'a>(parts: impl IntoIterator<Item = &'a str>) -> Vec<String> {
@@ -83,7 +83,7 @@ const CASES: &[(&str, &str)] = &[
     // emphasis
     (
         "**Sure!** *Really* ***both*** __this__ _that_ ~~not~~ this.",
-        "Sure! Really both this that not this.",
+        "Sure! Really both this that this.",
     ),
     (
         "**24 euros** and *3* people, **€5**.",
@@ -129,7 +129,7 @@ const CASES: &[(&str, &str)] = &[
     ),
     (
         "We have:\n1. **Tea** – 3.50 €\n2. *Cake*: 4,20 €\n   - with cream\n   - without cream\n3. ~~Soup~~ (sold out)\n\n---\nWhat would you like?",
-        "We have: 1. Tea – 3.50 €. 2. Cake: 4,20 €. with cream. without cream. 3. Soup (sold out). What would you like?",
+        "We have: 1. Tea – 3.50 €. 2. Cake: 4,20 €. with cream. without cream. 3. (sold out). What would you like?",
     ),
     ("- [ ] Call\n- [x] Book", "Call. Book"),
     (
@@ -156,7 +156,7 @@ const CASES: &[(&str, &str)] = &[
         "Soup: Price 5 €, Vegan yes. Tart | cake: Price 6 €",
     ),
     ("| a | b |\n| c | d |\n", "a, b. c, d"),
-    ("Day | Hours\n--- | ---\nMon | 9", "Day, Hours. Mon, 9"),
+    ("Day | Hours\n--- | ---\nMon | 9", "Mon: 9"),
     (
         "┌────┬────┐\n│ Mon │ 9 │\n├────┼────┤\n│ Tue │ 5 │\n└────┴────┘",
         "Mon, 9. Tue, 5",
@@ -295,6 +295,93 @@ const CASES: &[(&str, &str)] = &[
         "请看https://example.com/a，然后**预订**。예약은 https://example.kr에서 **하세요**.",
         "请看https://example.com/a， 然后预订。예약은 https://example.kr에서 하세요.",
     ),
+    // fences: their marks are not read, and no words near them are lost
+    (
+        "Do this: ```bash\nls -l\n``` Then we open at nine.",
+        "Do this: ls -l. Then we open at nine.",
+    ),
+    (
+        "Type ```\nabc\n``` and wait. We open at nine.",
+        "Type. abc. and wait. We open at nine.",
+    ),
+    (
+        "```Then we open at nine.\nSee you.",
+        "Then we open at nine. See you.",
+    ),
+    (
+        "```Then we open.\n```\nBye **now**.",
+        "Then we open. Bye now.",
+    ),
+    (
+        "```json\n{\"a\": 1}```\nWe open **at** nine.",
+        "{\"a\": 1}. We open at nine.",
+    ),
+    ("```\na\n```python\nb\n```\nWe *open*.", "a. b. We open."),
+    (
+        "~~~ Then we open at nine.\n~~~\nSee *you*.",
+        "Then we open at nine. See you.",
+    ),
+    (
+        "```你好，我们九点开门。\n再见",
+        "你好， 我们九点开门。 再见",
+    ),
+    (
+        "```js title=\"a\" {1}\nx\n``` ok, see ```42``` and ```no end",
+        "x. ok, see 42 and no end",
+    ),
+    // what is struck is withdrawn
+    (
+        "It is ~~20 €~~ 15 € now, <del>30</del> <s>25 €</s> <b>20</b>.",
+        "It is 15 € now, 20.",
+    ),
+    ("About ~~ 20 and ~~no end", "About ~~ 20 and ~~no end"),
+    // tables without a frame
+    (
+        "Our prices:\nDay | Price\n--- | ---\nMon. | 5 €\nTue (late) | 6 €\n\nSee you.",
+        "Our prices: Mon.: 5 €. Tue (late): 6 €. See you.",
+    ),
+    (
+        "Dish of the day | Price | Vegan\n:-|-:|-\nSoup | 5 € | ✅",
+        "Soup: Price 5 €, Vegan ✓",
+    ),
+    // letters and numbers of items
+    (
+        "Coffee:\na) black\nb) white\n(1) Tea\n(2) Cake\ni. One\nii. Two\nA. Paris\nB. London",
+        "Coffee: a) black. b) white. (1) Tea. (2) Cake. i. One. ii. Two. A. Paris. B. London",
+    ),
+    (
+        "I said\ni. e. now and\n(as before) we go.",
+        "I said i. e. now and (as before) we go.",
+    ),
+    (
+        "1. Tea\n1. Cake\n   1. big\n   1. small\n1. Soup\n\nThen:\n\n1. Go\n2. Stay\n2. Wait",
+        "1. Tea. 2. Cake. 1. big. 2. small. 3. Soup. Then: 1. Go. 2. Stay. 3. Wait",
+    ),
+    (
+        "1. Mai: zu\n1. Juni: auf\n6. Juli: zu\n6. August: auf",
+        "1. Mai: zu. 1. Juni: auf. 6. Juli: zu. 6. August: auf",
+    ),
+    // raised marks, placeholders, elements that nobody knows
+    (
+        "We open at nine<sup>1</sup>, 20 m<sup>2</sup>, 10<sup>6</sup>, the 5<sup>th</sup>, ten.<sup>[2]</sup> Now² at 5 m².",
+        "We open at nine, 20 m^2, 10^6, the 5th, ten. Now at 5 m².",
+    ),
+    (
+        "<details><summary>More</summary>We open.</details> <step>One</step><step>Two</step>",
+        "More. We open. One Two",
+    ),
+    (
+        "Please say <your name> and <date>. Then say <time> or <name>, please.",
+        "Please say <your name> and <date>. Then say <time> or <name>, please.",
+    ),
+    (
+        "<answer> We open <b>at</b> nine. </answer> <final> Yes",
+        "We open at nine. Yes",
+    ),
+    (
+        "$$x = \\frac{-b \\pm \\sqrt{b^2-4ac}}{2a}$$ and $x^{2y}$, \\sqrt{9}.",
+        "x = (-b ± √(b^2-4ac))/(2a) and x^(2y), √9.",
+    ),
     // emoji
     ("Sure 🍕👍🏽. 1️⃣ and #️⃣", "Sure. 1 and #"),
     ("🙂", ""),
@@ -311,6 +398,38 @@ fn a_person_hears_words_and_no_markup() {
         .filter(|(heard, words)| heard != *words)
         .collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn what_has_nothing_to_say_is_known() {
+    for text in [
+        "",
+        "---",
+        "***",
+        "<br>",
+        "👍",
+        "\u{200b}",
+        "![](a.png)",
+        "```\n```",
+        "...",
+        "~~no~~",
+        "&nbsp;",
+        "<!-- x -->",
+        "|---|",
+    ] {
+        assert!(!has_speech(text), "{text}");
+    }
+    for text in [
+        "Hi",
+        "*",
+        "5",
+        "★★★",
+        "你好",
+        "![a plate](a.png)",
+        "```\nls\n```",
+    ] {
+        assert!(has_speech(text), "{text}");
+    }
 }
 
 /// What is read of a text that arrives in these parts.

@@ -48,6 +48,12 @@ impl Reader {
             return Step::Wait;
         };
         let before = self.before.unwrap_or(' ');
+        if (mark, count) == ('~', 2)
+            && !next.is_whitespace()
+            && let Some(step) = self.struck(after, complete)
+        {
+            return step;
+        }
         let is_mark = match self.means(mark, count, before, next) {
             Some(is_mark) => is_mark,
             None => match self.closes_later(mark, count, after, complete) {
@@ -63,6 +69,23 @@ impl Reader {
             }
         }
         Step::Took(count)
+    }
+
+    /// `~~20 €~~`: struck words are withdrawn, and a voice has no line to put through them.
+    fn struck(&mut self, after: &str, complete: bool) -> Option<Step> {
+        let is_end = |at| {
+            let head = after.get(..at).unwrap_or_default();
+            run_length(after, at, '~') == 2 && !head.ends_with(char::is_whitespace)
+        };
+        match find_end(after, complete, is_end) {
+            ControlFlow::Break(end) if end + 2 == after.len() && !complete => Some(Step::Wait),
+            ControlFlow::Break(end) => {
+                self.leave_out('~');
+                Some(Step::Took(2 + end + 2))
+            }
+            ControlFlow::Continue(true) => Some(Step::Wait),
+            ControlFlow::Continue(false) => None,
+        }
     }
 
     /// Is it markup, as far as its neighbours tell? `None`: what follows must tell.

@@ -6,6 +6,9 @@ use crate::words::is_spaceless;
 /// What stands before a page is shorter than this, in bytes.
 const MAX_FRONT_MATTER: usize = 2000;
 
+/// The first cell of a table without a frame is shorter than this, in bytes.
+const MAX_FIRST_CELL: usize = 40;
+
 /// What a line is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -31,6 +34,18 @@ pub(super) enum Gap {
     Block,
 }
 
+/// A line of which the beginning is held.
+#[derive(Clone, Copy)]
+pub(super) struct Line<'a> {
+    pub(super) text: &'a str,
+    /// All of it is there.
+    pub(super) ended: bool,
+    /// Bytes of white space before it.
+    pub(super) indent: usize,
+    /// Bytes with what is before and the end of the line.
+    pub(super) whole: usize,
+}
+
 impl Reader {
     /// What kind of line begins here?
     pub(super) fn line(&mut self, rest: &str, complete: bool, out: &mut String) -> Step {
@@ -40,17 +55,24 @@ impl Reader {
             Some((line, _)) => (line.trim_end(), true),
             None => (text, complete),
         };
-        let whole = Step::Took(indent + text.find('\n').map_or(text.len(), |at| at + 1));
+        let whole = indent + text.find('\n').map_or(text.len(), |at| at + 1);
         if line.is_empty() {
             if !ended {
                 return Step::Wait;
             }
             self.end_table(out);
             self.end_line(Gap::Block);
-            return whole;
+            self.after_blank = true;
+            return Step::Took(whole);
         }
-        if let Some(step) = self.fenced(line, ended, out) {
-            return step.map_or(Step::Wait, |()| whole);
+        let held = Line {
+            text: line,
+            ended,
+            indent,
+            whole,
+        };
+        if let Some(step) = self.fenced(&held, out) {
+            return step;
         }
         if let Some(step) = self.front_matter(rest, complete) {
             return step;
@@ -67,30 +89,42 @@ impl Reader {
                     .is_some_and(|rest| rest.starts_with(char::is_whitespace));
             if is_row {
                 self.row(line, out);
-                return whole;
+                return Step::Took(whole);
             }
         }
         if is_rule_so_far(line) {
             if !ended {
                 return Step::Wait;
             }
-            if is_rule(line) {
-                if line.starts_with('+') {
+            let divides = line.starts_with('+') || line.contains('|') && !self.table.is_empty();
+            if is_rule(line) || divides {
+                if divides {
                     self.rule();
                 }
                 self.end_line(Gap::Block);
-                return whole;
+                return Step::Took(whole);
             }
+        }
+        match is_bare_row(line, ended, !self.table.is_empty()) {
+            Some(true) if !ended => return Step::Wait,
+            Some(true) => {
+                self.row(line, out);
+                return Step::Took(whole);
+            }
+            Some(false) => {}
+            None => return Step::Wait,
         }
         let marks = match marks(line, ended) {
             Some(marks) => marks,
             None => return Step::Wait,
         };
+        self.leave_list(indent, &marks);
         match marks {
             Marks::Quote(bytes) => Step::Took(indent + bytes),
-            Marks::Definition => whole,
+            Marks::Definition => Step::Took(whole),
             Marks::Heading(bytes) => self.begin(Kind::Block, indent + bytes, out),
             Marks::Item(bytes) => self.begin(Kind::Item, indent + bytes, out),
+            Marks::Number(digits) => self.numbered(&held, digits, out),
             Marks::None => self.begin(Kind::Prose, indent, out),
         }
     }
@@ -133,7 +167,7 @@ impl Reader {
     }
 
     /// The words of a line begin after so many bytes.
-    fn begin(&mut self, kind: Kind, bytes: usize, out: &mut String) -> Step {
+    pub(super) fn begin(&mut self, kind: Kind, bytes: usize, out: &mut String) -> Step {
         self.end_table(out);
         self.gap = self.gap.max(match (self.kind, kind) {
             (Kind::Prose, Kind::Prose) => self.gap,
@@ -141,41 +175,9 @@ impl Reader {
             _ => Gap::Block,
         });
         (self.kind, self.inside, self.before) = (kind, true, None);
+        self.after_blank = false;
         self.word.clear();
         Step::Took(bytes)
-    }
-
-    /// A fence, or a line inside one. `Some(None)`: more must come.
-    fn fenced(&mut self, line: &str, ended: bool, out: &mut String) -> Option<Option<()>> {
-        if let Some((mark, count)) = self.fence {
-            if !ended {
-                return Some(None);
-            }
-            if line.trim_start_matches(mark).is_empty() && line.chars().count() >= count {
-                self.fence = None;
-                self.end_line(Gap::Block);
-            } else {
-                for c in line.chars() {
-                    self.literal(c, out);
-                }
-                self.end_line(Gap::Line);
-            }
-            return Some(Some(()));
-        }
-        let mark = line.chars().next().filter(|c| matches!(c, '`' | '~'))?;
-        let count = line.len() - line.trim_start_matches(mark).len();
-        if !ended && (count == line.len() || count >= 3) {
-            return Some(None);
-        }
-        // three marks around words on one line are a span of code
-        if count < 3 || (mark == '`' && line.trim_start_matches(mark).contains(mark)) {
-            return None;
-        }
-        self.end_table(out);
-        self.fence = Some((mark, count));
-        self.kind = Kind::Block;
-        self.end_line(Gap::Block);
-        Some(Some(()))
     }
 
     /// The line is over.
@@ -217,6 +219,7 @@ fn wants_stop(last: char) -> bool {
         || matches!(
             last,
             ')' | ']'
+                | '}'
                 | '"'
                 | '”'
                 | '’'
@@ -238,14 +241,16 @@ fn wants_stop(last: char) -> bool {
 }
 
 /// The marks at the beginning of a line.
-enum Marks {
+pub(super) enum Marks {
     None,
     /// A quote's mark of so many bytes; what follows is looked at again.
     Quote(usize),
     /// The mark of a heading.
     Heading(usize),
-    /// The mark of an item; none if it has a number, which is read out.
+    /// The mark of an item; none if it is a letter, which is read out.
     Item(usize),
+    /// The number of an item, which is read out, of so many digits.
+    Number(usize),
     /// Where a link leads: nothing to read.
     Definition,
 }
@@ -276,13 +281,66 @@ fn marks(line: &str, ended: bool) -> Option<Marks> {
             let mut rest = line.get(number..).unwrap_or_default().chars();
             match (rest.next(), rest.next()) {
                 (None, _) | (Some('.' | ')'), None) if !ended => return None,
-                (Some('.' | ')'), Some(' ' | '\t')) if number <= 3 => Marks::Item(0),
+                (Some('.' | ')'), Some(' ' | '\t')) if number <= 3 => Marks::Number(number),
                 _ => Marks::None,
             }
         }
+        '(' | 'a'..='z' | 'A'..='Z' => match is_lettered(line, ended)? {
+            true => Marks::Item(0),
+            false => Marks::None,
+        },
         '[' => return definition(line, ended),
         _ => Marks::None,
     })
+}
+
+/// `a) black`, `(1) Tea`, `ii. Two`: does it begin an item? `None`: more must come.
+fn is_lettered(line: &str, ended: bool) -> Option<bool> {
+    let inner = line.strip_prefix('(').unwrap_or(line);
+    let has_bracket = inner.len() < line.len();
+    let end = inner.trim_start_matches(|c: char| c.is_ascii_alphanumeric());
+    let name = inner.get(..inner.len() - end.len()).unwrap_or_default();
+    let is_number = name.len() <= 3 && name.bytes().all(|b| b.is_ascii_digit());
+    let is_roman = name.len() <= 4 && name.bytes().all(|b| matches!(b, b'i' | b'v' | b'x'));
+    let is_option = matches!(name.as_bytes(), [b'a'..=b'f' | b'A'..=b'F']);
+    if !(is_roman || is_number && has_bracket || name.len() == 1) {
+        return Some(false);
+    }
+    let mut after = end.chars();
+    match (after.next(), after.next()) {
+        (None, _) | (Some(')' | '.'), None) if !ended => None,
+        (Some(')'), Some(' ' | '\t')) => Some(!name.is_empty()),
+        (Some('.'), Some(' ' | '\t')) if !has_bracket && (is_roman || is_option) => {
+            // "i. d. R." and "e. g." are words
+            match (after.next(), after.next()) {
+                (None, _) | (_, None) if !ended => None,
+                (_, second) => Some(second != Some('.')),
+            }
+        }
+        _ => Some(false),
+    }
+}
+
+/// Is it a row of a table without a frame, `Monday | nine`? A bar apart from its neighbours stands behind a few words; in a
+/// table, anywhere. `None`: more must come, which costs a voice nothing: so few words are no piece yet.
+fn is_bare_row(line: &str, ended: bool, in_table: bool) -> Option<bool> {
+    let mut before = ' ';
+    let mut chars = line.char_indices().peekable();
+    while let Some((at, c)) = chars.next() {
+        let next = chars.peek().map(|(_, next)| *next);
+        if c == '|' && at > 0 && before.is_whitespace() {
+            match next {
+                None if !ended => return None,
+                next => return Some(next.is_none_or(char::is_whitespace)),
+            }
+        }
+        let is_short = at < MAX_FIRST_CELL && (c.is_alphanumeric() || matches!(c, ' ' | '*' | '_'));
+        if !(in_table || is_short) {
+            return Some(false);
+        }
+        before = c;
+    }
+    ended.then_some(false)
 }
 
 /// `[^1]: a footnote` is read without its mark, `[name]: https://…` is not read.

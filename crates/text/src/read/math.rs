@@ -181,6 +181,12 @@ fn plain(formula: &str, depth: usize) -> String {
     while let Some(c) = rest.chars().next() {
         rest = rest.get(c.len_utf8()..).unwrap_or_default();
         match c {
+            '^' | '_' if rest.starts_with('{') && depth < MAX_DEPTH => {
+                let (raised, after) = group(rest);
+                rest = after;
+                out.push(c);
+                out.push_str(&operand(&plain(raised, depth + 1)));
+            }
             '{' | '}' => {}
             '\n' => out.push(' '),
             '\\' => {
@@ -205,6 +211,11 @@ fn plain(formula: &str, depth: usize) -> String {
                     out.push_str(&operand(&plain(over, depth + 1)));
                     out.push('/');
                     out.push_str(&operand(&plain(under, depth + 1)));
+                } else if name == "sqrt" && rest.starts_with('{') && depth < MAX_DEPTH {
+                    let (under, after) = group(rest);
+                    rest = after;
+                    out.push('√');
+                    out.push_str(&operand(&plain(under, depth + 1)));
                 } else {
                     let known = COMMANDS.iter().find(|(command, _)| *command == name);
                     out.push_str(known.map_or(name, |(_, sign)| sign));
@@ -217,7 +228,10 @@ fn plain(formula: &str, depth: usize) -> String {
 }
 
 fn operand(text: &str) -> String {
-    if text.chars().all(char::is_alphanumeric) {
+    let is_one = text.chars().nth(1).is_none()
+        || text.chars().all(char::is_numeric)
+        || text.chars().all(char::is_alphabetic);
+    if is_one {
         text.to_owned()
     } else {
         format!("({text})")

@@ -7,7 +7,9 @@
 
 mod bracket;
 mod emphasis;
+mod fence;
 mod line;
+mod list;
 mod math;
 mod table;
 mod tag;
@@ -15,6 +17,7 @@ mod tag;
 use std::ops::ControlFlow;
 
 use line::{Gap, Kind};
+use list::Numbered;
 use table::Table;
 
 use super::address::may_stand_in_address;
@@ -26,6 +29,7 @@ const MAX_HELD: usize = 8 * 1024;
 const MAX_SPAN: usize = 120;
 
 /// What to do with the beginning of the text that is held back.
+#[derive(Clone, Copy)]
 pub(super) enum Step {
     /// So many bytes of it are dealt with; of a line that has just begun it may be none.
     Took(usize),
@@ -58,6 +62,12 @@ pub(crate) struct Reader {
     left_out: bool,
     /// Inside a fenced block of code, opened by so many of these.
     fence: Option<(char, usize)>,
+    /// Marks of a fence with words behind them were left out, and a fence alone may still end them.
+    loose_fence: bool,
+    /// Numbered lists that may go on, the innermost last.
+    lists: Vec<Numbered>,
+    /// An empty line stands before.
+    after_blank: bool,
     table: Table,
     /// A number in brackets was a value: a key, a room.
     has_values: bool,
@@ -208,10 +218,7 @@ impl Reader {
             }
             ControlFlow::Break(end) => end,
             ControlFlow::Continue(true) => return Step::Wait,
-            ControlFlow::Continue(false) => {
-                self.leave_out('`');
-                return Step::Took(marks);
-            }
+            ControlFlow::Continue(false) => return self.open_marks(marks, inner),
         };
         for c in inner.get(..end).unwrap_or_default().trim().chars() {
             self.literal(c, out);
@@ -266,7 +273,7 @@ impl Reader {
     fn literal(&mut self, c: char, out: &mut String) {
         let joins = c == '\u{200d}' && self.before.is_some_and(is_unspoken);
         self.before = Some(c);
-        if joins || is_unspoken(c) {
+        if joins || is_unspoken(c) || is_superscript(c) && self.is_footnoted() {
             self.left_out = true;
             return;
         }
@@ -326,6 +333,18 @@ impl Reader {
         self.word.contains("://") || self.word.starts_with("www.") || self.word.contains('@')
     }
 
+    /// Would a raised number behind the present word be the mark of a footnote? Behind a number or a unit it is a power.
+    fn is_footnoted(&self) -> bool {
+        let letters = self
+            .word
+            .chars()
+            .rev()
+            .skip_while(|c| matches!(c, '.' | ',' | ';' | '!' | '?'))
+            .take_while(|c| c.is_alphabetic())
+            .count();
+        letters > 2
+    }
+
     /// Marks that may stand around an address, not in it.
     fn may_end_address(&self, c: char) -> bool {
         let is_open = |mark| self.open.iter().any(|(open, _)| *open == mark);
@@ -365,6 +384,10 @@ fn run_length(text: &str, at: usize, mark: char) -> usize {
 /// Does it belong to a word in a script that has spaces?
 fn is_wordish(c: char) -> bool {
     c.is_alphanumeric() && !is_spaceless(c)
+}
+
+fn is_superscript(c: char) -> bool {
+    matches!(c, '¹' | '²' | '³' | '⁰' | '⁴'..='⁹')
 }
 
 /// Emoji, their selectors, pictographs, frames of tables, and characters without width.

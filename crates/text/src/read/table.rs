@@ -25,7 +25,7 @@ impl Table {
 }
 
 impl Reader {
-    /// A line that begins with a bar.
+    /// A line of cells.
     pub(super) fn row(&mut self, line: &str, out: &mut String) {
         let cells = cells(line);
         let is_rule = cells.iter().all(|cell| {
@@ -118,7 +118,9 @@ fn cells(line: &str) -> Vec<String> {
     let mut cells = Vec::new();
     let mut cell = String::new();
     let (mut escaped, mut code) = (false, false);
-    for c in line.trim().chars().skip(1) {
+    let line = line.trim();
+    let line = line.strip_prefix(['|', '│', '┃', '║']).unwrap_or(line);
+    for c in line.chars() {
         match c {
             '|' | '│' | '┃' | '║' if !escaped && !code => {
                 cells.push(std::mem::take(&mut cell).trim().to_owned());

@@ -14,12 +14,14 @@ const LINES: &str = " br p div li ul ol tr table thead tbody h1 h2 h3 h4 h5 h6 h
     dl main header footer nav aside figure figcaption form fieldset address center legend caption option menu dialog search ";
 /// Elements that stand in a line, and those of SSML. A tag of another name is one too when it is well formed, and no part
 /// of a type or of a comparison: `Vec<String>`, `a <b`.
-const INLINE: &str = " a abbr acronym b bdi bdo big body button cite code dd del dfn dt em font head html i img ins kbd label mark \
-    q s samp small span strike strong sub sup td th time tt u var input speak break prosody emphasis say-as phoneme voice wbr meta \
+const INLINE: &str = " a abbr acronym b bdi bdo big body button cite code dd dfn dt em font head html i img ins kbd label mark \
+    q samp small span strong sub sup td th time tt u var input speak break prosody emphasis say-as phoneme voice wbr meta \
     link base col colgroup data datalist output progress meter ruby rt rp source track picture textarea tfoot ";
-/// Elements that are not for reading.
-const HIDDEN: &str =
-    " script style svg template title iframe video audio object canvas noscript select math ";
+/// Elements that are not for reading; what is struck is withdrawn.
+const HIDDEN: &str = " script style svg template title iframe video audio object canvas noscript select math \
+    s del strike ";
+/// Elements whose names stand for what is filled in when they stand alone: "say <name> and <time>".
+const FILLED_IN: &str = " time code data title label source object address link ";
 
 fn is_in(list: &str, name: &str) -> bool {
     !name.is_empty() && list.contains(&format!(" {name} "))
@@ -47,6 +49,23 @@ impl Reader {
             Found::Tag(end) => {
                 let tag = rest.get(1..end).unwrap_or_default();
                 let inside = rest.get(end + 1..).unwrap_or_default();
+                if self.may_be_filled_in(tag) {
+                    match inside.chars().next() {
+                        None if !complete => return Step::Wait,
+                        Some(c) if is_wordish(c) || matches!(c, '<' | '&') => {}
+                        _ => {
+                            self.literal('<', out);
+                            return Step::Took(1);
+                        }
+                    }
+                }
+                if tag.eq_ignore_ascii_case("sup") {
+                    match self.raised(inside, complete, out) {
+                        Some(Step::Took(bytes)) => return Step::Took(end + 1 + bytes),
+                        Some(Step::Wait) => return Step::Wait,
+                        None => {}
+                    }
+                }
                 let hidden = match hidden_until(tag, inside) {
                     // it may be a tag that the model only mentions: what follows is not lost
                     None if !complete => return Step::Wait,
@@ -56,6 +75,41 @@ impl Reader {
                 Step::Took(end + 1 + hidden)
             }
         }
+    }
+
+    /// "Say <name> and <date>": among words, a name alone that is no element stands for what the caller fills in.
+    fn may_be_filled_in(&self, tag: &str) -> bool {
+        let lower = tag.to_lowercase();
+        let is_name = name_of(tag).len() == tag.len();
+        let is_element = is_in(LINES, &lower) || is_in(INLINE, &lower) || is_in(HIDDEN, &lower);
+        is_name
+            && self.words > 0
+            && self.before.is_some_and(char::is_whitespace)
+            && (!is_element || is_in(FILLED_IN, &lower))
+    }
+
+    /// `<sup>1</sup>`: the mark of a footnote is not read, a power is. `None`: it is neither.
+    fn raised(&mut self, inside: &str, complete: bool, out: &mut String) -> Option<Step> {
+        let is_mark =
+            |c: char| c.is_ascii_digit() || matches!(c, ',' | ' ' | '*' | '†' | '[' | ']');
+        let after = inside.trim_start_matches(is_mark);
+        let mark = inside.get(..inside.len() - after.len())?;
+        let may_come = !complete && mark.len() < MAX_ENTITY;
+        let Some(beyond) = after.strip_prefix("</sup>") else {
+            return (may_come && "</sup>".starts_with(after)).then_some(Step::Wait);
+        };
+        let is_power = !self.is_footnoted()
+            && self.before.is_some_and(char::is_alphanumeric)
+            && mark.chars().all(|c| c.is_ascii_digit());
+        if is_power {
+            self.literal('^', out);
+            for c in mark.chars() {
+                self.literal(c, out);
+            }
+        } else {
+            self.leave_out('>');
+        }
+        Some(Step::Took(inside.len() - beyond.len()))
     }
 
     fn read_tag(&mut self, tag: &str, out: &mut String) {
@@ -72,6 +126,10 @@ impl Reader {
         {
             self.literal(',', out);
             self.literal(' ', out);
+        } else if !is_in(INLINE, &name) {
+            // of an element that nobody knows: it parts words
+            self.space(out);
+            self.before = Some(' ');
         }
     }
 
@@ -107,7 +165,13 @@ fn hidden_until(tag: &str, after: &str) -> Option<usize> {
     if !is_in(HIDDEN, &name) || tag.ends_with('/') {
         return Some(0);
     }
-    let close = after.to_ascii_lowercase().find(&format!("</{name}"))?;
+    let lower = after.to_ascii_lowercase();
+    let close = format!("</{name}");
+    // "</strong>" does not end "<s>"
+    let (close, _) = lower.match_indices(&close).find(|(at, close)| {
+        let next = lower.get(at + close.len()..).unwrap_or_default();
+        !next.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '-')
+    })?;
     let end = after.get(close..)?.find('>')?;
     Some(close + end + 1)
 }
