@@ -305,6 +305,7 @@ impl Dialogue {
             }
         }
         self.write_heard(&mut speech, true);
+        self.speech_has_asked(&speech);
         self.is_done(speech.id, true);
         self.hand_over(&mut speech);
     }

@@ -8,7 +8,7 @@ use crate::machine::Dialogue;
 use crate::metrics::{EouMetrics, Metrics};
 use crate::queue::{Queued, Wanted, Words};
 use crate::speech::Step;
-use crate::turn::{Kept, Stage};
+use crate::turn::Stage;
 use crate::verdict::Verdict;
 use antiphon_chat::time::Instant;
 use antiphon_chat::{Item, Message, MessageMetrics, Role};
@@ -28,6 +28,10 @@ struct Committed {
     user_started_at: Option<Instant>,
     /// It had to wait for the agent: how long it took says nothing about anybody.
     was_kept: bool,
+    /// What is said or waits is said before it is answered.
+    leaves_floor: bool,
+    /// Where it stands, if that is not behind everything else.
+    place: Option<Place>,
 }
 
 /// The same as it enters the history, and what its answer starts from.
@@ -38,6 +42,8 @@ pub(crate) struct TurnOver {
     pub(crate) message: Message,
     pub(crate) metrics: TurnMetrics,
     pub(crate) user_stopped_at: Option<Instant>,
+    /// It is answered only if the agent asks nothing before.
+    pub(crate) leaves_floor: bool,
 }
 
 impl TurnOver {
@@ -56,7 +62,6 @@ impl TurnOver {
 impl Dialogue {
     /// The caller has finished, or so it seems: put the words into the history and answer.
     pub(crate) fn commit_turn(&mut self) {
-        let text = self.turn.text();
         let forced = self.turn.commit_asked;
         self.turn.stage = if self.turn.stage == Stage::Speaking {
             Stage::Speaking
@@ -78,8 +83,13 @@ impl Dialogue {
             }
             Verdict::Echo | Verdict::Keep | Verdict::Hold | Verdict::Interrupt => {}
         }
-        let committed = self.measured(text);
-        let reply = !self.turn.skip_reply;
+        self.end_turn(!self.turn.skip_reply, false);
+    }
+
+    /// The words enter the history, and are answered if they are to be. Do they leave the floor to the agent even then?
+    pub(crate) fn end_turn(&mut self, reply: bool, leaves_floor: bool) {
+        let mut committed = self.measured(self.turn.text());
+        committed.leaves_floor = leaves_floor;
         self.measure_detector();
         self.count_turn();
         self.renew_turn();
@@ -92,31 +102,6 @@ impl Dialogue {
         self.turn.skip_reply = true;
         self.commit_turn();
         self.caller.monologue.was_nothing();
-    }
-
-    /// Whatever has silenced the agent: words that left the floor to it may have been an answer.
-    pub(crate) fn reconsider_kept_words(&mut self) {
-        let waits = self.turn.stage == Stage::Quiet && self.turn.words() > 0;
-        if !waits || !self.floor.is_open() || self.mode_is_manual() {
-            return;
-        }
-        let now = self.core.now;
-        let boundary = self.core.options.backchannel_boundary_end;
-        let is_echo = self.turn.is_echo;
-        let at_once = |kept: &mut Kept| {
-            kept.is_due = true;
-            kept.at_once || (now.since(kept.said) <= boundary && !is_echo)
-        };
-        if self.turn.kept.as_mut().is_none_or(at_once) {
-            self.turn.stage = Stage::Pausing;
-        } else if self.turn.may_answer() {
-            // the caller may go on, or wait
-            self.turn.stage = Stage::AwaitingWords {
-                until: now + self.core.options.max_endpointing_delay(),
-            };
-        } else {
-            self.remember_words();
-        }
     }
 
     fn measured(&self, text: String) -> Committed {
@@ -146,6 +131,8 @@ impl Dialogue {
             user_stopped_at: spoke,
             user_started_at: turn.began.filter(|_| spoke.is_some()),
             was_kept,
+            leaves_floor: false,
+            place: turn.place(),
         }
     }
 
@@ -177,6 +164,8 @@ impl Dialogue {
             user_stopped_at: Some(now),
             user_started_at: None,
             was_kept: false,
+            leaves_floor: false,
+            place: None,
         };
         self.answer(committed, true);
     }
@@ -192,6 +181,8 @@ impl Dialogue {
             Some(kept) => (kept.user.0, kept.user.1.id.clone()),
             None => (self.core.history.reserve(), self.core.history.next_id()),
         };
+        // what is answered now is what was said last
+        let place = committed.place.filter(|_| !reply).unwrap_or(place);
         self.core.emit(Event::UserInputTranscribed {
             turn: committed.turn,
             modality: committed.modality,
@@ -218,13 +209,14 @@ impl Dialogue {
             message,
             metrics: committed.metrics,
             user_stopped_at: committed.user_stopped_at.filter(|_| !committed.was_kept),
+            leaves_floor: committed.leaves_floor,
         };
         self.words_came();
         if !reply {
             self.leave_unanswered(over);
             return;
         }
-        if !self.is_last_answer() {
+        if !committed.leaves_floor && !self.is_last_answer() {
             self.abandon_parked(false);
             self.stop_waiting();
             if self.may_interrupt() {
@@ -299,6 +291,7 @@ impl Dialogue {
             id: Some(speech),
             turn: Some(over.turn),
             asked,
+            kept: over.leaves_floor,
             metrics: TurnMetrics {
                 preemptive,
                 ..over.metrics

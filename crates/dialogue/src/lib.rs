@@ -62,6 +62,7 @@ mod heard;
 mod history;
 #[cfg(debug_assertions)]
 mod inside;
+mod kept;
 mod lost;
 mod meter;
 mod overlap;

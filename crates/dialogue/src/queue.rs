@@ -51,6 +51,8 @@ pub(crate) struct Queued {
     pub(crate) turn: Option<TurnId>,
     /// Where in the history the words stand that it answers.
     pub(crate) asked: Option<Place>,
+    /// The words it answers left the floor to the agent: it goes without a word when the agent asks something before.
+    pub(crate) kept: bool,
     /// The speech whose request holds this turn, too.
     pub(crate) joined: Option<SpeechId>,
     pub(crate) metrics: TurnMetrics,
@@ -68,6 +70,7 @@ impl Queued {
             in_history: true,
             turn: None,
             asked: None,
+            kept: false,
             joined: None,
             metrics: TurnMetrics::default(),
             user_stopped_at: None,

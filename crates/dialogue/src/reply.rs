@@ -7,6 +7,7 @@ use crate::floor::Floor;
 use crate::history::Place;
 use crate::ids::{GenerationId, RetrievalId};
 use crate::input::Llm;
+use crate::kept::is_question;
 use crate::limits::{MAX_CALLS_PER_STEP, MAX_PASSAGES, MAX_REPLY_BYTES, MAX_VALUE_BYTES, cut};
 use crate::machine::Dialogue;
 use crate::options::TurnDetection;
@@ -22,6 +23,10 @@ impl Dialogue {
     /// A speech gets the floor.
     pub(crate) fn begin(&mut self, queued: Queued) {
         let now = self.core.now;
+        // words without a question go on from what was said: the caller's may still be answered after them
+        if !matches!(&queued.words, Words::Text(text) if !is_question(text)) {
+            self.settle_kept_words();
+        }
         let step = match queued.words {
             Words::Text(text) => {
                 let place = self.core.history.reserve();
@@ -97,6 +102,9 @@ impl Dialogue {
         if self.floor.is_giving_way() {
             return;
         }
+        if self.turn.kept.is_some() && self.is_about_to_ask() {
+            self.settle_kept_words();
+        }
         for at in 0..self.parked.len() {
             if let Some(next) = self.parked.get(at).and_then(Speech::next_step) {
                 // nothing is searched for a speech that has not the floor
@@ -127,6 +135,14 @@ impl Dialogue {
         if last.is_some_and(|last| matches!(last.brain, Brain::Waiting)) {
             self.start_last_step();
         }
+    }
+
+    /// A request is about to be made for what is said or waits for a tool.
+    fn is_about_to_ask(&self) -> bool {
+        let last = self.floor.speech().and_then(|speech| speech.steps.last());
+        let mut speeches = self.floor.speech().into_iter().chain(&self.parked);
+        last.is_some_and(|last| matches!(last.brain, Brain::Waiting))
+            || speeches.any(|speech| speech.next_step().is_some())
     }
 
     /// The step after tools have answered.
@@ -217,6 +233,9 @@ impl Dialogue {
             .floor
             .speech()
             .is_some_and(|speech| speech.steps.iter().any(&fits));
+        if spoken {
+            self.settle_kept_words();
+        }
         let planned = if spoken {
             self.planned_messages()
         } else {

@@ -2,6 +2,7 @@
 
 use crate::detector::Questions;
 use crate::endpointing::Delays;
+use crate::history::Place;
 use crate::ids::{PredictionId, TurnId};
 use crate::limits::{MAX_TURN_BYTES, SPEECH_SIGN_TIMEOUT};
 use crate::options::Options;
@@ -45,6 +46,8 @@ pub(crate) struct Kept {
     pub(crate) again: Option<Instant>,
     /// The agent has fallen silent: their time has come.
     pub(crate) is_due: bool,
+    /// Where in the history they were said.
+    pub(crate) place: Place,
 }
 
 #[derive(Clone, Debug)]
@@ -235,6 +238,18 @@ impl UserTurn {
     pub(crate) fn is_kept_as_it_was(&self) -> bool {
         let same = |kept: Kept| !kept.is_due && self.last_words() <= kept.at;
         !self.commit_asked && !self.has_interim() && self.kept.is_some_and(same)
+    }
+
+    /// They left the floor to the agent, and no words have come since; their time may have come.
+    pub(crate) fn has_settled(&self) -> bool {
+        let same = |kept: Kept| self.last_words() <= kept.at;
+        !self.commit_asked && !self.has_interim() && self.kept.is_some_and(same)
+    }
+
+    /// Where it stands in the history, if that is known.
+    pub(crate) fn place(&self) -> Option<Place> {
+        let kept = self.kept.filter(|kept| self.last_words() <= kept.at)?;
+        Some(kept.place)
     }
 
     /// The same, and they are answered only if the caller then waits for it.

@@ -124,27 +124,6 @@ impl Dialogue {
         }
     }
 
-    /// New words: a backchannel of long ago is not part of them, unless it is going to be answered.
-    fn part_from_kept_words(&mut self) {
-        let (now, options) = (self.core.now, &self.core.options);
-        let Some(kept) = self.turn.kept else {
-            return;
-        };
-        let recent = |at: &Instant| now.since(*at) <= options.transcript_timeout;
-        let heard = self.caller.hears_voice() || self.turn.last_spoke.as_ref().is_some_and(recent);
-        let began = kept.again.filter(|_| heard);
-        let old = began.unwrap_or(now).since(kept.said) > options.backchannel_boundary_end;
-        let is_done =
-            !kept.at_once && !kept.is_due && self.turn.is_backchannel() && !self.turn.has_interim();
-        if !old || !is_done {
-            return;
-        }
-        let (stage, last_spoke) = (self.turn.stage, self.turn.last_spoke);
-        self.remember_words();
-        self.turn.began = began;
-        (self.turn.stage, self.turn.last_spoke) = (stage, last_spoke.filter(|_| began.is_some()));
-    }
-
     /// A sound of long ago that no words came of is not part of what comes now, where nobody waits for the end of sounds.
     fn drop_stale_sound(&mut self) {
         let (now, timeout) = (self.core.now, self.core.options.transcript_timeout);

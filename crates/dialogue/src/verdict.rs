@@ -11,13 +11,11 @@
 
 use crate::limits::MIN_ECHO_WORDS;
 use crate::machine::Dialogue;
-use crate::speech::Speech;
-use crate::turn::Kept;
 use antiphon_chat::time::{Duration, Instant};
 use antiphon_text::contains_words;
 
 /// So much earlier than guessed the agent's words may have sounded, where the voice does not say when: voices differ in speed.
-const ECHO_SLACK: Duration = Duration::from_millis(300);
+pub(crate) const ECHO_SLACK: Duration = Duration::from_millis(300);
 
 /// So long after its last sound a recogniser may say what a voice was; sooner, and the same word drawn out is still sounding.
 const AFTER_WORDS: Duration = Duration::from_millis(500);
@@ -29,9 +27,7 @@ pub(crate) enum Verdict {
     Interrupt,
     /// They may take it, and may still vanish: the agent waits, and says nothing that cannot be said later.
     Hold,
-    /// They leave the floor to the agent. They are answered when it falls silent after a question, or when the caller then
-    /// waits; they are in the history in any case. They enter it when that is decided: with the agent's last word, with the
-    /// caller's next words if those are others, or at the end of the session. Before, more may belong to the same turn.
+    /// They leave the floor to the agent: see `kept`.
     Keep,
     /// They vanish, and an event says so.
     Echo,
@@ -130,55 +126,7 @@ impl Dialogue {
         });
     }
 
-    fn sounded_until(&self) -> Instant {
+    pub(crate) fn sounded_until(&self) -> Instant {
         self.turn.last_spoke.unwrap_or(self.core.now) + ECHO_SLACK
     }
-
-    /// The words leave the floor to the agent: what becomes of them when it falls silent?
-    pub(crate) fn keep(&mut self) {
-        let asked = self
-            .floor
-            .speech()
-            .is_some_and(|speech| has_asked(speech, self.sounded_until()));
-        let echo = self.turn.is_echo; // or a word that both said: no answer to what was just asked
-        let too_few = !self.turn.is_backchannel();
-        let (now, before) = (self.core.now, self.turn.kept);
-        let same = |kept: &Kept| self.turn.last_words() <= kept.at;
-        self.turn.kept = Some(Kept {
-            at_once: before.is_some_and(|kept| kept.at_once) || (!echo && (asked || too_few)),
-            said: match before.filter(same) {
-                Some(kept) => kept.said,
-                None => self.turn.last_spoke.unwrap_or(now),
-            },
-            at: now,
-            again: before.and_then(|kept| kept.again),
-            is_due: false,
-        });
-        self.caller.heard.settle(now);
-    }
-}
-
-/// Had the agent asked something by then? The question that was being asked just then counts.
-fn has_asked(speech: &Speech, by: Instant) -> bool {
-    let asks = |c| matches!(c, '?' | '？' | '؟' | '\u{37e}');
-    let ends = |c| matches!(c, '.' | '!' | '。' | '！' | '।' | '۔') || asks(c);
-    let mut inside = false;
-    for segment in speech.segments() {
-        let begun = segment.begun_by(by);
-        if begun.contains(asks) {
-            return true;
-        }
-        if !begun.is_empty() {
-            inside = !begun.trim_end().ends_with(ends);
-        }
-        let rest = segment.text.get(begun.len()..).unwrap_or_default();
-        let sentence = rest.split_inclusive(ends).next().filter(|_| inside);
-        if let Some(sentence) = sentence.filter(|sentence| sentence.ends_with(ends)) {
-            if sentence.ends_with(asks) {
-                return true;
-            }
-            inside = false;
-        }
-    }
-    false
 }

@@ -95,6 +95,7 @@ impl Dialogue {
         self.leave_tools(speech.id);
         self.rest();
         self.write_heard(&mut speech, false);
+        self.speech_has_asked(&speech);
         self.may_have_told(&speech);
         let failed = speech.steps.iter().any(|step| step.failed) || speech.is_torn();
         // what a tool has reported may have been told already: then the model has nothing to add
