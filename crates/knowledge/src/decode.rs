@@ -11,18 +11,83 @@ const MAX_GUESS_BYTES: usize = 64 * 1024;
 /// So many control characters stand in any text, and one more in so many characters; of random bytes one in twelve is one.
 const STRAY_CONTROLS: usize = 2;
 const CHARS_PER_STRAY_CONTROL: usize = 100;
+/// Alphabets of one text, by their first bytes: Vietnamese needs two beside ASCII's.
+const MAX_ALPHABETS: usize = 3;
+
+/// How files begin that are no text, whatever they are called, and what they are.
+const MAGIC: [(&[u8], &str); 26] = [
+    (b"%PDF-", "a PDF document"),
+    (b"%!PS", "a PostScript document"),
+    (b"{\\rtf", "an RTF document"),
+    (
+        b"PK\x03\x04",
+        "a ZIP archive, as Word, Excel and LibreOffice save their documents",
+    ),
+    (b"\xd0\xcf\x11\xe0", "a document of an old Microsoft Office"),
+    (b"\x89PNG", "a PNG picture"),
+    (b"\xff\xd8\xff", "a JPEG picture"),
+    (b"GIF87a", "a GIF picture"),
+    (b"GIF89a", "a GIF picture"),
+    (b"RIFF", "a sound, a film or a picture"),
+    (b"II*\0", "a TIFF picture"),
+    (b"MM\0*", "a TIFF picture"),
+    (b"OggS", "a sound or a film"),
+    (b"fLaC", "a sound"),
+    (b"ID3", "a sound"),
+    (b"\x1a\x45\xdf\xa3", "a film"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"BZh", "a bzip2 archive"),
+    (b"\xfd7zXZ\0", "an xz archive"),
+    (b"\x28\xb5\x2f\xfd", "a zstd archive"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
+    (b"Rar!", "a RAR archive"),
+    (b"\x7fELF", "a program"),
+    (b"\xca\xfe\xba\xbe", "a program"),
+    (b"\0asm", "a program"),
+    (b"SQLite format 3\0", "an SQLite database"),
+];
+/// Words may begin like these: they tell only together with bytes that no text has.
+const ALSO_WORDS: [&[u8]; 5] = [b"RIFF", b"ID3", b"BZh", b"OggS", b"Rar!"];
 
 /// The text of a file, its lines ended by `\n`; `is_html`: it may name its encoding.
 ///
 /// # Errors
 /// It is not text, in words.
 pub fn text(bytes: &[u8], is_html: bool) -> Result<String, String> {
+    if let Some(what) = magic(bytes) {
+        return Err(format!(
+            "it is {what}, whatever its name says; save its words as Markdown, text or HTML"
+        ));
+    }
     let text = decoded(bytes, is_html)
         .filter(|text| !is_binary(text))
         .ok_or("it is not text in an encoding that is known; save it as UTF-8")?;
     // files that were joined have marks in the middle
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     Ok(text.replace(|c| is_control(c) || c == '\u{feff}', ""))
+}
+
+fn magic(bytes: &[u8]) -> Option<&'static str> {
+    let has_other = || {
+        let head = bytes.iter().take(MAX_PRESCAN_BYTES);
+        head.filter(|byte| is_control(char::from(**byte))).count() > STRAY_CONTROLS
+    };
+    MAGIC
+        .iter()
+        .find(|(magic, _)| {
+            bytes.trim_ascii_start().starts_with(magic)
+                && (!ALSO_WORDS.contains(magic) || has_other())
+        })
+        .map(|(_, what)| *what)
+}
+
+/// What could be read of it; stray bytes cost themselves, a crowd of them the file.
+fn tolerant(text: &str) -> Option<String> {
+    let stray = text.matches(char::REPLACEMENT_CHARACTER).count();
+    let characters = text.chars().count() - stray;
+    (stray == 0
+        || stray <= STRAY_CONTROLS + characters / CHARS_PER_STRAY_CONTROL && stray < characters)
+        .then(|| text.replace(char::REPLACEMENT_CHARACTER, ""))
 }
 
 fn is_control(c: char) -> bool {
@@ -49,8 +114,7 @@ fn decoded(bytes: &[u8], is_html: bool) -> Option<String> {
             None => guessed(bytes, is_html),
         },
     };
-    let (text, had_errors) = encoding.decode_without_bom_handling(bytes);
-    (!had_errors).then(|| text.into_owned())
+    tolerant(&encoding.decode_without_bom_handling(bytes).0)
 }
 
 /// UTF-8 in which not more bytes are none than characters of it are several: those are Windows-1252.
@@ -83,18 +147,19 @@ fn utf_32(bytes: &[u8]) -> Option<Option<String>> {
         _ => return None,
     };
     let (characters, rest) = bytes.as_chunks::<4>();
-    let text = characters.iter().map(|four| char::from_u32(read(*four)));
-    Some(text.collect::<Option<String>>().filter(|_| rest.is_empty()))
+    let read = characters
+        .iter()
+        .map(|four| char::from_u32(read(*four)).unwrap_or(char::REPLACEMENT_CHARACTER));
+    let cut = (!rest.is_empty()).then_some(char::REPLACEMENT_CHARACTER);
+    Some(tolerant(&read.chain(cut).collect::<String>()))
 }
 
 /// UTF-16 without a mark: of what is no UTF-8, or UTF-8 only with a crowd of control characters, every other byte may be zero
 /// and the ones between hardly ever are; or all of it is Chinese or Japanese.
 fn utf_16(bytes: &[u8]) -> Option<&'static Encoding> {
-    let (pairs, rest) = bytes
-        .get(..MAX_GUESS_BYTES)
-        .unwrap_or(bytes)
-        .as_chunks::<2>();
-    if !rest.is_empty() || pairs.is_empty() {
+    let sample = bytes.get(..MAX_GUESS_BYTES).unwrap_or(bytes);
+    let (pairs, _) = sample.as_chunks::<2>();
+    if pairs.is_empty() {
         return None;
     }
     let zeros = |at: usize| pairs.iter().filter(|pair| pair.get(at) == Some(&0)).count();
@@ -103,8 +168,7 @@ fn utf_16(bytes: &[u8]) -> Option<&'static Encoding> {
         return None;
     }
     let decoded = |encoding: &'static Encoding| {
-        let (text, had_errors) = encoding.decode_without_bom_handling(bytes);
-        (!had_errors).then_some(text)
+        tolerant(&encoding.decode_without_bom_handling(bytes).0).filter(|text| is_coherent(text))
     };
     let by_zeros = match (high_first, low_first) {
         (big, little) if big > 8 * little => Some(UTF_16BE),
@@ -117,6 +181,24 @@ fn utf_16(bytes: &[u8]) -> Option<&'static Encoding> {
     [UTF_16LE, UTF_16BE]
         .into_iter()
         .find(|encoding| decoded(encoding).is_some_and(|text| is_east_asian(&text)))
+}
+
+/// Are its letters of few alphabets? Bytes that are no text fall into any.
+fn is_coherent(text: &str) -> bool {
+    let mut blocks: Vec<u32> = Vec::new();
+    for c in text.chars() {
+        let block = u32::from(c) >> 8;
+        // Latin, punctuation, kana, Chinese, Korean, forms of width, and what UTF-16 has in two units
+        let is_common =
+            matches!(block, 0 | 0x20..=0x33 | 0x4e..=0x9f | 0xac..=0xd7 | 0xfe..=0xff | 0x100..);
+        if !is_common && !blocks.contains(&block) {
+            blocks.push(block);
+        }
+        if blocks.len() > MAX_ALPHABETS {
+            return false;
+        }
+    }
+    true
 }
 
 /// Almost all of it Chinese or Japanese, with marks or kana: what is in another encoding falls into many scripts, or has no
@@ -154,6 +236,7 @@ fn named(bytes: &[u8]) -> Option<&'static Encoding> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::cast_possible_truncation)]
     use super::*;
 
     fn utf_16(text: &str, is_big: bool) -> Vec<u8> {
@@ -260,6 +343,57 @@ mod tests {
             text(&encoding_rs::EUC_KR.encode(korean).0, false).as_deref(),
             Ok(korean)
         );
+    }
+
+    #[test]
+    fn half_a_character_costs_itself_in_any_wide_encoding() {
+        let words = "Opening hours: we open at nine. Café ☕.\n";
+        for is_big in [true, false] {
+            let marked = utf_16(&format!("\u{feff}{words}"), is_big);
+            let lone = if is_big { [0xd8, 0x3d] } else { [0x3d, 0xd8] };
+            let with = |tail: &[u8]| [marked.as_slice(), tail].concat();
+            let read = |bytes: &[u8]| text(bytes, false);
+            assert_eq!(read(&with(b"\n")).as_deref(), Ok(words));
+            assert_eq!(read(&with(b"\0")).as_deref(), Ok(words));
+            assert_eq!(read(&with(&lone)).as_deref(), Ok(words));
+            let inside = [with(&lone), utf_16("end", is_big)].concat();
+            assert_eq!(read(&inside), Ok(format!("{words}end")));
+            let plain = utf_16(&"Opening hours: nine.\n".repeat(3), is_big);
+            let odd = [plain.as_slice(), b"\n"].concat();
+            assert_eq!(read(&odd), Ok("Opening hours: nine.\n".repeat(3)));
+        }
+        let wide: Vec<u8> = format!("\u{feff}{words}")
+            .chars()
+            .flat_map(|c| u32::from(c).to_le_bytes())
+            .chain([1])
+            .collect();
+        assert_eq!(text(&wide, false).as_deref(), Ok(words));
+    }
+
+    #[test]
+    fn what_is_a_document_of_another_kind_says_so() {
+        let zeros = [0, 0, 0, 0];
+        for (bytes, what) in [
+            (
+                &b"%PDF-1.4\n\x00\x01\x02\x03\x04\x05\x06\x07\x0e\x0f\x10\x11\x12"[..],
+                "a PDF",
+            ),
+            (b"%PDF-1.7 all of it readable", "a PDF"),
+            (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "a PNG"),
+            (b"PK\x03\x04\x14\0\x06\0", "a ZIP"),
+            (b"\x7fELF\x02\x01\x01\0", "a program"),
+            (b"{\\rtf1\\ansi Hello}", "an RTF"),
+            (&[&b"RIFF"[..], &zeros, b"WAVE"].concat(), "a sound"),
+        ] {
+            let error = text(bytes, false).unwrap_err();
+            assert!(error.contains(what), "{error}");
+        }
+        assert!(text(b"RIFFS and chords: a course for guitars.", false).is_ok());
+        // bytes that would be Chinese or any script in UTF-16
+        let noise: Vec<u8> = (0..600_u32)
+            .map(|n| ((n * n * 31 + n * 7) % 251) as u8)
+            .collect();
+        assert!(text(&noise, false).is_err());
     }
 
     #[test]

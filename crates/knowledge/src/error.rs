@@ -25,10 +25,32 @@ pub enum KnowledgeError {
         /// Why.
         reason: String,
     },
-    /// Several indexes in one directory, and none was named; or one was named that is not there.
+    /// An index was named that is not there.
     #[error(
-        "{path} holds {count} {indexes}: {ids}. Name one of them in antiphon.toml: `[knowledge] index_id = \"…\"`",
-        indexes = if *count == 1 { "index" } else { "indexes" }
+        "{path} has no index `{asked}`. Set `[knowledge] index_id` in antiphon.toml to one of those there: {ids}"
+    )]
+    NoSuchIndex {
+        /// The directory.
+        path: PathBuf,
+        /// The index that was named.
+        asked: String,
+        /// The ids of those there, and what each is.
+        ids: String,
+    },
+    /// An index was named in a directory that has none.
+    #[error(
+        "{path} has no index `{asked}`, and no other: its index_store.json is empty. Remove `[knowledge] index_id` from antiphon.toml, or \
+         persist the index again"
+    )]
+    NoIndex {
+        /// The directory.
+        path: PathBuf,
+        /// The index that was named.
+        asked: String,
+    },
+    /// Several indexes in one directory, and none was named.
+    #[error(
+        "{path} holds {count} indexes: {ids}. Name one of them in antiphon.toml: `[knowledge] index_id = \"…\"`"
     )]
     WhichIndex {
         /// The directory.

@@ -11,11 +11,20 @@ use html5ever::tokenizer::{
 
 use crate::chunk::{Chunk, Sections};
 
-/// Elements whose text nobody sees or reads.
-const HIDDEN: [&str; 11] = [
+/// Elements whose text nobody sees or reads; what is struck is withdrawn.
+const HIDDEN: [&str; 18] = [
     "title", "script", "style", "svg", "template", "noscript", "iframe", "head", "select", "math",
-    "object",
+    "object", "audio", "video", "canvas", "datalist", "s", "del", "strike",
 ];
+/// Elements without an end.
+const VOID: [&str; 14] = [
+    "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source",
+    "track", "wbr",
+];
+/// Elements whose end tag may be left out: they end where the next of them begins, or what is around them ends.
+const OPEN_ENDED: [&str; 9] = ["p", "li", "dt", "dd", "tr", "td", "th", "tbody", "thead"];
+/// What is around them; inside such an element there are others.
+const AROUND: [&str; 4] = ["ul", "ol", "dl", "table"];
 /// Elements that are words in a line; all others begin and end one.
 const INLINE: [&str; 34] = [
     "a", "abbr", "acronym", "b", "bdi", "bdo", "big", "button", "cite", "code", "data", "del",
@@ -43,9 +52,17 @@ pub fn html(name: &str, text: &str) -> Vec<Chunk> {
 
 struct Page {
     sections: Sections,
-    /// The hidden element that we are in, and how many of its kind are inside one another.
-    hidden: Option<(&'static str, usize)>,
+    /// The hidden element that we are in.
+    hidden: Option<Hidden>,
     in_cell: bool,
+}
+
+struct Hidden {
+    name: String,
+    /// How many of its kind are inside one another.
+    depth: usize,
+    /// Lists and tables inside it.
+    around: usize,
 }
 
 struct Sink(RefCell<Page>);
@@ -88,7 +105,7 @@ impl Page {
     fn tag(&mut self, tag: &Tag) -> TokenSinkResult<()> {
         let name: &str = &tag.name;
         let opens = tag.kind == TagKind::StartTag;
-        if self.hide(name, opens, tag.self_closing) {
+        if self.hide(tag, opens) {
             // XHTML closes at once what has no words
             let opens = opens && !tag.self_closing;
             return match name {
@@ -136,42 +153,85 @@ impl Page {
     }
 
     /// Is the tag part of something hidden?
-    fn hide(&mut self, name: &str, opens: bool, self_closing: bool) -> bool {
-        match &mut self.hidden {
-            // what belongs to the page ends a head or a drawing that was left open, as in a browser
-            Some(("head" | "svg" | "math", _)) if opens && BODY.contains(&name) => {
-                self.hidden = None;
-                false
-            }
-            // inside it these are raw text all the same
-            Some((hidden, _))
-                if opens && *hidden != name && matches!(name, "script" | "style" | "title") =>
-            {
-                true
-            }
-            Some((hidden, depth)) => {
-                if name == *hidden {
-                    *depth = if opens {
-                        depth.saturating_add(usize::from(!self_closing))
-                    } else {
-                        depth.saturating_sub(1)
-                    };
-                    if *depth == 0 {
-                        self.hidden = None;
-                    }
+    fn hide(&mut self, tag: &Tag, opens: bool) -> bool {
+        let name: &str = &tag.name;
+        if self
+            .hidden
+            .as_ref()
+            .is_some_and(|hidden| hidden.is_ended(name, opens))
+        {
+            self.hidden = None;
+        }
+        let Some(hidden) = &mut self.hidden else {
+            if opens && !tag.self_closing && is_hidden(tag) {
+                if VOID.contains(&name) {
+                    return true;
                 }
-                true
+                self.hidden = Some(Hidden {
+                    name: name.to_owned(),
+                    depth: 1,
+                    around: 0,
+                });
             }
-            None if opens && !self_closing => {
-                self.hidden = HIDDEN
-                    .iter()
-                    .find(|hidden| **hidden == name)
-                    .map(|hidden| (*hidden, 1));
-                self.hidden.is_some()
+            return self.hidden.is_some();
+        };
+        // inside it these are raw text all the same
+        if opens && hidden.name != name && matches!(name, "script" | "style" | "title") {
+            return true;
+        }
+        let count = |count: usize| match opens {
+            true => count.saturating_add(usize::from(!tag.self_closing)),
+            false => count.saturating_sub(1),
+        };
+        if AROUND.contains(&name) {
+            hidden.around = count(hidden.around);
+        }
+        if name == hidden.name {
+            hidden.depth = count(hidden.depth);
+            if hidden.depth == 0 {
+                self.hidden = None;
             }
-            None => false,
+        }
+        true
+    }
+}
+
+impl Hidden {
+    /// Does this tag end what has no end of its own, as in a browser? (Then the tag is part of the page.)
+    fn is_ended(&self, name: &str, opens: bool) -> bool {
+        let is_body = BODY.contains(&name);
+        match self.name.as_str() {
+            "head" | "svg" | "math" | "s" | "del" | "strike" => opens && is_body,
+            // its own end tag is counted
+            "p" => is_body && (opens || name != "p"),
+            kind if OPEN_ENDED.contains(&kind) && self.around == 0 => {
+                opens && name == kind || !opens && AROUND.contains(&name)
+            }
+            _ => false,
         }
     }
+}
+
+/// Does a browser show nothing of it?
+fn is_hidden(tag: &Tag) -> bool {
+    let value = |name: &str| {
+        let attribute = tag
+            .attrs
+            .iter()
+            .find(|attribute| &*attribute.name.local == name);
+        attribute.map(|attribute| attribute.value.to_lowercase())
+    };
+    let style: String = value("style")
+        .unwrap_or_default()
+        .split_whitespace()
+        .collect();
+    HIDDEN.contains(&&*tag.name)
+        || &*tag.name == "dialog" && value("open").is_none()
+        // until it is found: it is there to be found
+        || value("hidden").is_some_and(|hidden| hidden != "until-found")
+        || value("aria-hidden").is_some_and(|hidden| hidden == "true")
+        || style.contains("display:none")
+        || style.contains("visibility:hidden")
 }
 
 #[cfg(test)]
@@ -194,6 +254,43 @@ mod tests {
             read(page),
             [("x.html".to_owned(), "Open at nine.".to_owned())]
         );
+    }
+
+    #[test]
+    fn what_a_browser_does_not_show_is_no_passage() {
+        for hidden in [
+            "<p hidden>secret</p>",
+            "<p hidden>secret",
+            "<p style='color: red; Display : NONE'>secret</p>",
+            "<div style='visibility:hidden'><div>secret</div>secret</div>",
+            "<span aria-hidden=true>secret</span>",
+            "<template><p>secret</p></template>",
+            "<dialog><p>secret</p></dialog>",
+            "<ul><li>Tea<li hidden>secret<ul><li>secret</ul></ul>",
+            "<table><tr><td>Tea<td hidden>secret</table>",
+            "<img hidden alt=secret><input hidden><br hidden>",
+            "<p>Tea <del>secret</del></p><s>secret",
+            "<h2 hidden>secret</h2><section hidden><h1>secret</h1><p>secret</p></section>",
+        ] {
+            let page = format!("<body>{hidden}<p>We open at nine.</p>");
+            let found = read(&page);
+            let all: String = found.iter().map(|(_, text)| text.as_str()).collect();
+            assert!(all.contains("We open at nine."), "{page}: {found:?}");
+            assert!(
+                !format!("{found:?}").contains("secret"),
+                "{page}: {found:?}"
+            );
+        }
+        for shown in [
+            "<p hidden=until-found>Tea</p>",
+            "<p aria-hidden=false>Tea</p>",
+            "<dialog open>Tea</dialog>",
+            "<ul><li hidden>no<li>Tea</ul>",
+            "<div><p hidden>no</div>Tea",
+            "<ul><li hidden>no</ul>Tea",
+        ] {
+            assert_eq!(read(shown), [("x.html".to_owned(), "Tea".to_owned())]);
+        }
     }
 
     #[test]

@@ -45,10 +45,12 @@ pub fn is_index(folder: &Path) -> bool {
 }
 
 /// Read the nodes of an index in the docstore's order; `index_id` chooses it where there are several. What is missing or of an
-/// unknown kind becomes a warning. A store that has never had an index is read whole, as `BM25Retriever` reads a docstore.
+/// unknown kind becomes a warning. A store without an index is read whole, as `BM25Retriever` reads a docstore, and a warning says
+/// that what was deleted is read too.
 ///
 /// # Errors
 /// [`KnowledgeError::Index`] when a file is unreadable, [`KnowledgeError::WhichIndex`] when one must be chosen,
+/// [`KnowledgeError::NoSuchIndex`] and [`KnowledgeError::NoIndex`] when the one that is named is not there,
 /// [`KnowledgeError::Foreign`] when the index has no words of its own.
 pub fn load(
     folder: &Path,
@@ -74,6 +76,12 @@ pub fn load(
         };
         nodes.retain(|node| own.contains(&node.id));
         warnings.extend(missing(index, own.len().saturating_sub(nodes.len())));
+    } else if !nodes.is_empty() {
+        warnings.push(format!(
+            "index_store.json names no index, so all {} nodes of docstore.json are read, those of deleted documents too: if there were \
+             deletions, make the index again from what is left and persist it",
+            nodes.len()
+        ));
     }
     if nodes.is_empty() && warnings.is_empty() {
         let graph = folder.join("property_graph_store.json");
@@ -98,28 +106,36 @@ fn choose<'a>(
     indexes: &'a [IndexStruct],
     index_id: Option<&str>,
 ) -> Result<Option<&'a IndexStruct>, KnowledgeError> {
-    let found = match (index_id, indexes) {
-        (Some(id), indexes) => indexes.iter().find(|index| index.id == id),
-        (None, []) => return Ok(None),
-        (None, [only]) => Some(only),
-        (None, _) => None,
-    };
-    let named = || {
+    let ids = || {
         let names = indexes.iter().take(NAMED_INDEXES);
         names
             .map(|index| format!("`{}` ({})", index.id, index.kind))
             .collect::<Vec<_>>()
             .join(", ")
     };
-    found.map(Some).ok_or_else(|| KnowledgeError::WhichIndex {
-        path: folder.into(),
-        count: indexes.len(),
-        ids: if indexes.is_empty() {
-            "none".to_owned()
-        } else {
-            named()
-        },
-    })
+    let path = || folder.to_path_buf();
+    match (index_id, indexes) {
+        (None, []) => Ok(None),
+        (None, [only]) => Ok(Some(only)),
+        (None, several) => Err(KnowledgeError::WhichIndex {
+            path: path(),
+            count: several.len(),
+            ids: ids(),
+        }),
+        (Some(asked), []) => Err(KnowledgeError::NoIndex {
+            path: path(),
+            asked: asked.to_owned(),
+        }),
+        (Some(asked), indexes) => indexes
+            .iter()
+            .find(|index| index.id == asked)
+            .map(Some)
+            .ok_or_else(|| KnowledgeError::NoSuchIndex {
+                path: path(),
+                asked: asked.to_owned(),
+                ids: ids(),
+            }),
+    }
 }
 
 fn missing(index: &IndexStruct, count: usize) -> Option<String> {

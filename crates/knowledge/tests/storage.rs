@@ -104,7 +104,7 @@ fn of_several_indexes_one_is_named() {
     );
     assert!(matches!(
         KnowledgeBase::load(folder.path(), Some("x")),
-        Err(KnowledgeError::WhichIndex { .. })
+        Err(KnowledgeError::NoSuchIndex { .. })
     ));
     let loaded = KnowledgeBase::load(folder.path(), Some("times")).unwrap();
     assert_eq!(loaded.base.len(), 1);
@@ -224,11 +224,30 @@ fn a_docstore_that_never_had_an_index_is_read_whole() {
     let folder = tempfile::tempdir().unwrap();
     docstore(folder.path());
     write(folder.path(), "index_store.json", &json!({}));
-    assert_eq!(
-        KnowledgeBase::load(folder.path(), None).unwrap().base.len(),
-        3
+    let loaded = KnowledgeBase::load(folder.path(), None).unwrap();
+    assert_eq!(loaded.base.len(), 3);
+    let warned = loaded.warnings.join(" ");
+    assert!(
+        warned.contains("names no index") && warned.contains("deleted"),
+        "{warned}"
     );
-    assert!(error(folder.path(), Some("x")).contains("0 indexes: none"));
+    let wrong = error(folder.path(), Some("x"));
+    assert!(wrong.contains("has no index `x`, and no other"), "{wrong}");
+}
+
+#[test]
+fn an_index_that_is_not_there_is_said_to_be_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    docstore(folder.path());
+    indexes(
+        folder.path(),
+        &json!({"A": index("list", &json!({"nodes": ["new"]}))}),
+    );
+    let wrong = error(folder.path(), Some("a"));
+    assert!(
+        wrong.contains("has no index `a`") && wrong.contains("`A` (list)"),
+        "{wrong}"
+    );
 }
 
 #[test]
