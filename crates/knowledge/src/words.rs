@@ -10,6 +10,9 @@ const SAMPLE_CHARS: usize = 50_000;
 /// Words of a question that are looked up; a caller's sentence has about 15.
 const MAX_QUESTION_WORDS: usize = 64;
 
+/// A day is known by what stands so many words away: "Mo und Di".
+const DAY_REACH: usize = 2;
+
 /// Languages with a stemmer and a list of words without meaning.
 const LANGUAGES: [(&str, Algorithm); 16] = [
     ("en", Algorithm::English),
@@ -37,6 +40,20 @@ pub(crate) struct Asked {
     pub(crate) words: Vec<(String, f32)>,
     /// It says what the question is about. Numbers and days do not: they only tell good passages from better ones.
     pub(crate) is_topic: bool,
+    /// It is a day.
+    is_day: bool,
+}
+
+impl Asked {
+    /// What a phrase stands for.
+    fn phrase(others: &[String]) -> Self {
+        let weighed = |word: &String| (word.clone(), synonyms::PHRASE_WEIGHT);
+        Self {
+            words: others.iter().map(weighed).collect(),
+            is_topic: true,
+            is_day: false,
+        }
+    }
 }
 
 /// How words of one language are compared.
@@ -44,7 +61,7 @@ pub(crate) struct Words {
     language: &'static str,
     stemmer: Stemmer,
     empty: FxHashSet<&'static str>,
-    /// Other words for the same; there are none but English ones.
+    /// Other words for the same.
     thesaurus: Thesaurus,
 }
 
@@ -59,10 +76,9 @@ impl Words {
             .chain(synonyms::SMALL_TALK.split(' '))
             .collect();
         let stemmer = Stemmer::create(algorithm);
-        let thesaurus = match language {
-            "en" => Thesaurus::new(|word| stemmer.stem(word).into_owned()),
-            _ => Thesaurus::default(),
-        };
+        let thesaurus = Thesaurus::new(synonyms::table(language), |word| {
+            stemmer.stem(word).into_owned()
+        });
         Self {
             language,
             stemmer,
@@ -71,13 +87,39 @@ impl Words {
         }
     }
 
-    /// All terms of a text, in order.
+    /// All terms of a text, in order: its words, the days that it means, and what its compounds are made of.
     pub(crate) fn terms(&self, text: &str) -> Vec<String> {
         let lower = text.to_lowercase();
+        let words: Vec<&str> = split(&lower).collect();
         let mut terms = Vec::new();
-        for word in split(&lower) {
+        for (at, word) in words.iter().enumerate() {
+            let reach = at.saturating_sub(DAY_REACH)..(at + DAY_REACH + 1).min(words.len());
+            let beside = words.get(reach).unwrap_or_default();
+            let days = self.thesaurus.days(word, beside);
+            terms.extend_from_slice(days);
+            if let [_] = days {
+                // "Monday to Friday", "Mo–Fr"
+                for next in words.get(at + 1..).unwrap_or_default().iter().take(2) {
+                    let between = between(&lower, word, next);
+                    let days = self.thesaurus.days_between(word, between, next);
+                    terms.extend(days.into_iter().cloned());
+                }
+                continue;
+            }
+            let first = terms.len();
             self.push_terms(word, &mut terms);
+            if self.has_compounds() {
+                let parts: Vec<String> = terms
+                    .get(first..)
+                    .unwrap_or_default()
+                    .iter()
+                    .flat_map(|term| self.thesaurus.parts(term))
+                    .cloned()
+                    .collect();
+                terms.extend(parts);
+            }
         }
+        terms.extend(lower.chars().filter_map(|c| Some(self.stem(currency(c)?))));
         terms
     }
 
@@ -87,16 +129,9 @@ impl Words {
         let words: Vec<&str> = split(&lower).take(4 * MAX_QUESTION_WORDS).collect();
         let stems: Vec<String> = words.iter().map(|word| self.stem(word)).collect();
         let phrases = self.thesaurus.phrases(&words, &stems).into_iter();
-        let mut asked: Vec<Asked> = phrases
-            .map(|others| Asked {
-                words: others
-                    .iter()
-                    .map(|word| (word.clone(), synonyms::PHRASE_WEIGHT))
-                    .collect(),
-                is_topic: true,
-            })
-            .collect();
-        let is_farewell = words.windows(2).any(|pair| pair == ["see", "you"]);
+        let mut asked: Vec<Asked> = phrases.map(Asked::phrase).collect();
+        let mut has_day = false;
+        let is_farewell = self.thesaurus.is_farewell(&words, &stems);
         for (at, word) in words.iter().enumerate() {
             let before = at.checked_sub(1).and_then(|at| words.get(at));
             let is_name = words.get(at.saturating_sub(3)..at).is_some_and(|before| {
@@ -108,29 +143,54 @@ impl Words {
                 || words
                     .get(at + 1)
                     .is_some_and(|next| synonyms::is_polite(Some(word), next));
-            if is_name || is_wish || self.empty.contains(word) {
+            if is_name || is_wish || self.is_empty(word) {
                 continue;
             }
             let mut terms = Vec::new();
-            self.push_terms(word, &mut terms);
-            let is_topic = !(synonyms::is_weak(word) || is_farewell && synonyms::is_day(word));
+            let days = self.thesaurus.days(word, &[]);
+            if let [day] = days {
+                terms.push(day.clone());
+            } else {
+                self.push_terms(word, &mut terms);
+            }
+            let is_day = synonyms::is_day(word) || !days.is_empty();
+            let is_topic = !(self.thesaurus.is_weak(word) || is_farewell && is_day);
             for term in terms {
                 // in Japanese these are endings and particles
                 let is_kana = term.chars().all(|c| matches!(c, '\u{3040}'..='\u{309f}'));
-                if is_kana || self.empty.contains(term.as_str()) {
+                if is_kana || self.is_empty(&term) {
                     continue;
                 }
                 let mut words = vec![(term.clone(), 1.0)];
                 let others = self.thesaurus.others(&term);
                 words.extend(others.map(|other| (other.clone(), synonyms::WEIGHT)));
+                if days.len() > 1 {
+                    words.extend(days.iter().map(|day| (day.clone(), synonyms::WEIGHT)));
+                }
+                if self.has_compounds() && self.thesaurus.others(&term).next().is_none() {
+                    // a compound that is not known stands for what it is made of
+                    let parts = self.thesaurus.parts(&term);
+                    let others = parts.flat_map(|part| self.thesaurus.others(part).chain([part]));
+                    words.extend(others.map(|other| (other.clone(), synonyms::WEIGHT)));
+                }
                 if asked.len() < MAX_QUESTION_WORDS
                     && !asked
                         .iter()
                         .any(|known| known.words.first() == words.first())
                 {
-                    asked.push(Asked { words, is_topic });
+                    has_day |= is_day && is_topic;
+                    asked.push(Asked {
+                        words,
+                        is_topic,
+                        is_day,
+                    });
                 }
             }
+        }
+        let is_about_a_day = has_day && !asked.iter().any(|asked| asked.is_topic && !asked.is_day);
+        let others = self.thesaurus.opening_hours();
+        if is_about_a_day && !others.is_empty() && self.thesaurus.may_be_so(&words, &stems) {
+            asked.push(Asked::phrase(others));
         }
         asked
     }
@@ -152,6 +212,12 @@ impl Words {
             self.language,
             "de" | "nl" | "sv" | "da" | "no" | "fi" | "hu"
         )
+    }
+
+    /// Does it mean nothing? An English "kind" is a German child.
+    fn is_empty(&self, word: &str) -> bool {
+        let is_known = || self.language != "en" && self.thesaurus.knows(&self.stem(word));
+        self.empty.contains(word) && !is_known()
     }
 
     fn stem(&self, word: &str) -> String {
@@ -186,6 +252,24 @@ fn split(lower: &str) -> impl Iterator<Item = &str> {
     lower
         .split(|c: char| !(c.is_alphanumeric() || c == '_' || is_wide(c)))
         .filter(|word| !word.is_empty())
+}
+
+/// What stands between two words that are parts of one text.
+fn between<'a>(text: &'a str, word: &str, next: &str) -> &'a str {
+    let start = text.as_ptr() as usize;
+    let from = (word.as_ptr() as usize + word.len()).saturating_sub(start);
+    let to = (next.as_ptr() as usize).saturating_sub(start);
+    text.get(from..to).unwrap_or_default()
+}
+
+/// The word for a sign of money.
+fn currency(sign: char) -> Option<&'static str> {
+    match sign {
+        '€' => Some("euro"),
+        '$' => Some("dollar"),
+        '£' => Some("pound"),
+        _ => None,
+    }
 }
 
 /// Scripts in which words are not parted, or, as in Korean, so little that parts of them are compared.

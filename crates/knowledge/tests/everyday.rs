@@ -351,6 +351,140 @@ fn documents_in_other_languages_are_found_too() {
     );
 }
 
+/// Questions that do not find a passage below one of these headings among the first two.
+fn missed<'a>(base: &KnowledgeBase, questions: &[(&'a str, &str)]) -> Vec<(&'a str, String)> {
+    let found = |question: &str| {
+        let found = base.find(question);
+        sources(&found)
+            .into_iter()
+            .take(2)
+            .collect::<Vec<_>>()
+            .join(" | ")
+    };
+    questions
+        .iter()
+        .map(|(question, heading)| (*question, *heading, found(question)))
+        .filter(|(_, heading, found)| !found.contains(heading))
+        .map(|(question, _, found)| (question, found))
+        .collect()
+}
+
+#[test]
+fn a_question_with_a_time_of_day_is_about_opening_hours() {
+    let hours = |question| (question, "Opening hours");
+    let questions = [
+        "Can I come at nine?",
+        "Can we come at eight?",
+        "what time's last orders",
+        "Is it okay to arrive at quarter past nine?",
+        "could we be there around half past seven",
+        "Would it be all right to drop by after 10 pm",
+        "may we stay until midnight",
+        "are you there at noon",
+    ]
+    .map(hours);
+    assert_eq!(missed(&restaurant(), &questions), []);
+}
+
+#[test]
+fn german_questions_find_german_passages() {
+    let text = "# Praxis Dr. Weber\n## Sprechzeiten\nMo, Di, Do: 8–12 Uhr und 14–18 Uhr. Mi und Fr: 8–13 Uhr.\n## Anfahrt\nHauptstraße 12, \
+        2. Stock, Aufzug vorhanden. U2 bis Rathaus. Stellplätze im Hof.\n## Rezepte\nFolgerezepte können telefonisch bestellt und am nächsten \
+        Werktag abgeholt werden.\n## Notfälle\nAußerhalb der Sprechzeiten wählen Sie 116117.\n## Impfungen\nGrippeimpfungen ab Oktober, \
+        ohne Termin, dienstags.\n## Kosten\nPrivatpatienten erhalten eine Rechnung. Atteste kosten 10 Euro.";
+    let base = KnowledgeBase::from_markdown([("a.md".to_owned(), text.to_owned())]);
+    let questions = [
+        ("Wann habt ihr auf?", "Sprechzeiten"),
+        ("Kann ich am Mittwochnachmittag kommen?", "Sprechzeiten"),
+        ("Wie komme ich zu Ihnen?", "Anfahrt"),
+        ("Wo kann ich parken?", "Anfahrt"),
+        ("Ich brauche neue Tabletten", "Rezepte"),
+        ("Gibt es einen Lift?", "Anfahrt"),
+        ("Was mache ich nachts bei Schmerzen?", "Notfälle"),
+        ("Kann ich mich gegen Grippe impfen lassen?", "Impfungen"),
+        ("Was kostet ein Attest?", "Kosten"),
+        ("Haben Sie samstags offen?", "Sprechzeiten"),
+        ("Welche U-Bahn?", "Anfahrt"),
+        ("Ich bin privat versichert", "Kosten"),
+        ("Wo ist die Praxis?", "Anfahrt"),
+        ("Bis wann sind Sie freitags da?", "Sprechzeiten"),
+        ("Kann ich um neun kommen?", "Sprechzeiten"),
+        ("Geht es auch nach 17 Uhr?", "Sprechzeiten"),
+    ];
+    assert_eq!(missed(&base, &questions), []);
+    for words in [
+        "Hallo, guten Tag!",
+        "Um halb acht.",
+        "Ja, bitte.",
+        "Danke, bis Freitag!",
+    ] {
+        assert_eq!(base.find(words), [], "{words}");
+    }
+}
+
+#[test]
+fn days_are_found_between_days_and_in_what_stands_for_them() {
+    let base = |hours: &str| {
+        let text = format!(
+            "# A\n## Hours\n{hours}\n## Tommy\nTommy.\n## Soup\nLeek.\n## Wine\nChianti.\n## X\nXylo."
+        );
+        KnowledgeBase::from_markdown([("a.md".to_owned(), text)])
+    };
+    for (hours, question) in [
+        (
+            "The shop is there for you from Mon to Thu.",
+            "Are you there on Wednesday?",
+        ),
+        (
+            "The shop is there for you Mon–Fri 9-5.",
+            "What about Tuesdays?",
+        ),
+        (
+            "The shop is there for you on weekdays.",
+            "Does it work on Thursday?",
+        ),
+        (
+            "Sat–Mon the shop is there for you.",
+            "Does it work on a Sunday",
+        ),
+        ("Wir sind für Sie da: Mo–Fr 9–17.", "Passt es am Mittwoch?"),
+        (
+            "Wir sind für Sie da: werktags.",
+            "Geht es am Dienstagvormittag?",
+        ),
+        (
+            "Nous sommes là pour vous du lun. au ven. de 9 h à 17 h.",
+            "Je peux venir mercredi ?",
+        ),
+        (
+            "Estamos aquí para usted y los suyos de lunes a viernes, pero no el resto.",
+            "¿Puedo venir el miércoles?",
+        ),
+    ] {
+        let found = base(hours).find(question);
+        assert_eq!(
+            sources(&found).first(),
+            Some(&"a.md › A › Hours"),
+            "{hours} {question}"
+        );
+    }
+}
+
+#[test]
+fn a_garage_is_asked_for_a_car_and_for_help() {
+    let text = "# Garage\n## Opening\nMon-Fri 7:30-18:00, Sat 9-13.\n## Prices\nOil change: 89 €. Tyre swap: 49 €.\n## Courtesy car\nWe \
+        provide a vehicle while yours is with us.\n## Address\nMill Rd 4.\n## Warranty\nTwo years.\n## Towing\nDay and night.";
+    let base = KnowledgeBase::from_markdown([("a.md".to_owned(), text.to_owned())]);
+    let questions = [
+        ("do you have a loaner", "Courtesy car"),
+        ("my car broke down on the motorway", "Towing"),
+        ("When are you open on Saturday?", "Opening"),
+        ("how much is an oil change", "Prices"),
+        ("could I bring it in at eight", "Opening"),
+    ];
+    assert_eq!(missed(&base, &questions), []);
+}
+
 #[test]
 fn as_many_passages_are_given_as_the_documentation_says() {
     let documents = (0..8).map(|number| {

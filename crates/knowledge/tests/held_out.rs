@@ -129,6 +129,53 @@ const POOL: &[(&str, &str)] = &[
     ),
 ];
 
+/// Written before there were other words for the same in any language but English: then 4 of 16 were found, and 5 of 11 in French.
+const GASTHOF: &[(&str, &str)] = &[
+    ("Wann habt ihr auf?", "Öffnungszeiten"),
+    ("Kann ich am Dienstag vorbeikommen?", "Öffnungszeiten"),
+    (
+        "Bis wann kriegt man bei euch was zu essen?",
+        "Öffnungszeiten",
+    ),
+    ("Haben Sie sonntags offen?", "Öffnungszeiten"),
+    ("Wie komme ich zu Ihnen?", "So finden Sie uns"),
+    ("Wo kann ich mein Auto abstellen?", "So finden Sie uns"),
+    (
+        "Ich würde gern für Samstag einen Tisch buchen",
+        "Reservierung",
+    ),
+    (
+        "Wir müssen leider stornieren, kostet das was?",
+        "Reservierung",
+    ),
+    ("Kann ich mit Visa zahlen?", "Bezahlung"),
+    ("Ich vertrage keinen Weizen", "Allergene"),
+    ("Gibt es etwas Vegetarisches?", "Speisen"),
+    ("Dürfen wir unseren Hund mitbringen?", "Vierbeiner"),
+    (
+        "Gibt es einen Lift? Meine Oma kann keine Treppen steigen",
+        "Barrierefreiheit",
+    ),
+    ("Habt ihr was für Kinder?", "Kleine Gäste"),
+    ("Bringen Sie das Essen auch nach Hause?", "Lieferservice"),
+    ("Was kostet ein Zimmer?", "Übernachtung"),
+];
+
+/// The same in French.
+const AUBERGE: &[(&str, &str)] = &[
+    ("Vous êtes ouverts jusqu'à quelle heure ?", "Horaires"),
+    ("On peut venir dimanche soir ?", "Horaires"),
+    ("Vous êtes où exactement ?", "Accès"),
+    ("Est-ce que je peux me garer ?", "Accès"),
+    ("Je voudrais annuler ma table", "Réservations"),
+    ("Je peux payer en liquide ?", "Règlement"),
+    ("Ma fille est allergique au blé", "Allergènes"),
+    ("C'est combien le menu ?", "Carte"),
+    ("Je peux venir avec mon chien ?", "Animaux"),
+    ("Mon père est en fauteuil roulant", "Mobilité réduite"),
+    ("Vous livrez à domicile ?", "À emporter"),
+];
+
 /// How many find their passage first, and how many among those that are given.
 fn recall(folder: &str, questions: &[(&str, &str)]) -> (usize, usize) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
@@ -164,6 +211,8 @@ fn callers_own_words_find_the_passage() {
         ("tests/fixtures/dentist", DENTIST, 16, 18),
         ("tests/fixtures/parcel-shop", PARCEL_SHOP, 14, 16),
         ("tests/fixtures/pool", POOL, 7, 10),
+        ("tests/fixtures/gasthof", GASTHOF, 16, 16),
+        ("tests/fixtures/auberge", AUBERGE, 11, 11),
     ] {
         let found = recall(folder, questions);
         if found.0 < first || found.1 < given {

@@ -38,7 +38,12 @@ fn nodes_of_every_llamaindex_release_have_the_texts_that_python_gives_them() {
             );
         }
         let kinds = llamaindex::load(&folder.join("kinds"), None).unwrap();
-        assert!(kinds.1.is_empty(), "{release}: {:?}", kinds.1);
+        // a docstore alone: nothing is left out, and that there is no index is said
+        assert!(
+            matches!(kinds.1.as_slice(), [only] if only.contains("names no index")),
+            "{release}: {:?}",
+            kinds.1
+        );
         assert!(!kinds.0.is_empty());
     }
 }

@@ -1,5 +1,14 @@
 //! What people say instead of what documents say, and what they say that asks for nothing. Only everyday words of shops,
 //! surgeries, hotels and restaurants: words of a trade stand in its documents, and closeness of meaning is an embedding's business.
+//! One table for each language: `en`, `de`, `fr`, `es`, `it`, `nl`, `pt`.
+
+mod de;
+mod en;
+mod es;
+mod fr;
+mod it;
+mod nl;
+mod pt;
 
 use rustc_hash::FxHashMap;
 
@@ -11,102 +20,63 @@ pub(crate) const PHRASE_WEIGHT: f32 = 0.6;
 const MAX_BETWEEN: usize = 3;
 /// From so many people on they are a group.
 const MANY: u32 = 7;
+/// A part of a compound has so many letters; the others have so many bytes.
+const MIN_PART_CHARS: usize = 5;
+const MIN_REST_BYTES: usize = 3;
 
-/// Words for the same, or that stand in the answer to one another; compared by their stems. `a_b` is a phrase, `a~b` one
-/// in which other words may stand between, `#` a number of people that makes a group. A phrase is only asked with: it
-/// stands for the single words beside it.
-const GROUPS: &[&str] = &[
-    "open opening hours close closed shut what_time_do what_time_does what_time_are what_time_can how_late \
-     how_early till_when until_when until_what_time when_do_you when_are_you when_can_i when_can_we latest_i latest_we \
-     latest_you earliest_i earliest_we earliest_you are_you_around are_you_there are_you_still_there_on",
-    "located location address street road directions situated where corner where_are_you whereabouts where_abouts where_is_it where_is_your \
-     where_is_the where_can_i_find how_do_i_get how_do_we_get how_can_i_get how_can_we_get get_there get_to_you find_you \
-     reach_you near_you close_to_you get_off",
-    "phone telephone number contact email website reach_you call_you get_in_touch get_hold_of",
-    "dinner supper evening tonight",
-    "lunch lunchtime midday noon",
-    "breakfast brunch morning",
-    "seated when_can~eat when_can~food when_can~lunch when_can~dinner earliest~sit latest~sit latest~arrive latest~come",
-    "price cost charge fee pricey expensive cheap euros dollars pounds rate how_much what_do~charge how_expensive lose_money",
-    "free complimentary included no_charge do_i_pay do_we_pay",
-    "pay payment bill card cash credit debit visa mastercard maestro amex contactless american_express apple_pay google_pay \
-     check_out split~bill pick_up_the_tab",
-    "instalment installment month split~bill pay~off",
-    "tip gratuity",
-    "cancel cancellation refund reschedule postpone rebook swap notice call~off back_out pull_out change~booking change~reservation \
-     change~appointment change~order move~booking move~reservation move~appointment put~off drop~booking \
-     can_t_make can_t_come can_t_attend cannot_make cannot_come not_make_it not_coming not_come unable_to_come \
-     unable_to_make show_up turn_up something~come_up no_show",
-    "attend missed appearance show_up turn_up can_t_make can_t_come not_come forget~appointment no_show",
-    "book booking reserve reservation",
-    "appointment visit consultation slot",
-    "late later latest delay run~late run~behind held_up stuck_in hold_table keep~table save~table",
-    "group party large big crowd #_of_us #_people #_persons #_guests #_altogether #_in_total party_of how_many_people \
-     how_many_of_us how_many~seat",
-    "outside outdoor terrace patio garden balcony courtyard al_fresco open_air fresh_air in_the_sun sit_out sit~outside",
-    "dog puppy pup hound labrador terrier pet animal four_legged",
-    "child children kid baby toddler son daughter infant boy girl teenager eighteen little_one year_old years_old",
-    "wheelchair disabled accessible accessibility step-free barrier ramp stairs step lift elevator crutches stroller pram \
-     pushchair buggy walker get_in get_upstairs",
-    "lift elevator escalator get_upstairs",
-    "toilet restroom bathroom washroom loo lavatory gents ladies_room powder_room",
-    "park parking car garage drive vehicle",
-    "tram bus train metro subway underground station stop public_transport",
-    "birthday anniversary celebrate celebration surprise turn_# turn_thirty turn_forty turn_fifty turn_sixty turn_eighteen",
-    "allergy allergic allergen intolerant intolerance contain",
-    "nut peanut almond hazelnut walnut cashew pistachio",
-    "gluten coeliac celiac wheat",
-    "dairy milk lactose cheese cream butter",
-    "vegan vegetarian veggie plant-based without_meat no_meat meatless meat_free",
-    "fish seafood shellfish prawn shrimp mussel oyster crab lobster",
-    "meat beef lamb chicken pork steak",
-    "dessert sweet pudding cake ice_cream",
-    "starter appetizer appetiser",
-    "main entree",
-    "dish meal food eat menu course special recommend",
-    "wine drink alcohol corkage beer cocktail beverage",
-    "noodles pasta tagliatelle spaghetti",
-    "eggplant aubergine",
-    "holiday christmas december easter new_year boxing_day",
-    "delivery deliver takeaway takeout",
-    "wifi internet wlan",
-    "insurance insured insurer cover covered health_plan",
-    "doctor physician gp",
-    "haircut cut trim",
-    "colouring coloring dye tint highlights",
-    "voucher gift_card gift_certificate",
-    "stylist hairdresser staff team who_works",
-    "walk-in without_an_appointment drop_in walk_in come_by pop_in",
-    "room bedroom suite",
-    "parcel package packet shipment",
-    "send ship mail post dispatch sender",
-    "collect collecting pickup fetch pick~up",
-    "keep hang_on_to hold_on_to store",
-    "bring take~along bring~along",
-    "abroad international overseas foreign country customs america asia africa australia",
-    "domestic domestically inland national within_the_country",
-    "size dimension big large measure how_big how_long_can how_wide",
-    "weight heavy weigh kilo kilogram gram pounds how_heavy",
-    "return send~back give~back bring~back take~back drop~off hand~over hand~in",
-    "box carton envelope packaging wrapping wrap",
-    "forbidden prohibited banned illegal allowed not_allowed may_i_send can_i_send",
-    "damage broken smashed cracked dented torn lost missing claim",
-    "track tracking where_is~package where_is~parcel where_s~package where_s~parcel where_is~order",
-    "copy photocopy duplicate scan print printer",
-    "another other neighbour neighbor somebody_else someone_else",
-    "identity identification id passport papers documents",
-    "register registration enrol enroll join sign~up become_a",
-    "emergency urgent pain hurt ache agony toothache swelling swollen bleeding bleed right_away straight_away as_soon_as",
-    "examination exam checkup check look~at",
-    "clean cleaned cleaning polish wash hygienist",
-    "white whitening whiter bleach bright brighter",
-    "braces aligners straighten crooked orthodontist",
-    "filling cavity hole",
-    "nervous afraid anxious scared terrified frightened fear phobia",
-    "smoke smoking cigarette vape",
-    "extraction pull~tooth pull~out take~out",
-    "floor storey upstairs downstairs level",
-];
+/// What is known of the everyday words of a language.
+pub(crate) struct Table {
+    /// Words for the same, or that stand in the answer to one another; compared by their stems. `a_b` is a phrase, `a~b` one in
+    /// which other words may stand between, `#` a number of people that makes a group. A phrase is only asked with: it stands
+    /// for the single words beside it. The first group is that of opening hours: a question with a time of day is about them.
+    groups: &'static [&'static str],
+    /// How a question begins that may be answered by yes or no; phrases.
+    asks: &'static str,
+    /// Words before a time of day, and behind its number.
+    at: &'static str,
+    clock: &'static str,
+    /// Hours and their parts.
+    numbers: &'static str,
+    /// Words that never say by themselves what a question is about, beside the English ones.
+    weak: &'static str,
+    /// The days from Monday on: their names, then what documents write for them.
+    days: [&'static str; 7],
+    /// Words for Monday to Friday, Saturday and Sunday, and all days.
+    workdays: &'static str,
+    weekend: &'static str,
+    daily: &'static str,
+    /// Words between two days that stand for those between them; before one they say goodbye until then.
+    to: &'static str,
+}
+
+/// For a language of which nothing is known.
+const NOTHING: Table = Table {
+    groups: &[],
+    asks: "",
+    at: "",
+    clock: "",
+    numbers: "",
+    weak: "",
+    days: [""; 7],
+    workdays: "",
+    weekend: "",
+    daily: "",
+    to: "",
+};
+
+/// What is known of a language (ISO 639-1).
+pub(crate) fn table(language: &str) -> &'static Table {
+    match language {
+        "en" => &en::TABLE,
+        "de" => &de::TABLE,
+        "fr" => &fr::TABLE,
+        "es" => &es::TABLE,
+        "it" => &it::TABLE,
+        "nl" => &nl::TABLE,
+        "pt" => &pt::TABLE,
+        _ => &NOTHING,
+    }
+}
 
 /// Words of conversation that say nothing about a topic, beside the language's own small words.
 pub(crate) const SMALL_TALK: &str = "\
@@ -142,7 +112,7 @@ const PARTS: &str =
     "morning afternoon evening night day weekend one morgen tag abend nacht noches tardes journée";
 
 fn is_in(list: &str, word: &str) -> bool {
-    list.split(' ').any(|other| other == word)
+    list.split_whitespace().any(|other| other == word)
 }
 
 /// A word of a phrase.
@@ -161,13 +131,25 @@ pub(crate) struct Thesaurus {
     groups: Vec<Vec<String>>,
     of: FxHashMap<String, Vec<usize>>,
     phrases: Vec<(Vec<Part>, usize)>,
+    /// How a question begins.
+    asks: Vec<Vec<Part>>,
+    /// The stem of each day's name.
+    days: Vec<String>,
+    table: Option<&'static Table>,
 }
 
 impl Thesaurus {
-    /// With words in this form.
-    pub(crate) fn new(stem: impl Fn(&str) -> String) -> Self {
-        let mut all = Self::default();
-        for (number, group) in GROUPS.iter().enumerate() {
+    /// Of this table, with words in this form.
+    pub(crate) fn new(table: &'static Table, stem: impl Fn(&str) -> String) -> Self {
+        let name = |day: &&str| stem(day.split(' ').next().unwrap_or_default());
+        let asks = table.asks.split_whitespace();
+        let mut all = Self {
+            asks: asks.map(|words| phrase(words, &stem)).collect(),
+            days: table.days.iter().map(name).collect(),
+            table: Some(table),
+            ..Self::default()
+        };
+        for (number, group) in table.groups.iter().enumerate() {
             let mut words: Vec<String> = Vec::new();
             for member in group.split_whitespace() {
                 if member.contains(['_', '~']) {
@@ -184,6 +166,16 @@ impl Thesaurus {
             all.groups.push(words);
         }
         all
+    }
+
+    /// Is there another word for it?
+    pub(crate) fn knows(&self, stem: &str) -> bool {
+        self.of.contains_key(stem)
+    }
+
+    /// Words of opening hours.
+    pub(crate) fn opening_hours(&self) -> &[String] {
+        self.groups.first().map(Vec::as_slice).unwrap_or_default()
     }
 
     /// Other words for it.
@@ -204,6 +196,7 @@ impl Thesaurus {
     /// What the phrases in these words stand for, each group once.
     pub(crate) fn phrases(&self, words: &[&str], stems: &[String]) -> Vec<&[String]> {
         let mut found: Vec<usize> = Vec::new();
+        found.extend(self.asks_about_a_time(words, stems).then_some(0));
         for (phrase, group) in &self.phrases {
             if !found.contains(group)
                 && (0..words.len()).any(|at| stands_at(phrase, words, stems, at))
@@ -213,6 +206,122 @@ impl Thesaurus {
         }
         let groups = found.into_iter().filter_map(|group| self.groups.get(group));
         groups.map(Vec::as_slice).collect()
+    }
+}
+
+impl Thesaurus {
+    /// "Can we come at eight?": may it be so, at a time of day?
+    fn asks_about_a_time(&self, words: &[&str], stems: &[String]) -> bool {
+        let Some(table) = self.table else {
+            return false;
+        };
+        let is_hour = |word: &&str| {
+            is_in(table.numbers, word) || word.parse::<u32>().is_ok_and(|hour| hour <= 24)
+        };
+        // "9h30", "9pm"
+        let is_written = |word: &&str| {
+            let after = word.trim_start_matches(|c: char| c.is_ascii_digit());
+            after.len() < word.len()
+                && ["h", "am", "pm", "uhr"]
+                    .iter()
+                    .any(|h| after.starts_with(h))
+        };
+        let has_time = words.iter().any(is_written)
+            || words.windows(2).any(|pair| {
+                matches!(pair, [first, second]
+                    if is_in(table.at, first) && is_hour(second)
+                        || is_hour(first) && is_in(table.clock, second))
+            });
+        has_time && self.may_be_so(words, stems)
+    }
+
+    /// Does it begin like a question for yes or no?
+    pub(crate) fn may_be_so(&self, words: &[&str], stems: &[String]) -> bool {
+        self.asks
+            .iter()
+            .any(|phrase| (0..words.len()).any(|at| stands_at(phrase, words, stems, at)))
+    }
+
+    /// "See you on Sunday", "bis Freitag": a day in it is no question.
+    pub(crate) fn is_farewell(&self, words: &[&str], stems: &[String]) -> bool {
+        let names_day = |pair: &[&str]| matches!(pair, [until, day] if self.table.is_some_and(|table| is_in(table.to, until)) && self.day(day).is_some());
+        words.windows(2).any(|pair| pair == ["see", "you"])
+            || words.windows(2).any(names_day) && !self.may_be_so(words, stems)
+    }
+
+    /// The days that a word of a text stands for, by their stems; What is written for a name may
+    /// be another word: it is a day with another day or a number among the words `beside` it, and nobody says it.
+    pub(crate) fn days(&self, word: &str, beside: &[&str]) -> &[String] {
+        let Some(table) = self.table else {
+            return &[];
+        };
+        let all = |from: usize, to: usize| self.days.get(from..to).unwrap_or_default();
+        for (list, from, to) in [
+            (table.workdays, 0, 5),
+            (table.weekend, 5, 7),
+            (table.daily, 0, 7),
+        ] {
+            if is_in(list, word) {
+                return all(from, to);
+            }
+        }
+        let Some(at) = self.day(word) else {
+            return &[];
+        };
+        let is_short = word.chars().count() < 4;
+        let is_beside = |other: &&str| {
+            *other != word && self.day(other).is_some()
+                || other.starts_with(|c: char| c.is_ascii_digit())
+        };
+        if is_short && !beside.iter().any(is_beside) {
+            return &[];
+        }
+        all(at, at + 1)
+    }
+
+    /// The days between two, where a dash or such a word stands between them.
+    pub(crate) fn days_between(&self, from: &str, between: &str, to: &str) -> Vec<&String> {
+        let dash = between.trim();
+        let is_range = matches!(dash, "-" | "–" | "—" | ".-" | ".–" | ". –" | ". -")
+            || self.table.is_some_and(|table| {
+                let word = dash.trim_matches(|c: char| !c.is_alphanumeric());
+                !word.is_empty() && is_in(table.to, word)
+            });
+        let (Some(from), Some(to), true) = (self.day(from), self.day(to), is_range) else {
+            return Vec::new();
+        };
+        let days = self.days.len().max(1);
+        let count = (to + days - from) % days;
+        (1..count)
+            .filter_map(|step| self.days.get((from + step) % days))
+            .collect()
+    }
+
+    /// A day by its name, what is written for it, or a compound, "Mittwochnachmittag".
+    fn day(&self, word: &str) -> Option<usize> {
+        let days = self.table.map_or(&[][..], |table| &table.days[..]);
+        days.iter().position(|forms| {
+            let name = forms.split(' ').next().unwrap_or_default();
+            !word.is_empty() && (is_in(forms, word) || name.len() > 5 && word.starts_with(name))
+        })
+    }
+
+    /// Known words of which a compound is made, at its beginning or its end.
+    pub(crate) fn parts(&self, stem: &str) -> impl Iterator<Item = &String> {
+        let known = self.groups.iter().flatten();
+        known.filter(move |part| {
+            part.chars().count() >= MIN_PART_CHARS
+                && stem.len() >= part.len() + MIN_REST_BYTES
+                && (stem.starts_with(part.as_str()) || stem.ends_with(part.as_str()))
+        })
+    }
+
+    /// Does it never say by itself what a question is about?
+    pub(crate) fn is_weak(&self, word: &str) -> bool {
+        is_weak(word)
+            || self
+                .table
+                .is_some_and(|table| is_in(table.weak, word) || is_in(table.numbers, word))
     }
 }
 
@@ -271,7 +380,7 @@ pub(crate) fn is_polite(before: Option<&str>, word: &str) -> bool {
 }
 
 /// Does it never say by itself what a question is about?
-pub(crate) fn is_weak(word: &str) -> bool {
+fn is_weak(word: &str) -> bool {
     is_in(WEAK, word) || word.chars().all(char::is_numeric)
 }
 
