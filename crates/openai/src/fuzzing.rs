@@ -57,7 +57,7 @@ fn told(text: &str, piece: usize, opening: Opening) -> (String, Vec<Piece>) {
     for part in chars.chunks(piece.max(1)) {
         pieces.extend(spoken.push(&part.iter().collect::<String>()));
     }
-    pieces.extend(spoken.finish());
+    pieces.extend(spoken.finish(true));
     let (mut words, mut others) = (String::new(), Vec::new());
     for piece in pieces {
         match piece {

@@ -12,19 +12,20 @@ use serde_json::Value;
 
 use super::calls::{Calls, Piece as CallPiece};
 use super::failure::{ServerError, server_error};
+use super::names::{MAX_NAME_BYTES, is_same_call, known_name, name_for_history};
 use super::spoken::{Opening, Piece, Spoken, Written};
 use super::wire::{Halves, Part, count, joined, parts, short, told, whole_number};
 
-/// The longest name of a tool that providers accept.
-const MAX_NAME_BYTES: usize = 64;
 /// What a model reads as the result of a call that was cut off.
 const CUT_OFF: &str = "Your answer was cut off before its end, so this call was not carried out: nothing has happened. If you still want it, call it again, with all arguments.";
+/// What a model reads as the result of a call that may have been an example.
+const QUOTED: &str = "This call stood among other words, where it may be an example, so it was not carried out: nothing has happened. If you want it carried out, call the tool now, and write nothing else.";
 /// What a model reads as the result of a call of an answer that did not come through whole.
 const LOST: &str = "A part of your answer was lost on its way, so this call was not carried out: nothing has happened. If you still want it, call it again, with all arguments.";
 /// Finish reasons of answers that have come to their proper end, as letters and digits in lower case: OpenAI, Anthropic, Gemini,
 /// Cohere, TGI, watsonx, and what they make of each other's. Every other word is a way of being cut off: nobody knows the next
 /// server's word for it.
-const PROPER_ENDS: [&str; 24] = [
+const PROPER_ENDS: [&str; 32] = [
     "stop",
     "stops",
     "stopped",
@@ -49,6 +50,14 @@ const PROPER_ENDS: [&str; 24] = [
     "done",
     "finished",
     "success",
+    "end",
+    "ended",
+    "finish",
+    "normal",
+    "ok",
+    "eostokenid",
+    "finishreasonstop",
+    "stopreasonstop",
 ];
 /// Where servers write it: OpenAI, those that write in camels, and OpenRouter for the server behind it.
 const REASON_FIELDS: [&str; 3] = ["finish_reason", "finishReason", "native_finish_reason"];
@@ -277,6 +286,12 @@ impl Answer {
 
     /// Words go to `text`, calls to the others.
     fn message(&mut self, message: &Value, text: &mut String) -> Result<(), AnswerError> {
+        // some servers send the history along
+        let role = message.get("role").and_then(Value::as_str);
+        let foreign = ["user", "system", "developer", "tool", "function", "ipython"];
+        if role.is_some_and(|role| foreign.contains(&role.to_ascii_lowercase().as_str())) {
+            return Ok(());
+        }
         if !message.is_object() {
             // some send the words alone
             flatten(message, text);
@@ -354,12 +369,18 @@ impl Answer {
                 }
                 Piece::Withdrawn => {
                     self.has_words = false;
+                    self.written.clear();
                     out.push(ChatChunk::Withdrawn);
                 }
                 Piece::Call(call) => self.written.push(call),
                 Piece::Unreadable(text) => self.warnings.push(format!(
                     "the model wrote a tool call that cannot be read; it was left out: {}",
                     short(&text)
+                )),
+                Piece::Unclosed { mark, is_spoken } => self.warnings.push(format!(
+                    "the model opened thoughts with `{}` and did not close them; what follows was {}",
+                    short(&mark),
+                    if is_spoken { "spoken" } else { "left out" }
                 )),
             }
         }
@@ -383,7 +404,12 @@ impl Answer {
             return Err(AnswerError::Malformed(unread));
         }
         let mut pieces = self.spoken.push(self.halves.finish());
-        pieces.extend(self.spoken.finish());
+        let is_whole = match self.end {
+            End::Whole => true,
+            End::Open => self.done,
+            End::Cut(_) => false,
+        };
+        pieces.extend(self.spoken.finish(is_whole));
         self.give_out(pieces, out);
         let calls = self.all_calls();
         let why = match std::mem::take(&mut self.end) {
@@ -409,16 +435,22 @@ impl Answer {
             self.warnings
                 .push(format!("the answer was {what}: {why}{fate}"));
         }
-        if let Some(lost) = self.lost.as_ref().filter(|_| !calls.is_empty()) {
+        if let Some(lost) = &self.lost {
+            let fate = if calls.is_empty() {
+                "some of its words may be missing"
+            } else {
+                "so its tool calls were not run"
+            };
             self.warnings.push(format!(
-                "a piece of the answer could not be read, so its tool calls were not run: {lost}"
+                "a piece of the answer could not be read, {fate}: {lost}"
             ));
         }
-        for (number, (call, is_complete)) in calls.into_iter().enumerate() {
-            let doubt = match (why.is_none() && is_complete, &self.lost) {
-                (false, _) => Some(CUT_OFF),
-                (true, Some(_)) => Some(LOST),
-                (true, None) => None,
+        for (number, (call, doubt)) in calls.into_iter().enumerate() {
+            let doubt = match (why.is_none(), doubt, &self.lost) {
+                (true, Some(why), _) => Some(why),
+                (false, _, _) => Some(CUT_OFF),
+                (true, None, Some(_)) => Some(LOST),
+                (true, None, None) => None,
             };
             out.push(self.checked(call, doubt, number));
         }
@@ -436,34 +468,42 @@ impl Answer {
         })
     }
 
-    /// Those that were sent, then those that were written; whether each is complete as far as can be seen.
-    fn all_calls(&mut self) -> Vec<(ToolCall, bool)> {
-        let sent: Vec<(ToolCall, bool)> = self
-            .calls
-            .take()
-            .into_iter()
-            .map(|call| {
-                let call = ToolCall {
-                    call_id: joined(&call.id),
-                    name: joined(&call.name),
-                    arguments: repaired(joined(&call.arguments)),
-                };
-                (call, true)
-            })
-            .collect();
-        // some servers send a call and leave its text in the words
-        let mut written = std::mem::take(&mut self.written);
-        written.retain(|call| !sent.iter().any(|(sent, _)| is_same_call(sent, call)));
-        let written = written.into_iter().map(|call| {
-            let is_complete = call.is_complete;
+    /// Those that were sent, then those that were written, each once, with what speaks against it as far as can be seen. Servers
+    /// send a call again at another place, and leave its text in the words; models repeat themselves.
+    fn all_calls(&mut self) -> Vec<(ToolCall, Option<&'static str>)> {
+        let sent = self.calls.take().into_iter().map(|call| {
+            let call = ToolCall {
+                call_id: joined(&call.id),
+                name: joined(&call.name),
+                arguments: repaired(joined(&call.arguments)),
+            };
+            (call, None)
+        });
+        let written = std::mem::take(&mut self.written).into_iter().map(|call| {
+            let doubt = match (call.is_complete, call.is_quoted) {
+                (_, true) => Some(QUOTED),
+                (false, false) => Some(CUT_OFF),
+                (true, false) => None,
+            };
             let call = ToolCall {
                 call_id: String::new(),
                 name: call.name,
                 arguments: call.arguments,
             };
-            (call, is_complete)
+            (call, doubt)
         });
-        sent.into_iter().chain(written).collect()
+        let mut all: Vec<(ToolCall, Option<&'static str>)> = Vec::new();
+        for (mut call, doubt) in sent.chain(written) {
+            if let Some(name) = known_name(&call.name, &self.tools) {
+                name.clone_into(&mut call.name);
+            }
+            match all.iter_mut().find(|(known, _)| is_same_call(known, &call)) {
+                // the one that is beyond doubt counts
+                Some((_, known)) => *known = known.and(doubt),
+                None => all.push((call, doubt)),
+            }
+        }
+        all
     }
 
     /// A call that may run, or the reason why not.
@@ -472,10 +512,6 @@ impl Answer {
             call.call_id = format!("call_{}", number + 1);
         }
         let offered = |name: &str| self.tools.iter().any(|tool| tool.name == name);
-        let plain = call.name.trim().trim_start_matches("functions.");
-        if !offered(&call.name) && offered(plain) {
-            call.name = plain.to_owned();
-        }
         if !offered(&call.name) {
             let why = self.no_such_tool(&call.name);
             call.name = name_for_history(&call.name);
@@ -509,28 +545,6 @@ fn is_keepalive(line: &str) -> bool {
 /// All that was said, once more. A single word may be said twice.
 fn is_repetition(text: &str, heard: &str) -> bool {
     text == heard && text.trim().contains(char::is_whitespace)
-}
-
-fn is_same_call(sent: &ToolCall, written: &Written) -> bool {
-    let plain = |text: &str| serde_json::from_str::<Value>(text).ok();
-    sent.name == written.name
-        && (sent.arguments == written.arguments
-            || plain(&sent.arguments).is_some_and(|sent| Some(sent) == plain(&written.arguments)))
-}
-
-/// Servers refuse a history with other names.
-fn name_for_history(name: &str) -> String {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-    let name: String = name
-        .chars()
-        .take(MAX_NAME_BYTES)
-        .map(|c| if allowed(c) { c } else { '_' })
-        .collect();
-    if name.is_empty() {
-        "unnamed".to_owned()
-    } else {
-        name
-    }
 }
 
 /// As little as makes JSON of it: nothing becomes `{}`, a string with JSON inside is unpacked. The rest is for the agent to

@@ -223,7 +223,11 @@ fn no_call_runs_when_a_piece_of_the_answer_was_lost() {
         );
         // words are said all the same
         let out = answer(&[&said("We open"), line, &said(" at nine."), &stop]).unwrap();
-        assert_eq!(out, [text("We open"), text(" at nine.")], "{line}");
+        assert_eq!(out[..2], [text("We open"), text(" at nine.")], "{line}");
+        assert!(
+            matches!(&out[2..], [ChatChunk::Warning(told)] if told.contains("may be missing")),
+            "{line}"
+        );
     }
     for harmless in [
         "ping",
@@ -362,11 +366,10 @@ fn a_line_or_field_that_cannot_be_read_costs_only_itself() {
         r#"{"choices":[7,null,{}]}"#,
         r#"{"choices":[{"delta":{"content":7,"tool_calls":{}}}]}"#,
     ] {
-        assert_eq!(
-            answer(&[odd, &one, odd, &two, odd, &end]).unwrap(),
-            expected,
-            "{odd}"
-        );
+        let mut out = answer(&[odd, &one, odd, &two, odd, &end]).unwrap();
+        // what may have held words is told
+        out.retain(|chunk| !matches!(chunk, ChatChunk::Warning(_)));
+        assert_eq!(out, expected, "{odd}");
     }
     let usage = r#"{"choices":[],"usage":{"prompt_tokens":12.0,"completion_tokens":-35,"prompt_tokens_details":[]}}"#;
     let tokens = Usage {
@@ -482,5 +485,92 @@ proptest! {
     fn nothing_a_server_sends_makes_it_panic(events in prop::collection::vec(
         r#"(\[DONE\]|\{"choices":\[\{"delta":(null|\{\}|\{"content":("a"|null|\[\]|7)\}|\{"tool_calls":\[(|\{\}|\{"index":-1,"id":"x"\}|\{"function":\{"name":"n"\}\})\]\})(,"finish_reason":("stop"|null|""))?\}\]\}|[a-z\{\}"]{0,9})"#, 0..8)) {
         let _ = answer(&events.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+}
+
+fn call_told(out: &[ChatChunk]) -> Vec<String> {
+    let told = out.iter().filter_map(|chunk| match chunk {
+        ChatChunk::ToolCall(call) => Some(format!("{} {}", call.name, call.arguments)),
+        ChatChunk::RefusedCall { call, why } => Some(format!("{}: {why}", call.name)),
+        _ => None,
+    });
+    told.collect()
+}
+
+#[test]
+fn the_same_call_runs_once_however_often_it_is_sent() {
+    let stop = finished("tool_calls");
+    let arguments = r#"{"guests":2}"#;
+    let written = format!(r#"<tool_call>{{"name":"book","arguments":{arguments}}}</tool_call>"#);
+    let (one, two) = (called(0, "a", "book", arguments), said(&written));
+    for again in [
+        called(1, "a", "book", arguments),
+        called(1, "b", "book", r#"{ "guests": 2 }"#),
+        called(0, "b", "book", arguments),
+        two.clone(),
+    ] {
+        let out = answer(&[&one, &again, &stop]).unwrap();
+        assert_eq!(call_told(&out), [format!("book {arguments}")], "{again}");
+    }
+    let out = answer(&[&two, &two, &stop]).unwrap();
+    assert_eq!(call_told(&out), [format!("book {arguments}")]);
+    // another is another
+    let other = called(1, "b", "book", r#"{"guests":3}"#);
+    assert_eq!(call_told(&answer(&[&one, &other, &stop]).unwrap()).len(), 2);
+}
+
+#[test]
+fn a_call_among_words_is_sent_back_as_a_quotation_and_not_as_cut_off() {
+    let text = said("For example:\nbook(guests=2)\nThat is all.");
+    let told = call_told(&answer(&[&text, &finished("stop")]).unwrap());
+    assert!(
+        told[0].contains("among other words") && !told[0].contains("cut off"),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn a_tool_is_known_by_its_letters_whatever_sticks_to_its_name() {
+    for name in [
+        "functions.book",
+        "default_api.book",
+        "functions.book:0",
+        "book<|channel|>commentary",
+        "assistant<|channel|>book",
+        "Book",
+        " book\n",
+        "book<|constrain|>json",
+    ] {
+        let out = answer(&[&called(0, "a", name, "{}"), &finished("tool_calls")]).unwrap();
+        assert_eq!(call_told(&out), ["book {}"], "{name}");
+    }
+    let out = answer(&[&called(0, "a", "books", "{}"), &finished("tool_calls")]).unwrap();
+    assert!(call_told(&out)[0].contains("There is no tool"));
+}
+
+#[test]
+fn every_word_for_a_proper_end_is_understood() {
+    for word in [
+        "FINISH_REASON_STOP",
+        "normal",
+        "end",
+        "finish",
+        "eos_token_id",
+    ] {
+        let out = answer(&[&called(0, "a", "f", "{}"), &finished(word)]).unwrap();
+        assert_eq!(out, [call("a", "f", "{}")], "{word}");
+    }
+    for word in ["FINISH_REASON_MAX_TOKENS", "pause_turn", "recitation"] {
+        let out = answer(&[&called(0, "a", "f", "{}"), &finished(word)]).unwrap();
+        assert!(call_told(&out)[0].contains("cut off"), "{word}");
+    }
+}
+
+#[test]
+fn what_the_caller_or_a_tool_is_to_have_said_is_not_spoken() {
+    for role in ["user", "tool", "system"] {
+        let echo = format!(r#"{{"choices":[{{"delta":{{"role":"{role}","content":"secret"}}}}]}}"#);
+        let out = answer(&[&echo, &said("We open."), &finished("stop")]).unwrap();
+        assert_eq!(out, [text("We open.")], "{role}");
     }
 }

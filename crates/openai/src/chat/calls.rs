@@ -112,10 +112,11 @@ impl Call {
 
     /// Put together the one way or the other, whichever is whole.
     fn settled(mut self) -> Self {
-        let is_whole = |text: &str| serde_json::from_str::<Value>(text).is_ok();
+        let read = |text: &str| serde_json::from_str::<Value>(text);
+        // what may only be cut off is left as it is: the last piece may stand inside the first
         if let Some(grown) = self.growing.take()
-            && !is_whole(&self.arguments)
-            && is_whole(&grown)
+            && read(&self.arguments).is_err_and(|error| !error.is_eof())
+            && read(&grown).is_ok()
         {
             self.arguments = grown;
         }
@@ -450,6 +451,11 @@ mod tests {
                 [0, "a", "f", "{\"x\":[1]}"]
             ]),
             &[r#"a f {"x":[1]}"#],
+        );
+        // cut off within an object with the same key, or sent again: nobody knows
+        makes(
+            json!([[0, "a", "f", "{\"x\":"], [0, null, null, "{\"x\":1}"]]),
+            &[r#"a f {"x":{"x":1}"#],
         );
         // an object in an object with the same key
         makes(

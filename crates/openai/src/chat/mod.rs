@@ -4,6 +4,7 @@ pub(crate) mod answer;
 mod calls;
 pub(crate) mod failure;
 pub(crate) mod messages;
+mod names;
 pub(crate) mod passages;
 pub(crate) mod refused;
 pub(crate) mod request;

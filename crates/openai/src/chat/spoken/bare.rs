@@ -1,11 +1,11 @@
 //! Calls of which no mark says that they are calls: JSON of exactly their shape or Python's calls, in a fence or not. They must be
-//! of a tool that was offered. Who shows a caller what a call looks like writes the same, so it runs only where nothing speaks
-//! against it: at the beginning of the answer, or on a line of its own at the end. With words after it on its line it is an
-//! example and stays text; everywhere else it is neither spoken nor run, and the model is told.
+//! of a tool that was offered, or JSON that is nothing but a call. In the middle of a sentence it is an example and stays text;
+//! everywhere else it is not spoken, and runs only as the whole answer.
 
 use antiphon_agent::provider::ToolDefinition;
 
-use super::written::{Written, calls_alone, json_value, name_inside, offered};
+use super::json::{calls_alone, json_value, name_inside, offered};
+use super::written::Written;
 use super::{MAX_CALL_BYTES, Spoken, python};
 
 /// The language of a fence is a short word.
@@ -40,7 +40,7 @@ pub(super) fn fence(text: &str) -> Result<usize, bool> {
         _ if after.len() - line.len() > MAX_FENCE_WORD_BYTES => Err(false),
         None => Err(true),
         Some('\n') => Ok(text.len() - line.len() + 1),
-        Some('{' | '[') => Ok(text.len() - line.len()),
+        Some('{' | '[' | '<') => Ok(text.len() - line.len()),
         Some(_) => Err(false),
     }
 }
@@ -79,11 +79,7 @@ fn whole_call(text: &str, tools: &[ToolDefinition]) -> Option<(Vec<Written>, usi
         Some(name) => vec![Written::whole(name, &value)],
         None => calls_alone(&value, tools).unwrap_or_default(),
     };
-    let known = calls.iter().any(|call| offered(&call.name, tools));
-    Some((
-        if known { calls } else { Vec::new() },
-        text.len() - after.len(),
-    ))
+    Some((calls, text.len() - after.len()))
 }
 
 /// `lookup\n{`, with or without `>>>` before it: the name, and where the JSON begins.
@@ -147,76 +143,42 @@ impl Spoken {
         self.believed(calls, fence, fence + space + length)
     }
 
-    /// Calls that end at this place, and whether what stands around them lets them run.
-    fn believed(&self, mut calls: Vec<Written>, fence: usize, end: usize) -> Alone {
+    /// Calls that end at this place, unless the sentence in which they stand goes on.
+    fn believed(&self, calls: Vec<Written>, fence: usize, end: usize) -> Alone {
         let after = self.held.get(end..).unwrap_or_default();
         let separators = |c: char| c.is_whitespace() || matches!(c, ';' | ',' | ']' | '`' | ')');
         let next = after.trim_start_matches(separators);
         let between = after.get(..after.len() - next.len()).unwrap_or_default();
-        let Some(c) = next.chars().next() else {
-            if !self.ended {
-                // at the beginning of an answer its line is enough
-                let is_closed = fence < 3 || between.contains("```");
-                let is_line_over =
-                    is_closed && between.trim_end_matches([' ', '\r']).ends_with('\n');
-                if !(self.last.is_none() && is_line_over) {
-                    return Alone::Unsure;
-                }
-            }
-            if !self.may_run() {
-                calls.iter_mut().for_each(|call| call.is_complete = false);
-            }
-            return Alone::Calls(calls, self.held.len());
-        };
         let end = end + between.len();
+        // what follows on the line on which the block ends
+        let line = match (fence < 3, between.rsplit_once("```")) {
+            (true, _) => Some(between),
+            (false, Some((_, line))) => Some(line),
+            (false, None) => None,
+        };
+        let is_line_over = line.is_some_and(|line| line.contains('\n'));
+        let Some(c) = next.chars().next() else {
+            // another separator may follow
+            return if self.ended {
+                Alone::Calls(calls, end)
+            } else {
+                Alone::Unsure
+            };
+        };
         let looks = looks_like_call(next, &self.tools);
-        // calls in a row are believed together
-        if looks == Some(true) && self.last.is_some() {
-            match whole_call(next, &self.tools) {
-                Some((more, length)) if !more.is_empty() => {
-                    calls.extend(more);
-                    return self.believed(calls, fence, end + length);
-                }
-                None if !self.ended => {
-                    return Alone::unless(self.held.len() <= MAX_CALL_BYTES);
-                }
-                Some(_) | None => {}
-            }
-        }
-        let is_another = matches!(c, '{' | '[' | '<') || looks == Some(true);
         if looks.is_none() && !self.ended {
             return Alone::Unsure;
         }
-        // what follows on the line on which the block ends
-        let line = match (fence < 3, between.rsplit_once("```")) {
-            (true, _) => between,
-            (false, Some((_, line))) => line,
-            (false, None) => "",
-        };
-        let is_line_over = line.contains('\n');
-        // a sentence may end behind it
-        let is_stop = next.trim() == ".";
-        if is_stop && !is_line_over && !self.ended {
-            return Alone::Unsure;
-        }
-        if !(is_another || is_line_over || is_stop) {
-            return Alone::Words(end);
-        }
-        let runs = if is_another {
-            self.may_run()
+        let is_another = matches!(c, '{' | '[' | '<') || looks == Some(true);
+        let begins_sentence = self
+            .last
+            .is_none_or(|last| matches!(last, '.' | '!' | '?' | ':' | '。' | '\n'));
+        let ends_sentence = matches!(c, '.' | '!' | '?') || c.is_uppercase();
+        if is_line_over || is_another || (begins_sentence && ends_sentence) {
+            Alone::Calls(calls, end)
         } else {
-            self.last.is_none() && is_line_over
-        };
-        if !runs {
-            calls.iter_mut().for_each(|call| call.is_complete = false);
+            Alone::Words(end)
         }
-        Alone::Calls(calls, end)
-    }
-
-    /// Within a sentence a call is quoted.
-    fn may_run(&self) -> bool {
-        self.last
-            .is_none_or(|last| matches!(last, '.' | '!' | '?' | ':' | '。' | '\n'))
     }
 
     /// It begins as a call does, and has no end yet.
@@ -230,11 +192,7 @@ impl Spoken {
         let Some(name) = name else {
             return Alone::Not;
         };
-        let cut = Written {
-            name,
-            arguments: inside.to_owned(),
-            is_complete: false,
-        };
+        let cut = Written::cut(&name, inside);
         // half a call is not read aloud either
         Alone::Calls(vec![cut], self.held.len())
     }

@@ -3,8 +3,8 @@
 
 use antiphon_agent::provider::ToolDefinition;
 
+use super::json::{offered, plain_name};
 use super::notation::folded;
-use super::written::{offered, plain_name};
 
 /// A longer label is a sentence.
 const MAX_LABEL_BYTES: usize = 48;
@@ -39,6 +39,16 @@ const ANSWER_LABELS: [&str; 10] = [
     "conclusion",
     "assistant",
 ];
+const CALL_LABELS: [&str; 6] = [
+    "action",
+    "tool",
+    "tool call",
+    "tool calls",
+    "function call",
+    "function calls",
+];
+/// Who speaks with the agent in transcripts.
+const CALLERS: [&str; 4] = ["user", "human", "customer", "caller"];
 /// The end of thoughts also within a line.
 pub(super) const FINAL_ANSWER: &str = "final answer:";
 /// What a tool is to have said; whoever writes it after a call has made it up.
@@ -47,12 +57,14 @@ pub(super) const OBSERVATION: &str = "observation:";
 /// What a label says, and how long it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Label {
-    Thoughts(usize),
+    Thoughts,
     /// The same in brackets: until the closing one, which is this.
     Bracket(usize, &'static str),
     Answer(usize),
     /// A call of a tool that was offered.
     Action(usize),
+    /// The caller speaks.
+    Turn,
     Unsure,
     No,
 }
@@ -71,8 +83,16 @@ pub(super) fn label(line: &str, tools: &[ToolDefinition], is_over: bool) -> Labe
     if length > MAX_LABEL_BYTES {
         return Label::No;
     }
-    let Some(after_colon) = after.strip_prefix(':') else {
-        let may_be = after.is_empty() && !is_over && may_become_label(&plain);
+    let is_heading = line.starts_with(['#', '*']);
+    let is_call = CALL_LABELS.contains(&plain.as_str());
+    let colon = after.strip_prefix(':');
+    // a heading needs none, and neither does JSON
+    let heading = after.strip_prefix('\n').filter(|_| is_heading);
+    let json = Some(after).filter(|after| is_call && after.starts_with(['{', '[']));
+    let Some(after_colon) = colon.or(heading).or(json) else {
+        let may_be = (after.is_empty() || (is_heading && after == "\r"))
+            && !is_over
+            && may_become_label(&plain);
         return if may_be { Label::Unsure } else { Label::No };
     };
     let rest = after_colon.trim_start_matches(DECORATION);
@@ -83,7 +103,7 @@ pub(super) fn label(line: &str, tools: &[ToolDefinition], is_over: bool) -> Labe
     if is_thought(&plain) {
         return match bracket {
             Some((close, _)) => Label::Bracket(end, close),
-            None => Label::Thoughts(end),
+            None => Label::Thoughts,
         };
     }
     if bracket.is_some() {
@@ -92,32 +112,79 @@ pub(super) fn label(line: &str, tools: &[ToolDefinition], is_over: bool) -> Labe
     if ANSWER_LABELS.contains(&plain.as_str()) {
         return Label::Answer(end);
     }
-    if !matches!(
-        plain.as_str(),
-        "action" | "tool" | "tool call" | "function call"
-    ) {
+    if CALLERS.contains(&plain.as_str()) {
+        return Label::Turn;
+    }
+    if !is_call {
         return Label::No;
     }
-    let is_of_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '`');
     let rest = rest.trim_start();
-    if plain.ends_with("call") && rest.starts_with('{') {
-        return Label::Action(line.len() - rest.len());
-    }
-    let name_end = rest.find(|c| !is_of_name(c));
-    match name_end {
+    match begins_action(rest, tools) {
         None if !is_over => Label::Unsure,
-        _ => {
-            let name = rest
-                .get(..name_end.unwrap_or(rest.len()))
-                .unwrap_or_default();
-            let name = plain_name(name.rsplit('.').next().unwrap_or(name));
-            if offered(name, tools) {
-                Label::Action(line.len() - rest.len())
-            } else {
-                Label::No
-            }
-        }
+        Some(true) => Label::Action(line.len() - rest.len()),
+        Some(false) | None => Label::No,
     }
+}
+
+/// Does a call follow the label? `None`: it may, when more comes.
+fn begins_action(text: &str, tools: &[ToolDefinition]) -> Option<bool> {
+    let inside = match super::bare::fence(text) {
+        Ok(length) => text.get(length..).unwrap_or_default(),
+        Err(true) => return None,
+        Err(false) => text,
+    };
+    let inside = inside.trim_start();
+    if inside.is_empty() {
+        return None;
+    }
+    if inside.starts_with(['{', '[']) {
+        let key = inside.trim_start_matches(['{', '[']).trim_start();
+        return key.chars().next().map(|key| matches!(key, '"' | '\''));
+    }
+    let is_of_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '`');
+    let end = inside.find(|c| !is_of_name(c))?;
+    let (name, after) = inside.split_at(end);
+    let name = plain_name(name.rsplit('.').next().unwrap_or(name));
+    if !offered(name, tools) {
+        return Some(false);
+    }
+    let after = after.trim_start_matches([' ', '*', '\r']);
+    if after.starts_with(['(', '{']) {
+        return Some(true);
+    }
+    if !after.is_empty() && !after.starts_with('\n') {
+        return Some(false);
+    }
+    // what is to be done with it follows on the next line
+    let next = folded(after.trim_start().trim_start_matches(['*', '_']));
+    let partners = [
+        "action input",
+        "action_input",
+        "input:",
+        "tool input",
+        "arguments",
+        "args:",
+        "parameters",
+        "observation",
+        "```",
+        "{",
+    ];
+    if partners.iter().any(|partner| next.starts_with(partner)) {
+        return Some(true);
+    }
+    let may_be = partners.iter().any(|partner| partner.starts_with(&*next));
+    if may_be { None } else { Some(false) }
+}
+
+/// Does the agent speak on this line?
+pub(super) fn is_own_turn(line: &str) -> bool {
+    let line = line.trim_start_matches(DECORATION);
+    let name = line.split(':').next().unwrap_or_default();
+    line.contains(':')
+        && matches!(
+            name.trim_end_matches(DECORATION),
+            "assistant" | "ai" | "agent" | "bot" | "model" | "you"
+        )
 }
 
 fn is_thought(words: &str) -> bool {
@@ -131,8 +198,7 @@ fn is_thought(words: &str) -> bool {
 
 /// May more letters make a label of these words?
 fn may_become_label(words: &str) -> bool {
-    let others = ["action", "tool call", "function call"];
-    let mut known = ANSWER_LABELS.iter().chain(&others);
+    let mut known = ANSWER_LABELS.iter().chain(&CALL_LABELS).chain(&CALLERS);
     if known.any(|label| label.starts_with(words)) {
         return true;
     }
@@ -152,10 +218,11 @@ pub(super) fn answer_in(
     let mut at = 0;
     for line in text.split_inclusive('\n') {
         if at > 0 {
-            match label(line, tools, is_over) {
+            let here = text.get(at..).unwrap_or_default();
+            match label(here, tools, is_over) {
                 Label::Answer(length) => return Some((at + length, Label::Answer(length))),
                 Label::Action(length) => return Some((at, Label::Action(length))),
-                Label::Thoughts(_) | Label::Bracket(..) | Label::Unsure | Label::No => {}
+                Label::Thoughts | Label::Bracket(..) | Label::Turn | Label::Unsure | Label::No => {}
             }
         }
         if let Ok((_, end)) = super::notation::find(line, &[FINAL_ANSWER.to_owned()]) {
@@ -169,7 +236,5 @@ pub(super) fn answer_in(
         }
         at += line.len();
     }
-    // no label at all: what stands in a paragraph of its own
-    let (first, _) = text.split_once("\n\n")?;
-    is_over.then_some((first.len(), Label::No))
+    None
 }

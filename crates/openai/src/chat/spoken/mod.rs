@@ -2,13 +2,21 @@
 //! written as text are taken out and read, wherever the pieces are cut. Words come out as soon as no mark can begin in them, so
 //! an ordinary answer is not held up.
 //!
+//! Calls come out at the end, because only then it is known what stood around them. A call that a mark announces may run beside
+//! words. One without a mark, or one that is quoted, runs only when it is the whole answer: who shows a caller what a call looks
+//! like writes the same. Thoughts whose beginning was not seen take the calls before their end with them.
+//!
 //! Some models' templates open the thoughts themselves, so that only their end is seen. Who has seen that once begins the next
 //! answer with [`Opening::Thoughts`]; the first time the words are taken back.
 
 mod bare;
+mod channels;
+mod citation;
+mod json;
 mod labels;
 mod notation;
 mod python;
+mod thoughts;
 mod words;
 mod written;
 
@@ -16,8 +24,10 @@ use std::sync::Arc;
 
 use antiphon_agent::provider::ToolDefinition;
 
+use super::calls::MAX_TOOL_CALLS;
+pub(crate) use json::plain_name;
 use labels::OBSERVATION;
-use notation::{HEADER_ENDS, Lexed, MAX_MARK_BYTES, Mark, STRIPPED_CALL, find, is_first, lex};
+use notation::{Mark, find};
 pub(crate) use written::Written;
 use written::read;
 
@@ -45,6 +55,8 @@ pub(crate) enum Piece {
     Call(Written),
     /// What stands where a call should stand and is none.
     Unreadable(String),
+    /// Thoughts that were opened with this and never closed: they are spoken, or left out.
+    Unclosed { mark: String, is_spoken: bool },
     /// All words so far were thoughts.
     Withdrawn,
 }
@@ -56,7 +68,15 @@ enum State {
     Unsure {
         looked: usize,
     },
-    Thoughts(Vec<String>),
+    Thoughts {
+        /// Until one of these; the first is the mark's own.
+        ends: Vec<String>,
+        /// All of them, their mark first, as long as they may turn out to be words.
+        text: Option<String>,
+        mark: String,
+        /// Others were opened inside, with another tag.
+        is_nested: bool,
+    },
     /// The way to an answer, from its tag on.
     Aside {
         text: String,
@@ -68,10 +88,22 @@ enum State {
         text: String,
         recipient: Option<String>,
         ends: Vec<String>,
+        kind: Kind,
     },
     Header,
     /// A turn or channel that is not the caller's.
     Foreign,
+}
+
+/// How much it takes to believe a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// A mark says that it is one.
+    Marked,
+    /// It looks like one: it must be the whole answer.
+    Alone,
+    /// The same, and words if it is none of a tool that was offered.
+    Perhaps,
 }
 
 /// Text in, what is meant for the caller and calls out.
@@ -87,9 +119,19 @@ pub(crate) struct Spoken {
     last: Option<char>,
     after_call: bool,
     has_called: bool,
+    /// The calls so far, and how much it takes to believe them.
+    calls: Vec<(Written, Kind)>,
+    /// The last call stands within a sentence if the sentence goes on behind it.
+    within: bool,
     expected: Opening,
     heard: bool,
     ended: bool,
+    /// The answer came to its proper end.
+    is_whole: bool,
+    /// It ended while nobody knew whether its words were thoughts.
+    cut_in_thoughts: bool,
+    /// Thoughts and labels have no end in what is left, so that they are words; and calls among them are doubtful.
+    only_words: bool,
     /// Thoughts were opened in this answer.
     opened: bool,
     thoughts_ended_unopened: bool,
@@ -98,6 +140,10 @@ pub(crate) struct Spoken {
     owes_space: bool,
     /// Within a fence that is spoken.
     fenced: bool,
+    /// The fence stands behind words, so that marks in it are quoted.
+    quoting: bool,
+    /// Behind an odd number of backticks on this line.
+    ticked: bool,
     /// What is an answer if nothing else is one.
     aside: String,
     out: Vec<Piece>,
@@ -117,14 +163,21 @@ impl Spoken {
             last: None,
             after_call: false,
             has_called: false,
+            calls: Vec::new(),
+            within: false,
             expected: opening,
             heard: false,
             ended: false,
+            is_whole: false,
+            cut_in_thoughts: false,
+            only_words: false,
             opened: false,
             thoughts_ended_unopened: false,
             spaced: true,
             owes_space: false,
             fenced: false,
+            quoting: false,
+            ticked: false,
             aside: String::new(),
             out: Vec::new(),
         }
@@ -146,33 +199,56 @@ impl Spoken {
         }
     }
 
-    /// The answer is over: what was held back is what it looks like.
-    pub(crate) fn finish(&mut self) -> Vec<Piece> {
-        self.ended = true;
-        self.run();
-        match std::mem::replace(&mut self.state, State::Words) {
-            State::Call {
-                text, recipient, ..
-            } => self.calls(&text, recipient.as_deref(), false),
-            // it has no end, so it is none
-            State::Aside { text, .. } => self.say(&text),
-            State::Words
-            | State::Unsure { .. }
-            | State::Thoughts(_)
-            | State::Labelled
-            | State::Header
-            | State::Foreign => {}
-        }
+    /// The answer is over: what was held back is what it looks like. `is_whole`: it came to its proper end.
+    pub(crate) fn finish(&mut self, is_whole: bool) -> Vec<Piece> {
+        (self.ended, self.is_whole) = (true, is_whole);
+        while self.run_to_end() {}
+        self.held.clear();
         if self.last.is_none() && !self.has_called {
             let aside = std::mem::take(&mut self.aside);
             self.say(aside.trim());
         }
+        let has_words = self.last.is_some();
+        for (mut call, kind) in std::mem::take(&mut self.calls) {
+            call.is_quoted = has_words && kind != Kind::Marked;
+            self.out.push(Piece::Call(call));
+        }
         std::mem::take(&mut self.out)
+    }
+
+    /// What has no end; true: some of it is read once more.
+    fn run_to_end(&mut self) -> bool {
+        self.run();
+        match std::mem::replace(&mut self.state, State::Words) {
+            State::Call {
+                text,
+                recipient,
+                kind,
+                ..
+            } => {
+                self.read_calls(&text, recipient.as_deref(), false, kind);
+                !self.held.is_empty()
+            }
+            State::Thoughts { text, mark, .. } => self.unclosed(text, mark),
+            // it has no end, so it is none
+            State::Aside { text, .. } => {
+                self.say(&text);
+                false
+            }
+            State::Words
+            | State::Unsure { .. }
+            | State::Labelled
+            | State::Header
+            | State::Foreign => false,
+        }
     }
 
     /// How the model's next answer will begin.
     pub(crate) fn opening(&self) -> Opening {
-        match (self.thoughts_ended_unopened, self.heard) {
+        match (
+            self.thoughts_ended_unopened,
+            self.heard && !self.cut_in_thoughts,
+        ) {
             (true, _) => Opening::Thoughts,
             (false, true) => Opening::Words,
             // a call says nothing about how its words would begin
@@ -192,21 +268,7 @@ impl Spoken {
                 let from = *looked;
                 self.unsure(from)
             }
-            State::Thoughts(ends) => {
-                let found = find(&self.held, ends);
-                let is_over = found.is_ok();
-                // a call ends them and begins itself
-                let found = found.map(|(at, end)| {
-                    let is_call = ends.last().is_some_and(|end| end == STRIPPED_CALL)
-                        && end - at == STRIPPED_CALL.len();
-                    (at, if is_call { at } else { end })
-                });
-                self.drop_held(found);
-                if is_over {
-                    self.begin_words();
-                }
-                is_over
-            }
+            State::Thoughts { .. } => self.thoughts(),
             State::Aside { text, ends } => {
                 let found = find(&self.held, ends);
                 let (inside, taken) = match found {
@@ -228,7 +290,10 @@ impl Spoken {
                 is_over
             }
             State::Labelled => self.labelled(),
-            State::Call { text, ends, .. } => {
+            State::Call {
+                text, ends, kind, ..
+            } => {
+                let kind = *kind;
                 let found = find(&self.held, ends);
                 let taken = match found {
                     Ok((_, end)) => end,
@@ -239,15 +304,18 @@ impl Spoken {
                 let more = std::mem::replace(&mut self.held, rest);
                 let room = MAX_CALL_BYTES.saturating_sub(text.len());
                 text.push_str(more.get(..floor(&more, room)).unwrap_or_default());
-                let is_over = found.is_ok();
+                let is_too_long = kind == Kind::Perhaps && text.len() >= MAX_CALL_BYTES - 3;
+                let is_over = found.is_ok() || is_too_long;
                 if is_over
                     && let State::Call {
                         text,
                         recipient,
                         ends,
+                        ..
                     } = self.begin_words()
                 {
-                    self.calls(&text, recipient.as_deref(), text.len() < MAX_CALL_BYTES - 3);
+                    let is_closed = text.len() < MAX_CALL_BYTES - 3;
+                    self.read_calls(&text, recipient.as_deref(), is_closed, kind);
                     if ends.iter().any(|end| end == OBSERVATION) {
                         self.state = State::Foreign;
                     }
@@ -259,40 +327,56 @@ impl Spoken {
         }
     }
 
-    fn drop_held(&mut self, found: Result<(usize, usize), usize>) {
-        let until = match found {
-            Ok((_, end)) => end,
-            Err(unsure) => unsure,
-        };
-        self.held.drain(..until);
-    }
-
     fn begin_words(&mut self) -> State {
         self.trim = true;
         std::mem::replace(&mut self.state, State::Words)
     }
 
-    fn mark(&mut self, mark: Mark, text: String) {
+    /// `is_line`: a line begins with it.
+    fn mark(&mut self, mark: Mark, text: String, is_line: bool) {
         match mark {
             Mark::Thoughts(ends) => {
                 self.opened = true;
-                self.state = State::Thoughts(ends);
+                // a phrase is words before it is a mark
+                let may_be_words = !is_line || text.starts_with(char::is_alphabetic);
+                self.state = State::Thoughts {
+                    ends,
+                    text: may_be_words.then(|| text.clone()),
+                    mark: text,
+                    is_nested: false,
+                };
             }
             Mark::ThoughtsEnd => {
                 self.thoughts_ended_unopened |= !self.opened;
+                self.calls.clear();
+                (self.has_called, self.fenced, self.quoting) = (false, false, false);
                 if self.last.take().is_some() {
-                    self.out
-                        .retain(|piece| matches!(piece, Piece::Call(_) | Piece::Unreadable(_)));
+                    self.out.retain(|piece| {
+                        matches!(piece, Piece::Unreadable(_) | Piece::Unclosed { .. })
+                    });
                     self.out.push(Piece::Withdrawn);
                 }
-                self.trim = true;
+                (self.trim, self.after_call, self.ticked) = (true, false, false);
             }
             Mark::Aside(ends) => self.state = State::Aside { text, ends },
             Mark::Calls(ends) => {
+                let quote = |last: char| "`\"'“„‘«>".contains(last);
+                let is_quoted = self.fenced
+                    || text.starts_with('`')
+                    || (!self.spaced && self.last.is_some_and(quote));
                 self.state = State::Call {
                     text,
                     recipient: None,
                     ends,
+                    kind: if is_quoted { Kind::Alone } else { Kind::Marked },
+                };
+            }
+            Mark::Perhaps(ends) => {
+                self.state = State::Call {
+                    text,
+                    recipient: None,
+                    ends,
+                    kind: Kind::Perhaps,
                 };
             }
             Mark::Header => self.state = State::Header,
@@ -300,175 +384,36 @@ impl Spoken {
         }
     }
 
-    /// Until the end of thoughts nothing is certain; without it all of this was the answer.
-    fn unsure(&mut self, from: usize) -> bool {
-        let from = floor(&self.held, from);
-        let tail = self.held.get(from..).unwrap_or_default();
-        let mut unsure = self.held.len();
-        let mut found = None;
-        for (at, _) in tail.char_indices().filter(|(_, c)| is_first(*c, false)) {
-            match lex(tail.get(at..).unwrap_or_default(), false) {
-                Lexed::Mark(Mark::ThoughtsEnd, length) => {
-                    found = Some((from + at, from + at + length))
-                }
-                // it opens its thoughts after all
-                Lexed::Mark(Mark::Thoughts(_) | Mark::Header, _)
-                    if self
-                        .held
-                        .get(..from + at)
-                        .is_some_and(|before| before.trim().is_empty()) =>
-                {
-                    self.state = State::Words;
-                    return true;
-                }
-                Lexed::Unsure => unsure = unsure.min(from + at),
-                Lexed::Mark(..) | Lexed::Words => {}
-            }
-            if found.is_some() {
-                break;
-            }
+    fn read_calls(&mut self, text: &str, recipient: Option<&str>, is_closed: bool, kind: Kind) {
+        // a call that has no end stands in thoughts that have one
+        let ends = ["</think>", "</thinking>", "</thought>", "[/think]"].map(str::to_owned);
+        if let Ok((_, end)) = find(text, &ends) {
+            self.held.insert_str(0, text.get(end..).unwrap_or_default());
+            self.mark(Mark::ThoughtsEnd, String::new(), true);
+            return;
         }
-        if let Some((_, end)) = found {
-            self.held.drain(..end);
-            self.thoughts_ended_unopened = true;
-            self.begin_words();
-            return true;
-        }
-        if self.ended {
-            self.state = State::Words;
-            return true;
-        }
-        if self.held.len() > MAX_UNSURE_BYTES {
-            self.held.drain(..unsure);
-            let ends = ["</think>", "</thinking>", "[/think]", "◁/think▷"];
-            self.state = State::Thoughts(ends.map(str::to_owned).to_vec());
-            return false;
-        }
-        self.state = State::Unsure { looked: unsure };
-        false
-    }
-
-    fn header(&mut self) -> bool {
-        let ends: Vec<String> = HEADER_ENDS.iter().map(|end| (*end).to_owned()).collect();
-        let line = self.held.find('\n').map(|at| (at, at + 1));
-        let (found, unsure) = match find(&self.held, &ends) {
-            Ok(end) => (line.map_or(Some(end), |line| Some(line.min(end))), 0),
-            Err(unsure) => (line, unsure),
-        };
-        let (words, until) = match found {
-            Some((words, until)) if words <= MAX_MARK_BYTES => (words, until),
-            None if unsure <= MAX_MARK_BYTES => return false,
-            Some(_) | None => {
-                let longest = floor(&self.held, MAX_MARK_BYTES);
-                (longest, longest)
-            }
-        };
-        // its end may say what follows: `<|think|>`
-        let said = self.held.get(..until.max(words)).unwrap_or_default();
-        let header = notation::folded(said);
-        self.held.drain(..until);
-        self.trim = true;
-        self.state = self.channel(&header);
-        true
-    }
-
-    /// Whose words follow a header.
-    fn channel(&self, header: &str) -> State {
-        let words: Vec<&str> = header
-            .split(|c: char| c.is_whitespace() || matches!(c, '<' | '>' | '|'))
-            .filter(|word| !word.is_empty())
-            .collect();
-        let recipient = words.iter().find_map(|word| word.strip_prefix("to="));
-        if let Some(recipient) = recipient.map(written::plain_name) {
-            // headers are compared in lower case
-            let known = self
-                .tools
-                .iter()
-                .find(|tool| tool.name.eq_ignore_ascii_case(recipient));
-            let recipient = known.map_or(recipient, |tool| &tool.name).to_owned();
-            return State::Call {
-                text: String::new(),
-                recipient: Some(recipient),
-                ends: ["<|call|>", "<|end|>", "<|return|>"]
-                    .map(str::to_owned)
-                    .to_vec(),
-            };
-        }
-        let has = |any: &[&str]| words.iter().any(|word| any.contains(word));
-        if has(&["tool_calls"]) {
-            return State::Call {
-                text: String::new(),
-                recipient: None,
-                ends: ["<|calls|>", "<|end|>"].map(str::to_owned).to_vec(),
-            };
-        }
-        let foreign = [
-            "user",
-            "system",
-            "developer",
-            "tool",
-            "ipython",
-            "observation",
-            "environment",
-        ];
-        let inner = [
-            "analysis",
-            "commentary",
-            "thought",
-            "thinking",
-            "think",
-            "reasoning",
-        ];
-        if !has(&["final"]) && (has(&foreign) || has(&inner)) {
-            State::Foreign
-        } else {
-            State::Words
-        }
-    }
-
-    /// What is not for the caller lasts until its turn is over or another begins.
-    fn foreign(&mut self) -> bool {
-        let mut until = self.held.len();
-        let mut next = None;
-        for (at, _) in self.held.char_indices().filter(|(_, c)| *c == '<') {
-            match lex(self.held.get(at..).unwrap_or_default(), false) {
-                Lexed::Mark(Mark::Header, length) => {
-                    next = Some((at + length, State::Header));
-                    break;
-                }
-                Lexed::Mark(Mark::TurnEnd, length) => {
-                    next = Some((at + length, State::Words));
-                    break;
-                }
-                Lexed::Unsure => {
-                    until = at;
-                    break;
-                }
-                Lexed::Mark(..) | Lexed::Words => {}
-            }
-        }
-        match next {
-            Some((end, state)) => {
-                self.held.drain(..end);
-                self.trim = true;
-                self.state = state;
-                true
-            }
-            None => {
-                self.held.drain(..until);
-                false
-            }
-        }
-    }
-
-    fn calls(&mut self, text: &str, recipient: Option<&str>, is_closed: bool) {
         let calls = read(text, recipient, is_closed, &self.tools);
+        let is_known = |call: &Written| json::offered(&call.name, &self.tools);
+        if kind == Kind::Perhaps && !calls.iter().any(is_known) {
+            self.trim = false;
+            self.say(text);
+            return;
+        }
         if calls.is_empty() && !text.trim().is_empty() {
             self.out.push(Piece::Unreadable(text.trim().to_owned()));
         }
+        self.add_calls(calls, kind);
+    }
+
+    fn add_calls(&mut self, calls: Vec<Written>, kind: Kind) {
+        let kind = if self.only_words { Kind::Alone } else { kind };
+        let room = MAX_TOOL_CALLS.saturating_sub(self.calls.len());
+        let calls = calls.into_iter().take(room);
+        self.calls.extend(calls.map(|call| (call, kind)));
         self.has_called = true;
-        self.out.extend(calls.into_iter().map(Piece::Call));
-        self.after_call = true;
+        let is_within = |last: char| last.is_alphanumeric() || last == ',';
+        self.within = self.last.is_some_and(is_within);
+        (self.trim, self.after_call) = (true, true);
     }
 
     fn say(&mut self, text: &str) {
@@ -481,6 +426,21 @@ impl Spoken {
         } else {
             text
         };
+        if let Some(first) = text.chars().next()
+            && std::mem::take(&mut self.within)
+        {
+            let skipped = whole.len() - text.len();
+            let is_same_line = !whole.get(..skipped).unwrap_or_default().contains('\n');
+            if is_same_line
+                && first.is_lowercase()
+                && let Some((_, kind)) = self.calls.last_mut()
+            {
+                *kind = Kind::Alone;
+            }
+        }
+        for c in text.chars() {
+            self.ticked = c != '\n' && (self.ticked != (c == '`'));
+        }
         let is_within = !self.spaced && self.last.is_some();
         self.owes_space |= is_within && text.len() < whole.len();
         let Some(last) = text.chars().next_back() else {
@@ -515,3 +475,7 @@ fn floor(text: &str, limit: usize) -> usize {
 #[cfg(test)]
 #[path = "tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "doubt_tests.rs"]
+mod doubt_tests;

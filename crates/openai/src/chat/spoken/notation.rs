@@ -13,6 +13,8 @@ pub(super) enum Mark {
     Aside(Vec<String>),
     /// Calls until one of these, or the end of the answer.
     Calls(Vec<String>),
+    /// The same, if a call is in it.
+    Perhaps(Vec<String>),
     /// Who speaks in which channel, until the end of the line or of the header.
     Header,
     /// A turn or channel is over.
@@ -37,21 +39,35 @@ pub(super) const MAX_MARK_BYTES: usize = 256;
 /// The longest name of a tag.
 const MAX_NAME_BYTES: usize = 40;
 
-/// In a tag's name, wherever they stand, these say that thoughts are inside: `<think>`, `<seed:think>`, `<thinking_block>`,
-/// `<inner_thoughts>`, `<ANTTHINKING>`, …
-const THOUGHT_STEMS: [&str; 8] = [
+/// A tag's name that is made of these says that thoughts are inside: `<think>`, `<seed:think>`, `<inner_thoughts>`, …
+const THOUGHT_WORDS: [&str; 20] = [
     "think",
+    "thinking",
+    "antthinking",
     "thought",
+    "thoughts",
+    "reason",
     "reasoning",
+    "reflect",
     "reflection",
+    "reflections",
     "reflexion",
     "scratchpad",
+    "monologue",
     "monolog",
-    "deliberat",
+    "deliberation",
+    "deliberate",
+    "analysis",
+    "cot",
+    "rationale",
+    "commentary",
 ];
 
-/// The same when they are a whole word of the name.
-const THOUGHT_WORDS: [&str; 5] = ["reason", "reflect", "analysis", "cot", "rationale"];
+/// They may stand beside one of those.
+const BESIDE_THOUGHT_WORDS: [&str; 18] = [
+    "block", "inner", "internal", "initial", "private", "hidden", "silent", "deep", "my", "self",
+    "process", "chain", "of", "step", "steps", "trace", "longcat", "content",
+];
 
 /// What stands in these at the beginning of a line is the way to an answer, if an answer follows: LLaVA-CoT, prompts that ask for
 /// plans and steps.
@@ -82,18 +98,19 @@ const RESULT_TAGS: [&str; 8] = [
     "observation",
 ];
 
-/// Does a tag or a word with this name hold thoughts?
+/// Does a tag or a word with this name hold thoughts? Names of sites and shops contain such words as well.
 pub(super) fn is_thought(name: &str) -> bool {
-    let mut words = name.split(|c: char| !c.is_ascii_alphanumeric());
-    THOUGHT_STEMS.iter().any(|stem| name.contains(stem))
-        || words.any(|word| THOUGHT_WORDS.contains(&word))
+    let name = name.rsplit(':').next().unwrap_or(name);
+    let words = || name.split(['_', '-']).filter(|word| !word.is_empty());
+    words().any(|word| THOUGHT_WORDS.contains(&word))
+        && words().all(|word| THOUGHT_WORDS.contains(&word) || BESIDE_THOUGHT_WORDS.contains(&word))
 }
 
 /// `[NAME]…[/NAME]`: Mistral.
 const THOUGHT_BRACKETS: [&str; 4] = ["think", "thinking", "thought", "reasoning"];
 
 /// Thoughts between two marks.
-const THOUGHT_PAIRS: [(&str, &str); 14] = [
+const THOUGHT_PAIRS: [(&str, &str); 17] = [
     ("<!--", "-->"),
     ("◁think▷", "◁/think▷"),                        // Kimi
     ("<|begin_of_thought|>", "<|end_of_thought|>"), // Sky-T1, OpenThinker
@@ -108,6 +125,9 @@ const THOUGHT_PAIRS: [(&str, &str); 14] = [
     ("<|channel>thought", "<channel|>"),      // Gemma 4
     ("<unused94>", "<unused95>"),             // MedGemma
     ("<|begin_thinking|>", "<|end_thinking|>"),
+    ("[begin thoughts]", "[end thoughts]"),
+    ("[begin thinking]", "[end thinking]"),
+    ("[begin reasoning]", "[end reasoning]"),
 ];
 
 /// Thoughts in plain words, at the beginning of an answer only: Granite 3.2, and harmony without its special tokens.
@@ -140,6 +160,22 @@ const CALL_TAGS: [&str; 12] = [
     "function",
     "invoke",
     "longcat_tool_call",
+];
+
+/// At the beginning of a line a call may be in these.
+const PERHAPS_TAGS: [&str; 12] = [
+    "tool",
+    "tools",
+    "call",
+    "calls",
+    "use_tool",
+    "use_mcp_tool",
+    "invoke_tool",
+    "tool_request",
+    "execute",
+    "run",
+    "action",
+    "code",
 ];
 
 /// Other marks around calls. Without an end they last as long as the answer.
@@ -331,6 +367,7 @@ fn escaped(text: &str) -> Option<Lexed> {
             let mark = match mark {
                 Mark::Thoughts(ends) => Mark::Thoughts(both(ends)),
                 Mark::Calls(ends) => Mark::Calls(both(ends)),
+                Mark::Perhaps(ends) => Mark::Perhaps(both(ends)),
                 Mark::Aside(ends) => Mark::Aside(both(ends)),
                 other => other,
             };
@@ -364,6 +401,7 @@ fn tag(text: &str) -> Lexed {
     }
     let is_thought = is_thought(&name);
     let is_aside = ASIDE_TAGS.contains(&name.as_str());
+    let is_perhaps = PERHAPS_TAGS.contains(&name.as_str());
     let is_result = RESULT_TAGS.contains(&name.as_str());
     let is_noise = NOISE_TAGS.contains(&name.as_str());
     let call_tags = |fits: &dyn Fn(&str) -> bool| {
@@ -383,7 +421,9 @@ fn tag(text: &str) -> Lexed {
     let ends = next == '>' || next == '/' || next.is_whitespace() || (next == '=' && is_call);
     // `<details type="reasoning">`
     let may_say_so = next.is_whitespace() && !name.is_empty();
-    if !(is_thought || is_call || is_noise || is_aside || is_result || may_say_so) || !ends {
+    if !(is_thought || is_call || is_noise || is_aside || is_perhaps || is_result || may_say_so)
+        || !ends
+    {
         return Lexed::Words;
     }
     let end = after.find(['>', '<']).unwrap_or(after.len());
@@ -404,15 +444,30 @@ fn tag(text: &str) -> Lexed {
         return Lexed::Words;
     }
     let attributes_think = is_thought_attribute(&folded(attributes));
-    if !(is_thought || is_call || is_noise || is_aside || is_result || attributes_think) {
+    if !(is_thought
+        || is_call
+        || is_noise
+        || is_aside
+        || is_perhaps
+        || is_result
+        || attributes_think)
+    {
         return Lexed::Words;
     }
-    let end = vec![format!("</{name}>")];
+    let mut end = vec![format!("</{name}>")];
+    if is_thought {
+        // what opens as `<think>` closes as `</thinking>`
+        let sisters = ["</think>", "</thinking>"].map(str::to_owned);
+        let own = format!("</{name}>");
+        end.extend(sisters.into_iter().filter(|sister| *sister != own));
+    }
     let mark = match (is_thought, is_close) {
         (true, true) => Mark::ThoughtsEnd,
         (true, false) => Mark::Thoughts(end),
         (false, false) if is_call => Mark::Calls(end),
         (false, false) if is_aside => Mark::Aside(end),
+        (false, false) if is_perhaps => Mark::Perhaps(end),
+        (false, true) if is_perhaps => return Lexed::Words,
         (false, false) if is_result || attributes_think => Mark::Thoughts(end),
         (false, _) => Mark::Noise,
     };
@@ -434,7 +489,10 @@ fn special(text: &str) -> Lexed {
     for (at, c) in text.char_indices() {
         match c {
             '|' | '｜' => bars += 1,
-            '>' if bars > 1 => return Lexed::Mark(Mark::Noise, at + 1),
+            '>' if bars > 1 => {
+                let mark = text.get(..=at).unwrap_or_default();
+                return Lexed::Mark(special_thought(mark).unwrap_or(Mark::Noise), at + 1);
+            }
             _ if at > MAX_MARK_BYTES || c.is_whitespace() || (c == '<' && at > 0) || c == '>' => {
                 return Lexed::Words;
             }
@@ -444,12 +502,28 @@ fn special(text: &str) -> Lexed {
     Lexed::Unsure
 }
 
+/// `<|reasoning_start|>`, whatever the word for thoughts.
+fn special_thought(mark: &str) -> Option<Mark> {
+    let mark = folded(mark);
+    let name = mark.trim_matches(['<', '|', '>']);
+    let is_edge = |word: &&str| matches!(*word, "start" | "begin" | "end" | "of");
+    let inner: Vec<&str> = name.split('_').filter(|word| !is_edge(word)).collect();
+    if !is_thought(&inner.join("_")) {
+        return None;
+    }
+    if name.split('_').any(|word| word == "end") {
+        return Some(Mark::ThoughtsEnd);
+    }
+    let end = mark.replace("start", "end").replace("begin", "end");
+    (end != mark).then(|| Mark::Thoughts(vec![end]))
+}
+
 /// Is a text at the end of an answer the beginning of a mark that will not come?
 pub(super) fn is_half_mark(text: &str) -> bool {
     let text = folded(text);
     let name = text.trim_start_matches(['<', '/', ' ']);
-    let stems = THOUGHT_STEMS.iter().chain(&THOUGHT_WORDS).chain(&CALL_TAGS);
-    let mut known = stems.chain(&RESULT_TAGS);
+    let known = THOUGHT_WORDS.iter().chain(&CALL_TAGS);
+    let mut known = known.chain(&RESULT_TAGS);
     text.starts_with('<')
         && (name.starts_with('|')
             || (name.len() > 2 && (is_thought(name) || known.any(|known| known.starts_with(name)))))

@@ -3,7 +3,8 @@
 use antiphon_agent::provider::ToolDefinition;
 use serde_json::{Map, Value};
 
-use super::written::{Written, json_value};
+use super::json::json_value;
+use super::written::Written;
 
 /// Every call of a known tool.
 pub(super) fn calls(text: &str, tools: &[ToolDefinition]) -> Vec<Written> {
@@ -16,19 +17,11 @@ pub(super) fn calls(text: &str, tools: &[ToolDefinition]) -> Vec<Written> {
             .map_or("", |(_, arguments)| arguments);
         match keywords(arguments) {
             Some((values, after)) => {
-                found.push(Written {
-                    name: tool.to_owned(),
-                    arguments: Value::Object(values).to_string(),
-                    is_complete: true,
-                });
+                found.push(Written::whole(tool, &Value::Object(values)));
                 rest = after;
             }
             None => {
-                found.push(Written {
-                    name: tool.to_owned(),
-                    arguments: arguments.trim().to_owned(),
-                    is_complete: false,
-                });
+                found.push(Written::cut(tool, arguments));
                 return found;
             }
         }
@@ -96,11 +89,7 @@ pub(super) fn sequence(text: &str, tools: &[ToolDefinition]) -> Option<(Vec<Writ
             None => return (!found.is_empty()).then_some((found, end)),
         };
         let closing = after.trim_start_matches([' ', ')', ']']);
-        found.push(Written {
-            name: name.to_owned(),
-            arguments: Value::Object(values).to_string(),
-            is_complete: true,
-        });
+        found.push(Written::whole(name, &Value::Object(values)));
         end = text.len() - closing.len();
     }
 }

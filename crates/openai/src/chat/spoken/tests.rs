@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::*;
 
-fn tools() -> Arc<[ToolDefinition]> {
+pub(super) fn tools() -> Arc<[ToolDefinition]> {
     let tool = |name: &str, properties: serde_json::Value| ToolDefinition {
         name: name.to_owned(),
         description: String::new(),
@@ -21,7 +21,7 @@ fn tools() -> Arc<[ToolDefinition]> {
 }
 
 /// What is spoken, then a line for each call.
-fn told(pieces: Vec<Piece>) -> String {
+pub(super) fn told(pieces: Vec<Piece>) -> String {
     let mut words = String::new();
     let mut calls = String::new();
     for piece in pieces {
@@ -29,25 +29,30 @@ fn told(pieces: Vec<Piece>) -> String {
             Piece::Words(more) => words += &more,
             Piece::Withdrawn => words.clear(),
             Piece::Call(call) => {
-                let cut = if call.is_complete { "" } else { " CUT" };
+                let cut = match (call.is_complete, call.is_quoted) {
+                    (false, _) => " CUT",
+                    (true, true) => " QUOTED",
+                    (true, false) => "",
+                };
                 calls += &format!("\n{} {}{cut}", call.name, call.arguments);
             }
             Piece::Unreadable(_) => calls += "\nUNREADABLE",
+            Piece::Unclosed { .. } => {}
         }
     }
     words + &calls
 }
 
-fn answer(pieces: &[&str], opening: Opening) -> (String, Opening) {
+pub(super) fn answer(pieces: &[&str], opening: Opening) -> (String, Opening) {
     let mut spoken = Spoken::new(tools(), opening);
     let mut all: Vec<Piece> = pieces.iter().flat_map(|piece| spoken.push(piece)).collect();
-    all.extend(spoken.finish());
+    all.extend(spoken.finish(true));
     (told(all), spoken.opening())
 }
 
 /// The same however it is cut: at every place, and letter by letter.
 #[track_caller]
-fn says(text: &str, expected: &str) {
+pub(super) fn says(text: &str, expected: &str) {
     let whole = answer(&[text], Opening::Words).0;
     assert_eq!(whole, expected, "{text}");
     let letters: Vec<String> = text.chars().map(String::from).collect();
@@ -145,7 +150,6 @@ fn thoughts_are_known_by_their_words_and_not_by_one_list_of_tags() {
         "### Thought process:\nsecret\n### Final response:\nWe open at nine.",
         "Thought: secret.\nFinal Answer: We open at nine.",
         "Thought: secret. Final Answer: We open at nine.",
-        "Thinking: secret\n\nWe open at nine.",
         "**Final answer:** We open at nine.",
         "(thinking: secret) We open at nine.",
         "analysisuser wants hours. secretassistantfinalWe open at nine.",
@@ -177,25 +181,54 @@ fn an_example_for_the_caller_is_spoken_and_never_run() {
     ] {
         says(&text, &text);
     }
-    let two = format!("For example:\n{json}\n{json}\nThat is all.");
-    says(
-        &two,
-        &format!("For example:\nThat is all.{OSLO} CUT{OSLO} CUT"),
-    );
-    says(
-        &format!("One moment.\n{json}\n{json}"),
-        &format!("One moment.\n{OSLO}{OSLO}"),
-    );
     // where it might be meant it is neither
-    let cut = format!("{OSLO} CUT");
+    let quoted = format!("{OSLO} QUOTED");
+    for (before, after) in [
+        ("I will call ", ""),
+        ("One moment.\n", ""),
+        ("Shall I do this?\n", ""),
+        ("The log says:\n", ""),
+        ("# Example\n", ""),
+        ("**Example:**\n", ""),
+        ("Never send this!\n\n", ""),
+        ("> ", ""),
+        ("One moment. ", "Your table is booked."),
+        ("", "\nThat is an example of a call."),
+    ] {
+        let spoken = format!("{before}{}", after.trim_start());
+        says(
+            &format!("{before}{json}{after}"),
+            &format!("{spoken}{quoted}"),
+        );
+    }
+    for fence in ["json\n", "\n", "tool_code\n"] {
+        says(
+            &format!("For example:\n```{fence}{json}\n```\nThat is all."),
+            &format!("For example:\nThat is all.{quoted}"),
+        );
+    }
     says(
-        &format!("I will call {json}"),
-        &format!("I will call {cut}"),
+        &format!("For example:\n{json}\n{json}\nThat is all."),
+        &format!("For example:\nThat is all.{quoted}{quoted}"),
     );
-    says(
-        &format!("For example:\n```json\n{json}\n```\nThat is all."),
-        &format!("For example:\nThat is all.{cut}"),
-    );
+    // a mark helps it as little when it is quoted itself
+    let marked = format!("<tool_call>{json}</tool_call>");
+    let text = format!("Models write `{marked}` to call.");
+    says(&text, &text);
+    for (before, after, spoken) in [
+        ("Like this:\n```\n", "\n```\nOr not.", "Like this:\nOr not."),
+        ("Models write ", " to call.", "Models write to call."),
+        ("He wrote \"", "\".", "He wrote \"\"."),
+        ("<example>", "</example>", "<example></example>"),
+    ] {
+        says(
+            &format!("{before}{marked}{after}"),
+            &format!("{spoken}{quoted}"),
+        );
+    }
+    for whole in [format!("```xml\n{marked}\n```"), format!("`{marked}`")] {
+        says(&whole, OSLO);
+    }
 }
 
 #[test]
@@ -225,10 +258,8 @@ fn calls_are_known_by_the_tools_that_were_offered() {
         "<steptml:invoke name=\"lookup\"><steptml:parameter name=\"city\">Oslo</steptml:parameter></steptml:invoke>",
     ] {
         says(text, OSLO);
-        says(
-            &format!("One moment.\n{text}"),
-            &format!("One moment.\n{OSLO}"),
-        );
+        let told = answer(&[&format!("One moment.\n{text}")], Opening::Words).0;
+        assert!(told.starts_with(&format!("One moment.\n{OSLO}")), "{told}");
     }
     says(
         "Thought: secret\nAction: lookup\nAction Input: {\"city\": \"Oslo\"}",
@@ -405,9 +436,11 @@ fn calls_written_as_text_are_taken_out_in_every_notation() {
         says(text, OSLO);
         // an ordinary word but for the beginning
         if !text.starts_with("functools") {
+            let is_marked = text.starts_with('<') || text.starts_with("[TOOL");
+            let fate = if is_marked { "" } else { " QUOTED" };
             says(
                 &format!("One moment.\n{text}"),
-                &format!("One moment.\n{OSLO}"),
+                &format!("One moment.\n{OSLO}{fate}"),
             );
         }
     }
@@ -497,13 +530,15 @@ fn half_a_call_is_neither_spoken_nor_complete() {
 #[test]
 fn a_call_of_which_no_mark_says_so_must_be_of_a_known_tool() {
     let unknown = r#"{"name": "rm", "arguments": {}}"#;
-    says(unknown, unknown);
+    says(unknown, "\nrm {}");
+    let data = r#"{"name": "Bob", "age": 3}"#;
+    says(data, data);
     let more = r#"{"name": "lookup", "arguments": {}, "note": "x"}"#;
     says(more, more);
     says(&format!("<tool_call>{unknown}</tool_call>"), "\nrm {}");
     let mut without = Spoken::new(Arc::from([]), Opening::Words);
     let mut all = without.push(r#"{"name": "lookup", "arguments": {}}"#);
-    all.extend(without.finish());
+    all.extend(without.finish(true));
     assert_eq!(told(all), r#"{"name": "lookup", "arguments": {}}"#);
 }
 
@@ -515,11 +550,13 @@ fn a_call_without_end_does_not_grow_for_ever() {
         spoken.push(&"x".repeat(10_000));
     }
     assert!(spoken.held.len() < 100);
-    let told = told(spoken.push("\"}}</tool_call>Yes."));
+    let mut rest = spoken.push("\"}}</tool_call>Yes.");
+    rest.extend(spoken.finish(true));
+    let told = told(rest);
     assert!(told.starts_with("Yes.\nlookup ") && told.ends_with(" CUT"));
 }
 
-const SCRAPS: &str = r#"(a|é|A| |\n|<|>|\[|\]|\{|\}|"|:|,|```|json|<think>|</think>|<thi|nk>|\[THINK\]|\[/THINK\]|<tool_call>|</tool_call>|<function=lookup>|</function>|<parameter=city>|</parameter>|\{"name": "lookup", "arguments": \{"city": "Oslo"\}\}|"name"|lookup|lookup\(|city=1|\)|\(|<\|python_tag\|>|<\|channel\|>|analysis|final|<\|message\|>|<\|start\|>|<\|end\|>|to=functions.lookup|<\||\|>|｜|◁think▷|◁/think▷|\[TOOL_CALLS\]|\[ARGS\]|user|<\|im_start\|>|<arg_key>|</arg_key>|here is my thought process:|&lt;|&gt;|<plan>|</plan>|<lookup>|</lookup>|<city>|</city>|Thought: |Final Answer: |Action: lookup|Observation:|\*\*|`|```thinking|>>>|hours\(\)|\.|print\(|assistantfinal|assistantcommentary to=|analysis){0,14}"#;
+const SCRAPS: &str = r#"(a|é|A| |\n|<|>|\[|\]|\{|\}|"|:|,|```|json|<think>|</think>|<thi|nk>|\[THINK\]|\[/THINK\]|<tool_call>|</tool_call>|<function=lookup>|</function>|<parameter=city>|</parameter>|\{"name": "lookup", "arguments": \{"city": "Oslo"\}\}|"name"|lookup|lookup\(|city=1|\)|\(|<\|python_tag\|>|<\|channel\|>|analysis|final|<\|message\|>|<\|start\|>|<\|end\|>|to=functions.lookup|<\||\|>|｜|◁think▷|◁/think▷|\[TOOL_CALLS\]|\[ARGS\]|user|<\|im_start\|>|<arg_key>|</arg_key>|here is my thought process:|&lt;|&gt;|<plan>|</plan>|<lookup>|</lookup>|<city>|</city>|Thought: |Final Answer: |Action: lookup|Observation:|\*\*|`|```thinking|>>>|hours\(\)|\.|print\(|assistantfinal|</thinking>|<think>|<thinking>|\nUser: x|\nAssistant: |turn0search1|:contentReference\[x\]|\}|<tool>|</tool>|```tool_code\n|TOOL_CALLS |## Thinking\n|## Answer\n|Action:\n|Action Input|<lookup city=|/>|<Thought>|. One|assistantcommentary to=|analysis){0,14}"#;
 
 proptest! {
     #[test]

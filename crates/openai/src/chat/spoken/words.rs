@@ -1,9 +1,19 @@
 //! Words up to the next mark, label or call.
 
 use super::bare::{self, Alone};
-use super::labels::{Label, OBSERVATION, answer_in, label};
+use super::citation;
+use super::labels::{Label, OBSERVATION, answer_in, is_own_turn, label};
 use super::notation::{self, Lexed, Mark, is_first, lex};
-use super::{MAX_UNSURE_BYTES, Piece, Spoken, State};
+use super::{Kind, MAX_CALL_BYTES, MAX_UNSURE_BYTES, Spoken, State};
+
+/// Languages of fences around calls: Gemma, and its relatives.
+const CALL_FENCES: [&str; 5] = [
+    "tool_code",
+    "tool_call",
+    "tool_calls",
+    "function_call",
+    "tool",
+];
 
 impl Spoken {
     /// Words up to the next mark.
@@ -13,12 +23,22 @@ impl Spoken {
             Some(_) if self.trim => Some('\n'),
             last => last,
         };
+        let mut previous = self.last.filter(|_| !self.spaced).unwrap_or(' ');
+        let mut is_behind_call = self.trim && self.after_call;
         let first = self.held.char_indices().find_map(|(at, c)| {
+            let may_cite = match c {
+                't' | 'T' => !previous.is_alphanumeric(),
+                _ => matches!(c, ':' | '【' | '\u{e200}'..='\u{e2ff}'),
+            };
+            previous = c;
             let is_line = before.is_none_or(|before| before == '\n');
             let may_begin = is_first(c, before.is_none())
+                || may_cite
                 || matches!(c, '{' | '`')
                 || (is_line && (c.is_alphabetic() || matches!(c, '*' | '#' | '_' | '(' | '>')));
-            if c == '\n' || !c.is_whitespace() {
+            // separators behind a call are left out
+            is_behind_call &= c.is_whitespace() || matches!(c, ';' | ',' | '`' | ']');
+            if (c == '\n' || !c.is_whitespace()) && !is_behind_call {
                 before = before
                     .filter(|_| c == '\n')
                     .map_or((c != '\n').then_some(c), |_| Some(c));
@@ -34,18 +54,34 @@ impl Spoken {
         let before = std::mem::replace(&mut self.held, rest);
         self.say(&before);
         let lexed = match c {
-            '`' => self.thought_fence(),
+            '`' => self.fence_mark(),
+            // in a fence after words everything is quoted
+            _ if self.quoting => Lexed::Words,
+            ':' | 't' | 'T' | '【' | '\u{e200}'..='\u{e2ff}' => {
+                citation::citation(&self.held, self.ended)
+            }
             '<' if self.begins_with_tool() == Some(true) => Lexed::Mark(self.tool_mark(), 0),
             '<' if self.begins_with_tool().is_none() => Lexed::Unsure,
             _ if is_first(c, self.last.is_none()) => lex(&self.held, self.last.is_none()),
             _ => Lexed::Words,
         };
+        let lexed = match lexed {
+            Lexed::Mark(Mark::Thoughts(_), _) if self.only_words => Lexed::Words,
+            Lexed::Mark(..) if self.ticked => match self.closing_tick() {
+                Some(Some(end)) => return self.say_held(end),
+                Some(None) => lexed,
+                None => return false,
+            },
+            other => other,
+        };
         match lexed {
-            Lexed::Mark(Mark::Aside(_), _) if !is_line => self.bare_call(c, false),
+            Lexed::Mark(Mark::Aside(_) | Mark::Perhaps(_), _) if !is_line => {
+                self.bare_call(c, false)
+            }
             Lexed::Mark(mark, length) => {
                 let rest = self.held.split_off(length);
                 let text = std::mem::replace(&mut self.held, rest);
-                self.mark(mark, text);
+                self.mark(mark, text, is_line);
                 true
             }
             Lexed::Unsure if !self.ended => false,
@@ -58,26 +94,50 @@ impl Spoken {
         }
     }
 
+    /// Where the backtick stands that ends a quotation on this line, if there is one. `None`: more text is needed.
+    fn closing_tick(&self) -> Option<Option<usize>> {
+        match self.held.find(['`', '\n']) {
+            Some(at)
+                if self
+                    .held
+                    .get(at..)
+                    .is_some_and(|rest| rest.starts_with('`')) =>
+            {
+                Some(Some(at + 1))
+            }
+            None if !self.ended && self.held.len() <= MAX_CALL_BYTES => None,
+            Some(_) | None => Some(None),
+        }
+    }
+
     /// A line begins, and no mark with it: perhaps a label.
     fn line(&mut self, first: char) -> bool {
+        if self.quoting {
+            return self.bare_call(first, true);
+        }
         let is_start = self.last.is_none();
         match label(&self.held, &self.tools, self.ended) {
-            Label::Thoughts(length) if is_start => {
-                self.held.drain(..length);
+            Label::Thoughts if is_start && !self.only_words => {
                 self.state = State::Labelled;
                 true
             }
-            Label::Bracket(length, close) if is_start => {
-                self.held.drain(..length);
-                self.state = State::Thoughts(vec![close.to_owned()]);
+            Label::Bracket(length, close) if is_start && !self.only_words => {
+                let rest = self.held.split_off(length);
+                let text = std::mem::replace(&mut self.held, rest);
+                self.state = State::Thoughts {
+                    ends: vec![close.to_owned()],
+                    text: Some(text.clone()),
+                    mark: text,
+                    is_nested: false,
+                };
                 true
             }
             Label::Answer(length)
                 if is_start
-                    && self
-                        .held
-                        .get(..length)
-                        .is_some_and(|label| notation::folded(label).contains("final")) =>
+                    && self.held.get(..length).is_some_and(|label| {
+                        let label = notation::folded(label);
+                        label.contains("final") || label.contains("assistant")
+                    }) =>
             {
                 self.held.drain(..length);
                 true
@@ -88,20 +148,47 @@ impl Spoken {
                     text: String::new(),
                     recipient: None,
                     ends: vec![OBSERVATION.to_owned()],
+                    kind: Kind::Alone,
                 };
                 true
             }
+            Label::Turn if !is_start => self.turn(first),
             Label::Unsure => false,
-            Label::Thoughts(_) | Label::Bracket(..) | Label::Answer(_) | Label::No => {
+            Label::Thoughts | Label::Bracket(..) | Label::Answer(_) | Label::Turn | Label::No => {
                 self.bare_call(first, true)
             }
         }
     }
 
+    /// `User: …`, and `Assistant: …` on a later line: the model goes on as both.
+    fn turn(&mut self, first: char) -> bool {
+        let lines = self.held.lines().skip(1);
+        if lines.map(notation::folded).any(|line| is_own_turn(&line)) {
+            self.held.clear();
+            self.state = State::Thoughts {
+                ends: Vec::new(),
+                text: None,
+                mark: String::new(),
+                is_nested: false,
+            };
+            return true;
+        }
+        if self.ended || self.held.len() > MAX_UNSURE_BYTES {
+            return self.bare_call(first, true);
+        }
+        false
+    }
+
+    /// Labels say what are thoughts and what is the answer, or nothing: thoughts without the label of an answer are the answer.
     pub(super) fn labelled(&mut self) -> bool {
         if let Some((at, _)) = answer_in(&self.held, &self.tools, self.ended) {
             self.held.drain(..at);
             self.begin_words();
+            return true;
+        }
+        if self.ended && self.is_whole {
+            self.only_words = true;
+            self.state = State::Words;
             return true;
         }
         if self.ended || self.held.len() > MAX_UNSURE_BYTES {
@@ -110,19 +197,39 @@ impl Spoken {
         false
     }
 
-    /// A fence whose language says that thoughts are in it.
-    fn thought_fence(&self) -> Lexed {
-        match bare::fence(&self.held) {
-            Ok(length) => {
-                let word = self.held.get(3..length).unwrap_or_default().trim();
-                if notation::is_thought(&notation::folded(word)) {
-                    Lexed::Mark(Mark::Thoughts(vec!["```".to_owned()]), length)
-                } else {
-                    Lexed::Words
-                }
+    /// A fence that says what is in it: by its language, or because a mark follows. At the beginning of an answer one backtick
+    /// does as well.
+    fn fence_mark(&self) -> Lexed {
+        if self.fenced {
+            return match self.held.as_str() {
+                "`" | "``" => Lexed::Unsure,
+                _ => Lexed::Words,
+            };
+        }
+        let length = match bare::fence(&self.held) {
+            Ok(length) => length,
+            Err(true) => return Lexed::Unsure,
+            Err(false) if self.last.is_none() && !self.held.starts_with("``") => 1,
+            Err(false) => return Lexed::Words,
+        };
+        let word = self.held.get(3.min(length)..length).unwrap_or_default();
+        let word = notation::folded(word.trim());
+        if notation::is_thought(&word) {
+            return Lexed::Mark(Mark::Thoughts(vec!["```".to_owned()]), length);
+        }
+        if CALL_FENCES.contains(&word.as_str()) {
+            return Lexed::Mark(Mark::Calls(vec!["```".to_owned()]), length);
+        }
+        let inside = self.held.get(length..).unwrap_or_default();
+        let mark = inside.trim_start();
+        let length = self.held.len() - mark.len();
+        match lex(mark, false) {
+            _ if mark.is_empty() => Lexed::Unsure,
+            Lexed::Mark(Mark::Calls(ends), more) if is_first(first_of(mark), false) => {
+                Lexed::Mark(Mark::Calls(ends), length + more)
             }
-            Err(true) => Lexed::Unsure,
-            Err(false) => Lexed::Words,
+            Lexed::Unsure if is_first(first_of(mark), false) => Lexed::Unsure,
+            Lexed::Mark(..) | Lexed::Unsure | Lexed::Words => Lexed::Words,
         }
     }
 
@@ -140,21 +247,30 @@ impl Spoken {
         if matches!(end, "" | "/") {
             return None;
         }
-        Some(after.starts_with('>') || end.starts_with("/>"))
+        // `<lookup city="Oslo"/>`
+        let attribute = end.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '_');
+        let may_have_one = end.len() < after.len() && attribute.len() < end.len();
+        if may_have_one && attribute.is_empty() {
+            return None;
+        }
+        let has_attribute = may_have_one && attribute.starts_with('=');
+        Some(after.starts_with('>') || end.starts_with("/>") || has_attribute)
     }
 
     fn tool_mark(&self) -> Mark {
         let inside = self.held.get(1..).unwrap_or_default();
-        let name = inside
-            .find(['>', '/', ' '])
-            .and_then(|end| inside.get(..end))
-            .unwrap_or_default();
+        let end = inside.find(['>', '/', ' ']).unwrap_or(inside.len());
+        let (name, after) = inside.split_at(end);
         let name = notation::folded(name);
-        Mark::Calls(vec![
+        let mut ends = vec![
             format!("</{name}>"),
             format!("<{name}/>"),
             format!("<{name} />"),
-        ])
+        ];
+        if after.starts_with(' ') {
+            ends.push("/>".to_owned());
+        }
+        Mark::Calls(ends)
     }
 
     /// A call of which no mark says so: JSON or Python's calls, alone or in a fence.
@@ -162,25 +278,30 @@ impl Spoken {
         match self.alone(first, is_line) {
             Alone::Calls(calls, length) => {
                 self.held.drain(..length);
-                self.has_called = true;
-                self.out.extend(calls.into_iter().map(Piece::Call));
-                (self.trim, self.after_call) = (true, true);
+                self.add_calls(calls, Kind::Alone);
                 true
             }
             Alone::Unsure => false,
             Alone::Words(length) => {
                 let example = self.held.get(..length).unwrap_or_default();
-                self.fenced ^= example.matches("```").count() % 2 == 1;
+                if example.matches("```").count() % 2 == 1 {
+                    self.toggle_fence();
+                }
                 self.say_held(length)
             }
             Alone::Not => {
                 if self.held.starts_with("```") {
-                    self.fenced = !self.fenced;
+                    self.toggle_fence();
                     return self.say_held(3);
                 }
                 self.say_held(self.held.chars().next().map_or(0, char::len_utf8))
             }
         }
+    }
+
+    fn toggle_fence(&mut self) {
+        self.fenced = !self.fenced;
+        self.quoting = self.fenced && self.last.is_some();
     }
 
     fn say_held(&mut self, length: usize) -> bool {
@@ -189,4 +310,8 @@ impl Spoken {
         self.say(&words);
         true
     }
+}
+
+fn first_of(text: &str) -> char {
+    text.chars().next().unwrap_or_default()
 }

@@ -5,6 +5,7 @@
 use antiphon_agent::provider::ToolDefinition;
 use serde_json::{Map, Value};
 
+use super::json::{json_calls, json_value, offered, plain_name, without_marks};
 use super::notation::folded;
 use super::python;
 
@@ -16,6 +17,8 @@ pub(crate) struct Written {
     pub(crate) arguments: String,
     /// Nothing of it is missing.
     pub(crate) is_complete: bool,
+    /// It may be an example, so it does not run.
+    pub(crate) is_quoted: bool,
 }
 
 impl Written {
@@ -28,14 +31,16 @@ impl Written {
                 other => other.to_string(),
             },
             is_complete: true,
+            is_quoted: false,
         }
     }
 
-    fn cut(name: &str, text: &str) -> Self {
+    pub(super) fn cut(name: &str, text: &str) -> Self {
         Self {
             name: name.to_owned(),
             arguments: text.trim().to_owned(),
             is_complete: false,
+            is_quoted: false,
         }
     }
 }
@@ -99,7 +104,9 @@ fn tool_element(text: &str, is_closed: bool, tools: &[ToolDefinition]) -> Option
         .find(|tool| tool.name.eq_ignore_ascii_case(name))?;
     let name = tool.name.as_str();
     let mut arguments = Map::new();
-    let mut rest = after;
+    if tag.contains('=') {
+        return Some(Written::cut(name, text));
+    }
     if tag.ends_with('/') {
         return Some(Written::whole(name, &Value::Object(arguments)));
     }
@@ -108,12 +115,10 @@ fn tool_element(text: &str, is_closed: bool, tools: &[ToolDefinition]) -> Option
     {
         return Some(Written::whole(name, &value));
     }
-    while let Some((key, after)) = next_tag(rest).filter(|_| is_closed) {
-        if key.starts_with('/') {
-            break;
-        }
+    let mut rest = inside.unwrap_or_default();
+    while let Some((key, after)) = tag_here(rest) {
         let key = key.trim();
-        let Some(end) = position(after, &format!("</{}", folded(key))) else {
+        let Some(end) = position(after, &format!("</{}>", folded(key))) else {
             return Some(Written::cut(name, text));
         };
         let value = after.get(..end).unwrap_or_default();
@@ -121,7 +126,8 @@ fn tool_element(text: &str, is_closed: bool, tools: &[ToolDefinition]) -> Option
         let (_, next) = next_tag(after.get(end..)?)?;
         rest = next;
     }
-    match (is_closed && inside.is_some(), arguments.is_empty()) {
+    let is_whole = is_closed && inside.is_some() && rest.trim().is_empty();
+    match (is_whole, arguments.is_empty()) {
         (true, false) => Some(Written::whole(name, &Value::Object(arguments))),
         (true, true) if inside.is_some_and(|inside| inside.trim().is_empty()) => {
             Some(Written::whole(name, &Value::Null))
@@ -131,7 +137,15 @@ fn tool_element(text: &str, is_closed: bool, tools: &[ToolDefinition]) -> Option
 }
 
 /// Elements whose attribute is the name of a tool.
-const ELEMENTS: [&str; 4] = ["function", "invoke", "tool_call", "function_call"];
+const ELEMENTS: [&str; 7] = [
+    "function",
+    "invoke",
+    "tool_call",
+    "function_call",
+    "tool",
+    "use_tool",
+    "call",
+];
 
 /// `<function=name>…</function>`, `<invoke name="name">…</invoke>`.
 fn elements(text: &str, is_closed: bool, tools: &[ToolDefinition]) -> Vec<Written> {
@@ -181,19 +195,27 @@ fn element(name: &str, inside: &str, is_ended: bool, tools: &[ToolDefinition]) -
     let mut arguments = Map::new();
     let mut rest = inside;
     let mut has_parameters = false;
-    while let Some((tag, after)) = next_tag(rest) {
+    // nothing but whole parameters may stand there: the rest of half a one is none
+    while let Some((tag, after)) = tag_here(rest) {
         rest = after;
         let Some(key) = named(tag, "parameter").or_else(|| named(tag, "param")) else {
             continue;
         };
         has_parameters = true;
         let end = close_of(after, &["parameter", "param"]);
-        let Some(value) = end.and_then(|at| after.get(..at)) else {
+        let value = end.and_then(|at| after.get(..at));
+        let Some(value) = value.filter(|value| !opens_parameter(value)) else {
             return Written::cut(name, inside);
         };
-        arguments.insert(key.to_owned(), typed(value, name, key, tools));
+        let value_given = match attribute(tag, "string") {
+            Some("true") => Value::String(value.to_owned()),
+            Some("false") => plain_value(value),
+            Some(_) | None => typed(value, name, key, tools),
+        };
+        arguments.insert(key.to_owned(), value_given);
         rest = after.get(value.len()..).unwrap_or_default();
     }
+    let is_ended = is_ended && (!has_parameters || rest.trim().is_empty());
     let inside = inside.trim();
     match (has_parameters, json_value(inside)) {
         (true, _) if is_ended => Written::whole(name, &Value::Object(arguments)),
@@ -214,260 +236,36 @@ fn keys_and_values(text: &str, is_closed: bool, tools: &[ToolDefinition]) -> Opt
     let mut key: Option<String> = None;
     let mut rest = text.get(first..)?;
     let mut is_whole = is_closed;
-    while let Some((tag, after)) = next_tag(rest) {
+    while let Some((tag, after)) = tag_here(rest) {
         rest = after;
         let tag = folded(tag);
         let is_key = tag.ends_with("arg_key");
-        if tag.starts_with('/') || !(is_key || tag.ends_with("arg_value")) {
+        if tag.starts_with('/') {
             continue;
         }
-        let Some(end) = position(after, "</") else {
+        let end = position(after, &format!("</{tag}>"));
+        let Some(end) = end.filter(|_| is_key || tag.ends_with("arg_value")) else {
             is_whole = false;
             break;
         };
         let inside = after.get(..end).unwrap_or_default();
+        is_whole &= !folded(inside).contains("<arg_") && !folded(inside).contains("<longcat_arg_");
         match (is_key, key.take()) {
-            (true, _) => key = Some(inside.trim().to_owned()),
+            (true, None) => key = Some(inside.trim().to_owned()),
             (false, Some(key)) => {
                 let value = typed(inside, name, &key, tools);
                 arguments.insert(key, value);
             }
-            (false, None) => {}
+            (true, Some(_)) | (false, None) => is_whole = false,
         }
         rest = after.get(end..).unwrap_or_default();
     }
+    is_whole &= rest.trim().is_empty();
     if is_whole && key.is_none() {
         Some(Written::whole(name, &Value::Object(arguments)))
     } else {
         Some(Written::cut(name, text.get(first..)?))
     }
-}
-
-/// JSON that says which tool, alone or in a list, or a name before JSON.
-fn json_calls(text: &str, recipient: Option<&str>, tools: &[ToolDefinition]) -> Vec<Written> {
-    let mut found = Vec::new();
-    let mut name: Option<String> = recipient.map(|name| plain_name(name).to_owned());
-    let mut rest = text;
-    while let Some(at) = json_begins(rest) {
-        let (before, json) = rest.split_at(at);
-        name = name_before(before, tools).or(name);
-        let Some((value, after)) = json_value(json) else {
-            let said = name_inside(json).or(name);
-            found.extend(said.map(|name| Written::cut(&name, json)));
-            return found;
-        };
-        rest = after;
-        match (&value, &name) {
-            (Value::Array(list), _) if list.iter().any(|entry| call_of(entry, tools).is_some()) => {
-                found.extend(list.iter().filter_map(|entry| call_of(entry, tools)));
-            }
-            (value, None) => found.extend(call_of(value, tools)),
-            // a name before, and a call inside all the same: `lookup` cannot have a `name` and `arguments` by chance
-            (Value::Object(object), Some(_))
-                if object.len() == 2
-                    && call_of(&value, tools).is_some_and(|call| offered(&call.name, tools)) =>
-            {
-                found.extend(call_of(&value, tools));
-            }
-            (value @ Value::Object(_), Some(name)) => found.push(Written::whole(name, value)),
-            (_, Some(_)) => {}
-        }
-        name = None;
-    }
-    found
-}
-
-/// Keys of a call's name, and of its arguments.
-const NAME_KEYS: [&str; 7] = [
-    "name",
-    "tool_name",
-    "function",
-    "tool",
-    "recipient_name",
-    "function_name",
-    "action",
-];
-const ARGUMENT_KEYS: [&str; 10] = [
-    "arguments",
-    "parameters",
-    "args",
-    "params",
-    "input",
-    "kwargs",
-    "tool_input",
-    "action_input",
-    "tool_arguments",
-    "function_arguments",
-];
-/// Keys of what holds calls and nothing else.
-const HOLDERS: [&str; 7] = [
-    "tool_calls",
-    "tool_call",
-    "tool_uses",
-    "function_call",
-    "function_calls",
-    "calls",
-    "function",
-];
-
-/// `{"name": …, "arguments": {…}}` and its relatives, among them `{"lookup": {…}}`.
-pub(super) fn call_of(value: &Value, tools: &[ToolDefinition]) -> Option<Written> {
-    let object = value.as_object()?;
-    if let (1, Some((name, arguments @ Value::Object(_)))) = (object.len(), object.iter().next())
-        && offered(name, tools)
-    {
-        return Some(Written::whole(name, arguments));
-    }
-    let inner = object
-        .get("function")
-        .and_then(Value::as_object)
-        .unwrap_or(object);
-    let name = NAME_KEYS
-        .iter()
-        .find_map(|key| inner.get(*key).and_then(Value::as_str))?;
-    let arguments = ARGUMENT_KEYS.iter().find_map(|key| inner.get(*key));
-    Some(Written::whole(
-        plain_name(name),
-        arguments.unwrap_or(&Value::Null),
-    ))
-}
-
-/// The same, alone, in a list or in a holder, and nothing else beside it: a text of which nobody says that it is a call.
-pub(super) fn calls_alone(value: &Value, tools: &[ToolDefinition]) -> Option<Vec<Written>> {
-    if let Value::Array(list) = value {
-        let calls: Option<Vec<Vec<Written>>> =
-            list.iter().map(|entry| calls_alone(entry, tools)).collect();
-        return Some(calls?.concat());
-    }
-    let object = value.as_object()?;
-    let is_empty = |value: &Value| value.is_null() || value.as_str().is_some_and(str::is_empty);
-    let harmless = [
-        "type",
-        "id",
-        "call_id",
-        "index",
-        "role",
-        "tool_call_id",
-        "thought",
-        "thoughts",
-    ];
-    let keys: Vec<&str> = object
-        .iter()
-        .filter(|(key, value)| !harmless.contains(&key.as_str()) && !is_empty(value))
-        .map(|(key, _)| key.as_str())
-        .collect();
-    let names = |key: &str| NAME_KEYS.contains(&key);
-    let holds = |key: &str| ARGUMENT_KEYS.contains(&key);
-    let is_call = match keys.as_slice() {
-        [one] if HOLDERS.contains(one) && !object.get(*one).is_some_and(Value::is_string) => {
-            return calls_alone(object.get(*one)?, tools);
-        }
-        // `name` alone may be anybody's
-        [one] => offered(one, tools) || (names(one) && *one != "name"),
-        [one, other] => (names(one) && holds(other)) || (holds(one) && names(other)),
-        _ => false,
-    };
-    let mut call = call_of(value, tools).filter(|_| is_call)?;
-    let arguments = serde_json::from_str::<Value>(&call.arguments).ok();
-    call.is_complete = arguments.is_some_and(|arguments| arguments.is_object());
-    (call.is_complete || offered(&call.name, tools)).then(|| vec![call])
-}
-
-pub(super) fn offered(name: &str, tools: &[ToolDefinition]) -> bool {
-    tools.iter().any(|tool| tool.name == name)
-}
-
-/// `functions.lookup:0` is `lookup`.
-pub(super) fn plain_name(name: &str) -> &str {
-    let name = name.trim();
-    let name = ["functions.", "default_api."]
-        .iter()
-        .find_map(|prefix| name.strip_prefix(prefix))
-        .unwrap_or(name);
-    let name = name.split(':').next().unwrap_or(name);
-    name.trim_matches(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-')
-}
-
-/// The name that stands between marks before JSON: DeepSeek, Kimi, Mistral, Gemma.
-fn name_before(before: &str, tools: &[ToolDefinition]) -> Option<String> {
-    let words = without_marks(before);
-    let known = [
-        "function",
-        "json",
-        "call",
-        "tool_call",
-        "functools",
-        "assistant",
-        "commentary",
-    ];
-    let mut candidates = words
-        .split_whitespace()
-        .map(|word| {
-            let word = word.strip_prefix("call:").unwrap_or(word);
-            plain_name(word.strip_prefix("to=").unwrap_or(word))
-        })
-        .filter(|word| !word.is_empty() && !known.contains(&folded(word).as_str()))
-        .peekable();
-    let first = candidates.peek().map(|word| (*word).to_owned());
-    let offered = candidates
-        .find(|word| offered(word, tools))
-        .map(str::to_owned);
-    // other words than a name may stand there
-    offered.or(first.filter(|_| words.split_whitespace().count() <= 2))
-}
-
-/// What stands between marks.
-fn without_marks(text: &str) -> String {
-    let mut words = String::with_capacity(text.len());
-    let mut depth = 0;
-    for c in text.chars() {
-        match c {
-            '<' | '[' => depth += 1,
-            '>' | ']' => {
-                depth = 0;
-                words.push(' ');
-            }
-            '`' | '"' => words.push(' '),
-            _ if depth > 0 => {}
-            other => words.push(other),
-        }
-    }
-    words
-}
-
-/// What `"name": "…` says in JSON that breaks off.
-pub(super) fn name_inside(json: &str) -> Option<String> {
-    NAME_KEYS.iter().find_map(|key| {
-        let (_, after) = json.split_once(&format!("\"{key}\""))?;
-        let value = after.trim_start().strip_prefix(':')?;
-        let (name, _) = value.trim_start().strip_prefix('"')?.split_once('"')?;
-        Some(plain_name(name).to_owned()).filter(|name| !name.is_empty())
-    })
-}
-
-/// The first brace, or bracket that begins a list of objects.
-fn json_begins(text: &str) -> Option<usize> {
-    text.char_indices().find_map(|(at, c)| match c {
-        '{' => Some(at),
-        '[' => {
-            let inside = text.get(at + 1..)?.trim_start();
-            inside.starts_with('{').then_some(at)
-        }
-        _ => None,
-    })
-}
-
-/// The JSON value at the beginning of a text, strictly read or with bare keys and Gemma's quotes, and what follows.
-pub(super) fn json_value(text: &str) -> Option<(Value, &str)> {
-    let mut values = serde_json::Deserializer::from_str(text).into_iter::<Value>();
-    if let Some(Ok(value)) = values.next()
-        && (value.is_object() || value.is_array())
-    {
-        return Some((value, text.get(values.byte_offset()..)?));
-    }
-    let (relaxed, length) = python::relaxed(text)?;
-    let value = serde_json::from_str(&relaxed).ok()?;
-    Some((value, text.get(length..)?))
 }
 
 /// A value written as text is what the tool's schema says that it is.
@@ -477,10 +275,36 @@ fn typed(text: &str, tool: &str, key: &str, tools: &[ToolDefinition]) -> Value {
     let schema = tools
         .iter()
         .find(|known| known.name == tool)
-        .and_then(|known| known.parameters.pointer(&format!("/properties/{key}/type")));
-    if schema.and_then(Value::as_str) == Some("string") {
+        .and_then(|known| known.parameters.get("properties")?.get(key));
+    let is_null = matches!(text.trim(), "null" | "None");
+    let takes = |kind| schema.is_some_and(|schema| takes(schema, kind));
+    if takes("string") && !(is_null && takes("null")) {
         return Value::String(text.to_owned());
     }
+    plain_value(text)
+}
+
+/// May a value be of this type?
+fn takes(schema: &Value, kind: &str) -> bool {
+    let is_kind = |value: &Value| value.as_str() == Some(kind);
+    match schema.get("type") {
+        Some(Value::Array(kinds)) if kinds.iter().any(is_kind) => return true,
+        Some(one) if is_kind(one) => return true,
+        Some(_) | None => {}
+    }
+    let listed = schema.get("enum").and_then(Value::as_array);
+    if kind == "string" && listed.is_some_and(|values| values.iter().all(Value::is_string)) {
+        return true;
+    }
+    ["anyOf", "oneOf", "allOf"]
+        .iter()
+        .filter_map(|key| schema.get(*key)?.as_array())
+        .flatten()
+        .any(|inner| takes(inner, kind))
+}
+
+/// JSON or Python's words, else text.
+fn plain_value(text: &str) -> Value {
     let plain = match text.trim() {
         "True" => "true",
         "False" => "false",
@@ -488,6 +312,26 @@ fn typed(text: &str, tool: &str, key: &str, tools: &[ToolDefinition]) -> Value {
         other => other,
     };
     serde_json::from_str(plain).unwrap_or_else(|_| Value::String(text.to_owned()))
+}
+
+/// Does another parameter begin in this value, whose end is then missing?
+fn opens_parameter(value: &str) -> bool {
+    let value = folded(value);
+    ["<parameter", "<param", ":parameter ", "|parameter "]
+        .iter()
+        .any(|open| value.contains(open))
+}
+
+/// The inside of the `<…>` with which a text begins, and what follows it.
+fn tag_here(text: &str) -> Option<(&str, &str)> {
+    let (inside, after) = text.trim_start().strip_prefix('<')?.split_once('>')?;
+    (!inside.contains('<')).then_some((inside, after))
+}
+
+/// `string="true"`.
+fn attribute<'a>(tag: &'a str, name: &str) -> Option<&'a str> {
+    let (_, value) = tag.split_once(&format!(" {name}=\""))?;
+    Some(value.split_once('"')?.0)
 }
 
 /// The inside of the next `<…>`, and what follows it.
