@@ -3,6 +3,7 @@
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 use unicode_segmentation::UnicodeSegmentation;
 
+use crate::html;
 use crate::words::is_wide;
 
 /// Words after which a chunk ends at the next sentence.
@@ -28,6 +29,7 @@ pub fn markdown(name: &str, text: &str) -> Vec<Chunk> {
     let mut sections = Sections::new(name);
     let options = Options::ENABLE_TABLES | Options::ENABLE_YAML_STYLE_METADATA_BLOCKS;
     let mut in_metadata = false;
+    let mut block = String::new();
     for event in Parser::new_ext(text, options) {
         match event {
             // what a page generator reads
@@ -46,11 +48,23 @@ pub fn markdown(name: &str, text: &str) -> Vec<Chunk> {
                 | TagEnd::TableHead
                 | TagEnd::CodeBlock,
             ) => sections.line(),
-            // raw HTML and comments are not for the caller's ear; the rest is structure
+            // a block of HTML is read as a page is; tags inside a line are not read, and the rest is structure
+            Event::Html(text) => block.push_str(&text),
+            Event::End(TagEnd::HtmlBlock) => {
+                sections = html::read_into(sections, &std::mem::take(&mut block));
+                sections.line();
+            }
+            Event::InlineHtml(tag) if is_break(&tag) => sections.verbatim(" "),
             _ => {}
         }
     }
     sections.finish()
+}
+
+/// `<br>`, however it is written.
+fn is_break(tag: &str) -> bool {
+    tag.get(..3)
+        .is_some_and(|name| name.eq_ignore_ascii_case("<br"))
 }
 
 /// Plain text.
@@ -249,6 +263,27 @@ mod tests {
                 ("menu.md › Menu", "All day."),
                 ("menu.md › Menu › Desserts", "Cake, 5 €.\nIce cream."),
                 ("menu.md › Wine", "Red."),
+            ]
+        );
+    }
+
+    #[test]
+    fn words_in_html_inside_markdown_are_not_lost() {
+        let page = "# Hours\n<p align=\"center\">We open at <b>nine</b>.</p>\n\n<details>\n<summary>And on Sunday?</summary>\n\nFrom *ten*<br>to \
+            five.\n\n</details>\n\n<!-- secret -->\n<div hidden>secret</div>\n<script>secret()</script>\n\n<h1>Parking</h1>\n\nBehind the house.";
+        let found: Vec<_> = markdown("a.md", page)
+            .into_iter()
+            .map(|chunk| (chunk.source, chunk.text))
+            .collect();
+        let passage = |source: &str, text: &str| (source.to_owned(), text.to_owned());
+        assert_eq!(
+            found,
+            [
+                passage(
+                    "a.md › Hours",
+                    "We open at nine.\nAnd on Sunday?\nFrom ten to five."
+                ),
+                passage("a.md › Parking", "Behind the house."),
             ]
         );
     }

@@ -40,14 +40,19 @@ const BODY: [&str; 16] = [
 
 /// The passages of a page, by its headings.
 pub fn html(name: &str, text: &str) -> Vec<Chunk> {
-    let sink = Sink(RefCell::new(Page::new(name)));
+    read_into(Sections::new(name), text).finish()
+}
+
+/// The words of a piece of a page, with what was read before it.
+pub(crate) fn read_into(sections: Sections, text: &str) -> Sections {
+    let sink = Sink(RefCell::new(Page::new(sections)));
     let tokenizer = Tokenizer::new(sink, TokenizerOpts::default());
     let input = BufferQueue::default();
     input.push_back(StrTendril::from(text));
     // no script is run: the tokenizer never stops before the end of the text
     let _ = tokenizer.feed(&input);
     tokenizer.end();
-    tokenizer.sink.0.into_inner().sections.finish()
+    tokenizer.sink.0.into_inner().sections
 }
 
 struct Page {
@@ -88,9 +93,9 @@ impl TokenSink for Sink {
 }
 
 impl Page {
-    fn new(name: &str) -> Self {
+    fn new(sections: Sections) -> Self {
         Self {
-            sections: Sections::new(name),
+            sections,
             hidden: None,
             in_cell: false,
         }

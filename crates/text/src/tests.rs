@@ -344,6 +344,18 @@ const CASES: &[(&str, &str)] = &[
         "Dish of the day | Price | Vegan\n:-|-:|-\nSoup | 5 € | ✅",
         "Soup: Price 5 €, Vegan ✓",
     ),
+    (
+        "Room (double) | Price in € / night\n---|---\nNo. 1 | 89\n* a | b\n\n**Tea** | 3 €",
+        "No. 1: 89. a, b. Tea, 3 €",
+    ),
+    (
+        "1. Run:\n   ```bash\n   ls\n   ```\n1. Then `x`\n\n- a | b\n- c",
+        "1. Run: ls. 2. Then x. a, b. c",
+    ),
+    (
+        "> 1. Tea\n> 1. Cake\n\nWas ~~**20** €~~, ~~not~~**now** 15 €: ~~no",
+        "1. Tea. 2. Cake. Was, now 15 €: ~~no",
+    ),
     // letters and numbers of items
     (
         "Coffee:\na) black\nb) white\n(1) Tea\n(2) Cake\ni. One\nii. Two\nA. Paris\nB. London",
@@ -363,8 +375,8 @@ const CASES: &[(&str, &str)] = &[
     ),
     // raised marks, placeholders, elements that nobody knows
     (
-        "We open at nine<sup>1</sup>, 20 m<sup>2</sup>, 10<sup>6</sup>, the 5<sup>th</sup>, ten.<sup>[2]</sup> Now² at 5 m².",
-        "We open at nine, 20 m^2, 10^6, the 5th, ten. Now at 5 m².",
+        "We open at nine<sup>1</sup>, 20 m<sup>2</sup>, 10<sup>6</sup>, the 5<sup>th</sup>, ten.<sup>[2]</sup> Now² at 5 m², daily<sup>a</sup>.",
+        "We open at nine, 20 m^2, 10^6, the 5th, ten. Now at 5 m², daily.",
     ),
     (
         "<details><summary>More</summary>We open.</details> <step>One</step><step>Two</step>",

@@ -260,6 +260,7 @@ fn marks(line: &str, ended: bool) -> Option<Marks> {
     let first = line.chars().next()?;
     let after = line.get(first.len_utf8()..).unwrap_or_default();
     Some(match first {
+        '>' if after.is_empty() && !ended => return None,
         '>' => Marks::Quote(1 + usize::from(after.starts_with(' '))),
         '#' => {
             let count = line.len() - line.trim_start_matches('#').len();
@@ -334,7 +335,21 @@ fn is_bare_row(line: &str, ended: bool, in_table: bool) -> Option<bool> {
                 next => return Some(next.is_none_or(char::is_whitespace)),
             }
         }
-        let is_short = at < MAX_FIRST_CELL && (c.is_alphanumeric() || matches!(c, ' ' | '*' | '_'));
+        // no mark at which a voice may pause, and none of an item
+        let is_name = c.is_alphanumeric()
+            || matches!(c, '*' | '_' | '€' | '$' | '£' | '(')
+            || at > 0
+                && matches!(
+                    c,
+                    ' ' | ')' | '%' | '/' | '&' | '\'' | '’' | '#' | '+' | '-'
+                );
+        let is_item = at == 0
+            && matches!(c, '*' | '-' | '+' | '#' | '>' | '•')
+            && next.is_none_or(char::is_whitespace);
+        if is_item {
+            return Some(false);
+        }
+        let is_short = at < MAX_FIRST_CELL && is_name;
         if !(in_table || is_short) {
             return Some(false);
         }

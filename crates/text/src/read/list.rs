@@ -69,14 +69,13 @@ impl Reader {
     /// A line that is no numbered item ends the lists that it does not stand in.
     pub(super) fn leave_list(&mut self, indent: usize, marks: &Marks) {
         match marks {
-            Marks::Number(_) => {}
+            // each line of a quote has its mark, and what follows it is looked at by itself
+            Marks::Number(_) | Marks::Quote(_) => {}
             // words may go on in the next line
             Marks::None if self.kind == Kind::Item && !self.after_blank => {}
-            Marks::None
-            | Marks::Quote(_)
-            | Marks::Heading(_)
-            | Marks::Item(_)
-            | Marks::Definition => self.lists.retain(|list| list.indent < indent),
+            Marks::None | Marks::Heading(_) | Marks::Item(_) | Marks::Definition => {
+                self.lists.retain(|list| list.indent < indent)
+            }
         }
     }
 }

@@ -94,6 +94,11 @@ impl Reader {
             |c: char| c.is_ascii_digit() || matches!(c, ',' | ' ' | '*' | '†' | '[' | ']');
         let after = inside.trim_start_matches(is_mark);
         let mark = inside.get(..inside.len() - after.len())?;
+        // "nine<sup>a</sup>", but the 5<sup>th</sup>
+        let letter = after
+            .strip_prefix(['a', 'b', 'c', 'd'])
+            .filter(|_| mark.is_empty() && self.is_footnoted());
+        let after = letter.unwrap_or(after);
         let may_come = !complete && mark.len() < MAX_ENTITY;
         let Some(beyond) = after.strip_prefix("</sup>") else {
             return (may_come && "</sup>".starts_with(after)).then_some(Step::Wait);
