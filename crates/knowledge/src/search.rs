@@ -4,7 +4,7 @@
 
 use crate::base::Retriever;
 use crate::bm25::{self, Bm25};
-use crate::words::{Asked, Words, is_wide};
+use crate::words::{Asked, Known, Words, is_wide};
 
 /// A heading counts so many times: it says what the words below it are about.
 const HEADING_WEIGHT: usize = 3;
@@ -29,9 +29,10 @@ impl Index {
     /// Index these texts, each with its headings.
     pub fn new<'a>(texts: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> Self {
         let words = Words::of(texts.clone().map(|(_, text)| text));
+        let mut known = Known::default();
         let bm25 = Bm25::of_terms(texts.map(|(headings, text)| {
-            let headings = words.terms(headings);
-            let mut terms = words.terms(text);
+            let headings = words.terms(headings, &mut known);
+            let mut terms = words.terms(text, &mut known);
             for _ in 0..HEADING_WEIGHT {
                 terms.extend_from_slice(&headings);
             }

@@ -1,7 +1,7 @@
 //! Words as they are compared: stemmed by the language of the documents, and of a question only those that mean something.
 
 use rust_stemmers::{Algorithm, Stemmer};
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::synonyms::{self, Thesaurus};
 
@@ -32,6 +32,9 @@ const LANGUAGES: [(&str, Algorithm); 16] = [
     ("tr", Algorithm::Turkish),
     ("el", Algorithm::Greek),
 ];
+
+/// The parts of compounds that were seen: looked for once, though a word stands in many passages.
+pub(crate) type Known = FxHashMap<String, Vec<String>>;
 
 /// A word of a question.
 #[derive(Clone, Debug, PartialEq)]
@@ -88,7 +91,7 @@ impl Words {
     }
 
     /// All terms of a text, in order: its words, the days that it means, and what its compounds are made of.
-    pub(crate) fn terms(&self, text: &str) -> Vec<String> {
+    pub(crate) fn terms(&self, text: &str, known: &mut Known) -> Vec<String> {
         let lower = text.to_lowercase();
         let words: Vec<&str> = split(&lower).collect();
         let mut terms = Vec::new();
@@ -109,14 +112,13 @@ impl Words {
             let first = terms.len();
             self.push_terms(word, &mut terms);
             if self.has_compounds() {
-                let parts: Vec<String> = terms
-                    .get(first..)
-                    .unwrap_or_default()
-                    .iter()
-                    .flat_map(|term| self.thesaurus.parts(term))
-                    .cloned()
-                    .collect();
-                terms.extend(parts);
+                for at in first..terms.len() {
+                    let term = terms.get(at).cloned().unwrap_or_default();
+                    let parts = known
+                        .entry(term)
+                        .or_insert_with_key(|term| self.thesaurus.parts(term).cloned().collect());
+                    terms.extend_from_slice(parts);
+                }
             }
         }
         terms.extend(lower.chars().filter_map(|c| Some(self.stem(currency(c)?))));
