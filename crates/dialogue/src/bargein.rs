@@ -7,7 +7,7 @@ use crate::ids::SpeechId;
 use crate::limits::CLEAR_REPORT_TIMEOUT;
 use crate::machine::Dialogue;
 use crate::options::TurnDetection;
-use crate::segment::{Playing, Synthesis};
+use crate::segment::{Playing, Segment, Synthesis};
 use crate::speech::Speech;
 use crate::verdict::Verdict;
 use antiphon_chat::Item;
@@ -30,7 +30,7 @@ impl Dialogue {
     /// Nothing that may be interrupted becomes audible while the caller speaks, whatever made it the next to be heard.
     pub(crate) fn hold_while_caller_speaks(&mut self) {
         if self.caller_speaks() && self.may_be_held() {
-            self.hold(false);
+            self.hold(self.floor.is_audible());
         }
     }
 
@@ -40,10 +40,24 @@ impl Dialogue {
     }
 
     fn may_be_held(&self) -> bool {
-        matches!(self.floor, Floor::Preparing(_))
+        let silent = match &self.floor {
+            Floor::Preparing(_) => true,
+            Floor::Speaking(speech) => self.spoke_into_silence(speech),
+            _ => false,
+        };
+        silent
             && self.may_interrupt()
             && !self.caller.noise
             && self.sound_so_far() >= self.core.options.min_thinking_interruption_duration
+    }
+
+    /// The voice began when the agent said nothing, between two pieces of what it says.
+    fn spoke_into_silence(&self, speech: &Speech) -> bool {
+        let Some((began, _)) = self.caller.voice_so_far() else {
+            return false;
+        };
+        let last = speech.segments().filter_map(Segment::heard_until).max();
+        !speech.is_audible() && last.is_some_and(|last| began > last)
     }
 
     /// How long the caller has spoken without a pause; without a VAD, since when he has been heard.

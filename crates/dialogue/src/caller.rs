@@ -6,7 +6,7 @@ use crate::completion::Completing;
 use crate::endpointing::{Delays, Pauses};
 use crate::event::{AgentState, Event, UserState};
 use crate::heard::Heard;
-use crate::limits::SPEECH_SIGN_TIMEOUT;
+use crate::limits::{SPEECH_SIGN_TIMEOUT, STABLE_SILENCE};
 use crate::machine::Dialogue;
 use crate::overlong::Monologue;
 use crate::turn::Stage;
@@ -59,6 +59,8 @@ fn is_language(name: &str) -> bool {
 #[derive(Clone, Copy, Debug)]
 struct Voice {
     since: Instant,
+    /// Its first sound after the last pause.
+    part: Instant,
     /// Without a pause, as the VAD last said.
     lasted: Duration,
     /// Its last sound.
@@ -84,10 +86,16 @@ impl Caller {
     pub(crate) fn voice_is_heard(&mut self, lasted: Duration, now: Instant) {
         let voice = self.voice.get_or_insert(Voice {
             since: now.back(lasted),
+            part: now.back(lasted),
             lasted,
             last: now,
             sign: now,
         });
+        let part = now.back(lasted);
+        if part.since(voice.last) >= STABLE_SILENCE {
+            self.heard.voice(voice.part, voice.last);
+            voice.part = part;
+        }
         (voice.lasted, voice.last, voice.sign) = (lasted, now, now);
     }
 
@@ -101,13 +109,13 @@ impl Caller {
     /// The VAD hears nobody any more. The last sound was then.
     pub(crate) fn voice_is_over(&mut self, ended: Instant) {
         if let Some(voice) = self.voice.take() {
-            self.heard.voice(voice.since, ended);
+            self.heard.voice(voice.part, ended);
         }
     }
 
-    /// The first and the last sound of the voice that the VAD hears.
+    /// The first sound since it last paused, and the last sound, of the voice that the VAD hears.
     pub(crate) fn voice_so_far(&self) -> Option<(Instant, Instant)> {
-        self.voice.map(|voice| (voice.since, voice.last))
+        self.voice.map(|voice| (voice.part, voice.last))
     }
 
     /// How long the voice has lasted without a pause; nothing when there is none.

@@ -10,6 +10,14 @@ use crate::turn::Stage;
 use antiphon_chat::time::Instant;
 
 impl Running {
+    /// By the speech that has the floor, or by nobody but the caller.
+    fn is_waited_for(&self, by: Waits) -> bool {
+        match self.waits {
+            Waits::Speech(_) => self.waits == by,
+            Waits::Nobody | Waits::Report => true,
+        }
+    }
+
     /// When its filler is due, everybody having been silent since `quiet`.
     fn filler_at(&self, quiet: Instant) -> Option<Instant> {
         let filler = self.filler.as_ref()?;
@@ -34,17 +42,22 @@ impl ToolLedger {
 }
 
 impl Dialogue {
-    /// The speech that waits for a tool, when neither it nor anybody else is saying anything.
+    /// What the caller waits for in silence: tools of the present speech, and those that have been left by theirs.
     fn waits_in_silence(&self) -> Option<Waits> {
-        let Floor::Preparing(speech) = &self.floor else {
+        if self.tools.running.is_empty() {
             return None;
+        }
+        let waits = match &self.floor {
+            Floor::Preparing(speech) if speech.waits_for_tools() => Waits::Speech(speech.id),
+            Floor::Open if self.parked.is_empty() => Waits::Nobody,
+            _ => return None,
         };
-        let silent = speech.waits_for_tools()
-            && self.queue.is_empty()
+        let silent = self.queue.is_empty()
             && self.ending.is_none()
             && self.turn.stage == Stage::Quiet
+            && !self.is_completing()
             && !self.caller_speaks();
-        silent.then_some(Waits::Speech(speech.id))
+        silent.then_some(waits)
     }
 
     /// When the next filler is due.
@@ -53,7 +66,7 @@ impl Dialogue {
         self.tools
             .running
             .iter()
-            .filter(|running| running.waits == waits)
+            .filter(|running| running.is_waited_for(waits))
             .filter_map(|running| running.filler_at(self.active_at))
             .min()
     }
@@ -64,7 +77,7 @@ impl Dialogue {
             return;
         };
         let due = |running: &&mut Running| {
-            running.waits == waits && running.filler_at(quiet).is_some_and(|at| at <= now)
+            running.is_waited_for(waits) && running.filler_at(quiet).is_some_and(|at| at <= now)
         };
         let Some(running) = self.tools.running.iter_mut().find(due) else {
             return;

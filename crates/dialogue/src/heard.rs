@@ -12,10 +12,14 @@ use crate::limits::{MAX_LATE_FINAL, MAX_OVERLAP_WORDS, MAX_SECOND_FINAL, MIN_LOS
 use crate::machine::Dialogue;
 use crate::turn::Stage;
 use antiphon_chat::time::{Duration, Instant};
-use antiphon_text::{count_letters, count_words, normalise, without_words};
+use antiphon_text::{contains_words, count_letters, count_words, normalise, without_words};
 
 /// Nobody speaks faster: 22 letters a second.
 const FASTEST_LETTER: Duration = Duration::from_millis(45);
+/// Most speak so fast.
+const USUAL_LETTER: Duration = Duration::from_millis(70);
+/// So much of a short voice a VAD may miss at its beginning and end.
+const VAD_EDGES: Duration = Duration::from_millis(100);
 /// Nobody takes longer over a single word: what does is a noise.
 const SLOWEST_LETTER: Duration = Duration::from_millis(175);
 /// A sound that is no words lasts about so long.
@@ -31,6 +35,8 @@ pub(crate) struct Heard {
     /// Voice that is over, since `since`; it ended at `until`.
     voiced: Duration,
     until: Instant,
+    /// The last that is over: its beginning and end.
+    voice: (Instant, Instant),
     /// All sound until then is settled: there are words for it, or there are none.
     since: Instant,
     /// Words that count already and that may come again, normalised: those of the turn whose last final came last, or those
@@ -53,11 +59,37 @@ fn takes(words: &str) -> Duration {
     FASTEST_LETTER * count_letters(words)
 }
 
+fn usually_takes(words: &str) -> Duration {
+    USUAL_LETTER * count_letters(words)
+}
+
+/// It adds nothing to what is being answered.
+pub(crate) fn is_polite(words: &str) -> bool {
+    const POLITE: [&str; 14] = [
+        "please",
+        "thanks",
+        "thank you",
+        "bitte",
+        "danke",
+        "bitte schön",
+        "danke schön",
+        "merci",
+        "por favor",
+        "gracias",
+        "per favore",
+        "grazie",
+        "prego",
+        "obrigado",
+    ];
+    POLITE.contains(&normalise(words).as_str())
+}
+
 impl Heard {
     /// A voice is over. It began and ended then.
     pub(crate) fn voice(&mut self, began: Instant, ended: Instant) {
         self.voiced = self.with(began, ended);
         self.until = ended;
+        self.voice = (began, ended);
     }
 
     /// The voice so far and one that goes on from it.
@@ -79,9 +111,38 @@ impl Heard {
         (self.voiced, self.since) = (Duration::ZERO, now);
     }
 
+    /// These words have become final. The voice is theirs, except the last one if those before it are a better fit: a
+    /// recogniser that takes a second says one phrase while the next is heard.
+    pub(crate) fn settle_words(
+        &mut self,
+        words: &str,
+        goes_on: Option<(Instant, Instant)>,
+        now: Instant,
+    ) {
+        let all = self.voiced(goes_on);
+        let (began, last) = goes_on.unwrap_or(self.voice);
+        let before = match goes_on {
+            Some(_) if began.since(self.until) <= PAUSE => self.voiced,
+            Some(_) => Duration::ZERO,
+            None => all.saturating_sub(last.since(began.max(self.since))),
+        };
+        let usual = usually_takes(words);
+        let fits = match goes_on {
+            Some(_) => before >= takes(words),
+            None => usual.abs_diff(before) < usual.abs_diff(all),
+        };
+        let is_next = fits && !before.is_zero() && began > self.since;
+        self.settle(now.back(LEAST_LAG));
+        if is_next {
+            self.since = began;
+            if goes_on.is_none() {
+                self.voiced = last.since(began);
+            }
+        }
+    }
+
     /// These words, normalised, count from now on; the last final begins at `last`.
     pub(crate) fn count(&mut self, words: &str, last: usize, is_pending: bool, now: Instant) {
-        self.settle(now.back(LEAST_LAG));
         self.words.clear();
         self.words.push_str(words);
         (self.last, self.is_pending) = (last, is_pending);
@@ -89,7 +150,7 @@ impl Heard {
     }
 
     /// What of these words does not count already, if they were not said anew.
-    fn rest<'a>(&self, text: &'a str) -> &'a str {
+    fn rest<'a>(&self, text: &'a str, now: Instant, has_vad: bool) -> &'a str {
         let normal = normalise(text);
         if let Some(rest) = without_words(text, &self.words).filter(|_| !self.words.is_empty()) {
             return rest;
@@ -102,7 +163,9 @@ impl Heard {
         let overlap = starts.take(MAX_OVERLAP_WORDS).filter_map(|at| {
             let tail = self.words.get(at..)?;
             // single words may be said twice in a row: "five, five"; a final that comes again is one all the same
-            let is_sure = at == self.last || tail == normal || tail.contains(' ');
+            let is_part =
+                tail.contains(' ') && (has_vad || now.since(self.at) < usually_takes(text));
+            let is_sure = at == self.last || tail == normal || is_part;
             without_words(text, tail).filter(|_| is_sure)
         });
         overlap.last().unwrap_or(text)
@@ -135,13 +198,12 @@ impl Dialogue {
         }
         let age = self.core.now.since(heard.at);
         if !heard.is_pending {
-            return !is_final
-                || heard.began
+            return heard.began
                 || age > MAX_SECOND_FINAL
                 || self.turn.has_interim()
                 || match self.caller.has_vad {
-                    true => self.voice_without_words() >= takes(text),
-                    false => heard.was_answered,
+                    true => self.has_voice_for(text),
+                    false => !is_final || heard.was_answered,
                 };
         }
         let late = age > MAX_LATE_FINAL;
@@ -160,6 +222,19 @@ impl Dialogue {
         }
     }
 
+    /// The voice without words lasts long enough for these. One that began when the last words counted already is not theirs,
+    /// and its edges may have been missed.
+    fn has_voice_for(&self, text: &str) -> bool {
+        let heard = &self.caller.heard;
+        let began = self.caller.voice_so_far().unwrap_or(heard.voice).0;
+        let tolerance = match began > heard.at {
+            true => VAD_EDGES,
+            false => Duration::ZERO,
+        };
+        let voice = self.voice_without_words();
+        !voice.is_zero() && voice + tolerance >= takes(text)
+    }
+
     /// What of these words is new; `None`: nothing. What a final only repeats is withdrawn.
     pub(crate) fn news<'a>(&mut self, text: &'a str, is_final: bool) -> Option<&'a str> {
         if text.trim().is_empty() {
@@ -169,7 +244,12 @@ impl Dialogue {
             self.caller.heard.words.clear();
             return Some(text);
         }
-        let rest = self.caller.heard.rest(text);
+        let heard = &self.caller.heard;
+        let rest = heard.rest(text, self.core.now, self.caller.has_vad);
+        let is_part = !heard.is_pending && rest.len() < text.len();
+        if !is_final && (is_part || contains_words(&heard.words, text)) {
+            return None; // a late one: what it adds comes with the final
+        }
         let repeated = text.get(..text.len() - rest.len()).unwrap_or_default();
         if is_final && !repeated.trim().is_empty() {
             self.withdrawn(repeated.trim().to_owned(), Withdrawal::Repeated);
@@ -221,26 +301,40 @@ mod tests {
     #[test]
     fn finals_that_overlap_give_each_word_once() {
         let heard = heard("hello i want a table", 6, false);
-        assert_eq!(heard.rest("a table for two").trim(), "for two");
-        assert_eq!(heard.rest("I want a table, please").trim(), "please");
-        assert_eq!(heard.rest("Hello, I want a table"), "");
-        assert_eq!(heard.rest("table").trim(), "");
-        assert_eq!(heard.rest("Table for two"), "Table for two");
-        assert_eq!(heard.rest("a tablet"), "a tablet");
+        assert_eq!(
+            heard.rest("a table for two", Instant::ZERO, true).trim(),
+            "for two"
+        );
+        assert_eq!(
+            heard
+                .rest("I want a table, please", Instant::ZERO, true)
+                .trim(),
+            "please"
+        );
+        assert_eq!(heard.rest("Hello, I want a table", Instant::ZERO, true), "");
+        assert_eq!(heard.rest("table", Instant::ZERO, true).trim(), "");
+        assert_eq!(
+            heard.rest("Table for two", Instant::ZERO, true),
+            "Table for two"
+        );
+        assert_eq!(heard.rest("a tablet", Instant::ZERO, true), "a tablet");
     }
 
     #[test]
     fn digits_that_are_said_twice_in_a_row_stay() {
         let heard = heard("my number is five", 0, false);
-        assert_eq!(heard.rest("five six"), "five six");
+        assert_eq!(heard.rest("five six", Instant::ZERO, true), "five six");
     }
 
     #[test]
     fn a_late_final_may_come_in_pieces() {
         let mut heard = heard("book a table for two", 0, true);
-        assert_eq!(heard.rest("Book a table"), "");
+        assert_eq!(heard.rest("Book a table", Instant::ZERO, true), "");
         heard.is_final_now("Book a table", Instant::ZERO);
-        assert_eq!(heard.rest("for two, please").trim(), "please");
+        assert_eq!(
+            heard.rest("for two, please", Instant::ZERO, true).trim(),
+            "please"
+        );
         assert!(heard.is_pending);
         heard.is_final_now("for two, please", Instant::ZERO);
         assert!(!heard.is_pending);
@@ -255,7 +349,7 @@ mod tests {
         heard.settle(at(2_500_000));
         let goes_on = Some((at(2_200_000), at(3_000_000)));
         assert_eq!(heard.voiced(goes_on), Duration::from_millis(500));
-        heard.count("five", 0, false, at(2_800_000));
+        heard.settle(at(2_650_000));
         assert_eq!(heard.voiced(goes_on), Duration::from_millis(350));
         heard.voice(at(2_200_000), at(3_000_000));
         let another = Some((at(4_100_000), at(4_300_000)));

@@ -20,8 +20,8 @@ pub(crate) struct Trouble {
     stt: u32,
     /// The recogniser is known not to hear.
     deaf: bool,
-    /// It failed in the middle of what the caller was saying.
-    misses_words: bool,
+    /// The caller has spoken while it did not hear.
+    pub(crate) misses_words: bool,
     /// When the caller had last been told that there is trouble.
     told_at: Option<Instant>,
     /// Something failed that nobody was sure to wait for; what came after it has said nothing either.
@@ -108,8 +108,12 @@ impl Dialogue {
 
     fn stt_is_deaf(&mut self) {
         self.trouble.deaf = true;
-        let speaks = self.turn.is_pending() || self.user_state == UserState::Speaking;
-        self.trouble.misses_words |= speaks;
+        let speaks = self.user_state == UserState::Speaking;
+        self.trouble.misses_words |= speaks || self.turn.is_pending();
+        // it will not say where the turn begins and ends: the voice does
+        if speaks && self.caller.hears_voice() && self.turn.stage == Stage::Quiet {
+            self.turn.stage = Stage::Speaking;
+        }
     }
 
     /// The caller spoke and no word came of it. While the recogniser does not hear this was not a cough. What began before

@@ -246,6 +246,13 @@ impl UserTurn {
         !self.commit_asked && !self.has_interim() && self.kept.is_some_and(same)
     }
 
+    /// What was kept is answered as soon as the agent falls silent.
+    pub(crate) fn answer_at_once(&mut self) {
+        if let Some(kept) = &mut self.kept {
+            kept.at_once = true;
+        }
+    }
+
     /// Where it stands in the history, if that is known.
     pub(crate) fn place(&self) -> Option<Place> {
         let kept = self.kept.filter(|kept| self.last_words() <= kept.at)?;

@@ -2,6 +2,7 @@
 
 use crate::action::Action;
 use crate::event::{Event, InputModality, UserState, Withdrawal};
+use crate::heard::is_polite;
 use crate::input::{Stt, Vad};
 use crate::limits::{MAX_COMMIT_WAIT, STABLE_SILENCE};
 use crate::machine::Dialogue;
@@ -58,7 +59,9 @@ impl Dialogue {
         self.turn.began.get_or_insert(now.back(speech));
         self.still_speaking();
         // in STT mode the recogniser says when a turn begins; one that was about to end goes on at any sound
-        let counts = self.mode() != TurnDetection::Stt || self.is_endpointing();
+        let deaf = self.trouble.is_deaf();
+        let counts = deaf || self.mode() != TurnDetection::Stt || self.is_endpointing();
+        self.trouble.misses_words |= deaf;
         if counts && !self.turn.commit_asked {
             self.turn.stage = Stage::Speaking;
         }
@@ -179,7 +182,8 @@ impl Dialogue {
             self.user_state == UserState::Speaking || self.turn.stage == Stage::Speaking;
         let late = self.mode() == TurnDetection::Stt
             && (self.is_endpointing()
-                || (self.turn.stt_over && self.turn.stage == Stage::Speaking));
+                || ((self.turn.stt_over || self.trouble.misses_words)
+                    && self.turn.stage == Stage::Speaking));
         if was_speaking || late {
             self.turn.last_spoke = Some(ended);
             self.caller.quiet_since = ended;
@@ -338,11 +342,18 @@ impl Dialogue {
         self.attribute_words();
         self.turn.add_final(text, now, &self.core.options);
         self.turn.sure(confidence);
+        let goes_on = self.caller.voice_so_far();
+        self.caller.heard.settle_words(text, goes_on, now);
         let words = self.turn.normal();
         let last = words.len().saturating_sub(normalise(text).len());
         self.caller.heard.count(words, last, false, now);
-        if is_rest {
+        if is_rest && is_polite(text) {
             self.remember_words();
+        } else if is_rest {
+            self.show_words();
+            self.heard_words(text);
+            self.keep();
+            self.turn.answer_at_once();
         } else {
             self.words_are_final(text);
         }
@@ -441,6 +452,7 @@ impl Dialogue {
             .unwrap_or(self.core.options.transcript_timeout)
             .min(MAX_COMMIT_WAIT);
         self.turn.commit_asked = true;
+        self.trouble.misses_words |= self.trouble.is_deaf();
         self.turn.asked_of_nothing = self.turn.words() == 0 && self.turn.began.is_none();
         self.turn.skip_reply = skip_reply;
         let spoke_since = self.turn.last_spoke > self.turn.last_final;
@@ -517,6 +529,7 @@ impl Dialogue {
             Stage::AwaitingWords { .. } | Stage::Pausing if self.turn.is_kept_as_it_was() => {
                 self.turn.stage = Stage::Quiet;
                 self.caller.heard.settle(self.core.now);
+                self.spoken_in_vain();
             }
             Stage::AwaitingWords { .. } if self.turn.is_another(self.delays(), self.core.now) => {
                 self.forget_commit();
@@ -540,6 +553,9 @@ impl Dialogue {
         let is_short = self.voice_without_words() < self.core.options.min_interruption_duration;
         self.turn.promote_interim(&self.core.options);
         self.turn.is_unsure = self.caller.has_vad && is_short;
-        self.caller.heard.count(&words, 0, true, self.core.now);
+        let now = self.core.now;
+        let goes_on = self.caller.voice_so_far();
+        self.caller.heard.settle_words(&words, goes_on, now);
+        self.caller.heard.count(&words, 0, true, now);
     }
 }

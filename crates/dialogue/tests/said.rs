@@ -64,7 +64,7 @@ fn call(seed: u64) -> Call {
         // 12 to 17 letters a second; a word alone is drawn out
         let lasts = phrase.len() as u64 * rng.random_range(60..85);
         let delay: u64 = *[50, 100, 100, 400].choose(rng).unwrap();
-        let until = at + lasts.max(320);
+        let until = at + lasts.max(200);
         writeln!(
             scenario,
             "{}-{} says {phrase:?} +{delay}ms{interims}",
