@@ -118,6 +118,7 @@ impl Llm for OpenAiLlm {
                 tools,
                 items,
                 given_out: false,
+                told_text: false,
                 told_alive: Instant::now(),
                 warnings: Vec::new(),
                 usage: None,
@@ -148,6 +149,8 @@ struct Run<'a> {
     items: mpsc::Sender<Item>,
     /// Words or calls were given out: another try would say them twice.
     given_out: bool,
+    /// Text was given out, speakable or not.
+    told_text: bool,
     told_alive: Instant,
     warnings: Vec<String>,
     /// Of all requests that were answered.
@@ -163,12 +166,18 @@ impl Attempt for Run<'_> {
 
     async fn attempt(&mut self, body: &Value) -> Result<(), ProviderError> {
         let mut body = body.as_object().cloned().unwrap_or_default();
+        let mut was_unreadable = false;
         loop {
             self.learned().refused.leave_out(&mut body);
             let Err(failure) = self.once(&Value::Object(body.clone())).await else {
                 return Ok(());
             };
             let Failure { error, said } = failure.named(self.client.name);
+            let is_unreadable = !self.given_out && refused::is_unreadable_call(&said);
+            if is_unreadable && !std::mem::replace(&mut was_unreadable, true) {
+                tracing::warn!(provider = PROVIDER, %error, "the server could not read the model's call: asked again");
+                continue;
+            }
             let named = if self.given_out {
                 Vec::new()
             } else {
@@ -202,6 +211,9 @@ impl Run<'_> {
         if !self.given_out {
             tracing::warn!(provider = PROVIDER, "the answer was empty: asked again");
             self.tell(ChatChunk::Thinking).await;
+            if std::mem::take(&mut self.told_text) {
+                self.tell(ChatChunk::Withdrawn).await;
+            }
             attempts(self, &body).await?;
         }
         for warning in std::mem::take(&mut self.warnings) {
@@ -322,7 +334,8 @@ impl Run<'_> {
             .rposition(|chunk| *chunk == ChatChunk::Withdrawn)
         {
             chunks.drain(..at);
-            if !std::mem::take(&mut self.given_out) {
+            self.given_out = false;
+            if !std::mem::take(&mut self.told_text) {
                 chunks.remove(0);
             }
         }
@@ -332,13 +345,15 @@ impl Run<'_> {
         }
         for chunk in chunks {
             self.given_out |= match &chunk {
-                ChatChunk::Text(words) => !words.trim().is_empty(),
+                // `---` or a smile alone is no answer
+                ChatChunk::Text(words) => words.contains(char::is_alphanumeric),
                 ChatChunk::ToolCall(_) | ChatChunk::RefusedCall { .. } => true,
                 ChatChunk::Thinking
                 | ChatChunk::Withdrawn
                 | ChatChunk::Warning(_)
                 | ChatChunk::Usage(_) => false,
             };
+            self.told_text |= matches!(chunk, ChatChunk::Text(_));
             self.tell(chunk).await;
         }
     }

@@ -79,7 +79,13 @@ async fn models(client: &HttpClient) -> Result<Vec<String>, ProviderError> {
     let bytes = Body::new(response, MAX_LIST_BYTES)
         .collect(timeouts.between_chunks)
         .await?;
-    let list: ModelList = serde_json::from_slice(&bytes).map_err(|_| {
+    // a bare list, or one under `data`
+    let bare = serde_json::from_slice::<Vec<Model>>(&bytes).ok();
+    let read = bare.map_or_else(
+        || serde_json::from_slice(&bytes),
+        |list| Ok(ModelList { data: Some(list) }),
+    );
+    let list: ModelList = read.map_err(|_| {
         crate::client::unexpected(
             "no list of models; is the base URL that of an OpenAI-compatible API (…/v1)?",
         )
@@ -296,6 +302,14 @@ fn can_talk(model: &str) -> bool {
         "piper",
         "diffusion",
         "flux",
+        "dall-e",
+        "gpt-image",
+        "moderation",
+        "transcribe",
+        "sora",
+        "davinci",
+        "babbage",
+        "clip-",
     ];
     !others.iter().any(|other| name.contains(other))
 }
@@ -337,6 +351,16 @@ mod tests {
             first_model(Endpoint::new(&simulator.openai_base_url(), None)).await
         };
         assert_eq!(asked(&["bge-m3", "m", "n"]).await.as_deref(), Ok("m"));
+        let openai = [
+            "dall-e-3",
+            "omni-moderation-latest",
+            "text-embedding-3-small",
+            "whisper-1",
+            "tts-1",
+            "gpt-4o-transcribe",
+            "gpt-4.1-mini",
+        ];
+        assert_eq!(asked(&openai).await.as_deref(), Ok("gpt-4.1-mini"));
         assert!(asked(&[]).await.unwrap_err().contains("lists no model"));
         assert!(
             asked(&["whisper-1"])

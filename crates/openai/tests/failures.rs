@@ -384,6 +384,25 @@ async fn a_server_that_refuses_what_is_necessary_is_asked_once() {
 }
 
 #[tokio::test]
+async fn an_answer_of_which_nothing_can_be_spoken_is_asked_for_once_more() {
+    for content in ["---", "👍", "***", "\u{200b}"] {
+        let body = format!(
+            "data: {{\"choices\":[{{\"delta\":{{\"content\":\"{content}\"}},\"finish_reason\":\"stop\"}}]}}\n\ndata: [DONE]\n\n"
+        );
+        let simulator = start(vec![Fault::once(simulator::Endpoint::Chat, raw(&body))]).await;
+        let (chunks, error) = chat(&simulator, KEY).await;
+        let withdrawn = chunks
+            .iter()
+            .rposition(|chunk| *chunk == ChatChunk::Withdrawn);
+        let kept = &chunks[withdrawn.unwrap_or(0)..];
+        assert!(
+            error.is_none() && text_of(kept) == "One moment please.",
+            "{content}: {chunks:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn an_empty_answer_is_asked_for_once_more_and_then_believed() {
     let thoughts = "data: {\"choices\":[{\"delta\":{\"content\":\"<think>hm</think>\\n\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
     let simulator = start(vec![Fault::once(simulator::Endpoint::Chat, raw(thoughts))]).await;

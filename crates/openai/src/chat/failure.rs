@@ -44,9 +44,12 @@ pub(crate) fn of_body(text: &str) -> ServerError {
 }
 
 fn failure(object: &Map<String, Value>) -> Option<&Value> {
+    // Groq's own error in the middle of an answer stands beside its other data
+    let inside = object.get("x_groq").and_then(|own| own.get("error"));
     ["error", "errors"]
         .iter()
         .filter_map(|name| field(object, name))
+        .chain(inside)
         .find(|value| is_something(value))
 }
 
@@ -138,6 +141,10 @@ fn described(value: &Value) -> ServerError {
     if let Some(behind) = behind.filter(|behind| !message.contains(behind.as_str())) {
         message = format!("{message}: {behind}");
     }
+    // what the model wrote and the server could not read
+    if let Some(written) = object.get("failed_generation").and_then(Value::as_str) {
+        message = format!("{message}: {written}");
+    }
     let code = ["code", "type"]
         .iter()
         .find_map(|name| field(object, name)?.as_str());
@@ -228,6 +235,16 @@ mod tests {
         let page = "<!DOCTYPE html><html><head><title>Sign in</title></head></html>";
         assert!(told(page).starts_with("a web page, \"Sign in\""));
         assert_eq!(told(" Bad Gateway\n"), "Bad Gateway");
+    }
+
+    #[test]
+    fn an_error_in_the_middle_of_an_answer_is_found_beside_its_data() {
+        let groq = r#"{"choices":[],"x_groq":{"id":"r","error":"over capacity"}}"#;
+        assert_eq!(error(groq).1, "over capacity");
+        let fine = r#"{"choices":[],"x_groq":{"id":"r"}}"#;
+        assert_eq!(server_error(&json(fine).unwrap()), None);
+        let call = r#"{"error":{"message":"Failed to call a function.","failed_generation":"<function=x"}}"#;
+        assert_eq!(error(call).1, "Failed to call a function.: <function=x");
     }
 
     #[test]

@@ -85,8 +85,32 @@ pub(crate) fn without_tools(
     body: &Map<String, Value>,
 ) -> ProviderError {
     let said = Said::of(said);
-    let about_tools = said.has("tools") || said.has("jinja") || said.has("toolchoice");
+    let about_tools = ["tools", "tool use", "jinja", "toolchoice"]
+        .iter()
+        .any(|topic| said.has(topic));
     match error {
+        ProviderError::Status {
+            provider,
+            status,
+            message,
+        } if said.has("requested parameters") => ProviderError::Setup {
+            provider,
+            what: format!("has nobody behind it who takes all parameters of the request ({status})"),
+            fix: "choose another model, or take options out of [llm] (or name them in leave_out)"
+                .to_owned(),
+            message,
+        },
+        ProviderError::Status {
+            provider,
+            status,
+            message,
+        } if said.has("roles must alternate") => ProviderError::Setup {
+            provider,
+            what: format!("has a template in which caller and agent must take turns ({status})"),
+            fix: "choose a model or a chat template that takes tools and any order of messages"
+                .to_owned(),
+            message,
+        },
         ProviderError::Status {
             provider,
             status,
@@ -101,6 +125,12 @@ pub(crate) fn without_tools(
         },
         other => other,
     }
+}
+
+/// The server could not read the call that the model wrote: the next try mostly can be read. Groq.
+pub(crate) fn is_unreadable_call(said: &str) -> bool {
+    let said = Said::of(said);
+    said.has("failed to call a function") || said.has("tool use failed")
 }
 
 /// The words of an error in lower case, and what stands before each.
@@ -357,5 +387,38 @@ mod tests {
         let mut last = body();
         refused.leave_out(&mut last);
         assert!(!last.contains_key("max_tokens") && !last.contains_key("max_completion_tokens"));
+    }
+
+    #[test]
+    fn what_an_aggregator_or_a_template_refuses_is_said_with_what_to_do() {
+        for (said, what) in [
+            (
+                "No endpoints found that support tool use.",
+                "cannot call tools",
+            ),
+            (
+                "No endpoints found that can handle the requested parameters.",
+                "all parameters",
+            ),
+            (
+                "Conversation roles must alternate user/assistant/user/assistant/...",
+                "take turns",
+            ),
+        ] {
+            let error = ProviderError::Status {
+                provider: "openai",
+                status: 404,
+                message: said.to_owned(),
+            };
+            let error = without_tools(error, said, &body());
+            assert!(
+                matches!(&error, ProviderError::Setup { what: told, .. } if told.contains(what)),
+                "{error:?}"
+            );
+        }
+        assert!(is_unreadable_call(
+            "Failed to call a function. Please adjust your prompt."
+        ));
+        assert!(!is_unreadable_call("The function is unknown."));
     }
 }

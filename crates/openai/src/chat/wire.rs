@@ -26,7 +26,12 @@ pub(crate) fn parts(data: &str) -> Vec<Part<'_>> {
     let mut found = Vec::new();
     let mut rest = data.trim();
     while !rest.is_empty() {
-        if let Some(after) = rest.strip_prefix("data:") {
+        // llama.cpp writes `error: {…}`
+        let field = rest.strip_prefix("data:").or_else(|| {
+            let after = rest.strip_prefix("error:")?;
+            after.trim_start().starts_with('{').then_some(after)
+        });
+        if let Some(after) = field {
             rest = after.trim_start();
             continue;
         }
@@ -379,6 +384,7 @@ mod tests {
             (r#"{"a":1}{"a":1}"#, vec![a(), a()]),
             ("{\"a\":1}\n{\"a\":\n1}\n[DONE]", vec![a(), a(), Part::Done]),
             (r#"data: data: {"a":1}"#, vec![a()]),
+            (r#"error: {"a":1}"#, vec![a()]),
             ("ping\n{\"a\":1}", vec![Part::Unread("ping"), a()]),
             (
                 r#"{"a":NaN} {"a":1}"#,
