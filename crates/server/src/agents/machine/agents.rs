@@ -1,10 +1,12 @@
 //! The agents in the rooms: which job one belongs to, and what its leaving means.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use antiphon_protocol::proto::{self, DisconnectReason};
+use antiphon_protocol::proto::{DisconnectReason, Job, JobState, JobStatus, ParticipantInfo};
+use antiphon_protocol::{ids, names};
 
-use super::job::{PostId, Stage};
+use super::job::{Entry, PostId, Stage};
 use super::{AGENT_RETURN, Machine, VERDICT};
 
 /// Why an agent is not in the room any more.
@@ -18,13 +20,16 @@ enum Absence {
 }
 
 impl Machine {
-    pub(super) fn agent_joined(&mut self, room: &Arc<str>, identity: &Arc<str>) {
+    pub(super) fn agent_joined(&mut self, room: &Arc<str>, info: ParticipantInfo) {
+        let identity: &Arc<str> = &Arc::from(info.identity);
+        let mut attributes = info.attributes;
+        let name = attributes.remove(names::ATTRIBUTE_AGENT_DISPATCH_NAME);
         let Some(open) = self.rooms.get_mut(room) else {
             return;
         };
-        open.agents.insert(Arc::clone(identity));
+        open.agents.insert(Arc::clone(identity), name);
         let Some(job) = self.job_of_agent(room, identity) else {
-            return self.send_out_late(room, identity);
+            return self.unknown_agent_joined(room, identity);
         };
         let Some(entry) = self.jobs.get_mut(&job) else {
             return;
@@ -69,28 +74,119 @@ impl Machine {
         self.attend(post);
     }
 
-    /// An agent of a job that has ended, where another runs already.
-    fn send_out_late(&mut self, room: &Arc<str>, identity: &Arc<str>) {
+    /// An agent came whose job is not known. Its token says that a dispatch has sent it, in an earlier life of this server
+    /// perhaps: it gets a post of that name where nobody talks yet, or is sent out. One that no dispatch has sent (an avatar,
+    /// `antiphon connect`) is nobody's business.
+    fn unknown_agent_joined(&mut self, room: &Arc<str>, identity: &Arc<str>) {
         let Some(open) = self.rooms.get(room) else {
             return;
         };
-        let of = |(post, job): &(PostId, proto::Job)| {
-            let state = job.state.as_ref();
-            let its = state.is_some_and(|s| s.participant_identity == **identity);
-            its.then_some(*post)
+        let Some(Some(name)) = open.agents.get(identity) else {
+            return;
         };
-        let replaced = open.ended.iter().find_map(of).is_some_and(|post| {
-            let jobs = self.posts.get(&post).map(|post| &post.jobs);
-            jobs.into_iter().flatten().any(|job| {
-                self.jobs
-                    .get(job)
-                    .is_some_and(|e| matches!(e.stage, Stage::Running { .. }))
-            })
-        });
-        if replaced {
-            tracing::info!(%identity, "the agent of a job that has ended came, where another talks; it is sent out");
-            self.remove_by(room, identity, self.now);
+        let posts: Vec<PostId> = open
+            .posts
+            .iter()
+            .filter(|id| self.asks_for(**id, name))
+            .copied()
+            .collect();
+        if posts.is_empty() {
+            // A dispatch that asks for it may follow; see `adopt_stray`.
+            return;
         }
+        let ended = open.ended.iter().any(|(_, job)| is_agent_of(job, identity));
+        let free = posts.into_iter().find(|id| !self.is_answered(*id));
+        match free {
+            Some(post) if !ended => self.adopt(post, identity),
+            _ => {
+                tracing::info!(%identity, "the agent of a job that has ended came, or of one that another agent does; it is sent out");
+                self.remove_by(room, identity, self.now);
+            }
+        }
+    }
+
+    /// A new post is filled by an agent of its name that is in the room already, with no job that is known. Further ones are
+    /// sent out.
+    pub(super) fn adopt_stray(&mut self, post: PostId) -> bool {
+        let Some(room) = self.posts.get(&post).map(|post| Arc::clone(&post.room)) else {
+            return false;
+        };
+        let agents = self.rooms.get(&room).map(|open| &open.agents);
+        let strays = agents.into_iter().flatten().filter(|(identity, name)| {
+            let leaves = (Arc::clone(&room), Arc::clone(identity));
+            name.as_ref().is_some_and(|name| self.asks_for(post, name))
+                && !self.removals.contains_key(&leaves)
+                && self.job_of_agent(&room, identity).is_none()
+        });
+        let strays: Vec<Arc<str>> = strays.map(|(identity, _)| Arc::clone(identity)).collect();
+        let Some((first, others)) = strays.split_first() else {
+            return false;
+        };
+        self.adopt(post, first);
+        for other in others {
+            self.remove_by(&room, other, self.now);
+        }
+        true
+    }
+
+    /// Does this post want an agent of that name?
+    fn asks_for(&self, post: PostId, name: &str) -> bool {
+        let dispatch = self.posts.get(&post).and_then(|p| self.dispatch_of(p));
+        dispatch.is_some_and(|dispatch| dispatch.agent_name == name)
+    }
+
+    /// Does an agent talk at this post?
+    fn is_answered(&self, post: PostId) -> bool {
+        let jobs = self.posts.get(&post).map(|post| &post.jobs);
+        jobs.into_iter().flatten().any(|job| {
+            self.jobs
+                .get(job)
+                .is_some_and(|e| matches!(e.stage, Stage::Running { .. }))
+        })
+    }
+
+    /// Make an agent that is in the room this post's; attempts that are under way are ended. Its worker is not known before
+    /// it says that it is back.
+    fn adopt(&mut self, post: PostId, identity: &Arc<str>) {
+        let named = identity.strip_prefix("agent-").filter(|job| {
+            job.starts_with(ids::JOB) && !self.jobs.contains_key(*job) && !self.has_ended(job)
+        });
+        let job: Arc<str> = match named {
+            Some(job) => Arc::from(job),
+            None => Arc::from(self.id(ids::JOB)),
+        };
+        tracing::info!(%job, %identity, "an agent came back of a job that this server has not given; it keeps the job");
+        let now = self.unix_nanos();
+        let entry = Entry {
+            post,
+            stage: Stage::Waiting { retry: None },
+            state: JobState {
+                status: JobStatus::JsRunning as i32,
+                started_at: now,
+                updated_at: now,
+                participant_identity: identity.to_string(),
+                ..JobState::default()
+            },
+            owner: String::new(),
+            tried: BTreeSet::new(),
+            came: true,
+        };
+        self.jobs.insert(Arc::clone(&job), entry);
+        let stage = Stage::Running {
+            worker: Arc::from(""),
+            identity: Arc::clone(identity),
+            since: self.now,
+        };
+        self.set_stage(&job, stage);
+        let rivals = self.posts.get_mut(&post).map(|post| {
+            let rivals = post.jobs.clone();
+            post.jobs.insert(job);
+            rivals
+        });
+        for rival in rivals.unwrap_or_default() {
+            self.withdraw(&rival, "another agent was there first");
+        }
+        self.attend(post);
     }
 
     /// The job whose agent this is. Of an attempt that was given back, the agent may come after all.
@@ -159,6 +255,13 @@ impl Machine {
         }
         self.attend(post);
     }
+}
+
+/// Was this the agent of that job?
+pub(super) fn is_agent_of(job: &Job, identity: &str) -> bool {
+    job.state
+        .as_ref()
+        .is_some_and(|state| state.participant_identity == identity)
 }
 
 fn absence(reason: DisconnectReason) -> Absence {

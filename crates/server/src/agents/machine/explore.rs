@@ -77,7 +77,7 @@ impl Explorer {
     }
 
     fn step(&mut self) {
-        match self.dice.random_range(0..20) {
+        match self.dice.random_range(0..21) {
             0 => {
                 let room = ROOMS[self.dice.random_range(0..ROOMS.len())];
                 if !self.stage.world.rooms.contains(room) {
@@ -110,7 +110,9 @@ impl Explorer {
                 self.stage.machine = broken.recovered(self.stage.now);
                 self.stage.wait(0.0);
             }
-            18 => {
+            17 => self.old_agent_comes(),
+            18 => self.stranger_comes(),
+            19 => {
                 let long = self.dice.random_range(5.0..90.0);
                 self.stage.wait(long);
             }
@@ -197,6 +199,21 @@ impl Explorer {
         }
     }
 
+    /// An agent joins that this server's last life sent.
+    fn old_agent_comes(&mut self) {
+        let Some(room) = self.a_room() else { return };
+        let number = self.dice.random_range(0..4);
+        let old = format!("agent-AJ_old{number}");
+        self.stage.old_agent_joins(&room, &old, AGENTS[number % 2]);
+    }
+
+    /// Somebody's own agent joins, an avatar for example, that no dispatch has asked for.
+    fn stranger_comes(&mut self) {
+        if let Some(room) = self.a_room() {
+            self.stage.agent_joins(&room, "avatar");
+        }
+    }
+
     fn agent_goes(&mut self) {
         let here: Vec<_> = self.stage.world.agents.iter().cloned().collect();
         if let (Some((room, identity)), Some(reason)) = (self.pick(&here), self.pick(&REASONS)) {
@@ -249,7 +266,7 @@ impl Explorer {
         }
         self.stage.wait(300.0);
         let mut unanswered = Vec::new();
-        for (id, post) in &self.stage.machine.posts {
+        for post in self.stage.machine.posts.values() {
             let running = post.jobs.iter().any(|job| {
                 matches!(
                     self.stage.machine.jobs[job].stage,
@@ -257,7 +274,15 @@ impl Explorer {
                 )
             });
             if post.participant.is_none() && !running {
-                unanswered.push((*id, post.room.clone()));
+                let open = &self.stage.machine.rooms[&post.room];
+                unanswered.push((
+                    post.room.clone(),
+                    post.jobs
+                        .iter()
+                        .map(|job| self.stage.machine.jobs[job].stage.clone())
+                        .collect::<Vec<_>>(),
+                    open.agents.clone(),
+                ));
             }
         }
         assert!(unanswered.is_empty(), "nobody answers in {unanswered:?}");

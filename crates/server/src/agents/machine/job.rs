@@ -42,8 +42,8 @@ pub(super) struct OpenRoom {
     pub(super) info: proto::Room,
     pub(super) dispatches: Vec<AgentDispatch>,
     pub(super) callers: BTreeMap<Arc<str>, Caller>,
-    /// Identities of the agents that are in it.
-    pub(super) agents: BTreeSet<Arc<str>>,
+    /// The agents that are in it, by identity, each with the name by which a dispatch has sent it; `None`: none has.
+    pub(super) agents: BTreeMap<Arc<str>, Option<String>>,
     /// When the last caller to leave has left.
     pub(super) departure: Option<Time>,
     pub(super) posts: BTreeSet<PostId>,

@@ -22,7 +22,8 @@
 //!
 //! What holds after every step (`promises`, checked by scenarios and by the explorer):
 //!
-//! 1. *One agent*: a post has at most one running agent; a second one that comes is sent out.
+//! 1. *One agent*: a post has at most one running agent; a second one that comes is sent out. Who was sent by an earlier life
+//!    of this server is no exception: it gets a post where nobody talks yet, or is sent out.
 //! 2. *No caller forgotten*: where a caller waits and no attempt limit is reached, there is a job, and it waits only while
 //!    no worker can take it.
 //! 3. *Every job ends*: each stage but running and waiting for a worker has a deadline, and nothing outlives its room.
@@ -227,7 +228,7 @@ impl Machine {
                 participant,
                 dependent: true,
                 ..
-            } => self.agent_joined(&room, &Arc::from(participant.identity)),
+            } => self.agent_joined(&room, *participant),
             Input::Joined {
                 room,
                 participant,
@@ -323,7 +324,7 @@ impl Machine {
             let here = self
                 .rooms
                 .get(&room)
-                .is_some_and(|r| r.agents.contains(&identity));
+                .is_some_and(|r| r.agents.contains_key(&identity));
             if here {
                 self.decisions
                     .push_back(Decision::Remove { room, identity });

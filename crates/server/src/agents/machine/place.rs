@@ -152,17 +152,16 @@ impl Machine {
         suitable.last().map(|(id, _)| Arc::clone(id))
     }
 
-    /// An agent of an ended attempt that has not left yet: nobody new is sent before it has.
+    /// An agent of an ended attempt is being sent out: nobody new is sent before it has left.
     fn agent_is_still_there(&self, post: PostId) -> bool {
-        let Some(room) = self.posts.get(&post).and_then(|p| self.rooms.get(&p.room)) else {
+        let Some(room) = self.posts.get(&post).map(|p| &p.room) else {
             return false;
         };
-        room.ended.iter().any(|(of, job)| {
-            *of == post
-                && job
-                    .state
-                    .as_ref()
-                    .is_some_and(|s| room.agents.contains(s.participant_identity.as_str()))
+        let ended = self.rooms.get(room).map(|open| &open.ended);
+        ended.into_iter().flatten().any(|(of, job)| {
+            let identity = job.state.as_ref().map(|s| s.participant_identity.as_str());
+            let leaves = (Arc::clone(room), Arc::from(identity.unwrap_or_default()));
+            *of == post && self.removals.contains_key(&leaves)
         })
     }
 

@@ -17,6 +17,7 @@ use crate::limits::{MAX_DISPATCHES, MAX_WORKER_JOBS};
 
 pub(super) fn check(machine: &Machine, world: &World, now: Duration) {
     one_agent(machine);
+    no_agent_unaccounted_for(machine, world);
     no_caller_forgotten(machine);
     every_job_ends(machine, now);
     bounded(machine);
@@ -35,6 +36,35 @@ fn one_agent(machine: &Machine) {
         assert!(
             running.is_empty() || post.jobs.len() == 1,
             "post {id} has an agent and looks for another"
+        );
+    }
+}
+
+/// 1. An agent that a dispatch has sent, in this server's life or the last one, is the agent of a post or on its way out.
+fn no_agent_unaccounted_for(machine: &Machine, world: &World) {
+    for (room, identity) in &world.agents {
+        let sid = super::stage::sid(room);
+        let Some(name) = world.names.get(identity) else {
+            continue;
+        };
+        let posts: Vec<_> = machine.rooms[&sid]
+            .posts
+            .iter()
+            .map(|id| &machine.posts[id])
+            .filter(|post| machine.dispatch_of(post).unwrap().agent_name == *name)
+            .collect();
+        let leaves = machine
+            .removals
+            .contains_key(&(Arc::clone(&sid), Arc::from(identity.as_str())));
+        let is_one_of_theirs = posts.iter().flat_map(|post| &post.jobs).any(|job| {
+            machine.jobs[job]
+                .stage
+                .identity()
+                .is_some_and(|of| **of == **identity)
+        });
+        assert!(
+            posts.is_empty() || leaves || is_one_of_theirs,
+            "{identity} talks in {room} beside those who were sent there"
         );
     }
 }
@@ -98,7 +128,10 @@ fn every_job_ends(machine: &Machine, now: Duration) {
         let post = &machine.posts[&entry.post];
         let room = machine.rooms.get(&post.room).expect("its room is open");
         if let Stage::Running { identity, .. } = &entry.stage {
-            assert!(room.agents.contains(identity), "{id} runs without an agent");
+            assert!(
+                room.agents.contains_key(identity),
+                "{id} runs without an agent"
+            );
         }
     }
 }
@@ -160,7 +193,7 @@ fn lists_agree(machine: &Machine, world: &World) {
             .map(|(id, _)| *id)
             .collect();
         assert_eq!(room.posts, posts, "{sid}");
-        let known: BTreeSet<String> = room.agents.iter().map(|a| a.to_string()).collect();
+        let known: BTreeSet<String> = room.agents.keys().map(|a| a.to_string()).collect();
         let here: BTreeSet<String> = world
             .agents
             .iter()

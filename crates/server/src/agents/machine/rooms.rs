@@ -23,7 +23,7 @@ impl Machine {
             info,
             dispatches: Vec::new(),
             callers: BTreeMap::new(),
-            agents: BTreeSet::new(),
+            agents: BTreeMap::new(),
             departure: None,
             posts: BTreeSet::new(),
             ended: VecDeque::new(),
@@ -270,7 +270,9 @@ impl Machine {
         if let Some(open) = self.rooms.get_mut(room) {
             open.posts.insert(id);
         }
-        self.begin(id, None, None);
+        if !self.adopt_stray(id) {
+            self.begin(id, None, None);
+        }
     }
 
     pub(super) fn left(&mut self, room: &Arc<str>, identity: &Arc<str>, reason: DisconnectReason) {

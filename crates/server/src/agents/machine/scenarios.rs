@@ -456,3 +456,77 @@ fn an_ended_job_is_listed_without_the_participant_it_was_for() {
         .jobs;
     assert!(jobs.len() <= 21, "{}", jobs.len());
 }
+
+#[test]
+fn after_a_restart_of_the_server_the_agent_that_comes_back_stays_the_only_one() {
+    // The worker comes back before the agent, after it, or has its new job accepted already.
+    for order in [
+        "agent first",
+        "offered",
+        "accepted",
+        "agent before the caller",
+    ] {
+        let mut stage = Stage::new(1);
+        let old = "agent-AJ_before";
+        stage.open("hall", &[]);
+        if order == "agent before the caller" {
+            stage.old_agent_joins("hall", old, "desk");
+        }
+        stage.caller_asking("hall", "ann", &["desk"]);
+        if order == "offered" || order == "accepted" {
+            stage.worker("w1", "desk");
+        }
+        if order == "accepted" {
+            let job = stage.offers("w1")[0].clone();
+            stage.answer("w1", &job, true);
+        }
+        stage.wait(0.6);
+        if order != "agent before the caller" {
+            stage.old_agent_joins("hall", old, "desk");
+        }
+        if let Some(job) = stage
+            .world
+            .workers
+            .get("w1")
+            .and(stage.offers("w1").first().cloned())
+        {
+            stage.answer("w1", &job, true);
+        }
+        stage.eager = true;
+        stage.worker("w2", "desk");
+        stage.wait(100.0);
+        assert_eq!(stage.agents("hall"), [old], "{order}");
+        assert!(stage.world.told.is_empty(), "{order}");
+        // Its worker knows it by its job, and says how it ends.
+        let held = [(
+            "AJ_before".to_owned(),
+            Held::Assigned {
+                identity: old.to_owned(),
+            },
+        )];
+        stage.worker_returns("w3", held.into());
+        stage.agent_leaves("hall", old, DisconnectReason::ClientInitiated);
+        stage.ends("w3", "AJ_before", JobStatus::JsFailed);
+        stage.wait(10.0);
+        assert_eq!(stage.agents("hall").len(), 1, "{order}");
+        assert_ne!(stage.agents("hall"), [old], "{order}");
+    }
+}
+
+#[test]
+fn after_a_restart_of_the_server_an_agent_that_comes_back_too_late_is_sent_out() {
+    let mut stage = call();
+    let (_, identity) = stage.job("w1");
+    stage.old_agent_joins("hall", "agent-AJ_before", "");
+    stage.wait(0.0);
+    assert_eq!(stage.agents("hall"), [identity]);
+}
+
+#[test]
+fn an_agent_that_no_dispatch_sent_is_left_alone_beside_the_one_that_talks() {
+    let mut stage = call();
+    let (_, identity) = stage.job("w1");
+    stage.agent_joins("hall", "avatar");
+    stage.wait(100.0);
+    assert_eq!(stage.agents("hall"), [identity.as_str(), "avatar"]);
+}

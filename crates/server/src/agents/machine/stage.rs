@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use antiphon_protocol::names::ATTRIBUTE_AGENT_DISPATCH_NAME;
 use antiphon_protocol::proto::{
     self, AvailabilityResponse, CreateAgentDispatchRequest, DisconnectReason, JobStatus, JobType,
     MigrateJobRequest, ParticipantInfo, RegisterWorkerRequest, RoomAgentDispatch, UpdateJobStatus,
@@ -38,6 +39,8 @@ pub(super) struct World {
     pub(super) callers: BTreeSet<(String, String)>,
     /// Of every job that was assigned: its room.
     pub(super) room_of: BTreeMap<String, String>,
+    /// What the tokens of agents say about whose they are, by identity: the attribute of their dispatch.
+    pub(super) names: BTreeMap<String, String>,
     pub(super) terminated: BTreeSet<String>,
     pub(super) told: Vec<(Duration, String, NoAgent)>,
     pub(super) rooms: BTreeSet<String>,
@@ -129,6 +132,10 @@ impl Stage {
                 self.world
                     .room_of
                     .insert(grant.job.id.clone(), grant.room.clone());
+                self.world.names.insert(
+                    grant.identity.clone(),
+                    grant.attributes[ATTRIBUTE_AGENT_DISPATCH_NAME].clone(),
+                );
                 if self.eager {
                     self.agent_joins(&grant.room, &grant.identity);
                 }
@@ -205,7 +212,23 @@ impl Stage {
         self.world
             .agents
             .insert((room.to_owned(), identity.to_owned()));
-        self.tell(joined(room, identity, true, Vec::new()));
+        let mut input = joined(room, identity, true, Vec::new());
+        if let (Input::Joined { participant, .. }, Some(name)) =
+            (&mut input, self.world.names.get(identity))
+        {
+            participant
+                .attributes
+                .insert(ATTRIBUTE_AGENT_DISPATCH_NAME.to_owned(), name.clone());
+        }
+        self.tell(input);
+    }
+
+    /// An agent that this server's last life sent: nothing but its token tells of it.
+    pub(super) fn old_agent_joins(&mut self, room: &str, identity: &str, agent_name: &str) {
+        self.world
+            .names
+            .insert(identity.to_owned(), agent_name.to_owned());
+        self.agent_joins(room, identity);
     }
 
     pub(super) fn agent_leaves(&mut self, room: &str, identity: &str, reason: DisconnectReason) {

@@ -219,12 +219,18 @@ impl Machine {
         };
         for job in jobs {
             let job: Arc<str> = Arc::from(job.as_str());
-            let Some(entry) = self.jobs.get(&job) else {
-                if self.has_ended(&job) {
+            let has_ended = self.has_ended(&job);
+            let Some(entry) = self.jobs.get_mut(&job) else {
+                if has_ended {
                     self.terminate(id, &job);
                 }
                 continue;
             };
+            // Of a job that an earlier life of this server has given, the first to know it is its worker.
+            if entry.owner.is_empty() && entry.came {
+                entry.owner.clone_from(&key);
+                entry.state.worker_id = id.to_string();
+            }
             // The old connection may not be known to be dead yet, but it must be the same owner's.
             if entry.owner != key {
                 continue;
@@ -281,7 +287,7 @@ impl Machine {
     }
 
     /// Do we know that this job has ended? (Of a job that we do not know, our memory may have been lost.)
-    fn has_ended(&self, job: &str) -> bool {
+    pub(super) fn has_ended(&self, job: &str) -> bool {
         self.rooms
             .values()
             .any(|room| room.ended.iter().any(|(_, ended)| ended.id == job))
