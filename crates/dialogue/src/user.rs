@@ -458,7 +458,7 @@ impl Dialogue {
         let spoke_since = self.turn.last_spoke > self.turn.last_final;
         let waits = self.turn.finals().is_empty()
             || self.turn.has_interim()
-            || self.turn.stage == Stage::Speaking
+            || (self.turn.stage == Stage::Speaking && !self.caller.has_vad)
             || spoke_since;
         self.turn.stage = if waits {
             self.core.act(Action::FinalizeStt);
