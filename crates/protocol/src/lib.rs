@@ -6,12 +6,14 @@
 //! | [`ids`] | `PA_…`, `TR_…`, `RM_…` and the other identifiers |
 //! | [`grants`] | what a token allows, and how that maps to a participant's permissions |
 //! | [`claims`] | the content of a token |
+//! | [`json`] | JSON from outside: `null` is the same as not given |
 //! | [`token`] | making tokens ([`AccessToken`]) and checking them ([`Verifier`]) |
 //! | [`names`] | topics, attributes, data channel labels and versions that both ends must spell alike |
 
 pub mod claims;
 pub mod grants;
 pub mod ids;
+pub mod json;
 pub mod names;
 pub mod token;
 

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use serde::de::IgnoredAny;
 
 use crate::claims::{Claims, ParticipantKind, kind_name};
 use crate::grants::VideoGrants;
@@ -128,8 +129,11 @@ pub enum TokenError {
     #[error("invalid authorization token: it is not valid yet (`nbf`)")]
     NotYetValid,
     /// A claim has the wrong type.
-    #[error("invalid authorization token: a claim has the wrong form")]
-    Claims,
+    #[error("invalid authorization token: the claim `{key}` has the wrong form")]
+    Claims {
+        /// Which, as `video.canPublish`.
+        key: String,
+    },
     /// Could not be signed.
     #[error("the token could not be signed")]
     Sign,
@@ -310,7 +314,7 @@ impl Verifier {
             .keys
             .secret(&key)
             .ok_or_else(|| TokenError::UnknownKey {
-                key: key.chars().take(64).collect(),
+                key: shown(key.clone()),
             })?;
         let claims = check_signature(token, secret)?;
         check_times(&claims, unix_seconds(now))?;
@@ -344,14 +348,22 @@ fn issuer(token: &str) -> Result<String, TokenError> {
 }
 
 fn part<T: serde::de::DeserializeOwned>(token: &str, at: usize) -> Result<T, TokenError> {
+    crate::json::from_slice(&part_bytes(token, at)?).map_err(|_| TokenError::Malformed)
+}
+
+fn part_bytes(token: &str, at: usize) -> Result<Vec<u8>, TokenError> {
     if token.split('.').count() != 3 {
         return Err(TokenError::Malformed);
     }
     let text = token.split('.').nth(at).ok_or(TokenError::Malformed)?;
-    let json = URL_SAFE_NO_PAD
+    URL_SAFE_NO_PAD
         .decode(text.trim_end_matches('='))
-        .map_err(|_| TokenError::Malformed)?;
-    serde_json::from_slice(&json).map_err(|_| TokenError::Malformed)
+        .map_err(|_| TokenError::Malformed)
+}
+
+/// Of a name from outside, as much as a message needs.
+fn shown(name: String) -> String {
+    name.chars().take(64).collect()
 }
 
 fn check_signature(token: &str, secret: &str) -> Result<Claims, TokenError> {
@@ -363,12 +375,20 @@ fn check_signature(token: &str, secret: &str) -> Result<Claims, TokenError> {
     validation.validate_nbf = false;
     validation.validate_aud = false;
     let key = DecodingKey::from_secret(secret.as_bytes());
-    match jsonwebtoken::decode::<Claims>(token, &key, &validation) {
-        Ok(data) => Ok(data.claims),
+    // What it says is read once it is known who says it.
+    match jsonwebtoken::decode::<IgnoredAny>(token, &key, &validation) {
+        Ok(_) => {
+            let json = part_bytes(token, 1)?;
+            crate::json::from_slice(&json).map_err(|_| {
+                match crate::json::wrong_key::<Claims>(&json) {
+                    Some(key) => TokenError::Claims { key: shown(key) },
+                    None => TokenError::Malformed,
+                }
+            })
+        }
         Err(error) => Err(match error.kind() {
             ErrorKind::InvalidSignature => TokenError::Signature,
             ErrorKind::InvalidAlgorithm | ErrorKind::InvalidAlgorithmName => TokenError::Algorithm,
-            ErrorKind::Json(_) | ErrorKind::InvalidClaimFormat(_) => TokenError::Claims,
             _ => TokenError::Malformed,
         }),
     }

@@ -38,7 +38,7 @@ pub struct ServerConfig {
     /// What one client may use up.
     pub limits: Limits,
     /// Believe `X-Forwarded-For` of these peers (reverse proxies); nobody by default.
-    pub trusted_proxies: Vec<IpAddr>,
+    pub trusted_proxies: TrustedProxies,
     /// With [`tls`](Self::tls): listen without encryption on a free port of 127.0.0.1 too, for an agent in the same process, which
     /// has no reason to trust the certificate. See [`Running::inside_url`](crate::Running::inside_url). Default no.
     pub plain_inside: bool,
@@ -46,6 +46,81 @@ pub struct ServerConfig {
     pub origins: Origins,
     /// For work on one machine: short secrets are accepted without a warning.
     pub dev: bool,
+}
+
+/// Reverse proxies whose `X-Forwarded-For` is believed: addresses and networks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TrustedProxies(Vec<Proxies>);
+
+impl TrustedProxies {
+    /// Is nobody believed?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Is this address one of theirs?
+    pub(crate) fn contains(&self, address: IpAddr) -> bool {
+        self.0.iter().any(|proxies| proxies.contains(address))
+    }
+}
+
+impl FromIterator<Proxies> for TrustedProxies {
+    fn from_iter<T: IntoIterator<Item = Proxies>>(proxies: T) -> Self {
+        Self(proxies.into_iter().collect())
+    }
+}
+
+/// One address, `10.0.0.1`, or all of a network, `10.0.0.0/8` (RFC 4632, RFC 4291 2.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Proxies {
+    network: IpAddr,
+    /// Bits that are the same in all of its addresses.
+    prefix: u8,
+}
+
+impl Proxies {
+    fn contains(&self, address: IpAddr) -> bool {
+        address.is_ipv4() == self.network.is_ipv4()
+            && masked(address, self.prefix) == masked(self.network, self.prefix)
+    }
+}
+
+/// The first `prefix` bits of an address.
+fn masked(address: IpAddr, prefix: u8) -> u128 {
+    let (bits, width) = match address {
+        IpAddr::V4(address) => (u128::from(address.to_bits()), 32),
+        IpAddr::V6(address) => (address.to_bits(), 128),
+    };
+    bits.checked_shr(width - u32::from(prefix)).unwrap_or(0)
+}
+
+impl std::str::FromStr for Proxies {
+    type Err = ServerError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (address, prefix) = text
+            .split_once('/')
+            .map_or((text, None), |(a, p)| (a, Some(p)));
+        let network: Option<IpAddr> = address.parse().ok();
+        // As a peer's address is looked at; `to_canonical` would change what the prefix counts from.
+        let network = network.map(|network| {
+            if prefix.is_none() {
+                network.to_canonical()
+            } else {
+                network
+            }
+        });
+        let parsed = network.and_then(|network| {
+            let width = if network.is_ipv4() { 32 } else { 128 };
+            let prefix = prefix.map_or(Some(width), |prefix| prefix.parse().ok())?;
+            (prefix <= width).then_some(Self { network, prefix })
+        });
+        parsed.ok_or_else(|| ServerError::Config {
+            setting: "trusted_proxies",
+            problem: format!("`{text}` is neither an address, as 10.0.0.1, nor a network, as 10.0.0.0/8; a name is not looked up"),
+        })
+    }
 }
 
 /// Whose pages may use the server from a browser.
@@ -129,7 +204,7 @@ impl ServerConfig {
             tls: None,
             rooms: RoomDefaults::default(),
             limits: Limits::default(),
-            trusted_proxies: Vec::new(),
+            trusted_proxies: TrustedProxies::default(),
             plain_inside: false,
             origins: Origins::Any,
             dev: false,
@@ -218,6 +293,7 @@ impl ServerConfig {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
@@ -240,6 +316,38 @@ mod tests {
         let config = ServerConfig::dev();
         assert!(config.validate().is_ok());
         assert!(config.bind.iter().all(IpAddr::is_loopback));
+    }
+
+    #[test]
+    fn a_proxy_is_an_address_or_a_network() {
+        let holds = |proxies: &str, address: &str| {
+            proxies
+                .parse()
+                .is_ok_and(|proxies: Proxies| proxies.contains(address.parse().unwrap()))
+        };
+        assert!(holds("10.0.0.1", "10.0.0.1") && !holds("10.0.0.1", "10.0.0.2"));
+        assert!(holds("10.0.0.0/8", "10.255.3.4") && !holds("10.0.0.0/8", "11.0.0.1"));
+        assert!(holds("10.9.9.9/8", "10.0.0.1") && holds("0.0.0.0/0", "9.9.9.9"));
+        assert!(holds("fd00::/8", "fd12::1") && !holds("fd00::/8", "fe80::1"));
+        assert!(holds("::1/128", "::1") && holds("::/0", "2001:db8::1"));
+        assert!(!holds("::/0", "10.0.0.1") && !holds("0.0.0.0/0", "::1"));
+        assert!(holds("::ffff:10.0.0.1", "10.0.0.1"));
+        for wrong in [
+            "",
+            "proxy",
+            "10.0.0.0/33",
+            "::/129",
+            "10.0.0.0/",
+            "10.0.0/8",
+            "/8",
+            "10.0.0.0/-1",
+        ] {
+            let error = wrong.parse::<Proxies>().unwrap_err().to_string();
+            assert!(
+                error.contains("trusted_proxies") && error.contains("10.0.0.0/8"),
+                "{error}"
+            );
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+use crate::config::TrustedProxies;
 use crate::limits::{
     Limits, MAX_LARGE_HEADS, MAX_LARGE_HEADS_PER_NETWORK, MAX_URI_BYTES, SMALL_HEAD_BYTES, network,
 };
@@ -31,7 +32,7 @@ pub(crate) struct Connections {
     max: usize,
     max_per_network: usize,
     /// Proxies, behind which are many clients: only the whole is limited for them.
-    trusted: Vec<IpAddr>,
+    trusted: TrustedProxies,
     repeated: Arc<Repeated>,
     open: Mutex<Open>,
 }
@@ -63,7 +64,7 @@ pub(crate) struct Counted {
 }
 
 impl Connections {
-    pub(crate) fn new(limits: &Limits, trusted: Vec<IpAddr>, repeated: Arc<Repeated>) -> Self {
+    pub(crate) fn new(limits: &Limits, trusted: TrustedProxies, repeated: Arc<Repeated>) -> Self {
         Self {
             max: limits.max_connections,
             max_per_network: limits.max_connections_per_address,
@@ -80,7 +81,7 @@ impl Connections {
 
     /// Count a connection of this peer; `None`: there are too many.
     pub(crate) fn count(self: &Arc<Self>, peer: IpAddr) -> Option<Counted> {
-        let (network, is_proxys) = (network(peer), self.trusted.contains(&peer));
+        let (network, is_proxys) = (network(peer), self.trusted.contains(peer));
         let mut open = self.open();
         let here = open.by_network.get(&network).map_or(0, |here| *here);
         let many_here = here >= self.max_per_network && !is_proxys;
@@ -103,7 +104,7 @@ impl Counted {
     /// A client behind the proxy whose connection this is; `None`: it has too many.
     pub(crate) fn of_client(proxys: &Arc<Self>, client: IpAddr) -> Option<Arc<Self>> {
         let connections = &proxys.connections;
-        if connections.trusted.contains(&client) {
+        if connections.trusted.contains(client) {
             return Some(Arc::clone(proxys));
         }
         let network = network(client);
@@ -397,7 +398,7 @@ mod tests {
             max_connections_per_address: per_network,
             ..Limits::default()
         };
-        let proxies = vec![IpAddr::from([10, 0, 0, 9])];
+        let proxies = ["10.0.0.9".parse().unwrap()].into_iter().collect();
         Arc::new(Connections::new(&limits, proxies, Arc::default()))
     }
 

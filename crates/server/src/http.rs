@@ -1,6 +1,6 @@
 //! The routes, and what is checked before any of them.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use tower::ServiceExt;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use crate::auth::{self, Denied, PERMISSIONS_DENIED};
+use crate::config::TrustedProxies;
 use crate::connections::Counted;
 use crate::limits::{
     BODY_TIMEOUT, MAX_PAGE_BODY_BYTES, MAX_SIGNAL_BYTES, MAX_WORKERS_PER_KEY, SOCKET_READ_BYTES,
@@ -260,7 +261,8 @@ async fn agent(
     if let Err(limit) = state.rates.with_token(&claims, Use::Agent) {
         return too_many(&limit, "worker_rate").into_response();
     }
-    if state.is_draining() {
+    // A call that goes on may need another agent.
+    if state.is_draining() && state.rooms.count() == 0 {
         return refused(
             &state,
             Denied::new(
@@ -311,7 +313,7 @@ async fn api(
 /// Serve one request: its client's address is noted and `//` in its path becomes `/` before any route is looked for.
 pub(crate) async fn serve(
     router: Router,
-    trusted: &[IpAddr],
+    trusted: &TrustedProxies,
     peer: IpAddr,
     counted: &Arc<Counted>,
     mut request: Request<Body>,
@@ -319,7 +321,7 @@ pub(crate) async fn serve(
     let address = client_address(request.headers(), trusted, peer);
     request.extensions_mut().insert(ClientAddress(address));
     // A proxy's connection carries many clients: each is counted by itself, a WebSocket as long as it is open.
-    let counted = if trusted.contains(&peer) {
+    let counted = if trusted.contains(peer) {
         Counted::of_client(counted, address)
     } else {
         Some(Arc::clone(counted))
@@ -355,21 +357,43 @@ fn collapse_slashes(uri: &Uri) -> Option<Uri> {
     path.parse().ok()
 }
 
-/// The address of the client; proxies are believed only if they are trusted, and only about the hop before them.
-fn client_address(headers: &HeaderMap, trusted: &[IpAddr], peer: IpAddr) -> IpAddr {
-    if !trusted.contains(&peer) {
+/// The address of the client; proxies are believed only if they are trusted, and only about the hop before them. What stands
+/// before a hop that cannot be read is nobody's word: then the proxy itself is the client.
+fn client_address(headers: &HeaderMap, trusted: &TrustedProxies, peer: IpAddr) -> IpAddr {
+    if !trusted.contains(peer) {
         return peer;
     }
-    let hops = headers
+    let lists: Vec<&[u8]> = headers
         .get_all("x-forwarded-for")
         .iter()
-        .filter_map(|v| v.to_str().ok())
-        .flat_map(|v| v.split(','));
-    let hops: Vec<IpAddr> = hops.filter_map(|hop| hop.trim().parse().ok()).collect();
-    hops.into_iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    let mut nearest = peer;
+    for hop in lists
+        .iter()
         .rev()
-        .find(|hop| !trusted.contains(hop))
-        .unwrap_or(peer)
+        .flat_map(|list| list.rsplit(|byte| *byte == b','))
+    {
+        let Some(hop) = std::str::from_utf8(hop).ok().and_then(forwarded_address) else {
+            return nearest;
+        };
+        if !trusted.contains(hop) {
+            return hop;
+        }
+        nearest = hop;
+    }
+    nearest
+}
+
+/// An address as proxies write it: alone, with a port (`192.0.2.1:4711`, `[2001:db8::1]:4711`), or in brackets.
+fn forwarded_address(hop: &str) -> Option<IpAddr> {
+    let hop = hop.trim();
+    let bare = hop
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    let address = bare.unwrap_or(hop).parse().ok();
+    let address = address.or_else(|| hop.parse().ok().map(|with_port: SocketAddr| with_port.ip()));
+    address.map(|address| address.to_canonical())
 }
 
 #[cfg(test)]
@@ -390,11 +414,44 @@ mod tests {
     fn a_forwarded_address_is_believed_only_from_a_trusted_proxy() {
         let mut headers = HeaderMap::new();
         headers.insert("x-forwarded-for", "6.6.6.6, 9.9.9.9".parse().unwrap());
+        let trusted: TrustedProxies = ["10.0.0.0/8".parse().unwrap()].into_iter().collect();
         let (proxy, stranger) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([1, 2, 3, 4]));
         assert_eq!(
-            client_address(&headers, &[proxy], proxy),
+            client_address(&headers, &trusted, proxy),
             IpAddr::from([9, 9, 9, 9])
         );
-        assert_eq!(client_address(&headers, &[proxy], stranger), stranger);
+        assert_eq!(client_address(&headers, &trusted, stranger), stranger);
+    }
+
+    #[test]
+    fn what_stands_before_a_hop_that_cannot_be_read_is_not_believed() {
+        let trusted: TrustedProxies = ["10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap()]
+            .into_iter()
+            .collect();
+        let from = |lists: &[&[u8]]| {
+            let mut headers = HeaderMap::new();
+            for list in lists {
+                headers.append("x-forwarded-for", HeaderValue::from_bytes(list).unwrap());
+            }
+            client_address(&headers, &trusted, IpAddr::from([10, 0, 0, 1])).to_string()
+        };
+        assert_eq!(from(&[b"6.6.6.6, 9.9.9.10:1234"]), "9.9.9.10");
+        assert_eq!(from(&[b"6.6.6.6, [2001:db8::1]:1234"]), "2001:db8::1");
+        assert_eq!(from(&[b"6.6.6.6, [2001:db8::1]"]), "2001:db8::1");
+        assert_eq!(from(&[b"6.6.6.6,2001:db8::1"]), "2001:db8::1");
+        assert_eq!(from(&[b"6.6.6.6, ::ffff:9.9.9.9"]), "9.9.9.9");
+        assert_eq!(from(&[b"9.9.9.9, 10.0.0.2"]), "9.9.9.9");
+        assert_eq!(from(&[b"6.6.6.6", b"9.9.9.9", b"10.0.0.2:80"]), "9.9.9.9");
+        // Nothing that can be read: the nearest proxy that can.
+        for unreadable in [
+            &b"6.6.6.6, unknown"[..],
+            b"6.6.6.6, \xff",
+            b"6.6.6.6,",
+            b"6.6.6.6, _hidden",
+        ] {
+            assert_eq!(from(&[unreadable]), "10.0.0.1");
+        }
+        assert_eq!(from(&[b"6.6.6.6", b"\xff, 10.0.0.2"]), "10.0.0.2");
+        assert_eq!(from(&[]), "10.0.0.1");
     }
 }

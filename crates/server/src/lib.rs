@@ -45,8 +45,8 @@ mod state;
 mod tls;
 mod twirp;
 
-pub use config::{Origins, RoomDefaults, ServerConfig, Tls};
+pub use config::{Origins, Proxies, RoomDefaults, ServerConfig, Tls, TrustedProxies};
 pub use error::ServerError;
 pub use limits::Limits;
-pub use origin::is_own_name;
+pub use origin::{check_origin, is_own_name};
 pub use server::{Running, Server, ServerState};

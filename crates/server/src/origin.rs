@@ -89,6 +89,38 @@ fn is_listed(origin: &str, also: &[String]) -> bool {
         .any(|listed| listed.trim_end_matches('/').eq_ignore_ascii_case(origin))
 }
 
+/// Is this an origin as browsers write it (RFC 6454, 6.2)? `Err`: how it would be written, if that can be told.
+///
+/// # Errors
+/// The origin that was probably meant; `None`: nothing is known of it.
+pub fn check_origin(listed: &str) -> Result<(), Option<String>> {
+    let listed = listed.strip_suffix('/').unwrap_or(listed);
+    let written = |url: &Url| match url.origin() {
+        origin if origin.is_tuple() => Some(origin.ascii_serialization()),
+        // Of an application with a scheme of its own: `tauri://localhost`.
+        _ => url.host_str().filter(|host| !host.is_empty()).map(|host| {
+            let port = url
+                .port()
+                .map(|port| format!(":{port}"))
+                .unwrap_or_default();
+            format!("{}://{host}{port}", url.scheme())
+        }),
+    };
+    let of = |text: &str| Url::parse(text).ok().as_ref().and_then(written);
+    let is_name = |text: &&str| !text.is_empty() && !text.contains('*');
+    let meant = if listed.contains(":/") {
+        Some(listed).filter(is_name).and_then(of)
+    } else {
+        Some(listed)
+            .filter(is_name)
+            .and_then(|name| of(&format!("https://{name}")))
+    };
+    match meant {
+        Some(origin) if origin.eq_ignore_ascii_case(listed) => Ok(()),
+        meant => Err(meant),
+    }
+}
+
 /// A page of `localhost`, whatever its port; or of the address by which this server was called. A name counts for nothing:
 /// its owner can let it point at this machine (DNS rebinding).
 fn is_of_this_machine(origin: &str, host: Option<&str>) -> bool {
@@ -167,6 +199,42 @@ mod tests {
             ("APP.example:443", None),
         ] {
             assert!(allowed(host, origin), "{host} {origin:?}");
+        }
+    }
+
+    #[test]
+    fn what_no_browser_sends_is_no_origin_and_the_right_form_is_known() {
+        for right in [
+            "https://app.example",
+            "https://App.Example/",
+            "http://localhost:3000",
+            "http://[::1]:3000",
+            "http://10.0.0.1",
+            "tauri://localhost",
+        ] {
+            assert_eq!(check_origin(right), Ok(()), "{right}");
+        }
+        for (wrong, meant) in [
+            ("app.example", Some("https://app.example")),
+            ("app.example:8443", Some("https://app.example:8443")),
+            ("https://app.example:443", Some("https://app.example")),
+            ("https://app.example/call", Some("https://app.example")),
+            (
+                "https://b\u{fc}cher.example",
+                Some("https://xn--bcher-kva.example"),
+            ),
+            ("https://user@app.example", Some("https://app.example")),
+            ("*", None),
+            ("https://*.app.example", None),
+            ("", None),
+            ("null", Some("https://null")),
+            ("https://", None),
+        ] {
+            assert_eq!(
+                check_origin(wrong),
+                Err(meant.map(str::to_owned)),
+                "{wrong}"
+            );
         }
     }
 

@@ -129,6 +129,10 @@ pub(crate) async fn ask<T>(
     answer.await.map_err(|_| GONE)?
 }
 
+/// What a token or a request is told that asks for more than [`MAX_AGENTS_ASKED`](crate::limits::MAX_AGENTS_ASKED).
+pub(crate) const TOO_MANY_AGENTS: &str =
+    "more than 10 agents are asked for; name at most 10, and add others with CreateDispatch";
+
 /// How a room is made for a participant with this token.
 pub(crate) fn options_of_token(state: &State, claims: &Claims) -> RoomOptions {
     let config = claims.room_config.clone().unwrap_or_default();

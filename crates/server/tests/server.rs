@@ -491,6 +491,13 @@ async fn a_draining_server_says_so_and_makes_no_new_rooms_but_lets_open_ones_go_
         socket(&server, "/rtc?protocol=17", &jwt("new")).await.err(),
         Some(503)
     );
+    // A call that goes on may need another agent.
+    let grants = VideoGrants {
+        agent: true,
+        ..VideoGrants::default()
+    };
+    let worker = token("worker", "hall").grants(grants).to_jwt().unwrap();
+    assert!(socket(&server, "/agent", &worker).await.is_ok());
     assert!(
         socket(&server, "/rtc?protocol=17", &jwt("hall"))
             .await

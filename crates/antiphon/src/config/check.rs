@@ -196,6 +196,16 @@ fn check_server(config: &Config, findings: &mut Vec<String>) {
              files that this user can read"
         ));
     }
+    for listed in &config.server.allowed_origins {
+        let Err(meant) = antiphon_server::check_origin(listed) else {
+            continue;
+        };
+        let origin = meant.as_deref().unwrap_or("https://app.example");
+        findings.push(format!(
+            "[server] allowed_origins: `{listed}` is not what a browser sends; write each page's origin in full, as \
+             \"{origin}\". There is no pattern for all: with an API key of your own every page may"
+        ));
+    }
     if let Some(level) = &config.telemetry.log_level
         && let Err(error) = antiphon_telemetry::logs::check_level(level)
     {
@@ -432,5 +442,28 @@ mod tests {
     #[test]
     fn half_a_tls_configuration_is_refused() {
         assert!(error("[server]\ntls_cert = \"cert.pem\"").contains("belong together"));
+    }
+
+    #[test]
+    fn an_origin_that_no_page_has_is_refused_with_the_right_one() {
+        for (wrong, right) in [
+            ("app.example", "\"https://app.example\""),
+            ("*", "an API key of your own"),
+        ] {
+            let text = error(&format!("[server]\nallowed_origins = [\"{wrong}\"]"));
+            assert!(
+                text.contains("allowed_origins") && text.contains(right),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_proxy_that_is_no_address_is_refused_with_the_right_form() {
+        let text = error("[server]\ntrusted_proxies = [\"10.0.0.0/8\", \"proxy\"]");
+        assert!(
+            text.contains("antiphon.toml:2") && text.contains("`proxy`"),
+            "{text}"
+        );
     }
 }

@@ -1,5 +1,6 @@
 //! Reading the file.
 
+use std::io::{ErrorKind, Read as _};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -22,13 +23,35 @@ const EXCERPT_CHARS: usize = 120;
 /// The configuration cannot be used. The text says where and how to mend it.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
+    /// The file is not there.
+    #[error("cannot read {path}: {source}; `antiphon init` writes one, or name another with -c")]
+    Missing {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A folder was named.
+    #[error("{path} is a folder; name the file in it: -c {}", path.join("antiphon.toml").display())]
+    Folder {
+        /// Which.
+        path: PathBuf,
+    },
     /// The file cannot be read.
-    #[error("cannot read {path}: {source}; name an antiphon.toml that this user can read")]
+    #[error("cannot read {path}: {source}; let this user read it, or name another with -c")]
     Read {
         /// Which.
         path: PathBuf,
         /// Why.
         source: std::io::Error,
+    },
+    /// Not UTF-8: UTF-16 as some editors save it, or an older encoding.
+    #[error("{path}:{line}: this is not UTF-8 text; save the file as UTF-8")]
+    NotUtf8 {
+        /// Which.
+        path: PathBuf,
+        /// The first line that is not, from 1.
+        line: usize,
     },
     /// The file is too large.
     #[error("{path} is larger than 1 MiB; put long texts into the knowledge folder")]
@@ -79,18 +102,37 @@ fn shown(path: &Path, mistakes: &[Mistake]) -> String {
 
 /// Read and check a file.
 pub fn load(path: &Path) -> Result<Config, ConfigError> {
-    let read_error = |source| ConfigError::Read {
-        path: path.to_owned(),
-        source,
+    let bytes = bytes(path)?;
+    let text = std::str::from_utf8(&bytes).map_err(|error| {
+        let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
+        ConfigError::NotUtf8 {
+            path: path.to_owned(),
+            line: before.iter().filter(|byte| **byte == b'\n').count() + 1,
+        }
+    })?;
+    parse(text, path)
+}
+
+fn bytes(path: &Path) -> Result<Vec<u8>, ConfigError> {
+    let failed = |source: std::io::Error| {
+        let path = path.to_owned();
+        match source.kind() {
+            ErrorKind::NotFound => ConfigError::Missing { path, source },
+            ErrorKind::IsADirectory => ConfigError::Folder { path },
+            _ => ConfigError::Read { path, source },
+        }
     };
-    let length = std::fs::metadata(path).map_err(read_error)?.len();
-    if length > MAX_FILE_BYTES {
+    let file = std::fs::File::open(path).map_err(failed)?;
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_FILE_BYTES {
         return Err(ConfigError::TooLarge {
             path: path.to_owned(),
         });
     }
-    let text = std::fs::read_to_string(path).map_err(read_error)?;
-    parse(&text, path)
+    Ok(bytes)
 }
 
 /// Read and check the text of a file that stands (or would stand) at `path`.
@@ -330,5 +372,24 @@ mod tests {
         let config = parse("", Path::new("antiphon.toml")).unwrap();
         assert_eq!(config.name, "antiphon");
         assert_eq!(config.greeting, None);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_says_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let said = |path: &Path| load(path).unwrap_err().to_string();
+        let file = folder.path().join("a.toml");
+        assert!(said(&file).contains("antiphon init"), "{}", said(&file));
+        assert!(said(folder.path()).contains("is a folder; name the file in it: -c "));
+        std::fs::write(&file, b"name = \"x\"\ngreeting = \"Gr\xfc\xdf Gott\"\n").unwrap();
+        let text = said(&file);
+        assert!(
+            text.contains("a.toml:2") && text.contains("save the file as UTF-8"),
+            "{text}"
+        );
+        std::fs::write(&file, b"\xff\xfen\0a\0").unwrap();
+        assert!(said(&file).contains("save the file as UTF-8"));
+        std::fs::write(&file, b"\xef\xbb\xbfname = \"x\"\n").unwrap();
+        assert_eq!(load(&file).unwrap().name, "x");
     }
 }

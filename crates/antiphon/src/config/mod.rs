@@ -16,6 +16,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use antiphon_agent::{DuplicateScope, OnDuplicate, ToolInterruption};
+use antiphon_server::TrustedProxies;
 use serde::Deserialize;
 
 pub(crate) use address::is_server;
@@ -353,8 +354,9 @@ pub struct ServerConfig {
     pub tls_cert: Option<PathBuf>,
     /// PEM file; with `tls_cert`.
     pub tls_key: Option<PathBuf>,
-    /// Reverse proxies whose `X-Forwarded-For` is believed. Default none.
-    pub trusted_proxies: Vec<IpAddr>,
+    /// Reverse proxies whose `X-Forwarded-For` is believed: addresses and networks. Default none.
+    #[serde(deserialize_with = "units::proxies")]
+    pub trusted_proxies: TrustedProxies,
     /// With the public key of development: pages that may use the server beside those of this machine. Default none.
     pub allowed_origins: Vec<String>,
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use antiphon_server::{Proxies, ServerError, TrustedProxies};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 
@@ -19,4 +20,16 @@ impl<'de> Deserialize<'de> for Seconds {
         }
         Ok(Self(Duration::from_secs_f64(seconds)))
     }
+}
+
+/// Addresses and networks in the file.
+pub(super) fn proxies<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<TrustedProxies, D::Error> {
+    Vec::<String>::deserialize(deserializer)?
+        .iter()
+        .map(|proxies| proxies.parse())
+        .collect::<Result<Vec<Proxies>, ServerError>>()
+        .map(TrustedProxies::from_iter)
+        .map_err(D::Error::custom)
 }

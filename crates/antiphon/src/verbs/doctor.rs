@@ -141,7 +141,14 @@ fn explained(what: &str, error: &anyhow::Error) -> Vec<Finding> {
             };
             return mistakes.iter().map(place).collect();
         }
-        Some(ConfigError::Read { .. } | ConfigError::TooLarge { .. }) | None => error
+        Some(
+            ConfigError::Missing { .. }
+            | ConfigError::Folder { .. }
+            | ConfigError::Read { .. }
+            | ConfigError::NotUtf8 { .. }
+            | ConfigError::TooLarge { .. },
+        )
+        | None => error
             .downcast_ref()
             .map(|Findings(findings)| findings.clone()),
     };

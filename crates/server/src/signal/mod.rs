@@ -24,9 +24,9 @@ use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::auth::{self, Denied, PERMISSIONS_DENIED};
-use crate::limits::{MAX_ATTRIBUTES_BYTES, MAX_NAME_BYTES, OUTGOING_QUEUE, Use};
+use crate::limits::{MAX_AGENTS_ASKED, MAX_ATTRIBUTES_BYTES, MAX_NAME_BYTES, OUTGOING_QUEUE, Use};
 use crate::room::{Command, Join, Outgoing, RoomHandle};
-use crate::rooms::{Rooms, options_of_token};
+use crate::rooms::{Rooms, TOO_MANY_AGENTS, options_of_token};
 use crate::state::State;
 
 /// A room may be closing just when somebody joins; then a new one is made. More often than this is a bug.
@@ -99,6 +99,10 @@ pub(crate) fn admission(
     }
     if claims.name.len() > MAX_NAME_BYTES {
         return bad("participant name exceeds 256 bytes");
+    }
+    let config = claims.room_config.as_ref();
+    if config.is_some_and(|config| config.agents.len() > MAX_AGENTS_ASKED) {
+        return bad(TOO_MANY_AGENTS);
     }
     let attributes = attributes(&query, grants.can_update_own_metadata.unwrap_or(false))?;
     Ok(Admission {

@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use antiphon_protocol::{Claims, prost};
+use antiphon_protocol::{Claims, json, prost};
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -141,16 +141,20 @@ pub(crate) struct Call<'a> {
 impl Call<'_> {
     /// The request.
     fn request<T: prost::Message + Default + DeserializeOwned>(&self) -> Result<T, TwirpError> {
-        let malformed = || {
-            TwirpError::new(
-                Code::Malformed,
-                "the body is not the request that this method takes",
-            )
+        let malformed = |why: &str| {
+            let what = "the body is not the request that this method takes";
+            TwirpError::new(Code::Malformed, format!("{what}{why}"))
         };
         if self.json {
-            return serde_json::from_slice(&self.body).map_err(|_| malformed());
+            return json::from_slice(&self.body).map_err(|_| {
+                let key = json::wrong_key::<T>(&self.body).map(|key| {
+                    let key: String = key.chars().take(64).collect();
+                    format!(": `{key}` has the wrong form")
+                });
+                malformed(&key.unwrap_or_default())
+            });
         }
-        T::decode(self.body.clone()).map_err(|_| malformed())
+        T::decode(self.body.clone()).map_err(|_| malformed(""))
     }
 
     /// The response, as the request was written.

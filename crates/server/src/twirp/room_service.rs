@@ -13,9 +13,9 @@ use antiphon_protocol::proto::{
 use axum::response::Response;
 
 use super::{Call, Code, TwirpError};
-use crate::limits::{MAX_METADATA_BYTES, MAX_NAME_BYTES};
+use crate::limits::{MAX_AGENTS_ASKED, MAX_METADATA_BYTES, MAX_NAME_BYTES};
 use crate::room::{Api, Command, RoomHandle};
-use crate::rooms::{Rooms, ask, options_of_request};
+use crate::rooms::{Rooms, TOO_MANY_AGENTS, ask, options_of_request};
 
 /// How long a participant may take to answer a call by API; LiveKit's.
 const RPC_TIMEOUT: Duration = Duration::from_secs(10);
@@ -102,6 +102,9 @@ async fn create_room(call: &Call<'_>) -> Result<Response, TwirpError> {
             Code::InvalidArgument,
             "metadata exceeds 512 KiB",
         ));
+    }
+    if request.agents.len() > MAX_AGENTS_ASKED {
+        return Err(TwirpError::new(Code::InvalidArgument, TOO_MANY_AGENTS));
     }
     let options = options_of_request(call.state, &request);
     let room = Rooms::get_or_create(call.state, &request.name, Some(options)).await?;

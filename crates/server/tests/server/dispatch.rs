@@ -240,3 +240,25 @@ async fn who_is_no_worker_may_not_register_as_one() {
     let jwt = token("ann", "hall").to_jwt().unwrap();
     assert_eq!(socket(&server, "/agent", &jwt).await.err(), Some(401));
 }
+
+#[tokio::test]
+async fn a_token_that_asks_for_too_many_agents_is_refused_with_the_number() {
+    let server = server(Limits::default()).await;
+    let with = |count| {
+        let agents = (0..count).map(|n| RoomAgentDispatch {
+            agent_name: format!("agent{n}"),
+            ..Default::default()
+        });
+        let config = RoomConfiguration {
+            agents: agents.collect(),
+            ..Default::default()
+        };
+        token("ann", "hall").room_config(config).to_jwt().unwrap()
+    };
+    let path = |count| format!("/rtc/validate?access_token={}", with(count));
+    let few = reqwest::get(http(&server, &path(10))).await.unwrap();
+    assert_eq!(few.status(), 200);
+    let many = reqwest::get(http(&server, &path(11))).await.unwrap();
+    assert_eq!(many.status(), 400);
+    assert!(many.text().await.unwrap().contains("at most 10"));
+}

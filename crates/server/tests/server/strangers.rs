@@ -174,7 +174,7 @@ async fn behind_a_proxy_each_client_has_its_own_share_of_connections() {
             max_connections_per_address: 2,
             ..Limits::default()
         },
-        trusted_proxies: vec![[127, 0, 0, 1].into()],
+        trusted_proxies: ["127.0.0.0/8".parse().unwrap()].into_iter().collect(),
         ..ServerConfig::dev().any_ports()
     };
     let server = Server::start(config, axum::Router::new()).await.unwrap();

@@ -10,7 +10,7 @@ use antiphon_protocol::proto::{
 
 use super::Machine;
 use super::job::{Caller, OpenRoom, Post, PostId, Stage};
-use crate::limits::MAX_DISPATCHES;
+use crate::limits::{MAX_AGENTS_ASKED, MAX_DISPATCHES};
 
 impl Machine {
     pub(super) fn room_opened(&mut self, info: proto::Room, agents: Vec<RoomAgentDispatch>) {
@@ -35,8 +35,26 @@ impl Machine {
         } else {
             agents
         };
-        for agent in agents.into_iter().take(MAX_DISPATCHES) {
-            self.dispatch(&sid, agent);
+        self.dispatch_missing(&sid, agents);
+    }
+
+    /// Dispatch those that the room does not have yet: each name once, however often it is asked for, and by whom.
+    fn dispatch_missing(&mut self, room: &Arc<str>, agents: Vec<RoomAgentDispatch>) {
+        let wants_unnamed = agents.iter().any(|agent| agent.agent_name.is_empty());
+        for agent in agents.into_iter().take(MAX_AGENTS_ASKED) {
+            let Some(open) = self.rooms.get(room) else {
+                return;
+            };
+            let same = |d: &AgentDispatch| {
+                d.agent_name == agent.agent_name && d.deployment == agent.deployment
+            };
+            if open.dispatches.iter().any(same) {
+                continue;
+            }
+            if !wants_unnamed {
+                self.forget_unfilled_default(room);
+            }
+            self.dispatch(room, agent);
         }
     }
 
@@ -131,34 +149,10 @@ impl Machine {
         open.callers
             .insert(Arc::from(caller_identity.as_str()), caller);
         let identity: Arc<str> = Arc::from(caller_identity);
-        self.asked_by_token(room, agents);
+        self.dispatch_missing(room, agents);
         self.reopen(room, &identity);
         self.posts_for_participants(room);
         self.attend_room(room);
-    }
-
-    /// Agents that a token asks for count whenever its owner joins; one that was dispatched before is not doubled.
-    fn asked_by_token(&mut self, room: &Arc<str>, agents: Vec<RoomAgentDispatch>) {
-        for agent in agents.into_iter().take(MAX_DISPATCHES) {
-            let Some(open) = self.rooms.get(room) else {
-                return;
-            };
-            let same = |d: &AgentDispatch| {
-                d.agent_name == agent.agent_name && d.deployment == agent.deployment
-            };
-            if open.dispatches.iter().any(same) {
-                continue;
-            }
-            tracing::info!(
-                room = open.info.name,
-                agent = agent.agent_name,
-                "a token asks for another agent in an open room"
-            );
-            if !agent.agent_name.is_empty() {
-                self.forget_unfilled_default(room);
-            }
-            self.dispatch(room, agent);
-        }
     }
 
     /// Whoever asks for an agent by name does not want the unnamed one as well, unless it talks already.

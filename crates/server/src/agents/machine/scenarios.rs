@@ -530,3 +530,21 @@ fn an_agent_that_no_dispatch_sent_is_left_alone_beside_the_one_that_talks() {
     stage.wait(100.0);
     assert_eq!(stage.agents("hall"), [identity.as_str(), "avatar"]);
 }
+
+#[test]
+fn an_agent_named_twice_comes_once_and_who_waits_for_several_is_told_once() {
+    let mut stage = Stage::eager();
+    stage.worker("w1", "desk");
+    stage.open("hall", &["desk", "desk", "no", "none"]);
+    stage.caller_asking("hall", "ann", &["desk", "desk", "no", "none"]);
+    assert_eq!(stage.agents("hall").len(), 1);
+    stage.wait(5.1);
+    let (_, _, news) = stage.world.told.pop().expect("the caller is told");
+    assert_eq!(
+        (news.agent_name.as_str(), news.agent_names),
+        ("no", vec!["no".into(), "none".into()])
+    );
+    assert!(stage.world.told.is_empty());
+    stage.wait(10.0);
+    assert_eq!(stage.world.told.len(), 1);
+}

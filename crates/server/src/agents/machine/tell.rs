@@ -1,5 +1,6 @@
 //! Callers who wait are told that there is no agent, and why.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,9 @@ pub(super) const TELL_AFTER: Duration = Duration::from_secs(5);
 /// It is told again this often, for those who came later.
 const TELL_AGAIN: Duration = Duration::from_secs(10);
 
+/// Agents of one room that are missed within so long are told of together.
+const TOGETHER: Duration = Duration::from_secs(1);
+
 /// A caller waits since then.
 #[derive(Debug)]
 pub(super) struct Vacant {
@@ -24,8 +28,10 @@ pub(super) struct Vacant {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename = "no_agent")]
 pub(crate) struct NoAgent {
-    /// Which agent was asked for; empty: any without a name.
+    /// Which agent was asked for; empty: any without a name. The first of several.
     pub(crate) agent_name: String,
+    /// All that are waited for.
+    pub(crate) agent_names: Vec<String>,
     pub(crate) reason: Reason,
     /// For people to read.
     pub(crate) message: &'static str,
@@ -124,25 +130,35 @@ impl Machine {
         let Some(post) = self.posts.get(&id) else {
             return;
         };
-        let (reason, agent_name) = (self.reason(post), self.dispatch_of(post));
-        let agent_name = agent_name.map(|d| d.agent_name.clone()).unwrap_or_default();
-        let Some(post) = self.posts.get_mut(&id) else {
+        let Some(waited) = due_since(post, now) else {
             return;
         };
-        let Some(vacant) = post.vacant.as_mut().filter(|v| v.tell <= now) else {
-            return;
-        };
-        vacant.tell = now + TELL_AGAIN;
-        self.alarms.insert((vacant.tell, Alarm::Post(id)));
-        let waited = now.saturating_sub(vacant.since);
+        let (room, reason) = (Arc::clone(&post.room), self.reason(post));
+        // Who waits for several is told once.
+        let posts = self.rooms.get(&room).map(|open| open.posts.clone());
+        let mut agent_names = BTreeSet::new();
+        for id in posts.unwrap_or_default() {
+            let Some(post) = self.posts.get(&id) else {
+                continue;
+            };
+            if due_since(post, now + TOGETHER).is_none() || self.reason(post) != reason {
+                continue;
+            }
+            agent_names.extend(self.dispatch_of(post).map(|d| d.agent_name.clone()));
+            if let Some(vacant) = self.posts.get_mut(&id).and_then(|p| p.vacant.as_mut()) {
+                vacant.tell = now + TELL_AGAIN;
+                self.alarms.insert((vacant.tell, Alarm::Post(id)));
+            }
+        }
+        let agent_names: Vec<String> = agent_names.into_iter().collect();
         let news = NoAgent {
-            agent_name,
+            agent_name: agent_names.first().cloned().unwrap_or_default(),
+            agent_names,
             reason,
             message: reason.message(),
             waited_ms: u64::try_from(waited.as_millis()).unwrap_or(u64::MAX),
         };
-        let room = Arc::clone(&post.room);
-        tracing::warn!(room = %room, agent = news.agent_name, reason = reason.as_str(), ?waited, "a caller waits and no agent is there");
+        tracing::warn!(room = %room, agents = ?news.agent_names, reason = reason.as_str(), ?waited, "a caller waits and no agent is there");
         self.decisions.push_back(Decision::Tell { room, news });
     }
 
@@ -176,4 +192,10 @@ impl Machine {
             Reason::Refused
         }
     }
+}
+
+/// How long a caller has waited, if it is to be told by then.
+fn due_since(post: &Post, by: Time) -> Option<Duration> {
+    let vacant = post.vacant.as_ref().filter(|v| v.tell <= by)?;
+    Some(by.saturating_sub(vacant.since))
 }
