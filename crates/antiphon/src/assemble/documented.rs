@@ -140,7 +140,9 @@ fn others(row: &Row, value: &str) -> Vec<String> {
     let mut others: Vec<String> = match value {
         "true" => vec!["false".into()],
         "false" => vec!["true".into()],
-        "[]" => vec!["[\"other\"]".into(), "[\"10.9.8.7\"]".into()],
+        "[]" => ["other", "10.9.8.7", "https://app.example"]
+            .map(|one| format!("[{one:?}]"))
+            .into(),
         "{}" => vec!["{ other = 1 }".into()],
         text if text.starts_with('"') => vec!["\"other\"".into()],
         number => {
