@@ -64,10 +64,12 @@ async def test_who_left_while_a_client_was_away_is_gone_when_it_comes_back(room_
             await events.wait("reconnecting")
             await stack.aclose()  # bob leaves
             proxy.through.set()
-            (who,) = await events.wait("participant_disconnected")
-            assert who.identity == "bob"
+            await events.wait("participant_disconnected", lambda who: who.identity == "bob")
             await events.wait("reconnected")
+            # where bob took longer to leave than the server waits, the SDK begins anew, and shows everybody as gone and come back
+            left = {args[0].identity for name, args in events.seen if name == "participant_disconnected"}
+            for who in left - {"bob"}:
+                await events.wait("participant_connected", lambda back, who=who: back.identity == who)
             assert set(room.remote_participants) == {"carol"}
-            assert [args[0].identity for name, args in events.seen if name == "participant_disconnected"] == ["bob"]
         finally:
             await room.disconnect()
