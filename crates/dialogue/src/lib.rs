@@ -42,6 +42,7 @@
 //! | `duplicates` | a tool that is called while it runs; the model's own tools for that |
 //! | `background` | tools that report while the conversation goes on |
 //! | `filler` | what is said while a tool is slow |
+//! | `timers` | everything that has a time: when it is due, and what happens then |
 //! | `trouble` | providers that fail; the end of the session |
 //! | `meter` | measures providers by what goes in and out |
 //! | `summary` | what stands for the beginning of a long history |
@@ -75,6 +76,7 @@ mod settings;
 mod speculation;
 mod speech;
 mod summary;
+mod timers;
 mod tools;
 mod trouble;
 mod turn;

@@ -58,7 +58,7 @@ pub struct Dialogue {
     pub(crate) active_at: Instant,
     stt_muted: bool,
     /// What the last step left: nothing but a step moves it, and it is asked for at audio rate.
-    due: Option<Instant>,
+    pub(crate) due: Option<Instant>,
 }
 
 impl Dialogue {
@@ -128,30 +128,6 @@ impl Dialogue {
     /// When it wants `Input::Time`, if nothing else happens before.
     pub fn deadline(&self) -> Option<Instant> {
         self.due
-    }
-
-    fn next_due(&self) -> Option<Instant> {
-        if matches!(self.floor, Floor::Closed) {
-            return None;
-        }
-        earliest(&[
-            self.turn_deadline(),
-            self.voice_deadline(),
-            self.overlong_deadline(),
-            self.transcription_deadline(),
-            self.hold_deadline(),
-            self.rest_deadline(),
-            self.brain_deadline(),
-            self.completion_deadline(),
-            self.segment_deadline(),
-            self.tools.deadline(),
-            self.filler_deadline(),
-            self.floor.report_deadline(),
-            self.ending_deadline(),
-            self.last_words_deadline(),
-            self.summary_deadline(),
-            self.away_deadline(),
-        ])
     }
 
     /// Everything said, called and answered, oldest first.
@@ -262,7 +238,7 @@ impl Dialogue {
     }
 
     /// Lets everything that can go on go on.
-    fn advance(&mut self) {
+    pub(crate) fn advance(&mut self) {
         loop {
             if self.cut_is_reported() {
                 self.settle();
@@ -292,55 +268,8 @@ impl Dialogue {
         }
     }
 
-    /// Everything whose time has come, in the order of the times; what is due at the same instant, in the order written here.
-    fn fire(&mut self) {
-        // every firing moves its deadline, or ends what it was for
-        for _ in 0..MAX_FIRINGS {
-            let now = self.core.now;
-            self.due = self.next_due();
-            let Some(first) = self.due.filter(|due| *due <= now) else {
-                return;
-            };
-            let is_first = |at: Option<Instant>| at == Some(first);
-            if is_first(self.floor.report_deadline()) {
-                self.settle();
-            } else if is_first(self.turn_deadline()) {
-                self.turn_due();
-            } else if is_first(self.voice_deadline()) {
-                self.voice_due();
-            } else if is_first(self.overlong_deadline()) {
-                self.overlong_due();
-            } else if is_first(self.transcription_deadline()) {
-                self.transcription_due();
-            } else if is_first(self.hold_deadline()) {
-                self.release();
-            } else if is_first(self.tools.deadline()) {
-                self.tools_due();
-            } else if is_first(self.brain_deadline()) {
-                self.brain_due();
-            } else if is_first(self.completion_deadline()) {
-                self.completion_due();
-            } else if is_first(self.segment_deadline()) {
-                self.segment_due();
-            } else if is_first(self.filler_deadline()) {
-                self.filler_due();
-            } else if is_first(self.away_deadline()) {
-                self.set_user_state(UserState::Away, now);
-            } else if is_first(self.summary_deadline()) {
-                self.summary_due();
-            } else if is_first(self.ending_deadline()) {
-                self.drop_queued(|_| true);
-                self.abandon_tasks();
-                self.abandon_parked(true);
-                self.cut();
-            }
-            self.advance();
-        }
-        debug_assert!(false, "a deadline fires for ever");
-    }
-
     /// Only speeches can keep the end waiting.
-    fn ending_deadline(&self) -> Option<Instant> {
+    pub(crate) fn ending_deadline(&self) -> Option<Instant> {
         let speaks = self.floor.speech().is_some();
         let waits = !self.parked.is_empty() || !self.queue.is_empty();
         self.ending
@@ -349,7 +278,7 @@ impl Dialogue {
     }
 
     /// Both silent and nothing going on.
-    fn away_deadline(&self) -> Option<Instant> {
+    pub(crate) fn away_deadline(&self) -> Option<Instant> {
         let timeout = self.core.options.user_away_timeout?;
         let quiet = self.floor.is_open()
             && self.user_state == UserState::Listening
@@ -398,19 +327,3 @@ impl Dialogue {
         }
     }
 }
-
-/// A plain loop: it runs at audio rate, and iterator adapters over so many options took a quarter of all instructions.
-fn earliest(deadlines: &[Option<Instant>]) -> Option<Instant> {
-    let mut first: Option<Instant> = None;
-    for due in deadlines {
-        if let Some(due) = *due
-            && first.is_none_or(|first| due < first)
-        {
-            first = Some(due);
-        }
-    }
-    first
-}
-
-/// More firings in one step than there are things with a deadline: something is wrong.
-const MAX_FIRINGS: usize = 1000;

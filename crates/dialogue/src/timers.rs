@@ -1,0 +1,116 @@
+//! Everything that has a time. When it is due is computed from the state that it belongs to; here stands, once, what there is
+//! and what happens then.
+
+use crate::event::UserState;
+use crate::floor::Floor;
+use crate::machine::Dialogue;
+use antiphon_chat::time::Instant;
+
+/// More firings in one step than there are things with a deadline: something is wrong.
+const MAX_FIRINGS: usize = 1000;
+
+#[derive(Clone, Copy, Debug)]
+enum Timer {
+    Report,
+    Turn,
+    Voice,
+    Overlong,
+    Transcription,
+    Hold,
+    Tools,
+    Brain,
+    Completion,
+    Segment,
+    Filler,
+    Away,
+    Summary,
+    Ending,
+    /// The next speech may begin.
+    Rest,
+    /// The caller's last words are waited for no longer.
+    LastWords,
+}
+
+impl Dialogue {
+    /// Everything whose time has come, in the order of the times.
+    pub(crate) fn fire(&mut self) {
+        // every firing moves its deadline, or ends what it was for
+        for _ in 0..MAX_FIRINGS {
+            let next = self.next_timer();
+            self.due = next.map(|(due, _)| due);
+            match next {
+                Some((due, timer)) if due <= self.core.now => self.on_timer(timer),
+                Some(_) | None => return,
+            }
+            self.advance();
+        }
+        debug_assert!(false, "a deadline fires for ever");
+    }
+
+    /// The first that is due; at the same instant in the order written here.
+    fn next_timer(&self) -> Option<(Instant, Timer)> {
+        if matches!(self.floor, Floor::Closed) {
+            return None;
+        }
+        earliest(&[
+            (self.floor.report_deadline(), Timer::Report),
+            (self.turn_deadline(), Timer::Turn),
+            (self.voice_deadline(), Timer::Voice),
+            (self.overlong_deadline(), Timer::Overlong),
+            (self.transcription_deadline(), Timer::Transcription),
+            (self.hold_deadline(), Timer::Hold),
+            (self.tools.deadline(), Timer::Tools),
+            (self.brain_deadline(), Timer::Brain),
+            (self.completion_deadline(), Timer::Completion),
+            (self.segment_deadline(), Timer::Segment),
+            (self.filler_deadline(), Timer::Filler),
+            (self.away_deadline(), Timer::Away),
+            (self.summary_deadline(), Timer::Summary),
+            (self.ending_deadline(), Timer::Ending),
+            (self.rest_deadline(), Timer::Rest),
+            (self.last_words_deadline(), Timer::LastWords),
+        ])
+    }
+
+    fn on_timer(&mut self, timer: Timer) {
+        match timer {
+            Timer::Report => self.settle(),
+            Timer::Turn => self.turn_due(),
+            Timer::Voice => self.voice_due(),
+            Timer::Overlong => self.overlong_due(),
+            Timer::Transcription => self.transcription_due(),
+            Timer::Hold => self.release(),
+            Timer::Tools => self.tools_due(),
+            Timer::Brain => self.brain_due(),
+            Timer::Completion => self.completion_due(),
+            Timer::Segment => self.segment_due(),
+            Timer::Filler => self.filler_due(),
+            Timer::Away => self.set_user_state(UserState::Away, self.core.now),
+            Timer::Summary => self.summary_due(),
+            Timer::Ending => self.end_is_due(),
+            // what waited goes on by itself
+            Timer::Rest | Timer::LastWords => {}
+        }
+    }
+
+    /// Nothing is waited for any longer that was to be said before the end.
+    fn end_is_due(&mut self) {
+        self.drop_queued(|_| true);
+        self.abandon_tasks();
+        self.abandon_parked(true);
+        self.cut();
+    }
+}
+
+/// A plain loop: it runs at audio rate, and iterator adapters over so many options took a quarter of all instructions.
+fn earliest(timers: &[(Option<Instant>, Timer)]) -> Option<(Instant, Timer)> {
+    let mut first: Option<(Instant, Timer)> = None;
+    for (due, timer) in timers {
+        if let Some(due) = *due
+            && first.is_none_or(|(first, _)| due < first)
+        {
+            first = Some((due, *timer));
+        }
+    }
+    first
+}
