@@ -184,7 +184,7 @@ impl Attempt for Run<'_> {
                 self.learned().refused.learn(&error, &said, &body)
             };
             if named.is_empty() {
-                return Err(refused::without_tools(error, &said, &body));
+                return Err(refused::as_setup(error, &said, &body));
             }
             // what it refuses is not in the next body, so this ends
             let names = named.join(", ");

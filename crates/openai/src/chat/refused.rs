@@ -77,53 +77,53 @@ fn may_refuse(error: &ProviderError, said: &Said) -> bool {
     (is_plain || (is_possible && said.refuses())) && !said.is_about_length()
 }
 
-/// What a model without tools, or a server that was started without them, makes of a request with tools: nobody but the person
-/// who runs it can change that, and an agent that cannot act must not pretend to.
-pub(crate) fn without_tools(
+/// An error that nobody but the person who runs the server can mend, as what to do about it: a model or a server without tools (an
+/// agent that cannot act must not pretend to), without all parameters, or with a template that takes turns.
+pub(crate) fn as_setup(
     error: ProviderError,
     said: &str,
     body: &Map<String, Value>,
 ) -> ProviderError {
+    let ProviderError::Status {
+        provider,
+        status,
+        message,
+    } = error
+    else {
+        return error;
+    };
     let said = Said::of(said);
     let about_tools = ["tools", "tool use", "jinja", "toolchoice"]
         .iter()
         .any(|topic| said.has(topic));
-    match error {
-        ProviderError::Status {
+    let (what, fix) = if said.has("requested parameters") {
+        (
+            "has nobody behind it who takes all parameters of the request",
+            "choose another model, or take options out of [llm] (or name them in leave_out)",
+        )
+    } else if said.has("roles must alternate") {
+        (
+            "has a template in which caller and agent must take turns",
+            "choose a model or a chat template that takes tools and any order of messages",
+        )
+    } else if body.contains_key("tools") && about_tools && said.refuses() {
+        (
+            "cannot call tools as it runs now",
+            "choose a model that can, or start the server with them (llama.cpp: --jinja; vLLM: \
+             --enable-auto-tool-choice and --tool-call-parser), or take the tools out of the agent",
+        )
+    } else {
+        return ProviderError::Status {
             provider,
             status,
             message,
-        } if said.has("requested parameters") => ProviderError::Setup {
-            provider,
-            what: format!("has nobody behind it who takes all parameters of the request ({status})"),
-            fix: "choose another model, or take options out of [llm] (or name them in leave_out)"
-                .to_owned(),
-            message,
-        },
-        ProviderError::Status {
-            provider,
-            status,
-            message,
-        } if said.has("roles must alternate") => ProviderError::Setup {
-            provider,
-            what: format!("has a template in which caller and agent must take turns ({status})"),
-            fix: "choose a model or a chat template that takes tools and any order of messages"
-                .to_owned(),
-            message,
-        },
-        ProviderError::Status {
-            provider,
-            status,
-            message,
-        } if body.contains_key("tools") && about_tools && said.refuses() => ProviderError::Setup {
-            provider,
-            what: format!("cannot call tools as it runs now ({status})"),
-            fix: "choose a model that can, or start the server with them (llama.cpp: --jinja; vLLM: \
-                  --enable-auto-tool-choice and --tool-call-parser), or take the tools out of the agent"
-                .to_owned(),
-            message,
-        },
-        other => other,
+        };
+    };
+    ProviderError::Setup {
+        provider,
+        what: format!("{what} ({status})"),
+        fix: fix.to_owned(),
+        message,
     }
 }
 
@@ -329,7 +329,7 @@ mod tests {
                 status: 500,
                 message: message.to_owned(),
             };
-            without_tools(error, message, &body())
+            as_setup(error, message, &body())
         };
         for message in [
             "tools param requires --jinja flag",
@@ -410,7 +410,7 @@ mod tests {
                 status: 404,
                 message: said.to_owned(),
             };
-            let error = without_tools(error, said, &body());
+            let error = as_setup(error, said, &body());
             assert!(
                 matches!(&error, ProviderError::Setup { what: told, .. } if told.contains(what)),
                 "{error:?}"
