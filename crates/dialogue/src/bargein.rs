@@ -156,7 +156,8 @@ impl Dialogue {
             }
             (Verdict::Hold, Floor::Speaking(_)) if self.core.options.resume_false_interruption => {
                 let sound = self.sound_so_far();
-                if sound >= self.bar(sound) {
+                // an order to stop is not waited out
+                if sound >= self.bar(sound) || self.turn.is_stop {
                     self.hold(true);
                 }
             }

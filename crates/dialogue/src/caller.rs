@@ -6,6 +6,7 @@ use crate::completion::Completing;
 use crate::endpointing::{Delays, Pauses};
 use crate::event::{AgentState, Event, UserState};
 use crate::heard::Heard;
+use crate::ids::TurnId;
 use crate::limits::{SPEECH_SIGN_TIMEOUT, STABLE_SILENCE};
 use crate::machine::Dialogue;
 use crate::overlong::Monologue;
@@ -45,6 +46,8 @@ pub(crate) struct Caller {
     speaker: Option<String>,
     /// Speech was heard and no words for it.
     unheard: Option<Unheard>,
+    /// The last turn that was spoken and committed, and its message.
+    pub(crate) last_turn: Option<(TurnId, String)>,
     /// Turns that are over and wait for the agent's hook, oldest first.
     pub(crate) completing: VecDeque<Completing>,
 }

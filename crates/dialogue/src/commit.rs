@@ -7,8 +7,8 @@ use crate::limits::{MAX_TURN_BYTES, cut};
 use crate::machine::Dialogue;
 use crate::metrics::{EouMetrics, Metrics};
 use crate::queue::{Queued, Wanted, Words};
-use crate::speech::Step;
-use crate::turn::Stage;
+use crate::speech::{Speech, Step};
+use crate::turn::{Stage, corrected};
 use crate::verdict::Verdict;
 use antiphon_chat::time::Instant;
 use antiphon_chat::{Item, Message, MessageMetrics, Role};
@@ -192,6 +192,9 @@ impl Dialogue {
             language: committed.language,
             speaker_id: committed.speaker_id,
         });
+        if committed.modality == InputModality::Audio {
+            self.caller.last_turn = Some((committed.turn, id.clone()));
+        }
         let mut message = Message::new(id, Role::User, committed.text, now);
         message.transcript_confidence = committed.confidence;
         message.metrics = MessageMetrics {
@@ -234,6 +237,83 @@ impl Dialogue {
             return;
         }
         self.reply_to(over, kept.map(|kept| kept.step), Vec::new());
+    }
+
+    /// The recogniser is sure of the last turn only now, and of other words: they stand in the history instead, under the same
+    /// name. An answer of which nothing was heard is given to them; one that has begun stays the only one.
+    pub(crate) fn correct_last_turn(&mut self, words: &str, text: &str) {
+        let known = self.caller.last_turn.clone();
+        let corrected = known.and_then(|(turn, id)| {
+            let (place, all) = self.correct_message(turn, &id, words, text)?;
+            Some((turn, id, place, all))
+        });
+        let Some((turn, id, place, transcript)) = corrected else {
+            self.withdrawn(text.to_owned(), Withdrawal::Repeated);
+            return;
+        };
+        self.core.emit(Event::UserInputTranscribed {
+            turn,
+            modality: InputModality::Audio,
+            transcript: transcript.clone(),
+            is_final: true,
+            item_id: Some(id),
+            language: self.spoken_language(),
+            speaker_id: None,
+        });
+        self.answer_anew(turn, place, transcript);
+    }
+
+    fn correct_message(
+        &mut self,
+        turn: TurnId,
+        id: &str,
+        words: &str,
+        text: &str,
+    ) -> Option<(Place, String)> {
+        let other = |before: &str| corrected(before, words, text);
+        match self.completing_mut(turn) {
+            Some(over) => {
+                over.message.text = other(&over.message.text)?;
+                Some((over.place, over.message.text.clone()))
+            }
+            None => self.core.history.correct(id, other),
+        }
+    }
+
+    /// Nothing of the turn's answer was heard, and no tool has run for it: it is thought of once more.
+    fn answer_anew(&mut self, turn: TurnId, place: Place, text: String) {
+        let wanted = Words::Model(Wanted {
+            query: Some(text),
+            ..Wanted::default()
+        });
+        if let Some(queued) = self.queue.answer_mut(turn) {
+            let before = std::mem::replace(&mut queued.words, wanted);
+            if let Words::Begun(step) = before {
+                self.abandon_step(&step);
+            }
+            return;
+        }
+        let unheard = |speech: &&Speech| {
+            let untouched = |step: &Step| step.started == 0 && step.calls.is_empty();
+            speech.turn == Some(turn) && speech.steps.iter().all(untouched)
+        };
+        let answer = self.floor.speech().filter(unheard);
+        if let Some((interruptible, user_stopped_at)) = answer
+            .filter(|_| !self.floor.is_audible() && self.ending.is_none())
+            .map(|speech| (speech.interruptible, speech.user_stopped_at))
+        {
+            self.interrupt_present();
+            self.enqueue(Queued {
+                turn: Some(turn),
+                asked: Some(place),
+                metrics: TurnMetrics {
+                    turn: Some(turn),
+                    ..TurnMetrics::default()
+                },
+                user_stopped_at,
+                ..Queued::new(SpeechPurpose::GenerateReply, wanted, interruptible)
+            });
+        }
     }
 
     /// The session ends, and nothing of what the agent is about to say was heard: nobody would say anything in its place.

@@ -53,6 +53,11 @@ impl Dialogue {
         !self.caller.completing.is_empty()
     }
 
+    pub(crate) fn completing_mut(&mut self, turn: TurnId) -> Option<&mut TurnOver> {
+        let mut turns = self.caller.completing.iter_mut().map(|open| &mut open.over);
+        turns.find(|over| over.turn == turn)
+    }
+
     /// Where the first of them will stand in the history.
     pub(crate) fn first_completing(&self) -> Option<Place> {
         let first = self.caller.completing.front();

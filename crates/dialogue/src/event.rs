@@ -84,7 +84,8 @@ pub enum Event {
         modality: InputModality,
         /// Everything said in this turn so far.
         transcript: String,
-        /// The turn is committed with exactly this text.
+        /// The turn is committed with exactly this text. A second one for the same turn corrects the first: words that counted
+        /// without a final have got one, and it has other words.
         is_final: bool,
         /// The message of the history that holds the words; `None` until the turn is committed. LiveKit has it for realtime
         /// models alone, whose server names messages.

@@ -29,6 +29,9 @@ const LEAST_LAG: Duration = Duration::from_millis(150);
 /// After a longer silence another voice begins: five coughs are no sentence.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// Two texts that are alike so far are alike: it bounds the comparison.
+const MAX_COMPARED_LETTERS: usize = 120;
+
 /// See above.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Heard {
@@ -61,6 +64,26 @@ fn takes(words: &str) -> Duration {
 
 fn usually_takes(words: &str) -> Duration {
     USUAL_LETTER * count_letters(words)
+}
+
+/// Is at least half of this in that, or in how that begins? By letters: recognisers take "two" for "you".
+fn is_like(words: &str, other: &str) -> bool {
+    let words: Vec<char> = words.chars().take(MAX_COMPARED_LETTERS).collect();
+    let other = other.chars().take(2 * MAX_COMPARED_LETTERS);
+    // the edit distance between all of the words and every beginning of the other text
+    let mut row: Vec<usize> = (1..=words.len()).collect();
+    let mut least = words.len();
+    for (at, theirs) in other.enumerate() {
+        let (mut diagonal, mut left) = (at, at + 1);
+        for (own, cell) in words.iter().zip(&mut row) {
+            let changed = diagonal + usize::from(*own != theirs);
+            diagonal = *cell;
+            *cell = changed.min(diagonal + 1).min(left + 1);
+            left = *cell;
+        }
+        least = least.min(left);
+    }
+    2 * least <= words.len()
 }
 
 /// It adds nothing to what is being answered.
@@ -171,6 +194,16 @@ impl Heard {
         overlap.last().unwrap_or(text)
     }
 
+    /// The final for words that counted without one has come, and has other words: nobody says so similar a thing at once.
+    fn is_corrected_by(&self, text: &str) -> bool {
+        let text = normalise(text);
+        let known = || {
+            without_words(&text, &self.words).is_some()
+                || without_words(&self.words, &text).is_some()
+        };
+        self.is_pending && !self.words.is_empty() && is_like(&self.words, &text) && !known()
+    }
+
     /// The final for words that counted without one has come, or a part of it.
     fn is_final_now(&mut self, text: &str, now: Instant) {
         if !self.is_pending {
@@ -235,19 +268,48 @@ impl Dialogue {
         !voice.is_zero() && voice + tolerance >= takes(text)
     }
 
+    /// Some recognisers repeat with new words all that was said in the turn. That is certain when there was no time to say all
+    /// of it once more, and from then on they do so.
+    fn repeats_turn(&mut self, text: &str) -> bool {
+        let heard = &self.caller.heard;
+        let begins = !heard.is_pending
+            && !self.turn.finals().is_empty()
+            && heard.words == normalise(self.turn.finals())
+            && without_words(text, &heard.words).is_some_and(|rest| count_words(rest) > 0);
+        if begins {
+            let since = match self.caller.has_vad {
+                true => self.voice_without_words(),
+                false => self.core.now.since(heard.at),
+            };
+            self.turn.is_repeated |= since < usually_takes(text);
+        }
+        begins && self.turn.is_repeated
+    }
+
+    /// The final for words that counted without one has come, and has other words. Those that counted.
+    pub(crate) fn corrects(&self, text: &str) -> Option<String> {
+        let heard = &self.caller.heard;
+        let corrects = heard.is_corrected_by(text) && !self.is_said_anew(text, true);
+        corrects.then(|| heard.words.clone())
+    }
+
     /// What of these words is new; `None`: nothing. What a final only repeats is withdrawn.
     pub(crate) fn news<'a>(&mut self, text: &'a str, is_final: bool) -> Option<&'a str> {
         if text.trim().is_empty() {
             return None;
         }
-        if self.is_said_anew(text, is_final) {
+        let repeats_turn = self.repeats_turn(text);
+        if !repeats_turn && self.is_said_anew(text, is_final) {
             self.caller.heard.words.clear();
             return Some(text);
         }
         let heard = &self.caller.heard;
         let rest = heard.rest(text, self.core.now, self.caller.has_vad);
         let is_part = !heard.is_pending && rest.len() < text.len();
-        if !is_final && (is_part || contains_words(&heard.words, text)) {
+        let is_late = is_part && !(repeats_turn && self.caller_speaks());
+        if !is_final
+            && (is_late || contains_words(&heard.words, text) || heard.is_corrected_by(text))
+        {
             return None; // a late one: what it adds comes with the final
         }
         let repeated = text.get(..text.len() - rest.len()).unwrap_or_default();
@@ -318,6 +380,24 @@ mod tests {
             "Table for two"
         );
         assert_eq!(heard.rest("a tablet", Instant::ZERO, true), "a tablet");
+    }
+
+    #[test]
+    fn a_final_that_is_half_the_same_is_the_same_words() {
+        for (words, other) in [
+            ("for you", "for two"),
+            ("a table for you", "a table for two please"),
+            ("i want a cable", "i want a table"),
+        ] {
+            assert!(is_like(words, other), "{words}");
+        }
+        for (words, other) in [
+            ("yes", "no"),
+            ("book a table", "what time is it"),
+            ("no", ""),
+        ] {
+            assert!(!is_like(words, other), "{words}");
+        }
     }
 
     #[test]

@@ -177,6 +177,23 @@ impl History {
         }
     }
 
+    /// A message of the caller has other words. `None`: it is not there, or `other` has no words for it.
+    pub(crate) fn correct(
+        &mut self,
+        id: &str,
+        other: impl Fn(&str) -> Option<String>,
+    ) -> Option<(Place, String)> {
+        let at = self.items.iter().rposition(|item| item.id() == id)?;
+        let (Some(Item::Message(message)), Some(place)) =
+            (self.items.get_mut(at), self.places.get(at))
+        else {
+            return None;
+        };
+        message.text = other(&message.text)?;
+        self.version += 1;
+        Some((*place, message.text.clone()))
+    }
+
     /// The oldest turn or step goes as a whole, so that no result stays without its call.
     fn drop_oldest(&mut self) {
         let Some(group) = self.places.first().map(|place| place.0 / STRIDE) else {

@@ -140,6 +140,13 @@ impl SpeechQueue {
             .find(|queued| queued.id == Some(speech))
     }
 
+    /// The answer to this turn.
+    pub(crate) fn answer_mut(&mut self, turn: TurnId) -> Option<&mut Queued> {
+        self.waiting
+            .iter_mut()
+            .find(|queued| queued.turn == Some(turn))
+    }
+
     pub(crate) fn push_front(&mut self, queued: Queued) {
         self.waiting.push_front(queued);
     }

@@ -4,10 +4,10 @@ use crate::detector::Questions;
 use crate::endpointing::Delays;
 use crate::history::Place;
 use crate::ids::{PredictionId, TurnId};
-use crate::limits::{MAX_TURN_BYTES, SPEECH_SIGN_TIMEOUT};
+use crate::limits::{MAX_OVERLAP_WORDS, MAX_TURN_BYTES, SPEECH_SIGN_TIMEOUT};
 use crate::options::Options;
 use antiphon_chat::time::Instant;
-use antiphon_text::{Backchannel, backchannel, count_words, normalise, push_limited};
+use antiphon_text::{Backchannel, backchannel, count_words, is_stop, normalise, push_limited};
 
 /// How far the turn is.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -87,6 +87,10 @@ pub(crate) struct UserTurn {
     backchannel: Backchannel,
     /// They are the agent's own, heard back. Looked at when words come.
     pub(crate) is_echo: bool,
+    /// They tell the agent to stop, and nothing else.
+    pub(crate) is_stop: bool,
+    /// The recogniser repeats with new words all that was said in this turn.
+    pub(crate) is_repeated: bool,
     /// They left the floor to the agent and wait until it falls silent.
     pub(crate) kept: Option<Kept>,
     /// They count without a final, and there was too little voice for them to be an interruption.
@@ -104,6 +108,20 @@ pub(crate) struct UserTurn {
 struct Confidence {
     sum: f32,
     count: u16,
+}
+
+/// The same text with others in the place of its last words, which are given normalised; `None`: it does not end with them.
+pub(crate) fn corrected(text: &str, words: &str, others: &str) -> Option<String> {
+    let starts = text.char_indices().rev().map(|(at, _)| at);
+    let is_start = |at: &usize| {
+        let (before, after) = text.split_at(*at);
+        !before.ends_with(char::is_alphanumeric) && after.starts_with(char::is_alphanumeric)
+    };
+    let mut tails = starts.filter(is_start).take(MAX_OVERLAP_WORDS);
+    let at = tails.find(|at| normalise(text.get(*at..).unwrap_or_default()) == words)?;
+    let mut corrected = text.get(..at).unwrap_or_default().trim_end().to_owned();
+    push_limited(&mut corrected, others, MAX_TURN_BYTES);
+    Some(corrected)
 }
 
 impl UserTurn {
@@ -130,6 +148,8 @@ impl UserTurn {
             words: 0,
             backchannel: Backchannel::No,
             is_echo: false,
+            is_stop: false,
+            is_repeated: false,
             kept: None,
             is_unsure: false,
             normal: String::new(),
@@ -170,6 +190,24 @@ impl UserTurn {
         self.last_final = Some(now);
         self.is_unsure = false;
         self.look_at_words(options);
+    }
+
+    /// The final for its last words, normalised, has come and has others. False: they are not here.
+    pub(crate) fn correct(
+        &mut self,
+        words: &str,
+        text: &str,
+        now: Instant,
+        options: &Options,
+    ) -> bool {
+        let Some(corrected) = corrected(&self.finals, words, text) else {
+            return false;
+        };
+        self.finals = corrected;
+        self.last_final = Some(now);
+        self.is_unsure = false;
+        self.look_at_words(options);
+        true
     }
 
     /// How sure the recogniser is of its last final words.
@@ -216,6 +254,7 @@ impl UserTurn {
         self.normal.clear();
         (self.words, self.backchannel, self.stable) = (0, Backchannel::No, false);
         (self.is_echo, self.kept, self.is_unsure) = (false, None, false);
+        self.is_stop = false;
         (self.language, self.speaker_id) = (None, None);
         self.confidence = Confidence::default();
     }
@@ -224,6 +263,7 @@ impl UserTurn {
         let text = self.text();
         self.words = count_words(&text);
         self.normal = normalise(&text);
+        self.is_stop = is_stop(&self.normal);
         let language = self.language.as_deref().or(options.language.as_deref());
         self.backchannel = backchannel(&self.normal, options.backchannels.as_deref(), language);
     }

@@ -325,6 +325,10 @@ impl Dialogue {
             self.words_are_final(&lost);
             return;
         }
+        if let Some(words) = self.corrects(text) {
+            self.correct_words(&words, text, confidence);
+            return;
+        }
         let Some(text) = self.news(text, true) else {
             if is_empty {
                 self.words_taken_back();
@@ -356,6 +360,21 @@ impl Dialogue {
             self.turn.answer_at_once();
         } else {
             self.words_are_final(text);
+        }
+    }
+
+    /// The final for words that counted without one has others: these take their place, in the same turn.
+    fn correct_words(&mut self, words: &str, text: &str, confidence: Option<f32>) {
+        let (now, goes_on) = (self.core.now, self.caller.voice_so_far());
+        self.caller.heard.settle_words(text, goes_on, now);
+        self.caller.heard.count(&normalise(text), 0, false, now);
+        self.no_last_words();
+        let options = &self.core.options;
+        if self.turn.correct(words, text, now, options) {
+            self.turn.sure(confidence);
+            self.words_are_final(text);
+        } else {
+            self.correct_last_turn(words, text);
         }
     }
 

@@ -5,7 +5,7 @@
 //! | are the agent's own, heard back | [`Verdict::Echo`] |
 //! | are a listener's, may be an echo, are too few to interrupt, or never became final in too short a voice | [`Verdict::Keep`] |
 //! | are not final yet, or there are none | [`Verdict::Hold`] |
-//! | are anything else | [`Verdict::Interrupt`] |
+//! | are anything else, or stay and are an order to stop | [`Verdict::Interrupt`] |
 //!
 //! What may not be interrupted is not interrupted by any of them; the same words are then answered after it.
 
@@ -43,7 +43,10 @@ impl Dialogue {
             }
         } else if self.is_only_listening()
             || (self.may_interrupt() && !self.has_min_words())
-            || (self.turn.is_unsure && self.floor.is_audible() && self.may_interrupt())
+            || (self.turn.is_unsure
+                && !self.turn.is_stop
+                && self.floor.is_audible()
+                && self.may_interrupt())
         {
             Verdict::Keep
         } else if self.turn.has_interim() || self.turn.words() == 0 {

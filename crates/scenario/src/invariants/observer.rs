@@ -315,9 +315,13 @@ impl Observer {
                     turn: Some(*turn),
                     text: text.clone(),
                 };
-                let typed = |other: &&mut Committed| other.turn.is_none() && other.text == *text;
-                match self.committed.iter_mut().find(typed) {
-                    Some(typed) => *typed = named,
+                // it was typed, or the recogniser is sure of it only now
+                let same = |other: &&mut Committed| match other.turn {
+                    Some(other) => other == *turn,
+                    None => other.text == *text,
+                };
+                match self.committed.iter_mut().find(same) {
+                    Some(same) => *same = named,
                     None => self.committed.push(named),
                 }
             }
