@@ -287,40 +287,42 @@ impl Dialogue {
 
     /// The next task gets the floor, when whoever asked for it has said what was to be said before.
     pub(crate) fn begin_task(&mut self) -> bool {
-        let depth = self.agents.depth();
         let free = match &self.floor {
             Floor::Open => true,
             Floor::Preparing(speech) => speech.waits_for_tools(),
             _ => false,
         };
+        let next = self.next_task().filter(|_| free);
+        let Some((at, is_lost)) = next else {
+            return false;
+        };
+        let Some(waiting) = self.agents.waiting.remove(at) else {
+            return false;
+        };
+        if is_lost {
+            self.task_ended(waiting.task, false);
+        } else {
+            self.push_frame(waiting);
+        }
+        true
+    }
+
+    /// The next task that could have the floor if nobody spoke: its number among those that wait, and whether its call has
+    /// gone so that it is given up.
+    pub(crate) fn next_task(&self) -> Option<(usize, bool)> {
+        let depth = self.agents.depth();
         let settled = self.parked.iter().all(Speech::waits_for_tools);
         let hooked = self.is_completing();
-        if !free || !settled || hooked || self.ending.is_some() || self.agents.task_is_over() {
-            return false;
+        if !settled || hooked || self.ending.is_some() || self.agents.task_is_over() {
+            return None;
         }
-        for at in 0..self.agents.waiting.len() {
-            let call = self.agents.waiting.get(at).map(|task| task.call_id.clone());
-            let call =
-                call.and_then(|id| self.tools.own_mut(&id).map(|own| (own.depth, own.waits)));
-            let lost = match call {
-                Some((of, waits)) => of > depth || waits == Waits::Nobody,
-                None => true,
-            };
-            let eligible = call.is_some_and(|(of, _)| of == depth);
-            if !lost && (!eligible || depth >= MAX_TASK_DEPTH) {
-                continue;
-            }
-            let Some(waiting) = self.agents.waiting.remove(at) else {
-                return false;
-            };
-            if lost {
-                self.task_ended(waiting.task, false);
-            } else {
-                self.push_frame(waiting);
-            }
-            return true;
-        }
-        false
+        let mut waiting = self.agents.waiting.iter().enumerate();
+        waiting.find_map(|(at, waiting)| {
+            let call = self.tools.own(&waiting.call_id);
+            let is_lost = call.is_none_or(|own| own.depth > depth || own.waits == Waits::Nobody);
+            let is_eligible = call.is_some_and(|own| own.depth == depth) && depth < MAX_TASK_DEPTH;
+            (is_lost || is_eligible).then_some((at, is_lost))
+        })
     }
 
     fn push_frame(&mut self, waiting: Waiting) {

@@ -20,7 +20,7 @@ impl Dialogue {
     }
 
     /// May anything but force stop the present speech? False when there is none.
-    pub fn may_interrupt(&self) -> bool {
+    pub(crate) fn may_interrupt(&self) -> bool {
         self.floor
             .speech()
             .is_some_and(|speech| speech.interruptible)
@@ -361,7 +361,7 @@ impl Dialogue {
                 interrupted: cut,
             });
         }
-        if !cut {
+        if !cut || speech.is_lost {
             self.tell_not_heard(speech);
         }
     }

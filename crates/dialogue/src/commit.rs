@@ -44,6 +44,7 @@ pub(crate) struct TurnOver {
     pub(crate) user_stopped_at: Option<Instant>,
     /// It is answered only if the agent asks nothing before.
     pub(crate) leaves_floor: bool,
+    pub(crate) is_typed: bool,
 }
 
 impl TurnOver {
@@ -213,6 +214,7 @@ impl Dialogue {
             metrics: committed.metrics,
             user_stopped_at: committed.user_stopped_at.filter(|_| !committed.was_kept),
             leaves_floor: committed.leaves_floor,
+            is_typed: committed.modality == InputModality::Text,
         };
         self.words_came();
         if !reply {
@@ -371,6 +373,7 @@ impl Dialogue {
             id: Some(speech),
             turn: Some(over.turn),
             asked,
+            is_typed: over.is_typed,
             kept: over.leaves_floor,
             metrics: TurnMetrics {
                 preemptive,

@@ -1,10 +1,12 @@
 //! What is said while a tool is slow.
 
+use crate::action::Action;
 use crate::event::SpeechPurpose;
 use crate::floor::Floor;
 use crate::machine::Dialogue;
 use crate::options::Filler;
 use crate::queue::Queued;
+use crate::segment::Segment;
 use crate::tools::{Running, ToolLedger, Waits};
 use crate::turn::Stage;
 use antiphon_chat::time::Instant;
@@ -42,6 +44,45 @@ impl ToolLedger {
 }
 
 impl Dialogue {
+    /// A filler never delays what it is said for, nor anything else: what makes no sound yet is dropped as soon as something
+    /// else can be said.
+    pub(crate) fn filler_makes_way(&mut self) -> bool {
+        if !self.has_more_than_a_filler() {
+            return false;
+        }
+        let is_filler = |queued: &Queued| queued.purpose == SpeechPurpose::Filler;
+        if self.queue.any(is_filler) && self.parked.iter().any(|own| !own.waits_for_tools()) {
+            self.drop_queued(is_filler);
+        }
+        let Some(speech) = self.floor.speech_mut().filter(|own| own.is_filler()) else {
+            return false;
+        };
+        let mut dropped = false;
+        for step in &mut speech.steps {
+            step.chunker.abandon();
+            let silent = |segment: &mut Segment| segment.is_without_sound();
+            for segment in step.segments.extract_if(.., silent) {
+                dropped = true;
+                if segment.is_ahead() {
+                    self.core.act(Action::CancelSynthesis { id: segment.id });
+                }
+            }
+        }
+        dropped
+    }
+
+    /// Something else could be said if no filler had the floor.
+    pub(crate) fn has_more_than_a_filler(&self) -> bool {
+        let can_pass = |queued: &Queued| {
+            let free = self.parked.is_empty() || queued.may_pass();
+            free && queued.purpose != SpeechPurpose::Filler
+        };
+        self.parked.iter().any(|speech| !speech.waits_for_tools())
+            || self.queue.any(can_pass)
+            || !self.tools.untold.is_empty()
+            || self.next_task().is_some()
+    }
+
     /// What the caller waits for in silence: tools of the present speech, and those that have been left by theirs.
     fn waits_in_silence(&self) -> Option<Waits> {
         if self.tools.running.is_empty() {

@@ -78,6 +78,9 @@ pub const SPEECH_SIGN_TIMEOUT: Duration = Duration::from_millis(2000);
 pub const MAX_COMMIT_WAIT: Duration = Duration::from_secs(60);
 /// Longest wait of a session's end for the caller's last words, whatever the option says: the driver gives up after 3 s.
 pub const MAX_CLOSE_TRANSCRIPT_WAIT: Duration = Duration::from_millis(2500);
+/// A filler whose voice makes no progress for so long is given up when something else can be said: a pause that a listener
+/// takes for the end of a sentence.
+pub const FILLER_PATIENCE: Duration = Duration::from_millis(500);
 /// Longest wait for the report of what was heard after `ClearPlayout`; then the last reports count.
 pub const CLEAR_REPORT_TIMEOUT: Duration = Duration::from_millis(300);
 /// A final for words that were committed without one is late by no more than this, where no VAD says that nobody spoke: the
@@ -103,7 +106,7 @@ pub const SUMMARY_TIMEOUT: Duration = Duration::from_secs(60);
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Cuts a text from outside at a character boundary.
-pub fn cut(mut text: String, limit: usize) -> String {
+pub(crate) fn cut(mut text: String, limit: usize) -> String {
     if text.len() > limit {
         let end = (0..=limit)
             .rev()

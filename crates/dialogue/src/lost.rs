@@ -62,16 +62,23 @@ impl Dialogue {
     }
 
     fn leave_out(&mut self, id: SegmentId, message: &str) {
+        if self.drop_piece(id) {
+            self.piece_is_lost(id, message);
+        }
+    }
+
+    /// Nothing more of it is waited for.
+    pub(crate) fn drop_piece(&mut self, id: SegmentId) -> bool {
         let now = self.core.now;
         let Some(segment) = self.coming(id) else {
-            return;
+            return false;
         };
         // what waited behind it is due from now on
         segment.sign_at = now;
         segment.synthesis = Synthesis::Failed;
         segment.playing = Playing::Over { whole: false };
         self.core.act(Action::CancelSynthesis { id });
-        self.piece_is_lost(id, message);
+        true
     }
 
     pub(crate) fn coming(&mut self, id: SegmentId) -> Option<&mut Segment> {
@@ -109,15 +116,27 @@ impl Dialogue {
         }
     }
 
+    /// The present speech is over, and what of it was not heard is told for callers who read.
+    pub(crate) fn output_is_lost(&mut self, message: &str) {
+        self.core.error(Component::Playout, message, true);
+        if let Some(speech) = self.floor.speech_mut() {
+            speech.is_lost = true;
+            for step in &mut speech.steps {
+                step.chunker.finish();
+                cut_pieces(&mut self.core, step);
+            }
+        }
+        self.cut();
+    }
+
     /// Sound is there and its playing is not reported: nobody knows whether anything is heard.
     pub(crate) fn playout_failed(&mut self) {
         let message = "the playout does not report that it plays";
         let owes = self
             .floor
             .speech()
-            .is_some_and(|speech| self.owes_an_answer(speech));
-        self.core.error(Component::Playout, message, true);
-        self.cut();
+            .is_some_and(|speech| !speech.is_read() && self.owes_an_answer(speech));
+        self.output_is_lost(message);
         if owes {
             self.tell_trouble();
         }

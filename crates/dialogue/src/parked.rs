@@ -12,10 +12,10 @@ use crate::speech::{Brain, Speech};
 
 impl Dialogue {
     /// Whoever has the floor and waits for a tool gives it to the next that may pass.
-    pub(crate) fn yield_floor(&mut self, may_pass: impl Fn(&Queued) -> bool) -> bool {
+    pub(crate) fn yield_floor(&mut self) -> bool {
         let waits = matches!(&self.floor, Floor::Preparing(speech) if speech.waits_for_tools());
         let ready = |speech: &Speech| !speech.waits_for_tools();
-        let wanted = self.queue.any(may_pass) || self.parked.iter().any(ready);
+        let wanted = self.queue.any(Queued::may_pass) || self.parked.iter().any(ready);
         if !waits || self.parked.len() >= MAX_PARKED_SPEECHES || !wanted {
             return false;
         }

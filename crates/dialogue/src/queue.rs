@@ -51,6 +51,8 @@ pub(crate) struct Queued {
     pub(crate) turn: Option<TurnId>,
     /// Where in the history the words stand that it answers.
     pub(crate) asked: Option<Place>,
+    /// The caller has typed what it answers, and reads.
+    pub(crate) is_typed: bool,
     /// The words it answers left the floor to the agent: it goes without a word when the agent asks something before.
     pub(crate) kept: bool,
     /// The speech whose request holds this turn, too.
@@ -70,6 +72,7 @@ impl Queued {
             in_history: true,
             turn: None,
             asked: None,
+            is_typed: false,
             kept: false,
             joined: None,
             metrics: TurnMetrics::default(),
@@ -87,6 +90,11 @@ impl Queued {
             | SpeechPurpose::Filler
             | SpeechPurpose::ToolReply => false,
         }
+    }
+
+    /// An answer to the caller waits until what he asked before is answered; everything else may be said while tools run.
+    pub(crate) fn may_pass(&self) -> bool {
+        self.turn.is_none() && !matches!(self.words, Words::Agent(_))
     }
 
     fn created(&self, speech: SpeechId) -> Event {
@@ -304,11 +312,11 @@ impl Dialogue {
         if self.floor.is_giving_way() {
             return false;
         }
-        // an answer to the caller waits until what he asked before is answered; everything else may be said meanwhile
-        let may_pass =
-            |queued: &Queued| queued.turn.is_none() && !matches!(queued.words, Words::Agent(_));
+        if self.filler_makes_way() {
+            return true;
+        }
         if !self.floor.is_open() {
-            return self.yield_floor(may_pass) || self.begin_task();
+            return self.yield_floor() || self.begin_task();
         }
         if !self.may_begin() {
             return false;
@@ -325,7 +333,7 @@ impl Dialogue {
             let may_come = |queued: &Queued| !stays || !matches!(queued.words, Words::Agent(_));
             self.queue.take(may_come)
         } else {
-            self.queue.take(may_pass)
+            self.queue.take(Queued::may_pass)
         };
         match next {
             Some(queued) => {
@@ -408,6 +416,7 @@ impl Dialogue {
             id: asked.id,
             priority: asked.priority,
             asked: spoken_at,
+            is_typed: spoken_at.is_some(),
             ..Queued::new(SpeechPurpose::GenerateReply, words, interruptible)
         });
     }

@@ -66,6 +66,8 @@ impl Dialogue {
             handoff: None,
             turn: queued.turn,
             asked: queued.asked,
+            is_typed: queued.is_typed,
+            is_lost: false,
             interruptible: queued.interruptible,
             in_history: queued.in_history,
             steps: vec![step],

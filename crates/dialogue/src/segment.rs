@@ -149,6 +149,12 @@ impl Segment {
             && self.playing == Playing::Over { whole: false }
     }
 
+    /// Nothing of it has come from TTS.
+    pub(crate) fn is_without_sound(&self) -> bool {
+        let silent = matches!(self.synthesis, Synthesis::Wanted | Synthesis::Asked);
+        silent && matches!(self.playing, Playing::Kept | Playing::Queued)
+    }
+
     /// TTS may be asked for it once more: nothing of it was heard, and that was not done before.
     pub(crate) fn may_be_tried_again(&self) -> bool {
         self.is_coming() && self.playing != Playing::Audible && !self.is_second_try

@@ -299,6 +299,10 @@ pub(crate) struct Speech {
     pub(crate) turn: Option<TurnId>,
     /// Where in the history the words stand that it answers.
     pub(crate) asked: Option<Place>,
+    /// What it answers was typed.
+    pub(crate) is_typed: bool,
+    /// Its sound is made, and nobody knows whether it is played.
+    pub(crate) is_lost: bool,
     pub(crate) interruptible: bool,
     pub(crate) in_history: bool,
     pub(crate) steps: Vec<Step>,
@@ -322,6 +326,19 @@ impl Speech {
 
     pub(crate) fn segment_mut(&mut self, id: SegmentId) -> Option<&mut Segment> {
         self.segments_mut().find(|segment| segment.id == id)
+    }
+
+    pub(crate) fn is_filler(&self) -> bool {
+        self.purpose == SpeechPurpose::Filler
+    }
+
+    /// Whoever waits for it reads what cannot be voiced, and the model has not failed.
+    pub(crate) fn is_read(&self) -> bool {
+        self.is_typed
+            && self
+                .steps
+                .iter()
+                .all(|step| step.brain_is_done() && !step.failed)
     }
 
     /// The words whose sound had begun at that moment.

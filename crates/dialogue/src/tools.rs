@@ -141,6 +141,13 @@ impl ToolLedger {
     }
 
     /// The call that was really started under this name.
+    pub(crate) fn own(&self, call_id: &str) -> Option<&Running> {
+        self.running
+            .iter()
+            .find(|running| running.call.call_id == call_id && running.same_as.is_none())
+    }
+
+    /// The same.
     pub(crate) fn own_mut(&mut self, call_id: &str) -> Option<&mut Running> {
         self.running
             .iter_mut()

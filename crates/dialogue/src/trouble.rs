@@ -151,11 +151,13 @@ impl Dialogue {
         let takes_over = speech.purpose == SpeechPurpose::Greeting
             && self.core.history.newest_user().is_some()
             && self.queue.is_empty();
-        speech.turn.is_some()
+        let answers = speech.turn.is_some()
             || speech.asked.is_some()
             || result
             || takes_over
-            || self.nobody_else_answers()
+            || self.nobody_else_answers();
+        // what a filler was said for is told as well
+        answers && !speech.is_filler()
     }
 
     fn nobody_else_answers(&self) -> bool {
@@ -165,12 +167,14 @@ impl Dialogue {
 
     /// A speech is over. If it has failed whoever waits for it is told, at the latest when nothing else has come.
     pub(crate) fn own_up(&mut self, speech: &Speech, failed: bool) {
+        let failed_of = failed;
+        let failed = failed && !speech.is_read();
         let owes = match failed {
             true => self.owes_an_answer(speech),
             false => self.trouble.unsaid && !speech.was_heard() && self.nobody_else_answers(),
         };
         if speech.purpose == SpeechPurpose::Trouble {
-            if failed {
+            if failed_of {
                 let message = "not even the message about the trouble could be voiced: the caller waits, and hears nothing";
                 self.core.error(Component::Tts, message, true);
             } else {

@@ -6,12 +6,12 @@ use crate::event::{Component, Event, SpeechPurpose, ToolReplyStatus};
 use crate::floor::Floor;
 use crate::ids::SegmentId;
 use crate::input::{Playout, Tts};
-use crate::limits::{MAX_SEGMENT_DURATION, MAX_SEGMENTS_AHEAD};
+use crate::limits::{FILLER_PATIENCE, MAX_SEGMENT_DURATION, MAX_SEGMENTS_AHEAD};
 use crate::machine::Dialogue;
 use crate::segment::{Playing, Segment, Synthesis};
 use crate::speech::{Speech, Step};
 use antiphon_chat::Item;
-use antiphon_chat::time::Instant;
+use antiphon_chat::time::{Duration, Instant};
 use antiphon_text::Tongue;
 
 impl Dialogue {
@@ -195,14 +195,8 @@ impl Dialogue {
             earlier.ends();
         }
         if let Playout::Cleared { .. } = playout {
-            // nobody asked for it: the output was lost
-            self.core.error(
-                Component::Playout,
-                "the playout dropped the agent's voice",
-                true,
-            );
-            self.cut();
-            return;
+            // nobody asked for it
+            return self.output_is_lost("the playout dropped the agent's voice");
         }
         self.became_audible();
         self.show_progress();
@@ -307,6 +301,12 @@ impl Dialogue {
         })
     }
 
+    /// The voice has not had all of its time yet.
+    fn is_short_of_patience(&self) -> bool {
+        let speech = self.floor.speech();
+        speech.is_some_and(|speech| self.patience(speech) < self.core.options.tts_timeout)
+    }
+
     fn loss_deadline(&self, speech: &Speech) -> Option<Instant> {
         let options = &self.core.options;
         let first = speech.segments().find(|segment| !segment.is_over())?;
@@ -319,10 +319,20 @@ impl Dialogue {
         let asked_from = last_sign(spoken.map(|segment| segment.sign_at).max());
         match first.synthesis {
             Synthesis::Wanted => None,
-            Synthesis::Asked | Synthesis::Arriving => Some(asked_from? + options.tts_timeout),
+            Synthesis::Asked | Synthesis::Arriving => Some(asked_from? + self.patience(speech)),
             // what has come is reported while it plays
             Synthesis::Failed => Some(heard_from? + options.playout_timeout),
             Synthesis::Complete(duration) => Some(heard_from? + options.playout_timeout + duration),
+        }
+    }
+
+    /// How long is waited for TTS.
+    fn patience(&self, speech: &Speech) -> Duration {
+        let timeout = self.core.options.tts_timeout;
+        if speech.is_filler() && self.has_more_than_a_filler() {
+            timeout.min(FILLER_PATIENCE)
+        } else {
+            timeout
         }
     }
 
@@ -363,6 +373,9 @@ impl Dialogue {
                 }
             }
             Synthesis::Wanted => {}
+            Synthesis::Asked | Synthesis::Arriving if self.is_short_of_patience() => {
+                self.drop_piece(id);
+            }
             Synthesis::Asked => self.voice_hangs(id, "no audio came in time"),
             Synthesis::Arriving => self.voice_hangs(id, "the audio stopped in the middle"),
             Synthesis::Complete(_) | Synthesis::Failed => self.playout_failed(),

@@ -322,9 +322,7 @@ const LONG_AGO: Duration = Duration::from_secs(60);
 
 fn push_cut(text: &mut String, more: &str) {
     if text.len() < MAX_TEXT {
-        text.push_str(&antiphon_dialogue::limits::cut(
-            more.to_owned(),
-            MAX_TEXT - text.len(),
-        ));
+        let end = more.floor_char_boundary(MAX_TEXT - text.len());
+        text.push_str(more.get(..end).unwrap_or_default());
     }
 }

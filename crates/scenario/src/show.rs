@@ -9,7 +9,8 @@ use antiphon_dialogue::event::{Event, ToolStatus, Withdrawal};
 use antiphon_dialogue::metrics::Metrics;
 
 /// The first words of all lines, and words that stand alone at their end. A scenario that expects other ones has a typo.
-pub(crate) const KINDS: [&str; 59] = [
+pub(crate) const KINDS: [&str; 60] = [
+    "not",
     "agent",
     "user",
     "turn",

@@ -6,7 +6,7 @@ use super::{ANSWERS_WITHIN, Violation};
 use antiphon_chat::time::{Duration, Instant};
 use antiphon_dialogue::Dialogue;
 use antiphon_dialogue::event::{Event, Withdrawal};
-use antiphon_dialogue::input::{Input, Stt, Vad};
+use antiphon_dialogue::input::{Command, Input, Stt, Vad};
 use antiphon_dialogue::limits::{MAX_TURN_BYTES, MIN_LOST_WORDS, SPEECH_SIGN_TIMEOUT};
 use antiphon_dialogue::options::{Options, TurnDetection};
 use antiphon_text::{contains_words, normalise, without_words};
@@ -62,6 +62,14 @@ pub(super) struct Caller {
     /// The VAD says so just now, without a pause.
     is_sounding: bool,
     finals: Vec<Waiting>,
+    /// The newest of them.
+    last_final: Instant,
+    /// There is a VAD, and this is the last sound that it has told of.
+    last_sound: Option<Instant>,
+    /// Words have come since the last final that the recogniser is not sure of.
+    has_interim: bool,
+    /// The program says in this step that the turn is over.
+    is_committed: bool,
     /// Committed or withdrawn, the newest last.
     turns: VecDeque<Turn>,
 }
@@ -70,6 +78,7 @@ impl Caller {
     pub(super) fn input(&mut self, now: Instant, input: &Input) {
         self.now = self.now.max(now);
         let before = self.speaks();
+        self.is_committed = matches!(input, Input::Command(Command::CommitUserTurn { .. }));
         self.is_sounding = matches!(
             input,
             Input::Vad(Vad::Frame { speaking: true, silence, .. }) if silence.is_zero()
@@ -86,7 +95,8 @@ impl Caller {
                 if let Some(voice) = &mut self.voice {
                     voice.sign = self.now;
                 }
-                if matches!(input, Input::Stt(Stt::Final { .. })) {
+                self.has_interim = !matches!(input, Input::Stt(Stt::Final { .. }));
+                if !self.has_interim {
                     self.is_final(text);
                 }
             }
@@ -97,6 +107,11 @@ impl Caller {
 
     fn vad(&mut self, vad: Vad) {
         let now = self.now;
+        let sound = match vad {
+            Vad::SpeechStarted { .. } => now,
+            Vad::Frame { silence, .. } | Vad::SpeechEnded { silence, .. } => now.back(silence),
+        };
+        self.last_sound = self.last_sound.max(Some(sound));
         let heard = |lasted| Voice {
             since: now.back(lasted),
             lasted,
@@ -171,6 +186,7 @@ impl Caller {
                 .last()
                 .is_some_and(|last| last.words[0].ends_with(&words));
         if !rest.is_empty() && !twice {
+            self.last_final = self.now;
             self.finals.push(Waiting {
                 words: [words, rest],
                 at: self.now,
@@ -220,6 +236,8 @@ impl Caller {
                 reason: Withdrawal::Repeated,
                 ..
             } => {
+                // whether it is all of what was heard since, the machine does not know
+                self.last_final = Instant::ZERO;
                 // the final that has just come begins with them; the rest counts
                 let (now, words) = (self.now, normalise(transcript));
                 for waiting in self.finals.iter_mut().filter(|waiting| waiting.at == now) {
@@ -256,6 +274,18 @@ impl Caller {
             text.replace_range(at..=at + length, "");
             false
         });
+    }
+
+    /// Promise 8: when the program says that the turn is over, and the recogniser is sure of all of it, nothing is waited for.
+    pub(super) fn commits_at_once(&self, options: &Options) -> Result<(), Violation> {
+        let is_known = self.last_sound.is_some_and(|at| at < self.last_final) && !self.has_interim;
+        let decides = options.turn_detection != TurnDetection::Stt;
+        match self.finals.last() {
+            Some(waiting) if self.is_committed && is_known && decides => Err(Violation::LostWords(
+                format!("{:?} was committed, and is waited for", waiting.words[0]),
+            )),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Promise 8, after every step: when everybody is silent, and nothing is going to happen soon, no words may wait.

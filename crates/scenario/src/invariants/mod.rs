@@ -3,7 +3,9 @@
 //! books from inputs and actions and believes nothing that the machine says about itself.
 
 mod caller;
+mod firm;
 mod observer;
+mod order;
 mod sounds;
 mod tools;
 
@@ -57,6 +59,12 @@ pub enum Violation {
     /// 10: sound that nobody has stopped and nobody heard.
     #[error("sound that exists is played: {0}")]
     Unplayed(String),
+}
+
+/// As the machine cuts what comes from outside.
+fn cut(mut text: String, limit: usize) -> String {
+    text.truncate(text.floor_char_boundary(limit));
+    text
 }
 
 fn request_is_valid(request: &ChatRequest) -> Result<(), Violation> {

@@ -3,19 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::caller::Caller;
+use super::firm::Firm;
+use super::order::Order;
 use super::sounds::Sounds;
 use super::tools::Tools;
-use super::{Violation, calls_are_answered, request_is_valid};
+use super::{Violation, calls_are_answered, cut, request_is_valid};
 use antiphon_chat::time::Instant;
 use antiphon_chat::{ChatRequest, Item, Role};
 use antiphon_dialogue::Dialogue;
 use antiphon_dialogue::action::{Action, Switch};
 use antiphon_dialogue::event::{AgentState, Component, Event, ToolReplyStatus};
 use antiphon_dialogue::ids::{GenerationId, SegmentId, SpeechId, TurnId};
-use antiphon_dialogue::input::{Command, Input, Llm, Tts, TurnVerdict};
+use antiphon_dialogue::input::{Command, Input, Llm, Playout, Tts, TurnVerdict};
 use antiphon_dialogue::limits::{
     MAX_BROUGHT_ITEMS, MAX_HISTORY_ITEMS, MAX_PARKED_SPEECHES, MAX_RUNNING_TOOLS,
-    MAX_SEGMENTS_AHEAD, MAX_TURN_BYTES, MAX_TURN_MESSAGES, cut,
+    MAX_SEGMENTS_AHEAD, MAX_TURN_BYTES, MAX_TURN_MESSAGES,
 };
 use antiphon_dialogue::options::TurnDetection;
 
@@ -36,6 +38,8 @@ struct Committed {
 pub struct Observer {
     sounds: Sounds,
     caller: Caller,
+    firm: Firm,
+    order: Order,
     /// The agent was silent, and something of it was ordered to be heard in this step.
     begins: bool,
     /// No sound is to be heard.
@@ -95,8 +99,15 @@ impl Observer {
             return;
         }
         self.caller.input(now, input);
+        self.firm.input(input);
+        self.order.input(now, input);
         match input {
-            Input::Playout(playout) => self.sounds.report(*playout),
+            Input::Playout(playout) => {
+                if let Playout::Started { id } = playout {
+                    self.order.begins(self.sounds.text(*id));
+                }
+                self.sounds.report(*playout);
+            }
             Input::Tts { id, event } => match event {
                 Tts::Words(_) => self.sounds.timed(*id),
                 Tts::Finished { duration } => self.sounds.synthesized(*id, *duration),
@@ -166,12 +177,18 @@ impl Observer {
             return Err(violation);
         }
         let history = dialogue.history();
+        self.firm.step(dialogue.options());
+        self.order.step(dialogue.options());
+        self.tools.look_up(dialogue.options());
         self.begins_in_silence(dialogue)?;
         let is_quiet = matches!(self.agent, AgentState::Listening | AgentState::Idle)
             && self.hooks.is_empty()
             && self.sounds.sounding().next().is_none();
         self.caller
             .nothing_is_forgotten(dialogue, is_quiet, self.closed)?;
+        if !self.closed {
+            self.caller.commits_at_once(dialogue.options())?;
+        }
         self.silence_is_kept()?;
         self.sounds.are_played()?;
         // an answer that was begun early waits for the button
@@ -270,6 +287,7 @@ impl Observer {
 
     fn look_at_event(&mut self, event: &Event) -> Result<(), Violation> {
         self.caller.event(event);
+        self.order.event(event);
         match event {
             Event::Interrupted { speech } => {
                 self.is_stopped = true;
@@ -286,6 +304,9 @@ impl Observer {
             } => {
                 if let Some(id) = segment.filter(|_| !delta.is_empty()) {
                     self.sounds.show(*speech, id, delta)?;
+                    if let Some(what) = self.firm.is_heard(id, *speech) {
+                        return Err(Violation::BeginsOverVoice(what.into()));
+                    }
                 }
                 self.words.entry(*speech).or_default().push_str(delta);
                 if *is_final {
@@ -326,8 +347,17 @@ impl Observer {
                 }
             }
             Event::AgentStateChanged { new_state, .. } => self.agent = *new_state,
-            Event::SpeechCreated { speech, .. } if !self.speeches.insert(*speech) => {
-                return Err(Violation::Mute(format!("{speech} was created twice")));
+            Event::UserTurnExceeded { .. } => self.firm.exceeded(),
+            Event::SpeechCreated {
+                speech,
+                user_initiated,
+                purpose,
+                ..
+            } => {
+                self.firm.created(*speech, *purpose, *user_initiated);
+                if !self.speeches.insert(*speech) {
+                    return Err(Violation::Mute(format!("{speech} was created twice")));
+                }
             }
             Event::ToolReplyUpdated { status, speech, .. } => {
                 let scheduled = *status == ToolReplyStatus::Scheduled;
@@ -400,6 +430,7 @@ impl Observer {
         }
         self.words.remove(&speech);
         self.sounds.forget(speech);
+        self.firm.done(speech);
         if interrupted {
             self.tools.are_left(speech);
         }
@@ -426,20 +457,25 @@ impl Observer {
         Ok(())
     }
 
-    /// Promise 7. What may be interrupted the machine must say: nothing else of what it says about itself is believed.
+    /// Promise 7.
     fn begins_in_silence(&mut self, dialogue: &Dialogue) -> Result<(), Violation> {
-        let heard =
-            !self.paused && self.sounds.is_any_heard() && self.agent == AgentState::Speaking;
-        if heard && self.caller.takes_the_floor(dialogue.options()) && dialogue.may_interrupt() {
-            return Err(Violation::BeginsOverVoice(
-                "the agent speaks on over a caller who speaks on".into(),
-            ));
+        let options = dialogue.options();
+        let goes_on = self.caller.speaks_on(options);
+        let sounding: Vec<_> = self.sounds.sounding_with_speech().collect();
+        if self.paused || sounding.is_empty() {
+            self.firm.is_silent();
+            return Ok(());
         }
-        let sounds = self.begins && !self.paused && self.sounds.sounding().next().is_some();
-        if self.caller.speaks_on(dialogue.options()) && sounds && dialogue.may_interrupt() {
-            return Err(Violation::BeginsOverVoice(
-                "the agent begins to speak while the caller speaks".into(),
-            ));
+        let heard = self.sounds.is_any_heard() && self.agent == AgentState::Speaking;
+        let speaks_on = heard && self.caller.takes_the_floor(options);
+        let begins = goes_on && self.begins;
+        let what = match (speaks_on, begins) {
+            (true, _) => "the agent speaks on over a caller who speaks on",
+            (false, true) => "the agent begins to speak while the caller speaks",
+            (false, false) => return Ok(()),
+        };
+        if !self.tools.protect() && self.firm.sounds_over(what, &sounding) {
+            return Err(Violation::BeginsOverVoice(what.into()));
         }
         Ok(())
     }
@@ -519,6 +555,7 @@ impl Observer {
         if added.is_empty() && !self.closed {
             return Ok(());
         }
+        self.order.are_kept(history)?;
         calls_are_answered(history, self.closed)
     }
 }

@@ -82,6 +82,20 @@ impl Sounds {
             .map(|(id, _)| *id)
     }
 
+    /// The same, with whose they are as far as that is known.
+    pub(super) fn sounding_with_speech(
+        &self,
+    ) -> impl Iterator<Item = (SegmentId, Option<SpeechId>)> {
+        let known = self.known.iter();
+        let sounding = known.filter(|(_, sound)| sound.played.is_some() && !sound.over);
+        sounding.map(|(id, sound)| (*id, sound.speech))
+    }
+
+    /// What was asked for.
+    pub(super) fn text(&self, id: SegmentId) -> &str {
+        self.known.get(&id).map_or("", |sound| &sound.text)
+    }
+
     /// Does the caller hear one of those in the playout?
     pub(super) fn is_any_heard(&self) -> bool {
         let mut known = self.known.values();

@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::Violation;
+use super::cut;
 use antiphon_chat::time::Duration;
 use antiphon_chat::{Item, ToolCall};
 use antiphon_dialogue::action::Switch;
 use antiphon_dialogue::ids::SpeechId;
 use antiphon_dialogue::input::ToolValue;
-use antiphon_dialogue::limits::{MAX_DOUBTFUL_CALLS, MAX_VALUE_BYTES, cut};
+use antiphon_dialogue::limits::{MAX_DOUBTFUL_CALLS, MAX_VALUE_BYTES};
+use antiphon_dialogue::options::{Options, ToolInterruption};
 
 /// A tool call that was started and has not answered.
 #[derive(Clone, Debug)]
@@ -28,6 +30,8 @@ struct Running {
     spent: Duration,
     /// How many tasks had the floor when it began.
     depth: usize,
+    /// It forbids interruptions; `None`: it has just begun, and nobody has looked.
+    protects: Option<bool>,
 }
 
 /// What a tool gave in this step.
@@ -71,6 +75,24 @@ impl Tools {
             Switch::TaskEnds => self.depth.saturating_sub(1),
             Switch::Handoff => 0,
         };
+    }
+
+    /// After a step: what the options say of the calls that have begun in it.
+    pub(super) fn look_up(&mut self, options: &Options) {
+        for running in self.running.values_mut() {
+            let tool = options.tools.get(&running.call.name);
+            let policy = tool.and_then(|tool| tool.interruption);
+            let policy = policy.unwrap_or(options.tool_interruption);
+            running
+                .protects
+                .get_or_insert(policy == ToolInterruption::Protect);
+        }
+    }
+
+    /// One that runs may forbid interruptions.
+    pub(super) fn protect(&self) -> bool {
+        let mut running = self.running.values();
+        running.any(|own| own.depth >= self.depth && own.protects == Some(true))
     }
 
     pub(super) fn finished(&mut self, call_id: &str, result: &Result<ToolValue, String>) {
@@ -161,6 +183,7 @@ impl Tools {
             budget,
             spent: Duration::ZERO,
             depth: self.depth,
+            protects: None,
         };
         self.running.insert(id.clone(), running);
         Ok(())
