@@ -30,6 +30,8 @@ const WAIT_FOR_USAGE: Duration = Duration::from_secs(1);
 const WAIT_FOR_END: Duration = Duration::from_millis(20);
 /// A model that thinks is said to be alive so often.
 const SIGN_OF_LIFE_EVERY: Duration = Duration::from_secs(1);
+/// So many words without anything in them that can be said are an answer: nobody asks for them twice.
+const MAX_UNCERTAIN_BYTES: usize = 16 * 1024;
 /// Warnings of one answer that are told; a server that complains more has nothing new to say.
 const MAX_WARNINGS: usize = 8;
 
@@ -117,7 +119,8 @@ impl Llm for OpenAiLlm {
                 learned: &learned,
                 tools,
                 items,
-                given_out: false,
+                has_called: false,
+                words: String::new(),
                 told_text: false,
                 told_alive: Instant::now(),
                 warnings: Vec::new(),
@@ -147,8 +150,10 @@ struct Run<'a> {
     learned: &'a Mutex<Learned>,
     tools: Arc<[ToolDefinition]>,
     items: mpsc::Sender<Item>,
-    /// Words or calls were given out: another try would say them twice.
-    given_out: bool,
+    /// Calls were given out.
+    has_called: bool,
+    /// The words that were given out, up to [`MAX_UNCERTAIN_BYTES`].
+    words: String,
     /// Text was given out, speakable or not.
     told_text: bool,
     told_alive: Instant,
@@ -160,8 +165,12 @@ struct Run<'a> {
 impl Attempt for Run<'_> {
     const WHAT: &'static str = "chat completion";
 
+    /// Calls, or words of which something can be said: only all of them together show whether they are more than a rule, a smile
+    /// or a tag.
     fn given_out(&self) -> bool {
-        self.given_out
+        self.has_called
+            || self.words.len() >= MAX_UNCERTAIN_BYTES
+            || antiphon_text::has_speech(&self.words)
     }
 
     async fn attempt(&mut self, body: &Value) -> Result<(), ProviderError> {
@@ -173,12 +182,13 @@ impl Attempt for Run<'_> {
                 return Ok(());
             };
             let Failure { error, said } = failure.named(self.client.name);
-            let is_unreadable = !self.given_out && refused::is_unreadable_call(&said);
+            let given_out = self.given_out();
+            let is_unreadable = !given_out && refused::is_unreadable_call(&said);
             if is_unreadable && !std::mem::replace(&mut was_unreadable, true) {
                 tracing::warn!(provider = PROVIDER, %error, "the server could not read the model's call: asked again");
                 continue;
             }
-            let named = if self.given_out {
+            let named = if given_out {
                 Vec::new()
             } else {
                 self.learned().refused.learn(&error, &said, &body)
@@ -208,12 +218,9 @@ impl Run<'_> {
         }
         let body = Value::Object(body);
         attempts(self, &body).await?;
-        if !self.given_out {
+        if !self.given_out() {
             tracing::warn!(provider = PROVIDER, "the answer was empty: asked again");
             self.tell(ChatChunk::Thinking).await;
-            if std::mem::take(&mut self.told_text) {
-                self.tell(ChatChunk::Withdrawn).await;
-            }
             attempts(self, &body).await?;
         }
         for warning in std::mem::take(&mut self.warnings) {
@@ -241,6 +248,11 @@ impl Run<'_> {
     }
 
     async fn once(&mut self, body: &Value) -> Result<(), Failure> {
+        // what the last try told is nothing that can be said
+        self.words.clear();
+        if std::mem::take(&mut self.told_text) {
+            self.tell(ChatChunk::Withdrawn).await;
+        }
         let timeouts = self.client.endpoint.timeouts;
         let first_chunk = Instant::now() + timeouts.first_chunk;
         let response = self
@@ -334,7 +346,8 @@ impl Run<'_> {
             .rposition(|chunk| *chunk == ChatChunk::Withdrawn)
         {
             chunks.drain(..at);
-            self.given_out = false;
+            self.words.clear();
+            self.has_called = false;
             if !std::mem::take(&mut self.told_text) {
                 chunks.remove(0);
             }
@@ -344,16 +357,19 @@ impl Run<'_> {
             self.tell(ChatChunk::Thinking).await;
         }
         for chunk in chunks {
-            self.given_out |= match &chunk {
-                // `---` or a smile alone is no answer
-                ChatChunk::Text(words) => words.contains(char::is_alphanumeric),
-                ChatChunk::ToolCall(_) | ChatChunk::RefusedCall { .. } => true,
+            match &chunk {
+                ChatChunk::Text(words) => {
+                    self.told_text = true;
+                    if self.words.len() < MAX_UNCERTAIN_BYTES {
+                        self.words.push_str(words);
+                    }
+                }
+                ChatChunk::ToolCall(_) | ChatChunk::RefusedCall { .. } => self.has_called = true,
                 ChatChunk::Thinking
                 | ChatChunk::Withdrawn
                 | ChatChunk::Warning(_)
-                | ChatChunk::Usage(_) => false,
-            };
-            self.told_text |= matches!(chunk, ChatChunk::Text(_));
+                | ChatChunk::Usage(_) => {}
+            }
             self.tell(chunk).await;
         }
     }

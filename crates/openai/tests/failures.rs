@@ -1,72 +1,15 @@
 //! OpenAI answers, refuses, limits, hangs and dies: what the agent sees.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use std::sync::Arc;
-use std::time::Duration;
+mod common;
 
 use antiphon_agent::ProviderError;
-use antiphon_agent::provider::{ChatChunk, Llm, LlmOptions, Secret, ToolDefinition, Tts, TtsChunk};
-use antiphon_chat::time::Instant;
-use antiphon_chat::{ChatRequest, Item, Message, Role, ToolChoice};
-use antiphon_openai::{Dialect, Endpoint, LlmConfig, OpenAiLlm, OpenAiTts, Timeouts, TtsConfig};
-use antiphon_simulator::{
-    self as simulator, Fault, FaultKind, LlmRule, Script, Simulator, ToolCallScript,
-};
+use antiphon_agent::provider::{ChatChunk, Secret, Tts, TtsChunk};
+use antiphon_openai::{Dialect, Endpoint, LlmConfig, OpenAiLlm, OpenAiTts, TtsConfig};
+use antiphon_simulator::{self as simulator, Fault, FaultKind, Script, Simulator};
+use common::{KEY, ask, chat, endpoint, raw, start, text_of, warning_of};
 use futures_util::StreamExt;
 use serde_json::json;
-
-const KEY: &str = "test-key-123";
-
-fn endpoint(simulator: &Simulator, key: &str) -> Endpoint {
-    let timeouts = Timeouts {
-        first_chunk: Duration::from_millis(300),
-        between_chunks: Duration::from_millis(300),
-        ..Timeouts::default()
-    };
-    Endpoint::new(&simulator.openai_base_url(), Secret::new(key))
-        .with_dialect(Dialect::OpenAi)
-        .with_timeouts(timeouts)
-}
-
-fn request(text: &str) -> ChatRequest {
-    let message = Message::new("item_1", Role::User, text, Instant::ZERO);
-    ChatRequest {
-        instructions: Arc::from("Be brief."),
-        items: vec![Item::Message(message)],
-        passages: Vec::new(),
-        reply_instructions: None,
-        tool_choice: ToolChoice::Auto,
-        tools: None,
-    }
-}
-
-fn tools() -> Arc<[ToolDefinition]> {
-    Arc::from([ToolDefinition {
-        name: "book".to_owned(),
-        description: "Books.".to_owned(),
-        parameters: json!({"type": "object"}),
-    }])
-}
-
-async fn chat(simulator: &Simulator, key: &str) -> (Vec<ChatChunk>, Option<ProviderError>) {
-    let llm = OpenAiLlm::new(LlmConfig::new(endpoint(simulator, key))).unwrap();
-    ask(&llm).await
-}
-
-async fn ask(llm: &OpenAiLlm) -> (Vec<ChatChunk>, Option<ProviderError>) {
-    let mut stream = llm.chat(request("book a table"), tools());
-    let mut chunks = Vec::new();
-    while let Some(item) = stream.next().await {
-        match item {
-            Ok(chunk) => chunks.push(chunk),
-            Err(error) => {
-                assert!(stream.next().await.is_none(), "an error ends the stream");
-                return (chunks, Some(error));
-            }
-        }
-    }
-    (chunks, None)
-}
 
 async fn speak(simulator: &Simulator, key: &str) -> (usize, Option<ProviderError>) {
     let tts = OpenAiTts::new(TtsConfig::new(endpoint(simulator, key))).unwrap();
@@ -80,39 +23,6 @@ async fn speak(simulator: &Simulator, key: &str) -> (usize, Option<ProviderError
         }
     }
     (samples, None)
-}
-
-async fn start(faults: Vec<Fault>) -> Simulator {
-    let call = ToolCallScript {
-        name: "book".to_owned(),
-        arguments: json!({"guests": 4}),
-    };
-    let rule = LlmRule {
-        when: "book".to_owned(),
-        text: "One moment please.".to_owned(),
-        tool_calls: vec![call],
-        ..LlmRule::default()
-    };
-    let script = Script {
-        api_key: Some(KEY.to_owned()),
-        rules: vec![rule],
-        faults,
-        ..Script::default()
-    };
-    Simulator::start(script).await.unwrap()
-}
-
-fn text_of(chunks: &[ChatChunk]) -> String {
-    chunks
-        .iter()
-        .filter_map(|chunk| {
-            if let ChatChunk::Text(text) = chunk {
-                Some(text.as_str())
-            } else {
-                None
-            }
-        })
-        .collect()
 }
 
 #[tokio::test]
@@ -313,125 +223,17 @@ async fn nonsense_is_called_nonsense() {
     }
 }
 
-fn raw(body: &str) -> FaultKind {
-    FaultKind::Raw {
-        body: body.to_owned(),
-        content_type: "text/event-stream".to_owned(),
-    }
-}
-
-fn warning_of(chunks: &[ChatChunk]) -> String {
-    let warnings = chunks.iter().filter_map(|chunk| match chunk {
-        ChatChunk::Warning(warning) => Some(warning.as_str()),
-        _ => None,
-    });
-    warnings.collect::<Vec<_>>().join("\n")
-}
-
-#[tokio::test]
-async fn a_parameter_that_the_server_refuses_is_left_out_at_once_and_from_then_on() {
-    let script = Script {
-        refuses: [
-            "stream_options",
-            "max_completion_tokens",
-            "max_tokens",
-            "temperature",
-        ]
-        .map(str::to_owned)
-        .to_vec(),
-        ..Script::default()
-    };
-    let simulator = Simulator::start(script).await.unwrap();
-    let options = LlmOptions {
-        temperature: Some(0.5),
-        max_completion_tokens: Some(300),
-    };
-    let config = LlmConfig::new(endpoint(&simulator, KEY)).with_options(options);
-    let llm = OpenAiLlm::new(config).unwrap();
-    let (chunks, error) = ask(&llm).await;
-    assert!(error.is_none() && !text_of(&chunks).is_empty(), "{error:?}");
-    assert!(
-        warning_of(&chunks).contains("leave_out = [\"stream_options\"]"),
-        "{chunks:?}"
-    );
-    // each refused name once, and the longest answer by both of its names
-    let asked = simulator.requests_to("/v1/chat/completions").len();
-    assert_eq!(asked, 5);
-    let (chunks, error) = ask(&llm).await;
-    assert!(
-        error.is_none() && warning_of(&chunks).is_empty(),
-        "{chunks:?}"
-    );
-    assert_eq!(
-        simulator.requests_to("/v1/chat/completions").len(),
-        asked + 1
-    );
-}
-
-#[tokio::test]
-async fn a_server_that_refuses_what_is_necessary_is_asked_once() {
-    let script = Script {
-        refuses: vec!["messages".to_owned()],
-        ..Script::default()
-    };
-    let simulator = Simulator::start(script).await.unwrap();
-    let (_, error) = chat(&simulator, KEY).await;
-    assert!(
-        matches!(error, Some(ProviderError::Status { status: 400, .. })),
-        "{error:?}"
-    );
-    assert_eq!(simulator.requests().len(), 1);
-}
-
-#[tokio::test]
-async fn an_answer_of_which_nothing_can_be_spoken_is_asked_for_once_more() {
-    for content in ["---", "👍", "***", "\u{200b}"] {
-        let body = format!(
-            "data: {{\"choices\":[{{\"delta\":{{\"content\":\"{content}\"}},\"finish_reason\":\"stop\"}}]}}\n\ndata: [DONE]\n\n"
-        );
-        let simulator = start(vec![Fault::once(simulator::Endpoint::Chat, raw(&body))]).await;
-        let (chunks, error) = chat(&simulator, KEY).await;
-        let withdrawn = chunks
-            .iter()
-            .rposition(|chunk| *chunk == ChatChunk::Withdrawn);
-        let kept = &chunks[withdrawn.unwrap_or(0)..];
-        assert!(
-            error.is_none() && text_of(kept) == "One moment please.",
-            "{content}: {chunks:?}"
-        );
-    }
-}
-
-#[tokio::test]
-async fn an_empty_answer_is_asked_for_once_more_and_then_believed() {
-    let thoughts = "data: {\"choices\":[{\"delta\":{\"content\":\"<think>hm</think>\\n\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
-    let simulator = start(vec![Fault::once(simulator::Endpoint::Chat, raw(thoughts))]).await;
-    let (chunks, error) = chat(&simulator, KEY).await;
-    assert!(
-        error.is_none() && text_of(&chunks) == "One moment please.",
-        "{chunks:?}"
-    );
-    let simulator = start(vec![Fault::always(
-        simulator::Endpoint::Chat,
-        raw(thoughts),
-    )])
-    .await;
-    let (chunks, error) = chat(&simulator, KEY).await;
-    assert!(error.is_none() && text_of(&chunks).is_empty(), "{chunks:?}");
-    assert_eq!(simulator.requests().len(), 2);
-}
-
 #[tokio::test]
 async fn a_model_that_thinks_for_long_is_waited_for_while_its_stream_is_alive() {
     let script = Script {
         delays: simulator::Delays {
-            llm_first_token_ms: 1500,
+            llm_first_token_ms: 2500,
             llm_ping_ms: 100,
             ..Default::default()
         },
         ..Script::default()
     };
-    // five times as long as the longest silence
+    // longer than the longest silence
     let simulator = Simulator::start(script).await.unwrap();
     let (chunks, error) = chat(&simulator, KEY).await;
     assert!(error.is_none() && !text_of(&chunks).is_empty(), "{error:?}");
@@ -490,24 +292,6 @@ async fn thoughts_without_a_beginning_are_not_spoken_and_expected_the_next_time(
     assert!(warning_of(&chunks).contains("thoughts"));
     let (chunks, _) = ask(&llm).await;
     assert_eq!(chunks, [ChatChunk::Text("At nine.".to_owned())]);
-}
-
-#[tokio::test]
-async fn a_server_without_a_named_model_is_asked_which_it_has() {
-    let script = Script {
-        models: vec!["bge-m3".to_owned(), "m".to_owned()],
-        ..Script::default()
-    };
-    let simulator = Simulator::start(script).await.unwrap();
-    let llm = OpenAiLlm::new(LlmConfig::new(endpoint(&simulator, KEY)).with_model("")).unwrap();
-    for _ in 0..2 {
-        let (_, error) = ask(&llm).await;
-        assert!(error.is_none(), "{error:?}");
-    }
-    assert_eq!(llm.info().model, "m");
-    assert_eq!(simulator.requests_to("/v1/models").len(), 1);
-    let asked = simulator.requests_to("/v1/chat/completions");
-    assert!(asked.iter().all(|request| request.body["model"] == "m"));
 }
 
 #[tokio::test]

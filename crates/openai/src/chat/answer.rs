@@ -377,8 +377,12 @@ impl Answer {
                     "the model wrote a tool call that cannot be read; it was left out: {}",
                     short(&text)
                 )),
+                Piece::LeftOut(words) => tracing::info!(
+                    words = short(&words),
+                    "the model wrote what is not for the caller; it was left out"
+                ),
                 Piece::Unclosed { mark, is_spoken } => self.warnings.push(format!(
-                    "the model opened thoughts with `{}` and did not close them; what follows was {}",
+                    "the model wrote `{}` and did not close it; what follows was {}",
                     short(&mark),
                     if is_spoken { "spoken" } else { "left out" }
                 )),

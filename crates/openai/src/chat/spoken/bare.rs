@@ -1,10 +1,11 @@
-//! Calls of which no mark says that they are calls: JSON of exactly their shape or Python's calls, in a fence or not. They must be
+//! Calls of which no mark says that they are calls: JSON of exactly their shape, or a tool's name with arguments (`lead`), in a fence or not. They must be
 //! of a tool that was offered, or JSON that is nothing but a call. In the middle of a sentence it is an example and stays text;
 //! everywhere else it is not spoken, and runs only as the whole answer.
 
-use antiphon_agent::provider::ToolDefinition;
+use serde_json::Value;
 
-use super::json::{calls_alone, json_value, name_inside, offered};
+use super::json::{self, calls_alone, json_value, name_inside, offered};
+use super::lead::{self, Miss, Place};
 use super::written::Written;
 use super::{MAX_CALL_BYTES, Spoken, python};
 
@@ -15,6 +16,8 @@ const MAX_FENCE_WORD_BYTES: usize = 32;
 pub(super) enum Alone {
     /// So many bytes of the text.
     Calls(Vec<Written>, usize),
+    /// So many bytes say this to the caller.
+    Answer(String, usize),
     /// So many bytes are an example.
     Words(usize),
     Unsure,
@@ -45,12 +48,8 @@ pub(super) fn fence(text: &str) -> Result<usize, bool> {
     }
 }
 
-/// Does the text begin as a call does? `None`: it may, when more comes.
-fn looks_like_call(text: &str, tools: &[ToolDefinition]) -> Option<bool> {
-    match python::begins_call(text, tools) {
-        Some(false) => {}
-        other => return other,
-    }
+/// Does the text begin as a call in JSON does? `None`: it may, when more comes.
+fn looks_like_json(text: &str) -> Option<bool> {
     let mut rest = text;
     for bracket in ['[', '{'] {
         rest = rest.trim_start();
@@ -64,49 +63,9 @@ fn looks_like_call(text: &str, tools: &[ToolDefinition]) -> Option<bool> {
     key.map(|key| matches!(key, '"' | '\''))
 }
 
-/// The calls at the beginning of a text and where they end; none: it is something else. `None`: it has no end.
-fn whole_call(text: &str, tools: &[ToolDefinition]) -> Option<(Vec<Written>, usize)> {
-    if python::begins_call(text, tools) == Some(true) {
-        return python::sequence(text, tools);
-    }
-    // Functionary: a name on a line of its own
-    let (name, json) = match named(text, tools) {
-        Some((name, at)) => (Some(name), text.get(at..)?),
-        None => (None, text),
-    };
-    let (value, after) = json_value(json)?;
-    let calls = match name {
-        Some(name) => vec![Written::whole(name, &value)],
-        None => calls_alone(&value, tools).unwrap_or_default(),
-    };
-    Some((calls, text.len() - after.len()))
-}
-
-/// `lookup\n{`, with or without `>>>` before it: the name, and where the JSON begins.
-fn named<'a>(text: &str, tools: &'a [ToolDefinition]) -> Option<(&'a str, usize)> {
-    let start = text.trim_start_matches('>');
-    tools.iter().find_map(|tool| {
-        let after = start.strip_prefix(tool.name.as_str())?;
-        let after = after.trim_start_matches(|c: char| c.is_whitespace() || c == ':');
-        let at = text.len() - after.len();
-        after.starts_with('{').then_some((tool.name.as_str(), at))
-    })
-}
-
-/// May more text make it the name of a tool and its arguments?
-fn may_be_named(text: &str, tools: &[ToolDefinition]) -> bool {
-    let start = text.trim_start_matches('>');
-    tools
-        .iter()
-        .any(|tool| match start.strip_prefix(tool.name.as_str()) {
-            Some(after) => after.trim_start_matches([' ', '\r', '\n', ':']).is_empty(),
-            None => tool.name.starts_with(start),
-        })
-}
-
 impl Spoken {
-    /// Does what is held begin with such a call? `is_line`: a line begins with it.
-    pub(super) fn alone(&self, first: char, is_line: bool) -> Alone {
+    /// Does what is held begin with such a call?
+    pub(super) fn alone(&self, first: char, place: Place) -> Alone {
         if self.tools.is_empty() || self.fenced {
             return Alone::Not;
         }
@@ -114,33 +73,78 @@ impl Spoken {
             '`' => match fence(&self.held) {
                 Ok(length) => (length, self.held.get(length..).unwrap_or_default()),
                 Err(true) if !self.ended => return Alone::Unsure,
-                // `lookup(city="Oslo")`
+                // on one line
+                Err(_) if self.held.starts_with("```") => {
+                    (3, self.held.get(3..).unwrap_or_default())
+                }
                 Err(_) if self.held.starts_with("``") => return Alone::Not,
                 Err(_) => (1, self.held.get(1..).unwrap_or_default()),
             },
-            '{' | '[' => (0, self.held.as_str()),
-            _ if is_line => (0, self.held.as_str()),
-            _ => return Alone::Not,
+            _ => (0, self.held.as_str()),
+        };
+        let place = match first {
+            '`' | '[' => Place::Start,
+            _ => place,
         };
         let space = inside.len() - inside.trim_start().len();
         let inside = inside.trim_start();
-        if named(inside, &self.tools).is_none() {
-            match looks_like_call(inside, &self.tools) {
-                Some(true) => {}
-                Some(false) if is_line && may_be_named(inside, &self.tools) && !self.ended => {
-                    return Alone::Unsure;
-                }
-                None if !self.ended => return Alone::Unsure,
-                Some(false) | None => return Alone::Not,
+        match lead::calls(inside, &self.tools, place, self.ended) {
+            Ok((calls, length)) => return self.believed(calls, fence, fence + space + length),
+            Err(Miss::More) if !self.ended => {
+                return Alone::unless(inside.len() <= MAX_CALL_BYTES);
             }
+            Err(_) => {}
         }
-        let Some((calls, length)) = whole_call(inside, &self.tools) else {
-            return self.unfinished(inside);
+        let lead = match place {
+            Place::Start => lead::json_behind(inside),
+            Place::Word if inside.starts_with(['{', '[']) => Ok(0),
+            Place::Word => Err(Miss::Not),
         };
-        if calls.is_empty() {
-            return Alone::Not;
+        let lead = match lead {
+            Ok(lead) => lead,
+            Err(Miss::More) if !self.ended => return Alone::Unsure,
+            Err(_) => return Alone::Not,
+        };
+        let json = inside.get(lead..).unwrap_or_default();
+        match looks_like_json(json) {
+            Some(true) => {}
+            None if !self.ended => return Alone::Unsure,
+            Some(false) | None => return Alone::Not,
         }
-        self.believed(calls, fence, fence + space + length)
+        let Some((value, after)) = json_value(json) else {
+            return self.unfinished(json);
+        };
+        let calls = calls_alone(&value, &self.tools).filter(|calls| !calls.is_empty());
+        let end = fence + space + inside.len() - after.len();
+        if let Some(calls) = calls.or_else(|| self.mentioned(&value)) {
+            return self.believed(calls, fence, end);
+        }
+        let Some(answer) = json::answer_alone(&value).filter(|_| self.last.is_none()) else {
+            return Alone::Not;
+        };
+        // JSON and something else may be anything
+        match after
+            .trim_matches(|c: char| c.is_whitespace() || c == '`')
+            .is_empty()
+        {
+            true if self.ended => Alone::Answer(answer, self.held.len()),
+            true => Alone::Unsure,
+            false => Alone::Not,
+        }
+    }
+
+    /// Arguments of a tool that this sentence has named: "I will use lookup: {…}".
+    fn mentioned(&self, value: &Value) -> Option<Vec<Written>> {
+        let keyed = value.as_object().filter(|keyed| !keyed.is_empty())?;
+        let is_of_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
+        let mut words = self.sentence.split(|c| !is_of_name(c));
+        let tool = self
+            .tools
+            .iter()
+            .find(|tool| words.any(|word| word == tool.name))?;
+        let known = python::parameters(tool);
+        let is_fit = keyed.keys().all(|key| known.contains(&key.as_str()));
+        is_fit.then(|| vec![Written::whole(&tool.name, value)])
     }
 
     /// Calls that end at this place, unless the sentence in which they stand goes on.
@@ -156,7 +160,18 @@ impl Spoken {
             (false, Some((_, line))) => Some(line),
             (false, None) => None,
         };
-        let is_line_over = line.is_some_and(|line| line.contains('\n'));
+        // a full stop behind it ends the line as well
+        let rest = next.trim_start_matches(['.', '!', '…', ':', '*']);
+        if next.len() > rest.len() && rest.is_empty() && !self.ended {
+            return Alone::Unsure;
+        }
+        let is_stopped = next.len() > rest.len() && (rest.is_empty() || rest.starts_with('\n'));
+        let is_line_over = is_stopped || line.is_some_and(|line| line.contains('\n'));
+        let end = if is_stopped {
+            end + next.len() - rest.len()
+        } else {
+            end
+        };
         let Some(c) = next.chars().next() else {
             // another separator may follow
             return if self.ended {
@@ -165,11 +180,11 @@ impl Spoken {
                 Alone::Unsure
             };
         };
-        let looks = looks_like_call(next, &self.tools);
-        if looks.is_none() && !self.ended {
-            return Alone::Unsure;
+        let another = lead::calls(next, &self.tools, Place::Start, self.ended);
+        if !is_line_over && matches!(another, Err(Miss::More)) && !self.ended {
+            return Alone::unless(next.len() <= MAX_CALL_BYTES);
         }
-        let is_another = matches!(c, '{' | '[' | '<') || looks == Some(true);
+        let is_another = matches!(c, '{' | '[' | '<') || another.is_ok();
         let begins_sentence = self
             .last
             .is_none_or(|last| matches!(last, '.' | '!' | '?' | ':' | '。' | '\n'));
@@ -186,9 +201,7 @@ impl Spoken {
         if !self.ended {
             return Alone::unless(inside.len() <= MAX_CALL_BYTES);
         }
-        let name = name_inside(inside)
-            .or_else(|| python::name_of(inside, &self.tools))
-            .filter(|name| offered(name, &self.tools));
+        let name = name_inside(inside).filter(|name| offered(name, &self.tools));
         let Some(name) = name else {
             return Alone::Not;
         };

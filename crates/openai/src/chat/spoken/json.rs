@@ -146,18 +146,66 @@ pub(super) fn calls_alone(value: &Value, tools: &[ToolDefinition]) -> Option<Vec
     ((call.is_complete && is_name) || offered(&call.name, tools)).then(|| vec![call])
 }
 
-/// The name of a tool, and nothing beside it that is not one of its parameters: nothing for the caller, and no call either.
+/// What is said in JSON that holds an answer and nothing else: `{"response": "…"}`, `{"role": "assistant", "content": "…"}`,
+/// LangChain's `{"action": "Final Answer", "action_input": "…"}`.
+pub(super) fn answer_alone(value: &Value) -> Option<String> {
+    const TEXT_KEYS: [&str; 10] = [
+        "answer",
+        "final_answer",
+        "response",
+        "reply",
+        "content",
+        "text",
+        "message",
+        "output",
+        "speech",
+        "action_input",
+    ];
+    let beside = [
+        "type",
+        "role",
+        "id",
+        "thought",
+        "thoughts",
+        "thinking",
+        "reasoning",
+    ];
+    let object = value.as_object()?;
+    let is_final = |value: &Value| value.as_str().map(folded).as_deref() == Some("final answer");
+    let mut keys = object.iter().filter(|(key, value)| {
+        let is_beside = beside.contains(&key.as_str()) || (*key == "action" && is_final(value));
+        !is_beside
+    });
+    let (key, said) = keys.next()?;
+    let is_only = keys.next().is_none() && TEXT_KEYS.contains(&key.as_str());
+    said.as_str().filter(|_| is_only).map(str::to_owned)
+}
+
+/// The name of a tool, and nothing beside it that is not one of its parameters. `name` may be a parameter itself: no call, and
+/// nothing for the caller either.
 fn is_like_call(
     object: &Map<String, Value>,
     keys: &[&str],
     tools: &[ToolDefinition],
 ) -> Option<Written> {
-    let name = object.get("name")?.as_str()?;
+    let (key, name) = NAME_KEYS
+        .iter()
+        .find_map(|key| Some((*key, object.get(*key)?.as_str()?)))?;
     let tool = tools.iter().find(|tool| tool.name == name)?;
     let properties = tool.parameters.get("properties");
-    let fits = |key: &&str| *key == "name" || properties.is_some_and(|all| all.get(*key).is_some());
-    let whole = Value::Object(object.clone()).to_string();
-    keys.iter().all(fits).then(|| Written::cut(name, &whole))
+    let is_parameter = |key: &str| properties.is_some_and(|all| all.get(key).is_some());
+    if !keys
+        .iter()
+        .all(|other| *other == key || is_parameter(other))
+    {
+        return None;
+    }
+    let mut rest = object.clone();
+    if key == "name" || is_parameter(key) {
+        return Some(Written::cut(name, &Value::Object(rest).to_string()));
+    }
+    rest.retain(|key, _| is_parameter(key));
+    Some(Written::whole(name, &Value::Object(rest)))
 }
 
 pub(super) fn offered(name: &str, tools: &[ToolDefinition]) -> bool {

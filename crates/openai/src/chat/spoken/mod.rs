@@ -9,11 +9,13 @@
 //! Some models' templates open the thoughts themselves, so that only their end is seen. Who has seen that once begins the next
 //! answer with [`Opening::Thoughts`]; the first time the words are taken back.
 
+mod aside;
 mod bare;
 mod channels;
 mod citation;
 mod json;
 mod labels;
+mod lead;
 mod notation;
 mod python;
 mod thoughts;
@@ -36,6 +38,9 @@ const MAX_CALL_BYTES: usize = 64 * 1024;
 /// Words that may turn out to be thoughts: more than this are thoughts.
 const MAX_UNSURE_BYTES: usize = 256 * 1024;
 
+/// A sentence that is longer names no tool for what follows it.
+const MAX_SENTENCE_BYTES: usize = 512;
+
 /// How an answer begins, as far as is known of its model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Opening {
@@ -57,6 +62,8 @@ pub(crate) enum Piece {
     Unreadable(String),
     /// Thoughts that were opened with this and never closed: they are spoken, or left out.
     Unclosed { mark: String, is_spoken: bool },
+    /// Words that were not for the caller, though no mark says that they are thoughts.
+    LeftOut(String),
     /// All words so far were thoughts.
     Withdrawn,
 }
@@ -82,6 +89,8 @@ enum State {
         text: String,
         ends: Vec<String>,
     },
+    /// Behind such a tag, whose words may be for the caller.
+    BehindAside,
     /// Thoughts after a label, all of them held.
     Labelled,
     Call {
@@ -137,6 +146,8 @@ pub(crate) struct Spoken {
     thoughts_ended_unopened: bool,
     /// What was said last ends in white space; white space was left out where there was none.
     spaced: bool,
+    /// The sentence that is being said, as far as it came.
+    sentence: String,
     owes_space: bool,
     /// Within a fence that is spoken.
     fenced: bool,
@@ -146,6 +157,8 @@ pub(crate) struct Spoken {
     ticked: bool,
     /// What is an answer if nothing else is one.
     aside: String,
+    /// What may be part of the answer, when it is known what follows.
+    pending: String,
     out: Vec<Piece>,
 }
 
@@ -174,11 +187,13 @@ impl Spoken {
             opened: false,
             thoughts_ended_unopened: false,
             spaced: true,
+            sentence: String::new(),
             owes_space: false,
             fenced: false,
             quoting: false,
             ticked: false,
             aside: String::new(),
+            pending: String::new(),
             out: Vec::new(),
         }
     }
@@ -237,6 +252,7 @@ impl Spoken {
             }
             State::Words
             | State::Unsure { .. }
+            | State::BehindAside
             | State::Labelled
             | State::Header
             | State::Foreign => false,
@@ -269,32 +285,33 @@ impl Spoken {
                 self.unsure(from)
             }
             State::Thoughts { .. } => self.thoughts(),
-            State::Aside { text, ends } => {
-                let found = find(&self.held, ends);
-                let (inside, taken) = match found {
-                    Ok(found) => found,
-                    Err(_) if self.ended => (self.held.len(), self.held.len()),
-                    Err(unsure) => (unsure, unsure),
-                };
-                text.push_str(self.held.get(..inside).unwrap_or_default());
-                self.held.drain(..taken);
-                let is_too_long = text.len() > MAX_CALL_BYTES;
-                let is_over = found.is_ok() || is_too_long;
-                if is_over && let State::Aside { text, .. } = self.begin_words() {
-                    if is_too_long {
-                        self.say(&text);
-                    } else if let Some((_, inside)) = text.split_once('>') {
-                        inside.clone_into(&mut self.aside);
-                    }
-                }
-                is_over
-            }
+            State::Aside { .. } => self.aside(),
+            State::BehindAside => self.behind_aside(),
             State::Labelled => self.labelled(),
             State::Call {
                 text, ends, kind, ..
             } => {
                 let kind = *kind;
                 let found = find(&self.held, ends);
+                if let Ok((inside, end)) = found {
+                    let rest = self.held.get(end..).unwrap_or_default();
+                    let name = format!("{text}{}", self.held.get(..inside).unwrap_or_default());
+                    match written::arguments_behind(&name, rest, &self.tools) {
+                        Some(close) => {
+                            text.push_str(self.held.get(..end).unwrap_or_default());
+                            *ends = vec![close];
+                            self.held.drain(..end);
+                            return true;
+                        }
+                        None if !self.ended
+                            && written::is_name(&name, &self.tools)
+                            && written::may_open(rest) =>
+                        {
+                            return false;
+                        }
+                        None => {}
+                    }
+                }
                 let taken = match found {
                     Ok((_, end)) => end,
                     Err(_) if self.ended => self.held.len(),
@@ -352,7 +369,10 @@ impl Spoken {
                 (self.has_called, self.fenced, self.quoting) = (false, false, false);
                 if self.last.take().is_some() {
                     self.out.retain(|piece| {
-                        matches!(piece, Piece::Unreadable(_) | Piece::Unclosed { .. })
+                        matches!(
+                            piece,
+                            Piece::Unreadable(_) | Piece::LeftOut(_) | Piece::Unclosed { .. }
+                        )
                     });
                     self.out.push(Piece::Withdrawn);
                 }
@@ -364,8 +384,13 @@ impl Spoken {
                 let is_quoted = self.fenced
                     || text.starts_with('`')
                     || (!self.spaced && self.last.is_some_and(quote));
+                // half a tag: `<function=lookup{…}`
+                let is_half = text.starts_with('<') && !text.ends_with('>');
                 self.state = State::Call {
-                    text,
+                    text: match is_half {
+                        true => text.replace('(', "=").replace(')', "") + ">",
+                        false => text,
+                    },
                     recipient: None,
                     ends,
                     kind: if is_quoted { Kind::Alone } else { Kind::Marked },
@@ -397,6 +422,24 @@ impl Spoken {
         if kind == Kind::Perhaps && !calls.iter().any(is_known) {
             self.trim = false;
             self.say(text);
+            return;
+        }
+        let (mark, inside) = text.split_at(text.find('>').map_or(0, |end| end + 1));
+        let is_tag = mark.starts_with('<') && !mark.contains(['|', '｜']);
+        if calls.is_empty()
+            && is_tag
+            && !is_closed
+            && !words::is_like_call(inside, &self.tools).unwrap_or(true)
+        {
+            // the tag has no end and nothing like a call in it: words
+            self.trim = false;
+            self.say(mark);
+            self.held.insert_str(0, inside);
+            let mark = mark.to_owned();
+            self.out.push(Piece::Unclosed {
+                mark,
+                is_spoken: true,
+            });
             return;
         }
         if calls.is_empty() && !text.trim().is_empty() {
@@ -447,6 +490,12 @@ impl Spoken {
             return;
         };
         self.spaced = last.is_whitespace();
+        let begins = text.rfind(['.', '!', '?', '\n']).map_or(0, |at| at + 1);
+        if begins > 0 || self.sentence.len() > MAX_SENTENCE_BYTES {
+            self.sentence.clear();
+        }
+        self.sentence
+            .push_str(text.get(begins..).unwrap_or_default());
         if std::mem::take(&mut self.owes_space) {
             self.out.push(Piece::Words(" ".to_owned()));
         }
@@ -479,3 +528,7 @@ mod tests;
 #[cfg(test)]
 #[path = "doubt_tests.rs"]
 mod doubt_tests;
+
+#[cfg(test)]
+#[path = "lead_tests.rs"]
+mod lead_tests;

@@ -2,6 +2,8 @@
 //!
 //! Compared without regard to case, and DeepSeek's `｜` and `▁` are `|` and `_`.
 
+use super::aside::is_aside;
+
 /// What a mark says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Mark {
@@ -69,23 +71,6 @@ const BESIDE_THOUGHT_WORDS: [&str; 18] = [
     "process", "chain", "of", "step", "steps", "trace", "longcat", "content",
 ];
 
-/// What stands in these at the beginning of a line is the way to an answer, if an answer follows: LLaVA-CoT, prompts that ask for
-/// plans and steps.
-const ASIDE_TAGS: [&str; 12] = [
-    "plan",
-    "plans",
-    "planning",
-    "step",
-    "steps",
-    "summary",
-    "caption",
-    "draft",
-    "critique",
-    "scratch",
-    "notes",
-    "brainstorm",
-];
-
 /// What a tool is to have said: a model that writes it has made it up or repeats it.
 const RESULT_TAGS: [&str; 8] = [
     "tool_response",
@@ -110,7 +95,7 @@ pub(super) fn is_thought(name: &str) -> bool {
 const THOUGHT_BRACKETS: [&str; 4] = ["think", "thinking", "thought", "reasoning"];
 
 /// Thoughts between two marks.
-const THOUGHT_PAIRS: [(&str, &str); 17] = [
+const THOUGHT_PAIRS: [(&str, &str); 18] = [
     ("<!--", "-->"),
     ("◁think▷", "◁/think▷"),                        // Kimi
     ("<|begin_of_thought|>", "<|end_of_thought|>"), // Sky-T1, OpenThinker
@@ -124,6 +109,7 @@ const THOUGHT_PAIRS: [(&str, &str); 17] = [
     ("<|inner_prefix|>", "<|inner_suffix|>"), // Apertus
     ("<|channel>thought", "<channel|>"),      // Gemma 4
     ("<unused94>", "<unused95>"),             // MedGemma
+    ("<ctrl94>", "<ctrl95>"),                 // Gemini
     ("<|begin_thinking|>", "<|end_thinking|>"),
     ("[begin thoughts]", "[end thoughts]"),
     ("[begin thinking]", "[end thinking]"),
@@ -131,9 +117,10 @@ const THOUGHT_PAIRS: [(&str, &str); 17] = [
 ];
 
 /// Thoughts in plain words, at the beginning of an answer only: Granite 3.2, and harmony without its special tokens.
-const THOUGHT_PHRASES: [(&str, &str); 5] = [
+const THOUGHT_PHRASES: [(&str, &str); 6] = [
     ("here is my thought process:", "here is my response:"),
     ("here's my thought process:", "here's my response:"),
+    ("thinking...\n", "...done thinking."), // Ollama's terminal
     ("assistantanalysis", STRIPPED_FINAL),
     ("assistantcommentary", STRIPPED_FINAL),
     ("analysis", STRIPPED_FINAL),
@@ -141,9 +128,6 @@ const THOUGHT_PHRASES: [(&str, &str); 5] = [
 /// Harmony's channels without special tokens: the last one, and a call.
 const STRIPPED_FINAL: &str = "assistantfinal";
 pub(super) const STRIPPED_CALL: &str = "assistantcommentary to=";
-
-/// Before the names of tags around calls: MiniMax, Seed, StepFun, Anthropic's style, DeepSeek 3.2.
-const CALL_PREFIXES: [&str; 6] = ["", "minimax:", "seed:", "steptml:", "antml:", "|dsml|"];
 
 /// Tags around calls: Hermes, Qwen, GLM, Granite, Nemotron, Jamba, Hunyuan,
 /// Llama's `<function=name>`, the `<invoke name="…">` of MiniMax and others.
@@ -163,13 +147,16 @@ const CALL_TAGS: [&str; 12] = [
 ];
 
 /// At the beginning of a line a call may be in these.
-const PERHAPS_TAGS: [&str; 12] = [
+const PERHAPS_TAGS: [&str; 15] = [
     "tool",
     "tools",
     "call",
     "calls",
     "use_tool",
     "use_mcp_tool",
+    "call_tool",
+    "tool_name",
+    "function_name",
     "invoke_tool",
     "tool_request",
     "execute",
@@ -236,7 +223,7 @@ const TURN_ENDS: [&str; 10] = [
 ];
 
 /// Tags that only wrap what is for the caller, and tokens that are none of `<|…|>`.
-const NOISE_TAGS: [&str; 12] = [
+const NOISE_TAGS: [&str; 16] = [
     "conclusion",
     "solution",
     "reply",
@@ -244,6 +231,10 @@ const NOISE_TAGS: [&str; 12] = [
     "answer",
     "final",
     "final_answer",
+    "final_response",
+    "output",
+    "message",
+    "assistant",
     "s",
     "bos",
     "eos",
@@ -325,7 +316,7 @@ pub(super) fn lex(text: &str, at_start: bool) -> Lexed {
 
 /// `analysis` is a mark only when the words stick to it, as they do when a server has taken the special tokens out.
 fn phrase(after: &str, open: &str) -> Option<bool> {
-    if open.ends_with(':') {
+    if !open.ends_with(char::is_alphabetic) {
         return Some(true);
     }
     after.chars().next().map(char::is_alphanumeric)
@@ -333,7 +324,8 @@ fn phrase(after: &str, open: &str) -> Option<bool> {
 
 /// May a mark begin with this?
 pub(super) fn is_first(c: char, at_start: bool) -> bool {
-    matches!(c, '<' | '[' | '◁' | '&') || (at_start && matches!(c, 'h' | 'H' | 'a' | 'f'))
+    matches!(c, '<' | '[' | '◁' | '&')
+        || (at_start && matches!(c, 'h' | 'H' | 'a' | 'f' | 't' | 'T'))
 }
 
 /// `&lt;think&gt;` is `<think>`. `None`: nothing is escaped here.
@@ -400,16 +392,13 @@ fn tag(text: &str) -> Lexed {
         return special(text);
     }
     let is_thought = is_thought(&name);
-    let is_aside = ASIDE_TAGS.contains(&name.as_str());
+    let is_aside = is_aside(&name);
     let is_perhaps = PERHAPS_TAGS.contains(&name.as_str());
     let is_result = RESULT_TAGS.contains(&name.as_str());
     let is_noise = NOISE_TAGS.contains(&name.as_str());
-    let call_tags = |fits: &dyn Fn(&str) -> bool| {
-        CALL_PREFIXES
-            .iter()
-            .any(|prefix| CALL_TAGS.iter().any(|tag| fits(&format!("{prefix}{tag}"))))
-    };
-    let is_call = call_tags(&|tag| tag == name);
+    // with the maker's prefix: MiniMax, Seed, StepFun, xAI, Anthropic's style, DeepSeek 3.2
+    let local = name.rsplit(':').next().unwrap_or_default();
+    let is_call = CALL_TAGS.contains(&local.strip_prefix("|dsml|").unwrap_or(local));
     let Some(next) = after.chars().next() else {
         // any name may still become one that holds thoughts
         return if name.len() <= MAX_NAME_BYTES {
@@ -418,7 +407,10 @@ fn tag(text: &str) -> Lexed {
             Lexed::Words
         };
     };
-    let ends = next == '>' || next == '/' || next.is_whitespace() || (next == '=' && is_call);
+    let ends = next == '>'
+        || next == '/'
+        || next.is_whitespace()
+        || (matches!(next, '=' | '(') && is_call);
     // `<details type="reasoning">`
     let may_say_so = next.is_whitespace() && !name.is_empty();
     if !(is_thought || is_call || is_noise || is_aside || is_perhaps || is_result || may_say_so)
@@ -427,6 +419,15 @@ fn tag(text: &str) -> Lexed {
         return Lexed::Words;
     }
     let end = after.find(['>', '<']).unwrap_or(after.len());
+    // Llama at Groq: `<function=lookup{…}`, `<function(lookup){…}`
+    if is_call
+        && !is_close
+        && let Some(brace) = after.find('{').filter(|brace| *brace < end)
+        && after.starts_with(['=', '('])
+    {
+        let ends = vec![format!("</{name}>")];
+        return Lexed::Mark(Mark::Calls(ends), text.len() - after.len() + brace);
+    }
     let length = text.len() - after.len() + end + 1;
     match after.get(end..).and_then(|rest| rest.chars().next()) {
         _ if length > MAX_MARK_BYTES => return Lexed::Words,

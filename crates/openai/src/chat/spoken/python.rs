@@ -4,6 +4,7 @@ use antiphon_agent::provider::ToolDefinition;
 use serde_json::{Map, Value};
 
 use super::json::json_value;
+use super::lead::Miss;
 use super::written::Written;
 
 /// Every call of a known tool.
@@ -12,16 +13,14 @@ pub(super) fn calls(text: &str, tools: &[ToolDefinition]) -> Vec<Written> {
     let mut rest = text;
     while let Some((at, tool)) = first_call(rest, tools) {
         let inside = rest.get(at..).unwrap_or_default();
-        let arguments = inside
-            .split_once('(')
-            .map_or("", |(_, arguments)| arguments);
-        match keywords(arguments) {
-            Some((values, after)) => {
-                found.push(Written::whole(tool, &Value::Object(values)));
+        let inside = inside.split_once('(').map_or("", |(_, inside)| inside);
+        match arguments(inside) {
+            Ok((values, after)) => {
+                found.push(called(tool, values, inside));
                 rest = after;
             }
-            None => {
-                found.push(Written::cut(tool, arguments));
+            Err(_) => {
+                found.push(Written::cut(&tool.name, inside));
                 return found;
             }
         }
@@ -29,73 +28,40 @@ pub(super) fn calls(text: &str, tools: &[ToolDefinition]) -> Vec<Written> {
     found
 }
 
-/// What some models write before a name.
-const PREFIXES: [&str; 6] = [
-    "print(",
-    "default_api.",
-    "functions.",
-    "tools.",
-    "api.",
-    "await ",
-];
-
-/// Does a text begin with a call of a known tool? `None`: it may, when more comes.
-pub(super) fn begins_call(text: &str, tools: &[ToolDefinition]) -> Option<bool> {
-    let rest = without_prefixes(text);
-    let opens = |tool: &ToolDefinition| {
-        rest.strip_prefix(tool.name.as_str())
-            .is_some_and(|after| after.starts_with('(') || after.starts_with(".call("))
-    };
-    if tools.iter().any(opens) {
-        return Some(true);
-    }
-    let may_be = |literal: &str| literal.starts_with(rest);
-    let open = PREFIXES.iter().any(|prefix| may_be(prefix))
-        || tools
-            .iter()
-            .any(|tool| may_be(&tool.name) || may_be(&format!("{}.call(", tool.name)));
-    if open { None } else { Some(false) }
-}
-
-/// The name of the tool whose call a text begins with.
-pub(super) fn name_of(text: &str, tools: &[ToolDefinition]) -> Option<String> {
-    let (_, name) = first_call(text, tools).filter(|_| begins_call(text, tools) == Some(true))?;
-    Some(name.to_owned())
-}
-
-fn without_prefixes(text: &str) -> &str {
-    let mut rest = text.strip_prefix('[').unwrap_or(text).trim_start();
-    while let Some(after) = PREFIXES.iter().find_map(|prefix| rest.strip_prefix(prefix)) {
-        rest = after;
-    }
-    rest
-}
-
-/// The calls at the beginning of a text, one after the other, and where they end. `None`: the first has no end.
-pub(super) fn sequence(text: &str, tools: &[ToolDefinition]) -> Option<(Vec<Written>, usize)> {
-    let mut found = Vec::new();
-    let mut end = 0;
-    loop {
-        let rest = text.get(end..)?;
-        let start = rest.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, ',' | ';'));
-        if begins_call(start, tools) != Some(true) {
-            return (!found.is_empty()).then_some((found, end));
+/// Values without keys mean a parameter only when the tool has but one.
+pub(super) fn called(tool: &ToolDefinition, arguments: Arguments, text: &str) -> Written {
+    let Arguments { mut keyed, bare } = arguments;
+    match (bare.as_slice(), parameters(tool).as_slice()) {
+        ([], _) => {}
+        ([value], [only]) if keyed.is_empty() => {
+            keyed.insert((*only).to_owned(), value.clone());
         }
-        let (_, name) = first_call(start, tools)?;
-        let (_, arguments) = without_prefixes(start).split_once('(')?;
-        let (values, after) = match keywords(arguments) {
-            Some(whole) => whole,
-            // the last one is half, or is none
-            None => return (!found.is_empty()).then_some((found, end)),
-        };
-        let closing = after.trim_start_matches([' ', ')', ']']);
-        found.push(Written::whole(name, &Value::Object(values)));
-        end = text.len() - closing.len();
+        (_, _) => return Written::cut(&tool.name, text),
     }
+    Written::whole(&tool.name, &Value::Object(keyed))
+}
+
+/// The names of a tool's parameters.
+pub(super) fn parameters(tool: &ToolDefinition) -> Vec<&str> {
+    let properties = tool.parameters.get("properties");
+    let properties = properties.and_then(Value::as_object).into_iter().flatten();
+    properties.map(|(key, _)| key.as_str()).collect()
+}
+
+/// Does the inside of a bracket begin as arguments do, and not as words? `None`: it may, when more comes.
+pub(super) fn is_like_arguments(text: &str) -> Option<bool> {
+    let text = text.trim_start();
+    let is_of_key = |c: char| c.is_alphanumeric() || c == '_';
+    let after = text.trim_start_matches(is_of_key);
+    let has_key = after.len() < text.len();
+    let after = after.trim_start_matches(' ');
+    let begins = text.starts_with(['"', '\'', '{', '*', ')', '}', '<'])
+        || (has_key && after.starts_with(['=', ':']));
+    (begins || !after.is_empty()).then_some(begins)
 }
 
 /// Where the first call of a known tool begins.
-fn first_call<'a>(text: &str, tools: &'a [ToolDefinition]) -> Option<(usize, &'a str)> {
+fn first_call<'a>(text: &str, tools: &'a [ToolDefinition]) -> Option<(usize, &'a ToolDefinition)> {
     let found = tools.iter().filter_map(|tool| {
         let name = tool.name.as_str();
         text.match_indices(name).find_map(|(at, _)| {
@@ -103,61 +69,96 @@ fn first_call<'a>(text: &str, tools: &'a [ToolDefinition]) -> Option<(usize, &'a
             let is_word = before.is_some_and(|c| c.is_alphanumeric() || c == '_');
             let after = text.get(at + name.len()..)?;
             let after = after.strip_prefix(".call").unwrap_or(after);
-            (!is_word && after.trim_start().starts_with('(')).then_some((at, name))
+            (!is_word && after.trim_start().starts_with('(')).then_some((at, tool))
         })
     });
-    found.min()
+    found.min_by_key(|(at, _)| *at)
 }
 
-/// `key=value, …)`; `None`: it does not end, or has values without a key.
-fn keywords(text: &str) -> Option<(Map<String, Value>, &str)> {
-    let mut values = Map::new();
+/// What stands in the brackets of a call.
+#[derive(Debug, Default)]
+pub(super) struct Arguments {
+    pub(super) keyed: Map<String, Value>,
+    /// Values without a key.
+    pub(super) bare: Vec<Value>,
+}
+
+/// `key=value, …)`, and what follows.
+pub(super) fn arguments(text: &str) -> Result<(Arguments, &str), Miss> {
+    let mut found = Arguments::default();
     let mut rest = text.trim_start();
     // all of them as one object
     let object = rest.trim_start_matches('*');
-    if object.starts_with('{')
-        && let (Value::Object(values), after) = json_value(object)?
-    {
-        return Some((values, after.trim_start().strip_prefix(')')?));
+    if object.starts_with('{') {
+        let Some((value, after)) = json_value(object) else {
+            // it has an end and is none
+            let is_whole = relaxed(object).is_some();
+            return Err(if is_whole { Miss::Not } else { Miss::More });
+        };
+        let Value::Object(values) = value else {
+            return Err(Miss::Not);
+        };
+        found.keyed = values;
+        rest = after.trim_start();
+        return match rest.strip_prefix(')') {
+            Some(after) => Ok((found, after)),
+            None if rest.is_empty() => Err(Miss::More),
+            None => Err(Miss::Not),
+        };
     }
     loop {
         if let Some(after) = rest.strip_prefix(')') {
-            return Some((values, after));
+            return Ok((found, after));
         }
-        let (key, after) = rest.split_once('=')?;
-        let key = key.trim();
-        if key.is_empty() || !key.chars().all(|c| c.is_alphanumeric() || c == '_') {
-            return None;
-        }
-        let (value, after) = literal(after.trim_start())?;
-        values.insert(key.to_owned(), value);
+        let is_of_key = |c: char| c.is_alphanumeric() || c == '_';
+        let (key, after) = rest.split_at(rest.find(|c| !is_of_key(c)).unwrap_or(rest.len()));
+        let keyed = after.trim_start().strip_prefix(['=', ':']);
+        let after = match keyed.filter(|_| !key.is_empty()) {
+            Some(text) => {
+                let (value, after) = literal(text.trim_start())?;
+                found.keyed.insert(key.to_owned(), value);
+                after
+            }
+            None => {
+                let (value, after) = literal(rest)?;
+                found.bare.push(value);
+                after
+            }
+        };
         rest = after.trim_start();
         rest = match rest.strip_prefix(',') {
             Some(after) => after.trim_start(),
             None if rest.starts_with(')') => rest,
-            None => return None,
+            None if rest.is_empty() => return Err(Miss::More),
+            None => return Err(Miss::Not),
         };
     }
 }
 
 /// A string, number, word, list or dict, and what follows it.
-fn literal(text: &str) -> Option<(Value, &str)> {
+fn literal(text: &str) -> Result<(Value, &str), Miss> {
     if text.starts_with(['{', '[']) {
-        return json_value(text);
+        // what has an end and is no value is none
+        let miss = relaxed(text).map_or(Miss::More, |_| Miss::Not);
+        return json_value(text).ok_or(miss);
     }
     if text.starts_with(['"', '\'']) {
-        let (json, length) = relaxed_string(text)?;
-        return Some((serde_json::from_str(&json).ok()?, text.get(length..)?));
+        let (json, length) = relaxed_string(text).ok_or(Miss::More)?;
+        let value = serde_json::from_str(&json).map_err(|_| Miss::Not)?;
+        return Ok((value, text.get(length..).unwrap_or_default()));
     }
-    let end = text.find([',', ')', ']', '}'])?;
+    let end = text.find([',', ')', ']', '}']).ok_or(Miss::More)?;
     let (word, after) = text.split_at(end);
     let value = match word.trim() {
         "True" | "true" => Value::Bool(true),
         "False" | "false" => Value::Bool(false),
         "None" | "null" => Value::Null,
-        number => serde_json::from_str(number).ok().filter(Value::is_number)?,
+        number => {
+            let number = serde_json::from_str(number).ok();
+            number.filter(Value::is_number).ok_or(Miss::Not)?
+        }
     };
-    Some((value, after))
+    Ok((value, after))
 }
 
 /// A quoted string as JSON has it, and how long it was.

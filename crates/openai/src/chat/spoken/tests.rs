@@ -37,7 +37,7 @@ pub(super) fn told(pieces: Vec<Piece>) -> String {
                 calls += &format!("\n{} {}{cut}", call.name, call.arguments);
             }
             Piece::Unreadable(_) => calls += "\nUNREADABLE",
-            Piece::Unclosed { .. } => {}
+            Piece::LeftOut(_) | Piece::Unclosed { .. } => {}
         }
     }
     words + &calls

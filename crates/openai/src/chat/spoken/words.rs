@@ -1,8 +1,12 @@
 //! Words up to the next mark, label or call.
 
+use antiphon_agent::provider::ToolDefinition;
+
 use super::bare::{self, Alone};
 use super::citation;
+use super::json::{offered, plain_name};
 use super::labels::{Label, OBSERVATION, answer_in, is_own_turn, label};
+use super::lead::Place;
 use super::notation::{self, Lexed, Mark, is_first, lex};
 use super::{Kind, MAX_CALL_BYTES, MAX_UNSURE_BYTES, Spoken, State};
 
@@ -24,18 +28,33 @@ impl Spoken {
             last => last,
         };
         let mut previous = self.last.filter(|_| !self.spaced).unwrap_or(' ');
+        let mut word_end = before.unwrap_or('.');
         let mut is_behind_call = self.trim && self.after_call;
         let first = self.held.char_indices().find_map(|(at, c)| {
             let may_cite = match c {
                 't' | 'T' => !previous.is_alphanumeric(),
                 _ => matches!(c, ':' | '【' | '\u{e200}'..='\u{e2ff}'),
             };
+            let is_word = !previous.is_alphanumeric() && (c.is_alphabetic() || c == '_');
             previous = c;
             let is_line = before.is_none_or(|before| before == '\n');
+            let is_sentence =
+                is_word && matches!(word_end, '.' | '!' | '?' | ':' | '…' | '。' | '！' | '？');
+            if !c.is_whitespace() {
+                word_end = c;
+            }
+            let place = if is_line || is_sentence {
+                Place::Start
+            } else {
+                Place::Word
+            };
             let may_begin = is_first(c, before.is_none())
                 || may_cite
                 || matches!(c, '{' | '`')
-                || (is_line && (c.is_alphabetic() || matches!(c, '*' | '#' | '_' | '(' | '>')));
+                || (is_word && (is_sentence || self.may_begin_name(c)))
+                || (is_line
+                    && (c.is_alphabetic()
+                        || matches!(c, '*' | '#' | '_' | '(' | '>' | '@' | '/' | '$' | '-')));
             // separators behind a call are left out
             is_behind_call &= c.is_whitespace() || matches!(c, ';' | ',' | '`' | ']');
             if (c == '\n' || !c.is_whitespace()) && !is_behind_call {
@@ -43,9 +62,9 @@ impl Spoken {
                     .filter(|_| c == '\n')
                     .map_or((c != '\n').then_some(c), |_| Some(c));
             }
-            may_begin.then_some((at, c, is_line))
+            may_begin.then_some((at, c, is_line, place))
         });
-        let Some((at, c, is_line)) = first else {
+        let Some((at, c, is_line, place)) = first else {
             let all = std::mem::take(&mut self.held);
             self.say(&all);
             return false;
@@ -57,9 +76,8 @@ impl Spoken {
             '`' => self.fence_mark(),
             // in a fence after words everything is quoted
             _ if self.quoting => Lexed::Words,
-            ':' | 't' | 'T' | '【' | '\u{e200}'..='\u{e2ff}' => {
-                citation::citation(&self.held, self.ended)
-            }
+            't' | 'T' if self.last.is_some() => citation::citation(&self.held, self.ended),
+            ':' | '【' | '\u{e200}'..='\u{e2ff}' => citation::citation(&self.held, self.ended),
             '<' if self.begins_with_tool() == Some(true) => Lexed::Mark(self.tool_mark(), 0),
             '<' if self.begins_with_tool().is_none() => Lexed::Unsure,
             _ if is_first(c, self.last.is_none()) => lex(&self.held, self.last.is_none()),
@@ -72,11 +90,17 @@ impl Spoken {
                 Some(None) => lexed,
                 None => return false,
             },
+            Lexed::Mark(Mark::Noise, length) if self.is_word(length) => Lexed::Words,
+            Lexed::Mark(Mark::Calls(_), length) => match self.opens_call(length) {
+                Some(true) => lexed,
+                Some(false) => Lexed::Words,
+                None => return false,
+            },
             other => other,
         };
         match lexed {
             Lexed::Mark(Mark::Aside(_) | Mark::Perhaps(_), _) if !is_line => {
-                self.bare_call(c, false)
+                self.bare_call(c, place)
             }
             Lexed::Mark(mark, length) => {
                 let rest = self.held.split_off(length);
@@ -90,7 +114,32 @@ impl Spoken {
                 false
             }
             Lexed::Unsure | Lexed::Words if is_line => self.line(c),
-            Lexed::Unsure | Lexed::Words => self.bare_call(c, false),
+            Lexed::Unsure | Lexed::Words => self.bare_call(c, place),
+        }
+    }
+
+    /// Is this opening tag, no special token, a word of the sentence in which it stands?
+    fn is_word(&self, length: usize) -> bool {
+        let mark = self.held.get(..length).unwrap_or_default();
+        let is_within = |last: char| last.is_alphanumeric() || last == ',';
+        let is_special =
+            mark.contains(['|', '｜']) || matches!(mark, "<s>" | "<bos>" | "<eos>" | "<pad>");
+        self.spaced
+            && self.last.is_some_and(is_within)
+            && mark.starts_with('<')
+            && !mark.starts_with("</")
+            && !is_special
+    }
+
+    /// Within a sentence the tag of a call is a word unless something like a call follows. `None`: more text is needed.
+    fn opens_call(&self, length: usize) -> Option<bool> {
+        if !self.is_word(length) {
+            return Some(true);
+        }
+        let inside = self.held.get(length..).unwrap_or_default();
+        match is_like_call(inside, &self.tools) {
+            None if self.ended => Some(false),
+            other => other,
         }
     }
 
@@ -113,7 +162,7 @@ impl Spoken {
     /// A line begins, and no mark with it: perhaps a label.
     fn line(&mut self, first: char) -> bool {
         if self.quoting {
-            return self.bare_call(first, true);
+            return self.bare_call(first, Place::Start);
         }
         let is_start = self.last.is_none();
         match label(&self.held, &self.tools, self.ended) {
@@ -155,7 +204,7 @@ impl Spoken {
             Label::Turn if !is_start => self.turn(first),
             Label::Unsure => false,
             Label::Thoughts | Label::Bracket(..) | Label::Answer(_) | Label::Turn | Label::No => {
-                self.bare_call(first, true)
+                self.bare_call(first, Place::Start)
             }
         }
     }
@@ -164,7 +213,8 @@ impl Spoken {
     fn turn(&mut self, first: char) -> bool {
         let lines = self.held.lines().skip(1);
         if lines.map(notation::folded).any(|line| is_own_turn(&line)) {
-            self.held.clear();
+            let turn = std::mem::take(&mut self.held);
+            self.leave_out(&turn);
             self.state = State::Thoughts {
                 ends: Vec::new(),
                 text: None,
@@ -174,7 +224,7 @@ impl Spoken {
             return true;
         }
         if self.ended || self.held.len() > MAX_UNSURE_BYTES {
-            return self.bare_call(first, true);
+            return self.bare_call(first, Place::Start);
         }
         false
     }
@@ -273,12 +323,25 @@ impl Spoken {
         Mark::Calls(ends)
     }
 
-    /// A call of which no mark says so: JSON or Python's calls, alone or in a fence.
-    fn bare_call(&mut self, first: char, is_line: bool) -> bool {
-        match self.alone(first, is_line) {
+    /// May the name of a tool begin with this?
+    fn may_begin_name(&self, c: char) -> bool {
+        // an owner may stand before it: `functions.`, `default_api.`, `tools.`, `api.`
+        !self.tools.is_empty()
+            && (matches!(c, 'f' | 'd' | 't' | 'a')
+                || self.tools.iter().any(|tool| tool.name.starts_with(c)))
+    }
+
+    /// A call of which no mark says so: JSON, or a tool's name with arguments, alone or in a fence.
+    fn bare_call(&mut self, first: char, place: Place) -> bool {
+        match self.alone(first, place) {
             Alone::Calls(calls, length) => {
                 self.held.drain(..length);
                 self.add_calls(calls, Kind::Alone);
+                true
+            }
+            Alone::Answer(words, length) => {
+                self.held.drain(..length);
+                self.say(&words);
                 true
             }
             Alone::Unsure => false,
@@ -310,6 +373,24 @@ impl Spoken {
         self.say(&words);
         true
     }
+}
+
+/// Does what stands behind the mark of a call begin as a call does, and not as words do? `None`: more text is needed.
+pub(super) fn is_like_call(inside: &str, tools: &[ToolDefinition]) -> Option<bool> {
+    let inside = inside.trim_start();
+    let is_of_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ':');
+    let (name, after) = inside.split_at(inside.find(|c| !is_of_name(c)).unwrap_or(inside.len()));
+    let next = after.chars().next();
+    if name.is_empty() {
+        return next.map(|next| matches!(next, '{' | '[' | '<' | '(' | '`' | '"' | '\''));
+    }
+    let next = next?;
+    let is_known = offered(plain_name(name), tools);
+    Some(
+        is_known
+            || name.ends_with(':')
+            || matches!(next, '{' | '[' | '<' | '(' | '=' | '\n' | '\r'),
+    )
 }
 
 fn first_of(text: &str) -> char {

@@ -95,6 +95,37 @@ pub(super) fn read(
         .collect()
 }
 
+/// Elements with the arguments of a call whose name stands in an element before them.
+const ARGUMENT_ELEMENTS: [&str; 7] = [
+    "arguments",
+    "args",
+    "parameters",
+    "params",
+    "tool_input",
+    "function_arguments",
+    "input",
+];
+
+/// `<tool_name>lookup`, and nothing else.
+pub(super) fn is_name(text: &str, tools: &[ToolDefinition]) -> bool {
+    offered(plain_name(&without_marks(text)), tools)
+}
+
+/// May an element with arguments begin here?
+pub(super) fn may_open(text: &str) -> bool {
+    let text = folded(text.trim_start());
+    let opens = |name: &&str| format!("<{name}>").starts_with(&text);
+    ARGUMENT_ELEMENTS.iter().any(opens)
+}
+
+/// The end of the element that follows a name with its arguments: `<tool_name>lookup</tool_name><tool_input>{…}</tool_input>`.
+pub(super) fn arguments_behind(name: &str, rest: &str, tools: &[ToolDefinition]) -> Option<String> {
+    let rest = folded(rest.trim_start());
+    let opens = |name: &&&str| rest.starts_with(&format!("<{name}>"));
+    let element = ARGUMENT_ELEMENTS.iter().find(opens)?;
+    is_name(name, tools).then(|| format!("</{element}>"))
+}
+
 /// Cline and others: the name of a tool as an element, its arguments as elements in it.
 fn tool_element(text: &str, is_closed: bool, tools: &[ToolDefinition]) -> Option<Written> {
     let (tag, after) = next_tag(text.trim_start())?;
@@ -137,13 +168,14 @@ fn tool_element(text: &str, is_closed: bool, tools: &[ToolDefinition]) -> Option
 }
 
 /// Elements whose attribute is the name of a tool.
-const ELEMENTS: [&str; 7] = [
+const ELEMENTS: [&str; 8] = [
     "function",
     "invoke",
     "tool_call",
     "function_call",
     "tool",
     "use_tool",
+    "call_tool",
     "call",
 ];
 
@@ -228,7 +260,11 @@ fn element(name: &str, inside: &str, is_ended: bool, tools: &[ToolDefinition]) -
 }
 
 /// GLM: `name <arg_key>key</arg_key> <arg_value>value</arg_value> …`.
-fn keys_and_values(text: &str, is_closed: bool, tools: &[ToolDefinition]) -> Option<Written> {
+pub(super) fn keys_and_values(
+    text: &str,
+    is_closed: bool,
+    tools: &[ToolDefinition],
+) -> Option<Written> {
     let first = position(text, "<arg_key>").or_else(|| position(text, "<longcat_arg_key>"))?;
     let before = text.get(..first)?;
     let name = before.rsplit('>').next().unwrap_or(before).trim();
@@ -269,7 +305,7 @@ fn keys_and_values(text: &str, is_closed: bool, tools: &[ToolDefinition]) -> Opt
 }
 
 /// A value written as text is what the tool's schema says that it is.
-fn typed(text: &str, tool: &str, key: &str, tools: &[ToolDefinition]) -> Value {
+pub(super) fn typed(text: &str, tool: &str, key: &str, tools: &[ToolDefinition]) -> Value {
     let text = text.strip_prefix('\n').unwrap_or(text);
     let text = text.strip_suffix('\n').unwrap_or(text);
     let schema = tools
