@@ -7,7 +7,8 @@ use crate::history::{Place, call_id, output_id};
 use crate::ids::SpeechId;
 use crate::limits::{MAX_UNTOLD, MAX_UPDATES_PER_CALL, MAX_VALUE_BYTES, cut};
 use crate::machine::Dialogue;
-use crate::queue::{Queued, Wanted, Words};
+use crate::mind::Wanted;
+use crate::queue::{Queued, Words};
 use crate::speech::Speech;
 use crate::tools::{Running, Waits, tell_if_nobody_waits};
 use crate::turn::Stage;
@@ -251,11 +252,7 @@ impl Dialogue {
 
     /// This was said to its end: the model knew what it had been asked after.
     pub(crate) fn may_have_told(&mut self, speech: &Speech) {
-        let knew = |since| {
-            speech.steps.iter().any(|step| {
-                !step.message.text.is_empty() && step.clock.asked_at.is_some_and(|at| at > since)
-            })
-        };
+        let knew = |since| speech.steps.iter().any(|step| step.has_known(since));
         self.tools
             .untold
             .retain(|untold| !untold.late.is_some_and(knew));

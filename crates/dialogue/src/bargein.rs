@@ -7,10 +7,8 @@ use crate::ids::SpeechId;
 use crate::limits::CLEAR_REPORT_TIMEOUT;
 use crate::machine::Dialogue;
 use crate::options::TurnDetection;
-use crate::segment::{Playing, Segment, Synthesis};
 use crate::speech::Speech;
 use crate::verdict::Verdict;
-use antiphon_chat::Item;
 use antiphon_chat::time::{Duration, Instant};
 
 impl Dialogue {
@@ -56,8 +54,8 @@ impl Dialogue {
         let Some((began, _)) = self.caller.voice_so_far() else {
             return false;
         };
-        let last = speech.segments().filter_map(Segment::heard_until).max();
-        !speech.is_audible() && last.is_some_and(|last| began > last)
+        let last = speech.mouth.heard_until();
+        !speech.mouth.is_audible() && last.is_some_and(|last| began > last)
     }
 
     /// How long the caller has spoken without a pause; without a VAD, since when he has been heard.
@@ -74,13 +72,7 @@ impl Dialogue {
         let Some((mut speech, _)) = self.floor.take() else {
             return;
         };
-        let paused = speech.in_playout();
-        if paused {
-            self.core.act(Action::PausePlayout);
-            speech
-                .segments_mut()
-                .for_each(|segment| segment.estimate(now));
-        }
+        let paused = speech.mouth.hold(&mut self.core);
         self.floor = Floor::Held(
             speech,
             Hold {
@@ -128,7 +120,10 @@ impl Dialogue {
     /// How long speech must last to interrupt: longer at the beginning of an utterance, when it may be our own echo.
     fn bar(&self, speech: Duration) -> Duration {
         let options = &self.core.options;
-        let since = self.floor.speech().and_then(|speech| speech.audible_since);
+        let since = self
+            .floor
+            .speech()
+            .and_then(|speech| speech.mouth.audible_since());
         let guarded =
             since.is_some_and(|since| self.core.now.back(speech).since(since) < options.echo_guard);
         if guarded {
@@ -204,10 +199,7 @@ impl Dialogue {
         let Some((mut speech, _)) = self.floor.take() else {
             return;
         };
-        speech
-            .segments_mut()
-            .filter(|segment| !segment.is_over())
-            .for_each(|segment| segment.resumed(now));
+        speech.mouth.resume(now);
         if hold.paused {
             self.core.act(Action::ResumePlayout);
         }
@@ -251,35 +243,16 @@ impl Dialogue {
             return;
         };
         let paused = hold.is_some_and(|hold| hold.paused);
-        let clears = speech.in_playout();
+        let clears = speech.mouth.in_playout();
         if clears {
             self.core.act(Action::ClearPlayout);
         }
         if paused {
             self.core.act(Action::ResumePlayout);
         }
-        for step in &mut speech.steps {
-            if let Some(id) = step.generation() {
-                self.core.act(Action::CancelLlm { id });
-            }
-            step.brain = crate::speech::Brain::Done;
-            step.chunker.abandon();
-            step.calls.clear();
-            for segment in &mut step.segments {
-                if segment.is_unfinished() {
-                    self.core.act(Action::CancelSynthesis { id: segment.id });
-                }
-                if !paused {
-                    segment.estimate(now);
-                }
-                if !segment.in_playout() {
-                    let whole = matches!(segment.playing, Playing::Over { whole: true });
-                    segment.playing = Playing::Over { whole };
-                }
-            }
-        }
+        speech.stop(&mut self.core, paused);
         self.leave_tools(speech.id);
-        if speech.audible_since.is_some() {
+        if speech.mouth.audible_since().is_some() {
             self.rest();
         }
         // a segment that was queued and not audible may still turn out to have been heard
@@ -298,7 +271,7 @@ impl Dialogue {
     pub(crate) fn cut_is_reported(&self) -> bool {
         self.floor
             .cut_speech()
-            .is_some_and(|speech| !speech.in_playout())
+            .is_some_and(|speech| !speech.mouth.in_playout())
     }
 
     /// Writes what was heard of the speech that was cut; the floor is open.
@@ -310,15 +283,7 @@ impl Dialogue {
                 return;
             }
         };
-        for segment in speech.segments_mut().filter(|segment| segment.in_playout()) {
-            if segment.playing == Playing::Queued {
-                segment.playing = Playing::Over { whole: false };
-            } else {
-                let whole = matches!(segment.synthesis, Synthesis::Complete(_))
-                    && segment.heard() == segment.text.len();
-                segment.playing = Playing::Over { whole };
-            }
-        }
+        speech.mouth.settle();
         self.write_heard(&mut speech, true);
         self.speech_has_asked(&speech);
         self.is_done(speech.id, true);
@@ -337,32 +302,11 @@ impl Dialogue {
         });
     }
 
-    /// Shows the rest of what was heard and puts the messages into the history.
+    /// What was heard of it is written.
     pub(crate) fn write_heard(&mut self, speech: &mut Speech, cut: bool) {
-        self.show_heard(speech);
-        let since = (speech.user_stopped_at, speech.audible_since);
-        for step in speech.steps.iter_mut().filter(|step| !step.written) {
-            step.write(since);
-            step.message.interrupted |= cut;
-            if speech.in_history && !step.message.text.is_empty() {
-                self.core
-                    .remember(step.place, Item::Message(step.message.clone()));
-            }
-        }
+        speech.write_heard(&mut self.core, cut);
         if speech.was_heard() {
             self.reports_are_heard(speech.id);
-        }
-        if speech.shown {
-            self.core.emit(Event::AgentTranscript {
-                speech: speech.id,
-                segment: None,
-                delta: String::new(),
-                is_final: true,
-                interrupted: cut,
-            });
-        }
-        if !cut || speech.is_lost {
-            self.tell_not_heard(speech);
         }
     }
 }

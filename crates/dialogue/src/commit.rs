@@ -6,8 +6,10 @@ use crate::ids::{SpeechId, TurnId};
 use crate::limits::{MAX_TURN_BYTES, cut};
 use crate::machine::Dialogue;
 use crate::metrics::{EouMetrics, Metrics};
-use crate::queue::{Queued, Wanted, Words};
-use crate::speech::{Speech, Step};
+use crate::mind::{Step, Wanted};
+use crate::mouth::Mouth;
+use crate::queue::{Queued, Words};
+use crate::speech::Speech;
 use crate::turn::{Stage, corrected};
 use crate::verdict::Verdict;
 use antiphon_chat::time::Instant;
@@ -238,7 +240,7 @@ impl Dialogue {
             self.await_hook(over);
             return;
         }
-        self.reply_to(over, kept.map(|kept| kept.step), Vec::new());
+        self.reply_to(over, kept.map(|kept| (kept.step, kept.mouth)), Vec::new());
     }
 
     /// The recogniser is sure of the last turn only now, and of other words: they stand in the history instead, under the same
@@ -290,13 +292,11 @@ impl Dialogue {
         });
         if let Some(queued) = self.queue.answer_mut(turn) {
             let before = std::mem::replace(&mut queued.words, wanted);
-            if let Words::Begun(step) = before {
-                self.abandon_step(&step);
-            }
+            self.abandon_words(&before);
             return;
         }
         let unheard = |speech: &&Speech| {
-            let untouched = |step: &Step| step.started == 0 && step.calls.is_empty();
+            let untouched = |step: &Step| !step.has_called();
             speech.turn == Some(turn) && speech.steps.iter().all(untouched)
         };
         let answer = self.floor.speech().filter(unheard);
@@ -343,13 +343,13 @@ impl Dialogue {
     pub(crate) fn reply_to(
         &mut self,
         over: TurnOver,
-        step: Option<Step>,
+        begun: Option<(Step, Mouth)>,
         extra: Vec<(Place, Message)>,
     ) {
         if self.ending.is_some() {
             self.leave_unanswered(over);
-            if let Some(step) = step {
-                self.abandon_step(&step);
+            if let Some(begun) = begun {
+                self.abandon_words(&Words::Begun(Box::new(begun)));
             }
             return;
         }
@@ -359,9 +359,9 @@ impl Dialogue {
         let text = over.message.text.clone();
         let asked = Some(over.place);
         self.core.remember(over.place, Item::Message(over.message));
-        let preemptive = step.is_some();
-        let words = match step {
-            Some(step) => Words::Begun(Box::new(step)),
+        let preemptive = begun.is_some();
+        let words = match begun {
+            Some(begun) => Words::Begun(Box::new(begun)),
             None => Words::Model(Wanted {
                 query: Some(text),
                 extra,

@@ -144,7 +144,7 @@ impl Dialogue {
             return;
         }
         let extra = self.named_anew(over.place, messages);
-        let step = self.speculation.take().map(|kept| kept.step);
+        let step = self.speculation.take().map(|kept| (kept.step, kept.mouth));
         self.reply_to(over, step, extra);
     }
 

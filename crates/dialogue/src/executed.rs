@@ -6,20 +6,7 @@ use crate::event::{Component, Event};
 use crate::ids::BatchId;
 use crate::input::ToolsVerdict;
 use crate::machine::Dialogue;
-use crate::speech::Step;
-use antiphon_chat::time::Instant;
-
-/// Have all calls of a step their results, and may the speech go on?
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Executed {
-    /// Not yet, or there are none.
-    #[default]
-    No,
-    /// They have, and the agent's hook looks at them.
-    Shown { id: BatchId, until: Instant },
-    /// They have, and it goes on.
-    Yes,
-}
+use crate::pending::Pending;
 
 impl Dialogue {
     /// Says so once for every answer whose calls have their results, and asks the hook.
@@ -28,25 +15,24 @@ impl Dialogue {
             let Some(step) = speech.steps.last_mut().filter(|step| step.is_executed()) else {
                 continue;
             };
-            let (function_calls, function_call_outputs) = self.core.history.executed(step.place);
-            step.executed = Executed::Yes;
+            let (function_calls, function_call_outputs) = self.core.history.executed(step.place());
             self.core.emit(Event::FunctionToolsExecuted {
                 speech: speech.id,
                 function_calls: function_calls.clone(),
                 function_call_outputs: function_call_outputs.clone(),
             });
             if !self.core.options.on_function_tools_executed {
+                step.execute(None);
                 continue;
             }
             let id = self.core.batch_id();
             let budget = self.core.options.on_function_tools_executed_timeout;
-            let until = self.core.now + budget;
-            step.executed = Executed::Shown { id, until };
+            step.execute(Some(Pending::new(id, self.core.now, budget)));
             self.core.act(Action::CompleteTools {
                 id,
                 function_calls,
                 function_call_outputs,
-                reply: step.reply_wanted,
+                reply: step.wants_reply(),
                 handoff: speech.handoff.as_ref().map(|agent| agent.name.clone()),
                 budget,
             });
@@ -55,13 +41,13 @@ impl Dialogue {
 
     pub(crate) fn on_tools_completed(&mut self, id: BatchId, verdict: ToolsVerdict) {
         let mut speeches = self.floor.speech_mut().into_iter().chain(&mut self.parked);
-        let Some(speech) = speeches.find(|speech| speech.steps.last().is_some_and(is_shown(id)))
+        let Some(speech) =
+            speeches.find(|speech| speech.last().is_some_and(|step| step.has_hook(id)))
         else {
             return; // it was interrupted, or nobody waits any more
         };
         if let Some(step) = speech.steps.last_mut() {
-            step.executed = Executed::Yes;
-            step.reply_wanted &= verdict.reply;
+            step.hook_answered(verdict.reply);
         }
         if !verdict.handoff {
             speech.handoff = None;
@@ -74,8 +60,4 @@ impl Dialogue {
         self.core.error(Component::Session, message, true);
         self.on_tools_completed(id, ToolsVerdict::unchanged());
     }
-}
-
-fn is_shown(asked: BatchId) -> impl Fn(&Step) -> bool {
-    move |step| matches!(step.executed, Executed::Shown { id, .. } if id == asked)
 }

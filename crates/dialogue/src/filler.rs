@@ -1,12 +1,10 @@
 //! What is said while a tool is slow.
 
-use crate::action::Action;
 use crate::event::SpeechPurpose;
 use crate::floor::Floor;
 use crate::machine::Dialogue;
 use crate::options::Filler;
 use crate::queue::Queued;
-use crate::segment::Segment;
 use crate::tools::{Running, ToolLedger, Waits};
 use crate::turn::Stage;
 use antiphon_chat::time::Instant;
@@ -57,18 +55,7 @@ impl Dialogue {
         let Some(speech) = self.floor.speech_mut().filter(|own| own.is_filler()) else {
             return false;
         };
-        let mut dropped = false;
-        for step in &mut speech.steps {
-            step.chunker.abandon();
-            let silent = |segment: &mut Segment| segment.is_without_sound();
-            for segment in step.segments.extract_if(.., silent) {
-                dropped = true;
-                if segment.is_ahead() {
-                    self.core.act(Action::CancelSynthesis { id: segment.id });
-                }
-            }
-        }
-        dropped
+        speech.mouth.drop_silent(&mut self.core)
     }
 
     /// Something else could be said if no filler had the floor.

@@ -113,6 +113,33 @@ impl Floor {
         }
     }
 
+    /// The playout has reported that it plays.
+    pub(crate) fn becomes_audible(&mut self) {
+        match self {
+            Self::Held(speech, hold) => hold.audible |= speech.mouth.is_audible(),
+            Self::Preparing(_) => {
+                if let Some((speech, _)) = self.take() {
+                    *self = Self::Speaking(speech);
+                }
+            }
+            Self::Speaking(_)
+            | Self::NotStarted
+            | Self::Open
+            | Self::GivingWay(..)
+            | Self::Closed => {}
+        }
+    }
+
+    /// Between two steps the agent thinks again.
+    pub(crate) fn pauses_between_steps(&mut self) {
+        if let Self::Speaking(speech) = self
+            && speech.is_between_steps()
+            && let Some((speech, _)) = self.take()
+        {
+            *self = Self::Preparing(speech);
+        }
+    }
+
     pub(crate) fn is_open(&self) -> bool {
         matches!(self, Self::Open)
     }

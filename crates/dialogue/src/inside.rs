@@ -41,12 +41,8 @@ fn inside(dialogue: &Dialogue) -> Result<(), String> {
         }
         Some(_) | None => {}
     }
-    let ahead = dialogue.floor.speech().map_or(0, |speech| {
-        speech
-            .segments()
-            .filter(|segment| segment.is_ahead())
-            .count()
-    });
+    let present = dialogue.floor.speech();
+    let ahead = present.map_or(0, |speech| speech.mouth.count_ahead());
     let steps = dialogue
         .floor
         .speech()

@@ -9,8 +9,7 @@
 
 use crate::history::Place;
 use crate::machine::Dialogue;
-use crate::segment::Segment;
-use crate::speech::{Speech, Step};
+use crate::speech::Speech;
 use crate::turn::{Kept, Stage};
 use crate::verdict::ECHO_SLACK;
 use antiphon_chat::time::Instant;
@@ -59,13 +58,8 @@ impl Dialogue {
     /// Before what the caller had not begun to hear.
     fn place_of_words(&mut self, said: Instant) -> Place {
         let speeches = self.floor.speech().into_iter().chain(&self.parked);
-        let steps = speeches.flat_map(|speech| &speech.steps);
-        let unheard = |step: &&Step| {
-            let was_nothing = step.written && step.segments.is_empty();
-            let silent = |segment: &Segment| segment.begun_by(said).is_empty();
-            !was_nothing && step.segments.iter().all(silent)
-        };
-        match steps.filter(unheard).map(|step| step.place).min() {
+        let unheard = speeches.filter_map(|speech| speech.first_unheard(said));
+        match unheard.min() {
             Some(place) => place.before(),
             None => self.core.history.reserve(),
         }
@@ -205,18 +199,18 @@ pub(crate) fn is_question(text: &str) -> bool {
 fn questions(speech: &Speech, by: Instant) -> Questions {
     let mut asked = Questions::default();
     let mut inside = None;
-    for step in &speech.steps {
-        for segment in &step.segments {
+    for (at, step) in speech.steps.iter().enumerate() {
+        for segment in speech.mouth.pieces(at) {
             let (begun, heard) = (segment.begun_by(by).len(), segment.heard());
             let mut at = 0;
-            for sentence in segment.text.split_inclusive(ends) {
+            for sentence in segment.text().split_inclusive(ends) {
                 let starts = at + (sentence.len() - sentence.trim_start().len());
                 let was_begun = inside.unwrap_or(starts < begun);
                 if sentence.ends_with(asks) {
                     if was_begun {
                         asked.before = true;
                     } else if starts < heard {
-                        asked.since.get_or_insert(step.place);
+                        asked.since.get_or_insert(step.place());
                     }
                 }
                 inside = (!sentence.ends_with(ends)).then_some(was_begun);

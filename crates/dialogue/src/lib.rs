@@ -32,8 +32,11 @@
 //! | `settings` | options that change while the session runs |
 //! | `commit`, `completion` | the turn enters the history; the agent's hook that may see it before |
 //! | `reply`, `speculation` | from a turn to a request to words, also before the turn is committed |
-//! | `speech`, `segment` | one utterance of the agent; the playout ledger of what was heard |
-//! | `voice` | words to TTS to playout, a few pieces ahead |
+//! | `speech` | one utterance of the agent: its steps, and its mouth |
+//! | `mind` | one step: a request to the model, its answer, the calls that it wants |
+//! | `mouth` | words to TTS to playout, a few pieces ahead, and the ledger of what was heard |
+//! | `voice` | the stage and the mouth of the speech that has the floor |
+//! | `pending` | a question to somebody outside, with an id and a limit |
 //! | `bargein` | hold, go on, or give way |
 //! | `overlap` | the caller's voice over the agent's, and what it turned out to be |
 //! | `queue`, `parked` | speeches that wait for the floor, or for a tool while others have it |
@@ -64,14 +67,15 @@ mod history;
 #[cfg(debug_assertions)]
 mod inside;
 mod kept;
-mod lost;
 mod meter;
+mod mind;
+mod mouth;
 mod overlap;
 mod overlong;
 mod parked;
+mod pending;
 mod queue;
 mod reply;
-mod segment;
 mod settings;
 mod speculation;
 mod speech;

@@ -140,7 +140,7 @@ impl Meter {
             open.speech = ours.then_some(speech.id);
         }
         for open in self.tts.iter_mut().filter(|open| open.speech.is_none()) {
-            let ours = speech.segments().any(|segment| segment.id == open.id);
+            let ours = speech.mouth.has_piece(open.id);
             open.speech = ours.then_some(speech.id);
         }
     }

@@ -8,7 +8,7 @@ use crate::ids::SpeechId;
 use crate::limits::MAX_PARKED_SPEECHES;
 use crate::machine::Dialogue;
 use crate::queue::Queued;
-use crate::speech::{Brain, Speech};
+use crate::speech::Speech;
 
 impl Dialogue {
     /// Whoever has the floor and waits for a tool gives it to the next that may pass.
@@ -60,14 +60,7 @@ impl Dialogue {
 
     /// Nothing of it is in the playout: it ends with what was heard.
     pub(crate) fn abandon(&mut self, mut speech: Speech) {
-        for step in &mut speech.steps {
-            if let Some(id) = step.generation() {
-                self.core.act(Action::CancelLlm { id });
-            }
-            step.brain = Brain::Done;
-            step.chunker.abandon();
-            step.calls.clear();
-        }
+        speech.stop(&mut self.core, false);
         self.leave_tools(speech.id);
         self.write_heard(&mut speech, true);
         self.is_done(speech.id, true);

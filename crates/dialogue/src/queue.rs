@@ -10,20 +10,9 @@ use crate::ids::{SpeechId, TurnId};
 use crate::input::{GenerateReply, Priority, Say};
 use crate::limits::{MAX_QUEUED_SPEECHES, MAX_REPLY_BYTES, cut};
 use crate::machine::Dialogue;
-use crate::speech::Step;
+use crate::mind::{Step, Wanted};
+use crate::mouth::Mouth;
 use antiphon_chat::time::Instant;
-use antiphon_chat::{Message, ToolChoice};
-
-/// What the model is asked for.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Wanted {
-    pub(crate) query: Option<String>,
-    pub(crate) instructions: Option<String>,
-    pub(crate) tool_choice: ToolChoice,
-    pub(crate) tools: Option<Vec<String>>,
-    /// What the model reads beside the history.
-    pub(crate) extra: Vec<(Place, Message)>,
-}
 
 /// Where the words of a waiting speech come from.
 #[derive(Clone, Debug)]
@@ -33,7 +22,7 @@ pub(crate) enum Words {
     /// The model is asked.
     Model(Wanted),
     /// The model was asked before the turn was committed.
-    Begun(Box<Step>),
+    Begun(Box<(Step, Mouth)>),
     /// Nothing is said: another agent takes over.
     Agent(Box<AgentSpec>),
 }
@@ -168,6 +157,20 @@ impl SpeechQueue {
         self.waiting.insert(at, queued);
     }
 
+    /// A request of this speech is about to be made, which holds the turns that wait for an answer as well. If it is answered
+    /// they are not answered a second time. What is wanted for them.
+    pub(crate) fn join_turns(&mut self, speech: SpeechId) -> Vec<Wanted> {
+        let turns = self.waiting.iter_mut().filter(|own| own.turn.is_some());
+        let wanted = turns.filter_map(|queued| {
+            queued.joined = Some(speech);
+            match &queued.words {
+                Words::Model(wanted) => Some(wanted.clone()),
+                Words::Text(_) | Words::Begun(_) | Words::Agent(_) => None,
+            }
+        });
+        wanted.collect()
+    }
+
     /// The first that fits.
     fn take(&mut self, fits: impl Fn(&Queued) -> bool) -> Option<Queued> {
         let at = self.waiting.iter().position(fits)?;
@@ -227,9 +230,7 @@ impl Dialogue {
 
     /// A speech that waits goes without a word.
     fn never_said(&mut self, queued: &Queued) {
-        if let Words::Begun(step) = &queued.words {
-            self.abandon_step(step);
-        }
+        self.abandon_words(&queued.words);
         if let Some(speech) = queued.id {
             self.is_done(speech, true);
         }
@@ -239,20 +240,6 @@ impl Dialogue {
         while let Some(queued) = self.queue.take(&goes) {
             self.never_said(&queued);
         }
-    }
-
-    /// A request of this speech is about to be made, which holds the turns that wait for an answer as well. If it is answered
-    /// they are not answered a second time. What is to be searched for, for the newest.
-    pub(crate) fn join_turns(&mut self, speech: SpeechId, step: &mut Step) -> Option<String> {
-        let mut query = None;
-        for queued in self.queue.waiting.iter_mut().filter(|q| q.turn.is_some()) {
-            queued.joined = Some(speech);
-            if let Words::Model(wanted) = &queued.words {
-                query.clone_from(&wanted.query);
-                step.extra.extend_from_slice(&wanted.extra);
-            }
-        }
-        query
     }
 
     /// This speech has answered what was joined with it.

@@ -1,11 +1,11 @@
 //! The reply begun before the turn is committed, when the words look stable: it hides the time that the model needs.
 
-use crate::action::Action;
-use crate::core::Core;
-use crate::history::{Place, RequestParts};
+use crate::history::Place;
 use crate::machine::Dialogue;
+use crate::mind::{Step, Wanted};
+use crate::mouth::Mouth;
 use crate::options::TurnDetection;
-use crate::speech::{Brain, Step};
+use crate::queue::Words;
 use antiphon_chat::{Message, Role};
 
 /// A reply that was begun before its turn was committed. Nothing of it is heard or seen, and no tool runs.
@@ -18,8 +18,7 @@ pub(crate) struct Speculation {
     /// The caller's message in its request.
     pub(crate) user: (Place, Message),
     pub(crate) step: Step,
-    /// Its first clause was given to TTS: once, also when that fails.
-    pub(crate) voiced: bool,
+    pub(crate) mouth: Mouth,
 }
 
 impl Dialogue {
@@ -67,63 +66,34 @@ impl Dialogue {
             place,
             self.core.history.message(Role::User, text.clone(), now),
         );
-        let mut step = self.new_step(&antiphon_chat::ToolChoice::Auto);
-        step.query = Some(text);
-        start_step(&mut self.core, &mut step, vec![user.clone()]);
+        let wanted = Wanted {
+            query: Some(text),
+            ..Wanted::default()
+        };
+        let mut step = Step::new(&mut self.core, wanted);
+        step.ask(&mut self.core, vec![user.clone()]);
         self.speculation = Some(Speculation {
             words,
             version,
             user,
             step,
-            voiced: false,
+            mouth: Mouth::default(),
         });
     }
 
     pub(crate) fn drop_speculation(&mut self) {
-        if let Some(kept) = self.speculation.take() {
-            self.abandon_step(&kept.step);
+        if let Some(mut kept) = self.speculation.take() {
+            kept.step.cancel(&mut self.core);
+            kept.mouth.abandon(&mut self.core);
         }
     }
 
-    pub(crate) fn abandon_step(&mut self, step: &Step) {
-        if let Some(id) = step.generation() {
-            self.core.act(Action::CancelLlm { id });
-        }
-        for segment in step.segments.iter().filter(|segment| segment.is_ahead()) {
-            self.core.act(Action::CancelSynthesis { id: segment.id });
+    /// What was begun of these is not said.
+    pub(crate) fn abandon_words(&mut self, words: &Words) {
+        if let Words::Begun(begun) = words {
+            let (mut step, mouth) = (**begun).clone();
+            step.cancel(&mut self.core);
+            mouth.abandon(&mut self.core);
         }
     }
-}
-
-/// Searches if there is something to search for, else asks the model.
-pub(crate) fn start_step(core: &mut Core, step: &mut Step, mut planned: Vec<(Place, Message)>) {
-    let now = core.now;
-    planned.extend_from_slice(&step.extra);
-    if let Some(query) = step.query.take().filter(|_| core.options.retrieval) {
-        let id = core.retrieval_id();
-        let budget = core.options.retrieval_budget;
-        step.brain = Brain::Retrieving {
-            id,
-            since: now,
-            until: now + budget,
-        };
-        core.act(Action::Retrieve { id, query, budget });
-        return;
-    }
-    let parts = RequestParts {
-        instructions: core.instructions.clone(),
-        planned,
-        passages: step.passages.clone(),
-        reply_instructions: step.reply_instructions.clone(),
-        tool_choice: step.tool_choice.clone(),
-        tools: step.tools.clone(),
-    };
-    let request = core.history.request(parts, now);
-    let id = core.generation_id();
-    step.clock.asked_at = Some(now);
-    step.brain = Brain::Asked {
-        id,
-        until: now + core.options.llm_timeout,
-    };
-    core.act(Action::StartLlm { id, request });
 }

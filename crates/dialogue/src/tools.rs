@@ -11,8 +11,8 @@ use crate::ids::SpeechId;
 use crate::input::ToolValue;
 use crate::limits::{MAX_VALUE_BYTES, cut};
 use crate::machine::Dialogue;
+use crate::mind::WantedCall;
 use crate::options::{Filler, ToolInterruption};
-use crate::speech::WantedCall;
 use antiphon_chat::time::{Duration, Instant};
 use antiphon_chat::{Item, ToolCall, ToolOutput};
 use antiphon_text::fingerprint;
@@ -213,13 +213,11 @@ impl Dialogue {
         let Some(step) = speech.steps.last_mut() else {
             return;
         };
-        if step.calls.is_empty() {
+        if !step.wants_calls() {
             return;
         }
-        let calls = std::mem::take(&mut step.calls);
-        let (place, first) = (step.place, step.started);
-        let group = step.message.id.clone();
-        step.started += calls.len();
+        let (first, calls) = step.start_calls();
+        let (place, group) = (step.place(), step.message().id.clone());
         // a program may give two speeches the same name; the message is one of a kind
         let cause = turn.map_or_else(|| group.clone(), |turn| turn.to_string());
         let step = u32::try_from(round).unwrap_or(u32::MAX);
@@ -419,8 +417,7 @@ impl Dialogue {
             .speech_mut(id)
             .and_then(|speech| speech.steps.last_mut());
         if let Some(step) = step {
-            step.answered += 1;
-            step.reply_wanted |= reply;
+            step.is_answered(reply);
         }
     }
 

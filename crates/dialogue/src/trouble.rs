@@ -8,7 +8,7 @@ use crate::limits::{DRAIN_TIMEOUT, MAX_CLOSE_TRANSCRIPT_WAIT, MAX_VALUE_BYTES, c
 use crate::machine::{Dialogue, Ending};
 use crate::options::TurnDetection;
 use crate::queue::{Queued, Words};
-use crate::speech::{Brain, Speech};
+use crate::speech::Speech;
 use crate::turn::Stage;
 use antiphon_chat::time::{Duration, Instant};
 
@@ -54,33 +54,26 @@ impl Dialogue {
     }
 
     pub(crate) fn generation_failed(&mut self, id: GenerationId, message: String) {
-        if self
-            .speculation
-            .as_ref()
-            .is_some_and(|kept| kept.step.has_generation(id))
+        if let Some(kept) = self.speculation.as_mut()
+            && kept.step.has_generation(id)
         {
             // nobody knows that it was asked: the commit asks again
-            if let Some(kept) = self.speculation.as_mut() {
-                kept.step.brain = Brain::Done;
-            }
-            self.drop_speculation();
-            return;
+            kept.step.fail();
+            return self.drop_speculation();
         }
-        let Some(step) = self
-            .floor
-            .speech_mut()
-            .into_iter()
-            .chain(&mut self.parked)
-            .flat_map(|speech| &mut speech.steps)
-            .find(|step| step.has_generation(id))
-        else {
+        let mut begun = self.floor.speech_mut().into_iter().chain(&mut self.parked);
+        let has_asked = |speech: &&mut Speech| {
+            let mut steps = speech.steps.iter();
+            steps.any(|step| step.has_generation(id))
+        };
+        let Some(speech) = begun.find(has_asked) else {
             return;
         };
-        step.brain = Brain::Done;
-        step.failed = true;
-        step.calls.clear();
         // half a sentence that nobody has asked TTS for is better not begun
-        step.chunker.abandon();
+        speech.mouth.break_off();
+        if let Some(step) = speech.last_mut() {
+            step.fail();
+        }
         self.trouble.llm += 1;
         self.core.error(Component::Llm, message.clone(), true);
         self.count_failures(self.trouble.llm, message);

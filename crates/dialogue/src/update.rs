@@ -107,7 +107,7 @@ impl Dialogue {
         let present = floor.speech().into_iter().chain(floor.cut_speech());
         present
             .chain(&self.parked)
-            .filter_map(|speech| speech.asked.or(Some(speech.steps.first()?.place)))
+            .filter_map(|speech| speech.asked.or(Some(speech.steps.first()?.place())))
             .chain(self.first_completing())
             .chain(waiting.map(|queued| queued.asked.unwrap_or(end)))
             .map(|place| self.core.history.asked_before(place))

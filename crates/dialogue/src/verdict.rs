@@ -105,7 +105,7 @@ impl Dialogue {
             return false;
         };
         let boundary = self.core.options.backchannel_boundary_start;
-        let late = speech.audible_since.is_some_and(|since| {
+        let late = speech.mouth.audible_since().is_some_and(|since| {
             self.turn
                 .began
                 .is_none_or(|began| began >= since + boundary)
@@ -118,14 +118,18 @@ impl Dialogue {
     /// caller's sound ended cannot be its echo.
     pub(crate) fn look_for_echo(&mut self) {
         self.turn.is_echo = self.floor.speech().is_some_and(|speech| {
-            let guarded =
-                speech
-                    .audible_since
-                    .zip(self.turn.began)
-                    .is_some_and(|(since, began)| {
-                        began >= since && began < since + self.core.options.echo_guard
-                    });
-            guarded && contains_words(&speech.begun_by(self.sounded_until()), &self.turn.text())
+            let guarded = speech
+                .mouth
+                .audible_since()
+                .zip(self.turn.began)
+                .is_some_and(|(since, began)| {
+                    began >= since && began < since + self.core.options.echo_guard
+                });
+            guarded
+                && contains_words(
+                    &speech.mouth.begun_by(self.sounded_until()),
+                    &self.turn.text(),
+                )
         });
     }
 

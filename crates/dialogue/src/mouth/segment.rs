@@ -1,6 +1,9 @@
 //! The playout ledger: one entry for each piece of a reply, from its words to what was heard of it.
 
+use crate::action::Action;
+use crate::core::Core;
 use crate::ids::SegmentId;
+use crate::input::Playout;
 use crate::limits::MAX_TIMED_WORDS;
 use antiphon_chat::time::{Duration, Instant};
 use antiphon_text::{Spoken, Tongue, cut_after_word, cut_at_word, end_of_words};
@@ -10,7 +13,7 @@ const CHARS_PER_SECOND: f64 = 15.0;
 
 /// How far its synthesis is.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Synthesis {
+pub(super) enum Synthesis {
     /// Not asked for.
     Wanted,
     /// Asked for, nothing has come.
@@ -25,7 +28,7 @@ pub(crate) enum Synthesis {
 
 /// How far its playing is.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Playing {
+pub(super) enum Playing {
     /// Not asked for.
     Kept,
     /// In the playout, not audible yet.
@@ -42,15 +45,19 @@ pub(crate) enum Playing {
 /// One piece of a reply.
 #[derive(Clone, Debug)]
 pub(crate) struct Segment {
-    pub(crate) id: SegmentId,
+    pub(super) id: SegmentId,
+    /// Which step of the speech it belongs to, from 0.
+    pub(super) step: usize,
+    /// When its words were complete.
+    pub(super) made_at: Instant,
     /// The plain words, as they are shown and remembered.
-    pub(crate) text: String,
+    pub(super) text: String,
     /// What is said for them, where that differs: addresses are read out.
     spoken: Option<Spoken>,
-    pub(crate) synthesis: Synthesis,
+    pub(super) synthesis: Synthesis,
     /// TTS failed before anything of it was heard, and was or is to be asked once more.
-    pub(crate) is_second_try: bool,
-    pub(crate) playing: Playing,
+    pub(super) is_second_try: bool,
+    pub(super) playing: Playing,
     /// Audio heard, as last reported or estimated.
     played: Duration,
     /// Audio heard, as last reported.
@@ -59,21 +66,23 @@ pub(crate) struct Segment {
     reported_at: Instant,
     words: Vec<(String, Duration)>,
     /// Bytes of the text that were shown in the transcript.
-    pub(crate) shown: usize,
-    pub(crate) asked_at: Option<Instant>,
-    pub(crate) first_audio_at: Option<Instant>,
+    pub(super) shown: usize,
+    pub(super) asked_at: Option<Instant>,
+    pub(super) first_audio_at: Option<Instant>,
     /// When it was the next to be played; `None`: it had to wait for others of its speech.
-    pub(crate) next_at: Option<Instant>,
+    pub(super) next_at: Option<Instant>,
     /// When its first sound was played.
-    pub(crate) audible_at: Option<Instant>,
+    pub(super) audible_at: Option<Instant>,
     /// The last sign of life from TTS or playout.
-    pub(crate) sign_at: Instant,
+    pub(super) sign_at: Instant,
 }
 
 impl Segment {
-    pub(crate) fn new(id: SegmentId, text: String, now: Instant) -> Self {
+    pub(super) fn new(id: SegmentId, text: String, step: usize, now: Instant) -> Self {
         Self {
             id,
+            step,
+            made_at: now,
             text,
             spoken: None,
             synthesis: Synthesis::Wanted,
@@ -92,8 +101,55 @@ impl Segment {
         }
     }
 
+    /// TTS is asked for it.
+    pub(super) fn synthesize(&mut self, core: &mut Core, tongue: Tongue) {
+        self.synthesis = Synthesis::Asked;
+        // a second try has the first one's time
+        if !self.is_second_try || self.asked_at.is_none() {
+            self.sign_at = core.now;
+        }
+        self.asked_at = Some(core.now);
+        let (id, text) = (self.id, self.say_in(tongue).to_owned());
+        core.act(Action::Synthesize { id, text });
+    }
+
+    /// Nothing more of it is waited for; what waited behind it is due from now on.
+    pub(super) fn give_up(&mut self, core: &mut Core) {
+        self.sign_at = core.now;
+        self.synthesis = Synthesis::Failed;
+        self.playing = Playing::Over { whole: false };
+        core.act(Action::CancelSynthesis { id: self.id });
+    }
+
+    pub(super) fn on_playout(&mut self, playout: Playout, now: Instant) {
+        match playout {
+            Playout::Started { .. } => {
+                self.playing = Playing::Audible;
+                self.audible_at.get_or_insert(now);
+                self.resumed(now);
+            }
+            Playout::Progress { played, .. } => {
+                self.playing = Playing::Audible;
+                self.audible_at.get_or_insert(now);
+                self.report(played, now);
+            }
+            Playout::Finished { played, .. } => {
+                self.report(played, now);
+                self.ends();
+                if played.is_zero() {
+                    // it had no sound
+                    self.playing = Playing::Over { whole: false };
+                }
+            }
+            Playout::Cleared { played, .. } => {
+                self.correct(played, now);
+                self.playing = Playing::Over { whole: false };
+            }
+        }
+    }
+
     /// What is to be said for it, by a voice that speaks this language.
-    pub(crate) fn say_in(&mut self, tongue: Tongue) -> &str {
+    pub(super) fn say_in(&mut self, tongue: Tongue) -> &str {
         self.spoken = Spoken::of(&self.text, tongue);
         self.said()
     }
@@ -105,83 +161,83 @@ impl Segment {
     }
 
     /// Request to first audio, whenever that was: also before anybody knew that it would be said.
-    pub(crate) fn ttfb(&self) -> Option<Duration> {
+    pub(super) fn ttfb(&self) -> Option<Duration> {
         Some(self.first_audio_at?.since(self.asked_at?))
     }
 
     /// From when it could be played, its first audio being there, to its first sound.
-    pub(crate) fn playback_latency(&self) -> Option<Duration> {
+    pub(super) fn playback_latency(&self) -> Option<Duration> {
         let ready = self.next_at?.max(self.first_audio_at?);
         Some(self.audible_at?.since(ready))
     }
 
     /// When the last of it was heard, as far as reported; `None`: nothing was.
-    pub(crate) fn heard_until(&self) -> Option<Instant> {
+    pub(super) fn heard_until(&self) -> Option<Instant> {
         self.audible_at.map(|_| self.reported_at)
     }
 
-    pub(crate) fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         matches!(self.playing, Playing::Over { .. })
     }
 
     /// Asked of TTS, and not all of it is here.
-    pub(crate) fn is_coming(&self) -> bool {
+    pub(super) fn is_coming(&self) -> bool {
         !self.is_over() && matches!(self.synthesis, Synthesis::Asked | Synthesis::Arriving)
     }
 
     /// TTS failed, and nothing was heard: once more, in the same place of the playout. It has no more time than the first try
     /// had.
-    pub(crate) fn try_again(&mut self) {
+    pub(super) fn try_again(&mut self) {
         self.synthesis = Synthesis::Wanted;
         self.is_second_try = true;
         self.words.clear();
     }
 
     /// It was played to its end, which is the end of its words unless TTS had failed.
-    pub(crate) fn ends(&mut self) {
+    pub(super) fn ends(&mut self) {
         let whole = self.synthesis != Synthesis::Failed;
         self.playing = Playing::Over { whole };
     }
 
     /// TTS had failed with it or was not asked any more, and its words were not all heard.
-    pub(crate) fn is_torn(&self) -> bool {
+    pub(super) fn is_torn(&self) -> bool {
         matches!(self.synthesis, Synthesis::Failed | Synthesis::Wanted)
             && self.playing == Playing::Over { whole: false }
     }
 
     /// Nothing of it has come from TTS.
-    pub(crate) fn is_without_sound(&self) -> bool {
+    pub(super) fn is_without_sound(&self) -> bool {
         let silent = matches!(self.synthesis, Synthesis::Wanted | Synthesis::Asked);
         silent && matches!(self.playing, Playing::Kept | Playing::Queued)
     }
 
     /// TTS may be asked for it once more: nothing of it was heard, and that was not done before.
-    pub(crate) fn may_be_tried_again(&self) -> bool {
+    pub(super) fn may_be_tried_again(&self) -> bool {
         self.is_coming() && self.playing != Playing::Audible && !self.is_second_try
     }
 
     /// Is it in the playout, audible or not?
-    pub(crate) fn in_playout(&self) -> bool {
+    pub(super) fn in_playout(&self) -> bool {
         matches!(self.playing, Playing::Queued | Playing::Audible)
     }
 
     /// Asked of TTS and not played to its end.
-    pub(crate) fn is_ahead(&self) -> bool {
+    pub(super) fn is_ahead(&self) -> bool {
         self.synthesis != Synthesis::Wanted && !self.is_over()
     }
 
     /// Asked of TTS, and something of it is still to come or to be played.
-    pub(crate) fn is_unfinished(&self) -> bool {
+    pub(super) fn is_unfinished(&self) -> bool {
         self.is_ahead() || matches!(self.synthesis, Synthesis::Asked | Synthesis::Arriving)
     }
 
-    pub(crate) fn add_words(&mut self, words: Vec<(String, Duration)>) {
+    pub(super) fn add_words(&mut self, words: Vec<(String, Duration)>) {
         let room = MAX_TIMED_WORDS.saturating_sub(self.words.len());
         self.words.extend(words.into_iter().take(room));
     }
 
     /// A report; what was reported never gets less.
-    pub(crate) fn report(&mut self, played: Duration, now: Instant) {
+    pub(super) fn report(&mut self, played: Duration, now: Instant) {
         self.played = self.played.max(played);
         self.reported = self.reported.max(played);
         self.reported_at = now;
@@ -189,13 +245,13 @@ impl Segment {
     }
 
     /// The last word of the playout about it: it counts even when an estimate said more.
-    pub(crate) fn correct(&mut self, played: Duration, now: Instant) {
+    pub(super) fn correct(&mut self, played: Duration, now: Instant) {
         (self.played, self.reported) = (played, played);
         self.reported_at = now;
     }
 
     /// It was audible until now without a report: count the time (the caller pauses or cuts it, and no report came).
-    pub(crate) fn estimate(&mut self, now: Instant) {
+    pub(super) fn estimate(&mut self, now: Instant) {
         if self.playing == Playing::Audible {
             self.played += now.since(self.reported_at);
             self.reported_at = now;
@@ -203,7 +259,7 @@ impl Segment {
     }
 
     /// It goes on after a pause.
-    pub(crate) fn resumed(&mut self, now: Instant) {
+    pub(super) fn resumed(&mut self, now: Instant) {
         self.reported_at = now;
         self.sign_at = now;
         if self.playing == Playing::Queued {
@@ -227,10 +283,36 @@ impl Segment {
         heard.max(self.shown)
     }
 
+    /// These words.
+    pub(super) fn heard_text(&self) -> &str {
+        self.text.get(..self.heard()).unwrap_or_default()
+    }
+
+    /// Its words.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// What has been heard and not shown, with a space before it where words stand before; it is shown now.
+    pub(super) fn show(&mut self, has_words_before: bool) -> Option<(SegmentId, String)> {
+        let heard = self.heard();
+        let words = self.text.get(self.shown..heard)?;
+        if words.is_empty() {
+            return None;
+        }
+        let gap = match self.shown == 0 && has_words_before {
+            true => " ",
+            false => "",
+        };
+        let delta = format!("{gap}{words}");
+        self.shown = heard;
+        Some((self.id, delta))
+    }
+
     /// What is going to have been heard of it, as far as known.
-    pub(crate) fn planned(&self) -> &str {
+    pub(super) fn planned(&self) -> &str {
         match self.is_over() {
-            true => self.text.get(..self.heard()).unwrap_or_default(),
+            true => self.heard_text(),
             false => &self.text,
         }
     }
@@ -325,7 +407,7 @@ mod tests {
     use super::*;
 
     fn audible(text: &str) -> Segment {
-        let mut segment = Segment::new(SegmentId(1), text.into(), Instant::ZERO);
+        let mut segment = Segment::new(SegmentId(1), text.into(), 0, Instant::ZERO);
         segment.playing = Playing::Audible;
         segment
     }

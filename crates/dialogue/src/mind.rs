@@ -1,0 +1,570 @@
+//! The agent's mind: one step of a speech, which is one request to the model or one given text.
+//!
+//! A step **owns** what is asked for, how far the answer is, and which tools it wants called. It **is told** passages, what the
+//! model sends, and the results of its calls. It **answers** whether its words are complete, whether its calls have their
+//! results, and whether another step follows. The words themselves go to the [`Mouth`].
+
+use crate::action::Action;
+use crate::core::Core;
+use crate::event::Component;
+use crate::history::{Place, RequestParts};
+use crate::ids::{BatchId, GenerationId, RetrievalId};
+use crate::input::Llm;
+use crate::limits::{
+    MAX_CALLS_PER_STEP, MAX_PASSAGES, MAX_REPLY_BYTES, MAX_THINKING, MAX_VALUE_BYTES, cut,
+};
+use crate::mouth::{Heard, Mouth};
+use crate::pending::Pending;
+use antiphon_chat::time::{Duration, Instant};
+use antiphon_chat::{Message, MessageMetrics, Passage, Role, ToolCall, ToolChoice, Usage};
+
+/// What the model is asked for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wanted {
+    /// What to search for first.
+    pub(crate) query: Option<String>,
+    pub(crate) instructions: Option<String>,
+    pub(crate) tool_choice: ToolChoice,
+    /// The tools it may call; `None`: all.
+    pub(crate) tools: Option<Vec<String>>,
+    /// What the model reads beside the history: the hook of the turn has added it.
+    pub(crate) extra: Vec<(Place, Message)>,
+}
+
+/// Where the words of a step come from, and how far that is.
+#[derive(Clone, Copy, Debug)]
+enum Brain {
+    /// Nothing is asked yet: the history is not settled, or it is just created.
+    Waiting,
+    /// Passages are looked for.
+    Retrieving(Pending<RetrievalId>),
+    /// The model was asked and has not answered.
+    Asked(Pending<GenerationId>),
+    /// Its answer arrives.
+    Streaming(Pending<GenerationId>),
+    /// It is complete, failed, or was text from the beginning.
+    Done,
+}
+
+/// Have all calls of a step their results, and may the speech go on?
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Executed {
+    /// Not yet, or there are none.
+    #[default]
+    No,
+    /// They have, and the agent's hook looks at them.
+    Shown(Pending<BatchId>),
+    /// They have, and it goes on.
+    Yes,
+}
+
+/// A call that the model asks for.
+#[derive(Clone, Debug)]
+pub(crate) struct WantedCall {
+    pub(crate) call: ToolCall,
+    /// It must not run; the model reads this as its result.
+    pub(crate) refusal: Option<String>,
+}
+
+/// When things happened in a step, for the metrics.
+#[derive(Clone, Copy, Debug, Default)]
+struct Clock {
+    retrieval: Option<Duration>,
+    asked_at: Option<Instant>,
+    first_token_at: Option<Instant>,
+    /// Tokens written per second between the request and its end.
+    tokens_per_second: Option<f64>,
+}
+
+/// What became of the model's answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Thought {
+    /// Nothing that anybody need know.
+    Nothing,
+    /// It is complete: the model works.
+    Complete,
+    /// There is none, or only a part.
+    Failed(String),
+}
+
+/// What was waited for too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Late {
+    /// Nothing.
+    Nothing,
+    /// Passages: the model is asked without.
+    Passages,
+    /// The model, and how it is late.
+    Model(&'static str),
+    /// The hook that looks at the results.
+    Hook,
+}
+
+/// See above.
+#[derive(Clone, Debug)]
+pub(crate) struct Step {
+    brain: Brain,
+    /// Where in the history it stands.
+    place: Place,
+    /// Its text is filled in when it was heard.
+    message: Message,
+    wanted: Wanted,
+    passages: Vec<Passage>,
+    /// Bytes the model has sent.
+    received: usize,
+    /// Asked for and not started: the turn is not committed, or the caller is speaking.
+    calls: Vec<WantedCall>,
+    /// How many were started.
+    started: usize,
+    /// How many of these have their result.
+    answered: usize,
+    executed: Executed,
+    /// More than one of its tools has given an agent back: nobody takes over.
+    rivals: bool,
+    /// One of the results wants an answer.
+    reply_wanted: bool,
+    /// The model failed in this step.
+    failed: bool,
+    /// The message is in the history, or there is none.
+    written: bool,
+    clock: Clock,
+}
+
+impl Step {
+    /// The model is going to be asked.
+    pub(crate) fn new(core: &mut Core, mut wanted: Wanted) -> Self {
+        if core.options.max_tool_steps == 0 {
+            wanted.tool_choice = ToolChoice::None;
+        }
+        let place = core.history.reserve();
+        let message = core
+            .history
+            .message(Role::Assistant, String::new(), core.now);
+        Self {
+            brain: Brain::Waiting,
+            place,
+            message,
+            wanted,
+            passages: Vec::new(),
+            received: 0,
+            calls: Vec::new(),
+            started: 0,
+            answered: 0,
+            executed: Executed::No,
+            rivals: false,
+            reply_wanted: false,
+            failed: false,
+            written: false,
+            clock: Clock::default(),
+        }
+    }
+
+    /// The words are known already.
+    pub(crate) fn of_text(core: &mut Core) -> Self {
+        let mut step = Self::new(core, Wanted::default());
+        step.brain = Brain::Done;
+        step
+    }
+
+    /// The step after this one, which has called tools. `last`: it must not call any.
+    pub(crate) fn following(&self, core: &mut Core, first: &Self, last: bool) -> Self {
+        let choice = match last {
+            true => ToolChoice::None,
+            false => ToolChoice::Auto,
+        };
+        let wanted = Wanted {
+            query: None,
+            tool_choice: choice,
+            ..first.wanted.clone()
+        };
+        let mut step = Self::new(core, wanted);
+        step.passages.clone_from(&first.passages);
+        step
+    }
+
+    /// It was begun before its turn was committed, and stands after it.
+    pub(crate) fn is_said_from(&mut self, now: Instant) {
+        self.message.created_at = now;
+    }
+
+    /// Also the turns that wait for an answer are answered by it.
+    pub(crate) fn joins(&mut self, other: &Wanted, searches: bool) {
+        if searches {
+            self.wanted.query.clone_from(&other.query);
+        }
+        self.wanted.extra.extend_from_slice(&other.extra);
+    }
+
+    // asking
+
+    /// Searches if there is something to search for, else asks the model. `planned`: what is being said.
+    pub(crate) fn ask(&mut self, core: &mut Core, mut planned: Vec<(Place, Message)>) {
+        let now = core.now;
+        if let Some(query) = self.wanted.query.take().filter(|_| core.options.retrieval) {
+            let id = core.retrieval_id();
+            let budget = core.options.retrieval_budget;
+            self.brain = Brain::Retrieving(Pending::new(id, now, budget));
+            return core.act(Action::Retrieve { id, query, budget });
+        }
+        planned.extend_from_slice(&self.wanted.extra);
+        let parts = RequestParts {
+            instructions: core.instructions.clone(),
+            planned,
+            passages: self.passages.clone(),
+            reply_instructions: self.wanted.instructions.clone(),
+            tool_choice: self.wanted.tool_choice.clone(),
+            tools: self.wanted.tools.clone(),
+        };
+        let request = core.history.request(parts, now);
+        let id = core.generation_id();
+        self.clock.asked_at = Some(now);
+        self.brain = Brain::Asked(Pending::new(id, now, core.options.llm_timeout));
+        core.act(Action::StartLlm { id, request });
+    }
+
+    /// What was searched for is here.
+    pub(crate) fn found(&mut self, mut passages: Vec<Passage>, now: Instant) {
+        if let Brain::Retrieving(asked) = self.brain {
+            self.clock.retrieval = Some(asked.took(now));
+            passages.truncate(MAX_PASSAGES);
+            self.passages = passages;
+        }
+    }
+
+    // the model's answer
+
+    /// The model has sent something under its present request. `is_silent`: nothing is heard, so that what was said too early can be
+    /// taken back.
+    pub(crate) fn on_llm(
+        &mut self,
+        core: &mut Core,
+        mouth: &mut Mouth,
+        event: Llm,
+        is_silent: bool,
+    ) -> Thought {
+        match event {
+            Llm::Text(text) => self.hear(core, mouth, text),
+            Llm::ToolCall(call) => self.want_call(core, call, None),
+            Llm::RefusedCall { call, why } => self.want_call(core, call, Some(why)),
+            Llm::Thinking => {
+                let until = core.now + core.options.llm_timeout;
+                if let Brain::Asked(asked) | Brain::Streaming(asked) = &mut self.brain {
+                    asked.thinks_until(until, MAX_THINKING);
+                }
+            }
+            Llm::Withdrawn => {
+                self.received = 0;
+                mouth.withdraw(core, is_silent);
+            }
+            Llm::Warning(message) => core.error(Component::Llm, message, true),
+            Llm::Finished { usage } => {
+                self.note_speed(usage, core.now);
+                self.brain = Brain::Done;
+                mouth.complete();
+                return Thought::Complete;
+            }
+            Llm::Failed(message) => return Thought::Failed(message),
+        }
+        Thought::Nothing
+    }
+
+    /// The answer arrives: the rest has as much time as the first word.
+    fn arrives(&mut self, core: &Core) {
+        self.clock.first_token_at.get_or_insert(core.now);
+        if let Brain::Asked(mut asked) | Brain::Streaming(mut asked) = self.brain {
+            asked.lives_until(core.now + core.options.llm_timeout);
+            self.brain = Brain::Streaming(asked);
+        }
+    }
+
+    fn hear(&mut self, core: &mut Core, mouth: &mut Mouth, text: String) {
+        self.arrives(core);
+        let room = MAX_REPLY_BYTES.saturating_sub(self.received);
+        self.received += text.len();
+        let too_long = text.len() > room;
+        mouth.say(&cut(text, room));
+        if too_long {
+            mouth.complete();
+            self.cancel(core);
+            let message = "the reply is longer than anybody would listen to: cut off";
+            core.error(Component::Llm, message, true);
+        }
+    }
+
+    fn want_call(&mut self, core: &mut Core, mut call: ToolCall, refusal: Option<String>) {
+        self.arrives(core);
+        let ignored = if self.wanted.tool_choice == ToolChoice::None {
+            Some("the model called a tool although it must not: ignored")
+        } else if self.calls.len() + self.started >= MAX_CALLS_PER_STEP {
+            Some("too many tool calls in one answer: the rest is ignored")
+        } else {
+            None
+        };
+        if let Some(message) = ignored {
+            return core.error(Component::Llm, message, true);
+        }
+        call.name = cut(call.name, MAX_VALUE_BYTES);
+        call.arguments = cut(call.arguments, MAX_VALUE_BYTES);
+        let refusal = refusal.map(|why| cut(why, MAX_VALUE_BYTES));
+        self.calls.push(WantedCall { call, refusal });
+    }
+
+    fn note_speed(&mut self, usage: Option<Usage>, now: Instant) {
+        let took = self.clock.asked_at.map(|asked| now.since(asked));
+        self.clock.tokens_per_second = usage
+            .zip(took)
+            .and_then(|(usage, took)| usage.written_per_second(took));
+    }
+
+    /// There is no answer, or only a part of one.
+    pub(crate) fn fail(&mut self) {
+        self.brain = Brain::Done;
+        self.failed = true;
+        self.calls.clear();
+    }
+
+    /// Nobody waits for the model any more.
+    pub(crate) fn cancel(&mut self, core: &mut Core) {
+        if let Some(id) = self.generation() {
+            core.act(Action::CancelLlm { id });
+        }
+        self.brain = Brain::Done;
+    }
+
+    /// The speech is over: nothing more comes of it.
+    pub(crate) fn stop(&mut self, core: &mut Core) {
+        self.cancel(core);
+        self.calls.clear();
+    }
+
+    /// When the model, a search or the hook that looks at the results has taken too long.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        if let Executed::Shown(hook) = &self.executed {
+            return Some(hook.until());
+        }
+        match &self.brain {
+            Brain::Retrieving(asked) => Some(asked.until()),
+            Brain::Asked(asked) | Brain::Streaming(asked) => Some(asked.until()),
+            Brain::Waiting | Brain::Done => None,
+        }
+    }
+
+    /// What that was.
+    pub(crate) fn late(&self) -> Late {
+        if let Executed::Shown(_) = self.executed {
+            return Late::Hook;
+        }
+        match self.brain {
+            Brain::Retrieving(_) => Late::Passages,
+            Brain::Asked(_) => Late::Model("the model did not answer in time"),
+            Brain::Streaming(_) => Late::Model("the model stopped in the middle of its answer"),
+            Brain::Waiting | Brain::Done => Late::Nothing,
+        }
+    }
+
+    // its calls
+
+    /// The calls that are to be started now, and the number of the first.
+    pub(crate) fn start_calls(&mut self) -> (usize, Vec<WantedCall>) {
+        let first = self.started;
+        self.started += self.calls.len();
+        (first, std::mem::take(&mut self.calls))
+    }
+
+    /// One of its calls has its result.
+    pub(crate) fn is_answered(&mut self, reply: bool) {
+        self.answered += 1;
+        self.reply_wanted |= reply;
+    }
+
+    /// All that the model has called has its results, and nobody was told.
+    pub(crate) fn is_executed(&self) -> bool {
+        self.started > 0
+            && self.answered == self.started
+            && self.executed == Executed::No
+            && self.calls.is_empty()
+            && self.brain_is_done()
+    }
+
+    /// Everybody is told that all calls have their results. With `hook` it does not go on before that has looked.
+    pub(crate) fn execute(&mut self, hook: Option<Pending<BatchId>>) {
+        self.executed = hook.map_or(Executed::Yes, Executed::Shown);
+    }
+
+    /// The hook has looked, or is waited for no longer: is there to be an answer?
+    pub(crate) fn hook_answered(&mut self, reply: bool) {
+        self.executed = Executed::Yes;
+        self.reply_wanted &= reply;
+    }
+
+    /// One of the results wants an answer.
+    pub(crate) fn wants_reply(&self) -> bool {
+        self.reply_wanted
+    }
+
+    pub(crate) fn has_hook(&self, id: BatchId) -> bool {
+        matches!(&self.executed, Executed::Shown(hook) if hook.is(id))
+    }
+
+    pub(crate) fn hook(&self) -> Option<BatchId> {
+        match &self.executed {
+            Executed::Shown(hook) => Some(hook.id()),
+            Executed::No | Executed::Yes => None,
+        }
+    }
+
+    /// One of its tools gives an agent back; is it the only one? `had_one`: one has before.
+    pub(crate) fn gives_agent(&mut self, had_one: bool) -> bool {
+        self.rivals |= had_one;
+        !self.rivals
+    }
+
+    // its words
+
+    /// All its words have been played or dropped.
+    pub(crate) fn write(
+        &mut self,
+        heard: Heard,
+        user_stopped_at: Option<Instant>,
+        audible_since: Option<Instant>,
+        cut: bool,
+    ) {
+        self.written = true;
+        self.message.text = heard.text;
+        self.message.interrupted = heard.is_torn || cut;
+        // the first sound of the speech is what the caller waited for
+        let started = heard.metrics.started_speaking_at;
+        let answers = audible_since.filter(|since| started == Some(*since));
+        self.message.metrics = MessageMetrics {
+            llm_node_ttft: self.ttft(),
+            llm_node_ttfs: heard.first_words_at.and_then(|at| self.asked_before(at)),
+            llm_node_tps: self.clock.tokens_per_second,
+            e2e_latency: answers
+                .zip(user_stopped_at)
+                .map(|(first, stopped)| first.since(stopped)),
+            ..heard.metrics
+        };
+    }
+
+    // questions
+
+    pub(crate) fn place(&self) -> Place {
+        self.place
+    }
+
+    pub(crate) fn message(&self) -> &Message {
+        &self.message
+    }
+
+    pub(crate) fn passages(&self) -> &[Passage] {
+        &self.passages
+    }
+
+    /// Request to first token or call.
+    pub(crate) fn ttft(&self) -> Option<Duration> {
+        Some(self.clock.first_token_at?.since(self.clock.asked_at?))
+    }
+
+    /// From the request until then.
+    pub(crate) fn asked_before(&self, at: Instant) -> Option<Duration> {
+        Some(at.since(self.clock.asked_at?))
+    }
+
+    /// How long the search took.
+    pub(crate) fn retrieval(&self) -> Option<Duration> {
+        self.clock.retrieval
+    }
+
+    /// The request to the model that is not answered yet.
+    pub(crate) fn generation(&self) -> Option<GenerationId> {
+        match &self.brain {
+            Brain::Asked(own) | Brain::Streaming(own) => Some(own.id()),
+            Brain::Waiting | Brain::Retrieving(_) | Brain::Done => None,
+        }
+    }
+
+    pub(crate) fn has_generation(&self, id: GenerationId) -> bool {
+        matches!(&self.brain, Brain::Asked(own) | Brain::Streaming(own) if own.is(id))
+    }
+
+    pub(crate) fn has_retrieval(&self, id: RetrievalId) -> bool {
+        matches!(&self.brain, Brain::Retrieving(own) if own.is(id))
+    }
+
+    /// Passages are looked for.
+    pub(crate) fn is_retrieving(&self) -> bool {
+        matches!(self.brain, Brain::Retrieving(_))
+    }
+
+    /// The model is to be asked as soon as it can be.
+    pub(crate) fn is_waiting(&self) -> bool {
+        matches!(self.brain, Brain::Waiting)
+    }
+
+    pub(crate) fn brain_is_done(&self) -> bool {
+        matches!(self.brain, Brain::Done)
+    }
+
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed
+    }
+
+    pub(crate) fn is_written(&self) -> bool {
+        self.written
+    }
+
+    /// Words of it are among those of its message.
+    pub(crate) fn was_heard(&self) -> bool {
+        !self.message.text.is_empty()
+    }
+
+    /// It was asked for after that, and has said something.
+    pub(crate) fn has_known(&self, since: Instant) -> bool {
+        self.was_heard() && self.clock.asked_at.is_some_and(|at| at > since)
+    }
+
+    /// The model was asked, and neither words nor calls came.
+    pub(crate) fn is_mute(&self) -> bool {
+        self.clock.asked_at.is_some() && self.received == 0 && !self.has_called()
+    }
+
+    /// Tools are to be called, or were.
+    pub(crate) fn has_called(&self) -> bool {
+        self.started > 0 || !self.calls.is_empty()
+    }
+
+    /// Calls are to be started.
+    pub(crate) fn wants_calls(&self) -> bool {
+        !self.calls.is_empty()
+    }
+
+    /// All calls were started, and one has no result.
+    pub(crate) fn waits_for_tools(&self) -> bool {
+        self.calls.is_empty() && self.answered < self.started
+    }
+
+    /// Nothing was called, or all calls have their results and it may go on.
+    pub(crate) fn tools_are_done(&self) -> bool {
+        self.calls.is_empty() && (self.started == 0 || self.executed == Executed::Yes)
+    }
+
+    /// Tools were called, and the model is to say something about what they gave.
+    fn reply_follows(&self) -> bool {
+        self.started > 0 && self.reply_wanted && !self.failed
+    }
+
+    /// All tools have answered, and the next step can begin.
+    pub(crate) fn is_followed(&self) -> bool {
+        self.brain_is_done() && self.tools_are_done() && self.reply_follows()
+    }
+
+    /// Nothing follows, once its words are said.
+    pub(crate) fn is_last(&self) -> bool {
+        (self.failed || self.tools_are_done()) && !self.reply_follows()
+    }
+
+    /// It must not call tools.
+    pub(crate) fn is_without_tools(&self) -> bool {
+        self.wanted.tool_choice == ToolChoice::None
+    }
+}
