@@ -11,7 +11,6 @@ use crate::mind::Wanted;
 use crate::queue::{Queued, Words};
 use crate::speech::Speech;
 use crate::tools::{Running, Waits, tell_if_nobody_waits};
-use crate::turn::Stage;
 use antiphon_chat::time::Instant;
 use antiphon_chat::{Item, ToolCall, ToolChoice, ToolOutput};
 use antiphon_text::push_limited;
@@ -265,9 +264,9 @@ impl Dialogue {
             && self.ending.is_none()
             && self.speculation.is_none()
             && !self.is_completing()
-            && self.turn.stage == Stage::Quiet
-            && !(self.mode_is_manual() && self.turn.words() > 0)
-            && !self.caller_speaks();
+            && self.caller.is_quiet()
+            && !(self.is_manual() && self.caller.words() > 0)
+            && !self.caller.speaks();
         if self.tools.untold.is_empty() || !quiet {
             return false;
         }

@@ -1,20 +1,19 @@
 //! The caller makes a sound while the agent has something to say: hold, and then go on or give way.
 
 use crate::action::Action;
+use crate::caller::{Caller, Verdict};
 use crate::event::{Event, ToolReplyStatus};
 use crate::floor::{Floor, Hold};
 use crate::ids::SpeechId;
 use crate::limits::CLEAR_REPORT_TIMEOUT;
 use crate::machine::Dialogue;
-use crate::options::TurnDetection;
 use crate::speech::Speech;
-use crate::verdict::Verdict;
 use antiphon_chat::time::{Duration, Instant};
 
 impl Dialogue {
     /// May the caller's voice stop the present speech?
     pub(crate) fn is_interruptible(&self) -> bool {
-        self.core.options.turn_detection != TurnDetection::Manual && self.may_interrupt()
+        !self.is_manual() && self.may_interrupt()
     }
 
     /// May anything but force stop the present speech? False when there is none.
@@ -27,7 +26,7 @@ impl Dialogue {
 
     /// Nothing that may be interrupted becomes audible while the caller speaks, whatever made it the next to be heard.
     pub(crate) fn hold_while_caller_speaks(&mut self) {
-        if self.caller_speaks() && self.may_be_held() {
+        if self.caller.speaks() && self.may_be_held() {
             self.hold(self.floor.is_audible());
         }
     }
@@ -45,8 +44,9 @@ impl Dialogue {
         };
         silent
             && self.may_interrupt()
-            && !self.caller.noise
-            && self.sound_so_far() >= self.core.options.min_thinking_interruption_duration
+            && !self.caller.is_noise()
+            && self.caller.sound_lasted(self.now())
+                >= self.core.options.min_thinking_interruption_duration
     }
 
     /// The voice began when the agent said nothing, between two pieces of what it says.
@@ -56,15 +56,6 @@ impl Dialogue {
         };
         let last = speech.mouth.heard_until();
         !speech.mouth.is_audible() && last.is_some_and(|last| began > last)
-    }
-
-    /// How long the caller has spoken without a pause; without a VAD, since when he has been heard.
-    fn sound_so_far(&self) -> Duration {
-        if self.caller.has_vad {
-            return self.caller.voice_lasted();
-        }
-        let began = self.turn.began.unwrap_or(self.core.now);
-        self.core.now.since(began)
     }
 
     fn hold(&mut self, audible: bool) {
@@ -89,9 +80,9 @@ impl Dialogue {
         match &self.floor {
             Floor::Speaking(_)
                 if self.is_interruptible()
-                    && !self.caller.noise
+                    && !self.caller.is_noise()
                     && speech >= self.bar(speech)
-                    && !self.voice_leaves_floor() =>
+                    && !self.caller.voice_leaves_floor(self.now()) =>
             {
                 if self.core.options.resume_false_interruption {
                     self.hold(true);
@@ -102,8 +93,8 @@ impl Dialogue {
             // a recogniser that works says whether it was speech; one that is known not to hear cannot
             Floor::Held(_, hold)
                 if hold.audible
-                    && self.trouble.is_deaf()
-                    && !self.voice_leaves_floor()
+                    && self.caller.is_deaf()
+                    && !self.caller.voice_leaves_floor(self.now())
                     && speech
                         >= self
                             .core
@@ -139,7 +130,7 @@ impl Dialogue {
         if !self.is_interruptible() {
             return;
         }
-        match (self.verdict(), &self.floor) {
+        match (self.caller.verdict(self.now()), &self.floor) {
             (Verdict::Interrupt, Floor::Preparing(_) | Floor::Speaking(_) | Floor::Held(..))
                 if !self.is_last_answer() =>
             {
@@ -150,9 +141,9 @@ impl Dialogue {
                 self.hold(false);
             }
             (Verdict::Hold, Floor::Speaking(_)) if self.core.options.resume_false_interruption => {
-                let sound = self.sound_so_far();
+                let sound = self.caller.sound_lasted(self.now());
                 // an order to stop is not waited out
-                if sound >= self.bar(sound) || self.turn.is_stop {
+                if sound >= self.bar(sound) || self.caller.says_stop() {
                     self.hold(true);
                 }
             }
@@ -166,26 +157,20 @@ impl Dialogue {
         let Floor::Held(_, hold) = &self.floor else {
             return None;
         };
-        let options = &self.core.options;
-        let holds =
-            hold.audible || self.sound_so_far() >= options.min_thinking_interruption_duration;
-        if self.caller_speaks() && holds {
-            return None;
-        }
-        let turn_decides = self.turn.is_pending()
-            && self.turn.words() > 0
-            && matches!(self.verdict(), Verdict::Hold | Verdict::Interrupt);
-        if turn_decides {
+        let (options, now) = (&self.core.options, self.now());
+        let least = options.min_thinking_interruption_duration;
+        let holds = hold.audible || self.caller.sound_lasted(now) >= least;
+        if (self.caller.speaks() && holds) || self.caller.may_take_floor(now) {
             return None;
         }
         let wait = if !hold.audible {
-            self.delays().min
-        } else if self.has_only_listened() {
+            self.caller.min_delay(now)
+        } else if self.caller.has_only_listened(now) {
             Duration::ZERO
         } else {
             options.false_interruption_timeout
         };
-        let quiet_since = self.caller.quiet_since.max(hold.since);
+        let quiet_since = self.caller.quiet_since().max(hold.since);
         Some((quiet_since + wait).max(self.core.now))
     }
 
@@ -206,9 +191,8 @@ impl Dialogue {
         if hold.audible {
             self.core
                 .emit(Event::AgentFalseInterruption { resumed: true });
-            self.caller.pauses.was_nothing();
             self.floor = Floor::Speaking(speech);
-            self.judge_overlap(false);
+            self.tell(Caller::has_not_interrupted);
         } else {
             self.floor = Floor::Preparing(speech);
         }
@@ -227,8 +211,7 @@ impl Dialogue {
     pub(crate) fn interrupt_present(&mut self) {
         if let Some(id) = self.floor.speech().map(|speech| speech.id) {
             if self.floor.is_audible() {
-                self.caller.pauses.interrupted(&self.core.options);
-                self.judge_overlap(true);
+                self.tell(Caller::has_interrupted);
             }
             self.reports_are_put_off(id);
             self.core.emit(Event::Interrupted { speech: id });

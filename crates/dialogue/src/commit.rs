@@ -1,5 +1,6 @@
 //! The caller has finished: the words enter the history, and an answer begins.
 
+use crate::caller::{Caller, Finished, Verdict, corrected};
 use crate::event::{Event, InputModality, SpeechPurpose, TurnMetrics, Withdrawal};
 use crate::history::Place;
 use crate::ids::{SpeechId, TurnId};
@@ -10,31 +11,9 @@ use crate::mind::{Step, Wanted};
 use crate::mouth::Mouth;
 use crate::queue::{Queued, Words};
 use crate::speech::Speech;
-use crate::turn::{Stage, corrected};
-use crate::verdict::Verdict;
 use antiphon_chat::time::Instant;
 use antiphon_chat::{Item, Message, MessageMetrics, Role};
 use antiphon_text::normalise;
-
-/// A turn that was committed.
-struct Committed {
-    turn: TurnId,
-    modality: InputModality,
-    text: String,
-    language: Option<String>,
-    speaker_id: Option<String>,
-    confidence: Option<f32>,
-    metrics: TurnMetrics,
-    user_stopped_at: Option<Instant>,
-    /// The caller's first sound.
-    user_started_at: Option<Instant>,
-    /// It had to wait for the agent: how long it took says nothing about anybody.
-    was_kept: bool,
-    /// What is said or waits is said before it is answered.
-    leaves_floor: bool,
-    /// Where it stands, if that is not behind everything else.
-    place: Option<Place>,
-}
 
 /// The same as it enters the history, and what its answer starts from.
 #[derive(Clone, Debug)]
@@ -63,79 +42,24 @@ impl TurnOver {
 }
 
 impl Dialogue {
-    /// The caller has finished, or so it seems: put the words into the history and answer.
+    /// The caller has finished, or so it seems: put the words into the history and answer, unless they leave the floor to the
+    /// agent or are its own.
     pub(crate) fn commit_turn(&mut self) {
-        let forced = self.turn.commit_asked;
-        self.turn.stage = if self.turn.stage == Stage::Speaking {
-            Stage::Speaking
-        } else {
-            Stage::Quiet
-        };
         self.look_for_echo();
-        match self.verdict() {
-            Verdict::Echo if !forced => {
+        let verdict = match self.caller.is_commit_asked() {
+            true => Verdict::Interrupt,
+            false => self.caller.verdict(self.now()),
+        };
+        match verdict {
+            Verdict::Echo => {
                 self.drop_speculation();
-                self.withdraw_words(Withdrawal::Echo);
-                self.renew_turn();
-                return;
+                self.tell(|caller, now| caller.withdraw_turn(Withdrawal::Echo, now));
             }
-            Verdict::Keep if !forced => {
+            Verdict::Keep => {
                 self.drop_speculation();
                 self.keep();
-                return;
             }
-            Verdict::Echo | Verdict::Keep | Verdict::Hold | Verdict::Interrupt => {}
-        }
-        self.end_turn(!self.turn.skip_reply, false);
-    }
-
-    /// The words enter the history, and are answered if they are to be. Do they leave the floor to the agent even then?
-    pub(crate) fn end_turn(&mut self, reply: bool, leaves_floor: bool) {
-        let mut committed = self.measured(self.turn.text());
-        committed.leaves_floor = leaves_floor;
-        self.measure_detector();
-        self.count_turn();
-        self.renew_turn();
-        self.answer(committed, reply);
-    }
-
-    /// The words enter the history, and nothing more comes of them.
-    pub(crate) fn remember_words(&mut self) {
-        self.turn.commit_asked = true;
-        self.turn.skip_reply = true;
-        self.commit_turn();
-        self.caller.monologue.was_nothing();
-    }
-
-    fn measured(&self, text: String) -> Committed {
-        let turn = &self.turn;
-        let spoke = turn
-            .last_spoke
-            .filter(|at| turn.began.is_none_or(|began| *at >= began));
-        let was_kept = turn.kept.is_some();
-        let metrics = TurnMetrics {
-            turn: Some(turn.id),
-            end_of_turn_delay: spoke
-                .filter(|_| !was_kept)
-                .map(|at| self.core.now.since(at)),
-            transcription_delay: spoke
-                .zip(turn.last_final)
-                .map(|(at, words)| words.since(at)),
-            ..TurnMetrics::default()
-        };
-        Committed {
-            turn: turn.id,
-            modality: InputModality::Audio,
-            text,
-            language: self.spoken_language(),
-            speaker_id: turn.speaker_id.clone(),
-            confidence: turn.confidence(),
-            metrics,
-            user_stopped_at: spoke,
-            user_started_at: turn.began.filter(|_| spoke.is_some()),
-            was_kept,
-            leaves_floor: false,
-            place: turn.place(),
+            Verdict::Hold | Verdict::Interrupt => self.tell(Caller::finish),
         }
     }
 
@@ -145,36 +69,17 @@ impl Dialogue {
         if text.is_empty() {
             return;
         }
-        self.heard_typing();
-        self.judge_overlap(false);
-        if self.turn.kept.is_some() && self.turn.stage != Stage::Speaking {
-            self.remember_words(); // the answer is to both
-        }
-        let turn = self.core.turn_id();
-        let metrics = TurnMetrics {
-            turn: Some(turn),
-            ..TurnMetrics::default()
-        };
-        let now = self.core.now;
-        let committed = Committed {
-            turn,
-            modality: InputModality::Text,
-            text,
-            language: None,
-            speaker_id: None,
-            confidence: None,
-            metrics,
-            user_stopped_at: Some(now),
-            user_started_at: None,
-            was_kept: false,
-            leaves_floor: false,
-            place: None,
-        };
-        self.answer(committed, true);
+        self.tell(|caller, now| {
+            caller.has_typed(now);
+            caller.judge_overlap(false, now);
+            caller.join_kept_words(now); // the answer is to both
+        });
+        let turn = self.caller.turn_id();
+        self.answer(Finished::typed(turn, text, self.core.now), true);
     }
 
     /// Remembers what the caller said, and begins to answer it unless nobody is to.
-    fn answer(&mut self, committed: Committed, reply: bool) {
+    pub(crate) fn answer(&mut self, committed: Finished, reply: bool) {
         let now = self.core.now;
         if !reply || !self.speculation_fits(&committed.text) {
             self.drop_speculation();
@@ -196,7 +101,7 @@ impl Dialogue {
             speaker_id: committed.speaker_id,
         });
         if committed.modality == InputModality::Audio {
-            self.caller.last_turn = Some((committed.turn, id.clone()));
+            self.caller.was_committed(committed.turn, &id);
         }
         let mut message = Message::new(id, Role::User, committed.text, now);
         message.transcript_confidence = committed.confidence;
@@ -218,7 +123,7 @@ impl Dialogue {
             leaves_floor: committed.leaves_floor,
             is_typed: committed.modality == InputModality::Text,
         };
-        self.words_came();
+        self.caller.was_understood();
         if !reply {
             self.leave_unanswered(over);
             return;
@@ -246,7 +151,7 @@ impl Dialogue {
     /// The recogniser is sure of the last turn only now, and of other words: they stand in the history instead, under the same
     /// name. An answer of which nothing was heard is given to them; one that has begun stays the only one.
     pub(crate) fn correct_last_turn(&mut self, words: &str, text: &str) {
-        let known = self.caller.last_turn.clone();
+        let known = self.caller.last_turn();
         let corrected = known.and_then(|(turn, id)| {
             let (place, all) = self.correct_message(turn, &id, words, text)?;
             Some((turn, id, place, all))
@@ -261,7 +166,7 @@ impl Dialogue {
             transcript: transcript.clone(),
             is_final: true,
             item_id: Some(id),
-            language: self.spoken_language(),
+            language: self.caller.spoken_language(self.now()),
             speaker_id: None,
         });
         self.answer_anew(turn, place, transcript);

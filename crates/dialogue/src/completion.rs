@@ -28,7 +28,7 @@ impl Dialogue {
     /// The hook is asked about the turn at once, also when it still looks at others: a caller who says three things quickly
     /// does not wait three times. What it answers counts in the order of the turns.
     pub(crate) fn await_hook(&mut self, over: TurnOver) {
-        if self.caller.completing.len() >= MAX_COMPLETING_TURNS {
+        if self.completing.len() >= MAX_COMPLETING_TURNS {
             self.hook_failed(0, "too many turns wait for it");
             self.complete_in_order();
         }
@@ -39,7 +39,7 @@ impl Dialogue {
             message: over.message.clone(),
             budget,
         };
-        self.caller.completing.push_back(Completing {
+        self.completing.push_back(Completing {
             over,
             since: now,
             until: now + budget,
@@ -50,30 +50,30 @@ impl Dialogue {
 
     /// A turn waits for its hook: it is going to be answered.
     pub(crate) fn is_completing(&self) -> bool {
-        !self.caller.completing.is_empty()
+        !self.completing.is_empty()
     }
 
     pub(crate) fn completing_mut(&mut self, turn: TurnId) -> Option<&mut TurnOver> {
-        let mut turns = self.caller.completing.iter_mut().map(|open| &mut open.over);
+        let mut turns = self.completing.iter_mut().map(|open| &mut open.over);
         turns.find(|over| over.turn == turn)
     }
 
     /// Where the first of them will stand in the history.
     pub(crate) fn first_completing(&self) -> Option<Place> {
-        let first = self.caller.completing.front();
+        let first = self.completing.front();
         first.map(|completing| completing.over.place)
     }
 
     pub(crate) fn completion_deadline(&self) -> Option<Instant> {
-        let open = self.caller.completing.iter();
+        let open = self.completing.iter();
         let open = open.filter(|completing| completing.verdict.is_none());
         open.map(|completing| completing.until).min()
     }
 
     pub(crate) fn completion_due(&mut self) {
         let now = self.core.now;
-        for at in 0..self.caller.completing.len() {
-            let completing = self.caller.completing.get(at);
+        for at in 0..self.completing.len() {
+            let completing = self.completing.get(at);
             if completing.is_some_and(|open| open.verdict.is_none() && open.until <= now) {
                 self.hook_failed(at, "it did not answer in time");
             }
@@ -89,7 +89,7 @@ impl Dialogue {
     }
 
     pub(crate) fn on_user_turn_completed(&mut self, turn: TurnId, verdict: TurnVerdict) {
-        let mut asked = self.caller.completing.iter();
+        let mut asked = self.completing.iter();
         let asked = asked.position(|open| open.over.turn == turn && open.verdict.is_none());
         if let Some(at) = asked {
             self.hook_answered(at, verdict);
@@ -99,7 +99,7 @@ impl Dialogue {
 
     fn hook_answered(&mut self, at: usize, verdict: TurnVerdict) {
         let now = self.core.now;
-        if let Some(open) = self.caller.completing.get_mut(at) {
+        if let Some(open) = self.completing.get_mut(at) {
             let took = now.since(open.since);
             open.over.message.metrics.on_user_turn_completed_delay = Some(took);
             open.verdict.get_or_insert(verdict);
@@ -109,8 +109,8 @@ impl Dialogue {
     /// The turns whose hook has answered, up to the first whose hook has not.
     fn complete_in_order(&mut self) {
         let answered = |open: &Completing| open.verdict.is_some();
-        while self.caller.completing.front().is_some_and(answered) {
-            let Some(Completing { over, verdict, .. }) = self.caller.completing.pop_front() else {
+        while self.completing.front().is_some_and(answered) {
+            let Some(Completing { over, verdict, .. }) = self.completing.pop_front() else {
                 return;
             };
             match verdict {
@@ -168,7 +168,7 @@ impl Dialogue {
 
     /// The session is going to end, and nobody waits for the hook any more: the newest turn is answered, with the others.
     pub(crate) fn answer_turns(&mut self) {
-        let mut turns = std::mem::take(&mut self.caller.completing);
+        let mut turns = std::mem::take(&mut self.completing);
         let newest = turns.pop_back();
         for Completing { over, .. } in turns {
             self.leave_unanswered(over);
@@ -180,7 +180,7 @@ impl Dialogue {
 
     /// The session ends: what waits for the hook is remembered without it.
     pub(crate) fn settle_turns(&mut self) {
-        for Completing { over, .. } in std::mem::take(&mut self.caller.completing) {
+        for Completing { over, .. } in std::mem::take(&mut self.completing) {
             self.leave_unanswered(over);
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::action::Action;
 use crate::event::{Component, Event};
 use crate::history::{History, Place};
-use crate::ids::{BatchId, GenerationId, PredictionId, RetrievalId, SegmentId, SpeechId, TurnId};
+use crate::ids::{BatchId, GenerationId, RetrievalId, SegmentId, SpeechId};
 use crate::meter::Meter;
 use crate::metrics::{Metrics, ModelInfo};
 use crate::options::Options;
@@ -29,12 +29,10 @@ pub(crate) struct Core {
 
 #[derive(Clone, Debug, Default)]
 struct Ids {
-    turn: u32,
     speech: u32,
     generation: u32,
     segment: u32,
     retrieval: u32,
-    prediction: u32,
     batch: u32,
 }
 
@@ -104,10 +102,6 @@ impl Core {
         self.emit(Event::ConversationItemAdded { item });
     }
 
-    pub(crate) fn turn_id(&mut self) -> TurnId {
-        TurnId(next(&mut self.ids.turn))
-    }
-
     pub(crate) fn speech_id(&mut self) -> SpeechId {
         SpeechId(next(&mut self.ids.speech))
     }
@@ -122,10 +116,6 @@ impl Core {
 
     pub(crate) fn retrieval_id(&mut self) -> RetrievalId {
         RetrievalId(next(&mut self.ids.retrieval))
-    }
-
-    pub(crate) fn prediction_id(&mut self) -> PredictionId {
-        PredictionId(next(&mut self.ids.prediction))
     }
 
     pub(crate) fn batch_id(&mut self) -> BatchId {

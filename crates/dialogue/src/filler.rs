@@ -6,7 +6,6 @@ use crate::machine::Dialogue;
 use crate::options::Filler;
 use crate::queue::Queued;
 use crate::tools::{Running, ToolLedger, Waits};
-use crate::turn::Stage;
 use antiphon_chat::time::Instant;
 
 impl Running {
@@ -82,9 +81,9 @@ impl Dialogue {
         };
         let silent = self.queue.is_empty()
             && self.ending.is_none()
-            && self.turn.stage == Stage::Quiet
+            && self.caller.is_quiet()
             && !self.is_completing()
-            && !self.caller_speaks();
+            && !self.caller.speaks();
         silent.then_some(waits)
     }
 
@@ -95,12 +94,12 @@ impl Dialogue {
             .running
             .iter()
             .filter(|running| running.is_waited_for(waits))
-            .filter_map(|running| running.filler_at(self.active_at))
+            .filter_map(|running| running.filler_at(self.active_at()))
             .min()
     }
 
     pub(crate) fn filler_due(&mut self) {
-        let (now, quiet) = (self.core.now, self.active_at);
+        let (now, quiet) = (self.core.now, self.active_at());
         let Some(waits) = self.waits_in_silence() else {
             return;
         };

@@ -22,12 +22,12 @@ fn inside(dialogue: &Dialogue) -> Result<(), String> {
         || dialogue.floor.is_giving_way()
         || !dialogue.parked.is_empty()
         || dialogue.is_completing()
-        || dialogue.turn.is_pending();
+        || dialogue.caller.is_pending();
     match dialogue.deadline() {
         None if busy && !matches!(dialogue.floor, Floor::Closed) => {
             return Err(format!(
                 "no deadline in {:?} {:?}",
-                dialogue.floor, dialogue.turn
+                dialogue.floor, dialogue.caller
             ));
         }
         Some(due) if due < dialogue.core.now => {
@@ -36,7 +36,7 @@ fn inside(dialogue: &Dialogue) -> Result<(), String> {
         Some(due) if busy && due > dialogue.core.now + longest_wait(dialogue) => {
             return Err(format!(
                 "it waits from {:?} until {due:?} in {:?} {:?}",
-                dialogue.core.now, dialogue.floor, dialogue.turn
+                dialogue.core.now, dialogue.floor, dialogue.caller
             ));
         }
         Some(_) | None => {}
@@ -68,7 +68,7 @@ fn inside(dialogue: &Dialogue) -> Result<(), String> {
         ),
         (
             "turns before their hook",
-            dialogue.caller.completing.len(),
+            dialogue.completing.len(),
             MAX_COMPLETING_TURNS,
         ),
         ("untold reports", dialogue.tools.untold.len(), MAX_UNTOLD),
@@ -78,11 +78,7 @@ fn inside(dialogue: &Dialogue) -> Result<(), String> {
             dialogue.core.history.items().len(),
             MAX_HISTORY_ITEMS,
         ),
-        (
-            "turn",
-            dialogue.turn.finals().len() + dialogue.turn.interim().len(),
-            2 * MAX_TURN_BYTES,
-        ),
+        ("turn", dialogue.caller.bytes(), 2 * MAX_TURN_BYTES),
     ] {
         if count > limit {
             return Err(format!("{count} {what}, at most {limit}"));

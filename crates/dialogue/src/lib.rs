@@ -25,10 +25,9 @@
 //! | file | what |
 //! |---|---|
 //! | `floor` | **who has the floor**: the one enum that names the agent's state |
-//! | `turn`, `user` | the caller's turn: words, silence, endpointing |
-//! | `heard` | which voice has no words yet, and which words the recogniser only repeats |
-//! | `endpointing`, `detector` | how long a silence must be: given, learned, or as the turn detector thinks |
-//! | `caller`, `overlong` | the caller beyond one turn: language, words that do not come, words that do not end |
+//! | `caller` | **the caller's side**, which knows nothing of the agent's: sound, words, the end of a turn, verdicts on words |
+//! | `user` | what the caller's side is told, and what follows from its answers |
+//! | `questions` | what the agent has asked, and where words stand that left the floor to it |
 //! | `settings` | options that change while the session runs |
 //! | `commit`, `completion` | the turn enters the history; the agent's hook that may see it before |
 //! | `reply`, `speculation` | from a turn to a request to words, also before the turn is committed |
@@ -38,7 +37,6 @@
 //! | `voice` | the stage and the mouth of the speech that has the floor |
 //! | `pending` | a question to somebody outside, with an id and a limit |
 //! | `bargein` | hold, go on, or give way |
-//! | `overlap` | the caller's voice over the agent's, and what it turned out to be |
 //! | `queue`, `parked` | speeches that wait for the floor, or for a tool while others have it |
 //! | `tools` | calls, each with its one result |
 //! | `executed` | all calls of an answer have theirs; the agent's hook that may cancel what follows |
@@ -57,23 +55,18 @@ mod caller;
 mod commit;
 mod completion;
 mod core;
-mod detector;
 mod duplicates;
-mod endpointing;
 mod filler;
 mod floor;
-mod heard;
 mod history;
 #[cfg(debug_assertions)]
 mod inside;
-mod kept;
 mod meter;
 mod mind;
 mod mouth;
-mod overlap;
-mod overlong;
 mod parked;
 mod pending;
+mod questions;
 mod queue;
 mod reply;
 mod settings;
@@ -83,9 +76,7 @@ mod summary;
 mod timers;
 mod tools;
 mod trouble;
-mod turn;
 mod user;
-mod verdict;
 mod voice;
 
 pub mod action;

@@ -1,12 +1,14 @@
 //! The machine itself: inputs are handed to the parts, then everything that can go on goes on.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::action::Action;
 use crate::agents::Agents;
 use crate::caller::Caller;
+use crate::completion::Completing;
 use crate::core::Core;
-use crate::event::{AgentState, CloseReason, Event, UserState};
+use crate::event::{AgentState, CloseReason, UserState};
 use crate::floor::Floor;
 use crate::input::{Command, Input};
 use crate::metrics::SessionUsage;
@@ -17,7 +19,6 @@ use crate::speech::Speech;
 use crate::summary::Summary;
 use crate::tools::ToolLedger;
 use crate::trouble::Trouble;
-use crate::turn::{Stage, UserTurn};
 use antiphon_chat::time::{Duration, Instant};
 use antiphon_chat::{ChatContext, Item};
 
@@ -38,9 +39,9 @@ pub struct Dialogue {
     /// Who has the floor: the state of the agent.
     pub(crate) floor: Floor,
     /// The caller's side.
-    pub(crate) turn: UserTurn,
     pub(crate) caller: Caller,
-    pub(crate) user_state: UserState,
+    /// Turns that are over and wait for the agent's hook, oldest first.
+    pub(crate) completing: VecDeque<Completing>,
     /// What was last published of `floor`.
     pub(crate) agent_state: AgentState,
     /// A reply that was begun before the commit.
@@ -54,7 +55,7 @@ pub struct Dialogue {
     /// A long history's summary.
     pub(crate) summary: Summary,
     pub(crate) ending: Option<Ending>,
-    /// When anybody last did anything, for the away timer.
+    /// When the agent's side last did anything.
     pub(crate) active_at: Instant,
     stt_muted: bool,
     /// What the last step left: nothing but a step moves it, and it is asked for at audio rate.
@@ -64,14 +65,11 @@ pub struct Dialogue {
 impl Dialogue {
     /// A conversation that has not begun; tell it `Started` when the caller can hear.
     pub fn new(options: Options, instructions: impl Into<Arc<str>>) -> Self {
-        let mut core = Core::new(options, instructions.into());
-        let turn = UserTurn::new(core.turn_id());
         Self {
-            core,
+            core: Core::new(options, instructions.into()),
             floor: Floor::NotStarted,
-            turn,
             caller: Caller::default(),
-            user_state: UserState::Listening,
+            completing: VecDeque::new(),
             agent_state: AgentState::Initializing,
             speculation: None,
             queue: SpeechQueue::default(),
@@ -148,7 +146,7 @@ impl Dialogue {
 
     /// The caller's state as last published.
     pub fn user_state(&self) -> UserState {
-        self.user_state
+        self.caller.state()
     }
 
     /// What the providers have been used for so far.
@@ -165,7 +163,7 @@ impl Dialogue {
                 id,
                 probability,
                 threshold,
-            } => self.on_prediction(id, probability, threshold),
+            } => self.tell(|caller, now| caller.on_prediction(id, probability, threshold, now)),
             Input::Retrieved { id, passages } => self.on_retrieved(id, passages),
             Input::Llm { id, event } => {
                 let measured = self.core.meter.llm(id, &event, self.core.now);
@@ -229,8 +227,8 @@ impl Dialogue {
             Command::CommitUserTurn {
                 transcript_timeout,
                 skip_reply,
-            } => self.commit_user_turn(transcript_timeout, skip_reply),
-            Command::ClearUserTurn => self.clear_user_turn(),
+            } => self.tell(|caller, now| caller.ask_commit(transcript_timeout, skip_reply, now)),
+            Command::ClearUserTurn => self.tell(Caller::clear),
             Command::UpdateOptions(patch) => self.update_options(&patch),
             Command::OverrideOptions(patch) => self.override_options(*patch),
             Command::Close { drain } => self.close(CloseReason::UserInitiated, drain),
@@ -258,7 +256,7 @@ impl Dialogue {
         self.speak();
         self.summarize();
         self.core.meter.belongs_to(&self.floor);
-        self.overlap_ends();
+        self.end_overlap();
         self.mute_stt();
         self.end_if_done();
         self.publish_agent_state();
@@ -281,29 +279,22 @@ impl Dialogue {
     pub(crate) fn away_deadline(&self) -> Option<Instant> {
         let timeout = self.core.options.user_away_timeout?;
         let quiet = self.floor.is_open()
-            && self.user_state == UserState::Listening
-            && self.turn.stage == Stage::Quiet
+            && self.caller.state() == UserState::Listening
+            && self.caller.is_quiet()
             && !self.is_completing()
             && self.tools.is_idle();
-        quiet.then(|| self.active_at + timeout)
+        quiet.then(|| self.active_at() + timeout)
     }
 
-    pub(crate) fn set_user_state(&mut self, new_state: UserState, created_at: Instant) {
-        let old_state = std::mem::replace(&mut self.user_state, new_state);
-        if old_state != new_state {
-            self.active_at = self.core.now;
-            self.core.emit(Event::UserStateChanged {
-                old_state,
-                new_state,
-                created_at,
-            });
-        }
+    /// When anybody last did anything.
+    pub(crate) fn active_at(&self) -> Instant {
+        self.active_at.max(self.caller.active_at())
     }
 
-    pub(crate) fn heard_typing(&mut self) {
-        self.active_at = self.core.now;
-        if self.user_state == UserState::Away {
-            self.set_user_state(UserState::Listening, self.core.now);
+    /// The agent may have fallen silent by itself.
+    fn end_overlap(&mut self) {
+        if self.caller.has_overlap() {
+            self.tell(Caller::end_overlap);
         }
     }
 
@@ -315,15 +306,6 @@ impl Dialogue {
         if mute != self.stt_muted {
             self.stt_muted = mute;
             self.core.act(Action::MuteStt(mute));
-        }
-    }
-
-    /// Words of a turn that the end of the session cuts off are not lost.
-    pub(crate) fn keep_last_words(&mut self) {
-        if self.turn.words() > 0 {
-            self.promote_words();
-            self.turn.commit_asked = true;
-            self.commit_turn();
         }
     }
 }

@@ -120,7 +120,7 @@ impl Dialogue {
 
     /// The program stops what is being said: the caller's sound over it has not.
     fn stop_present(&mut self) {
-        self.judge_overlap(false);
+        self.tell(|caller, now| caller.judge_overlap(false, now));
         self.interrupt_present();
     }
 

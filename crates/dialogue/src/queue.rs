@@ -373,7 +373,7 @@ impl Dialogue {
         let now = self.core.now;
         let mut spoken_at = None;
         if let Some(text) = &asked.user_input {
-            self.judge_overlap(false);
+            self.tell(|caller, now| caller.judge_overlap(false, now));
             // there is no answer any more that it would make room for
             if self.may_interrupt() && self.ending.is_none() {
                 self.interrupt();
@@ -417,7 +417,8 @@ impl Dialogue {
         }
         let old_state = std::mem::replace(&mut self.agent_state, new_state);
         if old_state != new_state {
-            self.agent_state_is(new_state);
+            let (speaks, is_open) = (new_state == AgentState::Speaking, self.floor.is_open());
+            self.tell(|caller, now| caller.on_agent_state(speaks, is_open, now));
             self.active_at = self.core.now;
             self.core.emit(Event::AgentStateChanged {
                 old_state,

@@ -6,11 +6,10 @@ use crate::floor::Floor;
 use crate::history::Place;
 use crate::ids::{GenerationId, RetrievalId};
 use crate::input::Llm;
-use crate::kept::is_question;
 use crate::machine::Dialogue;
 use crate::mind::{Late, Step, Thought};
 use crate::mouth::Mouth;
-use crate::options::TurnDetection;
+use crate::questions::is_question;
 use crate::queue::{Queued, Words};
 use crate::speculation::Speculation;
 use crate::speech::Speech;
@@ -70,7 +69,7 @@ impl Dialogue {
         if self.floor.is_giving_way() {
             return;
         }
-        if self.turn.kept.is_some() && self.is_about_to_ask() {
+        if self.caller.has_kept() && self.is_about_to_ask() {
             self.settle_kept_words();
         }
         for at in 0..self.parked.len() {
@@ -213,10 +212,6 @@ impl Dialogue {
                 }
             }
         }
-    }
-
-    pub(crate) fn mode_is_manual(&self) -> bool {
-        self.core.options.turn_detection == TurnDetection::Manual
     }
 }
 

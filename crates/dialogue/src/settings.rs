@@ -2,9 +2,8 @@
 
 use crate::event::Component;
 use crate::machine::Dialogue;
-use crate::options::{Options, OptionsError, TurnDetection};
+use crate::options::{Options, OptionsError};
 use crate::patch::OptionsPatch;
-use crate::turn::Stage;
 
 /// Where the options in force come from: what comes later counts.
 #[derive(Clone, Debug)]
@@ -94,39 +93,16 @@ impl Dialogue {
             Ok(options) => {
                 self.core.layers = layers;
                 let before = std::mem::replace(&mut self.core.options, options);
-                self.detection_changed(before.turn_detection);
+                let before = before.turn_detection;
+                if before != self.core.options.turn_detection {
+                    self.tell(|caller, now| caller.detection_changed(before, now));
+                }
             }
             Err(error) => self.core.error(
                 Component::Session,
                 format!("the options are not changed: {error}"),
                 true,
             ),
-        }
-    }
-
-    /// A turn that has begun ends by the new rules.
-    fn detection_changed(&mut self, before: TurnDetection) {
-        let now = self.core.options.turn_detection;
-        if before == now {
-            return;
-        }
-        match (now, self.turn.stage) {
-            (_, Stage::Speaking) => {}
-            (TurnDetection::Manual, Stage::Pausing | Stage::AwaitingWords { .. }) => {
-                if !self.turn.commit_asked {
-                    self.turn.stage = Stage::Quiet;
-                }
-            }
-            (TurnDetection::Vad | TurnDetection::Stt, Stage::Quiet)
-                if before == TurnDetection::Manual && self.turn.words() > 0 =>
-            {
-                self.turn.last_spoke.get_or_insert(self.core.now);
-                self.turn.stage = Stage::Pausing;
-            }
-            (
-                TurnDetection::Vad | TurnDetection::Stt | TurnDetection::Manual,
-                Stage::Quiet | Stage::Pausing | Stage::AwaitingWords { .. },
-            ) => {}
         }
     }
 }

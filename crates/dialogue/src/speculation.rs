@@ -4,7 +4,6 @@ use crate::history::Place;
 use crate::machine::Dialogue;
 use crate::mind::{Step, Wanted};
 use crate::mouth::Mouth;
-use crate::options::TurnDetection;
 use crate::queue::Words;
 use antiphon_chat::{Message, Role};
 
@@ -25,41 +24,33 @@ impl Dialogue {
     /// Begins a reply before the turn is committed, when the words look stable.
     pub(crate) fn speculate(&mut self) {
         let options = &self.core.options;
-        if !self.turn.stable
+        if !self.caller.is_stable()
             || !options.preemptive_generation
-            || options.turn_detection == TurnDetection::Manual
+            || self.is_manual()
             // as soon as it is known what was heard of the reply that was cut
             || self.floor.is_giving_way()
         {
             return;
         }
-        self.turn.stable = false;
-        let long = self
-            .turn
-            .began
-            .is_some_and(|at| self.core.now.since(at) > options.preemptive_max_speech_duration);
+        self.caller.take_stable();
         let free = self.floor.is_open()
             && self.queue.is_empty()
             && !self.is_completing()
             && self.may_begin()
             && self.ending.is_none()
-            && !self.turn.is_left_alone();
-        if !free || long || self.turn.attempts >= options.preemptive_max_retries {
+            && self.caller.may_be_guessed(self.now());
+        if !free {
             return;
         }
-        let words = self.turn.normal();
+        let words = self.caller.normal();
         let version = self.core.history.version();
-        if words.is_empty()
-            || self
-                .speculation
-                .as_ref()
-                .is_some_and(|kept| kept.words == words && kept.version == version)
-        {
+        let same = |kept: &Speculation| kept.words == words && kept.version == version;
+        if self.speculation.as_ref().is_some_and(same) {
             return;
         }
-        let (text, words) = (self.turn.text(), words.to_owned());
+        let (text, words) = (self.caller.text(), words.to_owned());
         self.drop_speculation();
-        self.turn.attempts += 1;
+        self.caller.count_guess();
         let place = self.core.history.reserve();
         let now = self.core.now;
         let user = (

@@ -1,7 +1,7 @@
 //! Everything that has a time. When it is due is computed from the state that it belongs to; here stands, once, what there is
 //! and what happens then.
 
-use crate::event::UserState;
+use crate::caller::Caller;
 use crate::floor::Floor;
 use crate::machine::Dialogue;
 use antiphon_chat::time::Instant;
@@ -12,10 +12,7 @@ const MAX_FIRINGS: usize = 1000;
 #[derive(Clone, Copy, Debug)]
 enum Timer {
     Report,
-    Turn,
-    Voice,
-    Overlong,
-    Transcription,
+    Caller,
     Hold,
     Tools,
     Brain,
@@ -54,10 +51,7 @@ impl Dialogue {
         }
         earliest(&[
             (self.floor.report_deadline(), Timer::Report),
-            (self.turn_deadline(), Timer::Turn),
-            (self.voice_deadline(), Timer::Voice),
-            (self.overlong_deadline(), Timer::Overlong),
-            (self.transcription_deadline(), Timer::Transcription),
+            (self.caller.deadline(self.now()), Timer::Caller),
             (self.hold_deadline(), Timer::Hold),
             (self.tools.deadline(), Timer::Tools),
             (self.brain_deadline(), Timer::Brain),
@@ -75,17 +69,14 @@ impl Dialogue {
     fn on_timer(&mut self, timer: Timer) {
         match timer {
             Timer::Report => self.settle(),
-            Timer::Turn => self.turn_due(),
-            Timer::Voice => self.voice_due(),
-            Timer::Overlong => self.overlong_due(),
-            Timer::Transcription => self.transcription_due(),
+            Timer::Caller => self.tell(Caller::due),
             Timer::Hold => self.release(),
             Timer::Tools => self.tools_due(),
             Timer::Brain => self.brain_due(),
             Timer::Completion => self.completion_due(),
             Timer::Segment => self.segment_due(),
             Timer::Filler => self.filler_due(),
-            Timer::Away => self.set_user_state(UserState::Away, self.core.now),
+            Timer::Away => self.tell(Caller::goes_away),
             Timer::Summary => self.summary_due(),
             Timer::Ending => self.end_is_due(),
             // what waited goes on by itself

@@ -2,14 +2,13 @@
 //! nothing is told nothing.
 
 use crate::action::Action;
-use crate::event::{CloseReason, Component, Event, SpeechPurpose, UserState};
+use crate::caller::Caller;
+use crate::event::{CloseReason, Component, Event, SpeechPurpose};
 use crate::ids::GenerationId;
 use crate::limits::{DRAIN_TIMEOUT, MAX_CLOSE_TRANSCRIPT_WAIT, MAX_VALUE_BYTES, cut};
 use crate::machine::{Dialogue, Ending};
-use crate::options::TurnDetection;
 use crate::queue::{Queued, Words};
 use crate::speech::Speech;
-use crate::turn::Stage;
 use antiphon_chat::time::{Duration, Instant};
 
 /// Failures in a row.
@@ -18,23 +17,12 @@ pub(crate) struct Trouble {
     llm: u32,
     tts: u32,
     stt: u32,
-    /// The recogniser is known not to hear.
-    deaf: bool,
-    /// The caller has spoken while it did not hear.
-    pub(crate) misses_words: bool,
     /// When the caller had last been told that there is trouble.
     told_at: Option<Instant>,
     /// Something failed that nobody was sure to wait for; what came after it has said nothing either.
     unsaid: bool,
     /// The failure that ends the session.
     fatal: Option<String>,
-}
-
-impl Trouble {
-    /// The recogniser is known not to hear.
-    pub(crate) fn is_deaf(&self) -> bool {
-        self.deaf
-    }
 }
 
 impl Dialogue {
@@ -82,46 +70,29 @@ impl Dialogue {
     /// The recogniser has heard something, or says that it hears again.
     pub(crate) fn stt_answered(&mut self) {
         self.trouble.stt = 0;
-        self.trouble.deaf = false;
     }
 
     /// It tries to come back by itself.
     pub(crate) fn stt_degraded(&mut self, message: String) {
-        self.stt_is_deaf();
+        self.caller.set_deaf();
         self.core.error(Component::Stt, message, true);
     }
 
     /// The driver goes on trying. Who says nothing meanwhile has lost nothing, and is told nothing.
     pub(crate) fn stt_failed(&mut self, message: String) {
         self.trouble.stt += 1;
-        self.stt_is_deaf();
+        self.caller.set_deaf();
         self.core.error(Component::Stt, message.clone(), false);
         self.count_failures(self.trouble.stt, message);
     }
 
-    fn stt_is_deaf(&mut self) {
-        self.trouble.deaf = true;
-        let speaks = self.user_state == UserState::Speaking;
-        self.trouble.misses_words |= speaks || self.turn.is_pending();
-        // it will not say where the turn begins and ends: the voice does
-        if speaks && self.caller.hears_voice() && self.turn.stage == Stage::Quiet {
-            self.turn.stage = Stage::Speaking;
-        }
-    }
-
-    /// The caller spoke and no word came of it. While the recogniser does not hear this was not a cough. What began before
-    /// he had heard of the trouble may be the agent's own voice.
-    pub(crate) fn spoken_in_vain(&mut self) {
-        let lost = std::mem::take(&mut self.trouble.misses_words) || self.trouble.deaf;
-        let spoke = self.turn.began.zip(self.trouble.told_at);
-        if lost && spoke.is_none_or(|(began, told)| began >= told) {
+    /// The caller spoke, from then on, and the recogniser did not hear it. What began before the caller had heard of the trouble
+    /// may be the agent's own voice.
+    pub(crate) fn own_up_to_deafness(&mut self, began: Option<Instant>) {
+        let spoke = began.zip(self.trouble.told_at);
+        if spoke.is_none_or(|(began, told)| began >= told) {
             self.tell_trouble();
         }
-    }
-
-    /// What the caller said was understood.
-    pub(crate) fn words_came(&mut self) {
-        self.trouble.misses_words = false;
     }
 
     fn count_failures(&mut self, in_a_row: u32, last: String) {
@@ -240,11 +211,8 @@ impl Dialogue {
         let timeout = options
             .session_close_transcript_timeout
             .min(MAX_CLOSE_TRANSCRIPT_WAIT);
-        let lacks = !self.trouble.deaf && self.turn.lacks_final(now.back(timeout));
-        // they were asked for when the speech ended
-        let asked = self.turn.commit_asked
-            || (options.turn_detection == TurnDetection::Vad
-                && matches!(self.turn.stage, Stage::AwaitingWords { .. }));
+        let lacks = self.caller.lacks_final(now.back(timeout));
+        let asked = self.caller.awaits_final(self.now());
         let Some(ending) = &mut self.ending else {
             return false;
         };
@@ -258,7 +226,7 @@ impl Dialogue {
     }
 
     /// The recogniser has nothing to say: nobody need wait for more.
-    pub(crate) fn no_last_words(&mut self) {
+    pub(crate) fn stop_awaiting_last_words(&mut self) {
         if let Some(until) = self
             .ending
             .as_mut()
@@ -281,11 +249,9 @@ impl Dialogue {
             return;
         }
         self.abandon_tasks();
-        self.keep_last_words();
+        self.tell(Caller::finish_last);
         self.cancel_tools();
-        if self.user_state != UserState::Listening {
-            self.set_user_state(UserState::Listening, self.core.now);
-        }
+        self.tell(Caller::hang_up);
         self.floor = crate::floor::Floor::Closed;
         self.publish_agent_state();
         self.core.tell_usage();

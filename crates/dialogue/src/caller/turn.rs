@@ -1,7 +1,8 @@
 //! The caller's turn: words, silence, and when it counts as finished.
 
-use crate::detector::Questions;
-use crate::endpointing::Delays;
+use super::detector::Questions;
+use super::endpointing::Delays;
+use super::kept::Kept;
 use crate::history::Place;
 use crate::ids::{PredictionId, TurnId};
 use crate::limits::{MAX_OVERLAP_WORDS, MAX_TURN_BYTES, SPEECH_SIGN_TIMEOUT};
@@ -11,7 +12,7 @@ use antiphon_text::{Backchannel, backchannel, count_words, is_stop, normalise, p
 
 /// How far the turn is.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Stage {
+pub(super) enum Stage {
     /// Silence. Words may be here that left the floor to the agent.
     Quiet,
     /// The caller speaks.
@@ -24,7 +25,7 @@ pub(crate) enum Stage {
 
 /// The turn detector's part.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Prediction {
+pub(super) enum Prediction {
     /// Not asked in this silence.
     None,
     /// Asked.
@@ -33,73 +34,56 @@ pub(crate) enum Prediction {
     Known { goes_on: bool },
 }
 
-/// Words that left the floor to the agent.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Kept {
-    /// They are answered as soon as the agent falls silent, and not only when the caller then waits.
-    pub(crate) at_once: bool,
-    /// When they were said.
-    pub(crate) said: Instant,
-    /// When they left the floor.
-    pub(crate) at: Instant,
-    /// The caller was heard again. Whether it is words nobody knows before they come.
-    pub(crate) again: Option<Instant>,
-    /// The agent has fallen silent: their time has come.
-    pub(crate) is_due: bool,
-    /// Where in the history they were said.
-    pub(crate) place: Place,
-}
-
 #[derive(Clone, Debug)]
-pub(crate) struct UserTurn {
-    pub(crate) id: TurnId,
-    pub(crate) stage: Stage,
+pub(super) struct UserTurn {
+    pub(super) id: TurnId,
+    pub(super) stage: Stage,
     finals: String,
     interim: String,
     /// The caller's first sound of this turn.
-    pub(crate) began: Option<Instant>,
+    pub(super) began: Option<Instant>,
     /// The caller's last sound; endpointing counts from here.
-    pub(crate) last_spoke: Option<Instant>,
-    pub(crate) last_final: Option<Instant>,
+    pub(super) last_spoke: Option<Instant>,
+    pub(super) last_final: Option<Instant>,
     /// When the recogniser last understood something else than before, without being sure.
     last_interim: Instant,
     /// The last sign that speech is going on.
-    pub(crate) last_sign: Instant,
-    pub(crate) prediction: Prediction,
+    pub(super) last_sign: Instant,
+    pub(super) prediction: Prediction,
     /// The words that the detector was asked about, normalised.
-    pub(crate) predicted_for: String,
+    pub(super) predicted_for: String,
     /// What the detector was asked in this turn.
-    pub(crate) questions: Questions,
+    pub(super) questions: Questions,
     /// Speculative replies so far.
-    pub(crate) attempts: u32,
+    pub(super) attempts: u32,
     /// The words look stable: a speculative reply is worth it.
-    pub(crate) stable: bool,
+    pub(super) stable: bool,
     /// The recogniser's end of speech has come in this turn.
-    pub(crate) stt_over: bool,
+    pub(super) stt_over: bool,
     /// `commit_user_turn` was called and waits for words.
-    pub(crate) commit_asked: bool,
+    pub(super) commit_asked: bool,
     /// It was called though nothing at all had been heard of the turn.
-    pub(crate) asked_of_nothing: bool,
+    pub(super) asked_of_nothing: bool,
     /// It is not to be answered.
-    pub(crate) skip_reply: bool,
+    pub(super) skip_reply: bool,
     /// Counted when words come, so that audio-rate inputs need not look at them.
     words: usize,
     backchannel: Backchannel,
     /// They are the agent's own, heard back. Looked at when words come.
-    pub(crate) is_echo: bool,
+    pub(super) is_echo: bool,
     /// They tell the agent to stop, and nothing else.
-    pub(crate) is_stop: bool,
+    pub(super) is_stop: bool,
     /// The recogniser repeats with new words all that was said in this turn.
-    pub(crate) is_repeated: bool,
+    pub(super) is_repeated: bool,
     /// They left the floor to the agent and wait until it falls silent.
-    pub(crate) kept: Option<Kept>,
+    pub(super) kept: Option<Kept>,
     /// They count without a final, and there was too little voice for them to be an interruption.
-    pub(crate) is_unsure: bool,
+    pub(super) is_unsure: bool,
     /// All words, normalised: tells whether they changed.
     normal: String,
     /// As the recogniser said of the last words.
-    pub(crate) language: Option<String>,
-    pub(crate) speaker_id: Option<String>,
+    pub(super) language: Option<String>,
+    pub(super) speaker_id: Option<String>,
     confidence: Confidence,
 }
 
@@ -125,7 +109,7 @@ pub(crate) fn corrected(text: &str, words: &str, others: &str) -> Option<String>
 }
 
 impl UserTurn {
-    pub(crate) fn new(id: TurnId) -> Self {
+    pub(super) fn new(id: TurnId) -> Self {
         Self {
             id,
             stage: Stage::Quiet,
@@ -160,7 +144,7 @@ impl UserTurn {
     }
 
     /// Forgets everything and begins the next turn; speech that is going on goes on.
-    pub(crate) fn renew(&mut self, id: TurnId) {
+    pub(super) fn renew(&mut self, id: TurnId) {
         let speaking = (self.stage == Stage::Speaking).then_some((self.began, self.last_spoke));
         let last_sign = self.last_sign;
         *self = Self::new(id);
@@ -171,7 +155,7 @@ impl UserTurn {
         }
     }
 
-    pub(crate) fn set_interim(&mut self, text: &str, now: Instant, options: &Options) {
+    pub(super) fn set_interim(&mut self, text: &str, now: Instant, options: &Options) {
         if self.interim != text {
             self.last_interim = now;
         }
@@ -184,7 +168,7 @@ impl UserTurn {
         self.look_at_words(options);
     }
 
-    pub(crate) fn add_final(&mut self, text: &str, now: Instant, options: &Options) {
+    pub(super) fn add_final(&mut self, text: &str, now: Instant, options: &Options) {
         self.interim.clear();
         push_limited(&mut self.finals, text, MAX_TURN_BYTES);
         self.last_final = Some(now);
@@ -193,7 +177,7 @@ impl UserTurn {
     }
 
     /// The final for its last words, normalised, has come and has others. False: they are not here.
-    pub(crate) fn correct(
+    pub(super) fn correct(
         &mut self,
         words: &str,
         text: &str,
@@ -211,7 +195,7 @@ impl UserTurn {
     }
 
     /// How sure the recogniser is of its last final words.
-    pub(crate) fn sure(&mut self, confidence: Option<f32>) {
+    pub(super) fn sure(&mut self, confidence: Option<f32>) {
         let Some(confidence) = confidence.filter(|sure| sure.is_finite()) else {
             return;
         };
@@ -220,13 +204,13 @@ impl UserTurn {
     }
 
     /// How sure it is of all of them; `None`: it does not say.
-    pub(crate) fn confidence(&self) -> Option<f32> {
+    pub(super) fn confidence(&self) -> Option<f32> {
         let Confidence { sum, count } = self.confidence;
         (count > 0).then(|| sum / f32::from(count))
     }
 
     /// The recogniser has found that it was no words after all. Were there any?
-    pub(crate) fn take_interim_back(&mut self, options: &Options) -> bool {
+    pub(super) fn take_interim_back(&mut self, options: &Options) -> bool {
         let there = self.has_interim();
         if there {
             self.interim.clear();
@@ -236,7 +220,7 @@ impl UserTurn {
     }
 
     /// The final never came: what was understood so far counts. When it would have come nobody knows.
-    pub(crate) fn promote_interim(&mut self, options: &Options) {
+    pub(super) fn promote_interim(&mut self, options: &Options) {
         let interim = std::mem::take(&mut self.interim);
         push_limited(&mut self.finals, &interim, MAX_TURN_BYTES);
         self.last_final = None;
@@ -244,7 +228,7 @@ impl UserTurn {
     }
 
     /// They were no turn: what comes next begins when it begins.
-    pub(crate) fn forget_words(&mut self) {
+    pub(super) fn forget_words(&mut self) {
         if self.stage != Stage::Speaking {
             self.began = None;
         }
@@ -269,86 +253,79 @@ impl UserTurn {
     }
 
     /// When the recogniser last said something new of it.
-    pub(crate) fn last_words(&self) -> Instant {
+    pub(super) fn last_words(&self) -> Instant {
         self.last_interim
             .max(self.last_final.unwrap_or(Instant::ZERO))
     }
 
     /// Its words have left the floor to the agent, and sound is all that has come since.
-    pub(crate) fn is_kept_as_it_was(&self) -> bool {
+    pub(super) fn is_kept_as_it_was(&self) -> bool {
         let same = |kept: Kept| !kept.is_due && self.last_words() <= kept.at;
         !self.commit_asked && !self.has_interim() && self.kept.is_some_and(same)
     }
 
     /// They left the floor to the agent, and no words have come since; their time may have come.
-    pub(crate) fn has_settled(&self) -> bool {
+    pub(super) fn has_settled(&self) -> bool {
         let same = |kept: Kept| self.last_words() <= kept.at;
         !self.commit_asked && !self.has_interim() && self.kept.is_some_and(same)
     }
 
-    /// What was kept is answered as soon as the agent falls silent.
-    pub(crate) fn answer_at_once(&mut self) {
-        if let Some(kept) = &mut self.kept {
-            kept.at_once = true;
-        }
-    }
-
     /// Where it stands in the history, if that is known.
-    pub(crate) fn place(&self) -> Option<Place> {
+    pub(super) fn place(&self) -> Option<Place> {
         let kept = self.kept.filter(|kept| self.last_words() <= kept.at)?;
         Some(kept.place)
     }
 
     /// The same, and they are answered only if the caller then waits for it.
-    pub(crate) fn is_left_alone(&self) -> bool {
+    pub(super) fn is_left_alone(&self) -> bool {
         self.is_kept_as_it_was() && self.kept.is_some_and(|kept| !kept.at_once)
     }
 
     /// Everything understood so far.
-    pub(crate) fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         let mut text = self.finals.clone();
         push_limited(&mut text, &self.interim, MAX_TURN_BYTES);
         text
     }
 
-    pub(crate) fn finals(&self) -> &str {
+    pub(super) fn finals(&self) -> &str {
         &self.finals
     }
 
-    pub(crate) fn interim(&self) -> &str {
+    pub(super) fn interim(&self) -> &str {
         &self.interim
     }
 
-    pub(crate) fn has_interim(&self) -> bool {
+    pub(super) fn has_interim(&self) -> bool {
         !self.interim.is_empty()
     }
 
     /// The same, normalised.
-    pub(crate) fn normal(&self) -> &str {
+    pub(super) fn normal(&self) -> &str {
         &self.normal
     }
 
-    pub(crate) fn words(&self) -> usize {
+    pub(super) fn words(&self) -> usize {
         self.words
     }
 
-    pub(crate) fn is_backchannel(&self) -> bool {
+    pub(super) fn is_backchannel(&self) -> bool {
         self.backchannel != Backchannel::No
     }
 
     /// They may be an answer: more than a listener's sounds.
-    pub(crate) fn may_answer(&self) -> bool {
+    pub(super) fn may_answer(&self) -> bool {
         self.backchannel != Backchannel::Sound
     }
 
     /// Is there speech, not older than this, whose words the recogniser has not made final?
-    pub(crate) fn lacks_final(&self, oldest: Instant) -> bool {
+    pub(super) fn lacks_final(&self, oldest: Instant) -> bool {
         let unheard = self.last_spoke > self.last_final && self.last_spoke > Some(oldest);
         self.has_interim() || (unheard && self.stage != Stage::Pausing)
     }
 
     /// The commit was of nothing, and what is heard since then is not over: it has nothing to do with it.
-    pub(crate) fn is_another(&self, delays: Delays, now: Instant) -> bool {
+    pub(super) fn is_another(&self, delays: Delays, now: Instant) -> bool {
         self.commit_asked
             && self.asked_of_nothing
             && self.finals.is_empty()
@@ -356,13 +333,18 @@ impl UserTurn {
             && self.last_interim + delays.words > now
     }
 
+    /// The caller has stopped, and the turn ends if nothing comes.
+    pub(super) fn is_endpointing(&self) -> bool {
+        matches!(self.stage, Stage::AwaitingWords { .. } | Stage::Pausing)
+    }
+
     /// Something is going on that ends in a commit or in nothing.
-    pub(crate) fn is_pending(&self) -> bool {
+    pub(super) fn is_pending(&self) -> bool {
         self.stage != Stage::Quiet
     }
 
     /// When the present stage ends by itself.
-    pub(crate) fn deadline(&self, delays: Delays) -> Option<Instant> {
+    pub(super) fn deadline(&self, delays: Delays) -> Option<Instant> {
         match self.stage {
             Stage::Quiet => None,
             Stage::Speaking => Some(self.last_sign + SPEECH_SIGN_TIMEOUT),

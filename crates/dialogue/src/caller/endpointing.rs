@@ -9,16 +9,16 @@ const LEADING_SILENCE_GRACE: Duration = Duration::from_millis(250);
 
 /// The delays that count now.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Delays {
-    pub(crate) min: Duration,
-    pub(crate) max: Duration,
+pub(super) struct Delays {
+    pub(super) min: Duration,
+    pub(super) max: Duration,
     /// The longest wait for final words.
-    pub(crate) words: Duration,
+    pub(super) words: Duration,
 }
 
 /// What is known of the caller's pauses.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Pauses {
+pub(super) struct Pauses {
     /// `None`: nothing learned yet.
     learned: Option<Duration>,
     /// The end of the last utterance.
@@ -43,7 +43,7 @@ struct Over {
 }
 
 impl Pauses {
-    pub(crate) fn delays(&self, options: &Options) -> Delays {
+    pub(super) fn delays(&self, options: &Options) -> Delays {
         let (given, max) = (
             options.min_endpointing_delay(),
             options.max_endpointing_delay(),
@@ -59,7 +59,7 @@ impl Pauses {
         }
     }
 
-    pub(crate) fn caller_began(&mut self, at: Instant, agent_speaks: bool) {
+    pub(super) fn caller_began(&mut self, at: Instant, agent_speaks: bool) {
         let ended = self.ended.take();
         let pause = ended
             .map(|ended| at.since(ended))
@@ -75,7 +75,7 @@ impl Pauses {
             });
     }
 
-    pub(crate) fn caller_ended(&mut self, at: Instant, agent_speaks: bool, options: &Options) {
+    pub(super) fn caller_ended(&mut self, at: Instant, agent_speaks: bool, options: &Options) {
         self.ended = Some(at);
         if let Some(pause) = self.pause.take() {
             self.learn(pause, options);
@@ -85,12 +85,12 @@ impl Pauses {
         }
     }
 
-    pub(crate) fn agent_began(&mut self, at: Instant) {
+    pub(super) fn agent_began(&mut self, at: Instant) {
         self.agent_began.get_or_insert(at);
     }
 
     /// The caller stopped the agent. If the agent had hardly begun, it had taken a pause for the end of the turn.
-    pub(crate) fn interrupted(&mut self, options: &Options) {
+    pub(super) fn interrupted(&mut self, options: &Options) {
         let Some(Over {
             pause: Some(pause),
             turn,
@@ -106,7 +106,7 @@ impl Pauses {
     }
 
     /// The caller's sound over the agent was nothing: its end is not where a pause begins.
-    pub(crate) fn was_nothing(&mut self) {
+    pub(super) fn forget_sound(&mut self) {
         if self
             .over
             .take()

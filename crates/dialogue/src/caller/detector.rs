@@ -1,17 +1,17 @@
 //! The turn detector: asked in a silence of 200 ms whether the caller has finished, or goes on after a breath.
 
+use super::turn::{Prediction, Stage};
+use super::{Caller, Now, Told};
 use crate::action::Action;
 use crate::ids::PredictionId;
-use crate::machine::Dialogue;
 use crate::metrics::{EotInferenceMetrics, Metrics};
-use crate::options::{TurnDetection, TurnDetectorKind};
-use crate::turn::{Prediction, Stage};
+use crate::options::TurnDetectorKind;
 use antiphon_chat::time::Instant;
 use antiphon_text::normalise;
 
 /// What it was asked in one turn, for the metrics.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Questions {
+pub(super) struct Questions {
     count: u32,
     first_at: Instant,
     last_at: Instant,
@@ -44,36 +44,37 @@ impl Questions {
     }
 }
 
-impl Dialogue {
+impl Caller {
     /// A silence has begun. A detector of words is asked only when there are some.
-    pub(crate) fn ask_turn_detector(&mut self) {
-        let options = &self.core.options;
+    pub(super) fn ask_turn_detector(&mut self, now: Now) {
+        let options = now.options;
         let asks = match options.turn_detector {
             TurnDetectorKind::None => false,
             TurnDetectorKind::Text => self.turn.words() > 0,
             TurnDetectorKind::Audio => true,
         };
-        if !asks || options.turn_detection == TurnDetection::Manual {
+        if !asks || now.is_manual() {
             return;
         }
-        let until = self.core.now + options.turn_detector_timeout;
         self.forget_prediction();
-        let id = self.core.prediction_id();
+        self.predictions += 1;
+        let id = PredictionId(self.predictions);
         let transcript = self.turn.text();
+        let until = now.at + options.turn_detector_timeout;
         self.turn.prediction = Prediction::Asked { id, until };
         self.turn.predicted_for = normalise(&transcript);
-        self.turn.questions.asked(self.core.now);
-        self.core.act(Action::PredictTurn {
+        self.turn.questions.asked(now.at);
+        self.ask(Action::PredictTurn {
             id,
             transcript,
-            since: self.turn.began.unwrap_or(self.core.now),
-            language: self.language(),
+            since: self.turn.began.unwrap_or(now.at),
+            language: self.last_language(now),
         });
     }
 
     /// Words came in a silence: a detector of words is asked again if they are others than it was asked about.
-    pub(crate) fn ask_about_words(&mut self) {
-        if self.core.options.turn_detector != TurnDetectorKind::Text {
+    pub(super) fn ask_about_words(&mut self, now: Now) {
+        if now.options.turn_detector != TurnDetectorKind::Text {
             return;
         }
         let silent = match self.turn.stage {
@@ -81,34 +82,40 @@ impl Dialogue {
             Stage::Speaking => self.turn.prediction != Prediction::None,
             Stage::AwaitingWords { .. } | Stage::Pausing => true,
         };
-        if silent && normalise(&self.turn.text()) != self.turn.predicted_for {
-            self.ask_turn_detector();
+        if silent && self.turn.normal() != self.turn.predicted_for {
+            self.ask_turn_detector(now);
         }
     }
 
     /// The caller goes on, or the turn is over: nobody needs the answer.
-    pub(crate) fn forget_prediction(&mut self) {
+    pub(super) fn forget_prediction(&mut self) {
         let before = std::mem::replace(&mut self.turn.prediction, Prediction::None);
         if let Prediction::Asked { id, .. } = before {
-            self.core.act(Action::CancelPrediction { id });
+            self.ask(Action::CancelPrediction { id });
         }
         self.turn.predicted_for.clear();
     }
 
-    pub(crate) fn on_prediction(&mut self, asked: PredictionId, probability: f32, threshold: f32) {
+    pub(crate) fn on_prediction(
+        &mut self,
+        asked: PredictionId,
+        probability: f32,
+        threshold: f32,
+        now: Now,
+    ) {
         if let Prediction::Asked { id, .. } = self.turn.prediction
             && id == asked
         {
             self.turn.prediction = Prediction::Known {
                 goes_on: probability < threshold,
             };
-            let (now, last_spoke) = (self.core.now, self.turn.last_spoke);
-            self.turn.questions.answered(now, last_spoke);
+            let last_spoke = self.turn.last_spoke;
+            self.turn.questions.answered(now.at, last_spoke);
         }
     }
 
     /// The turn is committed.
-    pub(crate) fn measure_detector(&mut self) {
+    pub(super) fn measure_detector(&mut self) {
         let Questions {
             count,
             first_at,
@@ -116,15 +123,15 @@ impl Dialogue {
             ..
         } = self.turn.questions;
         if count > 0 {
-            let metrics = EotInferenceMetrics {
-                turn: self.turn.id,
-                total_duration: answer.map(|answer| answer.at.since(first_at)),
-                detection_delay: answer.map(|answer| answer.at.since(answer.last_spoke)),
-                prediction_duration: answer.map(|answer| answer.at.since(answer.asked_at)),
-                num_requests: count,
-            };
-            self.core
-                .measured(Some(Metrics::EotInferenceMetrics(metrics)));
+            self.tell(Told::Measured(Metrics::EotInferenceMetrics(
+                EotInferenceMetrics {
+                    turn: self.turn.id,
+                    total_duration: answer.map(|answer| answer.at.since(first_at)),
+                    detection_delay: answer.map(|answer| answer.at.since(answer.last_spoke)),
+                    prediction_duration: answer.map(|answer| answer.at.since(answer.asked_at)),
+                    num_requests: count,
+                },
+            )));
         }
     }
 }

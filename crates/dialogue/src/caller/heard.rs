@@ -7,10 +7,10 @@
 //!
 //! The same measure tells words from noise: nobody says four words in a cough.
 
+use super::turn::Stage;
+use super::{Caller, Now};
 use crate::event::Withdrawal;
 use crate::limits::{MAX_LATE_FINAL, MAX_OVERLAP_WORDS, MAX_SECOND_FINAL, MIN_LOST_WORDS};
-use crate::machine::Dialogue;
-use crate::turn::Stage;
 use antiphon_chat::time::{Duration, Instant};
 use antiphon_text::{contains_words, count_letters, count_words, normalise, without_words};
 
@@ -34,7 +34,7 @@ const MAX_COMPARED_LETTERS: usize = 120;
 
 /// See above.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Heard {
+pub(super) struct Heard {
     /// Voice that is over, since `since`; it ended at `until`.
     voiced: Duration,
     until: Instant,
@@ -52,9 +52,9 @@ pub(crate) struct Heard {
     /// Since when they count.
     at: Instant,
     /// The recogniser has heard speech begin since then.
-    pub(crate) began: bool,
+    pub(super) began: bool,
     /// The agent has said something since then, and has ended.
-    pub(crate) was_answered: bool,
+    pub(super) was_answered: bool,
 }
 
 /// The least time that it takes to say this.
@@ -87,7 +87,7 @@ fn is_like(words: &str, other: &str) -> bool {
 }
 
 /// It adds nothing to what is being answered.
-pub(crate) fn is_polite(words: &str) -> bool {
+pub(super) fn is_polite(words: &str) -> bool {
     const POLITE: [&str; 14] = [
         "please",
         "thanks",
@@ -109,7 +109,7 @@ pub(crate) fn is_polite(words: &str) -> bool {
 
 impl Heard {
     /// A voice is over. It began and ended then.
-    pub(crate) fn voice(&mut self, began: Instant, ended: Instant) {
+    pub(super) fn voice(&mut self, began: Instant, ended: Instant) {
         self.voiced = self.with(began, ended);
         self.until = ended;
         self.voice = (began, ended);
@@ -125,18 +125,18 @@ impl Heard {
     }
 
     /// The voice without words, with one that is going on.
-    pub(crate) fn voiced(&self, goes_on: Option<(Instant, Instant)>) -> Duration {
+    pub(super) fn voiced(&self, goes_on: Option<(Instant, Instant)>) -> Duration {
         goes_on.map_or(self.voiced, |(began, last)| self.with(began, last))
     }
 
     /// Nothing is to come of the sound so far.
-    pub(crate) fn settle(&mut self, now: Instant) {
+    pub(super) fn settle(&mut self, now: Instant) {
         (self.voiced, self.since) = (Duration::ZERO, now);
     }
 
     /// These words have become final. The voice is theirs, except the last one if those before it are a better fit: a
     /// recogniser that takes a second says one phrase while the next is heard.
-    pub(crate) fn settle_words(
+    pub(super) fn settle_words(
         &mut self,
         words: &str,
         goes_on: Option<(Instant, Instant)>,
@@ -165,7 +165,7 @@ impl Heard {
     }
 
     /// These words, normalised, count from now on; the last final begins at `last`.
-    pub(crate) fn count(&mut self, words: &str, last: usize, is_pending: bool, now: Instant) {
+    pub(super) fn count(&mut self, words: &str, last: usize, is_pending: bool, now: Instant) {
         self.words.clear();
         self.words.push_str(words);
         (self.last, self.is_pending) = (last, is_pending);
@@ -205,7 +205,7 @@ impl Heard {
     }
 
     /// The final for words that counted without one has come, or a part of it.
-    fn is_final_now(&mut self, text: &str, now: Instant) {
+    fn settle_pending(&mut self, text: &str, now: Instant) {
         if !self.is_pending {
             return;
         }
@@ -217,30 +217,30 @@ impl Heard {
     }
 }
 
-impl Dialogue {
+impl Caller {
     /// The voice that the recogniser has not made words of.
-    pub(crate) fn voice_without_words(&self) -> Duration {
-        self.caller.heard.voiced(self.caller.voice_so_far())
+    pub(super) fn voice_without_words(&self) -> Duration {
+        self.heard.voiced(self.voice_so_far())
     }
 
     /// Was there speech since the words that count already, so that these may be new ones, though they are the same?
-    fn is_said_anew(&self, text: &str, is_final: bool) -> bool {
-        let heard = &self.caller.heard;
+    fn is_said_anew(&self, text: &str, is_final: bool, now: Now) -> bool {
+        let heard = &self.heard;
         if heard.words.is_empty() {
             return true;
         }
-        let age = self.core.now.since(heard.at);
+        let age = now.at.since(heard.at);
         if !heard.is_pending {
             return heard.began
                 || age > MAX_SECOND_FINAL
                 || self.turn.has_interim()
-                || match self.caller.has_vad {
+                || match self.has_vad {
                     true => self.has_voice_for(text),
                     false => !is_final || heard.was_answered,
                 };
         }
         let late = age > MAX_LATE_FINAL;
-        if !self.caller.has_vad {
+        if !self.has_vad {
             return (heard.began && self.turn.stage == Stage::Speaking) || late;
         }
         let voice = self.voice_without_words();
@@ -258,8 +258,8 @@ impl Dialogue {
     /// The voice without words lasts long enough for these. One that began when the last words counted already is not theirs,
     /// and its edges may have been missed.
     fn has_voice_for(&self, text: &str) -> bool {
-        let heard = &self.caller.heard;
-        let began = self.caller.voice_so_far().unwrap_or(heard.voice).0;
+        let heard = &self.heard;
+        let began = self.voice_so_far().unwrap_or(heard.voice).0;
         let tolerance = match began > heard.at {
             true => VAD_EDGES,
             false => Duration::ZERO,
@@ -270,62 +270,71 @@ impl Dialogue {
 
     /// Some recognisers repeat with new words all that was said in the turn. That is certain when there was no time to say all
     /// of it once more, and from then on they do so.
-    fn repeats_turn(&mut self, text: &str) -> bool {
-        let heard = &self.caller.heard;
+    fn repeats_turn(&mut self, text: &str, now: Now) -> bool {
+        let heard = &self.heard;
         let begins = !heard.is_pending
             && !self.turn.finals().is_empty()
             && heard.words == normalise(self.turn.finals())
             && without_words(text, &heard.words).is_some_and(|rest| count_words(rest) > 0);
         if begins {
-            let since = match self.caller.has_vad {
+            let since = match self.has_vad {
                 true => self.voice_without_words(),
-                false => self.core.now.since(heard.at),
+                false => now.at.since(heard.at),
             };
             self.turn.is_repeated |= since < usually_takes(text);
         }
         begins && self.turn.is_repeated
     }
 
-    /// The final for words that counted without one has come, and has other words. Those that counted.
-    pub(crate) fn corrects(&self, text: &str) -> Option<String> {
-        let heard = &self.caller.heard;
-        let corrects = heard.is_corrected_by(text) && !self.is_said_anew(text, true);
-        corrects.then(|| heard.words.clone())
+    /// Words that counted without a final come again in other words: soon after them, and nobody has spoken for so long as it takes
+    /// to say these.
+    fn is_correction(&self, text: &str, now: Now) -> bool {
+        let heard = &self.heard;
+        now.at.since(heard.at) <= MAX_LATE_FINAL
+            && (!self.has_vad || self.voice_without_words() < takes(text))
+            && heard.is_corrected_by(text)
+            && !self.is_said_anew(text, true, now)
+    }
+
+    /// The words that counted, if this is their final and has others.
+    pub(super) fn corrects(&self, text: &str, now: Now) -> Option<String> {
+        self.is_correction(text, now)
+            .then(|| self.heard.words.clone())
     }
 
     /// What of these words is new; `None`: nothing. What a final only repeats is withdrawn.
-    pub(crate) fn news<'a>(&mut self, text: &'a str, is_final: bool) -> Option<&'a str> {
+    pub(super) fn news<'a>(&mut self, text: &'a str, is_final: bool, now: Now) -> Option<&'a str> {
         if text.trim().is_empty() {
             return None;
         }
-        let repeats_turn = self.repeats_turn(text);
-        if !repeats_turn && self.is_said_anew(text, is_final) {
-            self.caller.heard.words.clear();
+        let repeats_turn = self.repeats_turn(text, now);
+        if !repeats_turn && self.is_said_anew(text, is_final, now) {
+            self.heard.words.clear();
             return Some(text);
         }
-        let heard = &self.caller.heard;
-        let rest = heard.rest(text, self.core.now, self.caller.has_vad);
+        let heard = &self.heard;
+        let rest = heard.rest(text, now.at, self.has_vad);
         let is_part = !heard.is_pending && rest.len() < text.len();
-        let is_late = is_part && !(repeats_turn && self.caller_speaks());
+        let is_late = is_part && !(repeats_turn && self.speaks());
         if !is_final
-            && (is_late || contains_words(&heard.words, text) || heard.is_corrected_by(text))
+            && (is_late || contains_words(&heard.words, text) || self.is_correction(text, now))
         {
             return None; // a late one: what it adds comes with the final
         }
         let repeated = text.get(..text.len() - rest.len()).unwrap_or_default();
         if is_final && !repeated.trim().is_empty() {
             self.withdrawn(repeated.trim().to_owned(), Withdrawal::Repeated);
-            self.caller.heard.is_final_now(text, self.core.now);
+            self.heard.settle_pending(text, now.at);
         }
         Some(rest).filter(|rest| count_words(rest) > 0)
     }
 
     /// The recogniser gives up an interim with an empty final. Has it lost words, or were there none? It takes a cough for a
     /// word or two, and a connection that stalls costs it whole sentences.
-    pub(crate) fn has_lost_words(&self) -> bool {
+    pub(super) fn has_lost_words(&self) -> bool {
         let interim = self.turn.interim();
         let is_sentence = count_words(interim) >= MIN_LOST_WORDS;
-        if !self.caller.has_vad {
+        if !self.has_vad {
             return is_sentence;
         }
         let voice = self.voice_without_words();
@@ -336,16 +345,16 @@ impl Dialogue {
     }
 
     /// Words that nobody said just now, a word or two after a turn that is being answered, are the end of that turn.
-    pub(crate) fn is_rest_of_last_turn(&self, rest: &str) -> bool {
-        let heard = &self.caller.heard;
-        self.caller.has_vad
+    pub(super) fn is_rest_of_last_turn(&self, rest: &str, now: Now) -> bool {
+        let heard = &self.heard;
+        self.has_vad
             && self.turn.words() == 0
             && self.turn.stage == Stage::Quiet
-            && self.floor.is_audible()
+            && now.agent.is_audible
             && count_words(rest) < MIN_LOST_WORDS
             && !heard.words.is_empty()
             && !heard.is_pending
-            && self.core.now.since(heard.at) <= MAX_SECOND_FINAL
+            && now.at.since(heard.at) <= MAX_SECOND_FINAL
             && self.voice_without_words() < takes(rest)
     }
 }
@@ -410,13 +419,13 @@ mod tests {
     fn a_late_final_may_come_in_pieces() {
         let mut heard = heard("book a table for two", 0, true);
         assert_eq!(heard.rest("Book a table", Instant::ZERO, true), "");
-        heard.is_final_now("Book a table", Instant::ZERO);
+        heard.settle_pending("Book a table", Instant::ZERO);
         assert_eq!(
             heard.rest("for two, please", Instant::ZERO, true).trim(),
             "please"
         );
         assert!(heard.is_pending);
-        heard.is_final_now("for two, please", Instant::ZERO);
+        heard.settle_pending("for two, please", Instant::ZERO);
         assert!(!heard.is_pending);
     }
 
