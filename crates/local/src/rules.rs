@@ -1,20 +1,31 @@
 //! The responder without a language model: says what it is, quotes the knowledge, and drives tools by rules. Deterministic:
 //! the same history gives the same answer.
 
+mod calendar;
+mod clock;
+mod days;
 mod diet;
 mod fill;
+mod intent;
+mod question;
 mod quote;
 mod task;
+mod tools;
+mod units;
 mod words;
 
 use std::sync::Arc;
 
 use antiphon_agent::ProviderError;
-use antiphon_agent::provider::{BoxStream, ChatChunk, Llm, ProviderInfo, ToolDefinition};
+use antiphon_agent::provider::{
+    BoxStream, ChatChunk, Knowledge, Llm, ProviderInfo, ToolDefinition,
+};
 use antiphon_chat::{ChatRequest, Item, Role, ToolCall, ToolChoice};
+use futures_util::StreamExt as _;
 use serde_json::Value;
 
-pub use fill::Date;
+pub use calendar::Date;
+use question::Question;
 use task::{Outcome, Talk};
 use words::tokens;
 
@@ -25,6 +36,7 @@ const MAX_OUTPUT_CHARS: usize = 500;
 #[derive(Clone)]
 pub struct RulesLlm {
     today: Arc<dyn Fn() -> Date + Send + Sync>,
+    knowledge: Option<Arc<dyn Knowledge>>,
 }
 
 impl std::fmt::Debug for RulesLlm {
@@ -38,12 +50,30 @@ impl RulesLlm {
     pub fn new(today: impl Fn() -> Date + Send + Sync + 'static) -> Self {
         Self {
             today: Arc::new(today),
+            knowledge: None,
         }
     }
 
-    /// The whole answer.
+    /// Search here by itself: it knows what a half question means ("and tomorrow?"), and what to look for beside its words.
+    /// Without it answers come from the passages of the request.
+    #[must_use]
+    pub fn with_knowledge(mut self, knowledge: Arc<dyn Knowledge>) -> Self {
+        self.knowledge = Some(knowledge);
+        self
+    }
+
+    /// The whole answer, from the passages of the request.
     pub fn answer(&self, request: &ChatRequest, tools: &[ToolDefinition]) -> Vec<ChatChunk> {
-        match self.decide(request, tools) {
+        self.chunks(request, tools, &[])
+    }
+
+    fn chunks(
+        &self,
+        request: &ChatRequest,
+        tools: &[ToolDefinition],
+        likeness: &[f32],
+    ) -> Vec<ChatChunk> {
+        match self.decide(request, tools, likeness) {
             Answer::Say(text) => text
                 .split_inclusive(' ')
                 .map(|word| ChatChunk::Text(word.to_owned()))
@@ -52,31 +82,22 @@ impl RulesLlm {
         }
     }
 
-    fn decide(&self, request: &ChatRequest, tools: &[ToolDefinition]) -> Answer {
-        if let Some(Item::FunctionCallOutput { output, .. }) = request.items.last() {
-            if !task::is_search(&output.name) {
-                return Answer::Say(spoken_output(&output.output, output.is_error));
-            }
-            let latest = last_said(&request.items, Role::User).unwrap_or_default();
-            let said = quote::from_search(&output.output, latest);
-            let mut talk = Talk::new(tools, (self.today)());
-            talk.replay(&request.items);
-            let open = talk.question().unwrap_or_default();
-            let said = said.unwrap_or_else(|| not_found(tools));
-            return Answer::Say(format!("{said} {open}").trim().to_owned());
-        }
+    fn decide(&self, request: &ChatRequest, tools: &[ToolDefinition], likeness: &[f32]) -> Answer {
+        let today = (self.today)();
+        let told = told(&request.items);
         let Some(latest) = last_said(&request.items, Role::User) else {
             return Answer::Say(introduction(tools));
         };
-        let mut talk = Talk::new(tools, (self.today)());
+        let mut talk = Talk::new(tools, today);
         let outcome = talk.replay(&request.items);
+        let open = talk.question();
         let again = |text: &str| {
-            format!("{text} {}", talk.question().unwrap_or_default())
+            format!("{text} {}", open.as_deref().unwrap_or_default())
                 .trim()
                 .to_owned()
         };
         match outcome {
-            Outcome::Ask => Answer::Say(talk.question().unwrap_or_default()),
+            Outcome::Ask => Answer::Say(open.unwrap_or_default()),
             Outcome::Call(name, arguments) if request.tool_choice != ToolChoice::None => {
                 Answer::Call(ToolCall {
                     call_id: format!("rules_{}", request.items.len()),
@@ -91,37 +112,31 @@ impl RulesLlm {
                 Answer::Say("All right, I leave it. What else can I do for you?".into())
             }
             Outcome::WhatElse => Answer::Say("All right. What shall I change?".into()),
-            Outcome::CannotChange(instead) => Answer::Say(instead),
+            Outcome::Told => Answer::Say(told),
+            Outcome::ToldAndAsk => Answer::Say(again(&told)),
             Outcome::Nothing => {
-                if let Some(said) = small_talk(latest, &request.items, tools) {
-                    return Answer::Say(again(&said));
-                }
-                let search = tools
-                    .iter()
-                    .find(|tool| task::is_search(&tool.name))
-                    .filter(|_| request.tool_choice != ToolChoice::None);
-                let searched = |tool: &ToolDefinition, query: &str| {
-                    Answer::Call(ToolCall {
-                        call_id: format!("rules_{}", request.items.len()),
-                        name: tool.name.clone(),
-                        arguments: serde_json::json!({ "query": query }).to_string(),
-                    })
-                };
-                if let (Some(tool), Some(query)) = (search, diet::search(latest)) {
-                    return searched(tool, &query);
-                }
-                if let Some(said) = quote::answer(&request.passages, latest) {
-                    return Answer::Say(again(&said));
-                }
-                match (talk.question(), search) {
-                    (Some(question), _) => {
-                        Answer::Say(format!("Sorry, I did not understand that. {question}"))
-                    }
-                    (None, Some(tool)) if request.passages.is_empty() => searched(tool, latest),
-                    (None, _) => Answer::Say(not_found(tools)),
-                }
+                let question = Question::newest(&request.items, today);
+                let said = small_talk(latest, &request.items, tools)
+                    .or_else(|| quote::answer(&request.passages, &question, likeness));
+                Answer::Say(match (said, &open) {
+                    (Some(said), _) => again(&said),
+                    (None, Some(open)) => format!("Sorry, I did not understand that. {open}"),
+                    (None, None) => not_found(tools),
+                })
             }
         }
+    }
+
+    /// What is looked for: the question as it is meant, and of a diet its words alone, because a search for the whole question
+    /// brings passages that share its other words.
+    fn query(&self, items: &[Item]) -> Option<String> {
+        let said = last_said(items, Role::User)?;
+        match items.last() {
+            Some(Item::Message(message)) if message.role == Role::User && message.text == said => {}
+            _ => return None,
+        }
+        let question = Question::newest(items, (self.today)());
+        Some(diet::query(&question).unwrap_or(question.text))
     }
 }
 
@@ -143,9 +158,17 @@ impl Llm for RulesLlm {
         request: ChatRequest,
         tools: Arc<[ToolDefinition]>,
     ) -> BoxStream<Result<ChatChunk, ProviderError>> {
-        Box::pin(futures_util::stream::iter(
-            self.answer(&request, &tools).into_iter().map(Ok),
-        ))
+        let rules = self.clone();
+        let answered = async move {
+            let mut request = request;
+            if let (Some(knowledge), Some(query)) = (&rules.knowledge, rules.query(&request.items))
+            {
+                request.passages = knowledge.search(&query).await;
+            }
+            let chunks = rules.answer(&request, &tools);
+            futures_util::stream::iter(chunks.into_iter().map(Ok))
+        };
+        Box::pin(futures_util::stream::once(answered).flatten())
     }
 }
 
@@ -170,17 +193,45 @@ fn shorten(text: &str, limit: usize) -> String {
         .map_or(cut.clone(), |(before, _)| format!("{before} …"))
 }
 
+/// What the tools said since the caller spoke.
+fn told(items: &[Item]) -> String {
+    let outputs = items.iter().rev().map_while(|item| match item {
+        Item::FunctionCallOutput { output, .. } => Some(Some(output)),
+        Item::FunctionCall { .. } => Some(None),
+        Item::Message(_) | Item::AgentHandoff { .. } | Item::AgentConfigUpdate { .. } => None,
+    });
+    let mut said: Vec<String> = outputs
+        .flatten()
+        .map(|output| spoken_output(&output.output, output.is_error))
+        .collect();
+    said.reverse();
+    said.join(" ")
+}
+
 fn spoken_output(output: &str, is_error: bool) -> String {
     let text = match serde_json::from_str::<Value>(output) {
         Ok(value) => words::speak(&value),
         Err(_) => output.trim().to_owned(),
     };
-    let text = shorten(&text, MAX_OUTPUT_CHARS);
+    let text = shorten(&spoken_dates(&text), MAX_OUTPUT_CHARS);
     match (is_error, text.is_empty()) {
         (true, _) => format!("That did not work: {text}"),
         (false, true) => "Done.".into(),
         (false, false) => text,
     }
+}
+
+/// Dates and times that were written for machines, as they are said.
+fn spoken_dates(text: &str) -> String {
+    let said = text.split(' ').map(|word| {
+        let core = word.trim_matches(|c: char| !c.is_alphanumeric());
+        let spoken = Date::parse(core)
+            .filter(|_| core.len() == 10)
+            .map(Date::spoken)
+            .or_else(|| clock::spoken(core));
+        spoken.map_or(word.to_owned(), |spoken| word.replace(core, &spoken))
+    });
+    said.collect::<Vec<_>>().join(" ")
 }
 
 fn introduction(tools: &[ToolDefinition]) -> String {
@@ -200,8 +251,8 @@ fn not_found(tools: &[ToolDefinition]) -> String {
 fn abilities(tools: &[ToolDefinition]) -> String {
     let able: Vec<String> = tools
         .iter()
-        .filter(|tool| !task::is_search(&tool.name))
-        .map(task::phrase)
+        .filter(|tool| !tools::is_search(&tool.name))
+        .map(tools::phrase)
         .collect();
     match able.split_last() {
         None => "I can answer questions from my documents.".into(),

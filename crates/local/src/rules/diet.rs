@@ -3,7 +3,9 @@
 
 use antiphon_chat::Passage;
 
-use super::quote::{content, lower_first, pieces, sentence};
+use super::question::Question;
+use super::quote::{lower_first, sentence};
+use super::units::{Unit, content, holds as holds_word, pieces};
 use super::words::{is_empty, tokens};
 
 /// Dishes named at once. More than can be remembered, but the caller waits for one word.
@@ -37,8 +39,9 @@ const DIETS: [&str; 15] = [
 const FOODS: [&str; 8] = [
     "egg", "fish", "meat", "pork", "milk", "alcohol", "sugar", "garlic",
 ];
-const WITHOUT: [&str; 9] = [
-    "without", "no", "free", "find", "contain", "contains", "allergic", "allergy", "avoid",
+const WITHOUT: [&str; 13] = [
+    "without", "don't", "can't", "not", "never", "no", "free", "find", "contain", "contains",
+    "allergic", "allergy", "avoid",
 ];
 
 /// What to search for when this is asked: the diet's words alone, because a search for the whole question brings passages
@@ -52,6 +55,17 @@ pub(super) fn search(question: &str) -> Option<String> {
     (!keys.is_empty()).then(|| keys.join(" "))
 }
 
+/// What to search for when a question is about a diet: its words, and the dish that it names.
+pub(super) fn query(question: &Question) -> Option<String> {
+    search(&question.text).map(|keys| {
+        let others = question.words.iter().filter(|word| {
+            !is_empty(word) && !keys.contains(word.as_str()) && !WITHOUT.contains(&word.as_str())
+        });
+        let others: Vec<&str> = others.map(String::as_str).collect();
+        format!("{keys} {}", others.join(" "))
+    })
+}
+
 /// The words of a question that are about a diet.
 fn keys(asked: &[String]) -> Vec<&str> {
     let is = |list: &[&str], word: &String| list.contains(&word.as_str());
@@ -61,6 +75,10 @@ fn keys(asked: &[String]) -> Vec<&str> {
         .filter(|word| is(&DIETS, word) || careful && is(&FOODS, word))
         .map(String::as_str)
         .collect();
+    // who eats no meat wants what has none
+    if keys.contains(&"meat") {
+        keys = vec!["vegetarian"];
+    }
     // "a nut allergy" is about nuts
     if keys.iter().any(|key| !key.starts_with("allerg")) {
         keys.retain(|key| !key.starts_with("allerg"));
@@ -69,11 +87,32 @@ fn keys(asked: &[String]) -> Vec<&str> {
 }
 
 /// The answer, if the question is about a diet and the passages say anything about it.
-pub(super) fn answer(passages: &[Passage], asked: &[String]) -> Option<String> {
+pub(super) fn answer(
+    passages: &[Passage],
+    units: &[Unit<'_>],
+    question: &Question,
+) -> Option<String> {
+    let asked = &question.words;
     let keys = keys(asked);
     if keys.is_empty() {
         return None;
     }
+    if let Some(said) = of_one_dish(units, asked, &keys) {
+        return Some(format!("{said} {HONEST}"));
+    }
+    // "as a starter": only what stands under that heading
+    let part = |passage: &&Passage| {
+        let heading = tokens(passage.source.rsplit('›').next().unwrap_or_default());
+        asked.iter().any(|word| {
+            !is_empty(word) && !keys.contains(&word.as_str()) && holds_word(&heading, word)
+        })
+    };
+    let parts: Vec<&Passage> = passages.iter().filter(part).collect();
+    let passages: Vec<&Passage> = if parts.iter().any(|passage| is_list(content(&passage.text))) {
+        parts
+    } else {
+        passages.iter().collect()
+    };
     let (mut prose, mut dishes) = (Vec::new(), Vec::new());
     for passage in passages {
         let text = content(&passage.text);
@@ -113,6 +152,48 @@ pub(super) fn answer(passages: &[Passage], asked: &[String]) -> Option<String> {
     let said = format!("{said} {}", listed(&names));
     let said = said.trim();
     (!said.is_empty()).then(|| format!("{said} {HONEST}"))
+}
+
+/// What is said of the dish that the question names: the sentences that speak of it and of the diet, else its line of the menu.
+fn of_one_dish(units: &[Unit<'_>], asked: &[String], keys: &[&str]) -> Option<String> {
+    let names = |unit: &Unit<'_>| {
+        let name = tokens(unit.text.split(&[',', '.'][..]).next().unwrap_or_default());
+        let named = asked.iter().filter(|word| {
+            !is_empty(word) && !keys.contains(&word.as_str()) && holds_word(&name, word)
+        });
+        named.cloned().collect::<Vec<String>>()
+    };
+    let dishes: Vec<(&Unit<'_>, Vec<String>)> = units
+        .iter()
+        .filter(|unit| unit.is_item)
+        .map(|unit| (unit, names(unit)))
+        .filter(|(_, named)| !named.is_empty())
+        .collect();
+    let most = dishes.iter().map(|(_, named)| named.len()).max()?;
+    let (dish, named) = dishes.iter().find(|(_, named)| named.len() == most)?;
+    let of_it = |unit: &&Unit<'_>| named.iter().any(|word| holds_word(&unit.words, word));
+    let prose: Vec<&Unit<'_>> = units
+        .iter()
+        .filter(|unit| !unit.is_item)
+        .filter(of_it)
+        .filter(|unit| holds(&unit.words, keys) || holds(&tokens(unit.heading), keys))
+        .collect();
+    if prose.is_empty() {
+        let told = holds(&dish.words, keys);
+        let line = sentence(dish.text);
+        return Some(if told {
+            line
+        } else {
+            format!("I do not find whether that is so. What I find is this: {line}")
+        });
+    }
+    Some(
+        prose
+            .iter()
+            .map(|unit| sentence(unit.text))
+            .collect::<Vec<_>>()
+            .join(" "),
+    )
 }
 
 /// Is one of the keys among these words? What is vegan is vegetarian as well.

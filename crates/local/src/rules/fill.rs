@@ -2,174 +2,9 @@
 
 use serde_json::Value;
 
+use super::calendar::{self, DAYS, Date};
+use super::clock;
 use super::words::number;
-
-const DAYS: [&str; 7] = [
-    "monday",
-    "tuesday",
-    "wednesday",
-    "thursday",
-    "friday",
-    "saturday",
-    "sunday",
-];
-const MONTHS: [&str; 12] = [
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-];
-
-/// "november 24th", "the twenty fourth of november": the next such day.
-fn day_of_month(words: &[&str], today: Date) -> Option<Date> {
-    let at = words.iter().position(|word| MONTHS.contains(word))?;
-    let month = MONTHS
-        .iter()
-        .position(|month| words.get(at) == Some(month))?
-        + 1;
-    let ordinal = |at: usize| -> Option<i64> {
-        let (one, two) = (
-            words.get(at).copied()?,
-            words.get(at + 1).copied().unwrap_or_default(),
-        );
-        match (ordinal(one)?, ordinal(two)) {
-            (ten @ (20 | 30), Some(unit @ 1..=9)) => Some(ten + unit),
-            (day, _) => Some(day),
-        }
-    };
-    let before = words.get(at.saturating_sub(1)) == Some(&"of");
-    let day = if before {
-        at.checked_sub(3)
-            .and_then(ordinal)
-            .or_else(|| at.checked_sub(2).and_then(ordinal))
-    } else {
-        None
-    };
-    let day = day
-        .or_else(|| ordinal(at + 1))
-        .or_else(|| ordinal(at + 2))
-        .filter(|day| (1..=31).contains(day))?;
-    let year: i64 = today.iso().get(..4)?.parse().ok()?;
-    let this = Date::parse(&format!("{year}-{month}-{day}"))?;
-    if this.days >= today.days {
-        Some(this)
-    } else {
-        Date::parse(&format!("{}-{month}-{day}", year + 1))
-    }
-}
-
-fn ordinal(word: &str) -> Option<i64> {
-    match word {
-        "first" => Some(1),
-        "second" => Some(2),
-        "third" => Some(3),
-        "fifth" => Some(5),
-        "eighth" => Some(8),
-        "ninth" => Some(9),
-        "twelfth" => Some(12),
-        "twentieth" => Some(20),
-        "thirtieth" => Some(30),
-        other => ["st", "nd", "rd", "th", ""]
-            .iter()
-            .find_map(|end| number(other.strip_suffix(end)?)),
-    }
-}
-
-/// A day of the Gregorian calendar.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Date {
-    days: i64,
-}
-
-impl Date {
-    /// So many days after 1970-01-01.
-    pub fn from_days(days: i64) -> Self {
-        Self { days }
-    }
-
-    /// Today in UTC by the machine's clock.
-    pub fn today_utc() -> Self {
-        let since = std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .unwrap_or_default();
-        Self {
-            days: i64::try_from(since.as_secs() / 86_400).unwrap_or(0),
-        }
-    }
-
-    /// 0 is Monday.
-    fn weekday(self) -> i64 {
-        (self.days + 3).rem_euclid(7)
-    }
-
-    /// From `YYYY-MM-DD`.
-    fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.split('-').map(str::parse::<i64>);
-        let (year, month, day) = (
-            parts.next()?.ok()?,
-            parts.next()?.ok()?,
-            parts.next()?.ok()?,
-        );
-        let year = if month <= 2 { year - 1 } else { year };
-        let era = year.div_euclid(400);
-        let of_era = year.rem_euclid(400);
-        let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-        Some(Self {
-            days: era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468,
-        })
-    }
-
-    /// "Tuesday, November 24".
-    fn spoken(self) -> String {
-        let iso = self.iso();
-        let mut parts = iso
-            .rsplit('-')
-            .map(|part| part.parse::<usize>().unwrap_or(0));
-        let (day, month) = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
-        let weekday = usize::try_from(self.weekday())
-            .ok()
-            .and_then(|at| DAYS.get(at))
-            .copied()
-            .unwrap_or_default();
-        let month = MONTHS
-            .get(month.wrapping_sub(1))
-            .copied()
-            .unwrap_or_default();
-        let capital = |word: &str| {
-            word.chars()
-                .take(1)
-                .flat_map(char::to_uppercase)
-                .chain(word.chars().skip(1))
-                .collect::<String>()
-        };
-        format!("{}, {} {day}", capital(weekday), capital(month))
-    }
-
-    /// `YYYY-MM-DD`.
-    pub fn iso(self) -> String {
-        // years that begin in March make the leap day the last of its year
-        let days = self.days + 719_468;
-        let era = days.div_euclid(146_097);
-        let day = days.rem_euclid(146_097);
-        let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-        let day = day - (365 * year + year / 4 - year / 100);
-        let month = (5 * day + 2) / 153;
-        let day = day - (153 * month + 2) / 5 + 1;
-        let month = if month < 10 { month + 3 } else { month - 9 };
-        format!(
-            "{:04}-{month:02}-{day:02}",
-            era * 400 + year + i64::from(month <= 2)
-        )
-    }
-}
 
 /// What is asked when a parameter is missing; `new` when something is made rather than looked up.
 pub(super) fn question(name: &str, schema: &Value, acts: bool) -> String {
@@ -190,6 +25,11 @@ pub(super) fn is_name(name: &str, schema: &Value) -> bool {
     matches!(kind(name, schema), Kind::Name)
 }
 
+/// Is it a day or a time of day?
+pub(super) fn is_day_or_time(name: &str, schema: &Value) -> bool {
+    matches!(kind(name, schema), Kind::Date | Kind::Time)
+}
+
 /// A value as it is said in a confirmation, and its place there.
 pub(super) fn spoken(name: &str, schema: &Value, value: &Value) -> (u8, String) {
     let text = value
@@ -201,27 +41,10 @@ pub(super) fn spoken(name: &str, schema: &Value, value: &Value) -> (u8, String) 
             1,
             format!("on {}", Date::parse(&text).map_or(text, Date::spoken)),
         ),
-        Kind::Time => (2, format!("at {}", spoken_time(&text))),
+        Kind::Time => (2, format!("at {}", clock::spoken(&text).unwrap_or(text))),
         Kind::Name if name == "name" => (3, format!("for {text}")),
         Kind::Name => (3, format!("under {text}")),
         Kind::Number | Kind::Text => (4, format!("with {} {text}", name.replace(['_', '-'], " "))),
-    }
-}
-
-/// `19:30` as "7:30 PM".
-fn spoken_time(text: &str) -> String {
-    let Some((hour, minute)) = text
-        .split_once(':')
-        .and_then(|(h, m)| Some((h.parse::<u32>().ok()?, m.parse::<u32>().ok()?)))
-    else {
-        return text.to_owned();
-    };
-    let half = if hour < 12 { "AM" } else { "PM" };
-    let hour = if hour % 12 == 0 { 12 } else { hour % 12 };
-    if minute == 0 {
-        format!("{hour} {half}")
-    } else {
-        format!("{hour}:{minute:02} {half}")
     }
 }
 
@@ -252,6 +75,20 @@ fn kind(name: &str, schema: &Value) -> Kind {
     }
 }
 
+/// Is the parameter named in these words: "the time", "the number of people"?
+pub(super) fn is_named(name: &str, schema: &Value, words: &[String]) -> bool {
+    let names: &[&str] = match kind(name, schema) {
+        Kind::Date => &["date", "day"],
+        Kind::Time => &["time", "hour"],
+        Kind::Count => &["people", "person", "size", "party", "number", "guest"],
+        Kind::Name => &["name"],
+        Kind::Number | Kind::Text => &[],
+    };
+    words
+        .iter()
+        .any(|word| names.contains(&word.as_str()) || word == name)
+}
+
 /// The value of a parameter in what was said; `asked` when it answers our question for it.
 pub(super) fn value(
     name: &str,
@@ -260,122 +97,98 @@ pub(super) fn value(
     asked: bool,
     today: Date,
 ) -> Option<Value> {
-    let lower = said.to_lowercase();
-    let words: Vec<&str> = lower
-        .split(|c: char| !(c.is_alphanumeric() || c == ':' || c == '-' || c == '\''))
-        .filter(|w| !w.is_empty())
-        .collect();
+    let cut = |text: &str| -> Vec<String> {
+        text.split(|c: char| !(c.is_alphanumeric() || matches!(c, ':' | '-' | '\'')))
+            .map(|word| word.trim_matches(['-', '\'']).to_owned())
+            .filter(|word| !word.is_empty())
+            .collect()
+    };
+    let original = cut(&said
+        .replace('’', "'")
+        .replace("p.m.", "pm")
+        .replace("a.m.", "am"));
+    let lower: Vec<String> = original.iter().map(|word| word.to_lowercase()).collect();
+    let words: Vec<&str> = lower.iter().map(String::as_str).collect();
     match kind(name, schema) {
-        Kind::Date => date(&words, today).map(Value::String),
-        Kind::Time => time(&words, asked).map(Value::String),
+        Kind::Date => calendar::date(&words, today).map(|date| Value::String(date.iso())),
+        Kind::Time => clock::time(&words, asked).map(Value::String),
         Kind::Count => count(&words, asked).map(Value::from),
         Kind::Number if asked => words.iter().find_map(|word| number(word)).map(Value::from),
-        Kind::Name => person(&words, asked).map(Value::String),
+        Kind::Name => person(&original, &words, asked).map(Value::String),
         Kind::Text if asked => Some(Value::String(said.trim().trim_end_matches('.').to_owned())),
         Kind::Number | Kind::Text => None,
     }
 }
 
-fn date(words: &[&str], today: Date) -> Option<String> {
-    if let Some(date) = day_of_month(words, today) {
-        return Some(date.iso());
-    }
-    if words
-        .windows(3)
-        .any(|three| three == ["day", "after", "tomorrow"])
-    {
-        return Some(Date::from_days(today.days + 2).iso());
-    }
-    words.iter().find_map(|word| {
-        let ahead = match *word {
-            "today" | "tonight" => 0,
-            "tomorrow" => 1,
-            word if word.len() == 10
-                && word.chars().enumerate().all(|(at, c)| {
-                    if matches!(at, 4 | 7) {
-                        c == '-'
-                    } else {
-                        c.is_ascii_digit()
-                    }
-                }) =>
-            {
-                return Some(word.to_owned());
-            }
-            word => {
-                let day = i64::try_from(
-                    DAYS.iter()
-                        .position(|day| *day == word.trim_end_matches("'s"))?,
-                )
-                .ok()?;
-                (day - today.weekday()).rem_euclid(7)
-            }
-        };
-        Some(Date::from_days(today.days + ahead).iso())
-    })
-}
-
-/// Tables are booked for evenings: 1 to 11 without "a m" are after noon, but 11 for lunch is before it.
-fn time(words: &[&str], asked: bool) -> Option<String> {
-    let morning = words.iter().any(|word| matches!(*word, "am" | "morning"))
-        || words.windows(2).any(|w| w == ["a", "m"]);
-    let lunch = words.contains(&"lunch");
-    let clock = |hour: i64, minute: i64| {
-        let hour = match hour {
-            11 if lunch => 11,
-            1..=11 if !morning => hour + 12,
-            12 if morning => 0,
-            other => other,
-        };
-        ((0..24).contains(&hour) && (0..60).contains(&minute))
-            .then(|| format!("{hour:02}:{minute:02}"))
-    };
-    for (at, word) in words.iter().enumerate() {
-        let next = |by: usize| words.get(at + by).copied().unwrap_or_default();
-        let before = at
-            .checked_sub(1)
-            .and_then(|at| words.get(at))
-            .copied()
-            .unwrap_or_default();
-        let digits = word.trim_end_matches("pm").trim_end_matches("am");
-        if let Some((hour, minute)) = digits.split_once(':') {
-            let (hour, minute) = (hour.parse().ok()?, minute.parse().ok()?);
-            return if hour == 0 {
-                Some(format!("00:{minute:02}"))
-            } else {
-                clock(hour, minute)
-            };
-        }
-        match *word {
-            "noon" => return Some("12:00".into()),
-            "half" if next(1) == "past" => return clock(number(next(2))?, 30),
-            "quarter" if next(1) == "past" => return clock(number(next(2))?, 15),
-            "quarter" if next(1) == "to" => return clock(number(next(2))? - 1, 45),
-            _ => {}
-        }
-        let marked = digits != *word
-            || matches!(before, "at" | "around" | "about" | "tomorrow" | "tonight")
-            || DAYS.contains(&before)
-            || matches!(next(1), "pm" | "am" | "o'clock" | "oclock")
-            || (matches!(next(1), "p" | "a") && next(2) == "m");
-        if (marked || asked)
-            && let Some(hour) = number(digits).filter(|hour| (0..24).contains(hour))
-        {
-            let minute = number(next(1))
-                .filter(|minute| [15, 20, 30, 40, 45, 50, 10].contains(minute))
-                .unwrap_or(0);
-            return clock(hour, minute);
-        }
-    }
-    None
-}
-
+/// How many people.
 fn count(words: &[&str], asked: bool) -> Option<i64> {
-    if words
-        .windows(2)
-        .any(|two| matches!(two, ["just", "me"] | ["only", "me"]))
+    let has = |phrase: &[&str]| words.windows(phrase.len()).any(|window| window == phrase);
+    let people = |word: &str| {
+        matches!(
+            word,
+            "people"
+                | "persons"
+                | "person"
+                | "guests"
+                | "adults"
+                | "adult"
+                | "kids"
+                | "children"
+                | "child"
+                | "friends"
+                | "men"
+                | "women"
+                | "diners"
+                | "others"
+        )
+    };
+    // "two adults and three children", "me and three friends"
+    let counted = words.windows(2).filter_map(|pair| match pair {
+        [word, next] if people(next) => number(word).filter(|number| (1..=100).contains(number)),
+        _ => None,
+    });
+    let with_me = has(&["me", "and"])
+        || has(&["myself", "and"])
+        || has(&["and", "me"])
+        || has(&["and", "myself"])
+        || has(&["and", "i"]);
+    let counted: i64 = counted.sum();
+    if counted > 0 {
+        let others = words.contains(&"friends") || words.contains(&"others");
+        return Some(counted + i64::from(with_me && others));
+    }
+    let partner = [
+        "wife",
+        "husband",
+        "partner",
+        "girlfriend",
+        "boyfriend",
+        "friend",
+        "mother",
+        "father",
+        "mum",
+        "mom",
+        "dad",
+        "sister",
+        "brother",
+        "son",
+        "daughter",
+    ];
+    if with_me && words.iter().any(|word| partner.contains(word)) {
+        return Some(2);
+    }
+    if has(&["just", "me"])
+        || has(&["only", "me"])
         || words.contains(&"myself")
+        || has(&["by", "me"])
     {
         return Some(1);
+    }
+    if has(&["a", "couple"]) || has(&["both", "of", "us"]) {
+        return Some(2);
+    }
+    if has(&["a", "dozen"]) {
+        return Some(12);
     }
     // what a recogniser makes of "two" and "four" said alone
     if let (true, [only]) = (asked, words)
@@ -389,72 +202,264 @@ fn count(words: &[&str], asked: bool) -> Option<i64> {
     }
     words.iter().enumerate().find_map(|(at, word)| {
         let number = number(word).filter(|number| (1..=100).contains(number))?;
-        let next = words.get(at + 1).copied().unwrap_or_default();
+        let next = |by: usize| words.get(at + by).copied().unwrap_or_default();
         let before = at
             .checked_sub(1)
             .and_then(|at| words.get(at))
             .copied()
             .unwrap_or_default();
-        let people = matches!(next, "people" | "persons" | "person" | "guests" | "of");
-        let clock = matches!(
-            next,
-            "pm" | "am" | "p" | "a" | "o'clock" | "thirty" | "fifteen"
+        let of_us = next(1) == "of" && matches!(next(2), "us" | "them");
+        let of_month = next(1) == "of" && !of_us;
+        let is_time = matches!(
+            next(1),
+            "pm" | "am"
+                | "p"
+                | "a"
+                | "o'clock"
+                | "oclock"
+                | "thirty"
+                | "fifteen"
+                | "forty"
+                | "weeks"
+                | "week"
+                | "days"
+                | "past"
+                | "to"
+        ) || matches!(
+            before,
+            "at" | "around" | "past" | "to" | "in" | "the" | "quarter"
         );
-        (asked || people || !clock && matches!(before, "for" | "are" | "of")).then_some(number)
+        let said_so =
+            !is_time && !of_month && matches!(before, "for" | "are" | "we're" | "of" | "be");
+        (of_us || said_so || asked && !is_time && !of_month).then_some(number)
     })
 }
 
-fn person(words: &[&str], asked: bool) -> Option<String> {
-    let after = |phrase: &[&str]| {
+/// Words that are no names.
+const NOT_NAMES: [&str; 62] = [
+    "yes", "yeah", "yep", "no", "what", "how", "when", "where", "do", "does", "can", "could",
+    "hello", "hi", "okay", "ok", "sorry", "never", "forget", "thanks", "thank", "perfect", "great",
+    "right", "correct", "exactly", "sure", "fine", "good", "lovely", "actually", "make", "is",
+    "are", "i", "we", "you", "my", "me", "please", "go", "a", "an", "the", "and", "for", "at",
+    "on", "in", "to", "of", "it", "it's", "that", "that's", "tomorrow", "today", "tonight", "just",
+    "us", "lunch", "dinner",
+];
+
+/// Somebody's name. Recognisers write names with capital letters, people who type may not.
+fn person(original: &[String], words: &[&str], asked: bool) -> Option<String> {
+    let spelled = spelled(original);
+    // letters and what announces them are no part of the name
+    let announces = |word: &&str| {
+        matches!(
+            *word,
+            "spelled" | "spelt" | "spell" | "spelling" | "that's" | "with"
+        ) || is_letters(word)
+    };
+    let end = words
+        .iter()
+        .position(announces)
+        .filter(|_| spelled.is_some())
+        .unwrap_or(words.len());
+    let named = named(original.get(..end)?, words.get(..end)?, asked);
+    match (named, spelled) {
+        // the spelling is of the last name, unless it is of all of it
+        (Some(name), Some(letters)) => Some(match name.rsplit_once(' ') {
+            Some((first, last)) if alike(last, &letters) => format!("{first} {letters}"),
+            None if alike(&name, &letters) => letters,
+            Some(_) | None if is_letters(&name) => letters,
+            Some(_) | None => name,
+        }),
+        (None, Some(letters)) if asked => Some(letters),
+        (name, _) => name,
+    }
+}
+
+fn named(original: &[String], words: &[&str], asked: bool) -> Option<String> {
+    let find = |phrase: &[&str]| {
         let at = words
             .windows(phrase.len())
             .position(|window| window == phrase)?;
-        words.get(at + phrase.len()..)
+        Some(at + phrase.len())
     };
-    let phrases: [&[&str]; 7] = [
+    // "Parker is the name"
+    let before = words
+        .windows(3)
+        .position(|three| three == ["is", "the", "name"]);
+    if let Some(at) = before {
+        let first = (0..at)
+            .rev()
+            .take_while(|at| words.get(*at).is_some_and(|word| !is_no_name(word)))
+            .take(2)
+            .last()?;
+        return capitals(original.get(first..at)?);
+    }
+    let always: [&[&str]; 6] = [
         &["name", "is"],
         &["name's"],
+        &["names"],
         &["under", "the", "name"],
         &["under"],
+        &["name", "of"],
+    ];
+    let when_asked: [&[&str]; 8] = [
         &["this", "is"],
         &["i'm"],
         &["i", "am"],
+        &["it's"],
+        &["it", "is"],
+        &["call", "me"],
+        &["that's"],
+        &["for"],
     ];
-    let found = phrases
-        .iter()
-        .take(if asked { 7 } else { 4 })
-        .find_map(|phrase| after(phrase));
-    let rest = if asked {
-        found.unwrap_or(words)
-    } else {
-        found?
-    };
-    let stop = [
-        "and", "for", "at", "on", "please", "tomorrow", "today", "tonight", "it's", "it", "is",
-        "the",
-    ];
-    const NOT_NAMES: [&str; 12] = [
-        "yes", "no", "what", "how", "when", "do", "can", "hello", "okay", "sorry", "never",
-        "thanks",
-    ];
-    if found.is_none()
-        && (words.len() > 4 || words.first().is_some_and(|word| NOT_NAMES.contains(word)))
-    {
+    let start = always.iter().find_map(|phrase| find(phrase));
+    let start = start.or_else(|| {
+        when_asked
+            .iter()
+            .filter(|_| asked)
+            .find_map(|phrase| find(phrase))
+    });
+    // "for Ivan Petrov": capital letters tell a name from a meal
+    let start = start.or_else(|| {
+        (1..words.len()).find(|at| {
+            let is_name = |word: &String| word.starts_with(char::is_uppercase);
+            words.get(at - 1) == Some(&"for")
+                && original.get(*at).is_some_and(is_name)
+                && words.get(*at).is_some_and(|word| !is_no_name(word))
+        })
+    });
+    let found = start.is_some();
+    if !found && (!asked || words.len() > 4 || words.first().is_some_and(|word| is_no_name(word))) {
         return None;
     }
-    let skip = rest
+    let rest = start.unwrap_or(0);
+    let skipped = words
         .iter()
-        .skip_while(|word| matches!(**word, "of" | "it's" | "it" | "is" | "the"));
-    let name: Vec<String> = skip
-        .take_while(|word| !stop.contains(*word) && number(word).is_none())
+        .skip(rest)
+        .take_while(|word| matches!(**word, "of" | "it's" | "it" | "is" | "the" | "name"))
+        .count();
+    let from = rest + skipped;
+    let length = words
+        .iter()
+        .skip(from)
+        .take_while(|word| !is_no_name(word))
         .take(3)
+        .count();
+    capitals(original.get(from..from + length)?)
+}
+
+fn is_no_name(word: &str) -> bool {
+    let is_day = DAYS.iter().any(|day| word.starts_with(day));
+    is_day
+        || number(word).is_some()
+        || NOT_NAMES.contains(&word)
+        || word.contains(|c: char| c.is_ascii_digit())
+}
+
+/// Each word with a capital letter at its beginning.
+fn capitals(words: &[String]) -> Option<String> {
+    let named: Vec<String> = words
+        .iter()
         .map(|word| {
             let mut letters = word.chars();
-            letters
-                .next()
-                .map(|first| first.to_uppercase().chain(letters).collect())
-                .unwrap_or_default()
+            let first = letters.next().into_iter().flat_map(char::to_uppercase);
+            first.chain(letters).collect()
         })
         .collect();
-    (!name.is_empty()).then(|| name.join(" "))
+    (!named.is_empty()).then(|| named.join(" "))
+}
+
+/// "S C H M I D T", "S-C-H-M-I-D-T": as a word.
+fn spelled(words: &[String]) -> Option<String> {
+    let mut best = String::new();
+    let mut run = String::new();
+    for word in words {
+        let parts: Vec<&str> = word.split('-').collect();
+        let is_spelling = parts
+            .iter()
+            .all(|part| part.chars().count() == 1 && part.chars().all(char::is_alphabetic));
+        if is_spelling {
+            run.extend(parts);
+            if run.chars().count() > best.chars().count() {
+                best.clone_from(&run);
+            }
+        } else {
+            run.clear();
+        }
+    }
+    let mut letters = best.chars();
+    let first = letters.next()?.to_uppercase();
+    (best.chars().count() >= 3).then(|| first.chain(letters.flat_map(char::to_lowercase)).collect())
+}
+
+/// Do they sound like one name? Its first letter is heard rightly, mostly.
+fn alike(heard: &str, letters: &str) -> bool {
+    let first = |text: &str| text.chars().next().map(|c| c.to_lowercase().to_string());
+    first(heard) == first(letters)
+}
+
+fn is_letters(name: &str) -> bool {
+    name.split([' ', '-']).all(|part| part.chars().count() == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn people_are_counted_as_they_are_said() {
+        for (said, asked, meant) in [
+            ("for four people", false, Some(4)),
+            ("there will be three of us", true, Some(3)),
+            ("just the two of us", true, Some(2)),
+            ("two adults and three children", true, Some(5)),
+            ("me and three friends", true, Some(4)),
+            ("my wife and I", true, Some(2)),
+            ("a couple", true, Some(2)),
+            ("a party of six", false, Some(6)),
+            ("just me", true, Some(1)),
+            ("for seven thirty", false, None),
+            ("on the fourth of December", false, None),
+            ("a table at eight", false, None),
+        ] {
+            let schema = json!({"type": "integer"});
+            let found = value("party_size", &schema, said, asked, Date::from_days(0));
+            assert_eq!(found.and_then(|found| found.as_i64()), meant, "{said}");
+        }
+    }
+
+    #[test]
+    fn names_are_understood_also_when_they_are_spelled() {
+        for (said, asked, meant) in [
+            ("My name is Kim Larsen.", false, Some("Kim Larsen")),
+            ("it's miller", true, Some("Miller")),
+            (
+                "Anna Schmidt, spelled S C H M I D T.",
+                true,
+                Some("Anna Schmidt"),
+            ),
+            ("Anna Smith. S-C-H-M-I-D-T.", true, Some("Anna Schmidt")),
+            ("G A R C I A", true, Some("Garcia")),
+            ("Parker is the name", false, Some("Parker")),
+            ("O'Brien.", true, Some("O'Brien")),
+            ("under the name Brown", false, Some("Brown")),
+            (
+                "on Tuesday at seven pm for Ivan Petrov.",
+                false,
+                Some("Ivan Petrov"),
+            ),
+            ("The name's White", false, Some("White")),
+            ("a table for two", true, None),
+            ("Perfect.", true, None),
+            ("at seven", true, None),
+        ] {
+            let schema = json!({"type": "string"});
+            let found = value("name", &schema, said, asked, Date::from_days(0));
+            assert_eq!(
+                found.as_ref().and_then(|found| found.as_str()),
+                meant,
+                "{said}"
+            );
+        }
+    }
 }

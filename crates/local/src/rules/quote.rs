@@ -1,8 +1,11 @@
-//! Answers from found passages: the sentences that really hold the question's words, as they would be said.
+//! Answers from found passages: the sentences that really hold what the question is about, as they would be said.
 
 use antiphon_chat::Passage;
 
-use super::words::{is_empty, stem, tokens};
+use super::days;
+use super::question::Question;
+use super::units::{Unit, content, holds, rank, units};
+use super::words::{is_empty, tokens};
 
 /// Longest answer in characters; more is tiring to hear.
 const MAX_CHARS: usize = 300;
@@ -12,142 +15,106 @@ const WHOLE_CHARS: usize = 220;
 const MAX_HOURS_CHARS: usize = 400;
 /// Things listed at once; more are not remembered by ear.
 const MAX_LISTED: usize = 4;
-/// Share of the question's weight that an answer must hold, so that one chance word is not taken for an answer.
-const MIN_COVERAGE: f32 = 0.4;
+/// Share of what a question is about that an answer must hold, so that one chance word is not taken for an answer.
+const MIN_SHARE: f32 = 0.45;
 /// Asked for a price, a sentence with a number is worth so much more.
 const PRICED: f32 = 1.4;
-/// Words that ask for things without saying which.
-const WEAK: [&str; 16] = [
-    "dish",
-    "food",
-    "option",
-    "thing",
-    "something",
-    "meal",
-    "kind",
-    "sort",
-    "serve",
-    "offer",
-    "get",
-    "any",
-    "there",
-    "where",
-    "cost",
-    "price",
+/// A sentence beside the best one is said too if it fits so well, in proportion.
+const ALSO: f32 = 0.8;
+/// Things of a list that fit so well, in proportion to the best, are listed with it.
+const LISTED: f32 = 0.8;
+/// Hours are told when they fit so well, in proportion to the best of all.
+const HOURS: f32 = 0.6;
+/// How a sentence begins that means nothing without the one before it.
+const LEANING: [&str; 13] = [
+    "after that",
+    "otherwise",
+    "this ",
+    "that ",
+    "these ",
+    "they ",
+    "it ",
+    "then ",
+    "he ",
+    "she ",
+    "but ",
+    "for larger",
+    "in that case",
 ];
 
-struct Entry<'a> {
-    passage: usize,
-    text: &'a str,
-    words: Vec<String>,
-    score: f32,
-}
-
-/// The answer in the output of a search tool: `[source] text` blocks.
-pub(super) fn from_search(output: &str, question: &str) -> Option<String> {
-    let passages: Vec<Passage> = format!("\n\n{output}")
-        .split("\n\n[")
-        .filter_map(|block| block.split_once("] "))
-        .map(|(source, text)| Passage {
-            text: text.into(),
-            source: source.into(),
-            score: 1.0,
-        })
-        .collect();
-    answer(&passages, question)
-}
-
 /// The answer to a question, if the passages hold one.
-pub(super) fn answer(passages: &[Passage], question: &str) -> Option<String> {
-    let asked = tokens(question);
-    if let Some(said) = super::diet::answer(passages, &asked) {
+pub(super) fn answer(
+    passages: &[Passage],
+    question: &Question,
+    likeness: &[f32],
+) -> Option<String> {
+    let mut units = units(passages);
+    rank(&mut units, &question.text, likeness);
+    if let Some(said) = super::diet::answer(passages, &units, question) {
         return Some(said);
     }
-    let mut keys: Vec<&str> = asked
-        .iter()
-        .map(String::as_str)
-        .filter(|word| !is_empty(word))
-        .collect();
-    keys.sort_unstable();
-    keys.dedup();
+    if let Some(cheapest) = question.asks_cheapest() {
+        return extreme(&units, question, cheapest);
+    }
+    let keys = keys(question);
     if let Some(said) = sections(passages, &keys) {
         return Some(said);
     }
-    let mut entries: Vec<Entry<'_>> = Vec::new();
-    for (passage, found) in passages.iter().enumerate() {
-        for text in content(&found.text).lines().flat_map(pieces) {
-            entries.push(Entry {
-                passage,
-                text,
-                words: tokens(text),
-                score: 0.0,
-            });
-        }
-    }
-    let weights: Vec<f32> = keys
-        .iter()
-        .map(|key| {
-            let seen = entries
-                .iter()
-                .filter(|entry| holds(&entry.words, key))
-                .count();
-            let weight = (1.0 + entries.len() as f32 / (seen as f32 + 0.5)).ln();
-            if WEAK.contains(key) {
-                weight * 0.15
-            } else {
-                weight
+    if question.asks_price() {
+        for unit in &mut units {
+            if unit.text.contains(|c: char| c.is_ascii_digit()) {
+                unit.score *= PRICED;
             }
-        })
-        .collect();
-    let total: f32 = weights.iter().sum();
-    for entry in &mut entries {
-        let heading = passages
-            .get(entry.passage)
-            .map(|passage| tokens(&passage.source))
-            .unwrap_or_default();
-        // a dessert is listed under that heading and does not say that it is one
-        let of_heading = if is_item(passages, entry) { 1.0 } else { 0.6 };
-        entry.score = keys
-            .iter()
-            .zip(&weights)
-            .map(|(key, weight)| {
-                if holds(&entry.words, key) {
-                    *weight
-                } else if holds(&heading, key) {
-                    weight * of_heading
-                } else {
-                    0.0
-                }
-            })
-            .sum();
-        if asks_price(&asked) && entry.text.contains(|c: char| c.is_ascii_digit()) {
-            entry.score *= PRICED;
         }
     }
-    let best = entries.iter().map(|entry| entry.score).fold(0.0, f32::max);
-    if best <= 0.0 || best < total * MIN_COVERAGE {
+    let best = units
+        .iter()
+        .max_by(|a, b| a.score.total_cmp(&b.score).then(b.passage.cmp(&a.passage)))?;
+    if let Some(said) = hours(passages, &units, question, best.score) {
+        return Some(said);
+    }
+    if best.score <= 0.0 || best.share < MIN_SHARE {
         return None;
     }
-    let good: Vec<&Entry<'_>> = entries
+    if let Some(thing) = unnamed(&units, question) {
+        let near = with_neighbours(&units, best);
+        return Some(format!(
+            "I do not find {thing} here. What comes near is this: {near}"
+        ));
+    }
+    let listed: Vec<&Unit<'_>> = units
         .iter()
-        .filter(|entry| entry.score >= best * 0.75)
+        .filter(|unit| unit.is_item && unit.score >= best.score * LISTED)
         .collect();
-    let listed: Vec<&&Entry<'_>> = good
-        .iter()
-        .filter(|entry| is_item(passages, entry))
-        .collect();
-    if listed.len() >= 2 && !asks_time(&asked) {
+    if best.is_item && listed.len() >= 2 {
         return Some(list(&listed, &keys));
     }
-    let first = entries.iter().find(|entry| entry.score >= best)?;
-    if asks_time(&asked) {
-        return Some(whole(passages, &entries, best));
-    }
-    Some(shorten(&sentence(first.text)))
+    let first = units.iter().find(|unit| unit.score >= best.score)?;
+    Some(with_neighbours(&units, first))
 }
 
-fn holds(words: &[String], key: &str) -> bool {
-    words.iter().any(|word| stem(word) == stem(key))
+/// The thing that is asked for and stands nowhere by its name: "do you have steak". Another word for it, or for its kind, was found.
+fn unnamed<'a>(units: &[Unit<'_>], question: &'a Question) -> Option<&'a str> {
+    let words = &question.words;
+    let asks = words.windows(2).position(|pair| {
+        matches!(pair, [first, second] if matches!((first.as_str(), second.as_str()),
+            ("you", "have" | "serve" | "sell" | "offer" | "do" | "got" | "make") | ("i", "get" | "have" | "buy" | "order") | ("is" | "are", "there")))
+    })?;
+    let mut things = words.get(asks + 2..)?.iter().filter(|word| !is_empty(word));
+    let thing = things.next().filter(|_| things.next().is_none())?;
+    let is_named = units
+        .iter()
+        .any(|unit| holds(&unit.words, thing) || holds(&tokens(unit.heading), thing));
+    (!is_named).then_some(thing.as_str())
+}
+
+/// The words that say what is asked for.
+fn keys(question: &Question) -> Vec<&str> {
+    let mut keys: Vec<&str> = question.words.iter().map(String::as_str).collect();
+    keys.retain(|word| !is_empty(word));
+    keys.sort_unstable();
+    keys.dedup();
+    keys
 }
 
 /// Asked for a whole document ("the menu"), its parts are named rather than some of its lines.
@@ -158,7 +125,10 @@ fn sections(passages: &[Passage], keys: &[&str]) -> Option<String> {
             continue;
         };
         // without the file's name
-        let above = tokens(above.split_once(" › ")?.1);
+        let Some((_, above)) = above.split_once(" › ") else {
+            continue;
+        };
+        let above = tokens(above);
         let is_part = keys.iter().all(|key| holds(&above, key));
         let name = name.trim().to_lowercase();
         if is_part && !names.contains(&name) {
@@ -174,71 +144,183 @@ fn sections(passages: &[Passage], keys: &[&str]) -> Option<String> {
     })
 }
 
-/// A line of a list is one thing; other lines are told sentence by sentence.
-pub(super) fn pieces(line: &str) -> Vec<&str> {
-    let mut pieces = Vec::new();
-    let mut rest = line.trim();
-    while let Some(at) = rest.find(['.', '!', '?']).filter(|at| *at + 1 < rest.len()) {
-        let (head, tail) = rest.split_at(at + 1);
-        // a decimal point, an abbreviation, or a short remark that belongs to the thing before it
-        let next_words = tail
-            .split(['.', '!', '?'])
-            .next()
-            .unwrap_or_default()
-            .split_whitespace()
-            .count();
-        if !tail.starts_with(' ') || next_words <= 5 || head.split_whitespace().count() <= 2 {
-            return if pieces.is_empty() {
-                vec![line.trim()]
-            } else {
-                [pieces, vec![rest]].concat()
-            };
-        }
-        pieces.push(head.trim());
-        rest = tail.trim();
+/// The cheapest or the dearest of the things that the question means.
+fn extreme(units: &[Unit<'_>], question: &Question, cheapest: bool) -> Option<String> {
+    let priced = || {
+        units
+            .iter()
+            .filter_map(|unit| Some((price(unit.text)?, unit)))
+    };
+    let meant = |unit: &&Unit<'_>| {
+        let heading = tokens(unit.heading.rsplit('›').next().unwrap_or_default());
+        keys(question).iter().any(|key| holds(&heading, key))
+    };
+    let mut things: Vec<(f32, &Unit<'_>)> = priced()
+        .filter(|(_, unit)| unit.is_item && meant(unit))
+        .collect();
+    if things.is_empty() {
+        things = priced().filter(|(_, unit)| unit.is_item).collect();
     }
-    if !rest.is_empty() {
-        pieces.push(rest);
+    if things.is_empty() {
+        things = priced().collect();
     }
-    pieces
+    let by_price = |a: &&(f32, &Unit<'_>), b: &&(f32, &Unit<'_>)| a.0.total_cmp(&b.0);
+    let (_, unit) = if cheapest {
+        things.iter().min_by(by_price)
+    } else {
+        things.iter().max_by(by_price)
+    }?;
+    let which = if cheapest {
+        "cheapest"
+    } else {
+        "most expensive"
+    };
+    Some(format!(
+        "The {which} that I find is this: {}",
+        sentence(&lower_first(unit.text))
+    ))
 }
 
-/// Without the metadata that LlamaIndex writes above a text.
-pub(super) fn content(text: &str) -> &str {
-    match text.split_once("\n\n") {
-        Some((head, body))
-            if head.lines().all(|line| {
-                line.split_once(": ")
-                    .is_some_and(|(key, _)| !key.contains(' '))
-            }) =>
-        {
-            body
-        }
-        Some(_) | None => text,
+/// The first amount of money in a text.
+fn price(text: &str) -> Option<f32> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    words.iter().enumerate().find_map(|(at, word)| {
+        let next = words.get(at + 1).map(|next| next.to_lowercase());
+        let is_money = |word: &str| {
+            ["euro", "dollar", "pound", "eur", "usd", "gbp"]
+                .iter()
+                .any(|unit| word.starts_with(unit))
+        };
+        let bare = word.trim_matches(|c: char| !c.is_ascii_digit());
+        let is_marked = word.contains(['€', '$', '£'])
+            || next.is_some_and(|next| is_money(&next) || next.starts_with('€'));
+        bare.replace(',', ".").parse().ok().filter(|_| is_marked)
+    })
+}
+
+/// Hours: whole short passages, those of the days that were asked for. What is closed then goes before what is open otherwise.
+fn hours(
+    passages: &[Passage],
+    units: &[Unit<'_>],
+    question: &Question,
+    best: f32,
+) -> Option<String> {
+    if !(question.asks_time() || !question.days.is_empty() || asks_about_hour(question)) {
+        return None;
     }
-}
-
-/// One of several short lines.
-fn is_item(passages: &[Passage], entry: &Entry<'_>) -> bool {
-    let lines = passages
-        .get(entry.passage)
-        .map_or(0, |passage| passage.text.lines().count());
-    lines >= 3 && entry.text.len() <= 120
-}
-
-fn asks_price(words: &[String]) -> bool {
-    words
+    let about_hour = asks_about_hour(question);
+    let least_share = if about_hour {
+        MIN_SHARE * HOURS
+    } else {
+        MIN_SHARE
+    };
+    let of_hours = |unit: &&Unit<'_>| {
+        !unit.is_item && unit.share >= least_share && tells_hours(units, unit.passage)
+    };
+    let top = units
         .iter()
-        .any(|word| matches!(word.as_str(), "much" | "cost" | "price"))
+        .filter(of_hours)
+        .map(|unit| unit.score)
+        .fold(0.0, f32::max);
+    if top <= 0.0 || top < best * HOURS && !about_hour {
+        return None;
+    }
+    if !question.days.is_empty() {
+        let closed = units.iter().find(|unit| {
+            let says = |list: &[&str]| unit.words.iter().any(|word| list.contains(&word.as_str()));
+            unit.days.has_all(question.days)
+                && says(&["closed", "close", "shut"])
+                && !says(&["open", "until", "at"])
+        });
+        if let Some(closed) = closed {
+            return Some(sentence(closed.text));
+        }
+    }
+    // whether it is open at an hour is told by all the hours
+    let least = top
+        * if asks_about_hour(question) {
+            HOURS * HOURS
+        } else {
+            ALSO
+        };
+    let mut said = String::new();
+    for (number, passage) in passages.iter().enumerate() {
+        let of_passage: Vec<&Unit<'_>> =
+            units.iter().filter(|unit| unit.passage == number).collect();
+        let days = of_passage
+            .iter()
+            .any(|unit| unit.days.has_any(question.days));
+        let named = of_passage.iter().any(|unit| !unit.days.is_empty());
+        let is_other_day = !question.days.is_empty() && named && !days;
+        let Some(fit) = of_passage
+            .iter()
+            .filter(|unit| of_hours(unit))
+            .max_by(|a, b| a.score.total_cmp(&b.score))
+        else {
+            continue;
+        };
+        if fit.score < least || is_other_day {
+            continue;
+        }
+        let text = content(&passage.text);
+        let text = if text.len() <= WHOLE_CHARS {
+            text
+        } else {
+            fit.text
+        };
+        if !said.is_empty() && said.len() + text.len() > MAX_HOURS_CHARS {
+            break;
+        }
+        said = format!("{said} {}", sentence(text)).trim().to_owned();
+    }
+    (!said.is_empty()).then(|| super::shorten(&said, MAX_HOURS_CHARS))
 }
 
-fn asks_time(words: &[String]) -> bool {
-    words
+/// "Can we come at eleven?"
+fn asks_about_hour(question: &Question) -> bool {
+    let words = days::words(&question.text);
+    words.windows(2).any(|pair| {
+        matches!(pair, [at, hour] if matches!(at.as_str(), "at" | "until" | "after" | "before" | "till")
+            && super::words::number(hour.split(':').next().unwrap_or_default()).is_some())
+    })
+}
+
+fn tells_hours(units: &[Unit<'_>], passage: usize) -> bool {
+    units
         .iter()
-        .any(|word| matches!(word.as_str(), "when" | "time" | "hour" | "late" | "early"))
+        .any(|unit| unit.passage == passage && days::tells_a_time(unit.text))
 }
 
-fn list(entries: &[&&Entry<'_>], keys: &[&str]) -> String {
+/// A sentence with those beside it that fit nearly as well, and the one that it leans on or that leans on it.
+fn with_neighbours(units: &[Unit<'_>], first: &Unit<'_>) -> String {
+    let of_passage: Vec<&Unit<'_>> = units
+        .iter()
+        .filter(|unit| unit.passage == first.passage)
+        .collect();
+    let at = of_passage
+        .iter()
+        .position(|unit| std::ptr::eq(*unit, first))
+        .unwrap_or(0);
+    let leans = |unit: &Unit<'_>| {
+        let lower = unit.text.to_lowercase();
+        LEANING.iter().any(|start| lower.starts_with(start))
+    };
+    let mut said = String::new();
+    for (number, unit) in of_passage.iter().enumerate() {
+        let before = number + 1 == at && leans(first) && !first.is_item;
+        let after = number == at + 1 && leans(unit) && !unit.is_item;
+        let also = unit.score >= first.score * ALSO && !unit.is_item;
+        if number == at || before || after || also {
+            let more = sentence(unit.text);
+            if said.is_empty() || said.len() + more.len() <= MAX_CHARS {
+                said = format!("{said} {more}").trim().to_owned();
+            }
+        }
+    }
+    super::shorten(&said, MAX_CHARS)
+}
+
+fn list(entries: &[&Unit<'_>], keys: &[&str]) -> String {
     let mut items: Vec<String> = entries
         .iter()
         .take(MAX_LISTED)
@@ -278,30 +360,6 @@ fn list(entries: &[&&Entry<'_>], keys: &[&str]) -> String {
     format!("For example {all}.{more}")
 }
 
-/// The passages that fit best, said whole.
-fn whole(passages: &[Passage], entries: &[Entry<'_>], best: f32) -> String {
-    let mut said = String::new();
-    for (number, passage) in passages.iter().enumerate() {
-        let Some(entry) = entries
-            .iter()
-            .find(|entry| entry.passage == number && entry.score >= best * 0.95)
-        else {
-            continue;
-        };
-        let text = content(&passage.text);
-        let text = if text.len() <= WHOLE_CHARS {
-            text
-        } else {
-            entry.text
-        };
-        if !said.is_empty() && said.len() + text.len() > MAX_HOURS_CHARS {
-            break;
-        }
-        said = format!("{said} {}", sentence(text)).trim().to_owned();
-    }
-    super::shorten(&said, MAX_HOURS_CHARS)
-}
-
 pub(super) fn sentence(text: &str) -> String {
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if text.ends_with(['.', '!', '?']) {
@@ -319,8 +377,4 @@ pub(super) fn lower_first(text: &str) -> String {
         }
         _ => text.to_owned(),
     }
-}
-
-fn shorten(text: &str) -> String {
-    super::shorten(text, MAX_CHARS)
 }

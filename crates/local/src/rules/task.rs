@@ -5,16 +5,15 @@ use antiphon_agent::provider::ToolDefinition;
 use antiphon_chat::{Item, Role};
 use serde_json::{Map, Value};
 
-use super::fill::{self, Date};
-use super::words::{self, overlap, tokens};
+use super::calendar::Date;
+use super::fill;
+use super::intent::ASKS;
+use super::tools::{acts, ends, is_search, named, phrase, properties, reference, required};
+use super::words::tokens;
 
-/// Verbs of tools that only look.
-const LOOKS: [&str; 12] = [
-    "find", "get", "look", "lookup", "check", "list", "show", "search", "tell", "say", "return",
-    "read",
-];
 /// Verbs of changing what is made already.
-const CHANGES: [&str; 8] = [
+const CHANGES: [&str; 9] = [
+    "put",
     "change",
     "move",
     "reschedule",
@@ -24,11 +23,42 @@ const CHANGES: [&str; 8] = [
     "update",
     "edit",
 ];
-/// Questions about a thing, which do not ask for the thing.
-const ASKS: [&str; 8] = [
-    "how", "what", "when", "where", "why", "who", "which", "until",
+/// Yes.
+const YES: [&str; 22] = [
+    "yes",
+    "yeah",
+    "yep",
+    "yup",
+    "sure",
+    "ok",
+    "okay",
+    "correct",
+    "right",
+    "perfect",
+    "fine",
+    "please",
+    "exactly",
+    "go",
+    "great",
+    "absolutely",
+    "definitely",
+    "certainly",
+    "good",
+    "lovely",
+    "wonderful",
+    "works",
 ];
-
+/// What ends what is being done.
+const STOPS: [&str; 8] = [
+    "never mind",
+    "nevermind",
+    "forget it",
+    "forget about it",
+    "leave it",
+    "cancel that",
+    "stop",
+    "changed my mind",
+];
 /// What the newest turn leads to.
 #[derive(Debug, PartialEq)]
 pub(super) enum Outcome {
@@ -40,14 +70,16 @@ pub(super) enum Outcome {
     Dropped,
     /// The caller said no to a confirmation.
     WhatElse,
-    /// Something that is made already is to be changed, and no tool does that; these words say what can be done.
-    CannotChange(String),
+    /// A tool has run, and there is nothing more to do: its output is told.
+    Told,
+    /// The same, and then the open question.
+    ToldAndAsk,
     /// Nothing to do with a tool.
     Nothing,
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Stage {
+pub(super) enum Stage {
     /// Something is missing, or it is about to be confirmed.
     Open,
     /// It was called; more details mean that it is wanted again.
@@ -56,81 +88,36 @@ enum Stage {
     Offered,
 }
 
-struct Task<'a> {
-    tool: &'a ToolDefinition,
+pub(super) struct Task<'a> {
+    pub(super) tool: &'a ToolDefinition,
     values: Map<String, Value>,
-    stage: Stage,
+    pub(super) stage: Stage,
     /// A question of ours was said.
     asked: bool,
+    /// What it is made instead of.
+    replaces: Option<Old<'a>>,
+    /// What is found is to be changed: what the caller said about that.
+    wish: Option<String>,
+}
+
+/// Something that was made, and how it is ended.
+#[derive(Clone)]
+struct Old<'a> {
+    end: &'a ToolDefinition,
+    /// What `end` is told.
+    arguments: Value,
+    values: Map<String, Value>,
 }
 
 /// A conversation on its way through the rules.
 pub(super) struct Talk<'a> {
-    tools: &'a [ToolDefinition],
-    today: Date,
-    task: Option<Task<'a>>,
+    pub(super) tools: &'a [ToolDefinition],
+    pub(super) today: Date,
+    pub(super) task: Option<Task<'a>>,
     /// Names do not change within a call.
     name: Option<Value>,
-}
-
-/// A tool over documents: it answers questions and is not an order.
-pub(super) fn is_search(name: &str) -> bool {
-    name == "search_knowledge"
-}
-
-/// What a tool does, as a verb phrase: "book a table".
-pub(super) fn phrase(tool: &ToolDefinition) -> String {
-    let first = tool
-        .description
-        .split(['.', ',', ';'])
-        .next()
-        .unwrap_or_default();
-    let mut said: Vec<String> = Vec::new();
-    for word in first.split_whitespace() {
-        if said.len() >= 2
-            && matches!(
-                word,
-                "by" | "whether" | "at" | "with" | "from" | "of" | "and"
-            )
-            || said.len() >= 6
-        {
-            break;
-        }
-        said.push(word.to_owned());
-    }
-    match said.split_first_mut() {
-        Some((verb, rest)) if verb.ends_with('s') && !rest.is_empty() => {
-            *verb = verb.trim_end_matches('s').to_lowercase();
-            if verb == "look" && rest == ["up"] {
-                return tool.name.replace(['_', '-'], " ");
-            }
-            said.join(" ")
-        }
-        _ => tool.name.replace(['_', '-'], " "),
-    }
-}
-
-fn acts(tool: &ToolDefinition) -> bool {
-    let first = |text: &str| tokens(text).into_iter().next().unwrap_or_default();
-    let looks = |word: String| LOOKS.contains(&word.as_str());
-    !looks(first(&tool.name.replace(['_', '-'], " "))) && !looks(first(&tool.description))
-}
-
-fn properties(tool: &ToolDefinition) -> impl Iterator<Item = (&String, &Value)> {
-    tool.parameters
-        .get("properties")
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten()
-}
-
-fn required(tool: &ToolDefinition) -> impl Iterator<Item = &str> {
-    tool.parameters
-        .get("required")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
+    /// What was made last in this call: by which tool, with which values, and what the tool said.
+    made: Option<(&'a ToolDefinition, Map<String, Value>, String)>,
 }
 
 impl<'a> Task<'a> {
@@ -145,6 +132,13 @@ impl<'a> Task<'a> {
         if let Some((name, schema)) = self.missing() {
             return fill::question(name, schema, acts(self.tool));
         }
+        if self
+            .replaces
+            .as_ref()
+            .is_some_and(|old| old.values == self.values)
+        {
+            return "What shall I change?".into();
+        }
         let said: Vec<String> = [0, 1, 2, 3, 4]
             .iter()
             .flat_map(|rank| {
@@ -155,8 +149,14 @@ impl<'a> Task<'a> {
                 })
             })
             .collect();
+        let instead = self.replaces.as_ref().map_or(String::new(), |old| {
+            format!(
+                " and {}",
+                phrase(old.end).replace(" an existing ", " the old ")
+            )
+        });
         format!(
-            "Shall I {} {}?",
+            "Shall I {} {}{instead}?",
             phrase(self.tool).replace(" an existing ", " the "),
             said.join(" ")
         )
@@ -170,6 +170,7 @@ impl<'a> Talk<'a> {
             today,
             task: None,
             name: None,
+            made: None,
         }
     }
 
@@ -197,52 +198,119 @@ impl<'a> Talk<'a> {
                         task.stage = Stage::Called;
                     }
                 }
-                Item::FunctionCallOutput { output, .. } => self.done(output.is_error),
+                Item::FunctionCallOutput { output, .. } => {
+                    outcome = self.done(&output.output, output.is_error);
+                }
             }
         }
         outcome
     }
 
-    /// A tool has run. What succeeded is over; a look-up may lead to an action with the same details.
-    fn done(&mut self, failed: bool) {
-        if let Some(task) = self.task.take_if(|task| task.stage == Stage::Called) {
-            if failed {
-                self.task = Some(task);
-            } else if !acts(task.tool) {
-                self.task = Some(Task {
-                    stage: Stage::Offered,
-                    ..task
-                });
+    /// A tool has run. What succeeded is over; a look-up may lead to an action with the same details, and what was made instead
+    /// of something else to its end.
+    fn done(&mut self, output: &str, failed: bool) -> Outcome {
+        let Some(task) = self.task.take_if(|task| task.stage == Stage::Called) else {
+            return Outcome::Told;
+        };
+        if failed {
+            self.task = Some(task);
+            return Outcome::Told;
+        }
+        if !acts(task.tool) {
+            if let Some(wish) = &task.wish
+                && let Some((end, make)) = self.end_and_make(&tokens(wish))
+            {
+                let values = self.values_in(make, output);
+                return self.change(end, make, values, output, wish);
+            }
+            self.task = Some(Task {
+                stage: Stage::Offered,
+                ..task
+            });
+            return Outcome::Told;
+        }
+        let is_end = self.end_of(task.tool).is_none();
+        match task.replaces {
+            Some(old) => {
+                self.made = Some((task.tool, task.values, output.to_owned()));
+                Outcome::Call(old.end.name.clone(), old.arguments.to_string())
+            }
+            None if is_end => {
+                // the end of what was made; after a change the new one is still there
+                if self.made.as_ref().is_some_and(|(_, values, _)| {
+                    task.values
+                        .values()
+                        .any(|value| values.values().any(|own| own == value))
+                }) {
+                    self.made = None;
+                }
+                Outcome::Told
+            }
+            None => {
+                self.made = Some((task.tool, task.values, output.to_owned()));
+                Outcome::Told
             }
         }
+    }
+
+    /// The values of a tool's parameters in what another tool said.
+    fn values_in(&self, tool: &ToolDefinition, text: &str) -> Map<String, Value> {
+        let found = properties(tool).filter_map(|(name, schema)| {
+            Some((
+                name.clone(),
+                fill::value(name, schema, text, false, self.today)?,
+            ))
+        });
+        found.collect()
+    }
+
+    /// Make again with other values what was made with these, and end the old one then.
+    fn change(
+        &mut self,
+        end: &'a ToolDefinition,
+        make: &'a ToolDefinition,
+        values: Map<String, Value>,
+        output: &str,
+        wish: &str,
+    ) -> Outcome {
+        let Some(name) = required(end).next() else {
+            return Outcome::Told;
+        };
+        let old = Old {
+            end,
+            arguments: serde_json::json!({ name: reference(name, output, &values) }),
+            values: values.clone(),
+        };
+        let mut values = values;
+        values.extend(self.values_in(make, wish));
+        self.task = Some(Task {
+            tool: make,
+            values,
+            stage: Stage::Open,
+            asked: false,
+            replaces: Some(old),
+            wish: None,
+        });
+        self.go_on();
+        Outcome::ToldAndAsk
     }
 
     fn hear(&mut self, text: &str) -> Outcome {
         let words = tokens(text);
         let has = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
-        let yes = has(&[
-            "yes", "yeah", "yep", "sure", "ok", "okay", "correct", "right", "perfect", "fine",
-            "please", "exactly", "go",
-        ]);
+        let yes = has(&YES);
         let no = has(&["no", "nope", "not", "don't", "wrong"]);
         let plain = text.to_lowercase();
-        if self.task.is_some()
-            && [
-                "never mind",
-                "nevermind",
-                "forget it",
-                "leave it",
-                "cancel that",
-                "stop",
-            ]
-            .iter()
-            .any(|word| plain.contains(word))
-        {
+        let is_open = self
+            .task
+            .as_ref()
+            .is_some_and(|task| task.stage == Stage::Open);
+        if is_open && STOPS.iter().any(|words| plain.contains(words)) {
             self.task = None;
             return Outcome::Dropped;
         }
-        if let Some(instead) = self.cannot_change(&words) {
-            return Outcome::CannotChange(instead);
+        if let Some(outcome) = self.begin_change(&words, text) {
+            return outcome;
         }
         if let Some(tool) = self.intent(&words, text) {
             return self.begin(tool, text);
@@ -259,7 +327,9 @@ impl<'a> Talk<'a> {
             });
         let (mut changed, mut repeated) = (false, false);
         for (name, schema) in properties(task.tool) {
-            let asked = open == Some(name.as_str()) && task.stage == Stage::Open && !question;
+            let named = complete && fill::is_named(name, schema, &words);
+            let asked =
+                (open == Some(name.as_str()) || named) && task.stage == Stage::Open && !question;
             if let Some(value) = fill::value(name, schema, text, asked, today) {
                 let new = task.values.insert(name.clone(), value.clone()) != Some(value);
                 changed |= new;
@@ -274,111 +344,88 @@ impl<'a> Talk<'a> {
             (Stage::Open, false) if complete && task.asked && repeated && !yes && !no => {
                 Outcome::Ask
             }
-            (Stage::Open, false) if complete && task.asked && no => {
+            (Stage::Open, false) if complete && task.asked && !question => {
                 let changing = properties(task.tool)
-                    .map(|(name, _)| name.clone())
-                    .find(|name| {
-                        let name = tokens(&name.replace('_', " "));
-                        words.iter().any(|word| name.contains(word))
-                    });
+                    .find(|(name, schema)| fill::is_named(name, schema, &words))
+                    .map(|(name, _)| name.clone());
                 match changing {
                     Some(name) => {
                         task.values.remove(&name);
                         Outcome::Ask
                     }
-                    None if words.len() <= 3 => Outcome::WhatElse,
+                    None if yes && !no => Outcome::Call(
+                        task.tool.name.clone(),
+                        Value::Object(task.values.clone()).to_string(),
+                    ),
+                    None if no && words.len() <= 3 => Outcome::WhatElse,
                     None => Outcome::Nothing,
                 }
             }
-            (Stage::Open, false) if complete && yes && !question => Outcome::Call(
-                task.tool.name.clone(),
-                Value::Object(task.values.clone()).to_string(),
-            ),
             (Stage::Open | Stage::Called | Stage::Offered, _) => Outcome::Nothing,
         }
     }
 
-    /// What to say when something that exists is to be changed, and there are tools to make and to end it but none to change
-    /// it. While it is being made, a change is only another answer.
-    fn cannot_change(&self, words: &[String]) -> Option<String> {
-        let of_tool = |tool: &ToolDefinition| tokens(&tool.name.replace(['_', '-'], " "));
-        let is_change = |word: &String| CHANGES.contains(&word.as_str());
+    /// Something that exists is to be changed, and no tool does that: the new one is made, then the old one ended. What was made
+    /// in this call is known, anything else is looked up before. While it is being made, a change is only another answer.
+    fn begin_change(&mut self, words: &[String], text: &str) -> Option<Outcome> {
         let open = self
             .task
             .as_ref()
             .is_some_and(|task| task.stage == Stage::Open);
-        if open
-            || !words.iter().any(is_change)
-            || self
-                .tools
-                .iter()
-                .any(|tool| of_tool(tool).iter().any(is_change))
+        let is_change = |word: &String| CHANGES.contains(&word.as_str());
+        if open || !words.iter().any(is_change) {
+            return None;
+        }
+        let (end, make) = self.end_and_make(words)?;
+        if let Some((_, values, output)) = self
+            .made
+            .clone()
+            .filter(|(tool, ..)| tool.name == make.name)
+        {
+            self.change(end, make, values, &output, text);
+            return Some(Outcome::Ask);
+        }
+        let find = self.tools.iter().find(|tool| {
+            !acts(tool) && !is_search(&tool.name) && required(tool).eq(required(end))
+        })?;
+        let outcome = self.begin(find, text);
+        if let Some(task) = &mut self.task {
+            task.wish = Some(text.to_owned());
+        }
+        Some(outcome)
+    }
+
+    /// The tools that end and make the thing that these words are about, when none changes it.
+    fn end_and_make(&self, words: &[String]) -> Option<(&'a ToolDefinition, &'a ToolDefinition)> {
+        let is_change = |word: &String| CHANGES.contains(&word.as_str());
+        if self
+            .tools
+            .iter()
+            .any(|tool| named(tool).iter().any(is_change))
         {
             return None;
         }
         // the thing must be one that the tools know, and not only a word of talk ("can I change the side dish")
         let about = |tool: &&ToolDefinition| {
-            of_tool(tool)
-                .iter()
-                .skip(1)
-                .any(|word| words.contains(word))
+            let names = named(tool);
+            names.iter().skip(1).any(|word| words.contains(word))
         };
-        let acting = || {
-            self.tools
-                .iter()
-                .filter(|tool| !is_search(&tool.name) && acts(tool))
-                .filter(about)
-        };
-        let ends = |tool: &&ToolDefinition| {
-            of_tool(tool)
-                .first()
-                .is_some_and(|verb| verb == "cancel" || verb == "delete")
-        };
-        let (end, make) = (acting().find(ends)?, acting().find(|tool| !ends(tool))?);
-        Some(format!(
-            "I cannot change that myself. I can {}, and then {}.",
-            phrase(end),
-            phrase(make)
-        ))
+        let make = self
+            .tools
+            .iter()
+            .filter(|tool| !is_search(&tool.name) && acts(tool) && !ends(tool))
+            .find(about)?;
+        Some((self.end_of(make)?, make))
     }
 
-    /// The tool that these words order, if they are an order.
-    fn intent(&self, words: &[String], text: &str) -> Option<&'a ToolDefinition> {
-        let mine = words
-            .iter()
-            .any(|word| matches!(word.as_str(), "my" | "our"));
-        let first = words
-            .iter()
-            .find(|word| !matches!(word.as_str(), "and" | "so" | "well" | "um" | "hello" | "hi"));
-        let asks = first.is_some_and(|word| ASKS.contains(&word.as_str()));
-        if asks && (!mine || first.is_some_and(|word| word == "how" || word == "until")) {
-            return None;
-        }
-        let mut best: Option<(u32, &ToolDefinition)> = None;
-        for tool in self.tools.iter().filter(|tool| !is_search(&tool.name)) {
-            let mut score = overlap(words, &tool.name, &tool.description);
-            let details = properties(tool)
-                .filter(|(name, schema)| {
-                    fill::value(name, schema, text, false, self.today).is_some()
-                })
-                .count();
-            if score >= words::ENOUGH {
-                // "my booking" exists already: without a verb it is looked up
-                score = score * 4
-                    + u32::from(mine && !acts(tool)) * 2
-                    + u32::try_from(details.min(1)).unwrap_or(0);
-                if best.is_none_or(|(other, _)| score > other) {
-                    best = Some((score, tool));
-                }
-            }
-        }
-        let (_, tool) = best?;
-        // the same tool again, in the middle of it, is not a new order
-        let same = self
-            .task
-            .as_ref()
-            .is_some_and(|task| task.stage == Stage::Open && task.tool.name == tool.name);
-        (!same).then_some(tool)
+    /// The tool that ends what this one makes.
+    fn end_of(&self, make: &ToolDefinition) -> Option<&'a ToolDefinition> {
+        let things = named(make);
+        self.tools.iter().find(|tool| {
+            ends(tool)
+                && !ends(make)
+                && named(tool).iter().skip(1).any(|word| things.contains(word))
+        })
     }
 
     fn begin(&mut self, tool: &'a ToolDefinition, text: &str) -> Outcome {
@@ -403,6 +450,8 @@ impl<'a> Talk<'a> {
             values,
             stage: Stage::Open,
             asked: false,
+            replaces: None,
+            wish: None,
         });
         self.go_on()
     }
@@ -436,11 +485,7 @@ impl<'a> Talk<'a> {
         let Some(task) = &self.task else {
             return Outcome::Nothing;
         };
-        let wider = self.tools.iter().find(|tool| {
-            acts(tool)
-                && required(task.tool).all(|name| required(tool).any(|other| other == name))
-                && required(tool).count() > required(task.tool).count()
-        });
+        let wider = self.wider(task.tool);
         match wider {
             Some(tool) => self.begin(tool, text),
             None => Outcome::Nothing,
