@@ -8,7 +8,7 @@ use super::order::Order;
 use super::sounds::Sounds;
 use super::tools::Tools;
 use super::{Violation, calls_are_answered, cut, request_is_valid};
-use antiphon_chat::time::Instant;
+use antiphon_chat::time::{Duration, Instant};
 use antiphon_chat::{ChatRequest, Item, Role};
 use antiphon_dialogue::Dialogue;
 use antiphon_dialogue::action::{Action, Switch};
@@ -103,8 +103,14 @@ impl Observer {
         self.order.input(now, input);
         match input {
             Input::Playout(playout) => {
-                if let Playout::Started { id } = playout {
-                    self.order.begins(self.sounds.text(*id));
+                let (id, sounded) = match playout {
+                    Playout::Started { id } => (id, Duration::ZERO),
+                    Playout::Progress { id, played }
+                    | Playout::Finished { id, played }
+                    | Playout::Cleared { id, played } => (id, *played),
+                };
+                if let Some(text) = self.sounds.not_heard_yet(*id) {
+                    self.order.begins(text, sounded);
                 }
                 self.sounds.report(*playout);
             }

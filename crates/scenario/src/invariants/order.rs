@@ -64,10 +64,11 @@ impl Order {
         }
     }
 
-    /// A piece begins to sound.
-    pub(super) fn begins(&mut self, text: &str) {
-        if text.contains('?') && self.last_heard + SLACK < self.now {
-            let (text, at) = (text.to_owned(), self.now);
+    /// The first report of a piece: so much of it has sounded.
+    pub(super) fn begins(&mut self, text: &str, sounded: Duration) {
+        let at = self.now.back(sounded);
+        if text.contains('?') && self.last_heard + SLACK < at {
+            let text = text.to_owned();
             remember(&mut self.questions, Question { text, at });
         }
     }

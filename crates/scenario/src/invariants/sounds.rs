@@ -91,9 +91,10 @@ impl Sounds {
         sounding.map(|(id, sound)| (*id, sound.speech))
     }
 
-    /// What was asked for.
-    pub(super) fn text(&self, id: SegmentId) -> &str {
-        self.known.get(&id).map_or("", |sound| &sound.text)
+    /// The words of a piece that was asked for and of which nothing was heard.
+    pub(super) fn not_heard_yet(&self, id: SegmentId) -> Option<&str> {
+        let sound = self.known.get(&id).filter(|sound| !sound.heard)?;
+        Some(&sound.text)
     }
 
     /// Does the caller hear one of those in the playout?
