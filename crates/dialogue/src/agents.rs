@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::action::{Action, Switch};
 use crate::event::{Component, SpeechPurpose};
 use crate::floor::Floor;
+use crate::hands::Waits;
 use crate::history::{Place, View};
 use crate::ids::{AgentKey, TaskId};
 use crate::limits::{MAX_QUEUED_SPEECHES, MAX_TASK_DEPTH, MAX_WAITING_TASKS};
@@ -17,7 +18,6 @@ use crate::options::Options;
 use crate::patch::OptionsPatch;
 use crate::queue::{Queued, Words};
 use crate::speech::Speech;
-use crate::tools::Waits;
 use antiphon_chat::Item;
 
 const INTERRUPTED: &str = "The conversation was not handed over, because the caller interrupted.";
@@ -162,20 +162,18 @@ impl Dialogue {
 
     /// A tool is about to give an agent back.
     pub(crate) fn hand_off(&mut self, call_id: &str, agent: Box<AgentSpec>) {
-        let Some(running) = self.tools.own_mut(call_id) else {
-            return;
-        };
-        match running.waits {
-            _ if running.depth > 0 => running.refusal = Some(IN_TASK),
-            Waits::Nobody => running.refusal = Some(INTERRUPTED),
-            Waits::Report => self.update_agent(agent),
-            Waits::Speech(id) => {
-                running.hands_over = true;
+        match self.hands.awaited(call_id) {
+            None => {}
+            Some((1.., _)) => self.hands.refuse(call_id, IN_TASK),
+            Some((0, Waits::Nobody)) => self.hands.refuse(call_id, INTERRUPTED),
+            Some((0, Waits::Report)) => self.update_agent(agent),
+            Some((0, Waits::Speech(id))) => {
+                self.hands.hand_over(call_id);
                 if self
                     .speech_mut(id)
                     .is_some_and(|speech| !speech.give_to(agent))
                 {
-                    self.tools.refuse_handoffs(id, TWO);
+                    self.hands.refuse_handoffs(id, TWO);
                 }
             }
         }
@@ -240,14 +238,14 @@ impl Dialogue {
         self.bring_options(persona.options, persona.overrides);
         self.core.history.look(persona.view);
         self.handed_over(place, Some(old));
-        self.show_untold();
+        self.hands.show_untold(&mut self.core);
         let key = persona.key;
         self.core.act(Action::SwitchAgent { key, how });
     }
 
     /// A tool asks for a task and waits for its end.
     pub(crate) fn start_task(&mut self, task: TaskId, call_id: String, agent: Box<AgentSpec>) {
-        let known = self.tools.own_mut(&call_id).is_some();
+        let known = self.hands.awaited(&call_id).is_some();
         if !known || self.agents.waiting.len() >= MAX_WAITING_TASKS || self.ending.is_some() {
             self.task_ended(task, false);
             return;
@@ -318,9 +316,9 @@ impl Dialogue {
         }
         let mut waiting = self.agents.waiting.iter().enumerate();
         waiting.find_map(|(at, waiting)| {
-            let call = self.tools.own(&waiting.call_id);
-            let is_lost = call.is_none_or(|own| own.depth > depth || own.waits == Waits::Nobody);
-            let is_eligible = call.is_some_and(|own| own.depth == depth) && depth < MAX_TASK_DEPTH;
+            let call = self.hands.awaited(&waiting.call_id);
+            let is_lost = call.is_none_or(|(of, waits)| of > depth || waits == Waits::Nobody);
+            let is_eligible = call.is_some_and(|(of, _)| of == depth) && depth < MAX_TASK_DEPTH;
             (is_lost || is_eligible).then_some((at, is_lost))
         })
     }
@@ -338,7 +336,7 @@ impl Dialogue {
             overrides: self.core.layers.agent.clone(),
             view: self.core.history.view(),
         };
-        self.tools.pause(self.core.now, &waiting.call_id);
+        self.hands.pause(self.core.now, &waiting.call_id);
         self.agents.frames.push(Frame {
             task: waiting.task,
             call_id: waiting.call_id,
@@ -377,7 +375,7 @@ impl Dialogue {
     /// Whoever asked for the task has the floor again; gives what he was saying.
     fn give_back(&mut self, frame: Frame) -> Vec<Speech> {
         self.drop_speculation();
-        self.tools.resume(self.core.now, self.agents.frames.len());
+        self.hands.resume(self.core.now, self.agents.frames.len());
         let until = self.core.history.reserve();
         self.core
             .history

@@ -21,7 +21,7 @@ impl Dialogue {
         self.floor
             .speech()
             .is_some_and(|speech| speech.interruptible)
-            && !self.tools.protects()
+            && !self.hands.protects()
     }
 
     /// Nothing that may be interrupted becomes audible while the caller speaks, whatever made it the next to be heard.
@@ -213,7 +213,7 @@ impl Dialogue {
             if self.floor.is_audible() {
                 self.tell(Caller::has_interrupted);
             }
-            self.reports_are_put_off(id);
+            self.hands.reports.put_off(id);
             self.core.emit(Event::Interrupted { speech: id });
             self.cut();
         }
@@ -278,7 +278,7 @@ impl Dialogue {
             true => ToolReplyStatus::Interrupted,
             false => ToolReplyStatus::Completed,
         };
-        self.reports_are_told(speech, told);
+        self.hands.settle_reports(&mut self.core, speech, told);
         self.core.emit(Event::SpeechDone {
             speech,
             interrupted,
@@ -289,7 +289,7 @@ impl Dialogue {
     pub(crate) fn write_heard(&mut self, speech: &mut Speech, cut: bool) {
         speech.write_heard(&mut self.core, cut);
         if speech.was_heard() {
-            self.reports_are_heard(speech.id);
+            self.hands.reports.mark_heard(speech.id);
         }
     }
 }

@@ -1,44 +1,11 @@
-//! What is said while a tool is slow.
+//! What is said while a tool is slow, and how it makes way for everything else.
 
 use crate::event::SpeechPurpose;
 use crate::floor::Floor;
+use crate::hands::Waits;
 use crate::machine::Dialogue;
-use crate::options::Filler;
 use crate::queue::Queued;
-use crate::tools::{Running, ToolLedger, Waits};
 use antiphon_chat::time::Instant;
-
-impl Running {
-    /// By the speech that has the floor, or by nobody but the caller.
-    fn is_waited_for(&self, by: Waits) -> bool {
-        match self.waits {
-            Waits::Speech(_) => self.waits == by,
-            Waits::Nobody | Waits::Report => true,
-        }
-    }
-
-    /// When its filler is due, everybody having been silent since `quiet`.
-    fn filler_at(&self, quiet: Instant) -> Option<Instant> {
-        let filler = self.filler.as_ref()?;
-        if filler.max.is_some_and(|max| self.filled >= max) {
-            return None;
-        }
-        let wait = match self.filled {
-            0 => filler.delay,
-            _ => filler.interval?,
-        };
-        Some(self.since.max(quiet) + wait)
-    }
-}
-
-impl ToolLedger {
-    pub(crate) fn set_filler(&mut self, call_id: &str, filler: Option<Filler>) {
-        if let Some(running) = self.own_mut(call_id) {
-            running.filler = filler.filter(|filler| !filler.texts.is_empty());
-            running.filled = 0;
-        }
-    }
-}
 
 impl Dialogue {
     /// A filler never delays what it is said for, nor anything else: what makes no sound yet is dropped as soon as something
@@ -65,13 +32,13 @@ impl Dialogue {
         };
         self.parked.iter().any(|speech| !speech.waits_for_tools())
             || self.queue.any(can_pass)
-            || !self.tools.untold.is_empty()
+            || !self.hands.reports.is_empty()
             || self.next_task().is_some()
     }
 
     /// What the caller waits for in silence: tools of the present speech, and those that have been left by theirs.
     fn waits_in_silence(&self) -> Option<Waits> {
-        if self.tools.running.is_empty() {
+        if self.hands.is_empty() {
             return None;
         }
         let waits = match &self.floor {
@@ -90,12 +57,7 @@ impl Dialogue {
     /// When the next filler is due.
     pub(crate) fn filler_deadline(&self) -> Option<Instant> {
         let waits = self.waits_in_silence()?;
-        self.tools
-            .running
-            .iter()
-            .filter(|running| running.is_waited_for(waits))
-            .filter_map(|running| running.filler_at(self.active_at()))
-            .min()
+        self.hands.filler_deadline(waits, self.active_at())
     }
 
     pub(crate) fn filler_due(&mut self) {
@@ -103,18 +65,10 @@ impl Dialogue {
         let Some(waits) = self.waits_in_silence() else {
             return;
         };
-        let due = |running: &&mut Running| {
-            running.is_waited_for(waits) && running.filler_at(quiet).is_some_and(|at| at <= now)
-        };
-        let Some(running) = self.tools.running.iter_mut().find(due) else {
-            return;
-        };
-        let texts = running.filler.iter().flat_map(|filler| &filler.texts);
-        let text = texts.cycle().nth(running.filled as usize).cloned();
-        running.filled += 1;
-        self.active_at = now;
-        let interruptible = self.core.options.allow_interruptions;
-        let text = text.unwrap_or_default();
-        self.enqueue(Queued::text(SpeechPurpose::Filler, text, interruptible));
+        if let Some(text) = self.hands.next_filler(waits, quiet, now) {
+            self.active_at = now;
+            let interruptible = self.core.options.allow_interruptions;
+            self.enqueue(Queued::text(SpeechPurpose::Filler, text, interruptible));
+        }
     }
 }

@@ -71,8 +71,8 @@ fn inside(dialogue: &Dialogue) -> Result<(), String> {
             dialogue.completing.len(),
             MAX_COMPLETING_TURNS,
         ),
-        ("untold reports", dialogue.tools.untold.len(), MAX_UNTOLD),
-        ("running tools", dialogue.tools.len(), MAX_RUNNING_TOOLS),
+        ("untold reports", dialogue.hands.reports.len(), MAX_UNTOLD),
+        ("running tools", dialogue.hands.len(), MAX_RUNNING_TOOLS),
         (
             "history",
             dialogue.core.history.items().len(),
@@ -91,7 +91,7 @@ fn inside(dialogue: &Dialogue) -> Result<(), String> {
 fn longest_wait(dialogue: &Dialogue) -> Duration {
     let options = &dialogue.core.options;
     // of a tool that is no longer there as well
-    let tools = dialogue.tools.running.iter().map(|running| running.limit);
+    let tools = dialogue.hands.limits();
     [
         options.llm_timeout.max(MAX_THINKING),
         options.tts_timeout,

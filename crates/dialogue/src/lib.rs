@@ -38,10 +38,9 @@
 //! | `pending` | a question to somebody outside, with an id and a limit |
 //! | `bargein` | hold, go on, or give way |
 //! | `queue`, `parked` | speeches that wait for the floor, or for a tool while others have it |
-//! | `tools` | calls, each with its one result |
+//! | `hands` | tool calls, each with its one result; equal calls; reports; when a filler is due |
+//! | `tools` | the stage and the hands: calls are started, and what tools tell is told |
 //! | `executed` | all calls of an answer have theirs; the agent's hook that may cancel what follows |
-//! | `duplicates` | a tool that is called while it runs; the model's own tools for that |
-//! | `background` | tools that report while the conversation goes on |
 //! | `filler` | what is said while a tool is slow |
 //! | `timers` | everything that has a time: when it is due, and what happens then |
 //! | `trouble` | providers that fail; the end of the session |
@@ -49,15 +48,14 @@
 //! | `summary` | what stands for the beginning of a long history |
 //! | `history` | order, placeholders, requests |
 
-mod background;
 mod bargein;
 mod caller;
 mod commit;
 mod completion;
 mod core;
-mod duplicates;
 mod filler;
 mod floor;
+mod hands;
 mod history;
 #[cfg(debug_assertions)]
 mod inside;

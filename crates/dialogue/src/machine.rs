@@ -10,6 +10,7 @@ use crate::completion::Completing;
 use crate::core::Core;
 use crate::event::{AgentState, CloseReason, UserState};
 use crate::floor::Floor;
+use crate::hands::Hands;
 use crate::input::{Command, Input};
 use crate::metrics::SessionUsage;
 use crate::options::Options;
@@ -17,7 +18,6 @@ use crate::queue::SpeechQueue;
 use crate::speculation::Speculation;
 use crate::speech::Speech;
 use crate::summary::Summary;
-use crate::tools::ToolLedger;
 use crate::trouble::Trouble;
 use antiphon_chat::time::{Duration, Instant};
 use antiphon_chat::{ChatContext, Item};
@@ -50,7 +50,7 @@ pub struct Dialogue {
     /// Speeches that wait for tools while others have the floor.
     pub(crate) parked: Vec<Speech>,
     pub(crate) agents: Agents,
-    pub(crate) tools: ToolLedger,
+    pub(crate) hands: Hands,
     pub(crate) trouble: Trouble,
     /// A long history's summary.
     pub(crate) summary: Summary,
@@ -75,7 +75,7 @@ impl Dialogue {
             queue: SpeechQueue::default(),
             parked: Vec::new(),
             agents: Agents::default(),
-            tools: ToolLedger::default(),
+            hands: Hands::default(),
             trouble: Trouble::default(),
             summary: Summary::default(),
             ending: None,
@@ -212,7 +212,7 @@ impl Dialogue {
             Command::AllowInterruptions { speech, allow } => {
                 self.allow_interruptions(speech, allow);
             }
-            Command::SetFiller { call_id, filler } => self.tools.set_filler(&call_id, filler),
+            Command::SetFiller { call_id, filler } => self.hands.set_filler(&call_id, filler),
             Command::UpdateInstructions { instructions } => self.update_instructions(instructions),
             Command::UpdateTools { tools } => self.update_tools(tools),
             Command::UpdateChatCtx { items } => self.update_chat_ctx(items),
@@ -282,7 +282,7 @@ impl Dialogue {
             && self.caller.state() == UserState::Listening
             && self.caller.is_quiet()
             && !self.is_completing()
-            && self.tools.is_idle();
+            && self.hands.is_idle();
         quiet.then(|| self.active_at() + timeout)
     }
 

@@ -372,7 +372,7 @@ impl Step {
     }
 
     /// One of its calls has its result.
-    pub(crate) fn is_answered(&mut self, reply: bool) {
+    pub(crate) fn count_answer(&mut self, reply: bool) {
         self.answered += 1;
         self.reply_wanted |= reply;
     }

@@ -2,7 +2,6 @@
 //! the floor to them: a filler, `say` from inside the tool. As soon as that is over they have it again.
 
 use crate::action::{Action, NotInterrupted};
-use crate::background::Telling;
 use crate::floor::Floor;
 use crate::ids::SpeechId;
 use crate::limits::MAX_PARKED_SPEECHES;
@@ -46,7 +45,7 @@ impl Dialogue {
 
     /// What waits for tools is given up for the caller's sake; with `force` also what may not be interrupted.
     pub(crate) fn abandon_parked(&mut self, force: bool) {
-        if !force && self.tools.protects() {
+        if !force && self.hands.protects() {
             return;
         }
         let (gone, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut self.parked)
@@ -110,8 +109,8 @@ impl Dialogue {
             return;
         }
         self.drop_speculation();
-        if let Some(speech) = self.tools.telling.as_ref().map(Telling::speech) {
-            self.reports_are_heard(speech); // or not wanted: it is not told again
+        if let Some(speech) = self.hands.reports.speech() {
+            self.hands.reports.mark_heard(speech); // or not wanted: it is not told again
         }
         self.interrupt_queue(force);
         self.abandon_parked(force);
@@ -140,7 +139,7 @@ impl Dialogue {
         let begun = self.floor.speech().into_iter().chain(&self.parked);
         let mut begun = begun.filter(|speech| speech.id == id);
         let firm = match begun.next() {
-            Some(speech) if !speech.interruptible || self.tools.protects() => self.why_not(speech),
+            Some(speech) if !speech.interruptible || self.hands.protects() => self.why_not(speech),
             Some(_) => return None,
             None if self.queue.is_firm(id) => NotInterrupted::Firm(id),
             None => return None,
@@ -153,7 +152,7 @@ impl Dialogue {
             self.core.act(Action::NotInterrupted(why));
             return;
         }
-        self.reports_are_heard(id); // or not wanted: it is not told again
+        self.hands.reports.mark_heard(id); // or not wanted: it is not told again
         if self.floor.speech().is_some_and(|speech| speech.id == id) {
             self.stop_present();
         } else if let Some(at) = self.parked.iter().position(|speech| speech.id == id) {

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 
 use crate::agents::AgentSpec;
-use crate::background::Telling;
 use crate::event::{AgentState, Component, Event, SpeechPurpose, TurnMetrics};
 use crate::history::Place;
 use crate::ids::{SpeechId, TurnId};
@@ -256,10 +255,10 @@ impl Dialogue {
         let goes = |queued: &Queued| {
             queued.interruptible && queued.turn.is_none() && queued.asked.is_none()
         };
-        if let Some(telling) = self.tools.telling.as_ref().map(Telling::speech)
+        if let Some(telling) = self.hands.reports.speech()
             && self.queue.has(telling)
         {
-            self.reports_are_put_off(telling);
+            self.hands.reports.put_off(telling);
         }
         self.drop_queued(goes);
     }

@@ -53,7 +53,7 @@ impl Dialogue {
             (self.floor.report_deadline(), Timer::Report),
             (self.caller.deadline(self.now()), Timer::Caller),
             (self.hold_deadline(), Timer::Hold),
-            (self.tools.deadline(), Timer::Tools),
+            (self.hands.deadline(), Timer::Tools),
             (self.brain_deadline(), Timer::Brain),
             (self.completion_deadline(), Timer::Completion),
             (self.segment_deadline(), Timer::Segment),

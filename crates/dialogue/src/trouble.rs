@@ -110,7 +110,7 @@ impl Dialogue {
     /// Somebody waits for what this speech was to say: it is an answer, or the result of a tool that is not told once more,
     /// or an agent that takes over introduces itself, or he spoke last and nothing else is on its way.
     pub(crate) fn owes_an_answer(&self, speech: &Speech) -> bool {
-        let told_again = !self.tools.untold.is_empty();
+        let told_again = !self.hands.reports.is_empty();
         let result = speech.purpose == SpeechPurpose::ToolReply && !told_again;
         let takes_over = speech.purpose == SpeechPurpose::Greeting
             && self.core.history.newest_user().is_some()

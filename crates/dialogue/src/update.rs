@@ -94,7 +94,7 @@ impl Dialogue {
         let from = self.begin_of_what_is_under_way();
         let context = ChatContext::from_items(items, Duration::ZERO);
         self.core.history.know(context, from);
-        self.show_untold();
+        self.hands.show_untold(&mut self.core);
     }
 
     /// A turn that is not answered yet, and an answer that is being given, are part of what the agent knows whatever it is

@@ -45,13 +45,14 @@ impl Dialogue {
         self.rest();
         self.write_heard(&mut speech, false);
         self.speech_has_asked(&speech);
-        self.may_have_told(&speech);
+        self.hands.reports.drop_told_by(&speech);
         let failed = speech.has_failed();
         // what a tool has reported may have been told already: then the model has nothing to add
         let silent = speech.is_mute();
         let mute = silent && speech.purpose != SpeechPurpose::ToolReply;
         if silent && !failed {
-            self.reports_are_told(speech.id, ToolReplyStatus::Skipped);
+            self.hands
+                .settle_reports(&mut self.core, speech.id, ToolReplyStatus::Skipped);
         }
         self.is_done(speech.id, failed || mute);
         if !failed && !mute && speech.last().is_some_and(|step| step.was_heard()) {

@@ -3,14 +3,14 @@
 
 use std::fmt::Write as _;
 
+use super::{Hands, Running, Waits, World};
 use serde_json::Value;
 
 use crate::limits::{MAX_DOUBTFUL_CALLS, MAX_RUNNING_TOOLS};
-use crate::machine::Dialogue;
 use crate::options::{
     CANCEL_TASK, CONFIRM_DUPLICATE, DuplicateScope, OnDuplicate, RUNNING_TASKS, ToolOptions,
 };
-use crate::tools::{Running, ToolLedger, Waits};
+
 use antiphon_chat::ToolCall;
 use antiphon_chat::time::Instant;
 
@@ -18,7 +18,7 @@ const REPLACED: &str = "The call was cancelled because a newer one takes its pla
 const CANCELLED: &str = "The call was cancelled as you asked.";
 
 /// What becomes of a call.
-pub(crate) enum Verdict {
+pub(super) enum Verdict {
     Run,
     /// It waits for the result of one that does the same.
     Share {
@@ -34,14 +34,14 @@ pub(crate) enum Verdict {
 
 /// A call that was stopped, or given up, when it may have done already what it was to do.
 #[derive(Clone, Debug)]
-pub(crate) struct Doubtful {
+pub(super) struct Doubtful {
     call: ToolCall,
     key: String,
 }
 
-impl ToolLedger {
+impl Hands {
     /// It is stopped without a result.
-    pub(crate) fn doubt(&mut self, running: &Running) {
+    pub(super) fn doubt(&mut self, running: &Running) {
         if self.doubtful.iter().any(|other| other.key == running.key) {
             return;
         }
@@ -55,12 +55,12 @@ impl ToolLedger {
     }
 
     /// A later attempt has succeeded: who asks once more wants it once more.
-    pub(crate) fn is_certain(&mut self, key: &str) {
+    pub(super) fn clear_doubt(&mut self, key: &str) {
         self.doubtful.retain(|doubtful| doubtful.key != key);
     }
 
     /// This is another attempt at something that was stopped: under the same key it is not done twice.
-    pub(crate) fn doubtful_key(&self, call: &ToolCall) -> Option<String> {
+    pub(super) fn doubtful_key(&self, call: &ToolCall) -> Option<String> {
         let idle = |key: &str| self.running.iter().all(|running| running.key != key);
         self.doubtful
             .iter()
@@ -73,10 +73,15 @@ impl ToolLedger {
     }
 }
 
-impl Dialogue {
+impl Hands {
     /// May take the model's confirmation out of the arguments, and cancel what runs.
-    pub(crate) fn judge(&mut self, call: &mut ToolCall, options: &ToolOptions) -> Verdict {
-        if let Some(answer) = self.about_running(call) {
+    pub(super) fn judge(
+        &mut self,
+        world: &mut World<'_>,
+        call: &mut ToolCall,
+        options: &ToolOptions,
+    ) -> Verdict {
+        if let Some(answer) = self.about_running(world, call) {
             return answer;
         }
         let confirmed = options.on_duplicate == OnDuplicate::Confirm && take_confirmation(call);
@@ -93,7 +98,6 @@ impl Dialogue {
                     || same_arguments(&running.call, call))
         };
         let duplicates: Vec<String> = self
-            .tools
             .running
             .iter()
             .filter(same)
@@ -112,14 +116,14 @@ impl Dialogue {
                 }
                 OnDuplicate::Replace => {
                     for id in &duplicates {
-                        if let Some(running) = self.tools.take(id) {
-                            self.cancel_call(running, REPLACED);
+                        if let Some(running) = self.take(id) {
+                            self.cancel(world, running, REPLACED);
                         }
                     }
                 }
             }
         }
-        if self.tools.len() >= MAX_RUNNING_TOOLS {
+        if self.len() >= MAX_RUNNING_TOOLS {
             return Verdict::Answer {
                 output: "too many tools are running".into(),
                 is_error: true,
@@ -130,7 +134,7 @@ impl Dialogue {
 
     /// A call that lost its speech to an interruption and does the same: it must not be done twice.
     fn twin(&self, call: &ToolCall) -> Option<&Running> {
-        self.tools.running.iter().find(|running| {
+        self.running.iter().find(|running| {
             running.waits == Waits::Nobody
                 && running.updates == 0
                 && running.same_as.is_none()
@@ -140,14 +144,14 @@ impl Dialogue {
     }
 
     /// The answer to the model's own tools.
-    fn about_running(&mut self, call: &ToolCall) -> Option<Verdict> {
-        let tools = &self.core.options.tools;
+    fn about_running(&mut self, world: &mut World<'_>, call: &ToolCall) -> Option<Verdict> {
+        let tools = &world.core.options.tools;
         let may = |name: &str| tools.get(name).is_some_and(|tool| tool.cancellable);
         let known = matches!(call.name.as_str(), CANCEL_TASK | RUNNING_TASKS);
         if !known || !tools.values().any(|tool| tool.cancellable) {
             return None;
         }
-        let running = self.tools.running.iter();
+        let running = self.running.iter();
         let cancellable =
             running.filter(|running| running.same_as.is_none() && may(&running.call.name));
         if call.name == RUNNING_TASKS {
@@ -168,10 +172,10 @@ impl Dialogue {
         let found = cancellable
             .map(|running| running.call.call_id.clone())
             .find(|id| Some(id.as_str()) == wanted);
-        let (output, is_error) = match found.and_then(|id| self.tools.take(&id)) {
+        let (output, is_error) = match found.and_then(|id| self.take(&id)) {
             Some(running) => {
                 let output = format!("The call {} is cancelled.", running.call.call_id);
-                self.cancel_call(running, CANCELLED);
+                self.cancel(world, running, CANCELLED);
                 (output, false)
             }
             None => {
