@@ -310,7 +310,7 @@ impl Dialogue {
     pub(crate) fn next_task(&self) -> Option<(usize, bool)> {
         let depth = self.agents.depth();
         let settled = self.parked.iter().all(Speech::waits_for_tools);
-        let hooked = self.is_completing();
+        let hooked = !self.hooks.is_empty();
         if !settled || hooked || self.ending.is_some() || self.agents.task_is_over() {
             return None;
         }

@@ -192,7 +192,7 @@ impl Dialogue {
             self.core
                 .emit(Event::AgentFalseInterruption { resumed: true });
             self.floor = Floor::Speaking(speech);
-            self.tell(Caller::has_not_interrupted);
+            self.tell(Caller::on_false_interruption);
         } else {
             self.floor = Floor::Preparing(speech);
         }
@@ -211,7 +211,7 @@ impl Dialogue {
     pub(crate) fn interrupt_present(&mut self) {
         if let Some(id) = self.floor.speech().map(|speech| speech.id) {
             if self.floor.is_audible() {
-                self.tell(Caller::has_interrupted);
+                self.tell(Caller::on_interruption);
             }
             self.hands.reports.put_off(id);
             self.core.emit(Event::Interrupted { speech: id });

@@ -70,7 +70,7 @@ impl Dialogue {
             return;
         }
         self.tell(|caller, now| {
-            caller.has_typed(now);
+            caller.on_typed(now);
             caller.judge_overlap(false, now);
             caller.join_kept_words(now); // the answer is to both
         });
@@ -101,7 +101,7 @@ impl Dialogue {
             speaker_id: committed.speaker_id,
         });
         if committed.modality == InputModality::Audio {
-            self.caller.was_committed(committed.turn, &id);
+            self.caller.note_committed(committed.turn, &id);
         }
         let mut message = Message::new(id, Role::User, committed.text, now);
         message.transcript_confidence = committed.confidence;
@@ -123,7 +123,7 @@ impl Dialogue {
             leaves_floor: committed.leaves_floor,
             is_typed: committed.modality == InputModality::Text,
         };
-        self.caller.was_understood();
+        self.caller.note_understood();
         if !reply {
             self.leave_unanswered(over);
             return;
@@ -180,7 +180,7 @@ impl Dialogue {
         text: &str,
     ) -> Option<(Place, String)> {
         let other = |before: &str| corrected(before, words, text);
-        match self.completing_mut(turn) {
+        match self.hooks.turn_mut(turn) {
             Some(over) => {
                 over.message.text = other(&over.message.text)?;
                 Some((over.place, over.message.text.clone()))

@@ -1,6 +1,8 @@
 //! The agent's hook between the end of a turn and its answer (LiveKit's `on_user_turn_completed`). A turn that waits for it
 //! is not in the history yet, because the hook may change its words; it gets there whatever the hook does.
 
+use std::collections::VecDeque;
+
 use crate::action::Action;
 use crate::commit::TurnOver;
 use crate::event::Component;
@@ -11,115 +13,146 @@ use crate::limits::{
     MAX_COMPLETING_TURNS, MAX_TURN_BYTES, MAX_TURN_MESSAGES, MAX_VALUE_BYTES, cut,
 };
 use crate::machine::Dialogue;
+use crate::pending::Pending;
 use antiphon_chat::Message;
-use antiphon_chat::time::Instant;
+use antiphon_chat::time::{Duration, Instant};
 
 /// A turn whose hook has been asked.
 #[derive(Clone, Debug)]
-pub(crate) struct Completing {
+struct Completing {
     over: TurnOver,
-    since: Instant,
-    until: Instant,
+    asked: Pending<TurnId>,
     /// It has answered, and waits for those before it.
     verdict: Option<TurnVerdict>,
 }
 
+impl Completing {
+    fn answer(&mut self, verdict: TurnVerdict, now: Instant) {
+        let took = self.asked.took(now);
+        self.over.message.metrics.on_user_turn_completed_delay = Some(took);
+        self.verdict.get_or_insert(verdict);
+    }
+}
+
+/// The turns that wait for the hook, oldest first. It is asked about each at once, also when it still looks at others: a caller
+/// who says three things quickly does not wait three times. What it answers counts in the order of the turns.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Hooks(VecDeque<Completing>);
+
+impl Hooks {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    #[cfg(debug_assertions)]
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Where the first turn will stand in the history.
+    pub(crate) fn first(&self) -> Option<Place> {
+        self.0.front().map(|completing| completing.over.place)
+    }
+
+    /// This turn, if the hook looks at it.
+    pub(crate) fn turn_mut(&mut self, turn: TurnId) -> Option<&mut TurnOver> {
+        let mut turns = self.0.iter_mut().map(|open| &mut open.over);
+        turns.find(|over| over.turn == turn)
+    }
+
+    fn ask(&mut self, over: TurnOver, now: Instant, limit: Duration) {
+        self.0.push_back(Completing {
+            asked: Pending::new(over.turn, now, limit),
+            over,
+            verdict: None,
+        });
+    }
+
+    fn open(&self) -> impl Iterator<Item = &Completing> {
+        self.0.iter().filter(|open| open.verdict.is_none())
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.open().map(|open| open.asked.until()).min()
+    }
+
+    /// The first turn for which the hook is late.
+    fn late(&self, now: Instant) -> Option<TurnId> {
+        let late = self.open().find(|open| open.asked.until() <= now);
+        late.map(|open| open.asked.id())
+    }
+
+    /// The hook has answered, or is waited for no longer. False: it was not asked.
+    fn answer(&mut self, turn: TurnId, verdict: TurnVerdict, now: Instant) -> bool {
+        let mut asked = self.0.iter_mut();
+        let asked = asked.find(|open| open.asked.is(turn) && open.verdict.is_none());
+        asked.map(|open| open.answer(verdict, now)).is_some()
+    }
+
+    /// The oldest turn, if its hook has answered.
+    fn take_answered(&mut self) -> Option<(TurnOver, TurnVerdict)> {
+        self.0.front()?.verdict.as_ref()?;
+        let Completing { over, verdict, .. } = self.0.pop_front()?;
+        verdict.map(|verdict| (over, verdict))
+    }
+
+    /// Nobody waits for the hook any more.
+    fn take_all(&mut self) -> VecDeque<TurnOver> {
+        let all = std::mem::take(&mut self.0);
+        all.into_iter().map(|open| open.over).collect()
+    }
+}
+
 impl Dialogue {
-    /// The hook is asked about the turn at once, also when it still looks at others: a caller who says three things quickly
-    /// does not wait three times. What it answers counts in the order of the turns.
     pub(crate) fn await_hook(&mut self, over: TurnOver) {
-        if self.completing.len() >= MAX_COMPLETING_TURNS {
-            self.hook_failed(0, "too many turns wait for it");
+        let (oldest, many) = (
+            self.hooks.0.front(),
+            self.hooks.0.len() >= MAX_COMPLETING_TURNS,
+        );
+        if let Some(oldest) = oldest.map(|open| open.asked.id()).filter(|_| many) {
+            self.hook_failed(oldest, "too many turns wait for it");
             self.complete_in_order();
         }
-        let now = self.core.now;
         let budget = self.core.options.on_user_turn_completed_timeout;
         let action = Action::CompleteUserTurn {
             turn: over.turn,
             message: over.message.clone(),
             budget,
         };
-        self.completing.push_back(Completing {
-            over,
-            since: now,
-            until: now + budget,
-            verdict: None,
-        });
+        self.hooks.ask(over, self.core.now, budget);
         self.core.act(action);
     }
 
-    /// A turn waits for its hook: it is going to be answered.
-    pub(crate) fn is_completing(&self) -> bool {
-        !self.completing.is_empty()
-    }
-
-    pub(crate) fn completing_mut(&mut self, turn: TurnId) -> Option<&mut TurnOver> {
-        let mut turns = self.completing.iter_mut().map(|open| &mut open.over);
-        turns.find(|over| over.turn == turn)
-    }
-
-    /// Where the first of them will stand in the history.
-    pub(crate) fn first_completing(&self) -> Option<Place> {
-        let first = self.completing.front();
-        first.map(|completing| completing.over.place)
-    }
-
-    pub(crate) fn completion_deadline(&self) -> Option<Instant> {
-        let open = self.completing.iter();
-        let open = open.filter(|completing| completing.verdict.is_none());
-        open.map(|completing| completing.until).min()
-    }
-
     pub(crate) fn completion_due(&mut self) {
-        let now = self.core.now;
-        for at in 0..self.completing.len() {
-            let completing = self.completing.get(at);
-            if completing.is_some_and(|open| open.verdict.is_none() && open.until <= now) {
-                self.hook_failed(at, "it did not answer in time");
-            }
+        while let Some(turn) = self.hooks.late(self.core.now) {
+            self.hook_failed(turn, "it did not answer in time");
         }
         self.complete_in_order();
     }
 
-    fn hook_failed(&mut self, at: usize, why: &str) {
+    fn hook_failed(&mut self, turn: TurnId, why: &str) {
         let message =
             format!("on_user_turn_completed is not waited for: {why}; the turn stays as it was");
         self.core.error(Component::Session, message, true);
-        self.hook_answered(at, TurnVerdict::unchanged());
+        self.hooks
+            .answer(turn, TurnVerdict::unchanged(), self.core.now);
     }
 
     pub(crate) fn on_user_turn_completed(&mut self, turn: TurnId, verdict: TurnVerdict) {
-        let mut asked = self.completing.iter();
-        let asked = asked.position(|open| open.over.turn == turn && open.verdict.is_none());
-        if let Some(at) = asked {
-            self.hook_answered(at, verdict);
+        if self.hooks.answer(turn, verdict, self.core.now) {
             self.complete_in_order();
-        }
-    }
-
-    fn hook_answered(&mut self, at: usize, verdict: TurnVerdict) {
-        let now = self.core.now;
-        if let Some(open) = self.completing.get_mut(at) {
-            let took = now.since(open.since);
-            open.over.message.metrics.on_user_turn_completed_delay = Some(took);
-            open.verdict.get_or_insert(verdict);
         }
     }
 
     /// The turns whose hook has answered, up to the first whose hook has not.
     fn complete_in_order(&mut self) {
-        let answered = |open: &Completing| open.verdict.is_some();
-        while self.completing.front().is_some_and(answered) {
-            let Some(Completing { over, verdict, .. }) = self.completing.pop_front() else {
-                return;
-            };
+        while let Some((over, verdict)) = self.hooks.take_answered() {
             match verdict {
-                Some(TurnVerdict::Stop) => {
+                TurnVerdict::Stop => {
                     self.drop_speculation();
                     self.leave_unanswered(over);
                 }
-                Some(TurnVerdict::Reply { text, messages }) => self.go_on(over, text, messages),
-                None => {}
+                TurnVerdict::Reply { text, messages } => self.go_on(over, text, messages),
             }
         }
     }
@@ -130,7 +163,7 @@ impl Dialogue {
             .filter(|text| !text.trim().is_empty() && *text != over.message.text);
         let stands = text.is_none()
             && messages.is_empty()
-            && !self.is_completing()
+            && self.hooks.is_empty()
             && self.speculation_fits(&over.message.text);
         if !stands {
             self.drop_speculation();
@@ -138,7 +171,7 @@ impl Dialogue {
         if let Some(text) = text {
             over.message.text = text;
         }
-        if self.is_completing() {
+        if !self.hooks.is_empty() {
             // the newer turn is answered together with this one
             self.leave_unanswered(over);
             return;
@@ -168,19 +201,19 @@ impl Dialogue {
 
     /// The session is going to end, and nobody waits for the hook any more: the newest turn is answered, with the others.
     pub(crate) fn answer_turns(&mut self) {
-        let mut turns = std::mem::take(&mut self.completing);
+        let mut turns = self.hooks.take_all();
         let newest = turns.pop_back();
-        for Completing { over, .. } in turns {
+        for over in turns {
             self.leave_unanswered(over);
         }
-        if let Some(Completing { over, .. }) = newest {
+        if let Some(over) = newest {
             self.reply_to(over, None, Vec::new());
         }
     }
 
     /// The session ends: what waits for the hook is remembered without it.
     pub(crate) fn settle_turns(&mut self) {
-        for Completing { over, .. } in std::mem::take(&mut self.completing) {
+        for over in self.hooks.take_all() {
             self.leave_unanswered(over);
         }
     }

@@ -49,7 +49,7 @@ impl Dialogue {
         let silent = self.queue.is_empty()
             && self.ending.is_none()
             && self.caller.is_quiet()
-            && !self.is_completing()
+            && self.hooks.is_empty()
             && !self.caller.speaks();
         silent.then_some(waits)
     }

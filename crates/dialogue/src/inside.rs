@@ -21,7 +21,7 @@ fn inside(dialogue: &Dialogue) -> Result<(), String> {
     let busy = dialogue.floor.speech().is_some()
         || dialogue.floor.is_giving_way()
         || !dialogue.parked.is_empty()
-        || dialogue.is_completing()
+        || !dialogue.hooks.is_empty()
         || dialogue.caller.is_pending();
     match dialogue.deadline() {
         None if busy && !matches!(dialogue.floor, Floor::Closed) => {
@@ -68,7 +68,7 @@ fn inside(dialogue: &Dialogue) -> Result<(), String> {
         ),
         (
             "turns before their hook",
-            dialogue.completing.len(),
+            dialogue.hooks.len(),
             MAX_COMPLETING_TURNS,
         ),
         ("untold reports", dialogue.hands.reports.len(), MAX_UNTOLD),

@@ -1,18 +1,18 @@
 //! The machine itself: inputs are handed to the parts, then everything that can go on goes on.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::action::Action;
 use crate::agents::Agents;
 use crate::caller::Caller;
-use crate::completion::Completing;
+use crate::completion::Hooks;
 use crate::core::Core;
 use crate::event::{AgentState, CloseReason, UserState};
 use crate::floor::Floor;
 use crate::hands::Hands;
 use crate::input::{Command, Input};
 use crate::metrics::SessionUsage;
+use crate::mind::Step;
 use crate::options::Options;
 use crate::queue::SpeechQueue;
 use crate::speculation::Speculation;
@@ -40,8 +40,8 @@ pub struct Dialogue {
     pub(crate) floor: Floor,
     /// The caller's side.
     pub(crate) caller: Caller,
-    /// Turns that are over and wait for the agent's hook, oldest first.
-    pub(crate) completing: VecDeque<Completing>,
+    /// Turns that are over and wait for the agent's hook.
+    pub(crate) hooks: Hooks,
     /// What was last published of `floor`.
     pub(crate) agent_state: AgentState,
     /// A reply that was begun before the commit.
@@ -69,7 +69,7 @@ impl Dialogue {
             core: Core::new(options, instructions.into()),
             floor: Floor::NotStarted,
             caller: Caller::default(),
-            completing: VecDeque::new(),
+            hooks: Hooks::default(),
             agent_state: AgentState::Initializing,
             speculation: None,
             queue: SpeechQueue::default(),
@@ -168,7 +168,7 @@ impl Dialogue {
             Input::Llm { id, event } => {
                 let measured = self.core.meter.llm(id, &event, self.core.now);
                 self.core.measured(measured);
-                if !self.summary_heard(id, &event) {
+                if !self.summary.on_llm(id, &event, &mut self.core) {
                     self.on_llm(id, event);
                 }
             }
@@ -281,7 +281,7 @@ impl Dialogue {
         let quiet = self.floor.is_open()
             && self.caller.state() == UserState::Listening
             && self.caller.is_quiet()
-            && !self.is_completing()
+            && self.hooks.is_empty()
             && self.hands.is_idle();
         quiet.then(|| self.active_at() + timeout)
     }
@@ -289,6 +289,17 @@ impl Dialogue {
     /// When anybody last did anything.
     pub(crate) fn active_at(&self) -> Instant {
         self.active_at.max(self.caller.active_at())
+    }
+
+    /// A long history gets a summary while the model has nothing else to do.
+    fn summarize(&mut self) {
+        if self.ending.is_some() {
+            self.summary.give_up(&mut self.core);
+            return;
+        }
+        let done = |speech: &Speech| speech.steps.iter().all(Step::brain_is_done);
+        let is_idle = self.speculation.is_none() && self.floor.speech().is_none_or(done);
+        self.summary.go_on(is_idle, &mut self.core);
     }
 
     /// The agent may have fallen silent by itself.

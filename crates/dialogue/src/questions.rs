@@ -52,7 +52,7 @@ impl Dialogue {
             self.drop_queued(|queued| queued.kept);
         }
         if let Some(place) = asked.since {
-            self.tell(|caller, now| caller.was_asked_at(place, now));
+            self.tell(|caller, now| caller.on_question(place, now));
         }
     }
 

@@ -315,7 +315,7 @@ impl Dialogue {
         }
         let next = if self.parked.is_empty() && !self.agents.task_is_over() {
             // the agent that has heard the caller's last turn is the one whose hook looks at it
-            let stays = self.is_completing();
+            let stays = !self.hooks.is_empty();
             let may_come = |queued: &Queued| !stays || !matches!(queued.words, Words::Agent(_));
             self.queue.take(may_come)
         } else {

@@ -35,7 +35,7 @@ impl Dialogue {
         self.caller.take_stable();
         let free = self.floor.is_open()
             && self.queue.is_empty()
-            && !self.is_completing()
+            && self.hooks.is_empty()
             && self.may_begin()
             && self.ending.is_none()
             && self.caller.may_be_guessed(self.now());

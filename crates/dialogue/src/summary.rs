@@ -4,12 +4,12 @@
 use serde_json::Value;
 
 use crate::action::Action;
+use crate::core::Core;
 use crate::event::{Component, Event};
 use crate::history::Head;
 use crate::ids::GenerationId;
 use crate::input::Llm;
 use crate::limits::{MAX_SUMMARY_BYTES, MIN_SUMMARY_ITEMS, SUMMARY_TIMEOUT, cut};
-use crate::machine::Dialogue;
 use antiphon_chat::time::Instant;
 use antiphon_chat::{ChatRequest, Item, Message, Role, ToolChoice};
 
@@ -36,46 +36,36 @@ pub(crate) struct Summary {
     not_before: usize,
 }
 
-impl Dialogue {
+impl Summary {
     /// Asks for a summary when the history has become too long and the model has nothing else to do.
-    pub(crate) fn summarize(&mut self) {
-        if self.ending.is_some() {
-            self.drop_summary();
-            return;
+    pub(crate) fn go_on(&mut self, is_idle: bool, core: &mut Core) {
+        if core.history.version() != self.seen {
+            self.seen = core.history.version();
+            self.wanted = self.is_too_long(core);
         }
-        let (seen, history) = (self.summary.seen, &self.core.history);
-        if history.version() != seen {
-            self.summary.seen = history.version();
-            self.summary.wanted = self.is_history_too_long();
-        }
-        let idle = self.speculation.is_none()
-            && self
-                .floor
-                .speech()
-                .is_none_or(|speech| speech.steps.iter().all(|step| step.brain_is_done()));
-        if self.summary.wanted && idle && self.summary.writing.is_none() {
-            self.summary.wanted = false;
-            self.ask_for_summary();
+        if self.wanted && is_idle && self.writing.is_none() {
+            self.wanted = false;
+            self.ask(core);
         }
     }
 
-    fn is_history_too_long(&self) -> bool {
-        let (options, history) = (&self.core.options, &self.core.history);
+    fn is_too_long(&self, core: &Core) -> bool {
+        let (options, history) = (&core.options, &core.history);
         let over = |limit: Option<u32>, count: &dyn Fn() -> usize| {
             limit.is_some_and(|limit| count() > limit as usize)
         };
         (over(options.summarize_over_items, &|| history.length())
             || over(options.summarize_over_tokens, &|| history.tokens()))
-            && history.length() >= self.summary.not_before
+            && history.length() >= self.not_before
     }
 
-    fn ask_for_summary(&mut self) {
-        let keep = self.core.options.summarize_keep_turns.max(1);
-        let Some((head, text)) = self.core.history.head(keep as usize) else {
+    fn ask(&mut self, core: &mut Core) {
+        let keep = core.options.summarize_keep_turns.max(1);
+        let Some((head, text)) = core.history.head(keep as usize) else {
             return;
         };
-        let now = self.core.now;
-        let id = self.core.generation_id();
+        let now = core.now;
+        let id = core.generation_id();
         let message = Message::new(format!("summary_{}", id.0), Role::User, text, now);
         let request = ChatRequest {
             instructions: INSTRUCTIONS.into(),
@@ -85,23 +75,18 @@ impl Dialogue {
             tool_choice: ToolChoice::None,
             tools: Some(Vec::new()),
         };
-        self.summary.writing = Some(Writing {
+        self.writing = Some(Writing {
             id,
             until: now + SUMMARY_TIMEOUT,
             text: String::new(),
             head,
         });
-        self.core.act(Action::StartLlm { id, request });
+        core.act(Action::StartLlm { id, request });
     }
 
     /// Is this the summary's? Then it is dealt with here.
-    pub(crate) fn summary_heard(&mut self, id: GenerationId, event: &Llm) -> bool {
-        let Some(writing) = self
-            .summary
-            .writing
-            .as_mut()
-            .filter(|writing| writing.id == id)
-        else {
+    pub(crate) fn on_llm(&mut self, id: GenerationId, event: &Llm, core: &mut Core) -> bool {
+        let Some(writing) = self.writing.as_mut().filter(|writing| writing.id == id) else {
             return false;
         };
         match event {
@@ -113,60 +98,60 @@ impl Dialogue {
             Llm::ToolCall(_) | Llm::RefusedCall { .. } | Llm::Thinking => {}
             Llm::Warning(message) => {
                 let message = message.clone();
-                self.core.error(Component::Llm, message, true);
+                core.error(Component::Llm, message, true);
             }
-            Llm::Finished { .. } => self.finish_summary(),
-            Llm::Failed(message) => self.summary_failed(message),
+            Llm::Finished { .. } => self.finish(core),
+            Llm::Failed(message) => self.failed(message, core),
         }
         true
     }
 
-    pub(crate) fn summary_deadline(&self) -> Option<Instant> {
-        self.summary.writing.as_ref().map(|writing| writing.until)
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.writing.as_ref().map(|writing| writing.until)
     }
 
-    pub(crate) fn summary_due(&mut self) {
-        if let Some(id) = self.summary.writing.as_ref().map(|writing| writing.id) {
-            self.core.act(Action::CancelLlm { id });
-            self.summary_failed("it did not come in time");
+    pub(crate) fn due(&mut self, core: &mut Core) {
+        if let Some(id) = self.writing.as_ref().map(|writing| writing.id) {
+            core.act(Action::CancelLlm { id });
+            self.failed("it did not come in time", core);
         }
     }
 
-    fn finish_summary(&mut self) {
-        let Some(writing) = self.summary.writing.take() else {
+    fn finish(&mut self, core: &mut Core) {
+        let Some(writing) = self.writing.take() else {
             return;
         };
         if writing.text.trim().is_empty() {
-            self.summary_failed("it is empty");
+            self.failed("it is empty", core);
             return;
         }
-        let now = self.core.now;
+        let now = core.now;
         let text = format!(
             "<chat_history_summary>{}</chat_history_summary>",
             harmless(writing.text.trim())
         );
-        let mut message = self.core.history.message(Role::Assistant, text, now);
+        let mut message = core.history.message(Role::Assistant, text, now);
         message.extra.insert("is_summary".into(), Value::Bool(true));
         let summary = Item::Message(message);
-        let replaced = self.core.history.replace(&writing.head, summary.clone());
-        self.core
-            .emit(Event::HistorySummarized { summary, replaced });
+        let replaced = core.history.replace(&writing.head, summary.clone());
+        core.emit(Event::HistorySummarized { summary, replaced });
     }
 
     /// The history stays as it is, and the next attempt waits until it has grown.
-    fn summary_failed(&mut self, why: &str) {
-        self.summary.writing = None;
-        self.summary.not_before = self.core.history.length() + MIN_SUMMARY_ITEMS;
-        self.core.error(
+    fn failed(&mut self, why: &str, core: &mut Core) {
+        self.writing = None;
+        self.not_before = core.history.length() + MIN_SUMMARY_ITEMS;
+        core.error(
             Component::Llm,
             format!("the history could not be summarised and stays as it is: {why}"),
             true,
         );
     }
 
-    fn drop_summary(&mut self) {
-        if let Some(writing) = self.summary.writing.take() {
-            self.core.act(Action::CancelLlm { id: writing.id });
+    /// The session ends: nobody reads it.
+    pub(crate) fn give_up(&mut self, core: &mut Core) {
+        if let Some(writing) = self.writing.take() {
+            core.act(Action::CancelLlm { id: writing.id });
         }
     }
 }

@@ -51,15 +51,15 @@ impl Dialogue {
         }
         earliest(&[
             (self.floor.report_deadline(), Timer::Report),
-            (self.caller.deadline(self.now()), Timer::Caller),
+            (self.caller_deadline(), Timer::Caller),
             (self.hold_deadline(), Timer::Hold),
             (self.hands.deadline(), Timer::Tools),
             (self.brain_deadline(), Timer::Brain),
-            (self.completion_deadline(), Timer::Completion),
+            (self.hooks.deadline(), Timer::Completion),
             (self.segment_deadline(), Timer::Segment),
             (self.filler_deadline(), Timer::Filler),
             (self.away_deadline(), Timer::Away),
-            (self.summary_deadline(), Timer::Summary),
+            (self.summary.deadline(), Timer::Summary),
             (self.ending_deadline(), Timer::Ending),
             (self.rest_deadline(), Timer::Rest),
             (self.last_words_deadline(), Timer::LastWords),
@@ -76,8 +76,8 @@ impl Dialogue {
             Timer::Completion => self.completion_due(),
             Timer::Segment => self.segment_due(),
             Timer::Filler => self.filler_due(),
-            Timer::Away => self.tell(Caller::goes_away),
-            Timer::Summary => self.summary_due(),
+            Timer::Away => self.tell(Caller::go_away),
+            Timer::Summary => self.summary.due(&mut self.core),
             Timer::Ending => self.end_is_due(),
             // what waited goes on by itself
             Timer::Rest | Timer::LastWords => {}

@@ -89,7 +89,7 @@ impl Dialogue {
             && self.queue.is_empty()
             && self.ending.is_none()
             && self.speculation.is_none()
-            && !self.is_completing()
+            && self.hooks.is_empty()
             && self.caller.is_quiet()
             && !(self.is_manual() && self.caller.words() > 0)
             && !self.caller.speaks();

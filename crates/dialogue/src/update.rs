@@ -108,7 +108,7 @@ impl Dialogue {
         present
             .chain(&self.parked)
             .filter_map(|speech| speech.asked.or(Some(speech.steps.first()?.place())))
-            .chain(self.first_completing())
+            .chain(self.hooks.first())
             .chain(waiting.map(|queued| queued.asked.unwrap_or(end)))
             .map(|place| self.core.history.asked_before(place))
             .min()

@@ -6,6 +6,7 @@ use crate::input::{GenerateReply, Priority, Stt, Vad};
 use crate::machine::Dialogue;
 use crate::options::TurnDetection;
 use antiphon_chat::ToolChoice;
+use antiphon_chat::time::Instant;
 use antiphon_text::contains_words;
 
 impl Dialogue {
@@ -26,8 +27,25 @@ impl Dialogue {
             audible_since: speech.and_then(|speech| speech.mouth.audible_since()),
             is_interruptible: self.may_interrupt(),
             asked_since: self.asked_since_kept_words(),
-            is_idle: self.floor.is_open() && self.ending.is_none() && self.queue.is_empty(),
+            is_idle: self.is_idle(),
         }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.floor.is_open() && self.ending.is_none() && self.queue.is_empty()
+    }
+
+    /// When the caller's side wants to be asked again. It is asked for at audio rate: no more of the agent than matters.
+    pub(crate) fn caller_deadline(&self) -> Option<Instant> {
+        let agent = Agent {
+            is_idle: self.is_idle(),
+            ..Agent::default()
+        };
+        self.caller.deadline(Now {
+            at: self.core.now,
+            options: &self.core.options,
+            agent,
+        })
     }
 
     /// Tells the caller's side something, and carries out what it answers.
@@ -48,8 +66,8 @@ impl Dialogue {
 
     fn on_told(&mut self, told: Told) {
         match told {
-            Told::Ask(action) => self.core.act(action),
-            Told::Measured(metrics) => self.core.measured(Some(metrics)),
+            Told::Ask(action) => self.core.act(*action),
+            Told::Measured(metrics) => self.core.measured(Some(*metrics)),
             Told::Began => self.hold_while_caller_speaks(),
             Told::GoesOn => self.consider_barge_in(),
             Told::Words => self.consider_words(),

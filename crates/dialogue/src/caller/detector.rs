@@ -6,6 +6,7 @@ use crate::action::Action;
 use crate::ids::PredictionId;
 use crate::metrics::{EotInferenceMetrics, Metrics};
 use crate::options::TurnDetectorKind;
+use crate::pending::Pending;
 use antiphon_chat::time::Instant;
 use antiphon_text::normalise;
 
@@ -60,8 +61,8 @@ impl Caller {
         self.predictions += 1;
         let id = PredictionId(self.predictions);
         let transcript = self.turn.text();
-        let until = now.at + options.turn_detector_timeout;
-        self.turn.prediction = Prediction::Asked { id, until };
+        let asked = Pending::new(id, now.at, options.turn_detector_timeout);
+        self.turn.prediction = Prediction::Asked(asked);
         self.turn.predicted_for = normalise(&transcript);
         self.turn.questions.asked(now.at);
         self.ask(Action::PredictTurn {
@@ -90,8 +91,8 @@ impl Caller {
     /// The caller goes on, or the turn is over: nobody needs the answer.
     pub(super) fn forget_prediction(&mut self) {
         let before = std::mem::replace(&mut self.turn.prediction, Prediction::None);
-        if let Prediction::Asked { id, .. } = before {
-            self.ask(Action::CancelPrediction { id });
+        if let Prediction::Asked(asked) = before {
+            self.ask(Action::CancelPrediction { id: asked.id() });
         }
         self.turn.predicted_for.clear();
     }
@@ -103,8 +104,8 @@ impl Caller {
         threshold: f32,
         now: Now,
     ) {
-        if let Prediction::Asked { id, .. } = self.turn.prediction
-            && id == asked
+        if let Prediction::Asked(pending) = self.turn.prediction
+            && pending.is(asked)
         {
             self.turn.prediction = Prediction::Known {
                 goes_on: probability < threshold,
@@ -123,15 +124,14 @@ impl Caller {
             ..
         } = self.turn.questions;
         if count > 0 {
-            self.tell(Told::Measured(Metrics::EotInferenceMetrics(
-                EotInferenceMetrics {
-                    turn: self.turn.id,
-                    total_duration: answer.map(|answer| answer.at.since(first_at)),
-                    detection_delay: answer.map(|answer| answer.at.since(answer.last_spoke)),
-                    prediction_duration: answer.map(|answer| answer.at.since(answer.asked_at)),
-                    num_requests: count,
-                },
-            )));
+            let metrics = Metrics::EotInferenceMetrics(EotInferenceMetrics {
+                turn: self.turn.id,
+                total_duration: answer.map(|answer| answer.at.since(first_at)),
+                detection_delay: answer.map(|answer| answer.at.since(answer.last_spoke)),
+                prediction_duration: answer.map(|answer| answer.at.since(answer.asked_at)),
+                num_requests: count,
+            });
+            self.tell(Told::Measured(Box::new(metrics)));
         }
     }
 }

@@ -138,7 +138,7 @@ impl Caller {
     }
 
     /// The agent has asked something after the words, in this place: they are no answer to that.
-    pub(crate) fn was_asked_at(&mut self, place: Place, now: Now) {
+    pub(crate) fn on_question(&mut self, place: Place, now: Now) {
         if self.turn.has_settled()
             && let Some(kept) = &mut self.turn.kept
         {

@@ -22,6 +22,8 @@ mod kept;
 mod language;
 mod overlong;
 mod sound;
+#[cfg(test)]
+mod tests;
 mod turn;
 mod verdict;
 mod words;
@@ -80,16 +82,12 @@ pub(crate) struct Agent {
     pub(crate) is_idle: bool,
 }
 
-/// What has happened on the caller's side.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there are a few at a time, and they are carried out in the same step"
-)]
+/// What has happened on the caller's side. Small, because the voice goes on at audio rate.
 #[derive(Clone, Debug)]
 pub(crate) enum Told {
     /// This is to be done, or to be reported.
-    Ask(Action),
-    Measured(Metrics),
+    Ask(Box<Action>),
+    Measured(Box<Metrics>),
     /// The caller begins to speak.
     Began,
     /// The voice goes on.
@@ -209,7 +207,7 @@ impl Caller {
     }
 
     fn ask(&mut self, action: Action) {
-        self.tell(Told::Ask(action));
+        self.tell(Told::Ask(Box::new(action)));
     }
 
     fn emit(&mut self, event: Event) {
@@ -358,11 +356,11 @@ impl Caller {
     }
 
     /// Both have been silent for too long.
-    pub(crate) fn goes_away(&mut self, now: Now) {
+    pub(crate) fn go_away(&mut self, now: Now) {
         self.set_away(true, now);
     }
 
-    pub(crate) fn has_typed(&mut self, now: Now) {
+    pub(crate) fn on_typed(&mut self, now: Now) {
         self.active_at = now.at;
         self.set_away(false, now);
     }
@@ -384,13 +382,13 @@ impl Caller {
     }
 
     /// What was heard over the agent has stopped it.
-    pub(crate) fn has_interrupted(&mut self, now: Now) {
+    pub(crate) fn on_interruption(&mut self, now: Now) {
         self.pauses.interrupted(now.options);
         self.judge_overlap(true, now);
     }
 
     /// What was heard over the agent was nothing.
-    pub(crate) fn has_not_interrupted(&mut self, now: Now) {
+    pub(crate) fn on_false_interruption(&mut self, now: Now) {
         self.pauses.forget_sound();
         self.judge_overlap(false, now);
     }
@@ -407,13 +405,12 @@ impl Caller {
             detection_delay,
             agent_ended: !now.agent.is_audible,
         });
-        self.tell(Told::Measured(Metrics::InterruptionMetrics(
-            InterruptionMetrics {
-                detection_delay,
-                num_interruptions: u32::from(is_interruption),
-                num_backchannels: u32::from(!is_interruption),
-            },
-        )));
+        let metrics = Metrics::InterruptionMetrics(InterruptionMetrics {
+            detection_delay,
+            num_interruptions: u32::from(is_interruption),
+            num_backchannels: u32::from(!is_interruption),
+        });
+        self.tell(Told::Measured(Box::new(metrics)));
     }
 
     /// The caller is heard over the agent's voice, and nobody knows yet what that is.
@@ -434,12 +431,12 @@ impl Caller {
     }
 
     /// What the last turn says is in the history, under this name.
-    pub(crate) fn was_committed(&mut self, turn: TurnId, message: &str) {
+    pub(crate) fn note_committed(&mut self, turn: TurnId, message: &str) {
         self.last_turn = Some((turn, message.to_owned()));
     }
 
     /// What the caller said was understood.
-    pub(crate) fn was_understood(&mut self) {
+    pub(crate) fn note_understood(&mut self) {
         self.misses_words = false;
     }
 
@@ -455,7 +452,7 @@ impl Caller {
     }
 
     /// The caller spoke and no word came of it. While the recogniser does not hear this was not a cough.
-    fn spoke_in_vain(&mut self) {
+    fn tell_if_deaf(&mut self) {
         if std::mem::take(&mut self.misses_words) || self.is_deaf {
             self.tell(Told::InVain(self.turn.began));
         }

@@ -7,6 +7,7 @@ use crate::history::Place;
 use crate::ids::{PredictionId, TurnId};
 use crate::limits::{MAX_OVERLAP_WORDS, MAX_TURN_BYTES, SPEECH_SIGN_TIMEOUT};
 use crate::options::Options;
+use crate::pending::Pending;
 use antiphon_chat::time::Instant;
 use antiphon_text::{Backchannel, backchannel, count_words, is_stop, normalise, push_limited};
 
@@ -29,7 +30,7 @@ pub(super) enum Prediction {
     /// Not asked in this silence.
     None,
     /// Asked.
-    Asked { id: PredictionId, until: Instant },
+    Asked(Pending<PredictionId>),
     /// Answered, or given up: does the caller probably go on?
     Known { goes_on: bool },
 }
@@ -363,7 +364,7 @@ impl UserTurn {
         let soonest = last_spoke + delays.min;
         let at = match self.prediction {
             Prediction::None | Prediction::Known { goes_on: false } => soonest,
-            Prediction::Asked { until, .. } => soonest.max(until),
+            Prediction::Asked(asked) => soonest.max(asked.until()),
             Prediction::Known { goes_on: true } => soonest.max(last_spoke + delays.max),
         };
         // words that are only interim so far would be lost: wait for their final

@@ -195,7 +195,7 @@ impl Caller {
     fn drop_empty_turn(&mut self, now: Now) {
         self.tell(Told::Nothing);
         self.turn.stage = Stage::Quiet;
-        self.spoke_in_vain();
+        self.tell_if_deaf();
         self.renew_turn();
         self.monologue.forget_sound();
         self.heard.settle(now.at);
@@ -308,7 +308,7 @@ impl Caller {
             Stage::AwaitingWords { .. } | Stage::Pausing if self.turn.is_kept_as_it_was() => {
                 self.turn.stage = Stage::Quiet;
                 self.heard.settle(now.at);
-                self.spoke_in_vain();
+                self.tell_if_deaf();
             }
             Stage::AwaitingWords { .. } if self.turn.is_another(delays, now.at) => {
                 self.forget_commit();
