@@ -205,6 +205,14 @@ async fn pair(
     (offerer, answerer, mids)
 }
 
+/// A client and a server that are connected; the client has offered these changes. The engines live as long as both.
+async fn caller_and_server(changes: Vec<MediaChange>) -> (Side, Side, Vec<String>, [Engine; 2]) {
+    let engines = [engine(), engine()];
+    let [server, client] = &engines;
+    let (a, b, mids) = pair(Side::client(client), Side::server(server), changes).await;
+    (a, b, mids, engines)
+}
+
 /// A recognisable Opus-like packet.
 fn packet(number: u64) -> Bytes {
     let mut bytes = vec![0x78];

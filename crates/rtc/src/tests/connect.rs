@@ -2,13 +2,7 @@ use super::*;
 
 #[tokio::test]
 async fn two_peers_connect_and_talk_over_a_channel() {
-    let (server, client) = (engine(), engine());
-    let (mut a, mut b, _) = pair(
-        Side::client(&client),
-        Side::server(&server),
-        vec![channel("_reliable")],
-    )
-    .await;
+    let (mut a, mut b, _, _engines) = caller_and_server(vec![channel("_reliable")]).await;
     a.channel("_reliable").await;
     b.channel("_reliable").await;
     a.peer.send_data("_reliable", Bytes::from_static(b"hello"));
@@ -114,13 +108,7 @@ async fn closing_one_side_closes_the_other() {
 
 #[tokio::test]
 async fn dropping_the_handle_closes_the_peer() {
-    let (server, client) = (engine(), engine());
-    let (a, mut b, _) = pair(
-        Side::client(&client),
-        Side::server(&server),
-        vec![channel("_reliable")],
-    )
-    .await;
+    let (a, mut b, _, _engines) = caller_and_server(vec![channel("_reliable")]).await;
     let clone = a.peer.clone();
     drop(a.peer);
     b.peer
@@ -153,13 +141,7 @@ async fn a_full_engine_refuses_and_recovers() {
 
 #[tokio::test]
 async fn a_restart_of_ice_keeps_the_connection() {
-    let (server, client) = (engine(), engine());
-    let (mut a, mut b, _) = pair(
-        Side::client(&client),
-        Side::server(&server),
-        vec![channel("_reliable")],
-    )
-    .await;
+    let (mut a, mut b, _, _engines) = caller_and_server(vec![channel("_reliable")]).await;
     a.channel("_reliable").await;
     let before = a
         .peer

@@ -2,13 +2,7 @@ use super::*;
 
 #[tokio::test]
 async fn a_megabyte_arrives_whole_and_in_order() {
-    let (server, client) = (engine(), engine());
-    let (mut a, mut b, _) = pair(
-        Side::client(&client),
-        Side::server(&server),
-        vec![channel("_reliable")],
-    )
-    .await;
+    let (mut a, mut b, _, _engines) = caller_and_server(vec![channel("_reliable")]).await;
     a.channel("_reliable").await;
     let whole: Vec<u8> = (0..1_000_000u32)
         .map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8)
@@ -25,13 +19,7 @@ async fn a_megabyte_arrives_whole_and_in_order() {
 
 #[tokio::test]
 async fn one_large_message_arrives_and_a_larger_one_harms_nothing() {
-    let (server, client) = (engine(), engine());
-    let (mut a, mut b, _) = pair(
-        Side::client(&client),
-        Side::server(&server),
-        vec![channel("_reliable")],
-    )
-    .await;
+    let (mut a, mut b, _, _engines) = caller_and_server(vec![channel("_reliable")]).await;
     a.channel("_reliable").await;
     a.peer
         .send_data("_reliable", Bytes::from(vec![7; 1_000_000]));
@@ -63,13 +51,7 @@ async fn lossy_messages_find_room_beside_a_full_reliable_channel() {
 
 #[tokio::test]
 async fn a_file_of_five_megabytes_arrives_whole_though_its_sender_is_faster_than_the_line() {
-    let (server, client) = (engine(), engine());
-    let (mut a, mut b, _) = pair(
-        Side::client(&client),
-        Side::server(&server),
-        vec![channel("_reliable")],
-    )
-    .await;
+    let (mut a, mut b, _, _engines) = caller_and_server(vec![channel("_reliable")]).await;
     a.channel("_reliable").await;
     for n in 0..350u32 {
         let mut part = n.to_be_bytes().to_vec();
@@ -83,13 +65,7 @@ async fn a_file_of_five_megabytes_arrives_whole_though_its_sender_is_faster_than
 
 #[tokio::test]
 async fn who_takes_its_data_too_slowly_misses_some_of_it_and_stays_in_the_call() {
-    let (server, client) = (engine(), engine());
-    let (mut a, mut b, _) = pair(
-        Side::client(&client),
-        Side::server(&server),
-        vec![channel("_reliable")],
-    )
-    .await;
+    let (mut a, mut b, _, _engines) = caller_and_server(vec![channel("_reliable")]).await;
     a.channel("_reliable").await;
     // More than the queue takes, faster than anything could be sent.
     for n in 0..200u32 {

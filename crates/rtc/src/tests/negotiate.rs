@@ -2,13 +2,7 @@ use super::*;
 
 #[tokio::test]
 async fn renegotiation_adds_a_section() {
-    let (server, client) = (engine(), engine());
-    let (a, mut b, _) = pair(
-        Side::client(&client),
-        Side::server(&server),
-        vec![channel("_reliable")],
-    )
-    .await;
+    let (a, mut b, _, _engines) = caller_and_server(vec![channel("_reliable")]).await;
     let mids = negotiate(&a, &b, vec![sending(MediaKind::Audio)]).await;
     assert_eq!(mids.len(), 1);
     assert_eq!(b.receiving().await, (mids[0].clone(), true));
@@ -24,13 +18,7 @@ async fn renegotiation_adds_a_section() {
 
 #[tokio::test]
 async fn stopping_and_resuming_a_section_is_told() {
-    let (server, client) = (engine(), engine());
-    let (a, mut b, mids) = pair(
-        Side::client(&client),
-        Side::server(&server),
-        vec![sending(MediaKind::Audio)],
-    )
-    .await;
+    let (a, mut b, mids, _engines) = caller_and_server(vec![sending(MediaKind::Audio)]).await;
     assert_eq!(b.receiving().await, (mids[0].clone(), true));
     let set = |sending| {
         vec![MediaChange::SetSending {
@@ -54,13 +42,7 @@ async fn stopping_and_resuming_a_section_is_told() {
 
 #[tokio::test]
 async fn an_offer_without_changes_renegotiates() {
-    let (server, client) = (engine(), engine());
-    let (a, b, mids) = pair(
-        Side::client(&client),
-        Side::server(&server),
-        vec![sending(MediaKind::Audio)],
-    )
-    .await;
+    let (a, b, mids, _engines) = caller_and_server(vec![sending(MediaKind::Audio)]).await;
     let offer = a.peer.create_offer(vec![]).await.unwrap();
     assert!(offer.sdp.contains(&format!("a=mid:{}", mids[0])));
     assert!(offer.sdp.contains("a=sendonly"), "{}", offer.sdp);
@@ -70,13 +52,7 @@ async fn an_offer_without_changes_renegotiates() {
 
 #[tokio::test]
 async fn a_further_channel_opens_without_negotiation() {
-    let (server, client) = (engine(), engine());
-    let (a, mut b, _) = pair(
-        Side::client(&client),
-        Side::server(&server),
-        vec![channel("_reliable")],
-    )
-    .await;
+    let (a, mut b, _, _engines) = caller_and_server(vec![channel("_reliable")]).await;
     let offer = a.peer.create_offer(vec![channel("more")]).await.unwrap();
     assert_eq!(offer.sdp, "");
     b.channel("more").await;
@@ -84,13 +60,7 @@ async fn a_further_channel_opens_without_negotiation() {
 
 #[tokio::test]
 async fn an_answer_withdraws_our_own_offer() {
-    let (server, client) = (engine(), engine());
-    let (a, b, _) = pair(
-        Side::client(&client),
-        Side::server(&server),
-        vec![channel("_reliable")],
-    )
-    .await;
+    let (a, b, _, _engines) = caller_and_server(vec![channel("_reliable")]).await;
     let ours = a
         .peer
         .create_offer(vec![sending(MediaKind::Audio)])
@@ -263,13 +233,7 @@ async fn who_hangs_up_during_a_negotiation_is_gone_after_it() {
 
 #[tokio::test]
 async fn many_restarts_of_ice_leave_few_user_names_and_take_new_candidates() {
-    let (server, client) = (engine(), engine());
-    let (a, mut b, _) = pair(
-        Side::client(&client),
-        Side::server(&server),
-        vec![channel("_reliable")],
-    )
-    .await;
+    let (a, mut b, _, _engines) = caller_and_server(vec![channel("_reliable")]).await;
     for _ in 0..8 {
         for port in 1..=100 {
             let text = format!("candidate:1 1 udp 2130706431 127.0.0.1 {port} typ host");
