@@ -23,6 +23,7 @@ const TARGETS: &[(&str, Target)] = &[
     ("signal", protocol::signal),
     ("worker", protocol::worker),
     ("join_query", protocol::join_query),
+    ("join_request", protocol::join_request),
     ("sdp", protocol::sdp),
     ("data_packet", protocol::data_packet),
     // media.rs

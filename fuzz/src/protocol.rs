@@ -3,10 +3,12 @@
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
-use antiphon_protocol::{Keys, Verifier};
+use antiphon_protocol::prost::Message as _;
+use antiphon_protocol::proto::WrappedJoinRequest;
+use antiphon_protocol::{Keys, Verifier, join_request};
 use aws_lc_rs::hmac;
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD as BASE64};
 
 use crate::bytes::Bytes;
 
@@ -58,9 +60,25 @@ pub fn join_query(data: &[u8]) {
     antiphon_server::fuzzing::join_query(&String::from_utf8_lossy(data));
 }
 
+/// First byte even: what stands in the parameter. Odd: the wrapped bytes, plain, as gzip, or as something that nobody knows.
+/// What can be read can be written and read again.
+pub fn join_request(data: &[u8]) {
+    let mut data = Bytes(data);
+    let kind = data.byte();
+    let parameter = if kind % 2 == 0 {
+        String::from_utf8_lossy(data.0).into_owned()
+    } else {
+        let compression = i32::from(kind / 2 % 3);
+        let wrapped = WrappedJoinRequest { compression, join_request: data.0.to_vec() };
+        URL_SAFE.encode(wrapped.encode_to_vec())
+    };
+    if let Ok(request) = join_request::read(&parameter) {
+        assert_eq!(join_request::read(&join_request::write(&request)).as_ref(), Ok(&request));
+    }
+}
+
 pub fn sdp(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
-    antiphon_server::fuzzing::sdp(&text);
     antiphon_client::fuzzing::sdp(&text);
     antiphon_rtc::fuzzing::sdp(&text);
     antiphon_rtc::fuzzing::candidate(&text);

@@ -1,7 +1,8 @@
 // Starts the built programs the way a user does, and stops them again.
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { homedir, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
 export const ROOT = resolve(import.meta.dirname, '../..');
@@ -40,20 +41,20 @@ class Program {
   }
 }
 
-async function start(name, args, env = {}) {
+async function start(name, args, env = {}, path = binary(name), ready = /(http:\/\/[\w.:[\]-]+)/) {
   const folder = mkdtempSync(join(tmpdir(), 'antiphon-browser-'));
   const clean = Object.fromEntries(Object.entries(process.env).filter(([variable]) => !SECRETS.test(variable)));
-  const child = spawn(binary(name), args, { cwd: folder, env: { ...clean, ANTIPHON_MODELS: join(folder, 'no-models'), ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(path, args, { cwd: folder, env: { ...clean, ANTIPHON_MODELS: join(folder, 'no-models'), ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
   const program = new Program(child, folder);
-  await new Promise((ready, failed) => {
+  await new Promise((done, failed) => {
     const late = setTimeout(() => failed(new Error(`${name} did not get ready:\n${program.output}`)), READY_MS);
     const read = (text) => {
       program.output += text;
-      const address = /(http:\/\/[\w.:[\]-]+)/.exec(program.output)?.[1];
-      if (!address || program.url) return;
-      program.url = address;
+      const found = ready.exec(program.output);
+      if (!found || program.url !== undefined) return;
+      program.url = found[1] ?? '';
       clearTimeout(late);
-      ready();
+      done();
     };
     for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', read);
     child.once('exit', (code) => failed(new Error(`${name} ended with ${code}:\n${program.output}`)));
@@ -66,6 +67,29 @@ export const startAntiphon = (env) => start('antiphon', ['dev', '--port', '0', '
 
 /** The room server alone, with the development key. */
 export const startServer = () => start('antiphon', ['serve', '--dev', '--port', '0', '--udp-port', '0']);
+
+/** LiveKit's own server, as scripts/livekit-server.sh has built it; nothing if it has not. */
+export async function startLiveKit() {
+  const cache = process.env.ANTIPHON_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'antiphon');
+  const folder = join(cache, 'bin');
+  const built = existsSync(folder) ? readdirSync(folder).filter((name) => name.startsWith('livekit-server-v') && !name.endsWith('.log')) : [];
+  if (!built.length) return undefined;
+  const [port, tcp, udp] = await Promise.all([freePort(), freePort(), freePort()]);
+  const rtc = `rtc: {tcp_port: ${tcp}, udp_port: ${udp}, node_ip: 127.0.0.1, use_external_ip: false}`;
+  const configuration = `port: ${port}\nbind_addresses: ['127.0.0.1']\n${rtc}\nkeys: {devkey: secret}\n`;
+  const server = await start('livekit-server', ['--dev', '--config-body', configuration], {}, join(folder, built.sort().at(-1)), /starting LiveKit server/);
+  server.url = `http://127.0.0.1:${port}`;
+  return server;
+}
+
+function freePort() {
+  return new Promise((found) => {
+    const probe = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = probe.address();
+      probe.close(() => found(port));
+    });
+  });
+}
 
 /** Deepgram and OpenAI on loopback; `script(…)` tells it what it hears and says. */
 export async function startSimulator(script) {

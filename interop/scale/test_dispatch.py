@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import signal
 import time
 from urllib.parse import urlsplit
 
@@ -152,6 +153,35 @@ async def test_an_agent_that_is_slow_to_join_is_sent_once(serve, room):
         await asyncio.sleep(12)
         assert len(agents(caller.room)) == 1 and not waiting.pop().done()
         assert chosen.terminated == []
+
+
+async def test_the_caller_of_a_frozen_agent_is_told_in_seconds_and_another_takes_over(serve, work, room):
+    server = serve()
+    workers = [await asyncio.to_thread(work, server.ws_url) for _ in range(2)]
+    async with Caller(server.ws_url, room) as caller:
+        told: list[dict] = []
+        caller.room.on("data_received", lambda packet: told.append({"topic": packet.topic, **json.loads(packet.data)}))
+        crowd: list[int] = []
+        caller.room.on("participant_connected", lambda _: crowd.append(len(agents(caller.room))))
+        first = await greeted(caller)
+        frozen = next(worker.process.child for worker in workers if worker.jobs() == 1)
+        frozen.send_signal(signal.SIGSTOP)
+        start = time.monotonic()
+        try:
+            await caller.until("the news", lambda: any(news.get("reason") == "unreachable" for news in told), 12)
+            after_told = time.monotonic() - start
+            await caller.until("another agent", lambda: agents(caller.room) not in ([], [first]), 30)
+            after_replaced = time.monotonic() - start
+            print(f"told after {after_told:.1f} s, replaced after {after_replaced:.1f} s")
+            (second,) = agents(caller.room)
+            await answered(caller, "are you another one?")
+        finally:
+            frozen.send_signal(signal.SIGCONT)
+        # it wakes up, and does not come back
+        await asyncio.sleep(8)
+        assert agents(caller.room) == [second]
+        assert max(crowd) == 1
+        await answered(caller, "and still the same?")
 
 
 @pytest.mark.parametrize("pause", [0.05, 1, 13])

@@ -18,3 +18,5 @@ def room_name() -> str:
 def _server(room_server: str) -> str:
     """Every test here talks with the one server that `support.server_url` names."""
     return room_server
+
+from interop.livekit_server.conftest import livekit  # noqa: E402, F401

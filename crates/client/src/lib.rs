@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! Room (handle) ──commands──► actor ──► signal (WebSocket)      one task owns the state of the room
-//!    ▲  RoomEvent ◄──────────  │  ────► publisher, subscriber    two peer connections of antiphon-rtc
+//!    ▲  RoomEvent ◄──────────  │  ────► publisher (, subscriber)  one peer connection of antiphon-rtc, or two
 //! LocalAudioTrack ──Opus───────┼──────► publisher                sound does not pass the actor
 //! AudioStream ◄──Opus──────────┴─────── subscriber
 //! ```

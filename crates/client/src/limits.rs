@@ -19,6 +19,10 @@ pub const SIGNAL_MESSAGE_BYTES: usize = 2 * 1024 * 1024;
 pub const AUDIO_PACKETS: usize = 100;
 /// What one peer connection may report before it is read: a second of sound and more.
 pub const PEER_EVENTS: usize = 512;
+/// Sections to receive in that a single connection begins with, as many as in the SDKs. The server asks for more.
+pub const FIRST_SECTIONS: u32 = 3;
+/// The most sections of a kind that are added at once when the server asks: the media engine has 512.
+pub const SECTIONS_AT_ONCE: usize = 128;
 /// Candidates kept until the remote description is there.
 pub const EARLY_CANDIDATES: usize = 64;
 /// Data packets kept while there is no connection; then the oldest is dropped.

@@ -23,6 +23,9 @@ pub struct RoomOptions {
     pub auto_subscribe: AutoSubscribe,
     /// Negotiate RED (redundant Opus): survives loss for 20 kbit/s more. Default: yes, as the SDKs do.
     pub red: bool,
+    /// One peer connection for both directions, where the server knows how (LiveKit's `/rtc/v1`); otherwise, and when this is
+    /// false, two. Default: yes, as the SDKs do.
+    pub single_connection: bool,
     /// TCP, TLS and WebSocket upgrade together. Default 5 s, LiveKit's.
     pub connect_timeout: Duration,
     /// Attempts to come back after a loss. Default 10, LiveKit's.
@@ -36,6 +39,7 @@ impl Default for RoomOptions {
         Self {
             auto_subscribe: AutoSubscribe::default(),
             red: true,
+            single_connection: true,
             connect_timeout: Duration::from_secs(5),
             reconnect_attempts: 10,
             shard: None,

@@ -292,13 +292,17 @@ impl Room {
         Ok(result.map_err(|_| RoomError::Closed)??)
     }
 
-    /// Answer calls of this method; a second registration replaces the first.
+    /// Answer calls of this method, those that come after this has returned at the latest; a second registration replaces
+    /// the first.
     pub async fn register_rpc(&self, method: &str, handler: RpcHandler) -> Result<(), RoomError> {
+        let (reply, registered) = oneshot::channel();
         self.command(Command::Register {
             method: method.to_owned(),
             handler,
+            reply,
         })
-        .await
+        .await?;
+        registered.await.map_err(|_| RoomError::Closed)
     }
 
     /// Leave: the server and the others are told. Returns when it is done.

@@ -1,6 +1,8 @@
-//! Which media section carries which track, read from a subscriber offer.
+//! Which media section carries which track, read from what the server offers or answers.
 
 use std::collections::HashMap;
+
+use antiphon_rtc::sdp;
 
 /// A section in which the server sends a track.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,62 +15,33 @@ pub(crate) struct SentTrack {
     pub(crate) participant_sid: Option<String>,
 }
 
-/// The sections of an offer in which the server sends; the server's own map wins over the msid in the text.
-pub(crate) fn sent_tracks(sdp: &str, map: &HashMap<String, String>) -> Vec<SentTrack> {
-    let mut tracks = Vec::new();
-    let mut section = Section::default();
-    for line in sdp.lines().chain(std::iter::once("m=")) {
-        let line = line.trim_end();
-        if line.starts_with("m=") {
-            tracks.extend(std::mem::take(&mut section).sent(map));
-            section.media = line.starts_with("m=audio") || line.starts_with("m=video");
-        } else if let Some(mid) = line.strip_prefix("a=mid:") {
-            section.mid = Some(mid.to_owned());
-        } else if let Some(msid) = line.strip_prefix("a=msid:") {
-            section.msid = Some(msid.to_owned());
-        } else if line == "a=sendonly" || line == "a=sendrecv" {
-            section.sends = true;
-        } else if line == "a=inactive" || line == "a=recvonly" {
-            section.sends = false;
-        }
-    }
-    tracks
+/// The sections of a description in which the server sends; the server's own map wins over the msid in the text.
+pub(crate) fn sent_tracks(text: &str, map: &HashMap<String, String>) -> Vec<SentTrack> {
+    let sections = sdp::sections(text).into_iter();
+    sections
+        .filter(|section| section.sends && !section.mid.is_empty())
+        .filter_map(|section| sent_track(section, map))
+        .collect()
 }
 
-#[derive(Default)]
-struct Section {
-    media: bool,
-    sends: bool,
-    mid: Option<String>,
-    msid: Option<String>,
-}
-
-impl Section {
-    fn sent(self, map: &HashMap<String, String>) -> Option<SentTrack> {
-        if !(self.media && self.sends) {
-            return None;
-        }
-        let mid = self.mid?;
-        let mut words = self.msid.as_deref().unwrap_or_default().split_whitespace();
-        let (stream, track) = (
-            words.next().unwrap_or_default(),
-            words.next().unwrap_or_default(),
-        );
-        let (participant, inner) = stream.split_once('|').unwrap_or((stream, ""));
-        let named = [inner, track]
-            .into_iter()
-            .find(|name| name.starts_with("TR_"))
-            .map(str::to_owned);
-        let track_sid = map.get(&mid).cloned().or(named)?;
-        let participant_sid = participant
-            .starts_with("PA_")
-            .then(|| participant.to_owned());
-        Some(SentTrack {
-            mid,
-            track_sid,
-            participant_sid,
-        })
-    }
+fn sent_track(section: sdp::Section, map: &HashMap<String, String>) -> Option<SentTrack> {
+    let (participant, inner) = match section.stream.split_once('|') {
+        Some((participant, inner)) => (participant, inner),
+        None => (section.stream.as_str(), ""),
+    };
+    let named = [inner, &section.track]
+        .into_iter()
+        .find(|name| name.starts_with("TR_"))
+        .map(str::to_owned);
+    let track_sid = map.get(&section.mid).cloned().or(named)?;
+    let participant_sid = participant
+        .starts_with("PA_")
+        .then(|| participant.to_owned());
+    Some(SentTrack {
+        mid: section.mid,
+        track_sid,
+        participant_sid,
+    })
 }
 
 #[cfg(test)]

@@ -3,22 +3,14 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use antiphon_rtc::{Engine, MediaChange, Peer, PeerConfig, PeerEvent, ShardId};
+use antiphon_rtc::{Engine, MediaChange, MediaKind, Peer, PeerConfig, PeerEvent, ShardId};
+use livekit_protocol::SignalTarget;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::audio::AudioSink;
 use crate::{RoomError, limits};
-
-/// Which of the two connections; LiveKit's `SignalTarget`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Target {
-    /// We offer; our track and our data.
-    Publisher,
-    /// The server offers; their tracks and their data.
-    Subscriber,
-}
 
 /// Where the packets of a section go.
 pub(crate) type Routes = Arc<Mutex<HashMap<String, AudioSink>>>;
@@ -40,6 +32,8 @@ pub(crate) struct Transport {
     offered: Option<(u32, Instant)>,
     last_offer_id: u32,
     queued: Vec<Change>,
+    /// The server wants another offer, whatever is in it.
+    asked_for: bool,
     _pump: AbortOnDropHandle<()>,
 }
 
@@ -47,14 +41,14 @@ impl Transport {
     pub(crate) fn new(
         engine: &Engine,
         shard: ShardId,
-        target: Target,
+        (target, receives): (SignalTarget, bool),
         red: bool,
         routes: Routes,
-        events: mpsc::Sender<(Target, PeerEvent)>,
+        events: mpsc::Sender<(SignalTarget, PeerEvent)>,
     ) -> Result<Self, RoomError> {
         let (reports, mut reported) = mpsc::channel(limits::PEER_EVENTS);
         let config = PeerConfig {
-            deliver_rtp: target == Target::Subscriber,
+            deliver_rtp: receives,
             red,
             ..PeerConfig::client(format!("room {target:?}"))
         };
@@ -79,8 +73,24 @@ impl Transport {
             offered: None,
             last_offer_id: 0,
             queued: Vec::new(),
+            asked_for: false,
             _pump: AbortOnDropHandle::new(pump),
         })
+    }
+
+    /// The server wants an offer, with as many more sections to send in.
+    pub(crate) fn ask_for_offer(&mut self, audio: u32, video: u32) {
+        self.asked_for = true;
+        let more = |count: u32, kind| {
+            let count = usize::try_from(count).unwrap_or_default();
+            let change = Change {
+                change: MediaChange::AddReceiving { kind },
+                cid: None,
+            };
+            std::iter::repeat_n(change, count.min(limits::SECTIONS_AT_ONCE))
+        };
+        self.queued.extend(more(audio, MediaKind::Audio));
+        self.queued.extend(more(video, MediaKind::Video));
     }
 
     /// A candidate of the server, kept until its description is there.
@@ -113,9 +123,10 @@ impl Transport {
         changes: Vec<Change>,
     ) -> Result<Option<NewOffer>, RoomError> {
         self.queued.extend(changes);
-        if self.offered.is_some() || self.queued.is_empty() {
+        if self.offered.is_some() || (self.queued.is_empty() && !self.asked_for) {
             return Ok(None);
         }
+        self.asked_for = false;
         let changes = std::mem::take(&mut self.queued);
         let cids: Vec<String> = changes
             .iter()

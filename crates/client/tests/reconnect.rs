@@ -1,60 +1,20 @@
 //! The way to the server breaks and heals: the room goes on, and so does the sound.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+#[path = "support/lobby.rs"]
+mod lobby;
 #[path = "support/proxy.rs"]
 mod proxy;
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use antiphon_client::{
-    AudioStream, AutoSubscribe, LocalAudioTrack, Room, RoomEvent, RoomOptions, TextOptions,
-    TrackSource,
-};
-use antiphon_protocol::{AccessToken, ParticipantKind, VideoGrants};
-use antiphon_rtc::{Engine, EngineConfig};
+use antiphon_client::{AudioStream, LocalAudioTrack, Room, RoomEvent, TextOptions, TrackSource};
 use antiphon_server::{Running, Server, ServerConfig};
 use bytes::Bytes;
+use lobby::{Events, PATIENCE, engine, join_as_agent, join_as_caller, until};
 use proxy::Proxy;
-use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinHandle;
-
-/// The longest any step may take on a busy machine; a step that works takes milliseconds.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-type Events = Receiver<RoomEvent>;
-
-fn token(identity: &str, kind: ParticipantKind) -> String {
-    let grants = VideoGrants {
-        can_update_own_metadata: Some(true),
-        ..VideoGrants::join("lobby")
-    };
-    AccessToken::new("devkey", "secret")
-        .identity(identity)
-        .kind(kind)
-        .grants(grants)
-        .to_jwt()
-        .unwrap()
-}
-
-/// The first event that this accepts.
-async fn until<T>(
-    events: &mut Events,
-    what: &str,
-    mut accept: impl FnMut(RoomEvent) -> Option<T>,
-) -> T {
-    let wait = async {
-        loop {
-            let event = events.recv().await.expect("the room goes on");
-            if let Some(found) = accept(event) {
-                return found;
-            }
-        }
-    };
-    tokio::time::timeout(PATIENCE, wait)
-        .await
-        .unwrap_or_else(|_| panic!("no {what}"))
-}
 
 /// Send a packet every 20 ms, marked so that the listener knows whose it is.
 fn speak(track: LocalAudioTrack, mark: u8) -> JoinHandle<()> {
@@ -113,35 +73,19 @@ struct Scene {
 }
 
 impl Scene {
-    async fn begin() -> Self {
+    /// The agent with a single peer connection or with two.
+    async fn begin(single: bool) -> Self {
+        Self::begin_by(single, |_| {}).await
+    }
+
+    async fn begin_by(single: bool, prepare: impl FnOnce(&Proxy)) -> Self {
         let config = ServerConfig::dev().any_ports();
         let server = Server::start(config, axum::Router::new()).await.unwrap();
         let proxy = Proxy::to(server.local_addr()).await;
-        let engine = Engine::start(EngineConfig {
-            bind: "127.0.0.1:0".parse().unwrap(),
-            advertise: Vec::new(),
-            loopback: true,
-            shards: 1,
-            max_peers: 16,
-        })
-        .unwrap();
-        let manual = RoomOptions {
-            auto_subscribe: AutoSubscribe::None,
-            ..Default::default()
-        };
-        let agent_token = token("agent", ParticipantKind::Agent);
-        let (agent, mut agent_events) = Room::connect(&engine, &proxy.url(), &agent_token, manual)
-            .await
-            .unwrap();
-        let caller_token = token("caller", ParticipantKind::Standard);
-        let (caller, mut caller_events) = Room::connect(
-            &engine,
-            &server.url(),
-            &caller_token,
-            RoomOptions::default(),
-        )
-        .await
-        .unwrap();
+        prepare(&proxy);
+        let engine = engine();
+        let (agent, mut agent_events) = join_as_agent(&engine, &proxy.url(), single).await;
+        let (caller, mut caller_events) = join_as_caller(&engine, &server.url(), "caller").await;
         agent
             .set_attributes(HashMap::from([(
                 "lk.agent.state".into(),
@@ -238,7 +182,13 @@ impl Scene {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cut_signal_connection_is_resumed_and_nobody_misses_anything() {
-    let mut scene = Scene::begin().await;
+    for single in [true, false] {
+        resume_after_a_cut(single).await;
+    }
+}
+
+async fn resume_after_a_cut(single: bool) {
+    let mut scene = Scene::begin(single).await;
     let sid = scene.agent.local_participant().unwrap().sid.clone();
     scene.proxy.cut();
     assert!(
@@ -262,7 +212,13 @@ async fn a_cut_signal_connection_is_resumed_and_nobody_misses_anything() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_written_while_the_way_was_cut_arrives_once() {
-    let mut scene = Scene::begin().await;
+    for single in [true, false] {
+        write_during_a_cut(single).await;
+    }
+}
+
+async fn write_during_a_cut(single: bool) {
+    let mut scene = Scene::begin(single).await;
     scene.proxy.cut();
     for number in 0..20 {
         let options = TextOptions {
@@ -288,7 +244,13 @@ async fn what_was_written_while_the_way_was_cut_arrives_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_resume_begins_anew_and_both_hear_each_other_again() {
-    let mut scene = Scene::begin().await;
+    for single in [true, false] {
+        begin_anew(single).await;
+    }
+}
+
+async fn begin_anew(single: bool) {
+    let mut scene = Scene::begin(single).await;
     let sid = scene.agent.local_participant().unwrap().sid.clone();
     scene.proxy.refuse_resumes();
     scene.proxy.cut();
@@ -314,19 +276,14 @@ async fn a_refused_resume_begins_anew_and_both_hear_each_other_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_caller_who_left_while_the_agent_was_cut_off_is_gone_when_it_is_back() {
-    let mut scene = Scene::begin().await;
-    let engine = Engine::start(EngineConfig {
-        bind: "127.0.0.1:0".parse().unwrap(),
-        loopback: true,
-        shards: 1,
-        ..EngineConfig::default()
-    })
-    .unwrap();
-    let witness_token = token("witness", ParticipantKind::Standard);
-    let url = scene.server.url();
-    let (witness, mut seen) = Room::connect(&engine, &url, &witness_token, RoomOptions::default())
-        .await
-        .unwrap();
+    for single in [true, false] {
+        miss_a_goodbye(single).await;
+    }
+}
+
+async fn miss_a_goodbye(single: bool) {
+    let mut scene = Scene::begin(single).await;
+    let (witness, mut seen) = join_as_caller(&engine(), &scene.server.url(), "witness").await;
     let gone = |event| match event {
         RoomEvent::ParticipantDisconnected { participant, .. } => {
             (participant.identity == "caller").then_some(())
@@ -340,5 +297,15 @@ async fn a_caller_who_left_while_the_agent_was_cut_off_is_gone_when_it_is_back()
     scene.proxy.hold(false);
     until(&mut scene.agent_events, "goodbye to the agent", gone).await;
     witness.close().await;
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_knows_no_single_connection_is_joined_with_two() {
+    let scene = Scene::begin_by(true, Proxy::refuse_single).await;
+    assert_eq!(scene.proxy.accepted(), 2);
+    scene.end().await;
+    let scene = Scene::begin(true).await;
+    assert_eq!(scene.proxy.accepted(), 1, "one that knows it is asked once");
     scene.end().await;
 }

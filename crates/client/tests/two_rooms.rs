@@ -1,65 +1,20 @@
 //! Two room clients meet in a real room server on loopback: everything over the public protocol, sound over UDP.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+#[path = "support/lobby.rs"]
+mod lobby;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon_client::{
-    AutoSubscribe, DisconnectReason, Room, RoomEvent, RoomOptions, RpcError, RpcHandler,
-    TextOptions, TrackSource,
+    DisconnectReason, Room, RoomEvent, RoomOptions, RpcError, RpcHandler, TextOptions, TrackSource,
 };
-use antiphon_protocol::{AccessToken, ParticipantKind, VideoGrants};
-use antiphon_rtc::{Engine, EngineConfig};
+use antiphon_protocol::{AccessToken, VideoGrants};
 use antiphon_server::{Server, ServerConfig};
 use bytes::Bytes;
-use tokio::sync::mpsc;
-
-/// The longest any step may take on a busy machine; a step that works takes milliseconds.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-fn token(identity: &str, kind: ParticipantKind) -> String {
-    let grants = VideoGrants {
-        can_update_own_metadata: Some(true),
-        ..VideoGrants::join("lobby")
-    };
-    AccessToken::new("devkey", "secret")
-        .identity(identity)
-        .kind(kind)
-        .grants(grants)
-        .to_jwt()
-        .unwrap()
-}
-
-fn engine() -> Engine {
-    Engine::start(EngineConfig {
-        bind: "127.0.0.1:0".parse().unwrap(),
-        advertise: Vec::new(),
-        loopback: true,
-        shards: 1,
-        max_peers: 16,
-    })
-    .unwrap()
-}
-
-/// The first event that this accepts.
-async fn until<T>(
-    events: &mut mpsc::Receiver<RoomEvent>,
-    what: &str,
-    mut accept: impl FnMut(RoomEvent) -> Option<T>,
-) -> T {
-    let wait = async {
-        loop {
-            let event = events.recv().await.expect("the room goes on");
-            if let Some(found) = accept(event) {
-                return found;
-            }
-        }
-    };
-    tokio::time::timeout(PATIENCE, wait)
-        .await
-        .unwrap_or_else(|_| panic!("no {what}"))
-}
+use lobby::{PATIENCE, engine, join_as_agent, join_as_caller, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_caller_and_an_agent_hear_read_and_call_each_other() {
@@ -67,20 +22,9 @@ async fn a_caller_and_an_agent_hear_read_and_call_each_other() {
         .await
         .unwrap();
     let engine = engine();
-    let manual = RoomOptions {
-        auto_subscribe: AutoSubscribe::None,
-        ..Default::default()
-    };
     let url = server.url().to_string();
-    let agent_token = token("agent", ParticipantKind::Agent);
-    let (agent, mut agent_events) = Room::connect(&engine, &url, &agent_token, manual)
-        .await
-        .unwrap();
-    let caller_token = token("caller", ParticipantKind::Standard);
-    let (caller, mut caller_events) =
-        Room::connect(&engine, &url, &caller_token, RoomOptions::default())
-            .await
-            .unwrap();
+    let (agent, mut agent_events) = join_as_agent(&engine, &url, true).await;
+    let (caller, mut caller_events) = join_as_caller(&engine, &url, "caller").await;
 
     // Sound: published, subscribed on demand, heard.
     let microphone = caller

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use str0m::Candidate;
@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::connection::Connection;
 use crate::limits::{MAX_COMMANDS, MAX_COMMANDS_WITH_MEDIA};
+use crate::pulse::Pulse;
 use crate::socket::Outgoing;
 use crate::{PeerConfig, PeerEvent};
 
@@ -22,6 +23,7 @@ pub(crate) enum Command {
         id: PeerId,
         config: PeerConfig,
         events: mpsc::Sender<PeerEvent>,
+        pulse: Arc<Pulse>,
     },
     /// Lend the peer out to be negotiated elsewhere; the sender is dropped if there is no such peer.
     Lend {

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -21,6 +22,7 @@ use crate::limits::{
     MAX_BACKLOG_BYTES, MAX_BACKLOG_EVENTS, MAX_PEER_ADDRESSES, MAX_SSRCS, SCTP_BUFFER_BYTES,
 };
 use crate::negotiation::Negotiation;
+use crate::pulse::Pulse;
 use crate::section::Section;
 use crate::socket::Outgoing;
 use crate::{PeerConfig, PeerEvent};
@@ -114,6 +116,7 @@ pub(crate) struct Connection {
     pub(crate) rtc: Rtc,
     events: mpsc::Sender<PeerEvent>,
     backlog: Backlog,
+    pub(crate) pulse: Arc<Pulse>,
     /// Key of the socket it sends from.
     pub(crate) socket: usize,
     pub(crate) link: Link,
@@ -194,6 +197,7 @@ impl Connection {
             rtc,
             events,
             backlog: Backlog::default(),
+            pulse: Arc::default(),
             socket: socket.0,
             link: Link::New,
             ufrags: Vec::new(),
@@ -276,6 +280,7 @@ impl Connection {
 
     /// A datagram came.
     pub(crate) fn receive(&mut self, now: Instant, receive: str0m::net::Receive<'_>) {
+        self.pulse.beat(now);
         if matches!(self.link, Link::Closing { .. }) {
             self.say_goodbye();
         }

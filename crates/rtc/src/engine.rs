@@ -13,6 +13,7 @@ use crate::command::{Command, ShardHandle};
 use crate::limits::SHARED_SOCKET_BUFFER_BYTES;
 use crate::negotiator::Negotiator;
 use crate::peer::PeerInner;
+use crate::pulse::Pulse;
 use crate::shard::{Setup, Shard, WAKER};
 use crate::socket::Socket;
 use crate::{EngineConfig, Peer, PeerConfig, PeerEvent, RtcError};
@@ -132,7 +133,14 @@ impl Engine {
             .map_err(|_| RtcError::Full { limit })?;
         shard.peers.fetch_add(1, Ordering::Relaxed);
         let id = self.inner.next_peer.fetch_add(1, Ordering::Relaxed);
-        if !shard.send(Command::Create { id, config, events }) {
+        let pulse = Arc::new(Pulse::default());
+        let create = Command::Create {
+            id,
+            config,
+            events,
+            pulse: Arc::clone(&pulse),
+        };
+        if !shard.send(create) {
             shard.peers.fetch_sub(1, Ordering::Relaxed);
             self.inner.total.fetch_sub(1, Ordering::Relaxed);
             return Err(RtcError::Full { limit });
@@ -143,6 +151,7 @@ impl Engine {
                 shard: Arc::clone(shard),
                 engine: Arc::clone(&self.inner),
                 described_bytes: AtomicUsize::new(0),
+                pulse,
             }),
         })
     }

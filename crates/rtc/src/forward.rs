@@ -11,7 +11,7 @@ use str0m::rtp::{ExtensionValues, RtpPacket as StrRtpPacket, RtpWrite, Vp8Patch}
 use crate::connection::{Connection, Link, Origin};
 use crate::keyframe;
 use crate::limits::{MAX_RTP_PAYLOAD_BYTES, SILENT_FRAME, SILENT_FRAMES};
-use crate::outgoing::{OutStream, Place};
+use crate::numbering::{OutStream, Place};
 use crate::red::{self, Unwrapped};
 use crate::section::{self, Meaning, Route, Target};
 use crate::{MediaKind, PeerEvent, RtpPacket};

@@ -1,6 +1,7 @@
 //! Doors for the fuzzer (`make fuzz`) to the parsers of outside bytes; no interface of this crate. Always compiled, unlike
 //! code behind a cfg, so that whoever changes a parser learns at once that the fuzzer uses it.
 
+use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use str0m::format::Codec;
@@ -63,20 +64,40 @@ pub fn video<'a>(payloads: impl Iterator<Item = (bool, &'a [u8])>) {
 
 /// The other side's session description.
 pub fn sdp(text: &str) {
-    let _ = sdp::sections(text);
-    let _ = sdp::finish_answer(text);
-    if let Ok(clean) = sdp::normalise_remote(text) {
+    let sections = sdp::sections(text);
+    let _ = sdp::edit::finish_answer(text);
+    edit(text, sections);
+    if let Ok(clean) = sdp::remote::normalise(text) {
         assert_eq!(
-            sdp::normalise_remote(&clean).ok().as_ref(),
+            sdp::remote::normalise(&clean).ok().as_ref(),
             Some(&clean),
             "the second time changes more than the first"
         );
     }
 }
 
+fn edit(text: &str, sections: Vec<sdp::Section>) {
+    use sdp::edit::{polish_answer, restrict, rewrite_msids};
+    assert_eq!(
+        rewrite_msids(text, &HashMap::new()),
+        text,
+        "nothing to change, yet changed"
+    );
+    let twice = "the second time changes more than the first";
+    let mids: Vec<String> = sections.into_iter().map(|section| section.mid).collect();
+    let name = || ("PA_x|TR_y".to_owned(), "TR_y".to_owned());
+    let msids = mids.iter().map(|mid| (mid.clone(), name())).collect();
+    let rewritten = rewrite_msids(text, &msids);
+    assert_eq!(rewrite_msids(&rewritten, &msids), rewritten, "{twice}");
+    let polished = polish_answer(text);
+    assert_eq!(polish_answer(&polished), polished, "{twice}");
+    let held = restrict(text, &mids);
+    assert_eq!(restrict(&held, &mids), held, "{twice}");
+}
+
 /// The other side's candidate.
 pub fn candidate(text: &str) {
-    let _ = sdp::remote_candidate(text);
+    let _ = sdp::remote::candidate(text);
 }
 
 /// A datagram at a media port, as far as it is looked at before a peer is found for it.

@@ -12,10 +12,11 @@
 //! | `shard` | one thread: reads sockets, drives peers, forwards, sends |
 //! | `connection` | one peer inside its shard; `negotiation` its descriptions, `channels` its data, `section` its media |
 //! | `negotiator` | descriptions are read and negotiated off the media threads |
-//! | `forward` | from a received packet to what is written for those who hear it; `outgoing` their numbers, `red` RFC 2198 |
+//! | `forward` | from a received packet to what is written for those who hear it; `numbering` their numbers, `red` RFC 2198 |
 //! | `layers` | which simulcast layer a receiver is sent; `keyframe` where it may change, `vp8` what the change renumbers |
+//! | [`sdp`] | session descriptions as text |
 //! | `command` | the bounded queue from the handles to a shard |
-//! | `socket`, `address`, `timers`, `level`, `sdp`, `limits`, `counters` | what their names say |
+//! | `pulse`, `socket`, `address`, `timers`, `level`, `limits`, `counters` | what their names say |
 
 mod address;
 mod channels;
@@ -35,10 +36,11 @@ mod level;
 mod limits;
 mod negotiation;
 mod negotiator;
-mod outgoing;
+mod numbering;
 pub mod peer;
+mod pulse;
 mod red;
-mod sdp;
+pub mod sdp;
 mod section;
 mod shard;
 mod socket;

@@ -22,6 +22,8 @@ const MAX_NAMING_ATTEMPTS: usize = 64;
 #[derive(Default)]
 pub(crate) struct Negotiation {
     pending: Option<SdpPendingOffer>,
+    /// Sections of ours that are there to receive. str0m forgets that when an answer leaves one unused.
+    receiving: Vec<Mid>,
     /// Remote candidates that were taken since ICE last restarted.
     candidates: usize,
 }
@@ -41,7 +43,7 @@ pub(crate) struct RemoteOffer {
 
 impl RemoteOffer {
     pub(crate) fn read(text: &str) -> Result<Self, RtcError> {
-        let text = sdp::normalise_remote(text)?;
+        let text = sdp::remote::normalise(text)?;
         let offer =
             SdpOffer::from_sdp_string(&text).map_err(|error| RtcError::Sdp(error.to_string()))?;
         Ok(Self { text, offer })
@@ -56,7 +58,7 @@ pub(crate) struct RemoteAnswer {
 
 impl RemoteAnswer {
     pub(crate) fn read(text: &str) -> Result<Self, RtcError> {
-        let text = sdp::normalise_remote(text)?;
+        let text = sdp::remote::normalise(text)?;
         let answer =
             SdpAnswer::from_sdp_string(&text).map_err(|error| RtcError::Sdp(error.to_string()))?;
         Ok(Self { text, answer })
@@ -71,13 +73,19 @@ impl Connection {
         now: Instant,
     ) -> Result<String, RtcError> {
         self.negotiation.pending = None;
+        let directions: Vec<(Mid, Direction)> = sdp::sections(&remote.text)
+            .iter()
+            .filter(|section| section.kind.is_some())
+            .map(|s| (Mid::from(s.mid.as_str()), direction(s.receives, s.sends)))
+            .collect();
+        self.renew_streams(&directions);
         let answer = self
             .rtc
             .sdp_api()
             .accept_offer(remote.offer)
             .map_err(refused)?;
         self.agreed(&remote.text, now);
-        Ok(sdp::finish_answer(&answer.to_sdp_string()))
+        Ok(sdp::edit::finish_answer(&answer.to_sdp_string()))
     }
 
     /// Offer changes.
@@ -91,15 +99,16 @@ impl Connection {
                 .media(section.mid)
                 .map(|media| (section.mid, media.direction()))
         });
-        let directions = self.directions(changes);
+        let mut directions = self.directions(changes);
         self.renew_streams(&directions);
+        directions.extend(self.unused_receivers());
         let mut attempts = 0;
-        let (mut api, mids) = loop {
+        let (mut api, added) = loop {
             let mut api = self.rtc.sdp_api();
-            let mids = add_sections(&mut api, changes);
-            let different: FxHashSet<&String> = mids.iter().collect();
-            if different.len() == mids.len() {
-                break (api, mids);
+            let added = add_sections(&mut api, changes);
+            let different: FxHashSet<&Mid> = added.iter().map(|(mid, _)| mid).collect();
+            if different.len() == added.len() {
+                break (api, added);
             }
             attempts += 1;
             if attempts == MAX_NAMING_ATTEMPTS {
@@ -113,23 +122,28 @@ impl Connection {
                     self.channels.expect(label);
                     api.add_channel_with_config(channels::config_of(label));
                 }
-                MediaChange::AddSending { .. } | MediaChange::SetSending { .. } => {}
+                MediaChange::AddSending { .. }
+                | MediaChange::AddReceiving { .. }
+                | MediaChange::SetSending { .. } => {}
                 MediaChange::RestartIce => {
                     restarted = Some(api.ice_restart(true).ufrag);
                 }
             }
         }
+        let as_it_stands = changes.is_empty() && directions.is_empty();
         for (mid, direction) in directions {
             api.set_direction(mid, direction);
         }
-        if changes.is_empty()
-            && let Some((mid, now)) = any_section
-        {
+        if as_it_stands && let Some((mid, now)) = any_section {
             // str0m offers only when something changed: there and back again is a change.
             api.set_direction(mid, direction(!now.is_sending(), now.is_receiving()));
             api.set_direction(mid, now);
         }
         let applied = api.apply();
+        let (sending, receiving): (Vec<_>, Vec<_>) = added.iter().partition(|(_, sends)| *sends);
+        let mids = sending.iter().map(|(mid, _)| mid.to_string()).collect();
+        let receiving = receiving.iter().map(|(mid, _)| *mid);
+        self.negotiation.receiving.extend(receiving);
         if let Some(ufrag) = restarted {
             self.use_ufrag(ufrag);
         }
@@ -204,7 +218,7 @@ impl Connection {
         for change in changes {
             match change {
                 MediaChange::AddChannel { .. } | MediaChange::RestartIce => {}
-                MediaChange::AddSending { .. } => sections += 1,
+                MediaChange::AddSending { .. } | MediaChange::AddReceiving { .. } => sections += 1,
                 MediaChange::SetSending { mid, .. } => {
                     if self.section_named(mid).is_none() {
                         return Err(RtcError::Unknown(format!("media section {mid:?}")));
@@ -247,19 +261,34 @@ impl Connection {
                 }
                 MediaChange::AddChannel { .. }
                 | MediaChange::AddSending { .. }
+                | MediaChange::AddReceiving { .. }
                 | MediaChange::RestartIce => None,
             })
             .collect()
+    }
+
+    /// Sections that we hold open for the other side, and in which it does not send.
+    fn unused_receivers(&self) -> Vec<(Mid, Direction)> {
+        let receiving = self.negotiation.receiving.iter();
+        let unused = receiving.filter(|mid| {
+            self.rtc
+                .media(**mid)
+                .is_some_and(|media| media.direction() == Direction::Inactive)
+        });
+        unused.map(|mid| (*mid, Direction::RecvOnly)).collect()
     }
 
     /// Both sides agree on this description: take over what it says.
     fn agreed(&mut self, text: &str, now: Instant) {
         self.expect_connection(now);
         self.renegotiated();
-        for named in sdp::sections(text) {
-            if self.section_named(&Mid::from(named.mid.as_str())).is_none() {
-                self.sections
-                    .push(Section::new(&Mid::from(named.mid.as_str()), named.kind));
+        for found in sdp::sections(text) {
+            let mid = Mid::from(found.mid.as_str());
+            if let Some(kind) = found.kind
+                && !found.mid.is_empty()
+                && self.section_named(&mid).is_none()
+            {
+                self.sections.push(Section::new(&mid, kind));
             }
         }
         let ufrag = self.rtc.direct_api().local_ice_credentials().ufrag;
@@ -280,10 +309,10 @@ impl Connection {
     }
 }
 
-/// Add the new sections and give their names. str0m draws three letters at random for each, and looks whether older sections
+/// Add the new sections and give their names, and whether we send in them. str0m draws three letters at random for each, and looks whether older sections
 /// have them, not whether two new ones have the same: among 500 that is as likely as not. What is dropped unapplied has no
 /// effect, so the caller draws again.
-fn add_sections(api: &mut SdpApi<'_>, changes: &[MediaChange]) -> Vec<String> {
+fn add_sections(api: &mut SdpApi<'_>, changes: &[MediaChange]) -> Vec<(Mid, bool)> {
     changes
         .iter()
         .filter_map(|change| match change {
@@ -295,7 +324,11 @@ fn add_sections(api: &mut SdpApi<'_>, changes: &[MediaChange]) -> Vec<String> {
                 let (stream, track) = (Some(stream_id.clone()), Some(track_id.clone()));
                 let direction = Direction::SendOnly;
                 let mid = api.add_media(kind_of(*kind), direction, stream, track, None);
-                Some(mid.to_string())
+                Some((mid, true))
+            }
+            MediaChange::AddReceiving { kind } => {
+                let mid = api.add_media(kind_of(*kind), Direction::RecvOnly, None, None, None);
+                Some((mid, false))
             }
             MediaChange::AddChannel { .. }
             | MediaChange::SetSending { .. }

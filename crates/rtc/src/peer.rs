@@ -4,7 +4,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
@@ -13,6 +13,7 @@ use crate::command::{Command, ForwardCommand, PeerId, ShardHandle};
 use crate::connection::Connection;
 use crate::engine::EngineInner;
 use crate::negotiation::{RemoteAnswer, RemoteOffer};
+use crate::pulse::Pulse;
 use crate::{MediaKind, RtcError, ShardId, sdp};
 
 /// One peer connection. Cloning is cheap; the connection is closed when the last clone is dropped.
@@ -29,6 +30,7 @@ pub(crate) struct PeerInner {
     pub(crate) engine: Arc<EngineInner>,
     /// The length of its largest description so far: what its negotiations cost grows with it.
     pub(crate) described_bytes: AtomicUsize,
+    pub(crate) pulse: Arc<Pulse>,
 }
 
 impl PeerInner {
@@ -69,6 +71,11 @@ pub enum MediaChange {
         stream_id: String,
         /// `a=msid` track.
         track_id: String,
+    },
+    /// A new section that we only receive in. The other side may leave it unused: every later offer of ours holds it open.
+    AddReceiving {
+        /// Audio or video.
+        kind: MediaKind,
     },
     /// Send (again) in an existing section, or stop sending in it. The msid in the text is the caller's business.
     SetSending {
@@ -116,6 +123,11 @@ impl Peer {
         ShardId(self.inner.shard.index)
     }
 
+    /// How long no datagram of the other side has come. Whoever is connected sends at least a check every few seconds.
+    pub fn quiet_for(&self) -> Duration {
+        self.inner.pulse.quiet_for(Instant::now())
+    }
+
     /// Answer the other side's offer. The answer holds our candidates. An offer of ours that waits is withdrawn.
     pub async fn accept_offer(&self, sdp: String) -> Result<String, RtcError> {
         self.inner.described(sdp.len());
@@ -148,7 +160,7 @@ impl Peer {
     /// A candidate of the other side, as in `candidate:…`. Unusable ones (mDNS, unknown transports) are ignored, and so are
     /// those beyond the first 64 since ICE last restarted.
     pub fn add_remote_candidate(&self, candidate: String) {
-        if let Some(candidate) = sdp::remote_candidate(&candidate) {
+        if let Some(candidate) = sdp::remote::candidate(&candidate) {
             self.tell(Command::RemoteCandidate {
                 id: self.inner.id,
                 candidate,

@@ -12,7 +12,7 @@ use crate::MediaKind;
 use crate::command::PeerId;
 use crate::layers::{Choice, Layers};
 use crate::level::LevelMeter;
-use crate::outgoing::{Mapping, OutStream};
+use crate::numbering::{Mapping, OutStream};
 use crate::red::Unwrapper;
 use crate::vp8;
 

@@ -3,7 +3,7 @@
 
 mod away;
 mod commands;
-mod forwarding;
+mod listeners;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;

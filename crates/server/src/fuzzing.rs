@@ -10,9 +10,8 @@ use axum::extract::ws::Message;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::room::sdp;
+use crate::signal::asked::{Asked, attributes, client_info};
 use crate::signal::codec::{Frame, decode};
-use crate::signal::{attributes, client_info};
 
 /// A frame of a participant's socket. What can be read can be written and read again.
 pub fn signal_frame(binary: bool, data: &[u8]) {
@@ -46,31 +45,5 @@ pub fn join_query(query: &str) {
         .collect();
     let _ = client_info(&query, IpAddr::V4(Ipv4Addr::LOCALHOST));
     let _ = attributes(&query, true);
-}
-
-/// A session description of a client.
-pub fn sdp(text: &str) {
-    let sections = sdp::sections(text);
-    assert_eq!(
-        sdp::rewrite_msids(text, &HashMap::new()),
-        text,
-        "nothing to change, yet changed"
-    );
-    let name = || ("PA_x|TR_y".to_owned(), "TR_y".to_owned());
-    let msids = sections
-        .into_iter()
-        .map(|section| (section.mid, name()))
-        .collect();
-    let rewritten = sdp::rewrite_msids(text, &msids);
-    assert_eq!(
-        sdp::rewrite_msids(&rewritten, &msids),
-        rewritten,
-        "the second time changes more than the first"
-    );
-    let polished = sdp::polish_answer(text);
-    assert_eq!(
-        sdp::polish_answer(&polished),
-        polished,
-        "the second time changes more than the first"
-    );
+    let _ = Asked::read(&query, IpAddr::V4(Ipv4Addr::LOCALHOST), true);
 }

@@ -62,9 +62,9 @@ pub(crate) fn router(state: Arc<State>, extra: Router) -> Router {
         )
         .route("/rtc", any(rtc))
         .route("/rtc/validate", get(validate))
-        // A single peer connection will be served here. Until then the SDKs take the 404 for "use /rtc".
-        .route("/rtc/v1", any(not_offered))
-        .route("/rtc/v1/{*rest}", any(not_offered))
+        // The same with a single peer connection, which a client asks for by its `join_request`.
+        .route("/rtc/v1", any(rtc))
+        .route("/rtc/v1/validate", get(validate))
         .route("/agent", any(agent))
         .route("/twirp/{service}/{method}", post(api))
         // LiveKit's routes alone are open to pages of other origins, as far as the configuration allows.
@@ -178,10 +178,7 @@ async fn rtc(
     let Ok(upgrade) = upgrade else {
         return not_offered().await;
     };
-    if has_join_request(&uri) {
-        return not_offered().await;
-    }
-    let admitted = match signal::admission(&state, &headers, uri.query(), address) {
+    let admitted = match signal::admission(&state, &headers, &uri, address) {
         Ok(admission) => admission.join(&state).await,
         Err(denied) => Err(denied),
     };
@@ -212,20 +209,13 @@ async fn rtc(
         })
 }
 
-/// A client that wants a single peer connection says so by this parameter.
-fn has_join_request(uri: &Uri) -> bool {
-    uri.query().is_some_and(|q| {
-        url::form_urlencoded::parse(q.as_bytes()).any(|(name, _)| name == "join_request")
-    })
-}
-
 async fn validate(
     Shared(state): Shared<Arc<State>>,
     Extension(ClientAddress(address)): Extension<ClientAddress>,
     headers: HeaderMap,
     uri: Uri,
 ) -> Response {
-    let outcome = signal::admission(&state, &headers, uri.query(), address)
+    let outcome = signal::admission(&state, &headers, &uri, address)
         .and_then(|admission| admission.validate(&state));
     match outcome {
         Ok(()) => "success".into_response(),

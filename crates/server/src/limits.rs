@@ -82,6 +82,11 @@ pub const PING_INTERVAL: Duration = Duration::from_secs(5);
 pub const PING_TIMEOUT: Duration = Duration::from_secs(15);
 /// WebSocket pings go out this often, for proxies that close quiet connections.
 pub const SOCKET_PING_INTERVAL: Duration = Duration::from_secs(10);
+/// An agent is asked this often whether it is there: its caller hears nothing while it is not.
+pub const AGENT_PING_INTERVAL: Duration = Duration::from_secs(2);
+/// An agent of which nothing is heard for so long, neither by signalling nor by media, does not answer its caller. Media
+/// connections check each other about every three seconds.
+pub const AGENT_SILENCE: Duration = Duration::from_secs(4);
 /// One write to a client's socket may take so long.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The other side may take so long to finish the closing handshake; then the socket is dropped.

@@ -14,6 +14,8 @@ mod limits;
 mod media;
 #[path = "server/rooms.rs"]
 mod rooms;
+#[path = "server/single.rs"]
+mod single;
 #[path = "server/strangers.rs"]
 mod strangers;
 
@@ -232,27 +234,6 @@ async fn every_wrong_token_is_refused_with_its_status_before_the_upgrade() {
         "wrong room"
     );
     assert_eq!(validate(&server, &good).await, (200, "success".to_owned()));
-}
-
-#[tokio::test]
-async fn sdks_that_try_a_single_peer_connection_first_get_the_404_that_sends_them_to_the_other() {
-    let server = server(Limits::default()).await;
-    let jwt = token("ann", "hall").to_jwt().unwrap();
-    assert_eq!(
-        socket(&server, "/rtc/v1?join_request=x", &jwt).await.err(),
-        Some(404)
-    );
-    let body = reqwest::get(http(&server, "/rtc/v1/validate"))
-        .await
-        .unwrap();
-    assert_eq!(body.status(), 404);
-    assert!(
-        !body
-            .text()
-            .await
-            .unwrap()
-            .contains("requested room does not exist")
-    );
 }
 
 #[tokio::test]

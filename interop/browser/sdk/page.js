@@ -26,9 +26,21 @@ function check(what, condition) {
   if (!condition) throw new Error(what);
 }
 
-window.run = async (url, tokenA, tokenB) => {
-  const a = new Room();
-  const b = new Room();
+// How many peer connections were made.
+let connections = 0;
+const Original = window.RTCPeerConnection;
+window.RTCPeerConnection = class extends Original {
+  constructor(...configuration) {
+    super(...configuration);
+    connections += 1;
+  }
+};
+
+/** `options`: those of both rooms. `expected`: the peer connections that each of them makes. */
+window.run = async (url, tokenA, tokenB, options, expected) => {
+  connections = 0;
+  const a = new Room(options);
+  const b = new Room(options);
   const subscribed = once(b, RoomEvent.TrackSubscribed, (track, _, participant) => [track, participant.identity]);
   const data = once(b, RoomEvent.DataReceived, (payload, participant) => [new TextDecoder().decode(payload), participant?.identity]);
   const speaking = once(b, RoomEvent.ActiveSpeakersChanged, (speakers) => speakers.length && speakers.map((s) => s.identity));
@@ -64,6 +76,8 @@ window.run = async (url, tokenA, tokenB) => {
   check("a call is answered", answer === "hello x");
   await ann.setAttributes({ k: "v" });
   check("attributes are set", ann.attributes.k === "v");
+
+  check(`${connections} peer connections`, connections === 2 * expected);
 
   await a.simulateScenario("signal-reconnect");
   await reconnected;

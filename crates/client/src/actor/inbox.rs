@@ -14,9 +14,12 @@ use prost::Message as _;
 
 use super::link::Link;
 use super::{Actor, Command, Exit, Outgoing};
+use crate::address::Topology;
 use crate::error::shorten;
 use crate::outbox::RELIABLE;
 use crate::rpc::{self, PendingCall, RpcError};
+use antiphon_protocol::trickle;
+
 use crate::{DataMessage, Participant, RoomError, RoomEvent, Speaker, limits, sdp};
 
 impl Actor {
@@ -32,6 +35,11 @@ impl Actor {
             Response::Update(update) => {
                 self.participants_updated(link, &update.participants);
                 Ok(())
+            }
+            Response::MediaSectionsRequirement(more) => {
+                link.publisher
+                    .ask_for_offer(more.num_audios, more.num_videos);
+                self.negotiate(link, Vec::new()).await
             }
             Response::Leave(leave) => return Some(left(&leave)),
             other => {
@@ -101,12 +109,12 @@ impl Actor {
             | Response::Answer(_)
             | Response::Trickle(_)
             | Response::Update(_)
+            | Response::MediaSectionsRequirement(_)
             | Response::Leave(_) => {}
             Response::StreamStateUpdate(_)
             | Response::SubscribedQualityUpdate(_)
             | Response::SubscriptionPermissionUpdate(_)
             | Response::SubscriptionResponse(_)
-            | Response::MediaSectionsRequirement(_)
             | Response::SubscribedAudioCodecUpdate(_)
             | Response::PublishDataTrackResponse(_)
             | Response::UnpublishDataTrackResponse(_)
@@ -123,7 +131,11 @@ impl Actor {
         link: &mut Link,
         offer: SessionDescription,
     ) -> Result<(), RoomError> {
-        let answer = link.subscriber.answer(offer.sdp.clone()).await?;
+        let Some(subscriber) = &mut link.subscriber else {
+            tracing::warn!("the server offers, although we have a single connection: ignored");
+            return Ok(());
+        };
+        let answer = subscriber.answer(offer.sdp.clone()).await?;
         link.signal.send(Request::Answer(SessionDescription {
             r#type: "answer".into(),
             sdp: answer.clone(),
@@ -141,8 +153,14 @@ impl Actor {
         link: &mut Link,
         answer: SessionDescription,
     ) -> Result<(), RoomError> {
+        let text = answer.sdp.clone();
         if link.publisher.answered(answer.id, answer.sdp).await? {
             self.routes_ready(link);
+            if link.topology() == Topology::Single {
+                let sent = sdp::sent_tracks(&text, &answer.mid_to_track_id);
+                link.subscriber_sdp = link.publisher_sdp.clone().map(|offer| (offer, text));
+                self.sections_changed(link, sent);
+            }
             self.negotiate(link, Vec::new()).await?;
         }
         Ok(())
@@ -341,20 +359,14 @@ impl Actor {
 }
 
 fn remote_candidate(link: &mut Link, trickle: &TrickleRequest) {
-    #[derive(serde::Deserialize)]
-    struct Init {
-        candidate: String,
-    }
-    let Ok(init) = serde_json::from_str::<Init>(&trickle.candidate_init) else {
+    let Some(candidate) = trickle::candidate(trickle) else {
         return;
     };
-    if init.candidate.is_empty() {
-        return;
-    }
-    match trickle.target() {
-        SignalTarget::Publisher => link.publisher.remote_candidate(init.candidate),
-        SignalTarget::Subscriber => link.subscriber.remote_candidate(init.candidate),
-    }
+    let transport = match (trickle.target(), &mut link.subscriber) {
+        (SignalTarget::Subscriber, Some(subscriber)) => subscriber,
+        (SignalTarget::Subscriber, None) | (SignalTarget::Publisher, _) => &mut link.publisher,
+    };
+    transport.remote_candidate(candidate);
 }
 
 /// What a leave message asks us to do.

@@ -1,17 +1,20 @@
-//! One connection: signal and two peers.
+//! One connection: signal and its peers. With a single peer connection we alone offer, sections to receive in included; with
+//! two, the server offers what it sends. Older servers know only the latter.
 
-use antiphon_rtc::{Engine, PeerEvent};
+use antiphon_rtc::{Engine, Peer, PeerEvent};
 use livekit_protocol::leave_request::Action;
 use livekit_protocol::signal_request::Message as Request;
 use livekit_protocol::signal_response::Message as Response;
-use livekit_protocol::{DisconnectReason, JoinResponse, LeaveRequest, ReconnectResponse};
+use livekit_protocol::{
+    DisconnectReason, JoinResponse, LeaveRequest, ReconnectResponse, SignalTarget,
+};
 use tokio::sync::mpsc;
 use tokio::time::{Duration, Instant};
 use url::Url;
 
-use crate::address::{Resume, signal_url};
+use crate::address::{Resume, Topology, signal_url};
 use crate::signal::{self, Signal};
-use crate::transport::{Change, Routes, Target, Transport};
+use crate::transport::{Change, Routes, Transport};
 use crate::{AutoSubscribe, RoomError, RoomOptions, limits};
 
 /// One connection.
@@ -19,14 +22,16 @@ use crate::{AutoSubscribe, RoomError, RoomOptions, limits};
 pub(super) struct Link {
     pub(super) signal: Signal,
     pub(super) publisher: Transport,
-    pub(super) subscriber: Transport,
-    pub(super) peer_events: mpsc::Receiver<(Target, PeerEvent)>,
+    /// By which we receive, if that is a connection of its own.
+    pub(super) subscriber: Option<Transport>,
+    pub(super) peer_events: mpsc::Receiver<(SignalTarget, PeerEvent)>,
     pub(super) routes: Routes,
     pub(super) participant_sid: String,
     pub(super) ping_interval: Duration,
     pub(super) ping_timeout: Duration,
-    /// The last subscriber offer and our answer, for a resume.
+    /// The last offer and answer about what we receive, for a resume.
     pub(super) subscriber_sdp: Option<(String, String)>,
+    /// Our last offer.
     pub(super) publisher_sdp: Option<String>,
     /// Which of the peers have lost ICE, and since when.
     pub(super) publisher_lost: Option<Instant>,
@@ -38,14 +43,35 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// Join: open the signal connection, wait for the join message, make the peers.
+    /// Join, with a single peer connection if the server knows how.
     pub(super) async fn open(
         engine: &Engine,
         server: &Url,
         token: &str,
         options: &RoomOptions,
     ) -> Result<(Self, JoinResponse), RoomError> {
-        let url = signal_url(server, options.auto_subscribe == AutoSubscribe::All, None);
+        if !options.single_connection {
+            return Self::join(engine, server, token, options, Topology::Dual).await;
+        }
+        match Self::join(engine, server, token, options, Topology::Single).await {
+            Err(RoomError::Refused { status: 404, .. }) => {
+                tracing::debug!("the server knows no single peer connection; joining with two");
+                Self::join(engine, server, token, options, Topology::Dual).await
+            }
+            joined => joined,
+        }
+    }
+
+    /// Open the signal connection, wait for the join message, make the peers.
+    async fn join(
+        engine: &Engine,
+        server: &Url,
+        token: &str,
+        options: &RoomOptions,
+        topology: Topology,
+    ) -> Result<(Self, JoinResponse), RoomError> {
+        let all = options.auto_subscribe == AutoSubscribe::All;
+        let url = signal_url(server, topology, all, None);
         let mut signal = signal::open(&url, token, options.connect_timeout).await?;
         let join = match first_message(&mut signal).await? {
             Response::Join(join) => join,
@@ -66,11 +92,11 @@ impl Link {
         let shard = options.shard.unwrap_or_else(|| engine.least_loaded_shard());
         let (events, peer_events) = mpsc::channel(limits::PEER_EVENTS);
         let routes = Routes::default();
-        let transport = |target| {
+        let transport = |target, receives| {
             Transport::new(
                 engine,
                 shard,
-                target,
+                (target, receives),
                 options.red,
                 routes.clone(),
                 events.clone(),
@@ -78,8 +104,11 @@ impl Link {
         };
         let (ping_interval, ping_timeout) = ping_times(&join);
         let link = Self {
-            publisher: transport(Target::Publisher)?,
-            subscriber: transport(Target::Subscriber)?,
+            publisher: transport(SignalTarget::Publisher, topology == Topology::Single)?,
+            subscriber: match topology {
+                Topology::Single => None,
+                Topology::Dual => Some(transport(SignalTarget::Subscriber, true)?),
+            },
             participant_sid: participant.sid.clone(),
             signal,
             peer_events,
@@ -103,9 +132,26 @@ impl Link {
             action: Action::Disconnect as i32,
             ..Default::default()
         }));
+        let peers = self.peers();
         self.signal.close().await;
-        self.publisher.peer.close();
-        self.subscriber.peer.close();
+        peers.iter().for_each(Peer::close);
+    }
+
+    /// The media connections.
+    pub(super) fn peers(&self) -> Vec<Peer> {
+        let subscriber = self.subscriber.as_ref().map(|s| s.peer.clone());
+        subscriber
+            .into_iter()
+            .chain([self.publisher.peer.clone()])
+            .collect()
+    }
+
+    pub(super) fn topology(&self) -> Topology {
+        if self.subscriber.is_some() {
+            Topology::Dual
+        } else {
+            Topology::Single
+        }
     }
 }
 
@@ -114,13 +160,11 @@ pub(super) async fn resume(
     server: &Url,
     token: &str,
     options: &RoomOptions,
+    topology: Topology,
     resume: &Resume,
 ) -> Result<(Signal, ReconnectResponse, Option<Response>), RoomError> {
-    let url = signal_url(
-        server,
-        options.auto_subscribe == AutoSubscribe::All,
-        Some(resume),
-    );
+    let all = options.auto_subscribe == AutoSubscribe::All;
+    let url = signal_url(server, topology, all, Some(resume));
     let mut signal = signal::open(&url, token, options.connect_timeout).await?;
     match first_message(&mut signal).await? {
         Response::Reconnect(response) => Ok((signal, response, None)),

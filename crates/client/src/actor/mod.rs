@@ -78,6 +78,7 @@ pub(crate) enum Command {
     Register {
         method: String,
         handler: RpcHandler,
+        reply: oneshot::Sender<()>,
     },
 }
 
@@ -291,6 +292,12 @@ impl Actor {
             .local
             .map(|local| local.identity.clone())
             .unwrap_or_default()
+    }
+
+    /// From now on calls of this method are answered; whoever asked for it waits for that.
+    fn register(&mut self, method: String, handler: RpcHandler, reply: oneshot::Sender<()>) {
+        self.methods.insert(method, handler);
+        let _ = reply.send(());
     }
 
     /// Tell the server about our metadata and these attributes.

@@ -9,7 +9,7 @@ use rand::Rng;
 use tokio::sync::oneshot;
 use tokio::time::{Duration, Instant, sleep};
 
-use antiphon_rtc::MediaChange;
+use antiphon_rtc::{MediaChange, Peer};
 
 use super::link::{Link, resume};
 use super::{Actor, Exit};
@@ -112,12 +112,13 @@ impl Actor {
             self.token.clone(),
             self.options.clone(),
         );
+        let topology = link.topology();
         let request = Resume {
             participant_sid: link.participant_sid.clone(),
             reason,
         };
         match self
-            .meanwhile(resume(&server, &token, &options, &request))
+            .meanwhile(resume(&server, &token, &options, topology, &request))
             .await?
         {
             Err(error) => Ok(Err(error)),
@@ -244,8 +245,7 @@ impl Actor {
         };
         self.forget_subscriptions(link);
         let old = std::mem::replace(link, new);
-        old.publisher.peer.close();
-        old.subscriber.peer.close();
+        old.peers().iter().for_each(Peer::close);
         self.outbox.restart();
         self.received.clear();
         self.joined(link, &join);

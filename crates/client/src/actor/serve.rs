@@ -4,13 +4,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use antiphon_rtc::{MediaChange, PeerEvent};
 use livekit_protocol::signal_request::Message as Request;
-use livekit_protocol::{MuteTrackRequest, Ping, ReconnectReason, SessionDescription};
+use livekit_protocol::{MuteTrackRequest, Ping, ReconnectReason, SessionDescription, SignalTarget};
 use tokio::time::{Instant, sleep_until};
 
 use super::link::Link;
 use super::{Actor, Command, Exit};
+use crate::address::Topology;
 use crate::outbox::{LOSSY, RELIABLE};
-use crate::transport::{Change, Target};
+use crate::transport::Change;
 use crate::{RoomError, limits};
 
 impl Actor {
@@ -91,9 +92,11 @@ impl Actor {
             Command::Send(packet) => self.send(Some(link), packet),
             Command::Call { request, call } => self.call(Some(link), request, call),
             Command::ForgetCall { id } => self.calls.forget(&id),
-            Command::Register { method, handler } => {
-                self.methods.insert(method, handler);
-            }
+            Command::Register {
+                method,
+                handler,
+                reply,
+            } => self.register(method, handler, reply),
         }
         None
     }
@@ -122,9 +125,11 @@ impl Actor {
             Command::Send(packet) => self.send(None, packet),
             Command::Call { request, call } => self.call(None, request, call),
             Command::ForgetCall { id } => self.calls.forget(&id),
-            Command::Register { method, handler } => {
-                self.methods.insert(method, handler);
-            }
+            Command::Register {
+                method,
+                handler,
+                reply,
+            } => self.register(method, handler, reply),
         }
         None
     }
@@ -144,10 +149,15 @@ impl Actor {
         );
     }
 
-    fn peer_event(&mut self, link: &mut Link, target: Target, event: PeerEvent) -> Option<Exit> {
+    fn peer_event(
+        &mut self,
+        link: &mut Link,
+        target: SignalTarget,
+        event: PeerEvent,
+    ) -> Option<Exit> {
         let lost = match target {
-            Target::Publisher => &mut link.publisher_lost,
-            Target::Subscriber => &mut link.subscriber_lost,
+            SignalTarget::Publisher => &mut link.publisher_lost,
+            SignalTarget::Subscriber => &mut link.subscriber_lost,
         };
         match event {
             PeerEvent::Connected => {
@@ -165,7 +175,7 @@ impl Actor {
                 link.ice_restarted = true;
             }
             PeerEvent::ChannelOpen { label } => {
-                if target == Target::Publisher {
+                if target == SignalTarget::Publisher {
                     self.outbox.channel_open(&label);
                     self.flush(link);
                 }
@@ -191,6 +201,9 @@ impl Actor {
             },
             cid: None,
         };
+        if link.topology() == Topology::Single {
+            link.publisher.ask_for_offer(limits::FIRST_SECTIONS, 0);
+        }
         self.negotiate(link, vec![channel(LOSSY), channel(RELIABLE)])
             .await
     }

@@ -15,6 +15,7 @@ pub(crate) struct Proxy {
     connections: Arc<Mutex<Vec<AbortHandle>>>,
     accepted: Arc<AtomicUsize>,
     refuse_resumes: Arc<AtomicBool>,
+    refuse_single: Arc<AtomicBool>,
     held: watch::Sender<bool>,
     accepting: AbortHandle,
 }
@@ -25,11 +26,12 @@ impl Proxy {
         let address = listener.local_addr().unwrap();
         let connections = Arc::new(Mutex::new(Vec::new()));
         let refuse_resumes = Arc::new(AtomicBool::new(false));
+        let refuse_single = Arc::new(AtomicBool::new(false));
         let accepted = Arc::new(AtomicUsize::new(0));
         let (held, hold) = watch::channel(false);
         let (all, refuse, count) = (
             connections.clone(),
-            refuse_resumes.clone(),
+            [refuse_resumes.clone(), refuse_single.clone()],
             accepted.clone(),
         );
         let accepting = tokio::spawn(async move {
@@ -48,6 +50,7 @@ impl Proxy {
             connections,
             accepted,
             refuse_resumes,
+            refuse_single,
             held,
             accepting: accepting.abort_handle(),
         }
@@ -76,11 +79,31 @@ impl Proxy {
         self.accepted.load(Ordering::Relaxed)
     }
 
+    /// From now on be a server that knows nothing of single peer connections.
+    #[allow(dead_code, reason = "not every test refuses")]
+    pub(crate) fn refuse_single(&self) {
+        self.refuse_single.store(true, Ordering::Relaxed);
+    }
+
     /// From now on hang up on those who want to resume a session, so that they must begin anew.
     #[allow(dead_code, reason = "not every test resumes")]
     pub(crate) fn refuse_resumes(&self) {
         self.refuse_resumes.store(true, Ordering::Relaxed);
     }
+}
+
+/// Does this request want to come back?
+fn resumes(line: &str) -> bool {
+    let path = line.split(' ').nth(1).unwrap_or_default();
+    let query = path.split_once('?').map_or("", |(_, query)| query);
+    let mut parameters = url::form_urlencoded::parse(query.as_bytes());
+    parameters.any(|(name, value)| match &*name {
+        "reconnect" => value == "1",
+        "join_request" => {
+            antiphon_protocol::join_request::read(&value).is_ok_and(|request| request.reconnect)
+        }
+        _ => false,
+    })
 }
 
 impl Drop for Proxy {
@@ -95,7 +118,7 @@ impl Drop for Proxy {
 async fn forward(
     mut client: TcpStream,
     server: SocketAddr,
-    refuse_resumes: Arc<AtomicBool>,
+    [refuse_resumes, refuse_single]: [Arc<AtomicBool>; 2],
     mut hold: watch::Receiver<bool>,
 ) {
     if hold.wait_for(|held| !held).await.is_err() {
@@ -108,7 +131,12 @@ async fn forward(
     head.truncate(read);
     let request = String::from_utf8_lossy(&head);
     let line = request.lines().next().unwrap_or_default();
-    if refuse_resumes.load(Ordering::Relaxed) && line.contains("reconnect=1") {
+    if refuse_resumes.load(Ordering::Relaxed) && resumes(line) {
+        return;
+    }
+    if refuse_single.load(Ordering::Relaxed) && line.contains("/rtc/v1") {
+        let answer = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        let _ = client.write_all(answer).await;
         return;
     }
     let Ok(mut upstream) = TcpStream::connect(server).await else {

@@ -13,6 +13,7 @@ use super::away::Kept;
 use crate::command::{Command, PeerId};
 use crate::connection::Connection;
 use crate::limits::OWN_SOCKET_BUFFER_BYTES;
+use crate::pulse::Pulse;
 use crate::socket::Socket;
 use crate::{PeerConfig, PeerEvent, RtcError, counters};
 
@@ -32,7 +33,12 @@ impl Shard {
             return;
         }
         match command {
-            Command::Create { id, config, events } => self.create(id, config, events, now),
+            Command::Create {
+                id,
+                config,
+                events,
+                pulse,
+            } => self.create(id, config, (events, pulse), now),
             Command::Lend { id, to } => self.lend(id, to),
             Command::Return {
                 peer,
@@ -108,7 +114,7 @@ impl Shard {
         &mut self,
         id: PeerId,
         config: PeerConfig,
-        events: mpsc::Sender<PeerEvent>,
+        (events, pulse): (mpsc::Sender<PeerEvent>, Arc<Pulse>),
         now: Instant,
     ) {
         let slot = self.peers.vacant_key();
@@ -141,7 +147,8 @@ impl Shard {
             })
         });
         match made {
-            Ok(peer) => {
+            Ok(mut peer) => {
+                peer.pulse = pulse;
                 self.peers.insert(Some(Box::new(peer)));
                 self.by_id.insert(id, slot);
                 self.drive(slot, now, |_| {});

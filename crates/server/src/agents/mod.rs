@@ -4,11 +4,11 @@
 //! |---|---|
 //! | `machine` | all the rules, as a state machine without I/O |
 //! | `shell` | the task that drives it: clock, sockets, rooms |
-//! | `worker` | the WebSocket of a worker |
+//! | `socket` | the WebSocket of a worker |
 
 mod machine;
 mod shell;
-mod worker;
+mod socket;
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::room::RoomHandle;
 
 pub(crate) use machine::Input as Notice;
-pub(crate) use worker::serve;
+pub(crate) use socket::serve;
 
 /// Commands waiting for the dispatcher; rooms wait when it is full.
 const QUEUE: usize = 4096;

@@ -8,7 +8,8 @@ use antiphon_protocol::ids;
 use antiphon_protocol::proto::participant_info::State as Stage;
 use antiphon_protocol::proto::signal_response::Message;
 use antiphon_protocol::proto::{
-    self, DisconnectReason, ParticipantInfo, ParticipantUpdate, SignalResponse, leave_request,
+    self, DisconnectReason, ParticipantInfo, ParticipantUpdate, SignalResponse, SignalTarget,
+    leave_request,
 };
 use antiphon_rtc::{PeerConfig, PeerEvent, ShardId};
 use tokio::sync::{mpsc, oneshot};
@@ -17,7 +18,7 @@ use super::codecs::enabled_codecs;
 use super::data::Replay;
 use super::participant::Participant;
 use super::speaker::UPDATE_INTERVAL_MS;
-use super::{Command, RoomHandle, RoomOptions, Target};
+use super::{Command, RoomHandle, RoomOptions};
 use crate::agents::Notice;
 use crate::limits::{MAX_DEPARTED, PEER_QUEUE, ROOM_QUEUE};
 use crate::state::State;
@@ -138,6 +139,17 @@ impl Room {
                 }
             }
             Command::SignalClosed { sid, connection } => self.signal_closed(&sid, connection).await,
+            Command::SignalQuiet {
+                sid,
+                connection,
+                quiet,
+            } => {
+                if let Some(p) = self.participants.get_mut(&sid)
+                    && p.connection == connection
+                {
+                    p.signal_quiet = quiet;
+                }
+            }
             Command::Peer { sid, target, event } => self.on_peer(&sid, target, event).await,
             Command::Api(api) => self.on_api(api).await,
             Command::Close(reason) => self.close(reason),
@@ -148,11 +160,11 @@ impl Room {
     pub(super) fn peer(
         &self,
         sid: &Arc<str>,
-        target: Target,
+        target: SignalTarget,
     ) -> Result<antiphon_rtc::Peer, antiphon_rtc::RtcError> {
         let (events, mut inbox) = mpsc::channel::<PeerEvent>(PEER_QUEUE);
         let config = PeerConfig {
-            audio_level_interval_ms: if target == Target::Publisher {
+            audio_level_interval_ms: if target == SignalTarget::Publisher {
                 UPDATE_INTERVAL_MS
             } else {
                 0
@@ -191,18 +203,18 @@ impl Room {
         }
     }
 
-    async fn on_peer(&mut self, sid: &Arc<str>, target: Target, event: PeerEvent) {
+    async fn on_peer(&mut self, sid: &Arc<str>, target: SignalTarget, event: PeerEvent) {
         let Some(p) = self.participants.get_mut(sid) else {
             return;
         };
         match event {
             PeerEvent::Connected => match target {
-                Target::Publisher => p.publisher_connected = true,
-                Target::Subscriber => p.subscriber_connected = true,
+                SignalTarget::Publisher => p.publisher_connected = true,
+                SignalTarget::Subscriber => p.subscriber_connected = true,
             },
             PeerEvent::ChannelOpen { label } => match target {
-                Target::Publisher => note(&mut p.publisher_open, label),
-                Target::Subscriber => note(&mut p.subscriber_open, label),
+                SignalTarget::Publisher => note(&mut p.publisher_open, label),
+                SignalTarget::Subscriber => note(&mut p.subscriber_open, label),
             },
             PeerEvent::Data { label, data } => return self.on_data(sid, &label, &data),
             PeerEvent::AudioLevels(levels) => {

@@ -3,15 +3,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use antiphon_protocol::AccessToken;
 use antiphon_protocol::proto::participant_info::State as Stage;
 use antiphon_protocol::proto::signal_response::Message;
 use antiphon_protocol::proto::{
     ConnectionQuality, ConnectionQualityInfo, ConnectionQualityUpdate, DisconnectReason,
     RoomUpdate, SpeakerInfo, SpeakersChanged,
 };
+use antiphon_protocol::{AccessToken, ParticipantKind};
 
 use super::actor::Room;
+use crate::agents::Notice;
 use crate::limits::{
     DEPARTED_TIME, JOIN_TIMEOUT, MEDIA_GRACE, NEGOTIATION_TIMEOUT, REFRESH_INTERVAL, REFRESH_TTL,
     RESUME_TIMEOUT,
@@ -57,6 +58,7 @@ impl Room {
         for (sid, reason) in gone {
             self.remove(&sid, reason).await;
         }
+        self.watch_agents().await;
         for sid in refresh {
             self.refresh_token(&sid);
         }
@@ -88,6 +90,26 @@ impl Room {
         }
     }
 
+    /// Tell the dispatcher which agents have fallen silent, and which are back.
+    async fn watch_agents(&mut self) {
+        let mut changed = Vec::new();
+        for p in self.participants.values_mut() {
+            let unreachable = p.kind == ParticipantKind::Agent && !p.is_reachable();
+            if std::mem::replace(&mut p.told_unreachable, unreachable) != unreachable {
+                changed.push((Arc::clone(&p.identity), !unreachable));
+            }
+        }
+        for (identity, reachable) in changed {
+            let room = Arc::clone(&self.handle.sid);
+            let notice = Notice::Reachable {
+                room,
+                identity,
+                reachable,
+            };
+            self.state.agents.notify(notice).await;
+        }
+    }
+
     /// Send everybody what changed about the speakers that it hears, and about itself.
     fn report_speakers(&mut self) {
         let mut changes = Vec::new();
@@ -114,7 +136,7 @@ impl Room {
                 *p.sid == *sid
                     || p.subscriber
                         .as_ref()
-                        .is_some_and(|s| s.wanted.iter().any(|w| *w.publisher == *sid))
+                        .is_some_and(|s| s.subscriptions.hears(sid))
             };
             let mut speakers: Vec<SpeakerInfo> =
                 changes.iter().filter(|c| hears(&c.sid)).cloned().collect();

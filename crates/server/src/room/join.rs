@@ -9,15 +9,16 @@ use antiphon_protocol::proto::participant_info::State as Stage;
 use antiphon_protocol::proto::signal_response::Message;
 use antiphon_protocol::proto::{
     self, DisconnectReason, JoinResponse, ParticipantInfo, ParticipantUpdate, ReconnectResponse,
-    RoomUpdate, SignalResponse, leave_request,
+    RoomUpdate, SignalResponse, SignalTarget, leave_request,
 };
+use antiphon_rtc::Peer;
 
 use super::actor::Room;
 use super::codecs::enabled_codecs;
 use super::data::EarlyData;
 use super::participant::{Participant, Subscriber};
 use super::speaker::Speaker;
-use super::{Join, Target};
+use super::{Join, Single};
 use crate::agents::Notice;
 use crate::limits::{PING_INTERVAL, PING_TIMEOUT, REFRESH_INTERVAL};
 
@@ -71,7 +72,7 @@ impl Room {
         self.admit(join, identity).await;
     }
 
-    async fn admit(&mut self, join: Join, identity: Arc<str>) {
+    async fn admit(&mut self, mut join: Join, identity: Arc<str>) {
         let sid: Arc<str> = Arc::from(ids::participant());
         let Some(mut participant) = self.participant(&sid, &identity, &join) else {
             refuse(
@@ -110,6 +111,9 @@ impl Room {
         self.negotiate(&sid).await;
         self.refresh_token(&sid);
         self.announce(&sid);
+        if let Some(single) = join.single.take() {
+            self.hear_out(&sid, *single).await;
+        }
         let _ = join.reply.send(sid);
         self.state.agents.notify(notice).await;
     }
@@ -118,11 +122,16 @@ impl Room {
     fn participant(&self, sid: &Arc<str>, identity: &Arc<str>, join: &Join) -> Option<Participant> {
         let claims = join.claims.clone();
         let permission = claims.video_grants().permission();
-        let subscriber = if permission.can_subscribe {
-            Some(self.subscriber(sid)?)
-        } else {
-            None
-        };
+        let single = join.single.is_some();
+        let (mut subscriber, mut publisher) = (None, None);
+        if single {
+            let peer = self.connection(sid, SignalTarget::Publisher)?;
+            publisher = Some(peer.clone());
+            subscriber = permission.can_subscribe.then(|| Subscriber::by(peer));
+        } else if permission.can_subscribe {
+            let peer = self.connection(sid, SignalTarget::Subscriber)?;
+            subscriber = Some(Subscriber::by(peer));
+        }
         let mut attributes = claims.attributes.clone();
         attributes.extend(join.attributes.clone());
         let now = Instant::now();
@@ -132,7 +141,11 @@ impl Room {
             kind: claims.participant_kind(),
             state: Stage::Joined,
             name: claims.name.clone(),
-            metadata: claims.metadata.clone(),
+            metadata: if join.metadata.is_empty() {
+                claims.metadata.clone()
+            } else {
+                join.metadata.clone()
+            },
             attributes,
             permission,
             claims,
@@ -144,16 +157,20 @@ impl Room {
             connection: join.connection,
             outgoing: Some(join.outgoing.clone()),
             signal_lost: None,
+            signal_quiet: false,
+            told_unreachable: false,
             media_lost: None,
             next_refresh: now + REFRESH_INTERVAL,
             tracks: Vec::new(),
             unbound: Vec::new(),
             was_publisher: false,
-            publisher: None,
+            single_connection: single,
+            first_offer_waits: join.single.as_ref().is_some_and(|s| s.offer.is_some()),
+            publisher,
             publisher_has_data: true,
             publisher_open: Vec::new(),
             publisher_connected: false,
-            subscriber_is_primary: subscriber.is_some(),
+            subscriber_is_primary: !single && subscriber.is_some(),
             subscriber,
             subscriber_open: Vec::new(),
             subscriber_connected: false,
@@ -164,24 +181,11 @@ impl Room {
         })
     }
 
-    /// A connection to receive by; `None` when the media engine is full.
-    pub(super) fn subscriber(&self, sid: &Arc<str>) -> Option<Subscriber> {
-        let peer = self
-            .peer(sid, Target::Subscriber)
+    /// A connection; `None` when the media engine is full.
+    pub(super) fn connection(&self, sid: &Arc<str>, target: SignalTarget) -> Option<Peer> {
+        self.peer(sid, target)
             .inspect_err(|error| tracing::error!(%error, "no peer"))
-            .ok()?;
-        Some(Subscriber {
-            peer,
-            offer_id: rand::random_range(1..=256),
-            outstanding: None,
-            again: false,
-            channels_offered: false,
-            restart_ice: false,
-            wanted: Vec::new(),
-            left_out: Vec::new(),
-            refused: Vec::new(),
-            sections: Vec::new(),
-        })
+            .ok()
     }
 
     fn join_response(
@@ -204,17 +208,31 @@ impl Room {
         }
     }
 
+    /// What a client with a single connection has said with its join.
+    async fn hear_out(&mut self, sid: &Arc<str>, single: Single) {
+        if let Some(sync) = single.sync {
+            self.on_sync_state(sid, sync).await;
+        }
+        for track in single.tracks {
+            self.on_add_track(sid, track).await;
+        }
+        if let Some(offer) = single.offer {
+            self.on_offer(sid, offer).await;
+        }
+    }
+
     fn may_resume(&self, sid: &str) -> bool {
         // An offer that was never answered cannot be taken back: then a full reconnect is the safe way.
         self.participants.get(sid).is_some_and(|p| {
             p.primary_is_ready()
-                && p.subscriber
-                    .as_ref()
-                    .is_none_or(|s| s.outstanding.is_none())
+                && (p.single_connection
+                    || p.subscriber
+                        .as_ref()
+                        .is_none_or(|s| s.outstanding.is_none()))
         })
     }
 
-    async fn resume(&mut self, sid: &Arc<str>, join: Join) {
+    async fn resume(&mut self, sid: &Arc<str>, mut join: Join) {
         tracing::info!(room = %self.handle.name, participant = %sid, "participant resumes");
         let present = self
             .participants
@@ -239,6 +257,7 @@ impl Room {
         p.connection = join.connection;
         p.outgoing = Some(join.outgoing.clone());
         p.signal_lost = None;
+        p.signal_quiet = false;
         let last_message_seq = p.last_sequence;
         p.send(Message::Reconnect(ReconnectResponse {
             server_info: Some(server_info),
@@ -251,9 +270,14 @@ impl Room {
         p.send(Message::RoomUpdate(RoomUpdate { room: Some(room) }));
         if let Some(subscriber) = &mut p.subscriber {
             subscriber.restart_ice = true;
+            // Sections that were asked for before are asked for again.
+            subscriber.outstanding = None;
         }
         self.negotiate(sid).await;
         self.refresh_token(sid);
+        if let Some(single) = join.single.take() {
+            self.hear_out(sid, *single).await;
+        }
         let _ = join.reply.send(Arc::clone(sid));
     }
 }

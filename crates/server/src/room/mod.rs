@@ -7,13 +7,13 @@
 //! | `clock` | what happens as time passes |
 //! | `participant` | what the room knows of one participant |
 //! | `publish` | tracks of a publisher: announced, negotiated, muted, gone |
-//! | `subscribe` | offers to a subscriber and forwarding |
+//! | `subscribe` | what participants receive: agreed with them, forwarded |
+//! | `subscriptions` | the rules of that, without connections |
 //! | `codecs` | the codecs under LiveKit's names |
 //! | `data` | data packets: who may, who gets them, replay |
 //! | `request` | signal messages of participants |
 //! | `api` | what the server APIs ask of a room |
 //! | `speaker` | active speakers |
-//! | `sdp` | reading and editing session descriptions |
 
 mod actor;
 mod api;
@@ -24,16 +24,17 @@ mod join;
 mod participant;
 mod publish;
 mod request;
-pub(crate) mod sdp;
 mod speaker;
 mod subscribe;
+mod subscriptions;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon_protocol::Claims;
 use antiphon_protocol::proto::{
-    ClientInfo, DisconnectReason, RoomAgentDispatch, SignalRequest, SignalResponse,
+    AddTrackRequest, ClientInfo, DisconnectReason, RoomAgentDispatch, SessionDescription,
+    SignalRequest, SignalResponse, SignalTarget, SyncState,
 };
 use antiphon_rtc::PeerEvent;
 use tokio::sync::{mpsc, oneshot};
@@ -71,25 +72,23 @@ pub(crate) enum Command {
     },
     /// The signal connection is gone.
     SignalClosed { sid: Arc<str>, connection: u64 },
+    /// Nothing has come by an agent's signal connection for [`AGENT_SILENCE`](crate::limits::AGENT_SILENCE), or something
+    /// has again.
+    SignalQuiet {
+        sid: Arc<str>,
+        connection: u64,
+        quiet: bool,
+    },
     /// A peer connection reports.
     Peer {
         sid: Arc<str>,
-        target: Target,
+        target: SignalTarget,
         event: PeerEvent,
     },
     /// A server API.
     Api(Api),
     /// Everybody must leave.
     Close(DisconnectReason),
-}
-
-/// Which of a participant's two connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Target {
-    /// The client sends.
-    Publisher,
-    /// The client receives.
-    Subscriber,
 }
 
 /// Somebody who may join: the token was checked.
@@ -99,6 +98,10 @@ pub(crate) struct Join {
     pub(crate) auto_subscribe: bool,
     /// Attributes given at join.
     pub(crate) attributes: std::collections::HashMap<String, String>,
+    /// Metadata given at join; empty: that of the token.
+    pub(crate) metadata: String,
+    /// It wants a single connection for both directions; with what it says in advance.
+    pub(crate) single: Option<Box<Single>>,
     /// Come back as this participant.
     pub(crate) resume: Option<String>,
     /// Numbers the signal connections of this server.
@@ -106,6 +109,14 @@ pub(crate) struct Join {
     pub(crate) outgoing: mpsc::Sender<Outgoing>,
     /// The participant's identifier. Dropped when the room is closing: ask for the room again.
     pub(crate) reply: oneshot::Sender<Arc<str>>,
+}
+
+/// What a client with a single connection says with its join.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Single {
+    pub(crate) tracks: Vec<AddTrackRequest>,
+    pub(crate) offer: Option<SessionDescription>,
+    pub(crate) sync: Option<SyncState>,
 }
 
 /// To a client's socket.

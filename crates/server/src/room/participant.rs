@@ -19,7 +19,8 @@ use tokio::sync::mpsc::error::TrySendError;
 use super::Outgoing;
 use super::data::EarlyData;
 use super::speaker::Speaker;
-use crate::limits::OUTGOING_QUEUE;
+use super::subscriptions::Subscriptions;
+use crate::limits::{AGENT_SILENCE, OUTGOING_QUEUE};
 
 /// A track that a participant announced.
 #[derive(Clone, Debug)]
@@ -52,52 +53,31 @@ pub(super) struct Unbound {
     pub(super) codecs: Vec<String>,
 }
 
-/// A track that a subscriber shall hear.
-#[derive(Clone, Debug)]
-pub(super) struct Wanted {
-    pub(super) track: String,
-    pub(super) publisher: Arc<str>,
-    pub(super) kind: MediaKind,
-    /// Paused by the subscriber.
-    pub(super) disabled: bool,
-    /// The largest simulcast layer that the subscriber asked for.
-    pub(super) highest_layer: usize,
-}
-
-/// A section that we send in.
-#[derive(Clone, Debug)]
-pub(super) struct Section {
-    pub(super) mid: String,
-    pub(super) kind: MediaKind,
-    pub(super) used: Option<Used>,
-}
-
-/// The track in a section.
-#[derive(Clone, Debug)]
-pub(super) struct Used {
-    pub(super) track: String,
-    pub(super) publisher: Arc<str>,
-    /// The publisher's section while media flows.
-    pub(super) forwarding_from: Option<String>,
-}
-
 /// The connection a participant receives by.
 #[derive(Debug)]
 pub(super) struct Subscriber {
     pub(super) peer: Peer,
     pub(super) offer_id: u32,
-    /// An offer waits for its answer since then.
+    /// The client has to answer our offer, or to offer the sections that we asked for, since then.
     pub(super) outstanding: Option<Instant>,
     /// Something changed meanwhile.
     pub(super) again: bool,
-    pub(super) channels_offered: bool,
     pub(super) restart_ice: bool,
-    pub(super) wanted: Vec<Wanted>,
-    /// Those of them that find no section; the client was told.
-    pub(super) left_out: Vec<String>,
-    /// Tracks it asked for that their publisher keeps from it.
-    pub(super) refused: Vec<String>,
-    pub(super) sections: Vec<Section>,
+    pub(super) subscriptions: Subscriptions,
+}
+
+impl Subscriber {
+    /// Nothing is subscribed yet.
+    pub(super) fn by(peer: Peer) -> Self {
+        Self {
+            peer,
+            offer_id: rand::random_range(1..=256),
+            outstanding: None,
+            again: false,
+            restart_ice: false,
+            subscriptions: Subscriptions::default(),
+        }
+    }
 }
 
 /// One participant.
@@ -119,12 +99,20 @@ pub(super) struct Participant {
     pub(super) connection: u64,
     pub(super) outgoing: Option<mpsc::Sender<Outgoing>>,
     pub(super) signal_lost: Option<Instant>,
+    /// An agent's signal connection is open, and nothing comes by it.
+    pub(super) signal_quiet: bool,
+    /// The dispatcher was told that nothing is heard of this agent.
+    pub(super) told_unreachable: bool,
     /// A media connection ended since then.
     pub(super) media_lost: Option<Instant>,
     pub(super) next_refresh: Instant,
     pub(super) tracks: Vec<Track>,
     pub(super) unbound: Vec<Unbound>,
     pub(super) was_publisher: bool,
+    /// It has a single connection, for both directions, and only the client offers.
+    pub(super) single_connection: bool,
+    /// The offer that came with its join is still to be looked at: until then there is nothing to ask of it.
+    pub(super) first_offer_waits: bool,
     pub(super) publisher: Option<Peer>,
     pub(super) publisher_has_data: bool,
     pub(super) publisher_open: Vec<Arc<str>>,
@@ -283,6 +271,14 @@ impl Participant {
         }
     }
 
+    /// Is something heard of it, by signalling or by media? While it is joining, that is taken for granted.
+    pub(super) fn is_reachable(&self) -> bool {
+        let signals = self.signal_lost.is_none() && !self.signal_quiet;
+        let subscriber = self.subscriber.as_ref().map(|s| &s.peer);
+        let mut peers = subscriber.into_iter().chain(&self.publisher);
+        signals || self.state != State::Active || peers.any(|p| p.quiet_for() < AGENT_SILENCE)
+    }
+
     /// The track of that identifier.
     pub(super) fn track(&mut self, sid: &str) -> Option<&mut Track> {
         self.tracks.iter_mut().find(|track| track.info.sid == sid)
@@ -309,7 +305,7 @@ impl Participant {
             })
     }
 
-    /// End both connections.
+    /// End its connections.
     pub(super) fn close_peers(&mut self) {
         if let Some(peer) = self.publisher.take() {
             peer.close();

@@ -7,19 +7,20 @@ use antiphon_protocol::grants::may_publish;
 use antiphon_protocol::ids;
 use antiphon_protocol::proto::signal_response::Message;
 use antiphon_protocol::proto::{
-    self, AddTrackRequest, DisconnectReason, RequestResponse, SessionDescription,
+    self, AddTrackRequest, DisconnectReason, RequestResponse, SessionDescription, SignalTarget,
     SimulcastCodecInfo, TrackInfo, TrackPublishedResponse, TrackSource, TrackType,
     TrackUnpublishedResponse, leave_request, request_response,
 };
 use antiphon_rtc::MediaKind;
+use antiphon_rtc::sdp;
 
-use super::Target;
 use super::actor::Room;
 use super::codecs::mime_of;
 use super::participant::{Track, Unbound};
-use super::sdp;
 use crate::agents::Notice;
-use crate::limits::{MAX_NAME_BYTES, MAX_PENDING_TRACKS, MAX_SDP_SECTIONS, MAX_TRACKS};
+use crate::limits::{
+    MAX_NAME_BYTES, MAX_PENDING_TRACKS, MAX_SDP_SECTIONS, MAX_SUBSCRIPTIONS, MAX_TRACKS,
+};
 
 impl Room {
     pub(super) async fn on_add_track(&mut self, sid: &Arc<str>, request: AddTrackRequest) {
@@ -94,7 +95,9 @@ impl Room {
             return;
         };
         let sections = sdp::sections(&offer.sdp);
-        if sections.len() > MAX_SDP_SECTIONS {
+        let single = p.single_connection;
+        let limit = MAX_SDP_SECTIONS + if single { MAX_SUBSCRIPTIONS } else { 0 };
+        if sections.len() > limit {
             if self
                 .state
                 .repeated
@@ -107,7 +110,7 @@ impl Room {
         }
         let peer = match p.publisher.clone() {
             Some(peer) => peer,
-            None => match self.peer(sid, Target::Publisher) {
+            None => match self.peer(sid, SignalTarget::Publisher) {
                 Ok(peer) => peer,
                 Err(error) => {
                     tracing::error!(%error, participant = %sid, "no publisher connection");
@@ -116,7 +119,13 @@ impl Room {
                 }
             },
         };
-        let answer = peer.accept_offer(offer.sdp).await;
+        let held = if single {
+            self.take_slots(sid, &sections)
+        } else {
+            Vec::new()
+        };
+        let text = sdp::edit::restrict(&offer.sdp, &held);
+        let answer = peer.accept_offer(text).await;
         let Some(p) = self.participants.get_mut(sid) else {
             return;
         };
@@ -124,11 +133,15 @@ impl Room {
         let agreed = match answer {
             Ok(sdp) => {
                 let agreed = sdp::sections(&sdp);
+                let subscriptions = p.subscriber.as_ref().filter(|_| single);
+                let subscriptions = subscriptions.map(|s| &s.subscriptions);
+                let msids = subscriptions.map(|s| s.msids()).unwrap_or_default();
+                let tracks = subscriptions.map(|s| s.mid_to_track()).unwrap_or_default();
                 p.send(Message::Answer(SessionDescription {
                     r#type: "answer".to_owned(),
-                    sdp: sdp::polish_answer(&sdp),
+                    sdp: sdp::edit::rewrite_msids(&sdp::edit::polish_answer(&sdp), &msids),
                     id: offer.id,
-                    ..SessionDescription::default()
+                    mid_to_track_id: tracks,
                 }));
                 agreed
             }
@@ -145,6 +158,9 @@ impl Room {
             }
         };
         self.take_sections(sid, &sections, &agreed).await;
+        if single {
+            self.agreed(sid).await;
+        }
     }
 
     /// Note which sections send now; tracks whose section stopped sending are unpublished.
@@ -158,7 +174,7 @@ impl Room {
             return;
         };
         p.publisher_has_data = sections.iter().any(|s| s.kind.is_none());
-        let sends = |mid: &str| sections.iter().any(|s| s.sending && s.mid == mid);
+        let sends = |mid: &str| sections.iter().any(|s| s.sends && s.mid == mid);
         let stopped: Vec<String> = p
             .tracks
             .iter()
@@ -168,7 +184,7 @@ impl Room {
         let bound: Vec<String> = p.tracks.iter().filter_map(|t| t.mid.clone()).collect();
         p.unbound = sections
             .iter()
-            .filter(|s| s.sending && !bound.contains(&s.mid))
+            .filter(|s| s.sends && !bound.contains(&s.mid))
             .filter_map(|s| {
                 Some(Unbound {
                     mid: s.mid.clone(),

@@ -8,13 +8,16 @@ use antiphon_protocol::grants::may_publish;
 use antiphon_protocol::proto::signal_request::Message as Request;
 use antiphon_protocol::proto::signal_response::Message;
 use antiphon_protocol::proto::{
-    DisconnectReason, ParticipantPermission, Pong, RequestResponse, SignalRequest,
+    DisconnectReason, ParticipantPermission, Pong, RequestResponse, SignalRequest, SignalTarget,
     SimulateScenario, SpeakerInfo, SubscriptionPermission, SyncState, TrackSource, TrickleRequest,
     UpdateParticipantMetadata, UpdateSubscription, leave_request, request_response,
     simulate_scenario,
 };
+use antiphon_protocol::trickle;
 
 use super::actor::Room;
+use super::participant::Subscriber;
+use super::subscriptions::Subscriptions;
 use crate::limits::{MAX_ATTRIBUTES_BYTES, MAX_METADATA_BYTES, MAX_NAME_BYTES};
 
 /// The longest that a test may pretend that somebody speaks.
@@ -102,15 +105,12 @@ impl Room {
         let Some(p) = self.participants.get(sid) else {
             return;
         };
-        let candidate = serde_json::from_str::<serde_json::Value>(&trickle.candidate_init)
-            .ok()
-            .and_then(|json| json.get("candidate")?.as_str().map(str::to_owned))
-            .filter(|candidate| !candidate.is_empty());
-        let Some(candidate) = candidate else { return };
-        let peer = if trickle.target == 0 {
-            p.publisher.as_ref()
-        } else {
-            p.subscriber.as_ref().map(|s| &s.peer)
+        let Some(candidate) = trickle::candidate(trickle) else {
+            return;
+        };
+        let peer = match trickle.target() {
+            SignalTarget::Publisher => p.publisher.as_ref(),
+            SignalTarget::Subscriber => p.subscriber.as_ref().map(|s| &s.peer),
         };
         if let Some(peer) = peer {
             peer.add_remote_candidate(candidate);
@@ -196,7 +196,7 @@ impl Room {
     }
 
     /// What a client that came back believes. If it differs in tracks, it must start anew.
-    async fn on_sync_state(&mut self, sid: &Arc<str>, sync: SyncState) {
+    pub(super) async fn on_sync_state(&mut self, sid: &Arc<str>, sync: SyncState) {
         let Some(p) = self.participants.get(sid) else {
             return;
         };
@@ -320,9 +320,7 @@ impl Room {
             .map(|t| t.info.sid.clone())
             .collect();
         let hears: Vec<String> = match &p.subscriber {
-            Some(s) if !p.permission.can_subscribe => {
-                s.wanted.iter().map(|w| w.track.clone()).collect()
-            }
+            Some(s) if !p.permission.can_subscribe => s.subscriptions.tracks(),
             _ => Vec::new(),
         };
         for track in forbidden {
@@ -347,11 +345,12 @@ impl Room {
             return;
         }
         if p.subscriber.is_none() {
-            let Some(mut subscriber) = self.subscriber(sid) else {
-                return;
-            };
+            let publisher = p.publisher.clone().filter(|_| p.single_connection);
+            let peer = publisher.or_else(|| self.connection(sid, SignalTarget::Subscriber));
+            let Some(peer) = peer else { return };
+            let mut subscriber = Subscriber::by(peer);
             // It receives data by the connection that it was told of at its join.
-            subscriber.channels_offered = true;
+            subscriber.subscriptions = Subscriptions::without_channels();
             if let Some(p) = self.participants.get_mut(sid) {
                 p.subscriber = Some(subscriber);
             }

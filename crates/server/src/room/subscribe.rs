@@ -1,21 +1,19 @@
-//! Offers to a subscriber, and forwarding.
+//! Who is subscribed to what: agreed with the client, and forwarded. The rules are in `subscriptions`.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use antiphon_protocol::names::{CHANNEL_DATA_TRACK, CHANNEL_LOSSY, CHANNEL_RELIABLE};
 use antiphon_protocol::proto::signal_response::Message;
 use antiphon_protocol::proto::{
-    DisconnectReason, SessionDescription, TrackSubscribed, UpdateTrackSettings, VideoLayer,
-    VideoQuality,
+    DisconnectReason, MediaSectionsRequirement, SessionDescription, TrackSubscribed,
+    UpdateTrackSettings, VideoLayer, VideoQuality,
 };
-use antiphon_rtc::{Forward, MediaChange, MediaKind};
+use antiphon_rtc::sdp::edit::rewrite_msids;
+use antiphon_rtc::{Forward, MediaKind};
 
 use super::actor::Room;
-use super::participant::{Participant, Section, Subscriber, Used, Wanted};
-use super::sdp;
-use crate::limits::{MAX_SUBSCRIPTIONS, MAX_VIDEO_SUBSCRIPTIONS};
+use super::participant::Participant;
+use super::subscriptions::{Flow, Wanted};
 
 impl Room {
     /// Note that a participant shall hear a track. True if that is new; then [`negotiate`](Self::negotiate).
@@ -43,61 +41,38 @@ impl Room {
         let Some(s) = p.subscriber.as_mut().filter(|_| p.permission.can_subscribe) else {
             return false;
         };
-        if !allowed {
-            if !s.refused.iter().any(|refused| refused == track) {
-                s.refused.push(track.to_owned());
-                p.send_subscription_permission(publisher, track, false);
-            }
-            return false;
+        if allowed {
+            return s.subscriptions.want(track, publisher, kind);
         }
-        s.refused.retain(|refused| refused != track);
-        if s.wanted.iter().any(|w| w.track == track) {
-            return false;
+        if s.subscriptions.refuse(track) {
+            p.send_subscription_permission(publisher, track, false);
         }
-        s.wanted.push(Wanted {
-            track: track.to_owned(),
-            publisher: Arc::clone(publisher),
-            kind,
-            disabled: false,
-            highest_layer: Forward::ALL_LAYERS,
-        });
-        true
+        false
     }
 
     /// A participant shall no longer hear these tracks. True if that changed something; then negotiate.
     pub(super) fn unwant(&mut self, subscriber: &Arc<str>, tracks: &[String]) -> bool {
-        let mut stopped = Vec::new();
-        let Some(p) = self.participants.get_mut(subscriber) else {
+        let Some(s) = self.subscriber_of(subscriber) else {
             return false;
         };
-        let Some(s) = &mut p.subscriber else {
-            return false;
-        };
-        s.refused.retain(|refused| !tracks.contains(refused));
-        let before = s.wanted.len();
-        s.wanted.retain(|w| !tracks.contains(&w.track));
-        for section in &mut s.sections {
-            if let Some(used) = section
-                .used
-                .as_mut()
-                .filter(|used| tracks.contains(&used.track))
-                && let Some(from) = used.forwarding_from.take()
-            {
-                stopped.push((Arc::clone(&used.publisher), from, section.mid.clone()));
-            }
-        }
-        let changed = s.wanted.len() != before;
-        let peer = s.peer.clone();
-        for (publisher, from, to) in stopped {
-            if let Some(publisher) = self
-                .participants
-                .get(&publisher)
-                .and_then(|p| p.publisher.as_ref())
-            {
-                publisher.stop_forward(&from, &peer, &to);
-            }
-        }
+        let (changed, stopped) = s.subscriptions.unwant(tracks);
+        let to = s.peer.clone();
+        self.stop(&to, stopped);
         changed
+    }
+
+    /// Stop what flows to this connection.
+    fn stop(&self, to: &antiphon_rtc::Peer, flows: Vec<Flow>) {
+        for flow in flows {
+            let publisher = self.participants.get(&flow.publisher);
+            if let Some(peer) = publisher.and_then(|p| p.publisher.as_ref()) {
+                peer.stop_forward(&flow.from, to, &flow.to);
+            }
+        }
+    }
+
+    fn subscriber_of(&mut self, sid: &str) -> Option<&mut super::participant::Subscriber> {
+        self.participants.get_mut(sid)?.subscriber.as_mut()
     }
 
     /// Did it ask for this track and was refused?
@@ -105,7 +80,7 @@ impl Room {
         self.participants
             .get(subscriber)
             .and_then(|p| p.subscriber.as_ref())
-            .is_some_and(|s| s.refused.iter().any(|refused| refused == track))
+            .is_some_and(|s| s.subscriptions.is_refused(track))
     }
 
     /// These tracks are gone. Whose sections must be negotiated anew?
@@ -119,16 +94,8 @@ impl Room {
 
     /// A participant that left receives nothing any more.
     pub(super) fn stop_receiving_by(&mut self, gone: &Participant) {
-        let Some(s) = &gone.subscriber else { return };
-        for section in &s.sections {
-            let Some(used) = &section.used else { continue };
-            let publisher = self
-                .participants
-                .get(&used.publisher)
-                .and_then(|p| p.publisher.as_ref());
-            if let (Some(publisher), Some(from)) = (publisher, &used.forwarding_from) {
-                publisher.stop_forward(from, &s.peer, &section.mid);
-            }
+        if let Some(s) = &gone.subscriber {
+            self.stop(&s.peer, s.subscriptions.flows());
         }
     }
 
@@ -156,31 +123,36 @@ impl Room {
             .collect()
     }
 
-    /// Offer what changed, unless an offer is still waiting for its answer: then afterwards.
+    /// Agree with the client on what changed, unless it still has to answer: then afterwards.
     pub(super) async fn negotiate(&mut self, sid: &Arc<str>) {
         let Some(p) = self.participants.get_mut(sid) else {
             return;
         };
+        let single = p.single_connection;
         let Some(s) = &mut p.subscriber else { return };
         if s.outstanding.is_some() {
             s.again = true;
+        } else if single {
+            self.require_sections(sid);
+        } else {
+            self.offer(sid).await;
+        }
+    }
+
+    /// Offer what changed.
+    async fn offer(&mut self, sid: &Arc<str>) {
+        let Some(s) = self.subscriber_of(sid) else {
             return;
+        };
+        let mut plan = s.subscriptions.plan();
+        if std::mem::take(&mut s.restart_ice) {
+            plan.changes.push(antiphon_rtc::MediaChange::RestartIce);
         }
-        let plan = plan(s);
-        let news: Vec<String> = plan
-            .left_out
-            .iter()
-            .filter(|track| !s.left_out.contains(track))
-            .cloned()
-            .collect();
-        // What was set free now carries another track after the client has seen it inactive.
-        s.again = plan.set_free && !plan.left_out.is_empty();
-        s.left_out = plan.left_out;
-        if !news.is_empty() {
-            tracing::warn!(room = %self.handle.name, participant = %sid, tracks = news.len(),
-                "the room has more tracks than one participant can be subscribed to; some are left out");
-            p.send_not_subscribed(&news);
-        }
+        s.again = plan.again;
+        self.tell_left_out(sid, &plan.newly_left_out);
+        let Some(p) = self.participants.get_mut(sid) else {
+            return;
+        };
         let Some(s) = &mut p.subscriber else { return };
         if plan.changes.is_empty() {
             return;
@@ -194,54 +166,59 @@ impl Room {
                 return;
             }
         };
-        for (wanted, mid) in plan.added.into_iter().zip(offer.mids) {
-            let used = Some(Used {
-                track: wanted.track,
-                publisher: wanted.publisher,
-                forwarding_from: None,
-            });
-            s.sections.push(Section {
-                mid,
-                kind: wanted.kind,
-                used,
-            });
+        for (wanted, mid) in plan.added.iter().zip(offer.mids) {
+            s.subscriptions.added(wanted, mid);
         }
         s.outstanding = Some(Instant::now());
         s.offer_id = s.offer_id.wrapping_add(1).max(1);
-        let used = || {
-            s.sections
-                .iter()
-                .filter_map(|section| Some((section.mid.clone(), section.used.as_ref()?)))
-        };
-        let msids: HashMap<String, (String, String)> = used()
-            .map(|(mid, used)| {
-                (
-                    mid,
-                    (
-                        format!("{}|{}", used.publisher, used.track),
-                        used.track.clone(),
-                    ),
-                )
-            })
-            .collect();
         let description = SessionDescription {
             r#type: "offer".to_owned(),
-            sdp: sdp::rewrite_msids(&offer.sdp, &msids),
+            sdp: rewrite_msids(&offer.sdp, &s.subscriptions.msids()),
             id: s.offer_id,
-            mid_to_track_id: used()
-                .map(|(mid, used)| (mid, used.track.clone()))
-                .collect(),
+            mid_to_track_id: s.subscriptions.mid_to_track(),
         };
         p.send(Message::Offer(description));
     }
 
+    /// Only the client offers: ask it for sections, or for an offer as it stands.
+    fn require_sections(&mut self, sid: &Arc<str>) {
+        let Some(p) = self.participants.get_mut(sid) else {
+            return;
+        };
+        let Some(s) = p.subscriber.as_mut().filter(|_| !p.first_offer_waits) else {
+            return;
+        };
+        let (requirement, newly_left_out) = s.subscriptions.requirement();
+        if let Some(requirement) = requirement {
+            s.outstanding = Some(Instant::now());
+            p.send(Message::MediaSectionsRequirement(
+                MediaSectionsRequirement {
+                    num_audios: requirement.audio,
+                    num_videos: requirement.video,
+                },
+            ));
+        }
+        self.tell_left_out(sid, &newly_left_out);
+    }
+
+    fn tell_left_out(&mut self, sid: &str, tracks: &[String]) {
+        if tracks.is_empty() {
+            return;
+        }
+        tracing::warn!(room = %self.handle.name, participant = %sid, tracks = tracks.len(),
+            "the room has more tracks than one participant can be subscribed to; some are left out");
+        if let Some(p) = self.participants.get_mut(sid) {
+            p.send_not_subscribed(tracks);
+        }
+    }
+
     /// The answer to our offer: media may flow.
     pub(super) async fn on_answer(&mut self, sid: &Arc<str>, answer: SessionDescription) {
-        let Some(s) = self
+        let single = self
             .participants
-            .get_mut(sid)
-            .and_then(|p| p.subscriber.as_mut())
-        else {
+            .get(sid)
+            .is_some_and(|p| p.single_connection);
+        let Some(s) = self.subscriber_of(sid).filter(|_| !single) else {
             return;
         };
         if s.outstanding.is_none() || (answer.id != 0 && answer.id != s.offer_id) {
@@ -255,54 +232,57 @@ impl Room {
             self.remove(sid, DisconnectReason::StateMismatch).await;
             return;
         }
+        self.agreed(sid).await;
+    }
+
+    /// The sections are agreed upon.
+    pub(super) async fn agreed(&mut self, sid: &Arc<str>) {
+        let Some(s) = self.subscriber_of(sid) else {
+            return;
+        };
         s.outstanding = None;
         let again = std::mem::take(&mut s.again);
         self.start_forwarding(sid);
-        if again {
+        let single = self
+            .participants
+            .get(sid)
+            .is_some_and(|p| p.single_connection);
+        if again || single {
             self.negotiate(sid).await;
         }
     }
 
+    /// The client's offer with a single connection: tracks are put into its sections. What nothing is put into is held.
+    pub(super) fn take_slots(
+        &mut self,
+        sid: &str,
+        sections: &[antiphon_rtc::sdp::Section],
+    ) -> Vec<String> {
+        let Some(p) = self.participants.get_mut(sid) else {
+            return Vec::new();
+        };
+        p.first_offer_waits = false;
+        let Some(s) = &mut p.subscriber else {
+            let receiving = sections.iter().filter(|s| s.receives && !s.sends);
+            return receiving.map(|s| s.mid.clone()).collect();
+        };
+        let slots = s.subscriptions.take_slots(sections);
+        let to = s.peer.clone();
+        self.stop(&to, slots.stopped);
+        slots.held
+    }
+
     /// Start what was negotiated, wanted and not paused.
     pub(super) fn start_forwarding(&mut self, sid: &Arc<str>) {
-        let mut start = Vec::new();
-        let Some(s) = self
-            .participants
-            .get_mut(sid)
-            .and_then(|p| p.subscriber.as_mut())
-        else {
+        let Some(s) = self.subscriber_of(sid) else {
             return;
         };
-        for section in &s.sections {
-            let Some(used) = section
-                .used
-                .as_ref()
-                .filter(|used| used.forwarding_from.is_none())
-            else {
-                continue;
-            };
-            if let Some(wanted) = s
-                .wanted
-                .iter()
-                .find(|w| w.track == used.track && !w.disabled)
-            {
-                start.push((section.mid.clone(), wanted.clone()));
-            }
-        }
-        let to = s.peer.clone();
+        let (start, to) = (s.subscriptions.to_start(), s.peer.clone());
         for (to_mid, wanted) in start {
             if let Some(from) = self.forward(&wanted, to.clone(), &to_mid)
-                && let Some(s) = self
-                    .participants
-                    .get_mut(sid)
-                    .and_then(|p| p.subscriber.as_mut())
-                && let Some(used) = s
-                    .sections
-                    .iter_mut()
-                    .find(|x| x.mid == to_mid)
-                    .and_then(|x| x.used.as_mut())
+                && let Some(s) = self.subscriber_of(sid)
             {
-                used.forwarding_from = Some(from);
+                s.subscriptions.started(&to_mid, from);
             }
         }
     }
@@ -346,64 +326,25 @@ impl Room {
                 Some((track, layer))
             })
             .collect();
-        if let Some(s) = self
-            .participants
-            .get_mut(sid)
-            .and_then(|p| p.subscriber.as_mut())
-        {
-            for wanted in &mut s.wanted {
-                if let Some((_, layer)) = layers.iter().find(|(track, _)| *track == wanted.track)
-                    && std::mem::replace(&mut wanted.highest_layer, *layer) != *layer
-                    && !settings.disabled
-                {
-                    // What is forwarded already is forwarded again, by the new rule.
-                    for used in s.sections.iter_mut().filter_map(|x| x.used.as_mut()) {
-                        if used.track == wanted.track {
-                            used.forwarding_from = None;
-                        }
-                    }
-                }
+        self.set_disabled(sid, &settings.track_sids, settings.disabled);
+        if let Some(s) = self.subscriber_of(sid) {
+            for (track, layer) in layers {
+                s.subscriptions.set_highest_layer(&track, layer);
             }
         }
-        self.set_disabled(sid, &settings.track_sids, settings.disabled);
+        self.start_forwarding(sid);
     }
 
     /// Pause or go on with tracks, as the subscriber asks.
     pub(super) fn set_disabled(&mut self, sid: &Arc<str>, tracks: &[String], disabled: bool) {
-        let mut stop = Vec::new();
-        let Some(s) = self
-            .participants
-            .get_mut(sid)
-            .and_then(|p| p.subscriber.as_mut())
-        else {
+        let Some(s) = self.subscriber_of(sid) else {
             return;
         };
-        for wanted in s.wanted.iter_mut().filter(|w| tracks.contains(&w.track)) {
-            wanted.disabled = disabled;
-        }
+        let stopped = s.subscriptions.set_disabled(tracks, disabled);
+        let to = s.peer.clone();
+        self.stop(&to, stopped);
         if !disabled {
             self.start_forwarding(sid);
-            return;
-        }
-        for section in &mut s.sections {
-            if let Some(used) = section
-                .used
-                .as_mut()
-                .filter(|used| tracks.contains(&used.track))
-                && let Some(from) = used.forwarding_from.take()
-            {
-                stop.push((Arc::clone(&used.publisher), from, section.mid.clone()));
-            }
-        }
-        let peer = s.peer.clone();
-        for (publisher, from, to) in stop {
-            if let Some(publisher) = self
-                .participants
-                .get(&publisher)
-                .and_then(|p| p.publisher.as_ref())
-            {
-                publisher.stop_forward(&from, &peer, &to);
-            }
         }
     }
 }
@@ -422,99 +363,4 @@ fn highest_layer(layers: &[VideoLayer], settings: &UpdateTrackSettings) -> usize
         VideoQuality::Medium => 1,
         VideoQuality::High | VideoQuality::Off => Forward::ALL_LAYERS,
     }
-}
-
-struct Plan {
-    changes: Vec<MediaChange>,
-    added: Vec<Wanted>,
-    /// Wanted tracks for which there is no section.
-    left_out: Vec<String>,
-    /// A section was set free.
-    set_free: bool,
-}
-
-/// What an offer must change so that the sections carry what is wanted. Sections that became free are used again by a
-/// later offer, when the client has seen them inactive.
-fn plan(s: &mut Subscriber) -> Plan {
-    let mut plan = Plan {
-        changes: Vec::new(),
-        added: Vec::new(),
-        left_out: Vec::new(),
-        set_free: false,
-    };
-    if !std::mem::replace(&mut s.channels_offered, true) {
-        for label in [CHANNEL_RELIABLE, CHANNEL_LOSSY, CHANNEL_DATA_TRACK] {
-            plan.changes.push(MediaChange::AddChannel {
-                label: label.to_owned(),
-            });
-        }
-    }
-    let mut free: Vec<usize> = (0..s.sections.len())
-        .filter(|at| s.sections.get(*at).is_some_and(|x| x.used.is_none()))
-        .collect();
-    for section in &mut s.sections {
-        if section
-            .used
-            .as_ref()
-            .is_some_and(|used| !s.wanted.iter().any(|w| w.track == used.track))
-        {
-            section.used = None;
-            plan.set_free = true;
-            plan.changes.push(MediaChange::SetSending {
-                mid: section.mid.clone(),
-                sending: false,
-            });
-        }
-    }
-    let is_video = |kind: MediaKind| kind == MediaKind::Video;
-    let mut video = s.sections.iter().filter(|x| is_video(x.kind)).count();
-    // Voices first: to miss one is worse than to miss a picture.
-    let (pictures, voices): (Vec<_>, Vec<_>) = s.wanted.iter().partition(|w| is_video(w.kind));
-    for wanted in voices.into_iter().chain(pictures) {
-        let all = s.sections.len() + plan.added.len();
-        if s.sections.iter().any(|x| {
-            x.used
-                .as_ref()
-                .is_some_and(|used| used.track == wanted.track)
-        }) {
-            continue;
-        }
-        let reuse = free
-            .iter()
-            .position(|at| s.sections.get(*at).is_some_and(|x| x.kind == wanted.kind));
-        match reuse
-            .map(|at| free.swap_remove(at))
-            .and_then(|at| s.sections.get_mut(at))
-        {
-            Some(section) => {
-                section.used = Some(Used {
-                    track: wanted.track.clone(),
-                    publisher: Arc::clone(&wanted.publisher),
-                    forwarding_from: None,
-                });
-                plan.changes.push(MediaChange::SetSending {
-                    mid: section.mid.clone(),
-                    sending: true,
-                });
-            }
-            None if all >= MAX_SUBSCRIPTIONS
-                || (is_video(wanted.kind) && video >= MAX_VIDEO_SUBSCRIPTIONS) =>
-            {
-                plan.left_out.push(wanted.track.clone());
-            }
-            None => {
-                video += usize::from(is_video(wanted.kind));
-                plan.changes.push(MediaChange::AddSending {
-                    kind: wanted.kind,
-                    stream_id: format!("{}|{}", wanted.publisher, wanted.track),
-                    track_id: wanted.track.clone(),
-                });
-                plan.added.push(wanted.clone());
-            }
-        }
-    }
-    if std::mem::take(&mut s.restart_ice) {
-        plan.changes.push(MediaChange::RestartIce);
-    }
-    plan
 }

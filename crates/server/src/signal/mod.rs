@@ -2,29 +2,29 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | `asked` | what a client asks for as it joins |
 //! | `budget` | how much one client may ask |
 //! | [`codec`] | protobuf and JSON frames |
 //! | [`socket`] | the connection of one participant |
 
+pub(crate) mod asked;
 mod budget;
 pub(crate) mod codec;
 pub(crate) mod socket;
 
+use asked::{Asked, JOIN_REQUEST};
 pub(crate) use budget::SignalRates;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use antiphon_protocol::proto::{ClientInfo, client_info};
 use antiphon_protocol::{Claims, ParticipantKind};
-use axum::http::{HeaderMap, StatusCode};
-use base64::Engine as _;
-use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::auth::{self, Denied, PERMISSIONS_DENIED};
-use crate::limits::{MAX_AGENTS_ASKED, MAX_ATTRIBUTES_BYTES, MAX_NAME_BYTES, OUTGOING_QUEUE, Use};
+use crate::limits::{MAX_AGENTS_ASKED, MAX_NAME_BYTES, OUTGOING_QUEUE, Use};
 use crate::room::{Command, Join, Outgoing, RoomHandle};
 use crate::rooms::{Rooms, TOO_MANY_AGENTS, options_of_token};
 use crate::state::State;
@@ -32,13 +32,14 @@ use crate::state::State;
 /// A room may be closing just when somebody joins; then a new one is made. More often than this is a bug.
 const JOIN_ATTEMPTS: usize = 3;
 
+/// Here a client has to bring a `join_request`.
+const SINGLE_CONNECTION: &str = "/rtc/v1";
+
 /// A request that may join.
 pub(crate) struct Admission {
     claims: Claims,
     room: String,
-    query: HashMap<String, String>,
-    attributes: HashMap<String, String>,
-    address: IpAddr,
+    asked: Asked,
 }
 
 /// A participant that is in the room; its socket comes next.
@@ -49,16 +50,18 @@ pub(crate) struct Admitted {
     pub(crate) outgoing: mpsc::Receiver<Outgoing>,
     /// Whose budgets it spends; see [`Rates::participant`](crate::limits::Rates::participant).
     pub(crate) participant: u64,
+    /// It is an agent: somebody notices at once when it does not answer.
+    pub(crate) is_agent: bool,
 }
 
 /// Everything that can be checked before a room is asked.
 pub(crate) fn admission(
     state: &State,
     headers: &HeaderMap,
-    query: Option<&str>,
+    uri: &Uri,
     address: IpAddr,
 ) -> Result<Admission, Denied> {
-    let claims = auth::claims(&state.verifier, headers, query)
+    let claims = auth::claims(&state.verifier, headers, uri.query())
         .map_err(|denied| auth::stranger(denied, state.rates.stranger_joins(address)))?;
     let used = match claims.participant_kind() {
         ParticipantKind::Agent => Use::Agent,
@@ -73,7 +76,7 @@ pub(crate) fn admission(
         return Err(Denied::unauthorized(PERMISSIONS_DENIED));
     }
     let query: HashMap<String, String> =
-        url::form_urlencoded::parse(query.unwrap_or_default().as_bytes())
+        url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes())
             .into_owned()
             .collect();
     let room = match query.get("room") {
@@ -104,38 +107,15 @@ pub(crate) fn admission(
     if config.is_some_and(|config| config.agents.len() > MAX_AGENTS_ASKED) {
         return bad(TOO_MANY_AGENTS);
     }
-    let attributes = attributes(&query, grants.can_update_own_metadata.unwrap_or(false))?;
+    if uri.path().starts_with(SINGLE_CONNECTION) && !query.contains_key(JOIN_REQUEST) {
+        return bad("join_request is missing");
+    }
+    let may_describe = grants.can_update_own_metadata.unwrap_or(false);
+    let asked = Asked::read(&query, address, may_describe)?;
     Ok(Admission {
         claims,
         room,
-        query,
-        attributes,
-        address,
-    })
-}
-
-pub(crate) fn attributes(
-    query: &HashMap<String, String>,
-    allowed: bool,
-) -> Result<HashMap<String, String>, Denied> {
-    let Some(text) = query.get("attributes").filter(|text| !text.is_empty()) else {
-        return Ok(HashMap::new());
-    };
-    if !allowed {
-        return Err(Denied::unauthorized(PERMISSIONS_DENIED));
-    }
-    let json = URL_SAFE_NO_PAD
-        .decode(text.trim_end_matches('='))
-        .or_else(|_| URL_SAFE.decode(text));
-    let parsed = json
-        .ok()
-        .filter(|j| j.len() <= MAX_ATTRIBUTES_BYTES)
-        .and_then(|json| serde_json::from_slice(&json).ok());
-    parsed.ok_or_else(|| {
-        Denied::new(
-            StatusCode::BAD_REQUEST,
-            "attributes are not base64url of a JSON map of strings",
-        )
+        asked,
     })
 }
 
@@ -153,11 +133,7 @@ impl Admission {
 
     /// Join the room.
     pub(crate) async fn join(self, state: &Arc<State>) -> Result<Admitted, Denied> {
-        let client = client_info(&self.query, self.address);
-        let auto_subscribe = flag(&self.query, "auto_subscribe").unwrap_or(true);
-        let resume = flag(&self.query, "reconnect")
-            .unwrap_or(false)
-            .then(|| self.query.get("sid").cloned().unwrap_or_default());
+        let resume = &self.asked.resume;
         for _ in 0..JOIN_ATTEMPTS {
             let create = (state.config.rooms.auto_create && resume.is_none())
                 .then(|| options_of_token(state, &self.claims));
@@ -174,9 +150,11 @@ impl Admission {
             let connection = state.next_connection();
             let join = Join {
                 claims: self.claims.clone(),
-                client: client.clone(),
-                auto_subscribe,
-                attributes: self.attributes.clone(),
+                client: self.asked.client.clone(),
+                auto_subscribe: self.asked.auto_subscribe,
+                attributes: self.asked.attributes.clone(),
+                metadata: self.asked.metadata.clone(),
+                single: self.asked.single.clone(),
                 resume: resume.clone(),
                 connection,
                 outgoing,
@@ -195,6 +173,7 @@ impl Admission {
                     connection,
                     outgoing: messages,
                     participant: state.rates.participant(&self.claims),
+                    is_agent: self.claims.participant_kind() == ParticipantKind::Agent,
                 });
             }
             tokio::task::yield_now().await;
@@ -234,52 +213,7 @@ impl Admission {
             connection: state.next_connection(),
             outgoing: messages,
             participant: state.rates.participant(&self.claims),
+            is_agent: false,
         })
-    }
-}
-
-/// What the client says about itself in its query.
-pub(crate) fn client_info(query: &HashMap<String, String>, address: IpAddr) -> ClientInfo {
-    let text = |name: &str| query.get(name).cloned().unwrap_or_default();
-    let number = |name: &str| {
-        query
-            .get(name)
-            .and_then(|v| v.parse().ok())
-            .unwrap_or_default()
-    };
-    let capabilities = text("capabilities");
-    let capabilities = capabilities
-        .split(',')
-        .filter_map(|name| client_info::Capability::from_str_name(name.trim()))
-        .map(|capability| capability as i32)
-        .collect();
-    ClientInfo {
-        sdk: sdk(&text("sdk")) as i32,
-        version: text("version"),
-        protocol: number("protocol"),
-        os: text("os"),
-        os_version: text("os_version"),
-        device_model: text("device_model"),
-        browser: text("browser"),
-        browser_version: text("browser_version"),
-        network: text("network"),
-        address: address.to_string(),
-        client_protocol: number("client_protocol"),
-        capabilities,
-        ..ClientInfo::default()
-    }
-}
-
-fn flag(query: &HashMap<String, String>, name: &str) -> Option<bool> {
-    query
-        .get(name)
-        .map(|value| value == "1" || value.eq_ignore_ascii_case("true"))
-}
-
-fn sdk(name: &str) -> client_info::Sdk {
-    use client_info::Sdk;
-    match name.to_ascii_lowercase().as_str() {
-        "ios" => Sdk::Swift,
-        other => Sdk::from_str_name(&other.to_ascii_uppercase()).unwrap_or(Sdk::Unknown),
     }
 }

@@ -10,7 +10,10 @@ use tokio::time::Instant;
 use super::Admitted;
 use super::budget::{Budget, Verdict};
 use super::codec::{Encoding, Frame, decode};
-use crate::limits::{CLOSE_TIMEOUT, PING_TIMEOUT, SOCKET_PING_INTERVAL, WRITE_TIMEOUT};
+use crate::limits::{
+    AGENT_PING_INTERVAL, AGENT_SILENCE, CLOSE_TIMEOUT, PING_TIMEOUT, SOCKET_PING_INTERVAL,
+    WRITE_TIMEOUT,
+};
 use crate::room::{Command, Outgoing, RoomHandle};
 use crate::state::State;
 
@@ -30,6 +33,7 @@ pub(crate) async fn serve(state: Arc<State>, admitted: Admitted, mut socket: Web
         connection,
         mut outgoing,
         participant,
+        is_agent,
     } = admitted;
     let line = Line {
         room: &room,
@@ -37,6 +41,7 @@ pub(crate) async fn serve(state: Arc<State>, admitted: Admitted, mut socket: Web
         connection,
         state: &state,
         budget: Budget::of(participant),
+        is_agent,
     };
     let close = pump(&line, &mut socket, &mut outgoing).await;
     if let Some(code) = close {
@@ -67,9 +72,21 @@ struct Line<'a> {
     connection: u64,
     state: &'a State,
     budget: Budget,
+    is_agent: bool,
 }
 
 impl Line<'_> {
+    /// Tell the room whether anything comes from an agent.
+    async fn tell_quiet(&self, quiet: bool) {
+        let command = Command::SignalQuiet {
+            sid: Arc::clone(self.sid),
+            connection: self.connection,
+            quiet,
+        };
+        // A room that has closed is noticed by the next message.
+        let _ = self.room.commands.send(command).await;
+    }
+
     /// Is this to be logged?
     fn is_first(&self, kind: &'static str) -> bool {
         let participant = format!("{:016x}", self.budget.participant());
@@ -129,7 +146,12 @@ async fn pump(
     // A message that has to wait, and until when: nothing more is read before it.
     let mut held: Option<(Box<SignalRequest>, Instant)> = None;
     let mut encoding = Encoding::Protobuf;
-    let mut pings = tokio::time::interval(SOCKET_PING_INTERVAL);
+    let mut pings = tokio::time::interval(if line.is_agent {
+        AGENT_PING_INTERVAL
+    } else {
+        SOCKET_PING_INTERVAL
+    });
+    let mut quiet = false;
     let mut last_heard = Instant::now();
     loop {
         tokio::select! {
@@ -154,6 +176,9 @@ async fn pump(
                     None => return None,
                 };
                 last_heard = Instant::now();
+                if std::mem::take(&mut quiet) {
+                    line.tell_quiet(false).await;
+                }
                 match decode::<SignalRequest>(&frame) {
                     Frame::Message(request, used) => {
                         encoding = used;
@@ -186,6 +211,10 @@ async fn pump(
                 if last_heard.elapsed() > PING_TIMEOUT + SOCKET_PING_INTERVAL {
                     tracing::info!(participant = %sid, "nothing heard on the signal connection; closed");
                     return Some(close_code::AWAY);
+                }
+                if line.is_agent && !quiet && held.is_none() && last_heard.elapsed() > AGENT_SILENCE {
+                    quiet = true;
+                    line.tell_quiet(true).await;
                 }
                 if !write(socket, Ws::Ping(bytes::Bytes::new())).await {
                     return None;

@@ -8,7 +8,7 @@ use antiphon_protocol::proto::{
 use antiphon_rtc::{Engine, EngineConfig, MediaChange, MediaKind, Peer, PeerConfig, PeerEvent};
 use tokio::sync::mpsc;
 
-fn clients() -> Engine {
+pub(super) fn clients() -> Engine {
     Engine::start(EngineConfig {
         bind: std::net::SocketAddr::from(([127, 0, 0, 1], 0)),
         shards: 1,
@@ -17,14 +17,14 @@ fn clients() -> Engine {
     .unwrap()
 }
 
-fn peer(clients: &Engine) -> (Peer, mpsc::Receiver<PeerEvent>) {
+pub(super) fn peer(clients: &Engine) -> (Peer, mpsc::Receiver<PeerEvent>) {
     let (events, inbox) = mpsc::channel(4096);
     let shard = clients.least_loaded_shard();
     let peer = clients.peer(shard, PeerConfig::client("client"), events);
     (peer.unwrap(), inbox)
 }
 
-async fn send(socket: &mut Socket, message: signal_request::Message) {
+pub(super) async fn send(socket: &mut Socket, message: signal_request::Message) {
     let request = SignalRequest {
         message: Some(message),
     };
@@ -32,7 +32,7 @@ async fn send(socket: &mut Socket, message: signal_request::Message) {
     socket.send(frame).await.unwrap();
 }
 
-fn description(kind: &str, sdp: String, id: u32) -> SessionDescription {
+pub(super) fn description(kind: &str, sdp: String, id: u32) -> SessionDescription {
     SessionDescription {
         r#type: kind.to_owned(),
         sdp,
@@ -41,9 +41,14 @@ fn description(kind: &str, sdp: String, id: u32) -> SessionDescription {
     }
 }
 
-/// Offer to the server and take its answer.
-async fn publish(socket: &mut Socket, peer: &Peer, changes: Vec<MediaChange>) {
+/// Offer to the server and take its answer: the sections that were added to send in.
+pub(super) async fn publish(
+    socket: &mut Socket,
+    peer: &Peer,
+    changes: Vec<MediaChange>,
+) -> Vec<String> {
     let offer = peer.create_offer(changes).await.unwrap();
+    let mids = offer.mids;
     let offer = description("offer", offer.sdp, 1);
     send(socket, signal_request::Message::Offer(offer)).await;
     let answer = until(socket, |m| match m {
@@ -52,6 +57,7 @@ async fn publish(socket: &mut Socket, peer: &Peer, changes: Vec<MediaChange>) {
     })
     .await;
     peer.accept_answer(answer.sdp).await.unwrap();
+    mids
 }
 
 /// Answer the server's next offer; it is given back.

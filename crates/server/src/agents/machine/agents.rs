@@ -7,7 +7,7 @@ use antiphon_protocol::proto::{DisconnectReason, Job, JobState, JobStatus, Parti
 use antiphon_protocol::{ids, names};
 
 use super::job::{Entry, PostId, Stage};
-use super::{AGENT_RETURN, Machine, VERDICT};
+use super::{AGENT_RETURN, Machine, SILENT_AGENT, VERDICT};
 
 /// Why an agent is not in the room any more.
 enum Absence {
@@ -66,6 +66,7 @@ impl Machine {
             worker,
             identity: Arc::clone(identity),
             since: self.now,
+            until: None,
         };
         self.set_stage(&job, stage);
         for rival in rivals {
@@ -176,6 +177,7 @@ impl Machine {
             worker: Arc::from(""),
             identity: Arc::clone(identity),
             since: self.now,
+            until: None,
         };
         self.set_stage(&job, stage);
         let rivals = self.posts.get_mut(&post).map(|post| {
@@ -217,6 +219,7 @@ impl Machine {
             worker,
             identity,
             since,
+            until: given_up,
         } = entry.stage.clone()
         else {
             return;
@@ -243,7 +246,8 @@ impl Machine {
                 {
                     post.failures = 0;
                 }
-                let until = if connected { now + AGENT_RETURN } else { now };
+                let patience = given_up.unwrap_or(now + AGENT_RETURN);
+                let until = if connected { patience } else { now };
                 let stage = Stage::Expected {
                     worker,
                     identity,
@@ -253,6 +257,36 @@ impl Machine {
                 self.set_stage(job, stage);
             }
         }
+        self.attend(post);
+    }
+}
+
+impl Machine {
+    /// Nothing is heard of an agent any more, neither by its signal connection nor by its media; or something is, again.
+    pub(super) fn agent_reachable(
+        &mut self,
+        room: &Arc<str>,
+        identity: &Arc<str>,
+        reachable: bool,
+    ) {
+        let Some(job) = self.job_of_agent(room, identity) else {
+            return;
+        };
+        let now = self.now;
+        let Some(entry) = self.jobs.get(&job) else {
+            return;
+        };
+        let post = entry.post;
+        let mut stage = entry.stage.clone();
+        let Stage::Running { until, .. } = &mut stage else {
+            return;
+        };
+        if until.is_none() == reachable {
+            return;
+        }
+        tracing::warn!(%job, %identity, reachable, "whether the agent answers has changed");
+        *until = (!reachable).then_some(now + SILENT_AGENT);
+        self.set_stage(&job, stage);
         self.attend(post);
     }
 }

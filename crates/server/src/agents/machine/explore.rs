@@ -77,7 +77,7 @@ impl Explorer {
     }
 
     fn step(&mut self) {
-        match self.dice.random_range(0..21) {
+        match self.dice.random_range(0..22) {
             0 => {
                 let room = ROOMS[self.dice.random_range(0..ROOMS.len())];
                 if !self.stage.world.rooms.contains(room) {
@@ -112,6 +112,7 @@ impl Explorer {
             }
             17 => self.old_agent_comes(),
             18 => self.stranger_comes(),
+            20 => self.agent_freezes_or_wakes(),
             19 => {
                 let long = self.dice.random_range(5.0..90.0);
                 self.stage.wait(long);
@@ -218,6 +219,14 @@ impl Explorer {
         let here: Vec<_> = self.stage.world.agents.iter().cloned().collect();
         if let (Some((room, identity)), Some(reason)) = (self.pick(&here), self.pick(&REASONS)) {
             self.stage.agent_leaves(&room, &identity, reason);
+        }
+    }
+
+    fn agent_freezes_or_wakes(&mut self) {
+        let here: Vec<_> = self.stage.world.agents.iter().cloned().collect();
+        if let Some((room, identity)) = self.pick(&here) {
+            let reachable = self.dice.random();
+            self.stage.agent_reachable(&room, &identity, reachable);
         }
     }
 

@@ -31,15 +31,15 @@ impl Machine {
         if let Some(post) = self.posts.get_mut(&entry.post) {
             post.failures = 0;
         }
-        if self.is_unanswered(entry.post) {
+        if self.take_unanswered(entry.post) {
             tracing::info!(job = %id, "the agent left with one caller while another was there; the other gets one too");
             self.begin(entry.post, None, None);
         }
         self.settle(entry.post);
     }
 
-    /// Is a caller there who came while the agent was leaving?
-    fn is_unanswered(&mut self, post: PostId) -> bool {
+    /// Is a caller there who came while the agent was leaving? Once: the next time the answer is no.
+    fn take_unanswered(&mut self, post: PostId) -> bool {
         let now = self.now;
         let Some(post) = self.posts.get(&post).filter(|p| p.participant.is_none()) else {
             return false;
@@ -184,6 +184,28 @@ impl Machine {
             self.begin(post, None, connected.then_some(&worker));
         }
         self.attend(post);
+    }
+
+    /// Nothing was heard of an agent for too long: it is put out, and another is sent.
+    pub(super) fn given_up(&mut self, id: &Arc<str>) {
+        let Some(entry) = self.jobs.get(id) else {
+            return;
+        };
+        let Stage::Running { worker, since, .. } = entry.stage.clone() else {
+            return;
+        };
+        let (post, connected) = (entry.post, self.workers.contains_key(&worker));
+        tracing::warn!(job = %id, %worker, "nothing is heard of the agent; another is looked for");
+        metrics::counter!(SERVER_JOBS_FAILED_TOTAL, "when" => "silent").increment(1);
+        let again = self.count_failure(post, self.now.saturating_sub(since));
+        self.terminate(&worker, id);
+        if let Some(entry) = self.end(id, JobStatus::JsFailed, "the agent does not answer") {
+            self.send_out(post, &entry.stage, Duration::ZERO);
+        }
+        if again.is_some() && self.needs_another(post) {
+            self.begin(post, None, connected.then_some(&worker));
+        }
+        self.settle(post);
     }
 
     /// An agent whose job has ended does not stay in the room.

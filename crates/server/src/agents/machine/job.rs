@@ -86,6 +86,8 @@ pub(super) enum Stage {
         worker: Arc<str>,
         identity: Arc<str>,
         since: Time,
+        /// Nothing is heard of it; it is given up then.
+        until: Option<Time>,
     },
     /// Its agent has left by itself; the worker has not yet said how the job ended.
     Leaving {
@@ -97,6 +99,16 @@ pub(super) enum Stage {
 }
 
 impl Stage {
+    /// Is its agent in the room, and heard of?
+    pub(super) fn is_alive(&self) -> bool {
+        matches!(self, Self::Running { until: None, .. })
+    }
+
+    /// Is its agent in the room, and nothing heard of it?
+    pub(super) fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Running { until: Some(_), .. })
+    }
+
     pub(super) fn worker(&self) -> Option<&Arc<str>> {
         match self {
             Self::Offered { worker, .. }
@@ -119,11 +131,10 @@ impl Stage {
 
     pub(super) fn until(&self) -> Option<Time> {
         match self {
-            Self::Waiting { retry } => *retry,
+            Self::Waiting { retry: until } | Self::Running { until, .. } => *until,
             Self::Offered { until, .. }
             | Self::Expected { until, .. }
             | Self::Leaving { until, .. } => Some(*until),
-            Self::Running { .. } => None,
         }
     }
 }

@@ -43,6 +43,8 @@ mod workers;
 #[cfg(test)]
 mod explore;
 #[cfg(test)]
+mod frozen;
+#[cfg(test)]
 mod promises;
 #[cfg(test)]
 mod scenarios;
@@ -73,6 +75,9 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 const JOIN_TIMEOUT: Duration = Duration::from_secs(60);
 /// An agent that was lost may come back within so long before another is looked for.
 const AGENT_RETURN: Duration = Duration::from_secs(10);
+/// An agent of which nothing is heard (it is frozen, or its machine is cut off) is given up after so long: its caller has
+/// been told, and hears nothing. A room says so after [`AGENT_SILENCE`](crate::limits::AGENT_SILENCE).
+const SILENT_AGENT: Duration = Duration::from_secs(4);
 /// So may a worker whose connection broke before its agent had joined.
 const WORKER_RETURN: Duration = Duration::from_secs(5);
 /// An agent that is late, and for whom another was sent, is waited for so long in all.
@@ -116,6 +121,12 @@ pub(crate) enum Input {
         room: Arc<str>,
         identity: Arc<str>,
         reason: DisconnectReason,
+    },
+    /// Nothing is heard of an agent that is in a room, or something is again.
+    Reachable {
+        room: Arc<str>,
+        identity: Arc<str>,
+        reachable: bool,
     },
     /// A worker registered with this API key.
     Registered {
@@ -241,6 +252,11 @@ impl Machine {
                 identity,
                 reason,
             } => self.left(&room, &identity, reason),
+            Input::Reachable {
+                room,
+                identity,
+                reachable,
+            } => self.agent_reachable(&room, &identity, reachable),
             Input::Registered {
                 worker,
                 key,

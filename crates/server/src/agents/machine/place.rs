@@ -217,7 +217,7 @@ impl Machine {
             Stage::Leaving { .. } => {
                 self.failed(id, "the agent has left, and its worker is gone");
             }
-            Stage::Running { .. } => {}
+            Stage::Running { .. } => self.given_up(id),
         }
     }
 }

@@ -85,10 +85,8 @@ fn no_caller_forgotten(machine: &Machine) {
     for (id, post) in &machine.posts {
         let vacant = post.vacant.is_some();
         let served = post.jobs.iter().any(|job| {
-            matches!(
-                machine.jobs[job].stage,
-                Stage::Running { .. } | Stage::Leaving { .. }
-            )
+            let stage = &machine.jobs[job].stage;
+            stage.is_alive() || matches!(stage, Stage::Leaving { .. })
         });
         assert!(!(vacant && served), "post {id} is served and called vacant");
         let looked_for = post.jobs.iter().any(|job| {

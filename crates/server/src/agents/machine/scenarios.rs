@@ -12,7 +12,7 @@ use super::stage::{Held, Stage};
 use super::tell::Reason;
 use super::{Input, MAX_FAILURES};
 
-fn call() -> Stage {
+pub(super) fn call() -> Stage {
     let mut stage = Stage::eager();
     stage.worker("w1", "");
     stage.open("hall", &[]);

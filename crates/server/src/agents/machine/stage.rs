@@ -241,6 +241,15 @@ impl Stage {
         }
     }
 
+    /// Nothing is heard of an agent, or something is again.
+    pub(super) fn agent_reachable(&mut self, room: &str, identity: &str, reachable: bool) {
+        self.tell(Input::Reachable {
+            room: sid(room),
+            identity: Arc::from(identity),
+            reachable,
+        });
+    }
+
     pub(super) fn worker(&mut self, id: &str, agent_name: &str) {
         self.worker_of_kind(id, agent_name, JobType::JtRoom);
     }

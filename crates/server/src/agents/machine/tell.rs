@@ -51,6 +51,8 @@ pub(crate) enum Reason {
     Refused,
     /// A worker took the job, and its agent is not there yet.
     Starting,
+    /// Nothing is heard of the agent any more; unless it comes back at once, another is sent.
+    Unreachable,
     /// The agent failed; another attempt follows.
     Retrying,
     /// It failed too often.
@@ -64,6 +66,7 @@ impl Reason {
             Self::WorkersFull => "workers_full",
             Self::Refused => "refused",
             Self::Starting => "starting",
+            Self::Unreachable => "unreachable",
             Self::Retrying => "retrying",
             Self::GivenUp => "given_up",
         }
@@ -75,6 +78,9 @@ impl Reason {
             Self::WorkersFull => "All agents are busy. You are next as soon as one is free.",
             Self::Refused => "No agent has taken this call yet. It is being offered again.",
             Self::Starting => "The agent is on its way.",
+            Self::Unreachable => {
+                "The agent does not answer. If it stays silent, another one is sent."
+            }
             Self::Retrying => "The agent had a problem. Another one is on its way.",
             Self::GivenUp => "The agent has failed several times. Please call again later.",
         }
@@ -87,14 +93,15 @@ impl Machine {
         let Some(post) = self.posts.get(&id) else {
             return;
         };
-        let waits = self.waits(post);
+        let (waits, silent) = (self.waits(post), self.has_unreachable(post));
         let now = self.now;
         let Some(post) = self.posts.get_mut(&id) else {
             return;
         };
         match (&post.vacant, waits) {
             (None, true) => {
-                let tell = now + TELL_AFTER;
+                // Who was just talking with somebody knows at once that something is wrong.
+                let tell = now + if silent { Duration::ZERO } else { TELL_AFTER };
                 post.vacant = Some(Vacant { since: now, tell });
                 self.alarms.insert((tell, Alarm::Post(id)));
             }
@@ -120,8 +127,13 @@ impl Machine {
             .iter()
             .filter_map(|id| Some(&self.jobs.get(id)?.stage));
         let under_way = self.has_fresh(post) || post.failures >= MAX_FAILURES;
-        let answered = stages.any(|s| matches!(s, Stage::Running { .. } | Stage::Leaving { .. }));
+        let answered = stages.any(|s| s.is_alive() || matches!(s, Stage::Leaving { .. }));
         expected && under_way && !answered && self.has_caller(post)
+    }
+
+    fn has_unreachable(&self, post: &Post) -> bool {
+        let mut jobs = post.jobs.iter().filter_map(|id| self.jobs.get(id));
+        jobs.any(|entry| entry.stage.is_unreachable())
     }
 
     /// It is time to tell.
@@ -180,7 +192,9 @@ impl Machine {
                 .collect(),
             None => Vec::new(),
         };
-        if stage(|s| matches!(s, Stage::Expected { overdue: false, .. })) {
+        if self.has_unreachable(post) {
+            Reason::Unreachable
+        } else if stage(|s| matches!(s, Stage::Expected { overdue: false, .. })) {
             Reason::Starting
         } else if suitable.is_empty() {
             Reason::NoWorker

@@ -256,11 +256,15 @@ impl Machine {
                     overdue,
                 },
                 Stage::Running {
-                    identity, since, ..
+                    identity,
+                    since,
+                    until,
+                    ..
                 } => Stage::Running {
                     worker,
                     identity,
                     since,
+                    until,
                 },
                 // It was given back while the worker was away; the worker has it all the same.
                 Stage::Waiting { .. } | Stage::Offered { .. } => Stage::Expected {
