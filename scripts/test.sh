@@ -40,7 +40,8 @@ for part in $parts; do
       ;;
     browser)
       echo "==> browser: headless Chromium on the playground"
-      cargo build --workspace --bins --quiet
+      fetch_models
+      scripts/python.sh "$CACHE/venv"
       scripts/browser.sh
       ;;
     *)

@@ -41,8 +41,9 @@ class Program {
   }
 }
 
-async function start(name, args, env = {}, path = binary(name), ready = /(http:\/\/[\w.:[\]-]+)/) {
+async function start(name, args, env = {}, path = binary(name), ready = /(http:\/\/[\w.:[\]-]+)/, furnish = () => {}) {
   const folder = mkdtempSync(join(tmpdir(), 'antiphon-browser-'));
+  furnish(folder);
   const clean = Object.fromEntries(Object.entries(process.env).filter(([variable]) => !SECRETS.test(variable)));
   const child = spawn(path, args, { cwd: folder, env: { ...clean, ANTIPHON_MODELS: join(folder, 'no-models'), ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
   const program = new Program(child, folder);
@@ -62,8 +63,8 @@ async function start(name, args, env = {}, path = binary(name), ready = /(http:\
   return program;
 }
 
-/** Room server, agent and page in one process, on free ports. */
-export const startAntiphon = (env) => start('antiphon', ['dev', '--port', '0', '--udp-port', '0'], env);
+/** Room server, agent and page in one process, on free ports; `furnish` puts files into its folder before. */
+export const startAntiphon = (env, furnish) => start('antiphon', ['dev', '--port', '0', '--udp-port', '0'], env, undefined, undefined, furnish);
 
 /** The room server alone, with the development key. */
 export const startServer = () => start('antiphon', ['serve', '--dev', '--port', '0', '--udp-port', '0']);

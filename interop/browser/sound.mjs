@@ -8,23 +8,28 @@ const RATE_HZ = 48_000;
 /** A microphone is never digitally silent. */
 const NOISE = 3;
 
-/** 16-bit mono samples of a sentence spoken by flite, at 48 kHz. */
+/** 16-bit mono samples of a WAV file, at 48 kHz. */
+function samplesOf(path) {
+  const wav = readFileSync(path);
+  const rate = wav.readUInt32LE(24);
+  const at = wav.indexOf('data') + 8;
+  const from = new Int16Array(wav.buffer.slice(wav.byteOffset + at, wav.byteOffset + at + ((wav.length - at) & ~1)));
+  const to = new Int16Array(Math.floor(((from.length - 1) * RATE_HZ) / rate));
+  for (let index = 0; index < to.length; index += 1) {
+    const place = (index * rate) / RATE_HZ;
+    const before = Math.floor(place);
+    to[index] = from[before] + (from[before + 1] - from[before]) * (place - before);
+  }
+  return to;
+}
+
+/** A sentence spoken by flite. */
 function speak(words) {
   const folder = mkdtempSync(join(tmpdir(), 'antiphon-speech-'));
   try {
     const path = join(folder, 'speech.wav');
     execFileSync('flite', ['-voice', 'slt', '-t', words, '-o', path]);
-    const wav = readFileSync(path);
-    const rate = wav.readUInt32LE(24);
-    const at = wav.indexOf('data') + 8;
-    const from = new Int16Array(wav.buffer.slice(wav.byteOffset + at, wav.byteOffset + at + ((wav.length - at) & ~1)));
-    const to = new Int16Array(Math.floor(((from.length - 1) * RATE_HZ) / rate));
-    for (let index = 0; index < to.length; index += 1) {
-      const place = (index * rate) / RATE_HZ;
-      const before = Math.floor(place);
-      to[index] = from[before] + (from[before + 1] - from[before]) * (place - before);
-    }
-    return to;
+    return samplesOf(path);
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -32,8 +37,17 @@ function speak(words) {
 
 /** A WAV file for the fake microphone: sentences at given seconds, then quiet. */
 export function microphoneFile(path, sentences, seconds = 90) {
+  return microphone(path, sentences.map(([at, words]) => [at, speak(words)]), seconds);
+}
+
+/** The same with a recording of a person at a given second. */
+export function recordedMicrophone(path, recording, at, seconds = 90) {
+  return microphone(path, [[at, samplesOf(recording)]], seconds);
+}
+
+function microphone(path, parts, seconds) {
   const samples = Int16Array.from({ length: seconds * RATE_HZ }, () => Math.round((Math.random() * 2 - 1) * NOISE));
-  for (const [at, words] of sentences) samples.set(speak(words), at * RATE_HZ);
+  for (const [at, sound] of parts) samples.set(sound, at * RATE_HZ);
   writeWav(path, samples, RATE_HZ);
   return path;
 }

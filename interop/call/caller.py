@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from livekit import api, rtc
+from understand import plain, understand
 
 MICROPHONE_HZ = 48_000
 EAR_HZ = 16_000
@@ -245,13 +246,5 @@ def speak(text: str, folder: Path, voice: str = "slt") -> Path:
 
 
 def recognise(path: Path) -> str:
-    """What another recogniser (PocketSphinx's own Python package) hears in a WAV file of 16 kHz."""
-    from pocketsphinx import Decoder
-
-    decoder = Decoder(samprate=EAR_HZ, loglevel="ERROR")
-    samples = read_wav(path, EAR_HZ)
-    decoder.start_utt()
-    decoder.process_raw(samples.tobytes(), full_utt=True)
-    decoder.end_utt()
-    hypothesis = decoder.hyp()
-    return hypothesis.hypstr.lower() if hypothesis else ""
+    """What a recogniser that is no part of the program hears in a WAV file, in lower case and without marks."""
+    return " ".join(plain(understand(path)))

@@ -43,9 +43,9 @@ async def test_a_caller_without_any_account_is_greeted_and_answered_from_the_kno
         # an answer that was ready before its turn was decided goes from listening to speaking with no thought between
         states = [state for state in caller.states if state not in ("initializing", "thinking")]
         assert states[-4:] == ["speaking", "listening", "speaking", "listening"], caller.states
-        # words of the answer alone: the greeting has none of them
+        # words of the answer alone: the greeting has none of them. Not the recogniser that heard the question is asked.
         heard = recognise(caller.save_heard(artifacts / "local_call.wav"))
-        assert {"mild", "rain", "evening", "weather", "paris"} & set(heard.split()), f"a recogniser heard: {heard}"
+        assert len({"mild", "rain", "evening", "weather", "paris"} & set(heard.split())) >= 4, f"a recogniser heard: {heard}"
 
 
 async def test_without_any_account_too_the_caller_may_speak_into_a_sentence_and_is_answered(run, room, tmp_path):

@@ -83,8 +83,14 @@ pub async fn assemble(config: Config, is_example: bool, app: &App) -> anyhow::Re
             "[llm] model is not set, and the server was asked for one in vain: {why}; it is asked again with the first call, or set model"
         ));
     }
-    let mut builder = providers::add(described(&config)?, &config, secrets, &choice)?;
     let knowledge = knowledge::load(&config, is_example, &mut notes)?;
+    let mut builder = providers::add(
+        described(&config)?,
+        &config,
+        secrets,
+        &choice,
+        knowledge.as_ref(),
+    )?;
     let automatic = config
         .knowledge
         .as_ref()
@@ -240,7 +246,7 @@ pub async fn look_around(config: &Config, secrets: &Secrets) -> Found {
             Some(_) | None => fetched(&MOONSHINE_TINY_EN),
         },
         hibari: fetched(&HIBARI_HEART),
-        local_llm: local_llm.map(|server| (server.base_url, server.model)),
+        local_llm,
         listed_model,
         pocketsphinx: (!engines.pocketsphinx).then_some(missing),
         flite: engines.flite.is_some(),

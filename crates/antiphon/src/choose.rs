@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use antiphon_hibari::tts::{MAX_SPEED, MIN_SPEED, VOICE};
 use antiphon_models::catalogue::{HIBARI_HEART, MOONSHINE_TINY_EN};
+use antiphon_openai::LocalServer;
 
 use crate::config::{Config, LlmProvider, Secrets, SttProvider, TtsProvider};
 
@@ -14,8 +15,8 @@ pub struct Found {
     pub moonshine: Option<PathBuf>,
     /// The folder of the voice, when it was fetched.
     pub hibari: Option<PathBuf>,
-    /// An OpenAI-compatible server: base URL and model.
-    pub local_llm: Option<(String, String)>,
+    /// An OpenAI-compatible server.
+    pub local_llm: Option<LocalServer>,
     /// The model of the server whose address is given without a model, or why there is none. `None`: it was not asked.
     pub listed_model: Option<Result<String, String>>,
     /// PocketSphinx and its model; otherwise what is missing.
@@ -227,16 +228,19 @@ fn llm(config: &Config, secrets: &Secrets, found: &Found) -> Result<Chosen<LlmCh
         LlmProvider::Auto if key => openai(model, "OPENAI_API_KEY is set"),
         LlmProvider::Auto if base_url.is_some() => openai(model, "a base URL is set"),
         LlmProvider::Auto => Ok(match &found.local_llm {
-            Some((url, first)) => Chosen::new(
+            Some(server) => Chosen::new(
                 LlmChoice::OpenAi {
-                    base_url: Some(url.clone()),
-                    model: Some(model.unwrap_or_else(|| first.clone())),
+                    base_url: Some(server.base_url.clone()),
+                    model: Some(model.unwrap_or_else(|| server.model.clone())),
                 },
-                "no OPENAI_API_KEY, but a server was found on this machine",
+                format!(
+                    "no OPENAI_API_KEY, but a server was found on this machine where {} usually is",
+                    server.name
+                ),
             ),
             None => Chosen::new(
                 LlmChoice::BuiltIn,
-                "no OPENAI_API_KEY, OPENAI_BASE_URL or local server; rules, not a language model",
+                "no OPENAI_API_KEY or OPENAI_BASE_URL, and no Ollama, llama.cpp, vLLM or LM Studio on this machine; rules, not a language model",
             ),
         }),
     }
@@ -393,9 +397,15 @@ mod tests {
     #[test]
     fn a_local_server_thinks_when_there_is_no_key_but_never_before_one() {
         let found = Found {
-            local_llm: Some(("http://localhost:11434/v1".into(), "llama3".into())),
+            local_llm: Some(LocalServer {
+                name: "Ollama",
+                base_url: "http://localhost:11434/v1".into(),
+                model: "llama3".into(),
+            }),
             ..machine()
         };
+        let why = with("", &[], &found).unwrap().llm.why;
+        assert!(why.contains("Ollama"), "{why}");
         let LlmChoice::OpenAi { base_url, model } = with("", &[], &found).unwrap().llm.what else {
             panic!("the local server is not used")
         };

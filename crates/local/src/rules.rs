@@ -32,6 +32,9 @@ use words::tokens;
 /// Longest tool output that is read out.
 const MAX_OUTPUT_CHARS: usize = 500;
 
+/// How it begins when nothing answers.
+const NOT_FOUND: &str = "Sorry, I did not find anything about that";
+
 /// The built-in responder.
 #[derive(Clone)]
 pub struct RulesLlm {
@@ -121,7 +124,7 @@ impl RulesLlm {
                 Answer::Say(match (said, &open) {
                     (Some(said), _) => again(&said),
                     (None, Some(open)) => format!("Sorry, I did not understand that. {open}"),
-                    (None, None) => not_found(tools),
+                    (None, None) => not_found(&request.items, tools),
                 })
             }
         }
@@ -241,9 +244,17 @@ fn introduction(tools: &[ToolDefinition]) -> String {
     )
 }
 
-fn not_found(tools: &[ToolDefinition]) -> String {
+/// Nothing answers. What it is and can do is said once in a call.
+fn not_found(items: &[Item], tools: &[ToolDefinition]) -> String {
+    let is_known = items.iter().any(|item| {
+        matches!(item, Item::Message(message)
+            if message.role == Role::Assistant && message.text.starts_with(NOT_FOUND))
+    });
+    if is_known {
+        return format!("{NOT_FOUND} either.");
+    }
     format!(
-        "Sorry, I did not find anything about that. I work by simple rules, without a language model. {}",
+        "{NOT_FOUND}. I work by simple rules, without a language model. {}",
         abilities(tools)
     )
 }
@@ -282,9 +293,14 @@ fn small_talk(latest: &str, items: &[Item], tools: &[ToolDefinition]) -> Option<
         "am i talking to",
         "am i speaking to",
         "who am i",
+        "speak to",
+        "speak with",
+        "talk to",
+        "talk with",
+        "put me through",
     ]) && has(&[
         "robot", "ai", "human", "person", "machine", "computer", "bot", "model", "who", "what",
-        "real",
+        "real", "someone", "somebody", "manager", "staff",
     ]) || says(&["a i", "chatgpt", "language model"])
     {
         return Some(introduction(tools));

@@ -472,3 +472,16 @@ fn a_booking_that_exists_is_not_changed_behind_the_callers_back() {
         "Goodbye, and thank you for calling.",
     ]);
 }
+
+#[test]
+fn what_it_is_and_can_do_is_said_once_when_nothing_answers() {
+    let mut items = vec![message(Role::User, "do you have wifi")];
+    let said = answer(&items, vec![]);
+    assert!(said.contains("without a language model"), "{said}");
+    items.push(message(Role::Assistant, &said));
+    items.push(message(Role::User, "and a swimming pool"));
+    assert_eq!(
+        answer(&items, vec![]),
+        "Sorry, I did not find anything about that either."
+    );
+}

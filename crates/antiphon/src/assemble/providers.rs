@@ -9,6 +9,7 @@ use antiphon_agent::provider::{Llm, LlmOptions, Stt, Tts};
 use antiphon_agent::{AgentBuilder, ProviderError};
 use antiphon_deepgram::{DeepgramConfig, DeepgramStt};
 use antiphon_hibari::HibariTts;
+use antiphon_knowledge::KnowledgeBase;
 use antiphon_local::{EspeakTts, FliteTts, PocketSphinxStt, RulesLlm};
 use antiphon_moonshine::MoonshineStt;
 use antiphon_neural::Workers;
@@ -26,8 +27,9 @@ pub(super) fn add(
     config: &Config,
     secrets: &Secrets,
     choice: &Choice,
+    knowledge: Option<&KnowledgeBase>,
 ) -> anyhow::Result<AgentBuilder> {
-    let mut builder = builder.llm(llm(config, secrets, &choice.llm.what)?);
+    let mut builder = builder.llm(llm(config, secrets, &choice.llm.what, knowledge)?);
     let workers = Workers::for_this_machine().context("the threads of models cannot be started")?;
     // each may load a model, and nobody is answered before both are there
     let (stt, tts) = std::thread::scope(|scope| {
@@ -85,14 +87,25 @@ pub(super) fn deepgram(config: &Config, secrets: &Secrets) -> anyhow::Result<Dee
     Ok(deepgram)
 }
 
-fn llm(config: &Config, secrets: &Secrets, choice: &LlmChoice) -> anyhow::Result<Arc<dyn Llm>> {
+fn llm(
+    config: &Config,
+    secrets: &Secrets,
+    choice: &LlmChoice,
+    knowledge: Option<&KnowledgeBase>,
+) -> anyhow::Result<Arc<dyn Llm>> {
     Ok(match choice {
-        LlmChoice::BuiltIn => Arc::new(RulesLlm::new(|| {
-            let days = jiff::Zoned::now()
-                .date()
-                .since(jiff::civil::date(1970, 1, 1));
-            antiphon_local::Date::from_days(days.map_or(0, |span| i64::from(span.get_days())))
-        })),
+        LlmChoice::BuiltIn => {
+            let rules = RulesLlm::new(|| {
+                let days = jiff::Zoned::now()
+                    .date()
+                    .since(jiff::civil::date(1970, 1, 1));
+                antiphon_local::Date::from_days(days.map_or(0, |span| i64::from(span.get_days())))
+            });
+            Arc::new(match knowledge {
+                Some(base) => rules.with_knowledge(Arc::new(base.clone())),
+                None => rules,
+            })
+        }
         LlmChoice::OpenAi { base_url, model } => {
             let llm = llm_config(config, secrets, base_url.as_deref(), model.as_deref());
             Arc::new(OpenAiLlm::new(llm)?)

@@ -57,7 +57,10 @@ pub(super) fn answer(
         return extreme(&units, question, cheapest);
     }
     let keys = keys(question);
-    if let Some(said) = sections(passages, &keys) {
+    // who asks for opening hours wants them, and no table of contents
+    if !question.asks_time()
+        && let Some(said) = sections(passages, &keys)
+    {
         return Some(said);
     }
     if question.asks_price() {
