@@ -80,7 +80,7 @@ impl Caller {
         }
         let silent = match self.turn.stage {
             Stage::Quiet => false,
-            Stage::Speaking => self.turn.prediction != Prediction::None,
+            Stage::Open => self.turn.prediction != Prediction::None,
             Stage::AwaitingWords { .. } | Stage::Pausing => true,
         };
         if silent && self.turn.normal() != self.turn.predicted_for {

@@ -1,11 +1,13 @@
 //! What the recogniser has made of the caller's voice: which voice has no words yet, and which words count already.
 //!
-//! One rule for all that it says more than once, whoever decides on the end of a turn: **words are said anew when there was
-//! voice to say them.** What was not said anew counts once, and an event says that the rest was a repetition. Where no VAD
-//! heard a voice, it may have been too quiet, or there is no VAD; then the recogniser's own start of speech, an interim, or a
-//! final that comes too late to be a repetition say the same.
+//! One rule for all words that the recogniser says more than once, whoever decides on the end of a turn: **words are said anew
+//! when there was voice to say them.** Words that were not said anew count once, and an event says that the rest was a repetition.
+//! Where no VAD heard a voice, the voice may have been too quiet, or there is no VAD. Then one of these stands for the voice: the
+//! recogniser's own start of speech, an interim, or a final that comes too late to be a repetition.
 //!
-//! The same measure tells words from noise: nobody says four words in a cough.
+//! Words that counted for want of a final may get one with other words: then the final **corrects** them, in the same turn.
+//!
+//! The length of the voice also tells words from noise: nobody says four words in a cough.
 
 use super::turn::Stage;
 use super::{Caller, Now};
@@ -164,7 +166,7 @@ impl Heard {
         }
     }
 
-    /// These words, normalised, count from now on; the last final begins at `last`.
+    /// These words (normalised) count from now on. The last final of them begins at byte `last`.
     pub(super) fn count(&mut self, words: &str, last: usize, is_pending: bool, now: Instant) {
         self.words.clear();
         self.words.push_str(words);
@@ -172,7 +174,7 @@ impl Heard {
         (self.at, self.began, self.was_answered) = (now, false, false);
     }
 
-    /// What of these words does not count already, if they were not said anew.
+    /// The part of this text that does not count already, given that it was not said anew.
     fn rest<'a>(&self, text: &'a str, now: Instant, has_vad: bool) -> &'a str {
         let normal = normalise(text);
         if let Some(rest) = without_words(text, &self.words).filter(|_| !self.words.is_empty()) {
@@ -241,7 +243,7 @@ impl Caller {
         }
         let late = age > MAX_LATE_FINAL;
         if !self.has_vad {
-            return (heard.began && self.turn.stage == Stage::Speaking) || late;
+            return (heard.began && self.turn.stage == Stage::Open) || late;
         }
         let voice = self.voice_without_words();
         if heard.was_answered && count_words(text) < MIN_LOST_WORDS {

@@ -73,7 +73,7 @@ impl Caller {
 
     /// Kept words that nothing is heard after are answered together with what was typed.
     pub(crate) fn join_kept_words(&mut self, now: Now) {
-        if self.has_kept() && self.turn.stage != Stage::Speaking {
+        if self.has_kept() && self.turn.stage != Stage::Open {
             self.remember_words(now);
         }
     }
@@ -129,7 +129,7 @@ impl Caller {
         let is_answer =
             self.turn.kept.is_some_and(|kept| kept.at_once) && now.agent.asked_since.is_none();
         let hooked = now.options.on_user_turn_completed;
-        let speaks = self.turn.stage == Stage::Speaking;
+        let speaks = self.turn.stage == Stage::Open;
         if is_answer && may_answer && !speaks && !hooked && !now.is_manual() {
             self.end_turn(true, true, now);
         } else {

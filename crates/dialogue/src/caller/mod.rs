@@ -447,7 +447,7 @@ impl Caller {
         self.misses_words |= speaks || self.turn.is_pending();
         // it will not say where the turn begins and ends: the voice does
         if speaks && self.hears_voice() && self.turn.stage == Stage::Quiet {
-            self.turn.stage = Stage::Speaking;
+            self.turn.stage = Stage::Open;
         }
     }
 
@@ -496,7 +496,7 @@ impl Caller {
     /// Another turn detection: a turn that has begun ends by the new rules.
     pub(crate) fn detection_changed(&mut self, before: TurnDetection, now: Now) {
         match (now.mode(), self.turn.stage) {
-            (_, Stage::Speaking) => {}
+            (_, Stage::Open) => {}
             (TurnDetection::Manual, Stage::Pausing | Stage::AwaitingWords { .. }) => {
                 if !self.turn.commit_asked {
                     self.turn.stage = Stage::Quiet;

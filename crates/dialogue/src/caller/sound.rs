@@ -59,7 +59,7 @@ impl Caller {
     pub(crate) fn speaks(&self) -> bool {
         match self.has_vad {
             true => self.hears_voice(),
-            false => self.turn.stage == Stage::Speaking,
+            false => self.turn.stage == Stage::Open,
         }
     }
 
@@ -150,7 +150,7 @@ impl Caller {
         let counts = self.is_deaf || now.mode() != TurnDetection::Stt || self.turn.is_endpointing();
         self.misses_words |= self.is_deaf;
         if counts && !self.turn.commit_asked {
-            self.turn.stage = Stage::Speaking;
+            self.turn.stage = Stage::Open;
         }
         self.tell(Told::Began);
         self.tell(Told::GoesOn);
@@ -158,7 +158,7 @@ impl Caller {
 
     fn voice_goes_on(&mut self, speech: Duration, now: Now) {
         let recogniser_decides = now.mode() == TurnDetection::Stt;
-        let turn_speaks = self.turn.stage == Stage::Speaking || self.turn.commit_asked;
+        let turn_speaks = self.turn.stage == Stage::Open || self.turn.commit_asked;
         if !self.hears_voice() || !(recogniser_decides || turn_speaks) {
             return self.voice_began(speech, now); // its start was lost
         }
@@ -173,7 +173,7 @@ impl Caller {
 
     /// A silence inside speech that may become its end.
     fn voice_pauses(&mut self, silence: Duration, now: Now) {
-        if self.turn.stage != Stage::Speaking {
+        if self.turn.stage != Stage::Open {
             return;
         }
         self.turn.last_spoke = Some(now.at.back(silence));
@@ -186,23 +186,21 @@ impl Caller {
     /// Also called when the end was lost.
     pub(super) fn voice_ended(&mut self, silence: Duration, now: Now) {
         let ended = now.at.back(silence);
-        let was_speaking =
-            self.state() == UserState::Speaking || self.turn.stage == Stage::Speaking;
+        let was_speaking = self.state() == UserState::Speaking || self.turn.stage == Stage::Open;
         let late = now.mode() == TurnDetection::Stt
             && (self.turn.is_endpointing()
-                || ((self.turn.stt_over || self.misses_words)
-                    && self.turn.stage == Stage::Speaking));
+                || ((self.turn.stt_over || self.misses_words) && self.turn.stage == Stage::Open));
         if was_speaking || late {
             self.turn.last_spoke = Some(ended);
             self.quiet_since = ended;
         }
         self.ended(ended, now);
         match now.mode() {
-            TurnDetection::Vad if self.turn.stage == Stage::Speaking => {
+            TurnDetection::Vad if self.turn.stage == Stage::Open => {
                 self.ask(Action::FinalizeStt);
                 self.begin_endpointing(now);
             }
-            TurnDetection::Manual if self.turn.stage == Stage::Speaking => {
+            TurnDetection::Manual if self.turn.stage == Stage::Open => {
                 self.turn.stage = Stage::Quiet;
             }
             TurnDetection::Stt if late => self.begin_endpointing(now),
@@ -222,7 +220,7 @@ impl Caller {
         self.turn.began.get_or_insert(now.at);
         self.still_speaking(now);
         if !self.turn.commit_asked {
-            self.turn.stage = Stage::Speaking;
+            self.turn.stage = Stage::Open;
         }
         self.turn.stt_over = false;
         self.tell(Told::Began);

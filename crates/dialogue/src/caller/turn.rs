@@ -11,16 +11,16 @@ use crate::pending::Pending;
 use antiphon_chat::time::Instant;
 use antiphon_text::{Backchannel, backchannel, count_words, is_stop, normalise, push_limited};
 
-/// How far the turn is.
+/// How far the turn is. Whether the caller speaks just now is another question: see [`Sound`](super::sound::Sound).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Stage {
-    /// Silence. Words may be here that left the floor to the agent.
+    /// No turn has begun. Words may be here that left the floor to the agent.
     Quiet,
-    /// The caller speaks.
-    Speaking,
-    /// Speech has ended, and more words of it may come until then.
+    /// The turn has begun, and whoever decides on its end (VAD, recogniser or button) has not said that the caller has stopped.
+    Open,
+    /// The caller has stopped, and more words of what was heard may come until then.
     AwaitingWords { until: Instant },
-    /// Words are here: the silence must last a little.
+    /// The caller has stopped and the words are here: the silence must last a little.
     Pausing,
 }
 
@@ -29,7 +29,7 @@ pub(super) enum Stage {
 pub(super) enum Prediction {
     /// Not asked in this silence.
     None,
-    /// Asked.
+    /// Asked, and not answered.
     Asked(Pending<PredictionId>),
     /// Answered, or given up: does the caller probably go on?
     Known { goes_on: bool },
@@ -63,24 +63,25 @@ pub(super) struct UserTurn {
     pub(super) stt_over: bool,
     /// `commit_user_turn` was called and waits for words.
     pub(super) commit_asked: bool,
-    /// It was called though nothing at all had been heard of the turn.
+    /// It was called when nothing at all had been heard of the turn.
     pub(super) asked_of_nothing: bool,
-    /// It is not to be answered.
+    /// The turn is not to be answered.
     pub(super) skip_reply: bool,
-    /// Counted when words come, so that audio-rate inputs need not look at them.
+    /// How many words the turn has. This and what follows is found out when words come, so that no input at audio rate looks at
+    /// the text.
     words: usize,
     backchannel: Backchannel,
-    /// They are the agent's own, heard back. Looked at when words come.
+    /// The words are the agent's own, heard back.
     pub(super) is_echo: bool,
-    /// They tell the agent to stop, and nothing else.
+    /// The words tell the agent to stop, and nothing else.
     pub(super) is_stop: bool,
     /// The recogniser repeats with new words all that was said in this turn.
     pub(super) is_repeated: bool,
-    /// They left the floor to the agent and wait until it falls silent.
+    /// The words left the floor to the agent and wait until it falls silent.
     pub(super) kept: Option<Kept>,
-    /// They count without a final, and there was too little voice for them to be an interruption.
+    /// The words count without a final, and there was too little voice for them to be an interruption.
     pub(super) is_unsure: bool,
-    /// All words, normalised: tells whether they changed.
+    /// All words, normalised: tells whether the words have changed.
     normal: String,
     /// As the recogniser said of the last words.
     pub(super) language: Option<String>,
@@ -144,14 +145,14 @@ impl UserTurn {
         }
     }
 
-    /// Forgets everything and begins the next turn; speech that is going on goes on.
+    /// Forgets everything and begins the next turn. A turn that is open stays open: the caller is speaking.
     pub(super) fn renew(&mut self, id: TurnId) {
-        let speaking = (self.stage == Stage::Speaking).then_some((self.began, self.last_spoke));
+        let speaking = (self.stage == Stage::Open).then_some((self.began, self.last_spoke));
         let last_sign = self.last_sign;
         *self = Self::new(id);
         self.last_sign = last_sign;
         if let Some((began, last_spoke)) = speaking {
-            self.stage = Stage::Speaking;
+            self.stage = Stage::Open;
             (self.began, self.last_spoke) = (began, last_spoke);
         }
     }
@@ -204,13 +205,13 @@ impl UserTurn {
         self.confidence.count = self.confidence.count.saturating_add(1);
     }
 
-    /// How sure it is of all of them; `None`: it does not say.
+    /// How sure the recogniser is of all final words; `None`: it does not say.
     pub(super) fn confidence(&self) -> Option<f32> {
         let Confidence { sum, count } = self.confidence;
         (count > 0).then(|| sum / f32::from(count))
     }
 
-    /// The recogniser has found that it was no words after all. Were there any?
+    /// The recogniser has found that its interim was no words after all. Was there an interim?
     pub(super) fn take_interim_back(&mut self, options: &Options) -> bool {
         let there = self.has_interim();
         if there {
@@ -220,7 +221,7 @@ impl UserTurn {
         there
     }
 
-    /// The final never came: what was understood so far counts. When it would have come nobody knows.
+    /// The final never came: the interim counts in its place. When the final would have come nobody knows.
     pub(super) fn promote_interim(&mut self, options: &Options) {
         let interim = std::mem::take(&mut self.interim);
         push_limited(&mut self.finals, &interim, MAX_TURN_BYTES);
@@ -228,9 +229,9 @@ impl UserTurn {
         self.look_at_words(options);
     }
 
-    /// They were no turn: what comes next begins when it begins.
+    /// The words so far were no turn. The next turn begins with the next sound, unless the caller is speaking.
     pub(super) fn forget_words(&mut self) {
-        if self.stage != Stage::Speaking {
+        if self.stage != Stage::Open {
             self.began = None;
         }
         self.attempts = 0;
@@ -253,31 +254,31 @@ impl UserTurn {
         self.backchannel = backchannel(&self.normal, options.backchannels.as_deref(), language);
     }
 
-    /// When the recogniser last said something new of it.
+    /// When the recogniser last said something new about this turn.
     pub(super) fn last_words(&self) -> Instant {
         self.last_interim
             .max(self.last_final.unwrap_or(Instant::ZERO))
     }
 
-    /// Its words have left the floor to the agent, and sound is all that has come since.
+    /// The words have left the floor to the agent and wait, and no words have come since.
     pub(super) fn is_kept_as_it_was(&self) -> bool {
         let same = |kept: Kept| !kept.is_due && self.last_words() <= kept.at;
         !self.commit_asked && !self.has_interim() && self.kept.is_some_and(same)
     }
 
-    /// They left the floor to the agent, and no words have come since; their time may have come.
+    /// The same; the agent may have fallen silent meanwhile.
     pub(super) fn has_settled(&self) -> bool {
         let same = |kept: Kept| self.last_words() <= kept.at;
         !self.commit_asked && !self.has_interim() && self.kept.is_some_and(same)
     }
 
-    /// Where it stands in the history, if that is known.
+    /// Where the turn stands in the history, if that is known.
     pub(super) fn place(&self) -> Option<Place> {
         let kept = self.kept.filter(|kept| self.last_words() <= kept.at)?;
         Some(kept.place)
     }
 
-    /// The same, and they are answered only if the caller then waits for it.
+    /// The words wait, and are answered only if the caller then waits for an answer.
     pub(super) fn is_left_alone(&self) -> bool {
         self.is_kept_as_it_was() && self.kept.is_some_and(|kept| !kept.at_once)
     }
@@ -301,7 +302,7 @@ impl UserTurn {
         !self.interim.is_empty()
     }
 
-    /// The same, normalised.
+    /// Everything understood so far, normalised.
     pub(super) fn normal(&self) -> &str {
         &self.normal
     }
@@ -314,18 +315,19 @@ impl UserTurn {
         self.backchannel != Backchannel::No
     }
 
-    /// They may be an answer: more than a listener's sounds.
+    /// The words may be an answer: they are more than a listener's sounds.
     pub(super) fn may_answer(&self) -> bool {
         self.backchannel != Backchannel::Sound
     }
 
-    /// Is there speech, not older than this, whose words the recogniser has not made final?
+    /// Is there speech, since this instant, whose words the recogniser has not made final?
     pub(super) fn lacks_final(&self, oldest: Instant) -> bool {
         let unheard = self.last_spoke > self.last_final && self.last_spoke > Some(oldest);
         self.has_interim() || (unheard && self.stage != Stage::Pausing)
     }
 
-    /// The commit was of nothing, and what is heard since then is not over: it has nothing to do with it.
+    /// The program has committed a turn of which nothing was heard, and the caller has begun to speak since: that is another
+    /// turn.
     pub(super) fn is_another(&self, delays: Delays, now: Instant) -> bool {
         self.commit_asked
             && self.asked_of_nothing
@@ -339,7 +341,7 @@ impl UserTurn {
         matches!(self.stage, Stage::AwaitingWords { .. } | Stage::Pausing)
     }
 
-    /// Something is going on that ends in a commit or in nothing.
+    /// A turn has begun. It ends in a commit or in nothing.
     pub(super) fn is_pending(&self) -> bool {
         self.stage != Stage::Quiet
     }
@@ -348,7 +350,7 @@ impl UserTurn {
     pub(super) fn deadline(&self, delays: Delays) -> Option<Instant> {
         match self.stage {
             Stage::Quiet => None,
-            Stage::Speaking => Some(self.last_sign + SPEECH_SIGN_TIMEOUT),
+            Stage::Open => Some(self.last_sign + SPEECH_SIGN_TIMEOUT),
             Stage::AwaitingWords { until } if self.commit_asked || !self.has_interim() => {
                 Some(until)
             }

@@ -35,7 +35,7 @@ impl Caller {
                     self.speech_began(now);
                 }
             }
-            Stt::SpeechEnded if decides && self.turn.stage == Stage::Speaking => {
+            Stt::SpeechEnded if decides && self.turn.stage == Stage::Open => {
                 if !self.has_vad {
                     self.turn.last_spoke = Some(now.at);
                 }
@@ -78,7 +78,7 @@ impl Caller {
                 }
                 TurnDetection::Stt => {
                     self.turn.last_spoke = Some(now.at);
-                    self.turn.stage = Stage::Speaking; // its start was lost
+                    self.turn.stage = Stage::Open; // its start was lost
                 }
                 TurnDetection::Manual => {}
             }
@@ -156,10 +156,10 @@ impl Caller {
             (TurnDetection::Manual, Stage::AwaitingWords { .. }) if self.turn.commit_asked => {
                 self.turn.stage = Stage::Pausing;
             }
-            (TurnDetection::Manual, _) | (_, Stage::Speaking | Stage::Pausing) => {}
+            (TurnDetection::Manual, _) | (_, Stage::Open | Stage::Pausing) => {}
             (TurnDetection::Stt, Stage::Quiet) => {
                 self.turn.last_spoke.get_or_insert(now.at);
-                self.turn.stage = Stage::Speaking;
+                self.turn.stage = Stage::Open;
             }
             (_, Stage::Quiet | Stage::AwaitingWords { .. }) => {
                 self.turn.last_spoke.get_or_insert(now.at);
@@ -235,7 +235,7 @@ impl Caller {
         let spoke_since = self.turn.last_spoke > self.turn.last_final;
         let waits = self.turn.finals().is_empty()
             || self.turn.has_interim()
-            || (self.turn.stage == Stage::Speaking && !self.has_vad)
+            || (self.turn.stage == Stage::Open && !self.has_vad)
             || spoke_since;
         self.turn.stage = if waits {
             self.ask(Action::FinalizeStt);
@@ -294,7 +294,7 @@ impl Caller {
         let delays = self.pauses.delays(now.options);
         match self.turn.stage {
             Stage::Quiet => {}
-            Stage::Speaking => match now.mode() {
+            Stage::Open => match now.mode() {
                 TurnDetection::Stt => self.speech_ended(now),
                 TurnDetection::Vad | TurnDetection::Manual => {
                     self.voice_ended(now.at.since(self.turn.last_sign), now);

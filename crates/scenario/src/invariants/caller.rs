@@ -97,7 +97,7 @@ impl Caller {
                 }
                 self.has_interim = !matches!(input, Input::Stt(Stt::Final { .. }));
                 if !self.has_interim {
-                    self.is_final(text);
+                    self.note_final(text);
                 }
             }
             _ => {}
@@ -175,7 +175,7 @@ impl Caller {
         by_voice && unexplained && self.goes_on && self.is_sounding && self.voice.is_some_and(heard)
     }
 
-    fn is_final(&mut self, text: &str) {
+    fn note_final(&mut self, text: &str) {
         let words = normalise(text);
         let rest = self.turns.iter().rev().find_map(|turn| turn.news(&words));
         let rest = rest.unwrap_or_else(|| words.clone());
