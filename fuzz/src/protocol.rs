@@ -85,5 +85,6 @@ pub fn sdp(data: &[u8]) {
 }
 
 pub fn data_packet(data: &[u8]) {
+    antiphon_server::fuzzing::data_track_frame(data);
     antiphon_client::fuzzing::data_packets(Bytes(data).pieces());
 }

@@ -8,6 +8,8 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
+from interop.livekit_server.conftest import livekit  # noqa: E402, F401
+
 
 @pytest.fixture
 def room_name() -> str:
@@ -19,4 +21,10 @@ def _server(room_server: str) -> str:
     """Every test here talks with the one server that `support.server_url` names."""
     return room_server
 
-from interop.livekit_server.conftest import livekit  # noqa: E402, F401
+
+@pytest.fixture(params=["antiphon", "livekit"])
+def either(request, room_server, monkeypatch):
+    """The address of a server; every test here runs with both."""
+    url = room_server if request.param == "antiphon" else request.getfixturevalue("livekit").ws_url
+    monkeypatch.setenv("ANTIPHON_URL", url)
+    return url

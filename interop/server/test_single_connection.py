@@ -12,14 +12,6 @@ from witness import Witness
 pytestmark = pytest.mark.asyncio
 
 
-@pytest.fixture(params=["antiphon", "livekit"])
-def either(request, room_server, monkeypatch):
-    """The address of a server; every test here runs with both."""
-    url = room_server if request.param == "antiphon" else request.getfixturevalue("livekit").ws_url
-    monkeypatch.setenv("ANTIPHON_URL", url)
-    return url
-
-
 async def handshakes(room: rtc.Room) -> int:
     """How many DTLS transports this client has set up."""
     stats = await room.get_rtc_stats()

@@ -19,6 +19,8 @@ pub const PARTICIPANT: &str = "PA_";
 pub const TRACK: &str = "TR_";
 /// Prefix of a server node's identifier.
 pub const NODE: &str = "ND_";
+/// A data track.
+pub const DATA_TRACK: &str = "DTR_";
 /// Prefix of an agent worker's identifier.
 pub const WORKER: &str = "AW_";
 /// Prefix of an agent job's identifier.

@@ -10,6 +10,7 @@ use axum::extract::ws::Message;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::room;
 use crate::signal::asked::{Asked, attributes, client_info};
 use crate::signal::codec::{Frame, decode};
 
@@ -34,6 +35,17 @@ fn frame<T: prost::Message + Default + Serialize + DeserializeOwned>(binary: boo
         assert!(
             matches!(again, Frame::Message(..)),
             "our own writing cannot be read"
+        );
+    }
+}
+
+/// A frame of a data track, as far as it is looked at.
+pub fn data_track_frame(frame: &[u8]) {
+    if let Some(handle) = room::handle_of(frame) {
+        assert_eq!(
+            room::with_handle(frame, handle),
+            frame,
+            "passed on as another"
         );
     }
 }

@@ -28,6 +28,10 @@ pub const MAX_ATTRIBUTES_BYTES: usize = 64 * 1024;
 pub const MAX_PENDING_TRACKS: usize = 20;
 /// Tracks of one participant; nobody publishes this many.
 pub const MAX_TRACKS: usize = 50;
+/// Data tracks of one participant; nobody publishes this many.
+pub const MAX_DATA_TRACKS: usize = 50;
+/// Data tracks that one participant is subscribed to. More: they are not subscribed.
+pub const MAX_DATA_SUBSCRIPTIONS: usize = 500;
 /// Media sections in an offer: more would cost the media thread more than a call is worth.
 pub const MAX_SDP_SECTIONS: usize = 200;
 /// Candidates that one client may name at once for one connection: libwebrtc on a host with many interfaces sends up to 600.

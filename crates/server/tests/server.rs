@@ -6,6 +6,8 @@
     missing_docs
 )]
 
+#[path = "server/data_tracks.rs"]
+mod data_tracks;
 #[path = "server/dispatch.rs"]
 mod dispatch;
 #[path = "server/limits.rs"]

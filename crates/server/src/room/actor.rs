@@ -336,6 +336,8 @@ impl Room {
             }));
         }
         let subscribers = self.forget_tracks(&tracks);
+        let gone = Arc::clone(&p.sid);
+        self.forget_data(|publisher, _| *publisher == gone);
         p.close_peers();
         for subscriber in subscribers {
             self.negotiate(&subscriber).await;

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use antiphon_protocol::ParticipantKind;
-use antiphon_protocol::names::{CHANNEL_LOSSY, CHANNEL_RELIABLE, MAX_DATA_PACKET_BYTES};
+use antiphon_protocol::names::{
+    CHANNEL_DATA_TRACK, CHANNEL_LOSSY, CHANNEL_RELIABLE, MAX_DATA_PACKET_BYTES,
+};
 use antiphon_protocol::prost::Message as _;
 use antiphon_protocol::proto::data_packet::{Kind, Value};
 use antiphon_protocol::proto::data_stream::header::ContentHeader;
 use antiphon_protocol::proto::participant_info::State as Stage;
-use antiphon_protocol::proto::{DataChannelReceiveState, DataPacket};
+use antiphon_protocol::proto::{DataChannelReceiveState, DataPacket, UserPacket};
 use bytes::Bytes;
 
 use super::actor::Room;
@@ -85,10 +87,8 @@ impl Room {
         let kind = match label {
             CHANNEL_RELIABLE => Kind::Reliable,
             CHANNEL_LOSSY => Kind::Lossy,
-            _ => {
-                tracing::debug!(participant = %sid, label, "data on this channel is ignored");
-                return;
-            }
+            CHANNEL_DATA_TRACK => return self.on_data_track_frame(sid, data),
+            _ => return self.on_unlabelled(sid, data),
         };
         let Some(p) = self.participants.get_mut(sid) else {
             return;
@@ -117,6 +117,27 @@ impl Room {
             return;
         }
         self.route(Some(sid), kind, &packet);
+    }
+
+    /// Bytes on a channel of the client's own: everybody gets them as a message, as on LiveKit's server.
+    fn on_unlabelled(&mut self, sid: &Arc<str>, data: &[u8]) {
+        let Some(p) = self.participants.get(sid) else {
+            return;
+        };
+        if !p.permission.can_publish_data || data.len() > MAX_DATA_PACKET_BYTES {
+            return;
+        }
+        let user = UserPacket {
+            payload: data.to_vec(),
+            ..UserPacket::default()
+        };
+        let mut packet = DataPacket {
+            value: Some(Value::User(user)),
+            ..DataPacket::default()
+        };
+        if stamp(&mut packet, p, Kind::Reliable) {
+            self.route(Some(sid), Kind::Reliable, &packet);
+        }
     }
 
     /// Send a packet to those it is for; not back to its sender.

@@ -16,6 +16,7 @@ use antiphon_rtc::Peer;
 use super::actor::Room;
 use super::codecs::enabled_codecs;
 use super::data::EarlyData;
+use super::data_tracks::DataTracks;
 use super::participant::{Participant, Subscriber};
 use super::speaker::Speaker;
 use super::{Join, Single};
@@ -108,6 +109,7 @@ impl Room {
         self.participants.insert(Arc::clone(&sid), participant);
         self.counts_changed = true;
         self.subscribe_to_everything(&sid);
+        self.subscribe_to_all_data(&sid);
         self.negotiate(&sid).await;
         self.refresh_token(&sid);
         self.announce(&sid);
@@ -151,6 +153,8 @@ impl Room {
             claims,
             client: join.client.clone(),
             auto_subscribe: join.auto_subscribe,
+            auto_subscribe_data: join.auto_subscribe_data,
+            data_tracks: DataTracks::default(),
             joined_at: SystemTime::now(),
             joined: now,
             version: 1,
@@ -273,6 +277,7 @@ impl Room {
             // Sections that were asked for before are asked for again.
             subscriber.outstanding = None;
         }
+        self.send_handles(sid);
         self.negotiate(sid).await;
         self.refresh_token(sid);
         if let Some(single) = join.single.take() {

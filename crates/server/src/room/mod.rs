@@ -11,6 +11,7 @@
 //! | `subscriptions` | the rules of that, without connections |
 //! | `codecs` | the codecs under LiveKit's names |
 //! | `data` | data packets: who may, who gets them, replay |
+//! | `data_tracks` | data tracks: published, subscribed, frames passed on |
 //! | `request` | signal messages of participants |
 //! | `api` | what the server APIs ask of a room |
 //! | `speaker` | active speakers |
@@ -20,6 +21,7 @@ mod api;
 mod clock;
 mod codecs;
 mod data;
+mod data_tracks;
 mod join;
 mod participant;
 mod publish;
@@ -41,6 +43,7 @@ use tokio::sync::{mpsc, oneshot};
 
 pub(crate) use actor::spawn;
 pub(crate) use api::{Api, ApiError};
+pub(crate) use data_tracks::{handle_of, with_handle};
 
 /// How a room is made.
 #[derive(Clone, Debug)]
@@ -96,6 +99,8 @@ pub(crate) struct Join {
     pub(crate) claims: Claims,
     pub(crate) client: ClientInfo,
     pub(crate) auto_subscribe: bool,
+    /// To data tracks.
+    pub(crate) auto_subscribe_data: bool,
     /// Attributes given at join.
     pub(crate) attributes: std::collections::HashMap<String, String>,
     /// Metadata given at join; empty: that of the token.

@@ -18,6 +18,7 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use super::Outgoing;
 use super::data::EarlyData;
+use super::data_tracks::DataTracks;
 use super::speaker::Speaker;
 use super::subscriptions::Subscriptions;
 use crate::limits::{AGENT_SILENCE, OUTGOING_QUEUE};
@@ -93,6 +94,8 @@ pub(super) struct Participant {
     pub(super) permission: ParticipantPermission,
     pub(super) client: ClientInfo,
     pub(super) auto_subscribe: bool,
+    pub(super) auto_subscribe_data: bool,
+    pub(super) data_tracks: DataTracks,
     pub(super) joined_at: SystemTime,
     pub(super) joined: Instant,
     pub(super) version: u32,
@@ -146,8 +149,9 @@ impl Participant {
             sid: self.sid.to_string(),
             identity: self.identity.to_string(),
             state: self.state as i32,
-            is_publisher: !tracks.is_empty(),
+            is_publisher: !tracks.is_empty() || !self.data_tracks.published.is_empty(),
             tracks,
+            data_tracks: self.data_tracks.published.clone(),
             metadata: self.metadata.clone(),
             joined_at: i64::try_from(joined.as_secs()).unwrap_or_default(),
             joined_at_ms: i64::try_from(joined.as_millis()).unwrap_or_default(),

@@ -84,11 +84,11 @@ impl Room {
             Request::UpdateLayers(_) | Request::UpdateVideoTrack(_) => {
                 tracing::debug!(participant = %sid, "video layers are not chosen here: ignored");
             }
-            Request::PublishDataTrackRequest(_)
-            | Request::UnpublishDataTrackRequest(_)
-            | Request::UpdateDataSubscription(_) => {
-                tracing::debug!(participant = %sid, "data tracks are not offered: ignored");
+            Request::PublishDataTrackRequest(request) => self.on_publish_data_track(sid, request),
+            Request::UnpublishDataTrackRequest(request) => {
+                self.on_unpublish_data_track(sid, request);
             }
+            Request::UpdateDataSubscription(update) => self.on_data_subscription(sid, &update),
             Request::StoreDataBlobRequest(_) | Request::GetDataBlobRequest(_) => {
                 tracing::debug!(participant = %sid, "data blobs are not offered: ignored");
             }
@@ -192,7 +192,9 @@ impl Room {
             if changed {
                 self.negotiate(&other).await;
             }
+            self.subscribe_to_all_data(&other);
         }
+        self.revoke_data();
     }
 
     /// What a client that came back believes. If it differs in tracks, it must start anew.
@@ -329,6 +331,7 @@ impl Room {
         if self.unwant(sid, &hears) {
             self.negotiate(sid).await;
         }
+        self.revoke_data();
         if !could_subscribe {
             self.begin_to_subscribe(sid).await;
         }
@@ -356,6 +359,7 @@ impl Room {
             }
         }
         self.subscribe_to_everything(sid);
+        self.subscribe_to_all_data(sid);
         self.negotiate(sid).await;
     }
 

@@ -21,6 +21,8 @@ pub(crate) const JOIN_REQUEST: &str = "join_request";
 pub(crate) struct Asked {
     pub(crate) client: ClientInfo,
     pub(crate) auto_subscribe: bool,
+    /// To data tracks.
+    pub(crate) auto_subscribe_data: bool,
     /// Change or add to what the token says.
     pub(crate) attributes: HashMap<String, String>,
     /// Empty: as the token says.
@@ -57,6 +59,7 @@ impl Asked {
         Ok(Self {
             client: client_info(query, address),
             auto_subscribe: flag(query, "auto_subscribe").unwrap_or(true),
+            auto_subscribe_data: flag(query, "auto_subscribe_data_track").unwrap_or(false),
             attributes: attributes(query, may_describe)?,
             metadata: String::new(),
             resume: resumes.then(|| query.get("sid").cloned().unwrap_or_default()),
@@ -89,6 +92,10 @@ impl Asked {
             auto_subscribe: request
                 .connection_settings
                 .is_some_and(|settings| settings.auto_subscribe),
+            auto_subscribe_data: request
+                .connection_settings
+                .and_then(|settings| settings.auto_subscribe_data_track)
+                .unwrap_or(false),
             attributes,
             metadata: request.metadata,
             resume: request.reconnect.then_some(request.participant_sid),

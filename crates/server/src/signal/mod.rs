@@ -152,6 +152,7 @@ impl Admission {
                 claims: self.claims.clone(),
                 client: self.asked.client.clone(),
                 auto_subscribe: self.asked.auto_subscribe,
+                auto_subscribe_data: self.asked.auto_subscribe_data,
                 attributes: self.asked.attributes.clone(),
                 metadata: self.asked.metadata.clone(),
                 single: self.asked.single.clone(),

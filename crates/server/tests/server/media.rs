@@ -61,7 +61,7 @@ pub(super) async fn publish(
 }
 
 /// Answer the server's next offer; it is given back.
-async fn subscribe(socket: &mut Socket, peer: &Peer) -> SessionDescription {
+pub(super) async fn subscribe(socket: &mut Socket, peer: &Peer) -> SessionDescription {
     let offer = until(socket, |m| match m {
         signal_response::Message::Offer(offer) => Some(offer),
         _ => None,
@@ -73,7 +73,7 @@ async fn subscribe(socket: &mut Socket, peer: &Peer) -> SessionDescription {
     offer
 }
 
-async fn data(events: &mut mpsc::Receiver<PeerEvent>) -> Vec<u8> {
+pub(super) async fn data(events: &mut mpsc::Receiver<PeerEvent>) -> Vec<u8> {
     loop {
         let event = tokio::time::timeout(PATIENCE, events.recv()).await;
         if let PeerEvent::Data { data, .. } = event.unwrap().unwrap() {
