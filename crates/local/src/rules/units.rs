@@ -7,7 +7,7 @@ use super::days::Days;
 use super::words::{stem, tokens};
 
 /// A heading's words count for a sentence below it; a thing in a list does not say what it is, its heading does.
-const OF_HEADING: f32 = 0.6;
+const OF_HEADING: f32 = 0.8;
 /// What a number, or another word that says little, counts beside a word that says what the question is about.
 const OF_DETAIL: f32 = 0.3;
 /// Stems of words that only tell good answers from better ones.
@@ -119,11 +119,19 @@ fn rank_by_words(units: &mut [Unit<'_>], question: &str) {
     };
     // a phrase stands for its words, too: those that stand nowhere are no part of the question that is unanswered
     let is_phrase = |topic: &Topic| topic.words.iter().all(|(_, weight)| *weight < 1.0);
-    let has_phrase = topics.iter().any(is_phrase);
     let is_detail = |topic: &Topic| {
         let own = topic.words.first();
         own.is_some_and(|(word, _)| DETAILS.contains(&word.as_str()))
     };
+    // "how much" says what is asked about the thing, and not which thing
+    let is_price =
+        |topic: &Topic| is_phrase(topic) && topic.words.iter().any(|(word, _)| word == "price");
+    let has_thing = topics
+        .iter()
+        .any(|topic| topic.is_topic && !is_phrase(topic) && !is_detail(topic));
+    let has_phrase = topics
+        .iter()
+        .any(|topic| is_phrase(topic) && !(is_price(topic) && has_thing));
     let is_of_days = topics.iter().all(|topic| !topic.is_topic || is_day(topic));
     let held: Vec<Vec<f32>> = topics
         .iter()
@@ -161,7 +169,10 @@ fn rank_by_words(units: &mut [Unit<'_>], question: &str) {
     }
     let mut total = 0.0;
     for ((topic, held), weight) in topics.iter().zip(held).zip(weights) {
-        let is_topic = topic.is_topic && !is_detail(topic) && (is_of_days || !is_day(topic));
+        let is_topic = topic.is_topic
+            && !is_detail(topic)
+            && !(is_price(topic) && has_thing)
+            && (is_of_days || !is_day(topic));
         if is_topic {
             total += weight;
         }
