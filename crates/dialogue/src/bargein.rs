@@ -45,7 +45,7 @@ impl Dialogue {
         silent
             && self.may_interrupt()
             && !self.caller.is_noise()
-            && self.caller.sound_lasted(self.now())
+            && self.caller.sound_lasted(self.core.now)
                 >= self.core.options.min_thinking_interruption_duration
     }
 
@@ -141,7 +141,7 @@ impl Dialogue {
                 self.hold(false);
             }
             (Verdict::Hold, Floor::Speaking(_)) if self.core.options.resume_false_interruption => {
-                let sound = self.caller.sound_lasted(self.now());
+                let sound = self.caller.sound_lasted(self.core.now);
                 // an order to stop is not waited out
                 if sound >= self.bar(sound) || self.caller.says_stop() {
                     self.hold(true);
@@ -159,7 +159,7 @@ impl Dialogue {
         };
         let (options, now) = (&self.core.options, self.now());
         let least = options.min_thinking_interruption_duration;
-        let holds = hold.audible || self.caller.sound_lasted(now) >= least;
+        let holds = hold.audible || self.caller.sound_lasted(now.at) >= least;
         if (self.caller.speaks() && holds) || self.caller.may_take_floor(now) {
             return None;
         }

@@ -25,7 +25,7 @@ pub struct Options {
     pub endpointing_alpha: f64,
     /// May the caller interrupt at all? Yes.
     pub allow_interruptions: bool,
-    /// Speech shorter than this does not interrupt. 0.5 s.
+    /// Speech shorter than this does not interrupt. 0.5 s. An order to be silent, and nothing else ("stop"), does if it stays.
     pub min_interruption_duration: Duration,
     /// Fewer words than this do not interrupt. 0: not looked at.
     pub min_interruption_words: u32,

@@ -16,7 +16,7 @@ impl Dialogue {
     pub(crate) fn speak(&mut self) -> bool {
         self.hold_while_caller_speaks();
         let may_play = !self.floor.is_held();
-        let tongue = self.caller.tongue(self.now());
+        let tongue = self.caller.tongue(&self.core.options);
         if self.core.options.preemptive_tts
             && let Some(kept) = &mut self.speculation
         {

@@ -2,6 +2,7 @@
 
 use super::{Caller, Now};
 use crate::limits::cut;
+use crate::options::Options;
 use antiphon_text::Tongue;
 
 /// A language is believed when it was heard in more than a syllable.
@@ -74,16 +75,16 @@ impl Caller {
 
     /// The language last heard, else the one that was given.
     pub(super) fn last_language(&self, now: Now) -> Option<String> {
-        self.known(now).map(str::to_owned)
+        self.known(now.options).map(str::to_owned)
     }
 
     /// The language in which addresses are read out.
-    pub(crate) fn tongue(&self, now: Now) -> Tongue {
-        Tongue::of(self.known(now))
+    pub(crate) fn tongue(&self, options: &Options) -> Tongue {
+        Tongue::of(self.known(options))
     }
 
-    fn known<'a>(&'a self, now: Now<'a>) -> Option<&'a str> {
-        let given = now.options.language.as_deref();
+    fn known<'a>(&'a self, options: &'a Options) -> Option<&'a str> {
+        let given = options.language.as_deref();
         let given = given.filter(|name| is_language(name)); // `multi` is none
         self.language.heard.as_deref().or(given)
     }

@@ -84,11 +84,11 @@ impl Caller {
     }
 
     /// The same; without a VAD, since when the caller has been heard.
-    pub(crate) fn sound_lasted(&self, now: Now) -> Duration {
+    pub(crate) fn sound_lasted(&self, now: Instant) -> Duration {
         if self.has_vad {
             return self.voice_lasted();
         }
-        now.at.since(self.turn.began.unwrap_or(now.at))
+        now.since(self.turn.began.unwrap_or(now))
     }
 
     /// When a sound counts as over though nobody says so: there is no further sign of it, or the VAD is stuck.
