@@ -3,15 +3,15 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`config`] | where the server is, the key, limits of time, options |
+//! | [`config`] | the server's address, the key, time limits, options |
 //! | [`llm`] | [`OpenAiLlm`]: streamed chat completions with function tools |
 //! | [`convert`] | a history as chat messages and as input of the Responses API |
 //! | [`tts`] | [`OpenAiTts`]: streamed speech |
-//! | [`probe`] | what `antiphon doctor` asks, and the search for a server on this machine |
+//! | [`probe`] | the checks of `antiphon doctor`, and the search for a server on this machine |
 //! | `chat` | request and answer of chat completions, without I/O |
 //! | `sse` | server-sent events, without I/O |
 //! | `pcm` | bytes of speech to frames, without I/O |
-//! | `client` | HTTP: errors, retries, limits of time and size |
+//! | `client` | HTTP: errors, retries, limits on time and size |
 //! | `generator` | a stream written as a future |
 
 mod chat;

@@ -83,7 +83,7 @@ impl Spoken {
             _ => (0, self.held.as_str()),
         };
         let place = match first {
-            '`' | '[' => Place::Start,
+            '`' | '[' | '{' => Place::Start,
             _ => place,
         };
         let space = inside.len() - inside.trim_start().len();
@@ -116,7 +116,8 @@ impl Spoken {
         };
         let calls = calls_alone(&value, &self.tools).filter(|calls| !calls.is_empty());
         let end = fence + space + inside.len() - after.len();
-        if let Some(calls) = calls.or_else(|| self.mentioned(&value)) {
+        let within = || json::call_within(&value, &self.tools).map(|call| vec![call]);
+        if let Some(calls) = calls.or_else(|| self.mentioned(&value)).or_else(within) {
             return self.believed(calls, fence, end);
         }
         let Some(answer) = json::answer_alone(&value).filter(|_| self.last.is_none()) else {
@@ -135,7 +136,11 @@ impl Spoken {
 
     /// Arguments of a tool that this sentence has named: "I will use lookup: {…}".
     fn mentioned(&self, value: &Value) -> Option<Vec<Written>> {
+        // within other JSON it is a part of that
         let keyed = value.as_object().filter(|keyed| !keyed.is_empty())?;
+        if self.sentence.contains(['{', '[']) {
+            return None;
+        }
         let is_of_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
         let mut words = self.sentence.split(|c| !is_of_name(c));
         let tool = self
@@ -150,7 +155,13 @@ impl Spoken {
     /// Calls that end at this place, unless the sentence in which they stand goes on.
     fn believed(&self, calls: Vec<Written>, fence: usize, end: usize) -> Alone {
         let after = self.held.get(end..).unwrap_or_default();
-        let separators = |c: char| c.is_whitespace() || matches!(c, ';' | ',' | ']' | '`' | ')');
+        let separators = |c: char| {
+            c.is_whitespace()
+                || matches!(
+                    c,
+                    ';' | ',' | ']' | '`' | ')' | '}' | '"' | '\'' | '”' | '’'
+                )
+        };
         let next = after.trim_start_matches(separators);
         let between = after.get(..after.len() - next.len()).unwrap_or_default();
         let end = end + between.len();

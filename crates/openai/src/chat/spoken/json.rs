@@ -46,7 +46,7 @@ pub(super) fn json_calls(
 }
 
 /// Keys of a call's name, and of its arguments.
-const NAME_KEYS: [&str; 7] = [
+const NAME_KEYS: [&str; 8] = [
     "name",
     "tool_name",
     "function",
@@ -54,6 +54,7 @@ const NAME_KEYS: [&str; 7] = [
     "recipient_name",
     "function_name",
     "action",
+    "method",
 ];
 const ARGUMENT_KEYS: [&str; 10] = [
     "arguments",
@@ -68,7 +69,7 @@ const ARGUMENT_KEYS: [&str; 10] = [
     "function_arguments",
 ];
 /// Keys of what holds calls and nothing else.
-const HOLDERS: [&str; 7] = [
+const HOLDERS: [&str; 10] = [
     "tool_calls",
     "tool_call",
     "tool_uses",
@@ -76,6 +77,9 @@ const HOLDERS: [&str; 7] = [
     "function_calls",
     "calls",
     "function",
+    "functionCall",
+    "toolCall",
+    "action",
 ];
 
 /// `{"name": …, "arguments": {…}}` and its relatives, among them `{"lookup": {…}}`.
@@ -93,11 +97,43 @@ pub(super) fn call_of(value: &Value, tools: &[ToolDefinition]) -> Option<Written
     let name = NAME_KEYS
         .iter()
         .find_map(|key| inner.get(*key).and_then(Value::as_str))?;
+    let name = plain_name(name);
     let arguments = ARGUMENT_KEYS.iter().find_map(|key| inner.get(*key));
-    Some(Written::whole(
-        plain_name(name),
-        arguments.unwrap_or(&Value::Null),
-    ))
+    // MCP: the call stands in the parameters of another
+    if let Some(inner @ Value::Object(_)) = arguments
+        && !offered(name, tools)
+        && let Some(call) = call_of(inner, tools).filter(|call| offered(&call.name, tools))
+    {
+        return Some(call);
+    }
+    if arguments.is_none() && offered(name, tools) {
+        let keys: Vec<&str> = inner.keys().map(String::as_str).collect();
+        let flat = is_like_call(inner, &keys, tools).filter(|_| keys.len() > 1);
+        if flat.is_some() {
+            return flat;
+        }
+    }
+    Some(Written::whole(name, arguments.unwrap_or(&Value::Null)))
+}
+
+/// Does a call of a tool that was offered stand somewhere in it? Nobody is to hear that.
+pub(super) fn call_within(value: &Value, tools: &[ToolDefinition]) -> Option<Written> {
+    let has_arguments = |key: &str| {
+        let arguments = value.get(key).and_then(Value::as_object);
+        arguments.is_some_and(|arguments| !arguments.is_empty())
+    };
+    let named = value.as_object().into_iter().flatten();
+    let mut names = named.filter_map(|(_, value)| value.as_str().map(plain_name));
+    if ARGUMENT_KEYS.iter().any(|key| has_arguments(key))
+        && let Some(name) = names.find(|name| offered(name, tools))
+    {
+        return Some(Written::cut(name, &value.to_string()));
+    }
+    match value {
+        Value::Array(list) => list.iter().find_map(|value| call_within(value, tools)),
+        Value::Object(object) => object.values().find_map(|value| call_within(value, tools)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+    }
 }
 
 /// The same, alone, in a list or in a holder, and nothing else beside it: a text of which nobody says that it is a call.
@@ -110,6 +146,12 @@ pub(super) fn calls_alone(value: &Value, tools: &[ToolDefinition]) -> Option<Vec
     let object = value.as_object()?;
     let is_empty = |value: &Value| value.is_null() || value.as_str().is_some_and(str::is_empty);
     let harmless = [
+        "jsonrpc",
+        "reason",
+        "reasoning",
+        "explanation",
+        "comment",
+        "description",
         "type",
         "id",
         "call_id",

@@ -101,8 +101,12 @@ pub(super) fn label(line: &str, tools: &[ToolDefinition], is_over: bool) -> Labe
         return Label::Unsure;
     }
     if is_thought(&plain) {
+        // `*thinking: …*`
+        let emphasised = line.strip_prefix('*');
+        let is_aside = emphasised.is_some_and(|rest| rest.starts_with(char::is_alphabetic));
         return match bracket {
             Some((close, _)) => Label::Bracket(end, close),
+            None if is_aside => Label::Bracket(end, "*"),
             None => Label::Thoughts,
         };
     }

@@ -33,11 +33,19 @@ pub(super) enum Place {
 const MAX_ELEMENTS: usize = 8;
 /// What stands between a name and its arguments is short.
 const MAX_BETWEEN_BYTES: usize = 64;
-/// Marks around words that lead in.
-const DECORATION: [char; 10] = [' ', '*', '$', '@', '/', '(', '[', '`', '"', '-'];
+/// Marks around words that lead in. One `>` quotes a line, and an apostrophe is one of a word.
+fn is_decoration(c: char) -> bool {
+    !c.is_alphanumeric()
+        && !matches!(
+            c,
+            '>' | '\'' | '\n' | '\r' | ':' | '.' | ',' | ')' | ']' | '}' | '='
+        )
+}
+/// How frameworks run a tool: `lookup.invoke({…})`.
+const METHODS: [&str; 6] = [".call", ".run", ".invoke", ".ainvoke", ".execute", ".apply"];
 /// What a tool may belong to within a sentence: `functions.lookup`.
 const OWNERS: [&str; 4] = ["functions", "default_api", "tools", "api"];
-const LEAD_WORDS: [&str; 40] = [
+const LEAD_WORDS: [&str; 41] = [
     "await",
     "return",
     "yield",
@@ -58,6 +66,7 @@ const LEAD_WORDS: [&str; 40] = [
     "executing",
     "use",
     "using",
+    "used",
     "tool",
     "tools",
     "function",
@@ -119,42 +128,86 @@ pub(super) fn calls(
     place: Place,
     is_over: bool,
 ) -> Result<(Vec<Written>, usize), Miss> {
-    let (call, mut end) = one(text, tools, place, is_over)?;
-    let mut found = vec![call];
+    let mut found = Vec::new();
+    let (mut end, mut open, mut place) = (0, 0, place);
     loop {
         let rest = text.get(end..).unwrap_or_default();
-        let next = rest.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, ',' | ';'));
-        match one(next, tools, Place::Start, is_over) {
-            Ok((call, length)) => {
-                found.push(call);
-                end += rest.len() - next.len() + length;
+        let next = rest.trim_start_matches(is_separator);
+        match one(next, tools, place, is_over) {
+            Ok(one) => {
+                found.push(one.call);
+                open += one.open;
+                end += rest.len() - next.len() + one.length;
             }
             Err(Miss::More) if !is_over => return Err(Miss::More),
-            Err(_) => return Ok((found, end)),
+            Err(miss) if found.is_empty() => return Err(miss),
+            Err(_) => break,
+        }
+        place = Place::Start;
+    }
+    // `[lookup(…)` without its end: others may be missing
+    while open > 0 {
+        let rest = text.get(end..).unwrap_or_default();
+        let next = rest.trim_start_matches(is_separator);
+        match next.chars().next() {
+            Some(')' | ']' | '}') => {
+                open -= 1;
+                end = text.len() - next.len() + 1;
+            }
+            None if !is_over => return Err(Miss::More),
+            Some(_) | None => {
+                found.iter_mut().for_each(|call| call.is_complete = false);
+                break;
+            }
         }
     }
+    Ok((found, end))
 }
 
-fn one(
-    text: &str,
-    tools: &[ToolDefinition],
-    place: Place,
-    is_over: bool,
-) -> Result<(Written, usize), Miss> {
+fn is_separator(c: char) -> bool {
+    c.is_whitespace() || matches!(c, ',' | ';')
+}
+
+/// One call.
+struct One {
+    call: Written,
+    /// How long it is.
+    length: usize,
+    /// Brackets that open before its name and do not close behind it.
+    open: i32,
+}
+
+fn one(text: &str, tools: &[ToolDefinition], place: Place, is_over: bool) -> Result<One, Miss> {
     let named = name(text, tools, place)?;
+    let before = named.end - named.tool.name.len();
+    let lead = text.get(..before).unwrap_or_default();
     let after = text.get(named.end..).unwrap_or_default();
-    let (call, length) = arguments(after, &named, place, is_over)?;
+    let (mut call, length) = arguments(after, &named, place, is_over)?;
+    // a quotation, or said aside
+    call.is_quoted |= lead.starts_with(['"', '“', '„', '«', '(']);
     let end = named.end + length;
     let rest = text.get(end..).unwrap_or_default();
-    let more = remark(rest, named.variable.as_deref(), is_over)?;
-    Ok((call, end + more))
+    let (closing, more) = remark(rest, named.variable.as_deref(), is_over)?;
+    let brackets = |text: &str| -> i32 {
+        let each = text.chars().map(|c| match c {
+            '(' | '[' | '{' => 1,
+            ')' | ']' | '}' => -1,
+            _ => 0,
+        });
+        each.sum()
+    };
+    Ok(One {
+        call,
+        length: end + more,
+        open: brackets(lead) + brackets(rest.get(..closing).unwrap_or_default()),
+    })
 }
 
 fn name<'a>(text: &str, tools: &'a [ToolDefinition], place: Place) -> Result<Named<'a>, Miss> {
     let (mut rest, mut has_lead, mut variable) = (text, false, None);
     for _ in 0..MAX_ELEMENTS {
         if place == Place::Start {
-            rest = rest.trim_start_matches(DECORATION);
+            rest = rest.trim_start_matches(is_decoration);
             // Python's prompt; one alone quotes
             if matches!(rest, ">" | ">>") {
                 return Err(Miss::More);
@@ -162,12 +215,12 @@ fn name<'a>(text: &str, tools: &'a [ToolDefinition], place: Place) -> Result<Nam
             rest = rest
                 .strip_prefix(">>>")
                 .unwrap_or(rest)
-                .trim_start_matches(DECORATION);
+                .trim_start_matches(is_decoration);
         }
         let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
         let tool = tools.iter().find(|tool| {
-            let after = rest.strip_prefix(tool.name.as_str());
-            after.is_some_and(|after| !after.starts_with(is_part))
+            let (begin, after) = rest.split_at_checked(tool.name.len()).unwrap_or_default();
+            begin.eq_ignore_ascii_case(&tool.name) && !after.starts_with(is_part)
         });
         if let Some(tool) = tool {
             let end = text.len() - rest.len() + tool.name.len();
@@ -181,7 +234,11 @@ fn name<'a>(text: &str, tools: &'a [ToolDefinition], place: Place) -> Result<Nam
                 variable,
             });
         }
-        if tools.iter().any(|tool| tool.name.starts_with(rest)) {
+        let begins = |tool: &ToolDefinition| {
+            let begin = tool.name.get(..rest.len());
+            begin.is_some_and(|begin| begin.eq_ignore_ascii_case(rest))
+        };
+        if tools.iter().any(begins) {
             return Err(Miss::More);
         }
         let is_of_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
@@ -278,7 +335,14 @@ fn arguments(
     let rest = number
         .filter(|rest| rest.starts_with(['{', '(']))
         .unwrap_or(after);
-    let rest = rest.strip_prefix(".call").unwrap_or(rest);
+    let method = METHODS.iter().find(|method| {
+        let after = rest.strip_prefix(**method);
+        after.is_some_and(|after| after.starts_with('('))
+    });
+    if !is_over && rest.starts_with('.') && METHODS.iter().any(|method| method.starts_with(rest)) {
+        return Err(Miss::More);
+    }
+    let rest = method.map_or(rest, |method| rest.get(method.len()..).unwrap_or_default());
     let open = rest.trim_start_matches(['`', '*', '"']);
     let skipped = after.len() - open.len();
     let told = |(call, length): (Written, usize)| (call, skipped + length);
@@ -488,15 +552,17 @@ fn pairs(text: &str, tool: &ToolDefinition, is_over: bool) -> Result<(Written, u
     ))
 }
 
-/// What follows a call and belongs to it: brackets, `-> its result`, `print(result)`.
-fn remark(text: &str, variable: Option<&str>, is_over: bool) -> Result<usize, Miss> {
+/// How long what follows a call and belongs to it is: the brackets, and all of it: `-> its result`, `print(result)`.
+fn remark(text: &str, variable: Option<&str>, is_over: bool) -> Result<(usize, usize), Miss> {
     let line_end = |text: &str| match text.find('\n') {
         Some(at) => Ok(at),
         None if is_over => Ok(text.len()),
         None => Err(Miss::More),
     };
-    let closing = text.trim_start_matches([' ', ')', ']', '*', '"']);
-    let mut end = text.len() - closing.len();
+    let closing =
+        text.trim_start_matches([' ', ')', ']', '}', '>', '*', '_', '~', '"', '\'', '”', '’']);
+    let brackets = text.len() - closing.len();
+    let mut end = brackets;
     let arrows = ["->", "→", "=>", "#", "//"];
     if arrows.iter().any(|arrow| closing.starts_with(arrow)) {
         end += line_end(closing)?;
@@ -504,7 +570,7 @@ fn remark(text: &str, variable: Option<&str>, is_over: bool) -> Result<usize, Mi
         return Err(Miss::More);
     }
     let Some(variable) = variable else {
-        return Ok(end);
+        return Ok((brackets, end));
     };
     loop {
         let rest = text.get(end..).unwrap_or_default();
@@ -515,7 +581,7 @@ fn remark(text: &str, variable: Option<&str>, is_over: bool) -> Result<usize, Mi
             return Err(Miss::More);
         }
         if !uses.iter().any(|known| next.starts_with(known.as_str())) {
-            return Ok(end);
+            return Ok((brackets, end));
         }
         end += rest.len() - next.len() + line_end(next)?;
     }

@@ -43,6 +43,17 @@ fn a_call_that_names_its_tool_runs_when_it_is_the_whole_answer_and_is_never_read
         r#"<call_tool name="lookup">{"city":"Oslo"}</call_tool>"#,
         r#"<tool_name>lookup</tool_name><tool_input>{"city":"Oslo"}</tool_input>"#,
         r#"<function>lookup</function><parameters>{"city":"Oslo"}</parameters>"#,
+        r#"<tool_use name="lookup"><city>Oslo</city></tool_use>"#,
+        r#"<tool_call>{"tool":"lookup","city":"Oslo"}</tool_call>"#,
+        r#"{lookup(city="Oslo")}"#,
+        r#"[TOOL_REQUEST]{"name":"lookup","arguments":{"city":"Oslo"}}[END_TOOL_REQUEST]"#,
+        r#"Lookup(city="Oslo")"#,
+        r#"lookup.invoke({"city":"Oslo"})"#,
+        "🔧 Calling lookup(city=\"Oslo\")...",
+        "Tool used: lookup\nTool input: {\"city\":\"Oslo\"}",
+        r#"{"functionCall":{"name":"lookup","args":{"city":"Oslo"}}}"#,
+        r#"{"jsonrpc":"2.0","method":"tools/call","params":{"name":"lookup","arguments":{"city":"Oslo"}}}"#,
+        r#"{"name":"lookup","arguments":{"city":"Oslo"},"reason":"to know"}"#,
     ] {
         says(text, OSLO);
         let told = answer(&["One moment.\n", text], Opening::Words).0;
@@ -77,6 +88,9 @@ fn what_cannot_be_read_as_arguments_never_runs() {
         "lookup(city=\"Oslo\"",
         "Action: lookup[Oslo]",
         r#"lookup: {"mon": 9}"#,
+        r#"{"lookup":{"city":"Oslo"}"#,
+        r#"[lookup(city="Oslo")"#,
+        r#"{"command":"lookup","args":{"city":"Oslo"}}"#,
         r#"lookup({"mon": 9})"#,
     ] {
         let told = answer(&[text], Opening::Words).0;
@@ -84,6 +98,18 @@ fn what_cannot_be_read_as_arguments_never_runs() {
             told.starts_with("\nlookup ") && told.ends_with(" CUT"),
             "{text}: {told}"
         );
+    }
+}
+
+#[test]
+fn a_call_in_quotation_marks_or_brackets_is_not_spoken_and_does_not_run() {
+    for text in [
+        r#""lookup(city='Oslo')""#,
+        r#"(lookup(city="Oslo"))"#,
+        r#"(calls lookup(city="Oslo"))"#,
+        r#"“lookup(city="Oslo")”"#,
+    ] {
+        says(text, &format!("{OSLO} QUOTED"));
     }
 }
 
@@ -204,7 +230,12 @@ fn thoughts_of_terminals_and_leaked_tokens_are_thoughts() {
         "Thinking...\nsecret\n...done thinking.\n\nWe open at nine.",
         "<ctrl94>thought\nsecret<ctrl95>We open at nine.",
         "<internal>secret</internal>We open at nine.",
+        "<details>\n<summary>Thought for 2s</summary>\nsecret\n</details>\n\nWe open at nine.",
+        "```tool_output\nsecret\n```\nWe open at nine.",
+        "assistant\nWe open at nine.",
+        "### Response:\nWe open at nine.",
         "<output>We open at nine.</output>",
+        "*thinking: secret*\n\nWe open at nine.",
     ] {
         says(text, "We open at nine.");
     }

@@ -18,6 +18,7 @@ mod labels;
 mod lead;
 mod notation;
 mod python;
+mod tags;
 mod thoughts;
 mod words;
 mod written;
@@ -225,7 +226,7 @@ impl Spoken {
         }
         let has_words = self.last.is_some();
         for (mut call, kind) in std::mem::take(&mut self.calls) {
-            call.is_quoted = has_words && kind != Kind::Marked;
+            call.is_quoted |= has_words && kind != Kind::Marked;
             self.out.push(Piece::Call(call));
         }
         std::mem::take(&mut self.out)

@@ -3,6 +3,9 @@
 //! Compared without regard to case, and DeepSeek's `｜` and `▁` are `|` and `_`.
 
 use super::aside::is_aside;
+use super::tags::{
+    CALL_TAGS, NOISE_TAGS, PERHAPS_TAGS, RESULT_TAGS, THOUGHT_WORDS, is_result, is_thought,
+};
 
 /// What a mark says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,56 +44,6 @@ pub(super) const MAX_MARK_BYTES: usize = 256;
 /// The longest name of a tag.
 const MAX_NAME_BYTES: usize = 40;
 
-/// A tag's name that is made of these says that thoughts are inside: `<think>`, `<seed:think>`, `<inner_thoughts>`, …
-const THOUGHT_WORDS: [&str; 20] = [
-    "think",
-    "thinking",
-    "antthinking",
-    "thought",
-    "thoughts",
-    "reason",
-    "reasoning",
-    "reflect",
-    "reflection",
-    "reflections",
-    "reflexion",
-    "scratchpad",
-    "monologue",
-    "monolog",
-    "deliberation",
-    "deliberate",
-    "analysis",
-    "cot",
-    "rationale",
-    "commentary",
-];
-
-/// They may stand beside one of those.
-const BESIDE_THOUGHT_WORDS: [&str; 18] = [
-    "block", "inner", "internal", "initial", "private", "hidden", "silent", "deep", "my", "self",
-    "process", "chain", "of", "step", "steps", "trace", "longcat", "content",
-];
-
-/// What a tool is to have said: a model that writes it has made it up or repeats it.
-const RESULT_TAGS: [&str; 8] = [
-    "tool_response",
-    "tool_responses",
-    "tool_result",
-    "tool_results",
-    "tool_output",
-    "function_response",
-    "function_results",
-    "observation",
-];
-
-/// Does a tag or a word with this name hold thoughts? Names of sites and shops contain such words as well.
-pub(super) fn is_thought(name: &str) -> bool {
-    let name = name.rsplit(':').next().unwrap_or(name);
-    let words = || name.split(['_', '-']).filter(|word| !word.is_empty());
-    words().any(|word| THOUGHT_WORDS.contains(&word))
-        && words().all(|word| THOUGHT_WORDS.contains(&word) || BESIDE_THOUGHT_WORDS.contains(&word))
-}
-
 /// `[NAME]…[/NAME]`: Mistral.
 const THOUGHT_BRACKETS: [&str; 4] = ["think", "thinking", "thought", "reasoning"];
 
@@ -127,50 +80,17 @@ const THOUGHT_PHRASES: [(&str, &str); 6] = [
 ];
 /// Harmony's channels without special tokens: the last one, and a call.
 const STRIPPED_FINAL: &str = "assistantfinal";
+/// Llama's header without special tokens.
+const STRIPPED_ROLE: &str = "assistant\n";
 pub(super) const STRIPPED_CALL: &str = "assistantcommentary to=";
 
-/// Tags around calls: Hermes, Qwen, GLM, Granite, Nemotron, Jamba, Hunyuan,
-/// Llama's `<function=name>`, the `<invoke name="…">` of MiniMax and others.
-const CALL_TAGS: [&str; 12] = [
-    "tool_call",
-    "tool_calls",
-    "toolcall",
-    "toolcalls",
-    "tool_use",
-    "tool_code",
-    "function_call",
-    "function_calls",
-    "functioncall",
-    "function",
-    "invoke",
-    "longcat_tool_call",
-];
-
-/// At the beginning of a line a call may be in these.
-const PERHAPS_TAGS: [&str; 15] = [
-    "tool",
-    "tools",
-    "call",
-    "calls",
-    "use_tool",
-    "use_mcp_tool",
-    "call_tool",
-    "tool_name",
-    "function_name",
-    "invoke_tool",
-    "tool_request",
-    "execute",
-    "run",
-    "action",
-    "code",
-];
-
 /// Other marks around calls. Without an end they last as long as the answer.
-const CALL_PAIRS: [(&str, &[&str]); 16] = [
+const CALL_PAIRS: [(&str, &[&str]); 17] = [
     (STRIPPED_CALL, &[]),                        // harmony, at the beginning only
     ("<|tools_prefix|>", &["<|tools_suffix|>"]), // Apertus
     ("<|tool_call:begin|>", &["<|tool_call:end|>"]), // Solar
     ("[tool_calls]", &[]),                       // Mistral
+    ("[tool_request]", &["[end_tool_request]"]), // LM Studio
     ("<|python_tag|>", &["<|eom_id|>", "<|eot_id|>"]), // Llama 3
     ("<|python_start|>", &["<|python_end|>"]),   // Llama 4
     ("<|tool_call|>", &["<|/tool_call|>"]),      // Granite, Phi
@@ -222,26 +142,6 @@ const TURN_ENDS: [&str; 10] = [
     "<turn|>",
 ];
 
-/// Tags that only wrap what is for the caller, and tokens that are none of `<|…|>`.
-const NOISE_TAGS: [&str; 16] = [
-    "conclusion",
-    "solution",
-    "reply",
-    "response",
-    "answer",
-    "final",
-    "final_answer",
-    "final_response",
-    "output",
-    "message",
-    "assistant",
-    "s",
-    "bos",
-    "eos",
-    "pad",
-    "im_end",
-];
-
 /// The mark at the beginning of `text`, which begins with one of [`is_first`]. `at_start`: nothing was said yet in the answer.
 pub(super) fn lex(text: &str, at_start: bool) -> Lexed {
     let mut unsure = false;
@@ -288,8 +188,10 @@ pub(super) fn lex(text: &str, at_start: bool) -> Lexed {
             return Lexed::Mark(Mark::TurnEnd, length);
         }
     }
-    if at_start && let Some(length) = seek(STRIPPED_FINAL) {
-        return Lexed::Mark(Mark::Noise, length);
+    for literal in [STRIPPED_FINAL, STRIPPED_ROLE] {
+        if at_start && let Some(length) = seek(literal) {
+            return Lexed::Mark(Mark::Noise, length);
+        }
     }
     if at_start {
         for (open, close) in THOUGHT_PHRASES {
@@ -391,10 +293,13 @@ fn tag(text: &str) -> Lexed {
     {
         return special(text);
     }
+    if name == "details" && !is_close && after.starts_with('>') {
+        return folded_away(text);
+    }
     let is_thought = is_thought(&name);
     let is_aside = is_aside(&name);
     let is_perhaps = PERHAPS_TAGS.contains(&name.as_str());
-    let is_result = RESULT_TAGS.contains(&name.as_str());
+    let is_result = is_result(&name);
     let is_noise = NOISE_TAGS.contains(&name.as_str());
     // with the maker's prefix: MiniMax, Seed, StepFun, xAI, Anthropic's style, DeepSeek 3.2
     let local = name.rsplit(':').next().unwrap_or_default();
@@ -473,6 +378,31 @@ fn tag(text: &str) -> Lexed {
         (false, _) => Mark::Noise,
     };
     Lexed::Mark(mark, length)
+}
+
+/// `<details><summary>Thought for 2 s</summary>…</details>`: thoughts, if the summary says so.
+fn folded_away(text: &str) -> Lexed {
+    let inside = folded(text.split_once('>').unwrap_or_default().1.trim_start());
+    let summary = "<summary>";
+    let Some(title) = inside.strip_prefix(summary) else {
+        return if summary.starts_with(&inside) {
+            Lexed::Unsure
+        } else {
+            Lexed::Words
+        };
+    };
+    let title = title.trim_start_matches(|c: char| !c.is_alphanumeric());
+    let length = title.find(|c: char| !c.is_alphanumeric());
+    let Some(word) = length.and_then(|length| title.get(..length)) else {
+        return Lexed::Unsure;
+    };
+    match THOUGHT_WORDS.contains(&word) {
+        true => Lexed::Mark(
+            Mark::Thoughts(vec!["</details>".to_owned()]),
+            "<details>".len(),
+        ),
+        false => Lexed::Words,
+    }
 }
 
 /// `type="reasoning"`, `class="thinking"`: a value of one word.

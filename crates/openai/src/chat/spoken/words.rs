@@ -8,7 +8,7 @@ use super::json::{offered, plain_name};
 use super::labels::{Label, OBSERVATION, answer_in, is_own_turn, label};
 use super::lead::Place;
 use super::notation::{self, Lexed, Mark, is_first, lex};
-use super::{Kind, MAX_CALL_BYTES, MAX_UNSURE_BYTES, Spoken, State};
+use super::{Kind, MAX_CALL_BYTES, MAX_UNSURE_BYTES, Spoken, State, tags};
 
 /// Languages of fences around calls: Gemma, and its relatives.
 const CALL_FENCES: [&str; 5] = [
@@ -52,9 +52,7 @@ impl Spoken {
                 || may_cite
                 || matches!(c, '{' | '`')
                 || (is_word && (is_sentence || self.may_begin_name(c)))
-                || (is_line
-                    && (c.is_alphabetic()
-                        || matches!(c, '*' | '#' | '_' | '(' | '>' | '@' | '/' | '$' | '-')));
+                || (is_line && !c.is_numeric() && !c.is_whitespace());
             // separators behind a call are left out
             is_behind_call &= c.is_whitespace() || matches!(c, ';' | ',' | '`' | ']');
             if (c == '\n' || !c.is_whitespace()) && !is_behind_call {
@@ -138,7 +136,8 @@ impl Spoken {
         }
         let inside = self.held.get(length..).unwrap_or_default();
         match is_like_call(inside, &self.tools) {
-            None if self.ended => Some(false),
+            // half a call, if nothing follows
+            None if self.ended => Some(inside.trim().is_empty()),
             other => other,
         }
     }
@@ -185,7 +184,10 @@ impl Spoken {
                 if is_start
                     && self.held.get(..length).is_some_and(|label| {
                         let label = notation::folded(label);
-                        label.contains("final") || label.contains("assistant")
+                        // a heading says so by itself
+                        label.contains("final")
+                            || label.contains("assistant")
+                            || label.starts_with('#')
                     }) =>
             {
                 self.held.drain(..length);
@@ -264,7 +266,7 @@ impl Spoken {
         };
         let word = self.held.get(3.min(length)..length).unwrap_or_default();
         let word = notation::folded(word.trim());
-        if notation::is_thought(&word) {
+        if tags::is_thought(&word) || tags::is_result(&word) {
             return Lexed::Mark(Mark::Thoughts(vec!["```".to_owned()]), length);
         }
         if CALL_FENCES.contains(&word.as_str()) {
@@ -328,7 +330,10 @@ impl Spoken {
         // an owner may stand before it: `functions.`, `default_api.`, `tools.`, `api.`
         !self.tools.is_empty()
             && (matches!(c, 'f' | 'd' | 't' | 'a')
-                || self.tools.iter().any(|tool| tool.name.starts_with(c)))
+                || self
+                    .tools
+                    .iter()
+                    .any(|tool| tool.name.starts_with([c, c.to_ascii_lowercase()])))
     }
 
     /// A call of which no mark says so: JSON, or a tool's name with arguments, alone or in a fence.

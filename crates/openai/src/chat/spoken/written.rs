@@ -168,8 +168,9 @@ fn tool_element(text: &str, is_closed: bool, tools: &[ToolDefinition]) -> Option
 }
 
 /// Elements whose attribute is the name of a tool.
-const ELEMENTS: [&str; 8] = [
+const ELEMENTS: [&str; 9] = [
     "function",
+    "tool_use",
     "invoke",
     "tool_call",
     "function_call",
@@ -249,6 +250,12 @@ fn element(name: &str, inside: &str, is_ended: bool, tools: &[ToolDefinition]) -
     }
     let is_ended = is_ended && (!has_parameters || rest.trim().is_empty());
     let inside = inside.trim();
+    if !has_parameters
+        && is_ended
+        && let Some(values) = children(inside, name, tools)
+    {
+        return Written::whole(name, &Value::Object(values));
+    }
     match (has_parameters, json_value(inside)) {
         (true, _) if is_ended => Written::whole(name, &Value::Object(arguments)),
         (false, Some((value @ Value::Object(_), after))) if after.trim().is_empty() => {
@@ -257,6 +264,21 @@ fn element(name: &str, inside: &str, is_ended: bool, tools: &[ToolDefinition]) -
         (false, _) if inside.is_empty() && is_ended => Written::whole(name, &Value::Null),
         (true | false, _) => Written::cut(name, inside),
     }
+}
+
+/// `<city>Oslo</city>` for each argument, and nothing else.
+fn children(text: &str, tool: &str, tools: &[ToolDefinition]) -> Option<Map<String, Value>> {
+    let mut values = Map::new();
+    let mut rest = text;
+    while let Some((key, after)) = tag_here(rest) {
+        let end = position(after, &format!("</{}>", folded(key)))?;
+        let value = after.get(..end)?;
+        values.insert(key.to_owned(), typed(value, tool, key, tools));
+        rest = next_tag(after.get(end..)?)?.1;
+    }
+    let known = tools.iter().find(|known| known.name == tool)?;
+    let is_known = |key: &String| python::parameters(known).contains(&key.as_str());
+    (rest.trim().is_empty() && !values.is_empty() && values.keys().all(is_known)).then_some(values)
 }
 
 /// GLM: `name <arg_key>key</arg_key> <arg_value>value</arg_value> …`.
@@ -396,7 +418,12 @@ fn named<'a>(tag: &'a str, kind: &str) -> Option<&'a str> {
     let value = value.trim_start();
     let value = match value.strip_prefix('=') {
         Some(value) => value,
-        None => value.split_once("name=")?.1,
+        None => {
+            value
+                .split_once("name=")
+                .or_else(|| value.split_once("tool="))?
+                .1
+        }
     };
     let value = value.trim_start();
     let name = match value.chars().next()? {
