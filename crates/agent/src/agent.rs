@@ -9,23 +9,23 @@ use antiphon_dialogue::options::{ToolOptions, TurnDetection, TurnDetectorKind};
 use antiphon_dialogue::{Options, OptionsPatch};
 
 use crate::error::AgentError;
+use crate::handle::AgentSession;
 use crate::hooks::{CompletedTurn, ExecutedTools, Hooks, StopResponse};
 use crate::provider::{Evidence, Knowledge, Llm, Stt, Tts, TurnDetector, VadModel};
-use crate::session::AgentSession;
 use crate::tool::{Tool, ToolSet};
 use antiphon_recording::Recorder;
 
-/// What an agent is told that was given no instructions: nothing but how one talks on a telephone.
+/// The instructions of an agent that was given none: only how to talk on the telephone.
 const DEFAULT_INSTRUCTIONS: &str =
     "You are a helpful voice assistant. Answer in one or two short sentences.";
 
-/// The least silence of a VAD beside a turn detector that hears: it is asked at 200 ms and needs a moment.
+/// The shortest `min_silence_duration` of a VAD beside a turn detector that hears: the detector is asked at 200 ms and needs a moment.
 const MIN_SILENCE_FOR_DETECTOR: Duration = Duration::from_millis(250);
 
 /// Writes the instructions of one session.
 type Instructions = Arc<dyn Fn() -> String + Send + Sync>;
 
-/// An agent: who it is, what it can do, which providers it hears, thinks and speaks with. Cheap to clone.
+/// An agent: its instructions, its tools, its options, and its providers for recognition, model and voice. Cheap to clone.
 #[derive(Clone)]
 pub struct Agent {
     pub(crate) name: Arc<str>,
@@ -45,7 +45,7 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// Begin to describe an agent. Only [`AgentBuilder::llm`] is obligatory.
+    /// Starts a builder. Only [`AgentBuilder::llm`] is required.
     pub fn builder(name: impl Into<String>) -> AgentBuilder {
         AgentBuilder {
             name: name.into(),
@@ -65,8 +65,8 @@ impl Agent {
         }
     }
 
-    /// Begin to describe another agent with the providers and options of this one, to hand the conversation over to. It has
-    /// neither its instructions nor its greeting, tools or documents.
+    /// Starts a builder with the providers and options of this agent, for an agent to hand the conversation over to. Instructions,
+    /// greeting, tools and documents are not copied.
     pub fn successor(&self, name: impl Into<String>) -> AgentBuilder {
         let mut builder = Self::builder(name);
         builder.options = Options {
@@ -83,32 +83,32 @@ impl Agent {
         builder
     }
 
-    /// Its name (LiveKit's `agent_name`).
+    /// The agent's name (LiveKit's `agent_name`).
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// How its dialogue behaves.
+    /// The options of its dialogue.
     pub fn options(&self) -> &Options {
         &self.options
     }
 
-    /// Its instructions, as a session that begins now would have them.
+    /// The instructions that a session would have if it began now.
     pub fn instructions(&self) -> String {
         (self.instructions)()
     }
 
-    /// What records its sessions, if anything does.
+    /// The recorder of its sessions, if there is one.
     pub fn recorder(&self) -> Option<&Recorder> {
         self.recorder.as_ref()
     }
 
-    /// Its tools.
+    /// The agent's tools.
     pub fn tools(&self) -> &ToolSet {
         &self.tools
     }
 
-    /// Is there speech recognition? Without it callers type.
+    /// Does the agent have speech recognition? Without it, callers type.
     pub fn can_hear(&self) -> bool {
         self.stt.is_some()
     }
@@ -123,13 +123,12 @@ impl Agent {
         self.tools = tools;
     }
 
-    /// Has it a turn detector that listens to the caller's sound?
+    /// Does the agent have a turn detector that listens to the caller's sound?
     pub(crate) fn hears_turns(&self) -> bool {
         turn_detector_kind(self.turn_detector.as_deref()) == TurnDetectorKind::Audio
     }
 
-    /// Open connections that the first turn will need. Cheap, best effort; a good moment is when a caller is about to
-    /// join.
+    /// Opens the connections that the first turn will need. Cheap, best effort. A good moment is just before a caller joins.
     pub fn prewarm(&self) {
         self.llm.prewarm();
         if let Some(tts) = &self.tts {
@@ -147,7 +146,7 @@ impl fmt::Debug for Agent {
     }
 }
 
-/// Describes an [`Agent`] step by step.
+/// Builds an [`Agent`] step by step.
 #[must_use]
 pub struct AgentBuilder {
     name: String,
@@ -167,32 +166,32 @@ pub struct AgentBuilder {
 }
 
 impl AgentBuilder {
-    /// Another name.
+    /// Sets another name.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
     }
 
-    /// Who it is and how it behaves: the only text in the model's system role.
+    /// Who the agent is and how it behaves. This is the only text in the model's system role.
     pub fn instructions(self, text: impl Into<String>) -> Self {
         let text = text.into();
         self.instructions_with(move || text.clone())
     }
 
-    /// As [`Self::instructions`], written anew at the start of every session: for what changes while the process lives, such
-    /// as the date. Called on the session's start, so it must not block.
+    /// Like [`Self::instructions`], but written anew at the start of every session: for what changes while the process runs, such as
+    /// the date. The function is called when a session starts, so it must not block.
     pub fn instructions_with(mut self, write: impl Fn() -> String + Send + Sync + 'static) -> Self {
         self.instructions = Arc::new(write);
         self
     }
 
-    /// What it says first. Without it the agent waits for the caller.
+    /// What the agent says first. Without a greeting the agent waits for the caller.
     pub fn greeting(mut self, text: impl Into<String>) -> Self {
         self.options.greeting = Some(text.into());
         self
     }
 
-    /// How its dialogue behaves. Keeps a greeting that was given before, if these options have none.
+    /// The options of the dialogue. A greeting that was set before is kept if these options have none.
     pub fn options(mut self, options: Options) -> Self {
         let greeting = self.options.greeting.take();
         self.options = options;
@@ -200,8 +199,8 @@ impl AgentBuilder {
         self
     }
 
-    /// What this agent wants otherwise than the session whose options count: a longer wait for callers who spell, no
-    /// interruptions while the terms are read, and so on. [`AgentSession::update_options`](crate::AgentSession::update_options)
+    /// Options in which this agent differs from its session: a longer wait for callers who spell a name, no interruptions while the
+    /// terms are read, and so on. [`AgentSession::update_options`](crate::AgentSession::update_options)
     /// does not change these.
     pub fn overrides(mut self, overrides: OptionsPatch) -> Self {
         self.overrides = overrides;
@@ -214,51 +213,51 @@ impl AgentBuilder {
         self
     }
 
-    /// Speech recognition. Without it the caller can only type.
+    /// The speech recogniser. Without one the caller can only type.
     pub fn stt(mut self, stt: Arc<dyn Stt>) -> Self {
         self.stt = Some(stt);
         self
     }
 
-    /// Speech synthesis. Without it the agent only writes.
+    /// The speech synthesiser. Without one the agent only writes.
     pub fn tts(mut self, tts: Arc<dyn Tts>) -> Self {
         self.tts = Some(tts);
         self
     }
 
-    /// Voice activity detection: needed for quick interruptions.
+    /// The voice activity detector: needed for quick interruptions.
     pub fn vad(mut self, vad: Arc<dyn VadModel>) -> Self {
         self.vad = Some(vad);
         self
     }
 
-    /// A model that says whether the caller has finished. Without other options its kind decides the endpointing delays
-    /// (0.3 and 2.5 s for one that hears, else 0.5 and 3 s).
+    /// The turn detector: a model that says whether the caller has finished. Unless the options set the endpointing delays, they
+    /// follow from its kind: 0.3 and 2.5 s for a detector that hears, 0.5 and 3 s for one that reads.
     pub fn turn_detector(mut self, detector: Arc<dyn TurnDetector>) -> Self {
         self.turn_detector = Some(detector);
         self
     }
 
-    /// Documents to answer from; also turns on retrieval for every turn.
+    /// The documents to answer from. Every turn is then searched for.
     pub fn knowledge(mut self, knowledge: Arc<dyn Knowledge>) -> Self {
         self.knowledge = Some(knowledge);
         self
     }
 
-    /// Something it can do. May be called many times.
+    /// Adds a tool. May be called many times.
     pub fn tool(mut self, tool: impl Tool) -> Self {
         self.tools.push(Arc::new(tool));
         self
     }
 
-    /// Things it can do, made elsewhere (for instance from a configuration file).
+    /// Adds tools that were made elsewhere, for instance from a configuration file.
     pub fn tools(mut self, tools: impl IntoIterator<Item = Arc<dyn Tool>>) -> Self {
         self.tools.extend(tools);
         self
     }
 
-    /// What it does when it gets the floor: at the start of the session, after a handoff, at the beginning of a task. Runs
-    /// beside the conversation; a reply with instructions instead of a greeting, for instance.
+    /// A hook for the moment when the agent gets the floor: at the start of the session, after a handoff, at the beginning of a task.
+    /// The hook runs beside the conversation. It may ask for a reply with instructions instead of a greeting, for instance.
     pub fn on_enter<F, R>(mut self, enter: F) -> Self
     where
         F: Fn(AgentSession) -> R + Send + Sync + 'static,
@@ -268,9 +267,9 @@ impl AgentBuilder {
         self
     }
 
-    /// What it does when its time is over: another agent has taken over, its task is done, or the session ends. When the
-    /// session drains, what it says here is still heard; when it is closed, everybody has gone. After 10 s it is dropped. A
-    /// session that ends because its last handle was dropped runs it no more.
+    /// A hook for the moment when the agent loses the floor for good: another agent has taken over, its task is done, or the session
+    /// ends. When the session drains, the caller still hears what the hook says; when it is closed, nobody is there any more. After
+    /// 10 s the hook is dropped. A session that ends because its last handle was dropped does not run the hook.
     pub fn on_exit<F, R>(mut self, exit: F) -> Self
     where
         F: Fn(AgentSession) -> R + Send + Sync + 'static,
@@ -280,10 +279,10 @@ impl AgentBuilder {
         self
     }
 
-    /// What it does with every turn of the caller before it is answered, spoken or typed: change the words, add messages to
-    /// the context for this answer alone (what a search has found, for instance), or stop the answer. An answer that was
-    /// begun before the turn was over is kept only when nothing was changed or added. When it does not come back within
-    /// `on_user_turn_completed_timeout` (5 s), it is dropped, and the turn is answered as it is.
+    /// A hook for every turn of the caller, spoken or typed, before the turn is answered. The hook can change the words, add messages to
+    /// the context for this answer alone (what a search has found, for instance), or stop the answer. An answer that was begun before
+    /// the turn was over is kept only if the hook changed nothing and added nothing. A hook that does not return within
+    /// `on_user_turn_completed_timeout` (5 s) is dropped, and the turn is answered as it is.
     pub fn on_user_turn_completed<F, R>(mut self, hook: F) -> Self
     where
         F: Fn(AgentSession, CompletedTurn) -> R + Send + Sync + 'static,
@@ -294,9 +293,9 @@ impl AgentBuilder {
         self
     }
 
-    /// What it does when all tool calls of an answer have their results, before anything follows from them: it can cancel
-    /// the model's words about them, or the handoff to an agent that one of them gave back. When it does not come back
-    /// within `on_function_tools_executed_timeout` (5 s), it is dropped, and nothing is cancelled.
+    /// A hook for the moment when all tool calls of an answer have their results, before anything follows from them. The hook can cancel
+    /// the model's reply to the results, or the handoff to an agent that a tool returned. A hook that does not return within
+    /// `on_function_tools_executed_timeout` (5 s) is dropped, and nothing is cancelled.
     pub fn on_function_tools_executed<F, R>(mut self, hook: F) -> Self
     where
         F: Fn(AgentSession, ExecutedTools) -> R + Send + Sync + 'static,
@@ -308,28 +307,29 @@ impl AgentBuilder {
         self
     }
 
-    /// After a handoff: does it know what was said before it came? No, as with LiveKit.
+    /// Does the agent know what was said before a handoff to it? By default it does not, as in LiveKit.
     pub fn keep_history(mut self, keep: bool) -> Self {
         self.keep_history = keep;
         self
     }
 
-    /// How the tool of this name is run, whatever it says itself.
+    /// How the tool of this name is run. This takes precedence over the tool's own options.
     pub fn tool_options(mut self, name: impl Into<String>, options: ToolOptions) -> Self {
         self.options.tools.insert(name.into(), options);
         self
     }
 
-    /// Record its sessions, callers' words included, for `antiphon replay`. Off without it.
+    /// Records its sessions, including the callers' words, for `antiphon replay`. Without a recorder nothing is recorded.
     pub fn recorder(mut self, recorder: Recorder) -> Self {
         self.recorder = Some(recorder);
         self
     }
 
-    /// The agent.
+    /// Builds the agent.
     ///
     /// # Errors
-    /// No language model, options that contradict each other, a VAD too hasty for the turn detector, or a tool with a bad or duplicate name or a schema that is none.
+    /// There is no language model, the options contradict each other, the VAD ends speech too early for the turn detector, or a tool has
+    /// an invalid or duplicate name or an invalid schema.
     pub fn build(self) -> Result<Agent, AgentError> {
         let mut options = self.options;
         options.retrieval = self.knowledge.is_some();

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// A provider's failure. Messages never hold keys. They say what has happened, behind a semicolon what to do, and last what
-/// the provider or the system said of it: the page shows the three apart.
+/// The failure of a provider. A message never holds a key. It says what has happened, after a semicolon what to do, and at the end what the
+/// provider or the system said. The page shows the three parts separately.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ProviderError {
     /// The key is missing, wrong or not allowed to do this (HTTP 401, 403).
@@ -33,7 +33,7 @@ pub enum ProviderError {
         /// What the provider said, shortened.
         message: String,
     },
-    /// It answered with another error status.
+    /// The provider answered with another error status.
     #[error("{provider} answered {status}; {}{}", advice(*status), details(message))]
     Status {
         /// Whose.
@@ -43,7 +43,7 @@ pub enum ProviderError {
         /// What the provider said, shortened.
         message: String,
     },
-    /// It will not answer before somebody changes something there: an account without credit, a model without tools.
+    /// The provider will not answer until somebody changes something there: an account without credit, a model without tools.
     #[error("{provider} {what}; {fix}{}", details(message))]
     Setup {
         /// Whose.
@@ -55,7 +55,7 @@ pub enum ProviderError {
         /// What the provider said, shortened.
         message: String,
     },
-    /// Its name cannot be resolved.
+    /// The provider's host name cannot be resolved.
     #[error(
         "the address of {provider} cannot be found; check this machine's network and DNS, and the host's name, if one is configured{}",
         details(message)
@@ -66,7 +66,7 @@ pub enum ProviderError {
         /// What the system said.
         message: String,
     },
-    /// No connection, or it broke.
+    /// There is no connection, or it broke.
     #[error(
         "the connection to {provider} failed; check the network and the address, if one is configured{}",
         details(message)
@@ -77,7 +77,7 @@ pub enum ProviderError {
         /// Why.
         message: String,
     },
-    /// No answer in time.
+    /// There was no answer in time.
     #[error(
         "{provider} did not answer within {after:?}; it is overloaded, or the network is slow: a longer `timeout` can be configured"
     )]
@@ -87,7 +87,7 @@ pub enum ProviderError {
         /// The limit.
         after: Duration,
     },
-    /// It answered something that we do not understand.
+    /// The provider answered something that we do not understand.
     #[error("{provider} sent something unexpected: {message}")]
     Protocol {
         /// Whose.
@@ -155,16 +155,16 @@ impl ProviderError {
     }
 }
 
-/// An agent that cannot be.
+/// Why an agent cannot be built.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum AgentError {
-    /// Nothing to think with.
+    /// The agent has no language model.
     #[error("the agent has no language model: give it one with `.llm(…)`")]
     NoLlm,
-    /// Providers refuse such names.
+    /// Providers refuse such a name of a tool.
     #[error("the tool name {0:?} is not allowed: use 1 to 64 letters, digits, `_` and `-`")]
     ToolName(String),
-    /// The model could not tell them apart.
+    /// Two tools have the same name: the model could not tell them apart.
     #[error("two tools have the name {0:?}: rename one of them")]
     DuplicateTool(String),
     /// Options that contradict each other.
@@ -193,10 +193,10 @@ pub enum AgentError {
     },
 }
 
-/// A request that a session could not take.
+/// Why a session did not take a request.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum SessionError {
-    /// It is over.
+    /// The session is over.
     #[error("the session is closed: start another one")]
     Closed,
     /// Requests come faster than they are carried out.
@@ -211,7 +211,7 @@ pub enum SessionError {
     /// The agent is as before.
     #[error("the agent is not changed: {0}")]
     Update(#[from] antiphon_dialogue::update::UpdateError),
-    /// What is being said goes on, for it may not be interrupted.
+    /// The present speech goes on, because it may not be interrupted.
     #[error("nothing is interrupted: {0}")]
     NotInterrupted(#[from] antiphon_dialogue::NotInterrupted),
 }

@@ -1,4 +1,5 @@
-//! What an agent does when something happens to it: LiveKit's hooks. Each gets the session, and runs beside it.
+//! Hooks: code of the program that runs at certain moments of a session (LiveKit's hooks). Each hook gets the session and runs beside
+//! it.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -6,8 +7,8 @@ use std::sync::Arc;
 use antiphon_chat::{ChatContext, Item, Message, ToolCall, ToolOutput};
 use antiphon_dialogue::input::{ToolsVerdict, TurnVerdict};
 
+use crate::handle::AgentSession;
 use crate::provider::BoxFuture;
-use crate::session::AgentSession;
 
 /// What an agent does when it gets the floor, or when it goes.
 pub(crate) type Hook = Arc<dyn Fn(AgentSession) -> BoxFuture<'static, ()> + Send + Sync>;
@@ -35,23 +36,23 @@ pub(crate) struct Hooks {
 /// A turn of the caller before it is answered.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CompletedTurn {
-    /// What the agent knows: a copy. Messages that are added to it are read by the model just before the caller's, for this
-    /// answer alone; they do not enter the history. Other changes of it count for nothing.
+    /// A copy of what the agent knows. The model reads messages that are added to it just before the caller's words, for this answer
+    /// alone; they do not enter the history. Other changes of the copy have no effect.
     pub context: ChatContext,
-    /// What the caller said. With another text it enters the history, and is answered, as if they had said that.
+    /// What the caller said. If the hook changes the text, the history holds the new text, and the new text is answered.
     pub message: Message,
 }
 
-/// The turn is remembered and not answered (LiveKit's exception of the same name).
+/// The turn enters the history and is not answered (LiveKit's exception of the same name).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StopResponse;
 
 /// All tool calls of one answer of the model with their results, before anything follows from them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExecutedTools {
-    /// What was called.
+    /// The calls.
     pub function_calls: Vec<ToolCall>,
-    /// What came of each, in the same order.
+    /// Their results, in the same order.
     pub function_call_outputs: Vec<ToolOutput>,
     pub(crate) reply: bool,
     pub(crate) handoff: Option<String>,
@@ -59,12 +60,12 @@ pub struct ExecutedTools {
 }
 
 impl ExecutedTools {
-    /// Is the model going to say something about the results?
+    /// Will the model say something about the results?
     pub fn has_tool_reply(&self) -> bool {
         self.reply && self.verdict.reply
     }
 
-    /// Which agent is going to take over, if one of the tools gave one back.
+    /// The agent that will take over, if a tool returned one.
     pub fn agent_handoff(&self) -> Option<&str> {
         self.handoff.as_deref().filter(|_| self.verdict.handoff)
     }
@@ -74,7 +75,7 @@ impl ExecutedTools {
         self.verdict.reply = false;
     }
 
-    /// The present agent goes on, although a tool gave another one back.
+    /// The present agent goes on, although a tool returned another one.
     pub fn cancel_agent_handoff(&mut self) {
         self.verdict.handoff = false;
     }

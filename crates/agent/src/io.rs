@@ -1,13 +1,13 @@
-//! Where a session's sound comes from and goes to. A room, a WAV file or a test is bound to a session by these two.
+//! Where a session's sound comes from and where it goes. A room, a WAV file or a test is connected to a session by these two.
 
 use antiphon_audio::{Frame16k, Frame24k};
 use tokio::sync::mpsc;
 
 /// A session's ears and mouth.
 pub struct SessionIo {
-    /// The caller's sound, in real time; any frame length, 20 ms is best. Bounded by whoever made the channel
-    /// ([`SessionIo::AUDIO_IN_LIMIT`] is a good bound); who sends drops when it is full. Closed: the caller cannot speak
-    /// any more, the session goes on by text.
+    /// The caller's sound, in real time. Frames may have any length; 20 ms is best. Whoever makes the channel bounds it
+    /// ([`SessionIo::AUDIO_IN_LIMIT`] is a good bound), and the sender drops frames when it is full. When the channel is closed, the
+    /// caller cannot speak any more, and the session goes on by text.
     pub audio_in: mpsc::Receiver<Frame16k>,
     /// The agent's sound.
     pub audio_out: Box<dyn AudioOutput>,
@@ -36,15 +36,15 @@ impl std::fmt::Debug for SessionIo {
 
 /// Takes the agent's sound on its way to the caller.
 pub trait AudioOutput: Send + 'static {
-    /// Exactly 20 ms (480 samples), on the cadence of 20 ms while something is played. Called on an async task: it may
-    /// encode and enqueue, it may not block.
+    /// Takes exactly 20 ms (480 samples), every 20 ms while something is played. Called on an async task: the implementation may
+    /// encode and enqueue, but must not block.
     fn play(&mut self, frame: &Frame24k);
 
     /// The sound has stopped (end, pause, clear, or synthesis is late). Called once; the next `play` may come at any time
     /// later, not on the grid of the frames before.
     fn idle(&mut self) {}
 
-    /// Nobody will ever hear this output: nothing is synthesized and the agent's words count as heard at once.
+    /// Will nobody ever hear this output? Then nothing is synthesised, and the agent's words count as heard at once.
     fn is_silent(&self) -> bool {
         false
     }

@@ -4,7 +4,8 @@
 //! | module | what |
 //! |---|---|
 //! | [`agent`] | [`Agent`]: words, options, providers, tools |
-//! | [`session`] | [`AgentSession`]: the handle of a running conversation |
+//! | [`session`] | [`AgentSession`]: starts a conversation, and changes who speaks in it |
+//! | `handle` | all other orders to a running conversation and everything that is known of it; knows neither agents nor tools |
 //! | [`speech`] | [`SpeechHandle`]: the handle of one utterance |
 //! | `hooks` | what an agent does when it comes, goes, or before it answers: [`CompletedTurn`], [`ExecutedTools`], [`StopResponse`] |
 //! | [`io`] | where its sound comes from and goes to |
@@ -12,6 +13,7 @@
 //! | [`tool`] | what the model can call: `#[tool]`, closures, HTTP |
 //! | [`provider`] | traits of VAD, STT, LLM, TTS, turn detector and knowledge |
 //! | [`error`] | what can go wrong |
+//! | `roster` | the agents and tasks that the dialogue knows by number |
 //! | `driver` | moves bytes between providers and the dialogue; decides nothing |
 //! | `measure` | every metric of a session is recorded there |
 
@@ -20,10 +22,12 @@ extern crate self as antiphon_agent; // so that `#[tool]` works inside this crat
 pub mod agent;
 mod driver;
 pub mod error;
+mod handle;
 mod hooks;
 pub mod io;
 mod measure;
 pub mod provider;
+mod roster;
 pub mod session;
 pub mod speech;
 pub mod task;

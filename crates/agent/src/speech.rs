@@ -5,26 +5,11 @@ use antiphon_dialogue::input::Command;
 use tokio::sync::watch;
 
 use crate::error::SessionError;
-use crate::session::WeakSession;
+use crate::handle::{SpeechStatus, WeakSession};
 
-/// How a speech ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SpeechOutcome {
-    /// Everything was played to the caller.
-    Played,
-    /// It was interrupted, refused or failed, or the session ended: the history holds what was heard of it.
-    Interrupted,
-}
+pub use crate::handle::SpeechOutcome;
 
-/// How far a speech is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct SpeechStatus {
-    /// Steps whose words were all played: what a tool waits for that wants the words before it to be heard.
-    pub(crate) steps_spoken: u32,
-    pub(crate) outcome: Option<SpeechOutcome>,
-}
-
-/// One utterance of the agent (LiveKit's speech handle). Clones are handles of the same; dropping it stops nothing.
+/// A handle of one utterance of the agent (LiveKit's speech handle). Clones are handles of the same utterance. Dropping a handle stops nothing.
 #[derive(Clone, Debug)]
 pub struct SpeechHandle {
     id: SpeechId,
@@ -45,14 +30,14 @@ impl SpeechHandle {
         }
     }
 
-    /// Its name in events.
+    /// The id of the utterance in events.
     pub fn id(&self) -> SpeechId {
         self.id
     }
 
-    /// Waits until it is over. Never fails: a session that ends has interrupted it. A tool must not wait in this way for the
-    /// speech that called it, which waits for the tool: for the words before it there is
-    /// [`ToolContext::wait_for_playout`](crate::ToolContext::wait_for_playout).
+    /// Waits until the utterance is over. Never fails: if the session ends, the utterance counts as interrupted. A tool must not wait in
+    /// this way for the speech that called it, because that speech waits for the tool.
+    /// [`ToolContext::wait_for_playout`](crate::ToolContext::wait_for_playout) waits for the words before the call.
     pub async fn wait_for_playout(&self) -> SpeechOutcome {
         let mut status = self.status.clone();
         let over = status.wait_for(|status| status.outcome.is_some()).await;
@@ -72,23 +57,23 @@ impl SpeechHandle {
         }
     }
 
-    /// Is it over, and how? `None`: it waits or is being said.
+    /// How the utterance ended; `None` while it waits or is being said.
     pub fn outcome(&self) -> Option<SpeechOutcome> {
         let over = self.status.has_changed().is_err();
         let outcome = self.status.borrow().outcome;
         outcome.or(over.then_some(SpeechOutcome::Interrupted))
     }
 
-    /// Stop it, wherever it is. `force` also when it may not be interrupted.
+    /// Stops the utterance, wherever it is; with `force` also when it may not be interrupted.
     ///
     /// # Errors
-    /// It may not be interrupted ([`SessionError::NotInterrupted`] says what to do), or the session is closed or busy.
+    /// The utterance may not be interrupted ([`SessionError::NotInterrupted`] says what to do), or the session is closed or busy.
     pub async fn interrupt(&self, force: bool) -> Result<(), SessionError> {
         let session = self.session.upgrade().ok_or(SessionError::Closed)?;
         session.interrupt_speech(self.id, force).await
     }
 
-    /// From here on it may, or may not, be interrupted.
+    /// Sets whether the utterance may be interrupted from here on.
     ///
     /// # Errors
     /// The session is closed or busy.

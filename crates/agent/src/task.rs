@@ -12,7 +12,7 @@ use crate::agent::Agent;
 use crate::error::AgentError;
 use crate::tool::{ToolContext, ToolError};
 
-/// How the tools of a task's agent give its result.
+/// With this handle the tools of a task's agent give the task's result.
 pub struct TaskHandle<T> {
     slot: Arc<Mutex<Option<Result<T, ToolError>>>>,
     task: TaskId,
@@ -38,12 +38,12 @@ impl<T> std::fmt::Debug for TaskHandle<T> {
 }
 
 impl<T: Send> TaskHandle<T> {
-    /// The result; the first counts. The agent that asked has the floor again as soon as this one has finished speaking.
+    /// Gives the result; only the first counts. The agent that asked gets the floor back as soon as this agent has finished speaking.
     pub async fn complete(&self, value: T) {
         self.end(Ok(value)).await;
     }
 
-    /// There is no result; the tool that asked gets this error.
+    /// Says that there is no result; the tool that asked gets this error.
     pub async fn fail(&self, error: ToolError) {
         self.end(Err(error)).await;
     }
@@ -77,7 +77,7 @@ impl Drop for Waiting {
 }
 
 impl ToolContext {
-    /// Who speaks; `None` in a test that calls the tool itself. Its [`successor`](Agent::successor) has the same providers.
+    /// The agent that speaks; `None` in a test that calls the tool itself. [`Agent::successor`] makes one with the same providers.
     pub fn agent(&self) -> Option<Agent> {
         self.caller
             .roster
@@ -85,13 +85,13 @@ impl ToolContext {
             .and_then(|roster| roster.present())
     }
 
-    /// Another agent gets the floor until one of its tools gives the result. The words before this call are finished first;
-    /// the time limit of this tool stands still meanwhile. Tasks that are asked for at the same time come one after the
-    /// other, and a task's tools can ask for tasks of their own.
+    /// Gives the floor to another agent until one of that agent's tools gives the result. The words before this call are finished first.
+    /// The time limit of this tool stands still meanwhile. Tasks that are requested at the same time run one after the other, and the
+    /// tools of a task can request tasks of their own.
     ///
     /// # Errors
-    /// The agent cannot be built, the task failed, or it was given up: the caller interrupted before it began, or the session
-    /// is over.
+    /// The agent cannot be built, the task failed, or the task was given up: the caller interrupted before it began, or the session is
+    /// over.
     pub async fn run_task<T, F>(&self, make: F) -> Result<T, ToolError>
     where
         T: Send + 'static,

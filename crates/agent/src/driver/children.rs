@@ -22,16 +22,16 @@ use tracing::Instrument as _;
 
 use super::ears::{self, Ears, Listener, OPEN_RETRIES, Order, Queue};
 use super::gauge::Gauge;
+use super::player::{self, Player};
 use super::synthesis;
-use super::voice::{self, Voice};
 use crate::agent::Agent;
+use crate::handle::AgentSession;
 use crate::hooks::{Before, CompletedTurn, ExecutedTools, ToolsHook, TurnHook};
 use crate::io::AudioOutput;
 use crate::measure;
 use crate::provider::{
     ChatChunk, Knowledge, Llm, PresentTurn, Stt, SttSession, ToolDefinition, Tts, TurnDetector,
 };
-use crate::session::AgentSession;
 use crate::tool::arguments;
 
 /// Tool calls of one answer that the dialogue is told of. One more than it takes, so that it says so; the rest would only
@@ -54,7 +54,7 @@ pub(crate) enum Key {
     Prediction(PredictionId),
     Hook(TurnId),
     ToolsHook(BatchId),
-    Voice,
+    Player,
     Ears,
     Recogniser,
 }
@@ -106,7 +106,7 @@ impl Children {
     pub(crate) fn speak(
         &mut self,
         tts: Arc<dyn Tts>,
-        voice: Arc<Voice>,
+        player: Arc<Player>,
         id: SegmentId,
         text: String,
     ) {
@@ -115,7 +115,7 @@ impl Children {
             id,
             event: TtsFact::Failed(String::from("the synthesiser's provider panicked")),
         };
-        let work = synthesis::speak(tts, voice, id, text, facts);
+        let work = synthesis::speak(tts, player, id, text, facts);
         self.spawn(Key::Tts(id), "tts", Some(failed), work);
     }
 
@@ -232,14 +232,14 @@ impl Children {
     }
 
     /// Start to pace the playout.
-    pub(crate) fn spawn_voice(&mut self, voice: Arc<Voice>, output: Box<dyn AudioOutput>) {
-        self.spawn(Key::Voice, "audio_out", None, async move {
-            let paced = AssertUnwindSafe(voice::pace(voice.clone(), output))
+    pub(crate) fn spawn_player(&mut self, player: Arc<Player>, output: Box<dyn AudioOutput>) {
+        self.spawn(Key::Player, "audio_out", None, async move {
+            let paced = AssertUnwindSafe(player::pace(player.clone(), output))
                 .catch_unwind()
                 .await;
             if paced.is_err() {
                 measure::panicked("audio_out");
-                voice.set_broken();
+                player.set_broken();
             }
         });
     }

@@ -13,8 +13,9 @@ use tokio::sync::{oneshot, watch};
 use super::ears::Order;
 use super::{Driver, tools};
 use crate::error::SessionError;
+use crate::handle::SpeechStatus;
 use crate::hooks::{CompletedTurn, ExecutedTools};
-use crate::speech::{SpeechHandle, SpeechStatus};
+use crate::speech::SpeechHandle;
 use crate::tool::Tool;
 
 impl Driver {

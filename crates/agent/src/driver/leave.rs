@@ -5,48 +5,27 @@ use std::time::Duration;
 
 use antiphon_dialogue::event::CloseReason;
 use antiphon_dialogue::input::Command;
-use antiphon_dialogue::limits::DRAIN_TIMEOUT;
 use antiphon_dialogue::{Event, Input};
 use futures_util::FutureExt as _;
 use tracing::Instrument as _;
 
-use super::{Closed, Driver};
+use super::Driver;
+use super::ending::{CLOSE_LIMIT, Closed, DRAIN_LIMIT, EXIT_LIMIT, Farewell};
+use crate::handle::{AgentSession, Closing};
 use crate::hooks::Hook;
 use crate::measure;
-use crate::session::{AgentSession, Closing};
-
-/// A dialogue that was told to close does so within this time, or is closed.
-const CLOSE_LIMIT: Duration = Duration::from_secs(3);
-/// The same for an order to finish speaking first. Longer than the dialogue's own limit, at which it cuts the speech and
-/// then still keeps what was heard: a driver that left at the same moment would lose that.
-const DRAIN_LIMIT: Duration = DRAIN_TIMEOUT.saturating_add(CLOSE_LIMIT);
-/// The longest that an agent's `on_exit` is waited for: two sentences of goodbye, or something written to a database.
-const EXIT_LIMIT: Duration = Duration::from_secs(10);
-
-/// A session that is closed without finishing to speak is over within this: its agent's `on_exit`, and the dialogue.
-pub const CLOSES_WITHIN: Duration = EXIT_LIMIT.saturating_add(CLOSE_LIMIT);
-
-/// What the last agent still has to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Farewell {
-    /// Nobody is going.
-    NotBegun,
-    /// Its `on_exit` runs; then the order to finish speaking is carried out, if there was one.
-    Runs { drain: bool },
-    /// Nothing.
-    Over,
-}
 
 impl Driver {
     /// Nothing is left to be done.
-    pub(super) fn is_over(&mut self) -> bool {
-        if self.closed != Closed::Yes {
-            return false;
-        }
-        if self.farewell == Farewell::NotBegun {
+    pub(super) fn is_over(&self) -> bool {
+        self.closed == Closed::Yes && self.farewell == Farewell::Over
+    }
+
+    /// The dialogue is over: the last agent takes leave, if it has not begun to.
+    pub(super) fn take_leave(&mut self) {
+        if self.closed == Closed::Yes && self.farewell == Farewell::NotBegun {
             self.begin_farewell(false);
         }
-        self.farewell == Farewell::Over
     }
 
     /// The order to close; gives the instant at which patience ends.

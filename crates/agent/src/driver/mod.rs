@@ -4,34 +4,35 @@
 //! |---|---|---|
 //! | here | one per session | tells the dialogue facts, carries out its actions, keeps its deadlines |
 //! | [`conduct`] | | who speaks, and what runs for it |
-//! | [`requests`] | | what programs ask of the session |
+//! | [`requests`], [`change`] | | what programs ask of the session |
 //! | [`leave`] | | the end of the session, and of an agent's time in it |
-//! | [`ledger`] | none | which model was used for what |
+//! | [`ending`] | none | how far that end has come, and how long it may take |
+//! | [`tally`] | none | which model was used for what |
 //! | [`ears`] | one per session | the caller's sound to VAD and recogniser |
 //! | [`gauge`] | part of it | how much sound went to the recogniser, how long voice activity detection takes |
 //! | [`synthesis`] | one per piece of speech | from the synthesiser's stream to the playout |
-//! | [`voice`] | one per session | the agent's sound to the caller, 20 ms at a time |
+//! | [`player`] | one per session | the agent's sound to the caller, 20 ms at a time |
 //! | [`children`] | one per request | LLM, TTS, retrieval, turn prediction; dropped to cancel |
-//! | [`roster`] | none | the agents and tasks that the dialogue knows by number |
 //! | [`speeches`] | none | who waits for which speech |
 //! | [`tools`] | one per call | tool calls, which outlive a cancel by a moment |
 //!
-//! Sound goes round the outside: neither `ears` nor `voice` waits for the session's task. Facts reach it by two bounded
+//! Sound goes round the outside: neither `ears` nor `player` waits for the session's task. Facts reach it by two bounded
 //! channels (voice activity; everything else), reports of the playout by a flag, requests and the order to close by
 //! their own; they are looked at in that order of urgency, so nothing short waits behind something long.
 
+mod change;
 mod children;
 mod conduct;
 mod ears;
+mod ending;
 mod gauge;
 mod leave;
-mod ledger;
+mod player;
 mod requests;
-pub(crate) mod roster;
 mod speeches;
 mod synthesis;
+mod tally;
 mod tools;
-mod voice;
 
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
@@ -51,20 +52,22 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::agent::Agent;
+use crate::handle::{Closing, Controls, Request, WeakSession};
 use crate::hooks::ExecutedTools;
 use crate::io::SessionIo;
 use crate::measure;
 use crate::provider::{Evidence, PresentTurn};
-use crate::session::{Closing, Controls, Request, WeakSession};
+use crate::roster::Roster;
 use antiphon_recording::Tape;
+pub(crate) use change::Change;
 use children::{Children, Key};
 use ears::Order;
-pub use leave::CLOSES_WITHIN;
-use leave::Farewell;
-use ledger::Ledger;
-use roster::Roster;
+pub use ending::CLOSES_WITHIN;
+use ending::{Closed, Farewell};
+use tally::Tally;
+
+use player::Player;
 use speeches::Speeches;
-use voice::Voice;
 
 /// Facts from providers on their way to the dialogue. A token stream of a fast model fills it in a moment; then the
 /// provider waits.
@@ -111,18 +114,18 @@ struct Driver {
     speeches: Speeches,
     /// Why the dialogue did not stop speaking in this step, if it was told to.
     not_interrupted: Option<NotInterrupted>,
-    ledger: Ledger,
+    tally: Tally,
     roster: Arc<Roster>,
     /// The first agent has done what it does when it gets the floor.
     entered: bool,
     /// `None`: the agent only writes, and what it writes counts as heard at once.
-    voice: Option<Arc<Voice>>,
+    player: Option<Arc<Player>>,
     ears: ears::Ears,
     /// What the driver itself has to tell the dialogue after the action at hand.
     own_facts: VecDeque<Input>,
     session: WeakSession,
     events: broadcast::Sender<(Instant, Event)>,
-    outcome: watch::Sender<Option<crate::session::Outcome>>,
+    outcome: watch::Sender<Option<crate::handle::Outcome>>,
     reason: Option<CloseReason>,
     /// What has gone wrong outside the dialogue, so that the session ends.
     error: Option<String>,
@@ -132,16 +135,6 @@ struct Driver {
     exited: mpsc::Sender<()>,
     /// When the session's clock was zero, since the Unix epoch.
     began_unix: Duration,
-}
-
-/// How far the end has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Closed {
-    No,
-    /// The event was given out.
-    Told,
-    /// The dialogue is over.
-    Yes,
 }
 
 /// Where facts come in.
@@ -161,9 +154,9 @@ impl Driver {
         let (exited_in, exited) = mpsc::channel(1);
         let mut children = Children::new(facts_in);
         let silent = io.audio_out.is_silent() || agent.tts.is_none();
-        let voice = (!silent).then(|| Arc::new(Voice::default()));
-        if let Some(voice) = &voice {
-            children.spawn_voice(voice.clone(), io.audio_out);
+        let player = (!silent).then(|| Arc::new(Player::default()));
+        if let Some(player) = &player {
+            children.spawn_player(player.clone(), io.audio_out);
         }
         let ears = children.spawn_ears(&agent, io.audio_in, vad_in);
         let began_unix = controls.began_unix;
@@ -183,7 +176,7 @@ impl Driver {
         let driver = Self {
             tape,
             dialogue: dialogue.with_history(history).named(agent.name()),
-            ledger: Ledger::default(),
+            tally: Tally::default(),
             roster: Roster::new(agent.clone()),
             entered: false,
             agent,
@@ -193,7 +186,7 @@ impl Driver {
             running_tools: Vec::new(),
             speeches: Speeches::default(),
             not_interrupted: None,
-            voice,
+            player,
             ears,
             own_facts: VecDeque::new(),
             session: controls.session,
@@ -226,7 +219,11 @@ impl Driver {
         let mut handles = true;
         let mut last = None;
         let mut served = None;
-        while !self.is_over() {
+        loop {
+            self.take_leave();
+            if self.is_over() {
+                return;
+            }
             // A stream of facts does not delay a deadline; a deadline that stays in the past does not make the task spin.
             let due = self
                 .dialogue
@@ -238,7 +235,7 @@ impl Driver {
                 continue;
             }
             let wake = self.wake();
-            let voice = self.voice.clone();
+            let player = self.player.clone();
             tokio::select! {
                 biased;
                 Ok(()) = inlets.closing.changed() => {
@@ -259,7 +256,7 @@ impl Driver {
                     }
                 },
                 Some(()) = inlets.exited.recv() => self.said_goodbye(),
-                () = reports(voice.as_deref()) => {
+                () = reports(player.as_deref()) => {
                     // what was synthesized is told before what was played of it
                     for _ in 0..FACT_LIMIT {
                         let Ok(fact) = inlets.facts.try_recv() else { break };
@@ -290,7 +287,7 @@ impl Driver {
         tracing::info!(?reason, "the session is over");
         let (history, usage) = (self.history(), self.usage());
         tracing::info!(usage = %crate::usage_json(&usage), "what the session has used");
-        let outcome = crate::session::Outcome {
+        let outcome = crate::handle::Outcome {
             reason,
             history,
             usage,
@@ -342,14 +339,14 @@ impl Driver {
     }
 
     fn hear_reports(&mut self) {
-        let Some(voice) = self.voice.clone() else {
+        let Some(player) = self.player.clone() else {
             return;
         };
-        if voice.is_broken() {
+        if player.is_broken() {
             self.fails("the output of the agent's voice panicked, and nothing can be heard");
             self.tell(Input::Command(Command::Close { drain: false }));
         }
-        for report in voice.reports() {
+        for report in player.reports() {
             if let input::Playout::Cleared { id, .. } = report {
                 self.children.cancel(Key::Tts(id));
             }
@@ -387,32 +384,32 @@ impl Driver {
             }
             Action::StartLlm { id, request } => {
                 let tools = self.agent.tools.definitions_of(request.tools.as_deref());
-                self.ledger.asked(id, self.agent.llm.info());
+                self.tally.asked(id, self.agent.llm.info());
                 self.children
                     .ask(self.agent.llm.clone(), tools, id, request);
             }
             Action::CancelLlm { id } => self.children.cancel(Key::Llm(id)),
-            Action::Synthesize { id, text } => match (&self.voice, &self.agent.tts) {
-                (Some(voice), Some(tts)) if voice.open(id) => {
-                    self.ledger.voiced(id, tts.info(), &text);
-                    self.children.speak(tts.clone(), voice.clone(), id, text)
+            Action::Synthesize { id, text } => match (&self.player, &self.agent.tts) {
+                (Some(player), Some(tts)) if player.open(id) => {
+                    self.tally.voiced(id, tts.info(), &text);
+                    self.children.speak(tts.clone(), player.clone(), id, text)
                 }
                 (Some(_), Some(_)) => self.own_facts.extend(heard(id)),
                 (None, _) | (_, None) => self.own_facts.extend(written(id)),
             },
             Action::CancelSynthesis { id } => {
                 self.children.cancel(Key::Tts(id));
-                if let Some(voice) = &self.voice {
-                    voice.discard(id);
+                if let Some(player) = &self.player {
+                    player.discard(id);
                 }
             }
-            Action::Play { id } => match &self.voice {
-                Some(voice) => voice.play(id),
+            Action::Play { id } => match &self.player {
+                Some(player) => player.play(id),
                 None => self.own_facts.extend(read(id)),
             },
-            Action::PausePlayout => self.with_voice(Voice::pause),
-            Action::ResumePlayout => self.with_voice(Voice::resume),
-            Action::ClearPlayout => self.with_voice(Voice::clear),
+            Action::PausePlayout => self.with_player(Player::pause),
+            Action::ResumePlayout => self.with_player(Player::resume),
+            Action::ClearPlayout => self.with_player(Player::clear),
             Action::PredictTurn {
                 id,
                 transcript,
@@ -467,9 +464,9 @@ impl Driver {
         }
     }
 
-    fn with_voice(&self, act: impl Fn(&Voice)) {
-        if let Some(voice) = &self.voice {
-            act(voice);
+    fn with_player(&self, act: impl Fn(&Player)) {
+        if let Some(player) = &self.player {
+            act(player);
         }
     }
 
@@ -481,11 +478,11 @@ impl Driver {
             }
             // nor its providers
             Event::MetricsCollected { metrics, .. } => {
-                let model = self.ledger.measured(&metrics, &self.agent);
+                let model = self.tally.measured(&metrics, &self.agent);
                 Event::MetricsCollected { metrics, model }
             }
             Event::SessionUsageUpdated { usage } => Event::SessionUsageUpdated {
-                usage: self.ledger.by_model(usage),
+                usage: self.tally.by_model(usage),
             },
             other => other,
         };
@@ -503,7 +500,7 @@ impl Driver {
 
     /// What was used, in all and by the model.
     fn usage(&self) -> SessionUsage {
-        self.ledger.by_model(self.dialogue.usage())
+        self.tally.by_model(self.dialogue.usage())
     }
 
     /// The evidence of a turn detector.
@@ -576,9 +573,9 @@ async fn until(instant: Option<tokio::time::Instant>) {
     }
 }
 
-async fn reports(voice: Option<&Voice>) {
-    match voice {
-        Some(voice) => voice.reported().await,
+async fn reports(player: Option<&Player>) {
+    match player {
+        Some(player) => player.reported().await,
         None => std::future::pending().await,
     }
 }

@@ -4,8 +4,10 @@ use antiphon_dialogue::Input;
 use antiphon_dialogue::input::Command;
 use tokio::sync::mpsc;
 
-use super::{Closed, Driver};
-use crate::session::{AgentSession, Closing, Request};
+use super::Driver;
+use super::change::Change;
+use super::ending::Closed;
+use crate::handle::{AgentSession, Closing, Request};
 
 impl Driver {
     /// Carry one out.
@@ -18,10 +20,15 @@ impl Driver {
                 }
             }
             Request::Input(input) => self.tell(input),
-            Request::UpdateAgent(agent) => {
-                let agent = self.roster.spec(*agent);
-                self.tell(Input::Command(Command::UpdateAgent { agent }));
-            }
+            Request::Change(change) => match change.downcast::<Change>().map(|change| *change) {
+                Ok(Change::Agent(agent)) => {
+                    let agent = self.roster.spec(*agent);
+                    self.tell(Input::Command(Command::UpdateAgent { agent }));
+                }
+                Ok(Change::Tools(tools, answer)) => self.update_tools(tools, answer),
+                // nothing else is sealed
+                Err(_) => {}
+            },
             // nothing is said any more: who asked hears that it was interrupted
             Request::Speak(..) if self.closed == Closed::Yes => {}
             Request::Speak(command, id, status) => {
@@ -32,7 +39,6 @@ impl Driver {
             Request::Watch(id, status) => self.speeches.watch(id, status),
             Request::UpdateOptions(patch, answer) => self.update_options(patch, answer),
             Request::UpdateInstructions(text) => self.update_instructions(text),
-            Request::UpdateTools(tools, answer) => self.update_tools(tools, answer),
             Request::UpdateChatCtx(context) => self.update_chat_ctx(context),
             Request::ChatCtx(answer) => {
                 let _ = answer.send(self.chat_ctx());

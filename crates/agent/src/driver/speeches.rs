@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use antiphon_dialogue::ids::SpeechId;
 use tokio::sync::watch;
 
-use crate::speech::{SpeechOutcome, SpeechStatus};
+use crate::handle::{SpeechOutcome, SpeechStatus};
 
 /// How so many last speeches ended is remembered, for who asks late: half an hour of talk. Of older ones nobody knows.
 const ENDED_LIMIT: usize = 256;

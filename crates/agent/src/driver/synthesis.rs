@@ -11,7 +11,7 @@ use antiphon_dialogue::limits::MAX_TIMED_WORDS;
 use futures_util::StreamExt as _;
 use tokio::sync::mpsc;
 
-use super::voice::Voice;
+use super::player::Player;
 use crate::measure;
 use crate::provider::{Tts, TtsChunk};
 
@@ -24,7 +24,7 @@ const AFTER_CLAUSE: Duration = Duration::from_millis(125);
 
 /// A piece on its way into the playout. However synthesis ends (a panic, too), what has come of it does not wait for more.
 struct Piece {
-    voice: Arc<Voice>,
+    player: Arc<Player>,
     id: SegmentId,
     facts: mpsc::Sender<Input>,
     edges: Edges,
@@ -39,13 +39,13 @@ struct Piece {
 /// Has the text spoken into the segment, and says how that went.
 pub(super) async fn speak(
     tts: Arc<dyn Tts>,
-    voice: Arc<Voice>,
+    player: Arc<Player>,
     id: SegmentId,
     text: String,
     facts: mpsc::Sender<Input>,
 ) {
     let mut piece = Piece {
-        voice,
+        player,
         id,
         facts,
         edges: Edges::new(pause_after(&text)),
@@ -102,7 +102,7 @@ impl Piece {
             // told before it can be played, so that nobody hears of the sound before it came
             self.tell(TtsFact::FirstAudio).await;
         }
-        self.voice.append(self.id, &frame).await;
+        self.player.append(self.id, &frame).await;
         let first = self.passed == 0;
         self.passed += frame.samples().len() as u64;
         if first && !self.early.is_empty() {
@@ -131,7 +131,7 @@ impl Piece {
     /// No more comes. A piece of which nothing has come keeps its place in the playout until it is tried again or dropped.
     fn end(&mut self) {
         if !std::mem::replace(&mut self.over, true) && self.passed > 0 {
-            self.voice.finish(self.id);
+            self.player.finish(self.id);
         }
     }
 }

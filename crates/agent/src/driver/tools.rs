@@ -14,8 +14,8 @@ use tokio::sync::mpsc;
 use tracing::Instrument as _;
 
 use crate::agent::Agent;
+use crate::handle::truncate;
 use crate::measure;
-use crate::session::truncate;
 use crate::tool::{ToolContext, ToolSet};
 
 /// What a cancelled tool may still take.

@@ -10,18 +10,18 @@ use crate::ProviderError;
 
 /// A language model.
 pub trait Llm: Send + Sync + 'static {
-    /// Who it is.
+    /// Provider and model.
     fn info(&self) -> ProviderInfo;
 
-    /// Ask it. The stream ends after the answer or its first error; dropping it cancels the request. Retries happen
-    /// inside, and only before the first chunk was given out.
+    /// Sends a request. The stream ends after the answer or after its first error. Dropping the stream cancels the request. The provider
+    /// retries by itself, and only before it has given out the first chunk.
     fn chat(
         &self,
         request: ChatRequest,
         tools: Arc<[ToolDefinition]>,
     ) -> BoxStream<Result<ChatChunk, ProviderError>>;
 
-    /// Open a connection before it is needed. Cheap, best effort.
+    /// Opens a connection before it is needed. Cheap, best effort.
     fn prewarm(&self) {}
 }
 
@@ -30,23 +30,23 @@ pub trait Llm: Send + Sync + 'static {
 pub enum ChatChunk {
     /// More text.
     Text(String),
-    /// One whole call of an answer that has come to its proper end.
+    /// One complete call. The answer with the call has ended properly.
     ToolCall(ToolCall),
     /// A call that must not run: it was cut off, or the tool was not offered.
     RefusedCall {
-        /// As far as it came.
+        /// The call, as far as it arrived.
         call: ToolCall,
         /// What the model reads as its result.
         why: String,
     },
     /// The model is at work and has nothing for the caller yet. At most one a second.
     Thinking,
-    /// The text so far was not meant for the caller.
+    /// All text so far was not meant for the caller.
     Withdrawn,
     /// Something about this answer that whoever looks after the agent should know, without secrets: it was cut off, or the
     /// server refused a parameter.
     Warning(String),
-    /// Tokens; the last chunk of providers that say.
+    /// The tokens that were used: the last chunk, if the provider counts them.
     Usage(Usage),
 }
 

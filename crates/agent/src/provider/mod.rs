@@ -1,6 +1,6 @@
 //! The traits of providers. One provider is one crate (`antiphon-openai`, `antiphon-deepgram`, `antiphon-silero`,
-//! `antiphon-moonshine`, `antiphon-hibari`, `antiphon-local`, `antiphon-knowledge`). All are shared by all sessions behind an `Arc`; what belongs to one session is
-//! made by `open`, `session` or the call itself. Dropping what a call returned cancels it.
+//! `antiphon-moonshine`, `antiphon-hibari`, `antiphon-local`, `antiphon-knowledge`). All sessions share a provider behind an `Arc`. What belongs
+//! to one session is made by `open`, by `session` or by the call itself. Dropping what a call has returned cancels the call.
 
 mod knowledge;
 mod llm;
@@ -22,9 +22,9 @@ pub use tts::{Tts, TtsChunk};
 pub use turn::{Evidence, PresentTurn, TurnDetector};
 pub use vad::{Vad, VadModel};
 
-/// A future that can be an object.
+/// A boxed future.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
-/// A stream that can be an object.
+/// A boxed stream.
 pub type BoxStream<T> = Pin<Box<dyn Stream<Item = T> + Send + 'static>>;
 
 /// Who a provider is, for logs, metrics and `antiphon doctor`.

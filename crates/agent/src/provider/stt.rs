@@ -9,20 +9,21 @@ use crate::ProviderError;
 
 /// A speech recogniser.
 pub trait Stt: Send + Sync + 'static {
-    /// Who it is.
+    /// Provider and model.
     fn info(&self) -> ProviderInfo;
 
-    /// Open one caller's stream. It comes back at once or within the connect time-out; afterwards the provider keeps the
-    /// stream alive, reconnects by itself (replaying the last two seconds) and says so by `Degraded` and `Recovered`.
+    /// Opens the stream of one caller. The call returns at once or within the connect time-out. Afterwards the provider keeps the stream
+    /// alive, reconnects by itself (and sends the last two seconds again), and reports this by `Degraded` and `Recovered`.
     fn open(&self) -> BoxFuture<'_, Result<SttSession, ProviderError>>;
 }
 
 /// One caller's stream. Dropping it closes the connection.
 #[derive(Debug)]
 pub struct SttSession {
-    /// Sound and orders. Full means that the provider is slower than real time for long: the driver drops the oldest.
+    /// Sound and orders for the provider. The channel is full only when the provider has been slower than real time for long; the driver
+    /// then drops the oldest.
     pub input: mpsc::Sender<SttInput>,
-    /// What was heard. Closed after `Failed`.
+    /// What the provider has heard. Closed after `Failed`.
     pub events: mpsc::Receiver<SttEvent>,
 }
 
@@ -38,7 +39,7 @@ impl SttSession {
 pub enum SttInput {
     /// Sound, without gaps in time while the caller may speak.
     Audio(Frame16k),
-    /// Make pending words final now (the VAD heard the end of speech).
+    /// Make pending words final now: the VAD has heard the end of speech.
     Finalize,
     /// Forget pending words.
     Clear,

@@ -8,14 +8,14 @@ use crate::ProviderError;
 
 /// A speech synthesiser.
 pub trait Tts: Send + Sync + 'static {
-    /// Who it is.
+    /// Provider and model.
     fn info(&self) -> ProviderInfo;
 
-    /// Speak a clause or sentence; audio comes as it is made. Dropping the stream cancels. Retries happen inside, and only
-    /// before the first audio was given out.
+    /// Synthesises a clause or a sentence; the audio arrives while it is made. Dropping the stream cancels the request. The provider
+    /// retries by itself, and only before it has given out the first audio.
     fn synthesize(&self, text: String) -> BoxStream<Result<TtsChunk, ProviderError>>;
 
-    /// Open a connection before it is needed. Cheap, best effort.
+    /// Opens a connection before it is needed. Cheap, best effort.
     fn prewarm(&self) {}
 }
 
@@ -24,6 +24,6 @@ pub trait Tts: Send + Sync + 'static {
 pub enum TtsChunk {
     /// More sound; any length.
     Audio(Frame24k),
-    /// When words begin, offsets from the first sample, if the provider says.
+    /// When words begin, as offsets from the first sample, if the provider tells them.
     Words(Vec<(String, Duration)>),
 }

@@ -5,14 +5,14 @@ use antiphon_chat::Item;
 use super::{BoxFuture, ProviderInfo};
 use crate::ProviderError;
 
-/// Asked after 200 ms of silence whether the caller has finished. While it thinks the short endpointing delay runs; an
-/// answer that comes later than `turn_detector_timeout` (1 s) is not waited for.
+/// A turn detector. It is asked after 200 ms of silence whether the caller has finished. Meanwhile the short endpointing delay runs. An
+/// answer that takes longer than `turn_detector_timeout` (1 s) is ignored.
 pub trait TurnDetector: Send + Sync + 'static {
-    /// Who it is.
+    /// Provider and model.
     fn info(&self) -> ProviderInfo;
 
-    /// What it judges. A detector of words is asked when there are some, and again when they change; one of sound once in a
-    /// silence.
+    /// What the detector judges. A detector that reads is asked when there are words, and again when they change. A detector that hears
+    /// is asked once in each silence.
     fn evidence(&self) -> Evidence;
 
     /// The probability from which the caller counts as having finished, for this language (BCP 47, `None`: unknown). `None`:

@@ -7,11 +7,11 @@ use antiphon_dialogue::input;
 
 /// A model, loaded once and shared.
 pub trait VadModel: Send + Sync + 'static {
-    /// State for one caller.
+    /// Makes the state for one caller.
     fn session(&self) -> Box<dyn Vad>;
 
-    /// The silence after which it says that speech has ended; `None` when it cannot say. A turn detector that hears needs
-    /// 250 ms: it is asked at 200 ms.
+    /// The silence after which the detector says that speech has ended; `None` if that is not known. A turn detector that hears needs
+    /// 250 ms, because it is asked at 200 ms.
     fn min_silence_duration(&self) -> Option<Duration> {
         None
     }
@@ -19,9 +19,9 @@ pub trait VadModel: Send + Sync + 'static {
 
 /// One caller's detector.
 pub trait Vad: Send + 'static {
-    /// Hear more (any length); every event it leads to goes to `emit` in order. Allocates nothing in the steady state.
+    /// Takes more sound of any length. Every event goes to `emit`, in order. Allocates nothing in the steady state.
     fn push(&mut self, frame: &Frame16k, emit: &mut dyn FnMut(input::Vad));
 
-    /// Forget everything (another caller, or a gap).
+    /// Forgets everything: another caller, or a gap in the sound.
     fn reset(&mut self);
 }

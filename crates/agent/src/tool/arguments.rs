@@ -37,7 +37,7 @@ pub fn canonical(text: &str) -> String {
         Ok(value) => value.to_string(),
         Err(_) => {
             let mut text = text.to_owned();
-            crate::session::truncate(&mut text, LIMIT);
+            crate::handle::truncate(&mut text, LIMIT);
             Value::String(text).to_string()
         }
     }

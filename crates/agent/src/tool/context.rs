@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::driver::roster::Roster;
+use crate::roster::Roster;
 use antiphon_dialogue::Input;
 use antiphon_dialogue::ids::SpeechId;
 use antiphon_dialogue::input::Command;
@@ -11,21 +11,21 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::SessionError;
-use crate::session::WeakSession;
+use crate::handle::WeakSession;
 use crate::speech::{SpeechHandle, SpeechOutcome};
 
 /// What a tool knows about its call (LiveKit's `RunContext`). Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct ToolContext {
-    /// The model's name of this call.
+    /// The id that the model gave this call.
     pub call_id: String,
-    /// The same for every attempt at the same call: a tool with side effects can use it to act only once.
+    /// A key that is the same for every attempt at the same call. A tool with side effects can use the key to act only once.
     pub idempotency_key: String,
-    /// The conversation it happens in; does not keep it alive.
+    /// The conversation of the call. The handle does not keep the conversation alive.
     pub session: WeakSession,
-    /// Cancelled when nobody waits for the result any more. A tool that ignores it is dropped a little later.
+    /// Cancelled when nobody waits for the result any more. A tool that ignores this is dropped a little later.
     pub cancelled: CancellationToken,
-    /// Who called it; nobody in a test that calls the tool itself.
+    /// Who called the tool; nobody in a test that calls the tool itself.
     pub caller: Caller,
 }
 
@@ -40,7 +40,7 @@ pub struct Caller {
 }
 
 impl ToolContext {
-    /// Waits until the words that the agent said before it called this tool have been heard, or were interrupted.
+    /// Waits until the caller has heard the words that the agent said before it called this tool, or has interrupted them.
     pub async fn wait_for_playout(&self) -> SpeechOutcome {
         match &self.caller.speech {
             Some((speech, step)) => speech.wait_for_step(*step).await,
@@ -59,9 +59,9 @@ impl ToolContext {
         }
     }
 
-    /// Tells how far it is, for the model to read. From the first time on nobody waits for this tool: the conversation goes
-    /// on, and what it tells later, its result included, is told to the caller when there is silence. Also a sign of life:
-    /// the tool's time limit begins anew.
+    /// Tells the model how far the tool has got. After the first update nobody waits for this tool any more: the conversation goes on,
+    /// and the caller is told later updates, and the result, as soon as nobody speaks. Each update starts the time limit of the tool
+    /// again.
     pub async fn update(&self, message: impl Into<String>) {
         self.tell(Input::ToolUpdated {
             call_id: self.call_id.clone(),
@@ -70,7 +70,7 @@ impl ToolContext {
         .await;
     }
 
-    /// What is said while this call is slow, instead of what the tool's options say; `None`: nothing.
+    /// Sets what is said while this call is slow, instead of what the tool's options say; `None`: nothing.
     pub async fn filler(&self, filler: Option<Filler>) {
         self.tell(Input::Command(Command::SetFiller {
             call_id: self.call_id.clone(),

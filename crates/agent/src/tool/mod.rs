@@ -32,34 +32,34 @@ pub use set::ToolSet;
 use crate::agent::Agent;
 use crate::provider::{BoxFuture, ToolDefinition};
 
-/// Something the model can do. Written with `#[tool]`, [`FunctionTool`] or [`HttpTool`]; shared by all sessions.
+/// Something that the model can do. Tools are made with `#[tool]`, [`FunctionTool`] or [`HttpTool`], and are shared by all sessions.
 pub trait Tool: Send + Sync + 'static {
-    /// Name, description and parameters. Asked once per agent.
+    /// Name, description and parameters. Called once for each agent.
     fn definition(&self) -> ToolDefinition;
 
-    /// Do it. The arguments fit the schema of the definition. An error is read by the model, which can then try again or
-    /// tell the caller. A panic is an error that says nothing.
+    /// Runs the tool. The arguments fit the schema of the definition. The model reads an error, and can then try again or tell the
+    /// caller. A panic becomes an error without details.
     fn call<'a>(
         &'a self,
         arguments: Value,
         context: ToolContext,
     ) -> BoxFuture<'a, Result<ToolReply, ToolError>>;
 
-    /// How it is run: its time limit, what an interruption does to it, what is said while it is slow, what becomes of a
-    /// second call. [`AgentBuilder::tool_options`](crate::AgentBuilder::tool_options) goes before it.
+    /// How the tool is run: its time limit, what an interruption does to it, what is said while it is slow, and what becomes of a
+    /// second call. [`AgentBuilder::tool_options`](crate::AgentBuilder::tool_options) takes precedence.
     fn options(&self) -> ToolOptions {
         ToolOptions::default()
     }
 }
 
-/// What a tool gives back to the model.
+/// What a tool returns.
 #[derive(Clone, Debug, Default)]
 pub struct ToolReply {
     /// What the model reads.
     pub text: String,
-    /// The agent says nothing after it (LiveKit's `StopResponse`).
+    /// The agent says nothing about the result (LiveKit's `StopResponse`).
     pub silent: bool,
-    /// Who takes the conversation over.
+    /// The agent that takes the conversation over.
     pub handoff: Option<Agent>,
 }
 
@@ -71,7 +71,7 @@ impl PartialEq for ToolReply {
 }
 
 impl ToolReply {
-    /// This text, and the model answers.
+    /// The model reads this text and answers.
     pub fn new(text: impl Into<String>) -> Self {
         Self {
             text: text.into(),
@@ -88,7 +88,7 @@ impl ToolReply {
         }
     }
 
-    /// The present agent tells the result, and then this one takes the conversation over.
+    /// The present agent tells the caller the result, and then this agent takes the conversation over.
     #[must_use]
     pub fn then_handoff(self, agent: Agent) -> Self {
         Self {
@@ -97,7 +97,7 @@ impl ToolReply {
         }
     }
 
-    /// This text for the history, and the agent says nothing.
+    /// The history gets this text, and the agent says nothing.
     pub fn silent(text: impl Into<String>) -> Self {
         Self {
             text: text.into(),
@@ -148,7 +148,7 @@ impl From<Value> for ToolReply {
     }
 }
 
-/// A tool's failure. Deliberately no `std::error::Error`, so that `?` turns every such error into [`ToolError::internal`].
+/// The failure of a tool. It does not implement `std::error::Error`, so that `?` can turn every such error into [`ToolError::internal`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ToolError {
     /// What the model reads.
@@ -166,7 +166,7 @@ impl ToolError {
         }
     }
 
-    /// The model reads that something went wrong inside; only the log says what.
+    /// The model only reads that something went wrong inside; the log says what.
     pub fn internal(detail: impl std::fmt::Display) -> Self {
         Self {
             message: String::from("An internal error occurred"),
