@@ -32,7 +32,7 @@ pub(super) struct CallLines {
     /// Words of the speech that is being played.
     words: String,
     metrics: Vec<(SpeechId, TurnMetrics)>,
-    /// Failures that were explained, and how often each came.
+    /// The causes of failures that were explained, and how often each came.
     troubles: Vec<(Component, String, u32)>,
     turns: Vec<Duration>,
 }
@@ -136,23 +136,28 @@ impl CallLines {
         (!words.is_empty()).then(|| self.line("agent", 33, &format!("{words}{cut}{waits}")))
     }
 
-    /// The whole message the first time, then how often.
+    /// The whole message the first time, then how often, and only what is new in it.
     fn trouble(&mut self, component: Component, message: &str) -> String {
         let part = part(component);
+        let (cause, quoted) = cause(message);
         let known = self
             .troubles
             .iter_mut()
-            .find(|(of, text, _)| *of == component && text == message);
+            .find(|(of, text, _)| *of == component && *text == cause);
         let text = match known {
             Some((_, _, times)) => {
                 *times = times.saturating_add(1);
-                format!("{part}: the same again ({times} times)")
+                let about = match quoted.is_empty() {
+                    true => String::new(),
+                    false => format!(": {}", clean(&quoted, SENTENCE_CHARS)),
+                };
+                format!("{part}: the same again ({times} times){about}")
             }
             None => {
                 if self.troubles.len() == MAX_TROUBLES {
                     self.troubles.remove(0);
                 }
-                self.troubles.push((component, message.to_owned(), 1));
+                self.troubles.push((component, cause, 1));
                 format!("{part}: {}", clean(message, SENTENCE_CHARS))
             }
         };
@@ -215,6 +220,26 @@ fn waits(metrics: &TurnMetrics) -> Option<String> {
         seconds(total),
         parts.join(", ")
     ))
+}
+
+/// What is the same in a message each time that its cause comes back, and what it quotes: the sentence that was not heard. Of
+/// numbers only those of three digits count, which are HTTP's; the others are times, ports and counts.
+fn cause(message: &str) -> (String, String) {
+    let (mut cause, mut quoted) = (String::new(), String::new());
+    let mut is_quoted = false;
+    for part in message.split_inclusive(|c: char| c == '"' || c.is_whitespace()) {
+        if is_quoted {
+            quoted.push_str(part.trim_end_matches('"'));
+        } else {
+            let is_number = part.starts_with(|c: char| c.is_ascii_digit());
+            let digits = part.chars().filter(char::is_ascii_digit).count();
+            if !is_number || digits == 3 {
+                cause.push_str(part);
+            }
+        }
+        is_quoted ^= part.ends_with('"');
+    }
+    (cause, quoted)
 }
 
 fn part(component: Component) -> &'static str {
@@ -347,6 +372,28 @@ mod tests {
             .event(at(0), &failed("OpenAI refused the key"))
             .unwrap();
         assert_eq!(line, "#3 trouble TTS: the same again (3 times)");
+    }
+
+    #[test]
+    fn a_voice_that_fails_at_every_sentence_is_explained_once_and_each_sentence_named() {
+        let (mut call, _) = CallLines::begin(3, "r", PLAIN);
+        let lost = |sentence: &str, ms: u32| {
+            failed(&format!(
+                "OpenAI answered 503 after {ms} ms; the caller does not hear all of {sentence:?}"
+            ))
+        };
+        let line = call.event(at(0), &lost("We open.", 12)).unwrap();
+        assert_eq!(
+            line,
+            "#3 trouble TTS: OpenAI answered 503 after 12 ms; the caller does not hear all of \"We open.\""
+        );
+        let line = call.event(at(0), &lost("At nine.", 1500)).unwrap();
+        assert_eq!(
+            line,
+            "#3 trouble TTS: the same again (2 times): At nine."
+        );
+        let other = failed("OpenAI answered 401; the caller does not hear all of \"x\"");
+        assert!(call.event(at(0), &other).unwrap().contains("401"));
     }
 
     #[test]
