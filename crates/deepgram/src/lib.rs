@@ -2,10 +2,10 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`config`] | where the server is, the key, options of recognition, limits of time |
+//! | [`config`] | the server's address, the key, recognition options, time limits |
 //! | [`stt`] | [`DeepgramStt`] and the supervisor of one caller's stream |
-//! | `connection` | one WebSocket: its handshake and what its failures mean |
-//! | `replay` | the last seconds of sound, sent again after a reconnect, without I/O |
+//! | `connection` | one WebSocket: the handshake, and what its failures mean |
+//! | `replay` | the last seconds of sound, which are sent again after a reconnect, without I/O |
 //! | `message` | Deepgram's messages, without I/O |
 
 pub mod config;

@@ -8,17 +8,17 @@ use proc_macro::TokenStream;
 
 /// Makes a tool of an async function.
 ///
-/// Its name is the function's, its description the doc comment, and its parameters are the function's, each described by
-/// a doc comment of its own. `#[serde(…)]` and `#[schemars(…)]` on a parameter are passed on (`#[serde(default)]`,
+/// The tool has the name of the function. The doc comment is the description. The parameters of the function are the parameters of the
+/// tool, and a doc comment on a parameter describes it. `#[serde(…)]` and `#[schemars(…)]` on a parameter are passed on (`#[serde(default)]`,
 /// `#[schemars(range(min = 1, max = 12))]`); an `Option` may be left out by the model.
 ///
 /// A parameter of type `ToolContext` or `&ToolContext` gets the context of the call; the model does not see it.
 ///
-/// The function gives back text, anything that can be JSON, a `ToolReply`, or a `Result` of one of them. The error's text
-/// is read by the model when it is a `ToolError` or text; other errors are logged and hidden from it.
+/// The function returns text, any value that can be JSON, a `ToolReply`, or a `Result` of one of these. If the error is a `ToolError` or
+/// text, the model reads it. Other errors are logged and hidden from the model.
 ///
-/// The tool is a value of the function's name: `agent.tool(find_table)`. With `#[tool(state)]` the first parameter (a type
-/// that is `Clone + Send + Sync`, such as `Arc<Database>`) is given when the agent is made: `agent.tool(find_table(db))`.
+/// The tool is a value with the name of the function: `agent.tool(find_table)`. With `#[tool(state)]` the first parameter (of a type that
+/// is `Clone + Send + Sync`, such as `Arc<Database>`) is passed when the agent is built: `agent.tool(find_table(db))`.
 ///
 /// Options: `name = "…"`, `description = "…"`, `timeout_ms = 2000`, `state`, `crate = path::to::antiphon_agent`; what an
 /// interruption by the caller does, `interruption = "detach"` (or `"cancel"`, `"protect"`); what is said while it is slow,

@@ -1,16 +1,16 @@
-//! OpenAI and Deepgram on loopback, for tests and benches only: official clients work against it unmodified, what it hears
-//! and says is scripted, and it can be slow, refuse, hang, or die in mid-stream on demand.
+//! Simulators of OpenAI and Deepgram on loopback, for tests and benches only. The official clients work against them unmodified. A script
+//! says what they hear and say, and they can be slow, refuse, hang, or break off in mid-stream on demand.
 //!
 //! | module | what |
 //! |---|---|
-//! | [`script`] | what it does: words heard, answers, delays, faults; the same as JSON over HTTP |
+//! | [`script`] | what the simulator does: words heard, answers, delays, faults; also as JSON over HTTP |
 //! | [`server`] | [`Simulator`]: start, stop, read back the requests |
-//! | [`record`] | what it was asked, keys taken out |
+//! | [`record`] | the requests that it got, without keys |
 //! | `openai` | `/v1/chat/completions`, `/v1/audio/speech`, `/v1/embeddings`, `/v1/models` |
 //! | `deepgram` | `/v1/listen`, as WebSocket and as REST |
 //! | `recogniser` | which word is heard when, without I/O |
 //! | `speech` | a voice: flite where it is installed, tones otherwise |
-//! | `fault` | a response that hangs, breaks off or is nonsense |
+//! | `fault` | responses that hang, break off or are nonsense |
 //!
 //! A test in Rust:
 //!

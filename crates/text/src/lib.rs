@@ -1,12 +1,12 @@
-//! Words: comparing and counting them, reading marked-up text as a person would, and cutting a reply into pieces for TTS.
+//! Words: comparing and counting words, reading markup aloud as a person would, and cutting a reply into pieces for TTS.
 //!
 //! | file | what |
 //! |---|---|
-//! | `words` | words compared and counted in any script; a text cut where a share of its sound ends |
-//! | `backchannel` | is this what a listener says? for each language |
+//! | `words` | compares and counts words in any script, and cuts a text where a share of its sound ends |
+//! | `backchannel` | is this a backchannel? for each language |
 //! | `stop` | is this an order to be silent, and nothing else? |
-//! | `chunk`, `sentence` | a reply that is still being written, cut into pieces that a voice can begin with |
-//! | `read` | Markdown and HTML as a person would read them out |
+//! | `chunk`, `sentence` | cut a reply, while it is still being written, into pieces that can be synthesised |
+//! | `read` | Markdown and HTML as a person would read them aloud |
 //! | `address` | web and e-mail addresses as they are spoken |
 //! | `fingerprint` | a hash that stays the same from version to version |
 
