@@ -166,6 +166,7 @@ fn times_are_of_the_evening_unless_something_says_otherwise() {
         ("for lunch at eleven", "11:00"),
         ("at nine in the morning", "09:00"),
         ("at 7pm", "19:00"),
+        ("at half-past seven", "19:30"),
     ] {
         let called =
             format!(r#"find_tables {{"date":"2026-11-24","party_size":2,"time":"{time}"}}"#);

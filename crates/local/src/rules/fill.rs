@@ -99,7 +99,13 @@ pub(super) fn value(
 ) -> Option<Value> {
     let cut = |text: &str| -> Vec<String> {
         text.split(|c: char| !(c.is_alphanumeric() || matches!(c, ':' | '-' | '\'')))
-            .map(|word| word.trim_matches(['-', '\'']).to_owned())
+            .map(|word| word.trim_matches(['-', '\'']))
+            .flat_map(|word| {
+                // "half-past", but neither a date in digits nor a name that is spelled
+                let is_one = word.contains(|c: char| c.is_ascii_digit()) || is_letters(word);
+                let part = |c: char| c == '-' && !is_one;
+                word.split(part).map(str::to_owned).collect::<Vec<_>>()
+            })
             .filter(|word| !word.is_empty())
             .collect()
     };
@@ -189,6 +195,15 @@ fn count(words: &[&str], asked: bool) -> Option<i64> {
     }
     if has(&["a", "dozen"]) {
         return Some(12);
+    }
+    // "a table for for"
+    let for_number = |pair: &[&str]| match pair {
+        ["for", "for"] => Some(4),
+        ["for", "to" | "too"] => Some(2),
+        _ => None,
+    };
+    if let Some(count) = words.windows(2).find_map(for_number) {
+        return Some(count);
     }
     // what a recogniser makes of "two" and "four" said alone
     if let (true, [only]) = (asked, words)
@@ -418,6 +433,11 @@ mod tests {
             ("a couple", true, Some(2)),
             ("a party of six", false, Some(6)),
             ("just me", true, Some(1)),
+            (
+                "a table for for on Friday at half-past seven",
+                false,
+                Some(4),
+            ),
             ("for seven thirty", false, None),
             ("on the fourth of December", false, None),
             ("a table at eight", false, None),
