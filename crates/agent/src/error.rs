@@ -167,6 +167,9 @@ pub enum AgentError {
     /// Two tools have the same name: the model could not tell them apart.
     #[error("two tools have the name {0:?}: rename one of them")]
     DuplicateTool(String),
+    /// A source of knowledge over HTTP that cannot be asked.
+    #[error("the knowledge over HTTP cannot be asked: {0}")]
+    Knowledge(String),
     /// Options that contradict each other.
     #[error("the options cannot work: {0}")]
     Options(#[from] antiphon_dialogue::options::OptionsError),

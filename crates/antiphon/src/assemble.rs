@@ -3,6 +3,7 @@
 
 #[cfg(test)]
 mod documented;
+pub(crate) mod embedding;
 mod knowledge;
 mod providers;
 mod tools;
@@ -19,6 +20,7 @@ use antiphon_chat::ChatRequest;
 use antiphon_dialogue::Options;
 use antiphon_models::Store;
 use antiphon_models::catalogue::{self, HIBARI_HEART, MOONSHINE_TINY_EN};
+use antiphon_neural::Workers;
 use anyhow::Context as _;
 
 use crate::app::App;
@@ -83,22 +85,28 @@ pub async fn assemble(config: Config, is_example: bool, app: &App) -> anyhow::Re
             "[llm] model is not set, and the server was asked for one in vain: {why}; it is asked again with the first call, or set model"
         ));
     }
-    let knowledge = knowledge::load(&config, is_example, &mut notes)?;
+    let workers = Workers::for_this_machine().context("the threads of models cannot be started")?;
+    let loaded = knowledge::load(&config, is_example, &mut notes)?;
+    for base in loaded.iter().flat_map(|loaded| &loaded.bases) {
+        embedding::begin(base, &config, secrets, &workers).await?;
+    }
+    let knowledge = loaded.and_then(|loaded| loaded.knowledge());
     let mut builder = providers::add(
         described(&config)?,
         &config,
         secrets,
         &choice,
         knowledge.as_ref(),
+        &workers,
     )?;
     let automatic = config
         .knowledge
         .as_ref()
         .is_none_or(|k| k.automatic.unwrap_or(true));
-    if let Some(base) = knowledge {
-        builder = builder.tool(knowledge::tool(base.clone()));
+    if let Some(knowledge) = knowledge {
+        builder = builder.tool(knowledge::tool(knowledge.clone()));
         if automatic {
-            builder = builder.knowledge(Arc::new(base));
+            builder = builder.knowledge(knowledge);
         }
     }
     builder = tools::add(builder, &config, is_example, &mut notes)?;
@@ -151,14 +159,15 @@ pub fn offline(config: &Config, app: &App) -> anyhow::Result<Agent> {
         tool.headers.clear();
     }
     let mut builder = described(&config)?.llm(Arc::new(Nobody));
-    if let Some(base) = knowledge::load(&config, false, &mut Vec::new())? {
-        builder = builder.tool(knowledge::tool(base.clone()));
+    let loaded = knowledge::load(&config, false, &mut Vec::new())?;
+    if let Some(knowledge) = loaded.and_then(|loaded| loaded.knowledge()) {
+        builder = builder.tool(knowledge::tool(knowledge.clone()));
         if config
             .knowledge
             .as_ref()
             .is_none_or(|k| k.automatic.unwrap_or(true))
         {
-            builder = builder.knowledge(Arc::new(base));
+            builder = builder.knowledge(knowledge);
         }
     }
     builder = tools::add(builder, &config, false, &mut Vec::new())?;

@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use crate::config::EmbeddingProvider;
+
 use clap::{Args, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 /// A self-hosted voice agent: room server, agent and playground in one binary.
@@ -59,6 +61,9 @@ pub enum Verb {
     Token(TokenVerb),
     /// The neural models that hear and speak on this machine: which there are, and fetching them
     Models(ModelsArgs),
+    /// Documents as an index that LlamaIndex loads too: build it, and keep it current
+    #[command(subcommand)]
+    Knowledge(KnowledgeVerb),
     /// Check configuration, keys, ports, providers and local engines; each finding with its fix
     Doctor(DoctorArgs),
     /// The recogniser's child process; not for people
@@ -355,6 +360,82 @@ pub struct FetchArgs {
     /// Take the files from this folder instead of the network: packages as they are published, or the models' own folders
     #[arg(long, value_name = "FOLDER")]
     pub from: Option<PathBuf>,
+}
+
+/// What to do with an index.
+#[derive(Debug, Subcommand)]
+pub enum KnowledgeVerb {
+    /// Make an index of a folder of documents
+    Build {
+        /// The folder
+        folder: PathBuf,
+        /// Where the index is written; without it beside the folder, with `-index` at its name
+        #[arg(long, value_name = "STORE")]
+        out: Option<PathBuf>,
+        /// How it is made
+        #[command(flatten)]
+        how: IndexArgs,
+    },
+    /// Put files into an index; a file that is in it already takes its own place
+    Add {
+        /// The index
+        store: PathBuf,
+        /// The files, named as the folder's would be: relative to where you are
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// How it is made
+        #[command(flatten)]
+        how: IndexArgs,
+    },
+    /// Take documents out of an index
+    Delete {
+        /// The index
+        store: PathBuf,
+        /// Their ids: file names, as `refresh` shows them
+        #[arg(required = true)]
+        documents: Vec<String>,
+    },
+    /// Make an index what its folder is now: new and changed files are read and embedded, missing ones go
+    Refresh {
+        /// The index
+        store: PathBuf,
+        /// The folder
+        folder: PathBuf,
+        /// How it is made
+        #[command(flatten)]
+        how: IndexArgs,
+    },
+    /// Ask an index or a folder, and see which passages a caller's question would find
+    Find {
+        /// The index, or the folder
+        path: PathBuf,
+        /// The question
+        #[arg(required = true)]
+        question: Vec<String>,
+        /// How it is embedded
+        #[command(flatten)]
+        how: IndexArgs,
+    },
+}
+
+/// How an index is made.
+#[derive(Debug, Args)]
+pub struct IndexArgs {
+    /// Who makes the vectors: `auto` takes the endpoint when its model or address is given, else the model of this machine
+    #[arg(long, value_enum, default_value_t = EmbeddingProvider::Auto)]
+    pub embedding: EmbeddingProvider,
+    /// The endpoint's model
+    #[arg(long)]
+    pub model: Option<String>,
+    /// The endpoint's address; else OPENAI_BASE_URL, else OpenAI
+    #[arg(long)]
+    pub base_url: Option<String>,
+    /// Tokens of a chunk, as LlamaIndex counts them
+    #[arg(long, default_value_t = 256)]
+    pub chunk_size: usize,
+    /// Tokens that two chunks may share
+    #[arg(long, default_value_t = 32)]
+    pub chunk_overlap: usize,
 }
 
 /// `antiphon doctor`

@@ -214,6 +214,9 @@ pub struct Passage {
     pub text: String,
     /// Where it comes from: a file name and heading, or a node's source.
     pub source: String,
+    /// The page, slide or sheet there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<String>,
     /// The retriever's score; comparable only within one retrieval.
     pub score: f32,
 }

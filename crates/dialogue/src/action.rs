@@ -52,6 +52,9 @@ pub enum Action {
         id: RetrievalId,
         /// What the caller said so far.
         query: String,
+        /// The caller's turns before, oldest first, at most [`MAX_TURNS_OF_RETRIEVAL`](crate::limits::MAX_TURNS_OF_RETRIEVAL).
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        before: Vec<String>,
         /// The longest it may take.
         budget: Duration,
     },

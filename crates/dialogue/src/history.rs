@@ -12,7 +12,9 @@ pub(crate) use head::Head;
 use request::recent;
 pub(crate) use view::View;
 
-use crate::limits::{MAX_BROUGHT_ITEMS, MAX_HISTORY_ITEMS};
+use crate::limits::{
+    MAX_BROUGHT_ITEMS, MAX_HISTORY_ITEMS, MAX_RETRIEVAL_CHARS, MAX_TURNS_OF_RETRIEVAL,
+};
 use antiphon_chat::time::Instant;
 use antiphon_chat::{
     ChatContext, ChatRequest, Item, Message, Passage, Role, ToolCall, ToolChoice, ToolOutput,
@@ -152,6 +154,22 @@ impl History {
             _ => None,
         });
         roles.next() == Some(Role::User)
+    }
+
+    /// What the caller said last in the present agent's view, oldest first, but for what is asked now.
+    pub(crate) fn turns_before(&self, now_asked: &str) -> Vec<String> {
+        let visible = self.visible();
+        let said = visible.iter().rev().filter_map(|(_, item)| match item {
+            Item::Message(message) if message.role == Role::User => Some(message.text.as_str()),
+            _ => None,
+        });
+        let mut turns: Vec<String> = said
+            .skip_while(|text| *text == now_asked)
+            .take(MAX_TURNS_OF_RETRIEVAL)
+            .map(|text| text.chars().take(MAX_RETRIEVAL_CHARS).collect())
+            .collect();
+        turns.reverse();
+        turns
     }
 
     pub(crate) fn newest_user(&self) -> Option<Place> {

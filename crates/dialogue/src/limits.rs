@@ -59,6 +59,10 @@ pub const MAX_RETIRED_CALLS: usize = 512;
 pub const MAX_COMPLETING_TURNS: usize = 4;
 /// Messages that a hook adds to one request. Further ones are left out and reported.
 pub const MAX_TURN_MESSAGES: usize = 32;
+/// Turns of the caller that a retrieval is told beside its question: what it refers to was said just before. Older ones are left out.
+pub const MAX_TURNS_OF_RETRIEVAL: usize = 2;
+/// Characters of each of them; the rest is left out.
+pub const MAX_RETRIEVAL_CHARS: usize = 500;
 /// Passages of one retrieval. The worst go.
 pub const MAX_PASSAGES: usize = 20;
 /// Words with timings of one segment. Later ones are dropped: the cut is then estimated.

@@ -204,7 +204,13 @@ impl Step {
             let id = core.retrieval_id();
             let budget = core.options.retrieval_budget;
             self.brain = Brain::Retrieving(Pending::new(id, now, budget));
-            return core.act(Action::Retrieve { id, query, budget });
+            let before = core.history.turns_before(&query);
+            return core.act(Action::Retrieve {
+                id,
+                query,
+                before,
+                budget,
+            });
         }
         planned.extend_from_slice(&self.wanted.extra);
         let parts = RequestParts {

@@ -66,6 +66,7 @@ fn answers(action: &Action) -> Vec<Input> {
         Action::Retrieve { id, .. } => vec![Input::Retrieved {
             id,
             passages: vec![Passage {
+                page: None,
                 text: "We close at ten.".into(),
                 source: "hours.md".into(),
                 score: 1.825_422_5,

@@ -8,7 +8,7 @@ use std::io::stdin;
 use std::path::Path;
 
 use antiphon_knowledge::bm25::Bm25;
-use antiphon_knowledge::llamaindex;
+use antiphon_knowledge::llamaindex::{self, MetadataMode};
 use serde_json::json;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -17,11 +17,17 @@ fn main() -> Result<(), Box<dyn Error>> {
         .next()
         .ok_or("usage: search_index FOLDER [TOP_K] < questions")?;
     let top_k = arguments.next().map_or(Ok(5), |text| text.parse())?;
-    let (nodes, warnings) = llamaindex::load(Path::new(&folder), None)?;
+    let llamaindex::Storage {
+        nodes, warnings, ..
+    } = llamaindex::load(Path::new(&folder), None)?;
     for warning in warnings {
         eprintln!("note: {warning}");
     }
-    let index = Bm25::new(nodes.iter().map(|node| node.embed_text.as_str()));
+    let texts: Vec<String> = nodes
+        .iter()
+        .map(|node| node.content(MetadataMode::Embed))
+        .collect();
+    let index = Bm25::new(texts.iter().map(String::as_str));
     for question in stdin().lines() {
         let question = question?;
         let hits: Vec<_> = index

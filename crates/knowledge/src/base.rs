@@ -1,25 +1,60 @@
 //! What an agent asks: a loaded knowledge base, and the tool over it.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
-use antiphon_agent::provider::{BoxFuture, Knowledge};
+use antiphon_agent::ProviderError;
+use antiphon_agent::provider::{BoxFuture, EmbedPurpose, Filter, Knowledge, Query};
 use antiphon_chat::Passage;
 
 use crate::chunk::{self, Chunk};
 use crate::error::KnowledgeError;
+use crate::family::Family;
+use crate::meaning::{self, CANDIDATES, Meaning};
 use crate::search::Index;
-use crate::{folder, foreign, llamaindex};
+use crate::vectors::Vectors;
+use crate::{filter, folder, foreign, llamaindex};
 
 /// Passages given for one question: LlamaIndex's default is 2, but its passages are longer.
 pub const DEFAULT_TOP_K: usize = 4;
+/// Most passages of one question.
+pub const MAX_TOP_K: usize = 20;
 /// Words of a query that are read; a caller's turn has about 15, a pasted text may have thousands.
 const MAX_QUERY_CHARS: usize = 2_000;
+/// The share of a budget in which the question's vector must be there; what is left is for the search, or for words alone.
+const EMBEDDING_SHARE: f64 = 0.8;
+/// A question of so few words about a topic refers to what was said before it.
+const MAX_FOLLOW_UP_WORDS: usize = 4;
 
 /// Ranks the passages of a base; numbers are their positions.
 pub trait Retriever: Send + Sync + 'static {
     /// The passages to give for a question with their scores, best first, at most `top_k`; none when nothing is asked.
     fn retrieve(&self, query: &str, top_k: usize) -> Vec<(usize, f32)>;
+
+    /// The best `count` of those that `may` be found, without a rule for small bases.
+    fn candidates(
+        &self,
+        query: &str,
+        count: usize,
+        may: &dyn Fn(usize) -> bool,
+    ) -> Vec<(usize, f32)> {
+        let mut found = self.retrieve(query, usize::MAX);
+        found.retain(|(number, _)| may(*number));
+        found.truncate(count);
+        found
+    }
+
+    /// About what a passage would score that has every word of the question; `None`: not known, the best one found counts as such.
+    fn perfect(&self, query: &str) -> Option<f32> {
+        let _ = query;
+        None
+    }
+
+    /// Does it ask for anything that passages could answer? "Thank you, bye" does not.
+    fn asks(&self, query: &str) -> bool {
+        !query.trim().is_empty()
+    }
 }
 
 /// A base and what was left out of it.
@@ -31,18 +66,39 @@ pub struct Loaded {
     pub warnings: Vec<String>,
 }
 
-/// Passages and their ranking. Cheap to clone.
+/// Passages and their ranking. Cheap to clone; clones share all but their limits.
 #[derive(Clone)]
 pub struct KnowledgeBase {
-    chunks: Arc<[Chunk]>,
-    retriever: Arc<dyn Retriever>,
+    inner: Arc<Inner>,
     top_k: usize,
+    /// What every search is limited to.
+    filter: Option<Filter>,
+}
+
+struct Inner {
+    /// Those that are searched, then those that they are parts of.
+    chunks: Vec<Chunk>,
+    searched: usize,
+    family: Family,
+    retriever: Arc<dyn Retriever>,
+    /// What was read as each passage's text for embedding, and the vectors that came with the passages.
+    embedded: Option<Embedded>,
+    /// Not there while the passages are being embedded.
+    meaning: OnceLock<Meaning>,
+}
+
+/// Vectors that came with passages, by their numbers.
+pub(crate) struct Embedded {
+    pub(crate) vectors: Arc<Vectors>,
+    /// Some numbers, and the texts that their vectors were made of.
+    pub(crate) probes: Vec<(usize, String)>,
 }
 
 impl std::fmt::Debug for KnowledgeBase {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("KnowledgeBase")
-            .field("passages", &self.chunks.len())
+            .field("passages", &self.len())
+            .field("meaning", &self.inner.meaning.get())
             .finish_non_exhaustive()
     }
 }
@@ -55,10 +111,9 @@ impl KnowledgeBase {
     /// The folder or the index cannot be read at all, or is something else.
     pub fn load(path: &Path, index_id: Option<&str>) -> Result<Loaded, KnowledgeError> {
         if llamaindex::is_index(path) {
-            let (nodes, warnings) = llamaindex::load(path, index_id)?;
-            let index = Index::new(nodes.iter().map(|node| ("", node.embed_text.as_str())));
-            let chunks = nodes.into_iter().map(|node| node.chunk).collect();
-            let base = Self::new(chunks, Arc::new(index));
+            let mut storage = llamaindex::load(path, index_id)?;
+            let warnings = std::mem::take(&mut storage.warnings);
+            let base = Self::of_storage(storage);
             return Ok(Loaded { base, warnings });
         }
         let (chunks, mut warnings) = folder::load(path)?;
@@ -72,6 +127,19 @@ impl KnowledgeBase {
         }
         let base = Self::searchable(chunks);
         Ok(Loaded { base, warnings })
+    }
+
+    /// An index of LlamaIndex.
+    pub fn of_storage(storage: llamaindex::Storage) -> Self {
+        let (index, embedded, family, chunks, searched) = crate::storage::take_apart(storage);
+        Self::of(Inner {
+            chunks,
+            searched,
+            family,
+            retriever: Arc::new(index),
+            embedded,
+            meaning: OnceLock::new(),
+        })
     }
 
     /// Markdown documents that are already in memory: file names and texts.
@@ -94,10 +162,21 @@ impl KnowledgeBase {
 
     /// Passages with a ranking of one's own.
     pub fn new(chunks: Vec<Chunk>, retriever: Arc<dyn Retriever>) -> Self {
-        Self {
-            chunks: chunks.into(),
+        Self::of(Inner {
+            searched: chunks.len(),
+            chunks,
+            family: Family::default(),
             retriever,
+            embedded: None,
+            meaning: OnceLock::new(),
+        })
+    }
+
+    fn of(inner: Inner) -> Self {
+        Self {
+            inner: Arc::new(inner),
             top_k: DEFAULT_TOP_K,
+            filter: None,
         }
     }
 
@@ -108,39 +187,174 @@ impl KnowledgeBase {
         self
     }
 
+    /// Only passages whose metadata fit, whatever is asked: what a tenant or a caller may not see is not there for them. Another
+    /// filter, of a question or of a second call, narrows it further.
+    #[must_use]
+    pub fn with_filter(mut self, filter: Filter) -> Self {
+        self.filter = Some(match self.filter.take() {
+            Some(known) => known.and(filter),
+            None => filter,
+        });
+        self
+    }
+
+    /// Find by meaning too, from now on, in all clones. A second call does nothing.
+    pub fn set_meaning(&self, meaning: Meaning) {
+        let _ = self.inner.meaning.set(meaning);
+    }
+
+    /// Is it found by meaning, too?
+    pub fn has_meaning(&self) -> bool {
+        self.inner.meaning.get().is_some()
+    }
+
     /// How many passages there are.
     pub fn len(&self) -> usize {
-        self.chunks.len()
+        self.inner.searched
     }
 
     /// None at all.
     pub fn is_empty(&self) -> bool {
-        self.chunks.is_empty()
+        self.len() == 0
     }
 
-    /// The best passages, best first.
+    /// The passages that are searched.
+    pub fn chunks(&self) -> &[Chunk] {
+        self.inner
+            .chunks
+            .get(..self.inner.searched)
+            .unwrap_or_default()
+    }
+
+    /// Have vectors come with them?
+    pub fn has_vectors(&self) -> bool {
+        self.inner.embedded.is_some()
+    }
+
+    pub(crate) fn embedded(&self) -> Option<&Embedded> {
+        self.inner.embedded.as_ref()
+    }
+
+    /// What of a passage is embedded: its headings say what it is about.
+    pub fn text_for_embedding(chunk: &Chunk) -> String {
+        let headings = headings(chunk);
+        if headings.contains(char::is_alphabetic) {
+            format!("{headings}\n{}", chunk.text)
+        } else {
+            chunk.text.clone()
+        }
+    }
+
+    /// The best passages by words, best first.
     pub fn find(&self, query: &str) -> Vec<Passage> {
-        let query: String = query.chars().take(MAX_QUERY_CHARS).collect();
-        self.retriever
-            .retrieve(&query, self.top_k)
+        self.ranked(&Query::from(query), None)
+    }
+
+    /// The best passages for a question, by its words and, with its vector, by meaning.
+    pub fn ranked(&self, query: &Query, vector: Option<&[f32]>) -> Vec<Passage> {
+        let text: String = query.text.chars().take(MAX_QUERY_CHARS).collect();
+        let top_k = query.top_k.unwrap_or(self.top_k).min(MAX_TOP_K);
+        let filter = match (&self.filter, &query.filter) {
+            (Some(own), Some(asked)) => Some(own.clone().and(asked.clone())),
+            (own, asked) => own.clone().or_else(|| asked.clone()),
+        };
+        let may = |number: usize| match (&filter, self.inner.chunks.get(number)) {
+            (Some(filter), Some(chunk)) => filter::fits(filter, &chunk.metadata),
+            (None, Some(_)) => true,
+            (_, None) => false,
+        };
+        let retriever = &self.inner.retriever;
+        let meaning = self.inner.meaning.get().zip(vector);
+        let found: Vec<(usize, f64)> = match meaning {
+            _ if top_k == 0 || !retriever.asks(&text) => Vec::new(),
+            Some((meaning, vector)) if self.len() > top_k => {
+                let words = retriever.candidates(&text, CANDIDATES, &may);
+                let vectors = &meaning.vectors;
+                let closest = vectors.closest(vector, CANDIDATES, may);
+                let perfect = retriever.perfect(&text);
+                meaning::join(&words, perfect, &closest, |number| {
+                    vectors.cosine_to(number, vector)
+                })
+            }
+            _ => {
+                let words = match &filter {
+                    Some(_) => retriever.candidates(&text, CANDIDATES, &may),
+                    None => retriever.retrieve(&text, top_k),
+                };
+                let score = |(number, score)| (number, f64::from(score));
+                words.into_iter().map(score).collect()
+            }
+        };
+        let found = self.inner.family.merged(found, top_k);
+        found
             .into_iter()
-            .take(self.top_k)
-            .filter_map(|(number, score)| Some((self.chunks.get(number)?, score)))
-            .map(|(chunk, score)| Passage {
-                text: chunk.text.clone(),
-                source: chunk.source.clone(),
-                score,
-            })
+            .filter_map(|(number, score)| self.passage(number, score))
             .collect()
+    }
+
+    fn passage(&self, number: usize, score: f64) -> Option<Passage> {
+        let chunk = self.inner.chunks.get(number)?;
+        Some(Passage {
+            text: chunk.text.clone(),
+            source: chunk.source.clone(),
+            page: chunk.page.clone(),
+            score: score as f32,
+        })
+    }
+
+    /// What a question is looked up as: a short one means nothing without the one before.
+    fn completed(&self, mut query: Query) -> Query {
+        let is_short = query.text.split_whitespace().count() <= MAX_FOLLOW_UP_WORDS;
+        if let Some(before) = query.before.last().filter(|_| is_short) {
+            if self.inner.retriever.asks(&query.text) && self.inner.retriever.asks(before) {
+                query.text = format!("{before} {}", query.text);
+            }
+        }
+        query
+    }
+}
+
+/// The vector of a question, within its share of the budget.
+async fn vector_of(meaning: &Meaning, query: &Query) -> Option<Vec<f32>> {
+    let texts = vec![query.text.clone()];
+    let made = meaning.embedder.embed(texts, EmbedPurpose::Query);
+    let budget = query
+        .budget
+        .unwrap_or(Duration::from_secs(5))
+        .mul_f64(EMBEDDING_SHARE);
+    let made: Result<Vec<Vec<f32>>, ProviderError> = match tokio::time::timeout(budget, made).await
+    {
+        Ok(made) => made,
+        Err(_) => {
+            tracing::debug!("the question's vector came too late; words alone are searched");
+            return None;
+        }
+    };
+    match made {
+        Ok(vectors) => vectors.into_iter().next(),
+        Err(error) => {
+            tracing::warn!(%error, "the question could not be embedded; words alone are searched");
+            None
+        }
     }
 }
 
 impl Knowledge for KnowledgeBase {
-    fn search<'a>(&'a self, query: &'a str) -> BoxFuture<'a, Vec<Passage>> {
-        let (base, query) = (self.clone(), query.to_owned());
-        // off the threads of the calls: a search of a large base takes milliseconds, and its budget must be able to end the wait
-        let search = tokio::task::spawn_blocking(move || base.find(&query));
-        Box::pin(async move { search.await.unwrap_or_default() })
+    fn search(&self, query: Query) -> BoxFuture<'_, Vec<Passage>> {
+        let base = self.clone();
+        Box::pin(async move {
+            let query = base.completed(query);
+            let vector = match base.inner.meaning.get() {
+                Some(meaning) if base.inner.retriever.asks(&query.text) => {
+                    vector_of(meaning, &query).await
+                }
+                _ => None,
+            };
+            // off the threads of the calls: a search of a large base takes milliseconds, and its budget must be able to end the wait
+            let search =
+                tokio::task::spawn_blocking(move || base.ranked(&query, vector.as_deref()));
+            search.await.unwrap_or_default()
+        })
     }
 }
 
@@ -187,8 +401,8 @@ fn not_documents(path: &Path) -> Option<KnowledgeError> {
 }
 
 /// The tool's work, to be wrapped as the function tool `search_knowledge(query)`.
-#[derive(Clone, Debug)]
-pub struct KnowledgeTool(pub KnowledgeBase);
+#[derive(Clone)]
+pub struct KnowledgeTool(pub Arc<dyn Knowledge>);
 
 impl KnowledgeTool {
     /// The tool's name.
@@ -199,13 +413,16 @@ impl KnowledgeTool {
 
     /// Passages with their sources as text for the model.
     pub async fn call(&self, query: &str) -> String {
-        let passages = self.0.search(query).await;
+        let passages = self.0.search(query.into()).await;
         if passages.is_empty() {
             return "Nothing was found.".into();
         }
         passages
             .iter()
-            .map(|p| format!("[{}] {}", p.source, p.text))
+            .map(|p| match &p.page {
+                Some(page) => format!("[{}, {page}] {}", p.source, p.text),
+                None => format!("[{}] {}", p.source, p.text),
+            })
             .collect::<Vec<_>>()
             .join("\n\n")
     }

@@ -1,6 +1,7 @@
 //! Documents cut into pieces that can be read out: by headings, then at sentence ends into about 150 words.
 
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
+use serde_json::{Map, Value};
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::html;
@@ -16,12 +17,18 @@ const MAX_SENTENCE_BYTES: usize = 4_000;
 const MAX_HEADING_DEPTH: usize = 6;
 
 /// A piece of a document.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Chunk {
     /// Its words.
     pub text: String,
     /// File and headings: `menu.md › Desserts`.
     pub source: String,
+    /// The page, slide or sheet of the file, where it has such.
+    pub page: Option<String>,
+    /// The id that it has where it was indexed.
+    pub id: Option<String>,
+    /// What filters are judged against.
+    pub metadata: Map<String, Value>,
 }
 
 /// Markdown, split by headings.
@@ -77,6 +84,7 @@ pub fn plain(name: &str, text: &str) -> Vec<Chunk> {
 /// A document as it is read: headings and what stands below them.
 pub(crate) struct Sections {
     name: String,
+    page: Option<String>,
     chunks: Vec<Chunk>,
     path: Vec<(usize, String)>,
     body: String,
@@ -87,11 +95,19 @@ impl Sections {
     pub(crate) fn new(name: &str) -> Self {
         Self {
             name: name.to_owned(),
+            page: None,
             chunks: Vec::new(),
             path: Vec::new(),
             body: String::new(),
             heading: None,
         }
+    }
+
+    /// From here on it is another page; headings go on.
+    pub(crate) fn begin_page(&mut self, page: String) {
+        self.end_heading();
+        self.end_section();
+        self.page = Some(page);
     }
 
     pub(crate) fn begin_heading(&mut self, level: usize) {
@@ -182,6 +198,8 @@ impl Sections {
                 self.chunks.push(Chunk {
                     text: std::mem::take(&mut text),
                     source: source.clone(),
+                    page: self.page.clone(),
+                    ..Chunk::default()
                 });
                 // the sentence before is said again, so that "it" keeps its meaning
                 text.push_str(&last);
@@ -196,7 +214,12 @@ impl Sections {
             last = if count <= 30 { sentence } else { String::new() };
         }
         if !text.is_empty() {
-            self.chunks.push(Chunk { text, source });
+            self.chunks.push(Chunk {
+                text,
+                source,
+                page: self.page.clone(),
+                ..Chunk::default()
+            });
         }
     }
 }

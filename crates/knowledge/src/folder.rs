@@ -24,27 +24,9 @@ const NAMED_FILES: usize = 5;
 /// # Errors
 /// [`KnowledgeError::Folder`] when the folder itself cannot be read.
 pub fn load(root: &Path) -> Result<(Vec<Chunk>, Vec<String>), KnowledgeError> {
-    fs::read_dir(root).map_err(|error| KnowledgeError::Folder {
-        path: root.into(),
-        reason: error.to_string(),
-    })?;
-    let mut walk = Walk::default();
-    walk.folder(root, 0);
-    let Walk {
-        mut files,
-        mut warnings,
-        other,
-        ..
-    } = walk;
-    files.sort();
-    warnings.extend(unsupported(root, other));
+    let (files, mut warnings) = files(root)?;
     let mut chunks = Vec::new();
-    for file in files {
-        let name = file
-            .strip_prefix(root)
-            .unwrap_or(&file)
-            .display()
-            .to_string();
+    for (file, name) in files {
         match read(&file, &name) {
             Ok(new) if new.is_empty() => warnings.push(format!(
                 "{name} holds nothing to search: there are no words in it below a heading"
@@ -61,6 +43,36 @@ pub fn load(root: &Path) -> Result<(Vec<Chunk>, Vec<String>), KnowledgeError> {
         }
     }
     Ok((chunks, warnings))
+}
+
+/// The documents under `root` with their names there, in the order of these; what else is there, in words.
+///
+/// # Errors
+/// [`KnowledgeError::Folder`] when the folder itself cannot be read.
+pub fn files(root: &Path) -> Result<(Vec<(PathBuf, String)>, Vec<String>), KnowledgeError> {
+    fs::read_dir(root).map_err(|error| KnowledgeError::Folder {
+        path: root.into(),
+        reason: error.to_string(),
+    })?;
+    let mut walk = Walk::default();
+    walk.folder(root, 0);
+    let Walk {
+        mut files,
+        mut warnings,
+        other,
+        ..
+    } = walk;
+    files.sort();
+    warnings.extend(unsupported(root, other));
+    let named = files.into_iter().map(|file| {
+        let name = file
+            .strip_prefix(root)
+            .unwrap_or(&file)
+            .display()
+            .to_string();
+        (file, name)
+    });
+    Ok((named.collect(), warnings))
 }
 
 /// What a walk through the folder has found.
@@ -149,7 +161,7 @@ fn unsupported(root: &Path, mut files: Vec<PathBuf>) -> Option<String> {
     ))
 }
 
-fn extension(path: &Path) -> String {
+pub(crate) fn extension(path: &Path) -> String {
     path.extension()
         .map(|extension| extension.to_string_lossy().to_lowercase())
         .unwrap_or_default()

@@ -4,12 +4,19 @@
 //! |---|---|
 //! | [`base`] | [`KnowledgeBase`]: what an agent asks; the tool `search_knowledge` |
 //! | [`search`] | passages for a question in a caller's words, and none when nothing fits |
+//! | [`meaning`] | joining what words find with what vectors find |
+//! | [`embed`] | the passages' vectors: those that came with them, those made before, and the rest |
+//! | [`vectors`] | vectors, and which of them lie closest |
+//! | [`filter`], [`fusion`] | conditions on metadata; several rankings made one, as LlamaIndex has both |
+//! | `family`, `storage` | passages that are parts of larger ones; an index of LlamaIndex as passages |
 //! | `words`, `synonyms` | words as they are compared, by language; other words for the same; small talk |
 //! | [`wording`] | sentences beside a question, for whoever chooses among them |
 //! | [`bm25`] | the formula of LlamaIndex's `BM25Retriever`, with which `interop/knowledge` compares it |
 //! | [`chunk`], [`html`] | Markdown, text and HTML cut into speakable pieces with their headings |
 //! | [`decode`] | bytes → text, whatever the encoding |
-//! | [`folder`] | a folder of documents |
+//! | [`sources`] | several bases, and others' retrievers, asked at once |
+//! | [`folder`], [`documents`] | a folder of documents, as passages and as documents to be indexed |
+//! | [`split`] | documents cut into nodes as LlamaIndex cuts them |
 //! | [`llamaindex`] | a directory written by LlamaIndex's `storage_context.persist` |
 //! | [`foreign`] | a folder that is neither, by name |
 
@@ -17,15 +24,27 @@ pub mod base;
 pub mod bm25;
 pub mod chunk;
 pub mod decode;
+pub mod documents;
+pub mod embed;
 pub mod error;
+mod family;
+pub mod filter;
 pub mod folder;
 pub mod foreign;
+pub mod fusion;
 pub mod html;
 pub mod llamaindex;
+pub mod meaning;
 pub mod search;
+pub mod sources;
+pub mod split;
+mod storage;
 mod synonyms;
+pub mod vectors;
 pub mod wording;
 mod words;
 
 pub use base::{KnowledgeBase, KnowledgeTool, Loaded, Retriever};
 pub use error::KnowledgeError;
+pub use meaning::Meaning;
+pub use sources::Sources;

@@ -139,6 +139,49 @@ fn is_similar(a: &str, b: &str, least: usize, has_compounds: bool) -> bool {
 }
 
 impl Retriever for Index {
+    fn candidates(
+        &self,
+        query: &str,
+        count: usize,
+        may: &dyn Fn(usize) -> bool,
+    ) -> Vec<(usize, f32)> {
+        let mut question = self.words.question(query);
+        if !question.iter().any(|asked| asked.is_topic) {
+            return Vec::new();
+        }
+        self.add_similar(&mut question);
+        let mut scores = self.scores(&question);
+        for (number, score) in scores
+            .iter_mut()
+            .enumerate()
+            .filter(|(_, score)| **score > 0.0)
+        {
+            if !may(number) {
+                *score = 0.0;
+            }
+        }
+        let mut found = bm25::best(&scores, count);
+        let floor = found.first().map_or(0.0, |(_, best)| best * RELATIVE_FLOOR);
+        found.retain(|(_, score)| *score >= floor);
+        found
+    }
+
+    fn perfect(&self, query: &str) -> Option<f32> {
+        let question = self.words.question(query);
+        let count = self.bm25.len() as f32;
+        let rarity = |asked: &Asked| {
+            let own = asked.words.first().map_or("", |(own, _)| own.as_str());
+            let known = self.bm25.postings(own).len() as f32;
+            (1.0 + (count - known + 0.5) / (known + 0.5)).ln()
+        };
+        Some(question.iter().map(rarity).sum())
+    }
+
+    fn asks(&self, query: &str) -> bool {
+        let is_topic = |asked: &Asked| asked.is_topic;
+        self.words.asks(query) || self.words.question(query).iter().any(is_topic)
+    }
+
     fn retrieve(&self, query: &str, top_k: usize) -> Vec<(usize, f32)> {
         let mut question = self.words.question(query);
         let is_small = self.bm25.len() <= top_k;

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::Path;
 
+use antiphon_knowledge::llamaindex::MetadataMode;
 use antiphon_knowledge::{KnowledgeBase, KnowledgeError, llamaindex};
 use proptest::prelude::*;
 
@@ -21,30 +22,35 @@ fn nodes_of_every_llamaindex_release_have_the_texts_that_python_gives_them() {
         let folder = fixtures().join(format!("li-{release}"));
         let expected: serde_json::Value =
             serde_json::from_slice(&fs::read(folder.join("expected.json")).unwrap()).unwrap();
-        let (nodes, warnings) = llamaindex::load(&folder.join("vector"), None).unwrap();
-        assert_eq!(warnings, Vec::<String>::new());
-        assert!(!nodes.is_empty());
-        for node in nodes {
+        let storage = llamaindex::load(&folder.join("vector"), None).unwrap();
+        assert_eq!(storage.warnings, Vec::<String>::new());
+        assert!(!storage.nodes.is_empty());
+        for node in storage.nodes {
             let python = &expected["nodes"][&node.id];
-            assert_eq!(
-                python["content_llm"], node.chunk.text,
-                "{release} {}",
-                node.id
-            );
-            assert_eq!(
-                python["content_embed"], node.embed_text,
-                "{release} {}",
-                node.id
-            );
+            for (key, mode) in [
+                ("content_none", MetadataMode::None),
+                ("content_llm", MetadataMode::Llm),
+                ("content_embed", MetadataMode::Embed),
+                ("content_all", MetadataMode::All),
+            ] {
+                assert_eq!(
+                    python[key],
+                    node.content(mode),
+                    "{release} {key} {}",
+                    node.id
+                );
+            }
+            assert_eq!(python["hash"], node.hash(), "{release} {}", node.id);
+            assert_eq!(python["ref_doc_id"], node.source.unwrap(), "{release}");
         }
         let kinds = llamaindex::load(&folder.join("kinds"), None).unwrap();
         // a docstore alone: nothing is left out, and that there is no index is said
         assert!(
-            matches!(kinds.1.as_slice(), [only] if only.contains("names no index")),
+            matches!(kinds.warnings.as_slice(), [only] if only.contains("names no index")),
             "{release}: {:?}",
-            kinds.1
+            kinds.warnings
         );
-        assert!(!kinds.0.is_empty());
+        assert!(!kinds.nodes.is_empty());
     }
 }
 
@@ -141,7 +147,11 @@ fn nan_and_unknown_kinds_do_not_stop_an_index_from_loading() {
     let text = r#"{"docstore/data": {"a": {"__type__": "1", "__data__": {"text": "NaN is \"NaN\"", "metadata": {"x": NaN, "y": -Infinity}}},
         "b": {"__type__": "9", "__data__": {}}}}"#;
     let (nodes, warnings) = llamaindex::parse(text.as_bytes()).unwrap();
-    assert!(nodes[0].embed_text.ends_with("NaN is \"NaN\""));
+    assert!(
+        nodes[0]
+            .content(MetadataMode::Embed)
+            .ends_with("NaN is \"NaN\"")
+    );
     assert_eq!(warnings.len(), 1);
     assert!(llamaindex::parse("[".repeat(100_000).as_bytes()).is_err());
 }
@@ -177,11 +187,12 @@ async fn a_slow_search_does_not_hold_up_the_call_beyond_its_budget() {
     let chunk = antiphon_knowledge::chunk::Chunk {
         text: "Parking is free.".into(),
         source: "a.md".into(),
+        ..Default::default()
     };
     let slow = Slow(std::sync::Mutex::new(ended));
     let base = KnowledgeBase::new(vec![chunk], std::sync::Arc::new(slow));
     let budget = std::time::Duration::from_millis(5);
-    let found = tokio::time::timeout(budget, base.search("parking")).await;
+    let found = tokio::time::timeout(budget, base.search("parking".into())).await;
     assert!(found.is_err(), "{found:?}");
     drop(end);
 }

@@ -195,6 +195,7 @@ fn a_question_that_was_cut_off_is_still_open() {
 #[test]
 fn a_question_in_between_is_answered_and_the_open_one_asked_again() {
     let wine = Passage {
+        page: None,
         text: "The house wine costs 5 euros a glass.".into(),
         source: "menu.md › Wine".into(),
         score: 1.0,
@@ -212,6 +213,7 @@ fn a_question_in_between_is_answered_and_the_open_one_asked_again() {
 
 fn passage(source: &str, text: &str) -> Passage {
     Passage {
+        page: None,
         text: text.into(),
         source: source.into(),
         score: 1.0,
@@ -327,6 +329,7 @@ fn it_reads_out_what_a_tool_said() {
 #[test]
 fn it_says_the_fitting_sentence_and_what_it_is() {
     let passage = Passage {
+        page: None,
         text: "We close on Monday. On Sunday we open at noon. See you!".into(),
         source: "hours.md › Opening hours".into(),
         score: 2.0,
@@ -413,8 +416,8 @@ fn the_parts_of_a_document_are_offered_and_other_forms_of_a_word_are_the_same_wo
 struct Searches(Arc<Mutex<Vec<String>>>);
 
 impl Knowledge for Searches {
-    fn search<'a>(&'a self, query: &'a str) -> BoxFuture<'a, Vec<Passage>> {
-        self.0.lock().unwrap().push(query.to_owned());
+    fn search(&self, query: Query) -> BoxFuture<'_, Vec<Passage>> {
+        self.0.lock().unwrap().push(query.text);
         Box::pin(async { Vec::new() })
     }
 }

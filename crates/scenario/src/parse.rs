@@ -409,6 +409,7 @@ fn found(words: &mut Words<'_>) -> Result<Found, String> {
     loop {
         if words.has_quoted() {
             found.passages.push(Passage {
+                page: None,
                 text: words.quoted()?,
                 source: "scenario".into(),
                 score: 1.0,

@@ -50,6 +50,7 @@ define! {
     TURN_TTS_TTFB_SECONDS, Latency, "antiphon_turn_tts_ttfb_seconds", "Synthesis request to first audio, seconds.";
     TOOL_SECONDS, Latency, "antiphon_tool_seconds", "Tool calls from start to end, seconds, by `tool` and `outcome`.";
     LLM_TOKENS_TOTAL, Counter, "antiphon_llm_tokens_total", "Tokens, by `kind`: prompt, cached, completion.";
+    EMBEDDING_TOKENS_TOTAL, Counter, "antiphon_embedding_tokens_total", "Tokens that an embedding endpoint has counted, of documents and of questions.";
     LLM_REQUESTS_TOTAL, Counter, "antiphon_llm_requests_total", "Requests to the language model that ended, by `outcome`: done, cancelled.";
     TTS_REQUESTS_TOTAL, Counter, "antiphon_tts_requests_total", "Requests to the voice that ended, by `outcome`: done, cancelled.";
     TTS_CHARACTERS_TOTAL, Counter, "antiphon_tts_characters_total", "Characters given to the voice.";

@@ -30,7 +30,8 @@ use crate::hooks::{Before, CompletedTurn, ExecutedTools, ToolsHook, TurnHook};
 use crate::io::AudioOutput;
 use crate::measure;
 use crate::provider::{
-    ChatChunk, Knowledge, Llm, PresentTurn, Stt, SttSession, ToolDefinition, Tts, TurnDetector,
+    ChatChunk, Knowledge, Llm, PresentTurn, Query, Stt, SttSession, ToolDefinition, Tts,
+    TurnDetector,
 };
 use crate::tool::arguments;
 
@@ -124,7 +125,7 @@ impl Children {
         &mut self,
         knowledge: Option<Arc<dyn Knowledge>>,
         id: RetrievalId,
-        query: String,
+        query: Query,
         budget: Duration,
     ) {
         let facts = self.facts();
@@ -134,7 +135,7 @@ impl Children {
         };
         self.spawn(Key::Retrieval(id), "knowledge", Some(failed), async move {
             let passages = match &knowledge {
-                Some(knowledge) => tokio::time::timeout(budget, knowledge.search(&query))
+                Some(knowledge) => tokio::time::timeout(budget, knowledge.search(query))
                     .await
                     .unwrap_or_default(),
                 None => Vec::new(),

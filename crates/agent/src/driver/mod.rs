@@ -56,7 +56,7 @@ use crate::handle::{Closing, Controls, Request, WeakSession};
 use crate::hooks::ExecutedTools;
 use crate::io::SessionIo;
 use crate::measure;
-use crate::provider::{Evidence, PresentTurn};
+use crate::provider::{Evidence, PresentTurn, Query};
 use crate::roster::Roster;
 use antiphon_recording::Tape;
 pub(crate) use change::Change;
@@ -378,7 +378,17 @@ impl Driver {
 
     fn act(&mut self, now: Instant, action: Action) {
         match action {
-            Action::Retrieve { id, query, budget } => {
+            Action::Retrieve {
+                id,
+                query,
+                before,
+                budget,
+            } => {
+                let query = Query {
+                    before,
+                    budget: Some(budget),
+                    ..Query::new(query)
+                };
                 self.children
                     .retrieve(self.agent.knowledge.clone(), id, query, budget)
             }

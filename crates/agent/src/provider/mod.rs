@@ -2,8 +2,10 @@
 //! `antiphon-moonshine`, `antiphon-hibari`, `antiphon-local`, `antiphon-knowledge`). All sessions share a provider behind an `Arc`. What belongs
 //! to one session is made by `open`, by `session` or by the call itself. Dropping what a call has returned cancels the call.
 
+mod embedder;
 mod knowledge;
 mod llm;
+mod remote;
 mod stt;
 mod tts;
 mod turn;
@@ -15,8 +17,10 @@ use std::pin::Pin;
 use futures_util::Stream;
 
 pub use antiphon_telemetry::Secret;
-pub use knowledge::Knowledge;
+pub use embedder::{EmbedPurpose, Embedder, embedding_tokens};
+pub use knowledge::{Filter, FilterCondition, FilterOperator, Knowledge, MetadataFilter, Query};
 pub use llm::{ChatChunk, Llm, LlmOptions, ToolDefinition};
+pub use remote::RemoteKnowledge;
 pub use stt::{Stt, SttEvent, SttInput, SttSession};
 pub use tts::{Tts, TtsChunk};
 pub use turn::{Evidence, PresentTurn, TurnDetector};

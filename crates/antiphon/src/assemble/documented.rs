@@ -103,6 +103,15 @@ fn effective(config: &Config) -> String {
         (
             super::knowledge::top_k(knowledge),
             knowledge.automatic.unwrap_or(true),
+            &knowledge.filter,
+            knowledge.embedding.provider,
+            knowledge
+                .embedding
+                .model
+                .as_deref()
+                .unwrap_or(antiphon_openai::embeddings::DEFAULT_EMBEDDING_MODEL),
+            &knowledge.embedding.base_url,
+            knowledge.embedding.dimensions,
         )
     });
     let recorded = Config {

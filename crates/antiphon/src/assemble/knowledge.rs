@@ -1,44 +1,141 @@
 //! The documents.
 
+use std::sync::Arc;
+
+use antiphon_agent::provider::{Knowledge, RemoteKnowledge};
 use antiphon_agent::tool::{FunctionTool, Tool, ToolContext, ToolError};
-use antiphon_knowledge::{KnowledgeBase, KnowledgeTool};
+use antiphon_knowledge::sources::MAX_SOURCES;
+use antiphon_knowledge::{KnowledgeBase, KnowledgeTool, Sources};
 use anyhow::Context as _;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::config::{Config, KnowledgeConfig};
+use crate::config::{Config, KnowledgeConfig, SourceConfig};
 
-/// The documents of `[knowledge]`, read and indexed; of the example those in the binary.
+/// What an agent is asked from.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    /// What is read here, to be embedded; the first is that of `[knowledge] path`.
+    pub(super) bases: Vec<KnowledgeBase>,
+    named: Vec<(String, Source)>,
+    top_k: usize,
+}
+
+#[derive(Debug)]
+enum Source {
+    Base(usize),
+    Remote(RemoteKnowledge),
+}
+
+impl Loaded {
+    /// All sources as one.
+    pub(super) fn knowledge(&self) -> Option<Arc<dyn Knowledge>> {
+        let first = self.bases.first()?;
+        if self.named.is_empty() {
+            return Some(Arc::new(first.clone()));
+        }
+        let mut sources = Sources::default()
+            .with_top_k(self.top_k)
+            .with("documents", Arc::new(first.clone()));
+        for (name, source) in &self.named {
+            let source: Arc<dyn Knowledge> = match source {
+                Source::Base(number) => Arc::new(self.bases.get(*number)?.clone()),
+                Source::Remote(remote) => Arc::new(remote.clone()),
+            };
+            sources = sources.with(name, source);
+        }
+        Some(Arc::new(sources))
+    }
+}
+
+/// The sources of `[knowledge]`, read and indexed; of the example those in the binary.
 pub(super) fn load(
     config: &Config,
     is_example: bool,
     notes: &mut Vec<String>,
-) -> anyhow::Result<Option<KnowledgeBase>> {
+) -> anyhow::Result<Option<Loaded>> {
     let Some(knowledge) = &config.knowledge else {
         return Ok(None);
     };
-    let base = if is_example {
+    let first = if is_example {
         KnowledgeBase::from_markdown(antiphon_restaurant::files::documents())
     } else {
-        let path = config.folder.join(&knowledge.path);
-        if !path.exists() {
-            anyhow::bail!(
-                "[knowledge] path {} does not exist; make that folder and put Markdown, text or HTML files into it, correct the path, \
-                 or leave [knowledge] out",
-                path.display()
-            );
-        }
-        let loaded = KnowledgeBase::load(&path, knowledge.index_id.as_deref())
-            .with_context(|| format!("[knowledge] path {}", path.display()))?;
-        notes.extend(loaded.warnings);
-        loaded.base
+        read(
+            config,
+            &knowledge.path,
+            knowledge.index_id.as_deref(),
+            notes,
+        )?
     };
-    if base.is_empty() {
+    if first.is_empty() {
         notes.push(
             "the knowledge holds nothing to search; put Markdown, text or HTML files there".into(),
         );
     }
-    Ok(Some(base.with_top_k(top_k(knowledge))))
+    let mut loaded = Loaded {
+        bases: vec![limited(first, knowledge)],
+        named: Vec::new(),
+        top_k: top_k(knowledge),
+    };
+    anyhow::ensure!(
+        knowledge.sources.len() < MAX_SOURCES,
+        "[knowledge] has {} sources; at most {MAX_SOURCES} are asked for every turn",
+        knowledge.sources.len() + 1
+    );
+    for source in &knowledge.sources {
+        let made = match (&source.path, &source.url) {
+            (Some(path), None) => {
+                let base = read(config, path, source.index_id.as_deref(), notes)?;
+                loaded.bases.push(limited(base, knowledge));
+                Source::Base(loaded.bases.len() - 1)
+            }
+            (None, Some(url)) => Source::Remote(remote(source, url)?),
+            _ => anyhow::bail!(
+                "[[knowledge.sources]] `{}` needs either path or url",
+                source.name
+            ),
+        };
+        loaded.named.push((source.name.clone(), made));
+    }
+    Ok(Some(loaded))
+}
+
+fn limited(base: KnowledgeBase, knowledge: &KnowledgeConfig) -> KnowledgeBase {
+    let base = base.with_top_k(top_k(knowledge));
+    match &knowledge.filter {
+        Some(filter) => base.with_filter(filter.clone()),
+        None => base,
+    }
+}
+
+fn remote(source: &SourceConfig, url: &str) -> anyhow::Result<RemoteKnowledge> {
+    let token = source.token_env.as_deref().map(|name| {
+        let token = std::env::var(name).ok().filter(|token| !token.is_empty());
+        token.with_context(|| format!("[[knowledge.sources]] `{}`: {name} is not set; put the token into the environment or .env", source.name))
+    });
+    let bearer = token.transpose()?.map(|token| format!("Bearer {token}"));
+    let headers = bearer.as_deref().map(|bearer| ("authorization", bearer));
+    Ok(RemoteKnowledge::new(url, headers)?)
+}
+
+fn read(
+    config: &Config,
+    path: &std::path::Path,
+    index_id: Option<&str>,
+    notes: &mut Vec<String>,
+) -> anyhow::Result<KnowledgeBase> {
+    let path = config.folder.join(path);
+    if !path.exists() {
+        anyhow::bail!(
+            "[knowledge] path {} does not exist; make that folder and put Markdown, text or HTML files into it, correct the path, \
+             or leave [knowledge] out",
+            path.display()
+        );
+    }
+    let loaded = KnowledgeBase::load(&path, index_id)
+        .with_context(|| format!("[knowledge] path {}", path.display()))?;
+    notes.extend(loaded.warnings);
+    Ok(loaded.base)
 }
 
 /// Passages given to the model.
@@ -55,8 +152,8 @@ struct Search {
 }
 
 /// The same documents as a tool.
-pub(super) fn tool(base: KnowledgeBase) -> impl Tool {
-    let tool = KnowledgeTool(base);
+pub(super) fn tool(knowledge: Arc<dyn Knowledge>) -> impl Tool {
+    let tool = KnowledgeTool(knowledge);
     FunctionTool::new(
         KnowledgeTool::NAME,
         KnowledgeTool::DESCRIPTION,

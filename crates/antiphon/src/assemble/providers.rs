@@ -5,11 +5,10 @@ use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::Arc;
 
-use antiphon_agent::provider::{Llm, LlmOptions, Stt, Tts};
+use antiphon_agent::provider::{Knowledge, Llm, LlmOptions, Stt, Tts};
 use antiphon_agent::{AgentBuilder, ProviderError};
 use antiphon_deepgram::{DeepgramConfig, DeepgramStt};
 use antiphon_hibari::HibariTts;
-use antiphon_knowledge::KnowledgeBase;
 use antiphon_local::{EspeakTts, FliteTts, PocketSphinxStt, RulesLlm};
 use antiphon_moonshine::MoonshineStt;
 use antiphon_neural::Workers;
@@ -27,14 +26,14 @@ pub(super) fn add(
     config: &Config,
     secrets: &Secrets,
     choice: &Choice,
-    knowledge: Option<&KnowledgeBase>,
+    knowledge: Option<&Arc<dyn Knowledge>>,
+    workers: &Workers,
 ) -> anyhow::Result<AgentBuilder> {
     let mut builder = builder.llm(llm(config, secrets, &choice.llm.what, knowledge)?);
-    let workers = Workers::for_this_machine().context("the threads of models cannot be started")?;
     // each may load a model, and nobody is answered before both are there
     let (stt, tts) = std::thread::scope(|scope| {
-        let tts = scope.spawn(|| tts(config, secrets, &choice.tts.what, &workers));
-        let stt = stt(config, secrets, &choice.stt.what, &workers);
+        let tts = scope.spawn(|| tts(config, secrets, &choice.tts.what, workers));
+        let stt = stt(config, secrets, &choice.stt.what, workers);
         let tts = tts.join().unwrap_or_else(|panic| resume_unwind(panic));
         (stt, tts)
     });
@@ -91,7 +90,7 @@ fn llm(
     config: &Config,
     secrets: &Secrets,
     choice: &LlmChoice,
-    knowledge: Option<&KnowledgeBase>,
+    knowledge: Option<&Arc<dyn Knowledge>>,
 ) -> anyhow::Result<Arc<dyn Llm>> {
     Ok(match choice {
         LlmChoice::BuiltIn => {
@@ -102,7 +101,7 @@ fn llm(
                 antiphon_local::Date::from_days(days.map_or(0, |span| i64::from(span.get_days())))
             });
             Arc::new(match knowledge {
-                Some(base) => rules.with_knowledge(Arc::new(base.clone())),
+                Some(knowledge) => rules.with_knowledge(knowledge.clone()),
                 None => rules,
             })
         }
@@ -188,7 +187,11 @@ pub(super) fn tts_config(config: &Config, secrets: &Secrets) -> antiphon_openai:
     tts
 }
 
-fn endpoint(base_url: Option<&str>, secrets: &Secrets, patience: Option<Seconds>) -> Endpoint {
+pub(super) fn endpoint(
+    base_url: Option<&str>,
+    secrets: &Secrets,
+    patience: Option<Seconds>,
+) -> Endpoint {
     let base_url = base_url.unwrap_or(antiphon_openai::config::DEFAULT_BASE_URL);
     let endpoint = Endpoint::new(base_url, secrets.openai_api_key.clone());
     let Some(Seconds(patience)) = patience else {

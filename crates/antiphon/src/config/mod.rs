@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use antiphon_agent::provider::Filter;
 use antiphon_agent::{DuplicateScope, OnDuplicate, ToolInterruption};
 use antiphon_server::TrustedProxies;
 use serde::Deserialize;
@@ -336,6 +337,60 @@ pub struct KnowledgeConfig {
     pub top_k: Option<usize>,
     /// Search for every turn (default true); otherwise only when the model calls `search_knowledge`.
     pub automatic: Option<bool>,
+    /// Only passages whose metadata fit, in LlamaIndex's form.
+    pub filter: Option<Filter>,
+    /// Further sources, each with a name.
+    #[serde(default)]
+    pub sources: Vec<SourceConfig>,
+    /// Finding by meaning.
+    #[serde(default)]
+    pub embedding: EmbeddingConfig,
+}
+
+/// `[[knowledge.sources]]`
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceConfig {
+    /// It stands before the names of its files.
+    pub name: String,
+    /// A folder, as above.
+    pub path: Option<PathBuf>,
+    /// Which index there.
+    pub index_id: Option<String>,
+    /// Or the address of a retriever of one's own.
+    pub url: Option<String>,
+    /// Environment variable with the bearer token for that address.
+    pub token_env: Option<String>,
+}
+
+/// `[knowledge.embedding]`
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EmbeddingConfig {
+    /// Who makes the vectors.
+    pub provider: EmbeddingProvider,
+    /// The endpoint's model. Default `text-embedding-3-small`.
+    pub model: Option<String>,
+    /// The endpoint's address. Default `OPENAI_BASE_URL`, else OpenAI.
+    pub base_url: Option<String>,
+    /// Vectors of so many numbers.
+    pub dimensions: Option<usize>,
+}
+
+/// Who makes the vectors of passages and questions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+#[value(rename_all = "lowercase")]
+pub enum EmbeddingProvider {
+    /// The endpoint when its model or address is given, else the local model when it is here, else nobody.
+    #[default]
+    Auto,
+    /// The model on this machine.
+    Local,
+    /// OpenAI, or a server that speaks as it does.
+    OpenAi,
+    /// Nobody: words alone.
+    None,
 }
 
 /// `[server]`

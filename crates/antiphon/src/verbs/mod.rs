@@ -9,6 +9,7 @@
 //! | [`console`] | the agent in the terminal |
 //! | [`token`] | access tokens |
 //! | [`init`] | the files of a first agent |
+//! | [`knowledge`] | indexes of documents |
 //! | [`models`] | the neural models of this machine |
 //! | [`doctor`] | what is wrong and how to mend it |
 //! | [`simulate`] | scenario files in virtual time |
@@ -23,6 +24,7 @@ pub mod console;
 pub mod dev;
 pub mod doctor;
 pub mod init;
+pub mod knowledge;
 pub mod models;
 mod ports;
 pub mod replay;

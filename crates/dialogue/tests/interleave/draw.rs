@@ -148,6 +148,7 @@ pub(super) fn input(rng: &mut impl Rng, temper: &Temper, asked: &mut Asked) -> O
         },
         3 => {
             let passage = Passage {
+                page: None,
                 text: "text".into(),
                 source: "file".into(),
                 score: 1.0,

@@ -23,7 +23,10 @@ pub(crate) fn beside(words: &str, passages: &[Passage]) -> String {
     let mut text = String::from(BEFORE);
     text.push_str("<passages>\n");
     for passage in passages.iter().take(MAX_PASSAGES) {
-        let source = attribute(&passage.source);
+        let source = match &passage.page {
+            Some(page) => attribute(&format!("{}, {page}", passage.source)),
+            None => attribute(&passage.source),
+        };
         let quoted = neutral(passage.text.trim(), MAX_PASSAGE_CHARS);
         // Writing to a String cannot fail.
         let _ = writeln!(text, "<passage source=\"{source}\">\n{quoted}\n</passage>");
@@ -97,6 +100,7 @@ mod tests {
 
     fn passage(text: &str, source: &str) -> Passage {
         Passage {
+            page: None,
             text: text.to_owned(),
             source: source.to_owned(),
             score: 1.0,

@@ -126,6 +126,7 @@ fn passages_are_in_the_newest_user_message_and_never_in_the_system_role() {
             output("a"),
         ]);
         request.passages = vec![Passage {
+            page: None,
             text: "SECRET-FACT".to_owned(),
             source: "hours.md".to_owned(),
             score: 1.0,

@@ -340,7 +340,7 @@ fn event_json(event: &Event, segments: &Segments) -> Option<Value> {
             "is_error": output.is_error, "status": status, "duration_ms": ms(*duration),
         }),
         Event::KnowledgeUsed { passages } => {
-            let passage = |passage: &antiphon_chat::Passage| json!({"source": passage.source, "score": passage.score, "text": short(&passage.text)});
+            let passage = |passage: &antiphon_chat::Passage| json!({"source": passage.source, "page": passage.page, "score": passage.score, "text": short(&passage.text)});
             json!({"type": "knowledge_used", "passages": passages.iter().map(passage).collect::<Vec<_>>()})
         }
         Event::TurnMetrics(metrics) => turn_metrics(metrics, segments),

@@ -1,0 +1,167 @@
+//! Who makes the vectors of passages and questions, and that it happens.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use antiphon_agent::provider::Embedder;
+use antiphon_embedding::MiniLm;
+use antiphon_knowledge::KnowledgeBase;
+use antiphon_knowledge::embed::{EmbedError, Foreign, embed};
+use antiphon_models::Store;
+use antiphon_models::catalogue::MINILM;
+use antiphon_neural::Workers;
+use antiphon_openai::OpenAiEmbedder;
+use antiphon_openai::embeddings::DEFAULT_EMBEDDING_MODEL;
+use anyhow::Context as _;
+
+use super::providers::endpoint;
+use crate::config::{Config, EmbeddingConfig, EmbeddingProvider, Secrets};
+
+/// The embedder of these options, loaded; `None`: there is none.
+pub(crate) async fn embedder(
+    options: &EmbeddingConfig,
+    secrets: &Secrets,
+    workers: &Workers,
+) -> anyhow::Result<Option<Arc<dyn Embedder>>> {
+    Ok(match choose(options)? {
+        Choice::Nobody => None,
+        Choice::Endpoint => Some(of_endpoint(options, secrets)?),
+        Choice::Local(folder) => Some(of_this_machine(folder, workers.clone()).await?),
+    })
+}
+
+fn of_endpoint(options: &EmbeddingConfig, secrets: &Secrets) -> anyhow::Result<Arc<dyn Embedder>> {
+    let base_url = options
+        .base_url
+        .as_deref()
+        .or(secrets.openai_base_url.as_deref());
+    let model = options.model.as_deref().unwrap_or(DEFAULT_EMBEDDING_MODEL);
+    Ok(Arc::new(OpenAiEmbedder::new(
+        endpoint(base_url, secrets, None),
+        model,
+        options.dimensions,
+    )?))
+}
+
+async fn of_this_machine(folder: PathBuf, workers: Workers) -> anyhow::Result<Arc<dyn Embedder>> {
+    let load = tokio::task::spawn_blocking(move || MiniLm::load(&folder, workers));
+    Ok(Arc::new(load.await??))
+}
+
+/// Who embeds.
+#[derive(Debug)]
+enum Choice {
+    Local(PathBuf),
+    Endpoint,
+    Nobody,
+}
+
+fn choose(config: &EmbeddingConfig) -> anyhow::Result<Choice> {
+    let is_endpoint = config.model.is_some() || config.base_url.is_some();
+    let local = || Store::of_user().and_then(|store| store.get(&MINILM));
+    Ok(match config.provider {
+        EmbeddingProvider::OpenAi => Choice::Endpoint,
+        EmbeddingProvider::Auto if is_endpoint => Choice::Endpoint,
+        EmbeddingProvider::Auto => local().map_or(Choice::Nobody, Choice::Local),
+        EmbeddingProvider::Local => {
+            Choice::Local(local().context("[knowledge.embedding] provider is \"local\"")?)
+        }
+        EmbeddingProvider::None => Choice::Nobody,
+    })
+}
+
+/// Have what the base holds found by meaning. An endpoint that was named is asked before the first call whether it made the index that
+/// is read; what takes longer goes on beside the calls, which are answered by words until it is done.
+pub(super) async fn begin(
+    base: &KnowledgeBase,
+    config: &Config,
+    secrets: &Secrets,
+    workers: &Workers,
+) -> anyhow::Result<()> {
+    let Some(knowledge) = &config.knowledge else {
+        return Ok(());
+    };
+    let options = &knowledge.embedding;
+    let is_named = options.provider != EmbeddingProvider::Auto || options.model.is_some();
+    let foreign = if is_named {
+        Foreign::Refused
+    } else {
+        Foreign::Replaced
+    };
+    match choose(options)? {
+        Choice::Nobody => {}
+        Choice::Endpoint => {
+            let embedder = of_endpoint(options, secrets)?;
+            if base.has_vectors() {
+                // one request, and a wrong model is found before somebody calls
+                run(base, embedder, foreign).await?;
+            } else {
+                spawn(base.clone(), async move { Ok(embedder) }, foreign);
+            }
+        }
+        Choice::Local(folder) => {
+            let load = of_this_machine(folder, workers.clone());
+            if is_named && base.has_vectors() {
+                run(base, load.await?, foreign).await?;
+            } else {
+                spawn(base.clone(), load, foreign);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn spawn(
+    base: KnowledgeBase,
+    embedder: impl Future<Output = anyhow::Result<Arc<dyn Embedder>>> + Send + 'static,
+    foreign: Foreign,
+) {
+    tokio::spawn(async move {
+        let done = match embedder.await {
+            Ok(embedder) => run(&base, embedder, foreign)
+                .await
+                .map_err(anyhow::Error::from),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = done {
+            tracing::warn!("the knowledge is found by words alone: {error:#}");
+        }
+    });
+}
+
+async fn run(
+    base: &KnowledgeBase,
+    embedder: Arc<dyn Embedder>,
+    foreign: Foreign,
+) -> Result<(), EmbedError> {
+    let model = embedder.info().model;
+    let kept = kept(&model);
+    let began = std::time::Instant::now();
+    let mut tenth = 0;
+    let told = |done: usize, all: usize| {
+        let now = 10 * done / all.max(1);
+        if now > tenth {
+            tenth = now;
+            tracing::debug!(done, all, "passages are being embedded");
+        }
+    };
+    embed(base, embedder, foreign, kept.as_deref(), told).await?;
+    tracing::info!(passages = base.len(), model, took = ?began.elapsed(), "the knowledge is found by meaning, too");
+    Ok(())
+}
+
+/// Where vectors are kept between starts: one file for each model in the user's cache.
+fn kept(model: &str) -> Option<PathBuf> {
+    let variable = |name: &str| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    let cache = variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")))?;
+    let name: String = model
+        .chars()
+        .map(|c| if c.is_alphanumeric() { c } else { '-' })
+        .take(100)
+        .collect();
+    Some(cache.join("antiphon").join("vectors").join(name))
+}

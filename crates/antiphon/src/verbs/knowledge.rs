@@ -1,0 +1,212 @@
+//! `antiphon knowledge`: documents as an index that LlamaIndex loads too.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use antiphon_agent::provider::{EmbedPurpose, Embedder, Knowledge as _};
+use antiphon_knowledge::KnowledgeBase;
+use antiphon_knowledge::documents;
+use antiphon_knowledge::embed::{Foreign, embed};
+use antiphon_knowledge::llamaindex::write::{Change, Document, Writer};
+use antiphon_knowledge::split::SentenceSplitter;
+use antiphon_neural::Workers;
+use anyhow::Context as _;
+
+use super::print_line;
+use crate::assemble::embedding::embedder;
+use crate::cli::{IndexArgs, KnowledgeVerb};
+use crate::config::{EmbeddingConfig, Secrets};
+
+/// Texts that are embedded between two lines of progress.
+const BATCH: usize = 32;
+
+/// Do it.
+pub async fn run(verb: KnowledgeVerb) -> anyhow::Result<()> {
+    match verb {
+        KnowledgeVerb::Build { folder, out, how } => {
+            let out = out.unwrap_or_else(|| beside(&folder));
+            anyhow::ensure!(
+                !out.join("docstore.json").exists(),
+                "{} is an index already; `antiphon knowledge refresh {} {}` brings it up to date, or name another with --out",
+                out.display(),
+                out.display(),
+                folder.display()
+            );
+            refresh(&out, &folder, &how).await
+        }
+        KnowledgeVerb::Refresh { store, folder, how } => {
+            is_store(&store)?;
+            refresh(&store, &folder, &how).await
+        }
+        KnowledgeVerb::Add { store, files, how } => {
+            is_store(&store)?;
+            let mut all = Vec::new();
+            for file in files {
+                let read = documents::of_file(&file, &file.display().to_string());
+                all.extend(read.map_err(|reason| anyhow::anyhow!("{}: {reason}", file.display()))?);
+            }
+            update(&store, Writer::open(&store)?, all, &how).await
+        }
+        KnowledgeVerb::Delete { store, documents } => {
+            is_store(&store)?;
+            let mut writer = Writer::open(&store)?;
+            for id in documents {
+                anyhow::ensure!(
+                    writer.delete(&id),
+                    "{} has no document `{id}`; it has {}",
+                    store.display(),
+                    writer.documents().join(", ")
+                );
+                print_line(&format!("deleted  {id}"));
+            }
+            Ok(writer.write(&store)?)
+        }
+        KnowledgeVerb::Find {
+            path,
+            question,
+            how,
+        } => find(&path, &question.join(" "), &how).await,
+    }
+}
+
+fn beside(folder: &Path) -> PathBuf {
+    let mut name = folder
+        .file_name()
+        .unwrap_or(folder.as_os_str())
+        .to_os_string();
+    name.push("-index");
+    folder.with_file_name(name)
+}
+
+fn is_store(store: &Path) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        store.join("docstore.json").is_file(),
+        "{} is no index; `antiphon knowledge build FOLDER --out {}` makes one",
+        store.display(),
+        store.display()
+    );
+    Ok(())
+}
+
+/// The index of what the folder holds now.
+async fn refresh(store: &Path, folder: &Path, how: &IndexArgs) -> anyhow::Result<()> {
+    let (found, notes) = documents::of_folder(folder)?;
+    for note in notes {
+        eprint_line(&format!("note: {note}"));
+    }
+    anyhow::ensure!(
+        !found.is_empty(),
+        "{} holds no document that can be read",
+        folder.display()
+    );
+    let mut writer = Writer::open(store)?;
+    for id in writer.documents() {
+        if found.iter().all(|document| document.id != id) {
+            writer.delete(&id);
+            print_line(&format!("deleted  {id}"));
+        }
+    }
+    update(store, writer, found, how).await
+}
+
+async fn update(
+    store: &Path,
+    mut writer: Writer,
+    all: Vec<Document>,
+    how: &IndexArgs,
+) -> anyhow::Result<()> {
+    let embedder = configured(how).await?.context(
+        "an index needs vectors: `antiphon models fetch minilm` brings the model that makes them here, or name an endpoint's with --model",
+    )?;
+    writer.made_with(store, "embedding_model", &embedder.info().model)?;
+    let splitter = SentenceSplitter {
+        chunk_size: how.chunk_size,
+        chunk_overlap: how.chunk_overlap,
+        ..SentenceSplitter::default()
+    };
+    let mut same = 0;
+    for document in &all {
+        match writer.put(document, &splitter)? {
+            Change::Added => print_line(&format!("added    {}", document.id)),
+            Change::Changed => print_line(&format!("changed  {}", document.id)),
+            Change::Same => same += 1,
+        }
+    }
+    let wanted = writer.wanted();
+    let mut vectors = Vec::with_capacity(wanted.len());
+    for batch in wanted.chunks(BATCH) {
+        vectors.extend(
+            embedder
+                .embed(batch.to_vec(), EmbedPurpose::Documents)
+                .await?,
+        );
+        progress(vectors.len(), wanted.len());
+    }
+    anyhow::ensure!(
+        vectors.len() == wanted.len(),
+        "the embedding model gave {} vectors for {} texts",
+        vectors.len(),
+        wanted.len()
+    );
+    writer.embedded(vectors);
+    writer.write(store)?;
+    print_line(&format!(
+        "{}: {} passages of {} documents, {same} unchanged; `[knowledge] path = \"{}\"`",
+        store.display(),
+        writer.len(),
+        writer.documents().len(),
+        store.display()
+    ));
+    Ok(())
+}
+
+async fn find(path: &Path, question: &str, how: &IndexArgs) -> anyhow::Result<()> {
+    let loaded = KnowledgeBase::load(path, None)?;
+    for warning in loaded.warnings {
+        eprint_line(&format!("note: {warning}"));
+    }
+    if let Some(embedder) = configured(how).await? {
+        embed(&loaded.base, embedder, Foreign::Replaced, None, progress).await?;
+    }
+    let found = loaded.base.search(question.into()).await;
+    if found.is_empty() {
+        print_line("Nothing fits, and nothing would be sent to the model.");
+    }
+    for passage in found {
+        let page = passage
+            .page
+            .map(|page| format!(", {page}"))
+            .unwrap_or_default();
+        print_line(&format!(
+            "{:.3}  {}{page}\n{}\n",
+            passage.score, passage.source, passage.text
+        ));
+    }
+    Ok(())
+}
+
+async fn configured(how: &IndexArgs) -> anyhow::Result<Option<Arc<dyn Embedder>>> {
+    let options = EmbeddingConfig {
+        provider: how.embedding,
+        model: how.model.clone(),
+        base_url: how.base_url.clone(),
+        dimensions: None,
+    };
+    let workers = Workers::for_this_machine().context("the threads of models cannot be started")?;
+    embedder(&options, &Secrets::from_env(), &workers).await
+}
+
+/// On a terminal one line that changes.
+fn progress(done: usize, all: usize) {
+    let mut stderr = std::io::stderr().lock();
+    if stderr.is_terminal() {
+        let end = if done == all { "\n" } else { "" };
+        let _ = write!(stderr, "\rembedded {done} of {all}{end}");
+        let _ = stderr.flush();
+    }
+}
+
+fn eprint_line(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}

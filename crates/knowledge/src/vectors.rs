@@ -1,0 +1,259 @@
+//! Vectors, and which of them lie closest to another. All are looked at: first as 8-bit numbers, which is as fast as memory is, then
+//! the best of them exactly. Up to a few hundred thousand passages that is faster than any graph at equal recall, it is ready
+//! when the file is read, and filters and deletions change nothing.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+
+use rten_simd::{Isa, SimdOp};
+
+/// So many of the best by the rough look are looked at exactly, and four for each that is wanted.
+const RESCORED: usize = 40;
+/// Numbers of a vector: 3,072 is the longest of OpenAI's.
+pub const MAX_DIMENSIONS: usize = 8_192;
+
+/// Vectors of one width, numbered from 0.
+#[derive(Clone, Debug, Default)]
+pub struct Vectors {
+    dimensions: usize,
+    /// Each of length 1, one after the other.
+    rows: Vec<f32>,
+    /// The same as whole numbers between -127 and 127.
+    codes: Vec<i8>,
+    /// What a code's unit is, by vector; 0 for a vector without direction, which is never found.
+    units: Vec<f32>,
+}
+
+impl Vectors {
+    /// None yet, of this width.
+    pub fn new(dimensions: usize) -> Self {
+        Self {
+            dimensions,
+            ..Self::default()
+        }
+    }
+
+    /// Numbers of a vector.
+    pub fn dimensions(&self) -> usize {
+        self.dimensions
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.units.len()
+    }
+
+    /// None at all.
+    pub fn is_empty(&self) -> bool {
+        self.units.is_empty()
+    }
+
+    /// One more. Its length does not count; one of another width, or with NaN, gets a number and is never found.
+    pub fn push(&mut self, vector: &[f32]) {
+        let norm = vector
+            .iter()
+            .map(|value| f64::from(*value).powi(2))
+            .sum::<f64>()
+            .sqrt();
+        let is_whole = vector.len() == self.dimensions && norm.is_finite() && norm > 0.0;
+        let at = self.rows.len();
+        if is_whole {
+            let unit = vector.iter().map(|value| (f64::from(*value) / norm) as f32);
+            self.rows.extend(unit);
+        } else {
+            self.rows.resize(at + self.dimensions, 0.0);
+        }
+        let row = self.rows.get(at..).unwrap_or_default();
+        let unit = quantised(row, &mut self.codes);
+        self.units.push(unit);
+    }
+
+    /// The vector of that number, of length 1.
+    pub fn row(&self, number: usize) -> Option<&[f32]> {
+        let from = number.checked_mul(self.dimensions)?;
+        self.rows.get(from..from.checked_add(self.dimensions)?)
+    }
+
+    /// The cosine of two vectors here.
+    pub fn cosine(&self, a: usize, b: usize) -> Option<f64> {
+        Some(dot(self.row(a)?, self.row(b)?))
+    }
+
+    /// The cosine of a vector here with another, which need not have length 1; 0 where there is none.
+    pub fn cosine_to(&self, number: usize, other: &[f32]) -> f64 {
+        let norm = dot(other, other).sqrt();
+        let row = self
+            .row(number)
+            .filter(|row| row.len() == other.len() && norm > 0.0);
+        row.map_or(0.0, |row| dot(row, other) / norm)
+    }
+
+    /// The `count` closest to `query` among those that `may` be found, closest first, with their cosines; of equals the first.
+    pub fn closest(
+        &self,
+        query: &[f32],
+        count: usize,
+        may: impl Fn(usize) -> bool,
+    ) -> Vec<(usize, f64)> {
+        let norm = dot(query, query).sqrt();
+        if query.len() != self.dimensions || !(norm.is_finite() && norm > 0.0) || count == 0 {
+            return Vec::new();
+        }
+        let query: Vec<f32> = query
+            .iter()
+            .map(|value| (f64::from(*value) / norm) as f32)
+            .collect();
+        let mut code = Vec::with_capacity(self.dimensions);
+        quantised(&query, &mut code);
+        let kept = RESCORED.max(count.saturating_mul(4));
+        let exact = |number: usize| {
+            (
+                number,
+                self.row(number).map_or(f64::NAN, |row| dot(&query, row)),
+            )
+        };
+        let mut found: Vec<(usize, f64)> = if self.len() <= kept {
+            (0..self.len())
+                .filter(|number| self.units.get(*number).is_some_and(|unit| *unit > 0.0))
+                .filter(|number| may(*number))
+                .map(exact)
+                .collect()
+        } else {
+            let scan = Scan {
+                code: &code,
+                codes: &self.codes,
+                units: &self.units,
+                kept,
+                may,
+            };
+            scan.dispatch().into_iter().map(exact).collect()
+        };
+        found.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        found.truncate(count);
+        found
+    }
+}
+
+/// A vector of length 1 as whole numbers; what a unit of them is.
+fn quantised(row: &[f32], codes: &mut Vec<i8>) -> f32 {
+    let largest = row
+        .iter()
+        .fold(0.0f32, |largest, value| largest.max(value.abs()));
+    let unit = largest / 127.0;
+    codes.extend(
+        row.iter()
+            .map(|value| (value / unit.max(f32::MIN_POSITIVE)).round() as i8),
+    );
+    unit
+}
+
+fn dot(a: &[f32], b: &[f32]) -> f64 {
+    a.iter()
+        .zip(b)
+        .map(|(a, b)| f64::from(*a) * f64::from(*b))
+        .sum()
+}
+
+/// The rough look at all of them.
+struct Scan<'a, F> {
+    code: &'a [i8],
+    codes: &'a [i8],
+    units: &'a [f32],
+    kept: usize,
+    may: F,
+}
+
+impl<F: Fn(usize) -> bool> SimdOp for Scan<'_, F> {
+    type Output = Vec<usize>;
+
+    // compiled once for each kind of processor: the plain loops below become its widest instructions
+    #[inline(always)]
+    fn eval<I: Isa>(self, _: I) -> Vec<usize> {
+        let mut best: BinaryHeap<Candidate> = BinaryHeap::with_capacity(self.kept + 1);
+        let mut floor = f32::NEG_INFINITY;
+        let rows = self.codes.chunks_exact(self.code.len().max(1));
+        for (number, (row, unit)) in rows.zip(self.units).enumerate() {
+            let score = whole_dot(row, self.code) as f32 * unit;
+            if score <= floor || *unit <= 0.0 || !(self.may)(number) {
+                continue;
+            }
+            best.push(Candidate { score, number });
+            if best.len() > self.kept {
+                best.pop();
+                floor = best.peek().map_or(floor, |worst| worst.score);
+            }
+        }
+        best.into_iter().map(|candidate| candidate.number).collect()
+    }
+}
+
+#[inline(always)]
+fn whole_dot(a: &[i8], b: &[i8]) -> i32 {
+    a.iter()
+        .zip(b)
+        .map(|(a, b)| i32::from(i16::from(*a) * i16::from(*b)))
+        .sum()
+}
+
+/// The worst stands first in the heap; of equals the last.
+struct Candidate {
+    score: f32,
+    number: usize,
+}
+
+impl Ord for Candidate {
+    fn cmp(&self, other: &Self) -> Ordering {
+        other
+            .score
+            .total_cmp(&self.score)
+            .then(self.number.cmp(&other.number))
+    }
+}
+
+impl PartialOrd for Candidate {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Candidate {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Candidate {}
+
+/// Maximal marginal relevance as LlamaIndex computes it: `threshold` of 1 counts the question alone, 0 the difference from the one
+/// before. The scores are those of the measure, not cosines.
+pub fn marginal(
+    vectors: &Vectors,
+    query: &[f32],
+    count: usize,
+    threshold: f64,
+    may: impl Fn(usize) -> bool,
+) -> Vec<(usize, f64)> {
+    // all of them: what is far from the question may be farthest from the last
+    let similar = vectors.closest(query, vectors.len(), may);
+    let mut left: Vec<(usize, f64)> = similar;
+    left.sort_by_key(|(number, _)| *number);
+    let mut chosen: Vec<(usize, f64)> = Vec::new();
+    while chosen.len() < count {
+        let last = chosen.last().map(|(number, _)| *number);
+        let score = |(number, similarity): &(usize, f64)| {
+            let overlap = last.and_then(|last| vectors.cosine(*number, last));
+            threshold * similarity - overlap.map_or(0.0, |overlap| (1.0 - threshold) * overlap)
+        };
+        let mut best: Option<(usize, f64)> = None;
+        for (at, candidate) in left.iter().enumerate() {
+            let score = score(candidate);
+            if best.is_none_or(|(_, most)| score > most) {
+                best = Some((at, score));
+            }
+        }
+        let Some((at, score)) = best else { break };
+        let (number, _) = left.remove(at);
+        chosen.push((number, score));
+    }
+    chosen
+}
