@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 scripts/speech.sh
 echo "==> whole calls (1 and 50 callers, barge-in)"
 cargo bench --quiet -p antiphon --bench calls -- "$@"
-for bench in dialogue:events silero:forward rtc:forward server:hostile; do
+for bench in dialogue:events silero:forward rtc:forward server:hostile knowledge:search; do
   echo "==> ${bench#*:}"
   cargo bench --quiet -p "antiphon-${bench%%:*}" --bench "${bench#*:}"
 done

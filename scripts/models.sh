@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The models that hear and speak on this machine (86 MB the first time), fetched by the program itself, which shows what it
+# The models that hear, speak and find by meaning on this machine (177 MB the first time), fetched by the program itself, which shows what it
 # does: scripts/models.sh ANTIPHON. Whoever has keys for both needs none; `make run MODELS=no` does without. Safe to run again.
 set -euo pipefail
 has_key() { [ -n "${!1:-}" ] || grep -qsE "^(export )?$1=." .env; }

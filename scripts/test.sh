@@ -23,7 +23,7 @@ for part in $parts; do
       cargo test --workspace --quiet
       echo "==> Rust: what needs models"
       fetch_models
-      ANTIPHON_MODELS=$CACHE/models cargo test --workspace --quiet --test speech --test voice -- --ignored
+      ANTIPHON_MODELS=$CACHE/models cargo test --workspace --quiet --test speech --test voice --test vectors -- --ignored
       ;;
     web)
       echo "==> playground: types and unit tests"

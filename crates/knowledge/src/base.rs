@@ -24,7 +24,7 @@ pub const MAX_TOP_K: usize = 20;
 const MAX_QUERY_CHARS: usize = 2_000;
 /// The share of a budget in which the question's vector must be there; what is left is for the search, or for words alone.
 const EMBEDDING_SHARE: f64 = 0.8;
-/// A question of so few words about a topic refers to what was said before it.
+/// A question of so few words that finds nothing by itself is asked together with the one before it.
 const MAX_FOLLOW_UP_WORDS: usize = 4;
 
 /// Ranks the passages of a base; numbers are their positions.
@@ -302,15 +302,44 @@ impl KnowledgeBase {
         })
     }
 
-    /// What a question is looked up as: a short one means nothing without the one before.
-    fn completed(&self, mut query: Query) -> Query {
-        let is_short = query.text.split_whitespace().count() <= MAX_FOLLOW_UP_WORDS;
-        if let Some(before) = query.before.last().filter(|_| is_short) {
-            if self.inner.retriever.asks(&query.text) && self.inner.retriever.asks(before) {
-                query.text = format!("{before} {}", query.text);
+    /// A question with the turn before it, if it has one and both ask for something.
+    fn with_turn_before(&self, query: &Query) -> Option<Query> {
+        let retriever = &self.inner.retriever;
+        let before = query.before.last()?;
+        let both = retriever.asks(&query.text) && retriever.asks(before);
+        both.then(|| Query {
+            text: format!("{before} {}", query.text),
+            ..query.clone()
+        })
+    }
+
+    async fn search_once(&self, query: Query) -> Vec<Passage> {
+        let vector = match self.inner.meaning.get() {
+            Some(meaning) if self.inner.retriever.asks(&query.text) => {
+                vector_of(meaning, &query).await
             }
-        }
-        query
+            _ => None,
+        };
+        let base = self.clone();
+        // off the threads of the calls: a search of a large base takes milliseconds, and its budget must be able to end the wait
+        let search = tokio::task::spawn_blocking(move || base.ranked(&query, vector.as_deref()));
+        search.await.unwrap_or_default()
+    }
+}
+
+/// Does it go on with what was said before? "And on Sunday?"
+fn goes_on(text: &str) -> bool {
+    let lower = text.trim_start().to_lowercase();
+    let mut words = lower
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty());
+    match (words.next(), words.next()) {
+        (
+            Some("and" | "or" | "und" | "oder" | "et" | "ou" | "y" | "o" | "e" | "en" | "of"),
+            Some(_),
+        ) => true,
+        (Some("what" | "how"), Some("about")) => true,
+        _ => false,
     }
 }
 
@@ -341,19 +370,24 @@ async fn vector_of(meaning: &Meaning, query: &Query) -> Option<Vec<f32>> {
 
 impl Knowledge for KnowledgeBase {
     fn search(&self, query: Query) -> BoxFuture<'_, Vec<Passage>> {
-        let base = self.clone();
         Box::pin(async move {
-            let query = base.completed(query);
-            let vector = match base.inner.meaning.get() {
-                Some(meaning) if base.inner.retriever.asks(&query.text) => {
-                    vector_of(meaning, &query).await
-                }
-                _ => None,
+            let is_short = query.text.split_whitespace().count() <= MAX_FOLLOW_UP_WORDS;
+            let longer = match is_short || goes_on(&query.text) {
+                true => self.with_turn_before(&query),
+                false => None,
             };
-            // off the threads of the calls: a search of a large base takes milliseconds, and its budget must be able to end the wait
-            let search =
-                tokio::task::spawn_blocking(move || base.ranked(&query, vector.as_deref()));
-            search.await.unwrap_or_default()
+            match longer {
+                Some(longer) if goes_on(&query.text) => self.search_once(longer).await,
+                Some(longer) => {
+                    let found = self.search_once(query).await;
+                    if found.is_empty() {
+                        self.search_once(longer).await
+                    } else {
+                        found
+                    }
+                }
+                None => self.search_once(query).await,
+            }
         })
     }
 }

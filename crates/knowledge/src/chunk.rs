@@ -84,7 +84,6 @@ pub fn plain(name: &str, text: &str) -> Vec<Chunk> {
 /// A document as it is read: headings and what stands below them.
 pub(crate) struct Sections {
     name: String,
-    page: Option<String>,
     chunks: Vec<Chunk>,
     path: Vec<(usize, String)>,
     body: String,
@@ -95,19 +94,11 @@ impl Sections {
     pub(crate) fn new(name: &str) -> Self {
         Self {
             name: name.to_owned(),
-            page: None,
             chunks: Vec::new(),
             path: Vec::new(),
             body: String::new(),
             heading: None,
         }
-    }
-
-    /// From here on it is another page; headings go on.
-    pub(crate) fn begin_page(&mut self, page: String) {
-        self.end_heading();
-        self.end_section();
-        self.page = Some(page);
     }
 
     pub(crate) fn begin_heading(&mut self, level: usize) {
@@ -198,7 +189,6 @@ impl Sections {
                 self.chunks.push(Chunk {
                     text: std::mem::take(&mut text),
                     source: source.clone(),
-                    page: self.page.clone(),
                     ..Chunk::default()
                 });
                 // the sentence before is said again, so that "it" keeps its meaning
@@ -217,7 +207,6 @@ impl Sections {
             self.chunks.push(Chunk {
                 text,
                 source,
-                page: self.page.clone(),
                 ..Chunk::default()
             });
         }

@@ -94,3 +94,46 @@ impl Family {
         (left, changed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+    use serde_json::Value;
+
+    use super::*;
+
+    /// Made by `tests/fixtures/merging.py` with LlamaIndex 0.14.25.
+    #[test]
+    fn parts_are_put_together_as_llamaindex_puts_them_together() {
+        let fixture: Value =
+            serde_json::from_str(include_str!("../tests/fixtures/merging.json")).unwrap();
+        let mut family = Family::default();
+        for (number, node) in fixture["nodes"].as_array().unwrap().iter().enumerate() {
+            let of = |key: &str| Some(node[key].as_u64()? as usize);
+            family
+                .parent
+                .extend(of("parent").map(|parent| (number, parent)));
+            family.next.extend(of("next").map(|next| (number, next)));
+            family.children.extend(
+                of("children")
+                    .filter(|count| *count > 0)
+                    .map(|count| (number, count)),
+            );
+        }
+        let ranking = |value: &Value| -> Vec<(usize, f64)> {
+            let hits = value.as_array().unwrap().iter();
+            hits.map(|hit| (hit[0].as_u64().unwrap() as usize, hit[1].as_f64().unwrap()))
+                .collect()
+        };
+        for case in fixture["cases"].as_array().unwrap() {
+            let merged = family.merged(ranking(&case["found"]), usize::MAX);
+            let expected = ranking(&case["merged"]);
+            let close =
+                |(a, b): (&(usize, f64), &(usize, f64))| a.0 == b.0 && (a.1 - b.1).abs() < 1e-9;
+            assert!(
+                merged.len() == expected.len() && merged.iter().zip(&expected).all(close),
+                "{case}: {merged:?}"
+            );
+        }
+    }
+}

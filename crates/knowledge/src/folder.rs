@@ -45,11 +45,14 @@ pub fn load(root: &Path) -> Result<(Vec<Chunk>, Vec<String>), KnowledgeError> {
     Ok((chunks, warnings))
 }
 
+/// Files with their names in a folder, and what else is there, in words.
+pub type Files = (Vec<(PathBuf, String)>, Vec<String>);
+
 /// The documents under `root` with their names there, in the order of these; what else is there, in words.
 ///
 /// # Errors
 /// [`KnowledgeError::Folder`] when the folder itself cannot be read.
-pub fn files(root: &Path) -> Result<(Vec<(PathBuf, String)>, Vec<String>), KnowledgeError> {
+pub fn files(root: &Path) -> Result<Files, KnowledgeError> {
     fs::read_dir(root).map_err(|error| KnowledgeError::Folder {
         path: root.into(),
         reason: error.to_string(),

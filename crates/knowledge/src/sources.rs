@@ -31,6 +31,9 @@ impl std::fmt::Debug for Sources {
     }
 }
 
+/// A source, a rank in it, and what that counts.
+type Ranked = ((usize, usize), f64);
+
 impl Sources {
     /// One more; its name stands before those of its passages' files.
     #[must_use]
@@ -71,17 +74,14 @@ impl Knowledge for Sources {
                 }
             });
             let found: Vec<Vec<Passage>> = futures_util::future::join_all(asked).await;
-            let rankings: Vec<Vec<((usize, usize), f64)>> = found
-                .iter()
-                .enumerate()
-                .map(|(source, passages)| {
-                    // the order is the source's own, whatever its scores are
-                    (0..passages.len())
-                        .map(|rank| ((source, rank), -(rank as f64)))
-                        .collect()
-                })
-                .collect();
-            let weighed: Vec<(&[((usize, usize), f64)], f64)> = rankings
+            // the order is each source's own, whatever its scores are
+            let ranking = |(source, passages): (usize, &Vec<Passage>)| -> Vec<Ranked> {
+                (0..passages.len())
+                    .map(|rank| ((source, rank), -(rank as f64)))
+                    .collect()
+            };
+            let rankings: Vec<Vec<Ranked>> = found.iter().enumerate().map(ranking).collect();
+            let weighed: Vec<(&[Ranked], f64)> = rankings
                 .iter()
                 .map(|ranking| (ranking.as_slice(), 1.0))
                 .collect();

@@ -218,3 +218,207 @@ fn a_file_without_words_is_named() {
             .all(|warning| warning.contains("nothing to search"))
     );
 }
+
+#[tokio::test]
+async fn a_question_that_goes_on_with_the_one_before_finds_what_both_are_about() {
+    use antiphon_agent::provider::{Knowledge, Query};
+    let pages = [
+        (
+            "a.md",
+            "# Pool\nThe pool opens at seven on weekdays. On Sunday the pool opens at nine.",
+        ),
+        (
+            "b.md",
+            "# Sauna\nThe sauna is mixed. On Sunday it is for women.",
+        ),
+        ("c.md", "# Café\nCake is served from two."),
+        ("d.md", "# Parking\nBehind the house."),
+        ("e.md", "# Lockers\nBring a coin of one euro."),
+    ];
+    let base =
+        KnowledgeBase::from_markdown(pages.map(|(name, text)| (name.to_owned(), text.to_owned())));
+    let asked = |text: &str, before: &str| {
+        let query = Query {
+            before: vec![before.to_owned()],
+            ..Query::new(text)
+        };
+        let base = base.clone();
+        async move {
+            base.search(query)
+                .await
+                .first()
+                .map(|passage| passage.source.clone())
+        }
+    };
+    let first = asked("And on Sunday?", "When does the pool open?").await;
+    assert_eq!(first.as_deref(), Some("a.md › Pool"));
+    let first = asked("And on Sunday?", "Is the sauna mixed?").await;
+    assert_eq!(first.as_deref(), Some("b.md › Sauna"));
+    // a question that stands by itself is asked by itself
+    let first = asked("Where can I park?", "When does the pool open?").await;
+    assert_eq!(first.as_deref(), Some("d.md › Parking"));
+    assert_eq!(
+        asked("Thank you, bye", "When does the pool open?").await,
+        None
+    );
+}
+
+#[tokio::test]
+async fn what_a_tenant_may_not_see_is_not_found_whatever_is_asked_for() {
+    use antiphon_agent::provider::{Filter, Knowledge, Query};
+    use antiphon_knowledge::search::Index;
+    let texts = [
+        ("a", "The alarm code is 4711."),
+        ("b", "The alarm code is 9999."),
+        ("b", "The bins go out on Monday."),
+    ];
+    let chunks: Vec<_> = texts
+        .iter()
+        .map(|(tenant, text)| antiphon_knowledge::chunk::Chunk {
+            text: (*text).into(),
+            metadata: [("tenant".to_owned(), (*tenant).into())]
+                .into_iter()
+                .collect(),
+            ..Default::default()
+        })
+        .collect();
+    let index = Index::new(texts.iter().map(|(_, text)| ("", *text)));
+    let base = KnowledgeBase::new(chunks, std::sync::Arc::new(index))
+        .with_filter(Filter::equals("tenant", "a"));
+    for filter in [
+        None,
+        Some(Filter::equals("tenant", "b")),
+        serde_json::from_str(r#"{"filters": [{"key": "tenant", "value": "b"}, {"key": "tenant", "operator": "!=", "value": "z"}], "condition": "or"}"#).unwrap(),
+    ] {
+        let query = Query { filter, ..Query::new("What is the alarm code?") };
+        let found = base.search(query).await;
+        assert!(found.iter().all(|passage| passage.text.contains("4711")), "{found:?}");
+    }
+    let query = Query {
+        filter: Some(Filter::equals("tenant", "b")),
+        ..Query::new("alarm code")
+    };
+    assert!(base.search(query).await.is_empty());
+}
+
+/// Knows vectors of two directions.
+struct TwoTopics;
+
+impl antiphon_agent::provider::Embedder for TwoTopics {
+    fn info(&self) -> antiphon_agent::provider::ProviderInfo {
+        antiphon_agent::provider::ProviderInfo {
+            provider: "test",
+            model: "two".into(),
+        }
+    }
+
+    fn dimensions(&self) -> Option<usize> {
+        Some(2)
+    }
+
+    fn embed(
+        &self,
+        texts: Vec<String>,
+        _: antiphon_agent::provider::EmbedPurpose,
+    ) -> antiphon_agent::provider::BoxFuture<'_, Result<Vec<Vec<f32>>, antiphon_agent::ProviderError>>
+    {
+        let vector = |text: &String| match text {
+            text if text.contains("cigarette") || text.contains("moking") => vec![1.0, 0.1],
+            text if text.contains("sky") => vec![-1.0, -1.0],
+            _ => vec![0.0, 1.0],
+        };
+        let vectors = texts.iter().map(vector).collect();
+        Box::pin(async move { Ok(vectors) })
+    }
+}
+
+#[tokio::test]
+async fn what_is_meant_is_found_without_a_word_of_it_and_what_is_not_there_is_not() {
+    use antiphon_agent::provider::Knowledge;
+    use antiphon_knowledge::embed::{Foreign, embed};
+    let pages = [
+        "Smoking is permitted on the balconies.",
+        "Breakfast is at nine.",
+        "The pool is warm.",
+        "Towels are free.",
+        "The lift is broken.",
+    ];
+    let base = KnowledgeBase::from_markdown(
+        pages
+            .iter()
+            .enumerate()
+            .map(|(number, text)| (format!("{number}.md"), (*text).to_owned())),
+    );
+    let by_words = base.search("Where can I light a cigarette?".into()).await;
+    assert!(by_words.iter().all(|passage| passage.text != pages[0]));
+    let folder = tempfile::tempdir().unwrap();
+    let kept = folder.path().join("vectors");
+    let mut told = Vec::new();
+    embed(
+        &base,
+        std::sync::Arc::new(TwoTopics),
+        Foreign::Refused,
+        Some(&kept),
+        |done, all| told.push((done, all)),
+    )
+    .await
+    .unwrap();
+    assert_eq!(told, [(0, 5), (5, 5)]);
+    let found = base.search("Where can I light a cigarette?".into()).await;
+    assert_eq!(found.first().unwrap().text, pages[0]);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(base.search("How far is the sky?".into()).await.is_empty());
+    assert!(base.search("Thank you, bye".into()).await.is_empty());
+
+    // the next start makes what is new
+    let more = pages
+        .iter()
+        .chain(&["Bicycles may be borrowed."])
+        .enumerate();
+    let base = KnowledgeBase::from_markdown(
+        more.map(|(number, text)| (format!("{number}.md"), (*text).to_owned())),
+    );
+    let mut told = Vec::new();
+    embed(
+        &base,
+        std::sync::Arc::new(TwoTopics),
+        Foreign::Refused,
+        Some(&kept),
+        |done, all| told.push((done, all)),
+    )
+    .await
+    .unwrap();
+    assert_eq!(told, [(5, 6), (6, 6)]);
+}
+
+#[tokio::test]
+async fn an_index_of_another_model_is_an_error_that_says_so() {
+    use antiphon_knowledge::embed::{Foreign, embed};
+    let folder = fixtures().join("li-0.14.25/vector");
+    let base = KnowledgeBase::load(&folder, None).unwrap().base;
+    let error = embed(
+        &base,
+        std::sync::Arc::new(TwoTopics),
+        Foreign::Refused,
+        None,
+        |_, _| {},
+    )
+    .await
+    .unwrap_err()
+    .to_string();
+    assert!(
+        error.contains("another model than two") && error.contains("12 numbers, not 2"),
+        "{error}"
+    );
+    assert!(!base.has_meaning());
+    embed(
+        &base,
+        std::sync::Arc::new(TwoTopics),
+        Foreign::Replaced,
+        None,
+        |_, _| {},
+    )
+    .await
+    .unwrap();
+    assert!(base.has_meaning());
+}

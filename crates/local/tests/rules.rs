@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use antiphon_agent::provider::{BoxFuture, ChatChunk, Knowledge, Llm as _, ToolDefinition};
+use antiphon_agent::provider::{BoxFuture, ChatChunk, Knowledge, Llm as _, Query, ToolDefinition};
 use antiphon_chat::{ChatRequest, Item, Message, Passage, Role, ToolChoice, ToolOutput};
 use antiphon_local::{Date, RulesLlm};
 use futures_util::StreamExt as _;
