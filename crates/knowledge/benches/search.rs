@@ -103,7 +103,7 @@ fn main() {
     let topics: Vec<Vec<f32>> = (0..500)
         .map(|_| (0..WIDTH).map(|_| chance.normal()).collect())
         .collect();
-    let mut near = |chance: &mut Chance| -> Vec<f32> {
+    let near = |chance: &mut Chance| -> Vec<f32> {
         let topic = &topics[chance.next() as usize % topics.len()];
         topic.iter().map(|value| value + chance.normal()).collect()
     };

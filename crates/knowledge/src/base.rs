@@ -333,14 +333,13 @@ fn goes_on(text: &str) -> bool {
     let mut words = lower
         .split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.is_empty());
-    match (words.next(), words.next()) {
+    matches!(
+        (words.next(), words.next()),
         (
             Some("and" | "or" | "und" | "oder" | "et" | "ou" | "y" | "o" | "e" | "en" | "of"),
-            Some(_),
-        ) => true,
-        (Some("what" | "how"), Some("about")) => true,
-        _ => false,
-    }
+            Some(_)
+        ) | (Some("what" | "how"), Some("about"))
+    )
 }
 
 /// The vector of a question, within its share of the budget.
