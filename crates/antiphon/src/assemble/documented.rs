@@ -78,13 +78,16 @@ fn file(section: &str, key: &str, value: &str) -> String {
     };
     match section {
         "" => format!("{key} = {value}"),
+        "knowledge.embedding" => {
+            format!("[knowledge]\npath = \"k\"\n[{section}]\n{key} = {value}")
+        }
         section => format!("[{section}]\n{needed}{key} = {value}"),
     }
 }
 
 fn read(section: &str, text: &str) -> Result<String, String> {
     let text = match (section, text) {
-        ("knowledge", "") => "[knowledge]\npath = \"k\"",
+        ("knowledge" | "knowledge.embedding", "") => "[knowledge]\npath = \"k\"",
         (_, text) => text,
     };
     let config = parse(text, Path::new("antiphon.toml")).map_err(|error| error.to_string())?;
