@@ -292,6 +292,12 @@ impl Verifier {
         Self { keys }
     }
 
+    /// Whose tokens are accepted.
+    #[must_use]
+    pub fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
     /// Check a token now.
     ///
     /// # Errors

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use antiphon_protocol::{Claims, TokenError, Verifier};
+use antiphon_protocol::{Claims, TokenError};
 use axum::http::{HeaderMap, StatusCode, header};
 
+use crate::keys::KeyRing;
 use crate::limits::TooMany;
 
 /// A request that is not allowed; the body is plain text, as LiveKit's.
@@ -84,11 +85,11 @@ pub(crate) fn token(headers: &HeaderMap, query: Option<&str>) -> Result<String, 
 
 /// The verified claims of a request.
 pub(crate) fn claims(
-    verifier: &Verifier,
+    keys: &KeyRing,
     headers: &HeaderMap,
     query: Option<&str>,
 ) -> Result<Claims, Denied> {
-    Ok(verifier.verify(&token(headers, query)?)?)
+    Ok(keys.verify(&token(headers, query)?)?)
 }
 
 /// What somebody without a valid token is told. `rate` is what its address may still do: beyond it, to come back later.

@@ -234,7 +234,7 @@ async fn agent(
     let Ok(upgrade) = upgrade else {
         return not_offered().await;
     };
-    let claims = auth::claims(&state.verifier, &headers, uri.query());
+    let claims = auth::claims(&state.keys, &headers, uri.query());
     let claims = claims.and_then(|claims| {
         let may = claims.video_grants().agent;
         may.then_some(claims)

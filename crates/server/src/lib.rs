@@ -16,6 +16,8 @@
 //! | `room` | one room: a task that owns participants, tracks and data |
 //! | `agents` | workers, dispatches and jobs |
 //! | `twirp` | server APIs |
+//! | `keys` | API keys, which may be replaced |
+//! | `webhook` | what happens is told to the operator's addresses |
 //! | `tls` | certificates |
 //!
 //! ```no_run
@@ -34,6 +36,7 @@ pub mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 mod http;
+mod keys;
 pub mod limits;
 mod origin;
 mod repeated;
@@ -44,8 +47,9 @@ mod signal;
 mod state;
 mod tls;
 mod twirp;
+mod webhook;
 
-pub use config::{Origins, Proxies, RoomDefaults, ServerConfig, Tls, TrustedProxies};
+pub use config::{Origins, Proxies, RoomDefaults, ServerConfig, Tls, TrustedProxies, Webhooks};
 pub use error::ServerError;
 pub use limits::Limits;
 pub use origin::{check_origin, is_own_name};

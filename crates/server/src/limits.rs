@@ -122,6 +122,20 @@ pub const SOCKET_READ_BYTES: usize = 4 * 1024;
 pub const MAX_AGENTS_ASKED: usize = 10;
 /// Dispatches of one room.
 pub const MAX_DISPATCHES: usize = 100;
+/// Webhooks that wait for one address: a restart of its program must not cost memory without end. More: the newest are dropped.
+pub const MAX_WEBHOOKS: usize = 10_000;
+/// Of these, those of one room; LiveKit's.
+pub const MAX_WEBHOOKS_OF_ROOM: usize = 200;
+/// Webhooks on their way to one address at once, each of another room.
+pub const MAX_WEBHOOK_POSTS: usize = 32;
+/// Attempts for one webhook; LiveKit's.
+pub const WEBHOOK_ATTEMPTS: u32 = 5;
+/// One attempt takes at most so long.
+pub const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(10);
+/// A webhook that is older is dropped: nobody acts upon it any more. LiveKit's.
+pub const WEBHOOK_MAX_AGE: Duration = Duration::from_secs(30);
+/// Addresses for webhooks.
+pub const MAX_WEBHOOK_URLS: usize = 16;
 /// Agent workers of one server.
 pub const MAX_WORKERS: usize = 1000;
 /// Connections of agent workers with one API key, so that no key takes every place.

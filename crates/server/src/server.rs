@@ -85,12 +85,12 @@ impl Server {
             Some(_) | None => None,
         };
         let engine = Engine::start(config.engine())?;
-        let state = State::new(config, engine);
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let state = State::new(config, engine, &stop)?;
         let addresses = listeners
             .iter()
             .filter_map(|l| l.local_addr().ok())
             .collect::<Vec<_>>();
-        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let router = http::router(Arc::clone(&state), extra);
         let connections = Arc::new(Connections::new(
             &state.config.limits,
@@ -158,6 +158,11 @@ impl Running {
         }
     }
 
+    /// Tokens of these keys are accepted from now on, and of no others. Who is in a room stays.
+    pub fn replace_keys(&self, keys: antiphon_protocol::Keys) {
+        self.state.keys.replace(keys);
+    }
+
     /// What it is doing.
     pub async fn state(&self) -> ServerState {
         ServerState {
@@ -196,6 +201,8 @@ impl Running {
             }
         })
         .await;
+        // The last that is said is that the rooms are over.
+        let _ = tokio::time::timeout(GOODBYE, self.state.hooks.idle()).await;
         self.stop.cancel();
         self.tasks.close();
         let _ = tokio::time::timeout(GOODBYE, self.tasks.wait()).await;

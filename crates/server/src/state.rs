@@ -4,21 +4,27 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use antiphon_protocol::ids;
 use antiphon_protocol::names::{AGENT_PROTOCOL_VERSION, PROTOCOL_VERSION, SERVER_VERSION};
 use antiphon_protocol::proto::{ServerInfo, server_info};
-use antiphon_protocol::{Verifier, ids};
 use antiphon_rtc::Engine;
+use tokio_util::sync::CancellationToken;
 
 use crate::agents::Agents;
 use crate::config::ServerConfig;
+use crate::error::ServerError;
+use crate::keys::KeyRing;
 use crate::limits::{MAX_WORKERS_PER_KEY, Rates};
 use crate::repeated::Repeated;
 use crate::rooms::Rooms;
+use crate::webhook::Hooks;
 
 /// What all requests share.
 pub(crate) struct State {
     pub(crate) config: ServerConfig,
-    pub(crate) verifier: Verifier,
+    /// Valid now; those of `config` were valid at the start.
+    pub(crate) keys: Arc<KeyRing>,
+    pub(crate) hooks: Hooks,
     pub(crate) engine: Engine,
     pub(crate) rooms: Rooms,
     pub(crate) agents: Agents,
@@ -47,10 +53,18 @@ impl Drop for WorkerPlace {
 }
 
 impl State {
-    pub(crate) fn new(config: ServerConfig, engine: Engine) -> Arc<Self> {
-        let agents = Agents::start(config.keys.clone(), config.limits.max_rooms);
-        Arc::new(Self {
-            verifier: Verifier::new(config.keys.clone()),
+    /// `stop` ends what the server does by itself.
+    pub(crate) fn new(
+        config: ServerConfig,
+        engine: Engine,
+        stop: &CancellationToken,
+    ) -> Result<Arc<Self>, ServerError> {
+        let keys = Arc::new(KeyRing::new(config.keys.clone()));
+        let agents = Agents::start(Arc::clone(&keys), config.limits.max_rooms);
+        let hooks = Hooks::start(config.webhooks.clone(), &keys, stop)?;
+        Ok(Arc::new(Self {
+            keys,
+            hooks,
             rooms: Rooms::default(),
             agents,
             rates: Rates::new(&config.limits),
@@ -61,7 +75,7 @@ impl State {
             connections: AtomicU64::new(0),
             config,
             engine,
-        })
+        }))
     }
 
     /// A number for a signal connection.

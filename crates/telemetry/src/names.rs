@@ -78,6 +78,7 @@ define! {
     SERVER_JOBS_FAILED_TOTAL, Counter, "antiphon_server_jobs_failed_total", "Agent jobs that went wrong, by `when`: starting, running, absent (the agent did not come, or did not come back, in time).";
     SERVER_JOB_OFFERS_TOTAL, Counter, "antiphon_server_job_offers_total", "Agent jobs that ended, by `outcome` of the offer: assigned, refused, timeout, terminated.";
     SERVER_API_CALLS_TOTAL, Counter, "antiphon_server_api_calls_total", "API calls, by `service`, `method`, `code`.";
+    SERVER_WEBHOOKS_TOTAL, Counter, "antiphon_server_webhooks_total", "Webhooks, by `outcome`: sent, refused, failed, age (waited for too long), full (too many waited).";
     RTC_UNKNOWN_DATAGRAMS_TOTAL, Counter, "antiphon_rtc_unknown_datagrams_total", "Datagrams that belong to nobody, or rubbish.";
     RTC_UNSENT_DATAGRAMS_TOTAL, Counter, "antiphon_rtc_unsent_datagrams_total", "Datagrams that the kernel or the network did not take.";
     RTC_PACKETS_RECEIVED_TOTAL, Counter, "antiphon_rtc_packets_received_total", "RTP packets received.";

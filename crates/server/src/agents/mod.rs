@@ -12,13 +12,13 @@ mod socket;
 
 use std::sync::Arc;
 
-use antiphon_protocol::Keys;
 use antiphon_protocol::proto::{
     self, AgentDispatch, CreateAgentDispatchRequest, RegisterWorkerRequest, RoomAgentDispatch,
     ServerMessage, WorkerMessage,
 };
 use tokio::sync::{mpsc, oneshot};
 
+use crate::keys::KeyRing;
 use crate::room::RoomHandle;
 
 pub(crate) use machine::Input as Notice;
@@ -82,7 +82,7 @@ pub(crate) struct Agents {
 
 impl Agents {
     /// Start the dispatcher's task.
-    pub(crate) fn start(keys: Keys, max_rooms: usize) -> Self {
+    pub(crate) fn start(keys: Arc<KeyRing>, max_rooms: usize) -> Self {
         let (commands, inbox) = mpsc::channel(QUEUE);
         tokio::spawn(shell::Shell::new(keys, max_rooms).run(inbox));
         Self { commands }
@@ -162,7 +162,8 @@ mod tests {
 
     #[tokio::test]
     async fn after_a_bug_the_dispatcher_goes_on_and_a_room_that_waited_gets_its_agent() {
-        let agents = Agents::start(Keys::single("devkey", "secret"), 10);
+        let keys = antiphon_protocol::Keys::single("devkey", "secret");
+        let agents = Agents::start(Arc::new(KeyRing::new(keys)), 10);
         let (commands, _room) = mpsc::channel(8);
         let handle = RoomHandle {
             name: Arc::from("hall"),

@@ -12,7 +12,7 @@ use antiphon_protocol::proto::{
     JobAssignment, JobStatus, SendDataRequest, ServerMessage, UpdateJobStatus, WorkerMessage,
     data_packet, server_message, worker_message,
 };
-use antiphon_protocol::{AccessToken, Keys, ParticipantKind, VideoGrants, ids, names};
+use antiphon_protocol::{AccessToken, ParticipantKind, VideoGrants, ids, names};
 use antiphon_telemetry::names::{
     PANICS_TOTAL, SERVER_CALLERS_WITHOUT_AGENT, SERVER_NO_AGENT_TOTAL, SERVER_WORKERS,
 };
@@ -21,6 +21,7 @@ use tokio::time::Instant;
 
 use super::Command;
 use super::machine::{Decision, Grant, Input, Machine, NoAgent};
+use crate::keys::KeyRing;
 use crate::limits::MAX_WORKERS;
 use crate::room::{Api, RoomHandle};
 
@@ -30,14 +31,14 @@ const TOKEN_TTL: Duration = Duration::from_secs(3600);
 /// The dispatcher's task.
 pub(super) struct Shell {
     machine: Machine,
-    keys: Keys,
+    keys: Arc<KeyRing>,
     start: Instant,
     workers: HashMap<Arc<str>, mpsc::Sender<ServerMessage>>,
     rooms: HashMap<Arc<str>, RoomHandle>,
 }
 
 impl Shell {
-    pub(super) fn new(keys: Keys, max_rooms: usize) -> Self {
+    pub(super) fn new(keys: Arc<KeyRing>, max_rooms: usize) -> Self {
         let epoch = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();

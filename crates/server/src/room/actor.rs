@@ -87,6 +87,7 @@ pub(crate) fn spawn(state: Arc<State>, name: &str, options: RoomOptions) -> Room
         if outcome.is_err_and(|error| error.is_panic()) {
             metrics::counter!(antiphon_telemetry::names::PANICS_TOTAL, "place" => "room")
                 .increment(1);
+            super::news::tell_broken(&state, &supervised);
             tracing::error!(room = %supervised.name, room_sid = %supervised.sid, "the room panicked; it is closed, other rooms go on");
         }
         state.rooms.forget(&supervised);
@@ -106,6 +107,7 @@ impl Room {
         let (agents, handle) = (self.options.agents.clone(), self.handle.clone());
         // Told by the room itself, so that the dispatcher knows the room before anybody in it.
         self.state.agents.opened(self.info(), agents, handle).await;
+        self.tell_started();
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while !self.closed {
@@ -117,6 +119,7 @@ impl Room {
                 _ = ticks.tick() => self.tick().await,
             }
         }
+        self.tell_finished();
         // Whoever asks from here on finds a closed channel and asks the registry again.
         self.state.rooms.forget(&self.handle);
         tracing::info!(room = %self.handle.name, room_sid = %self.handle.sid, "room closed");
@@ -256,6 +259,7 @@ impl Room {
         p.state = Stage::Active;
         p.version += 1;
         tracing::info!(room = %self.handle.name, participant = %sid, identity = %p.identity, "participant active");
+        self.tell_joined(sid);
         self.announce(sid);
         self.send_early_data(sid);
         self.send_quality(sid);
@@ -316,21 +320,23 @@ impl Room {
         }
         let tracks: Vec<String> = p.tracks.iter().map(|t| t.info.sid.clone()).collect();
         self.stop_receiving_by(&p);
+        let (stage, published) = (p.state, p.info().tracks);
         p.state = Stage::Disconnected;
         p.version += 1;
         for track in &mut p.tracks {
             track.mid = None;
         }
+        let info = ParticipantInfo {
+            disconnect_reason: reason as i32,
+            ..p.info()
+        };
+        self.tell_left(&info, stage, &published);
         if !p.permission.hidden {
             self.departed
                 .push_back((Instant::now(), p.farewell(reason)));
             if self.departed.len() > MAX_DEPARTED {
                 self.departed.pop_front();
             }
-            let info = ParticipantInfo {
-                disconnect_reason: reason as i32,
-                ..p.info()
-            };
             self.broadcast(Message::Update(ParticipantUpdate {
                 participants: vec![info],
             }));
@@ -356,11 +362,17 @@ impl Room {
     }
 
     pub(super) fn close(&mut self, reason: DisconnectReason) {
-        for p in self.participants.values_mut() {
+        for mut p in std::mem::take(&mut self.participants).into_values() {
             p.send_leave(reason, leave_request::Action::Disconnect);
             p.close_peers();
+            let (stage, published) = (p.state, p.info().tracks);
+            p.state = Stage::Disconnected;
+            let info = ParticipantInfo {
+                disconnect_reason: reason as i32,
+                ..p.info()
+            };
+            self.tell_left(&info, stage, &published);
         }
-        self.participants.clear();
         self.closed = true;
     }
 

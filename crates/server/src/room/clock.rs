@@ -202,7 +202,7 @@ impl Room {
             .as_secs();
         let remaining = Duration::from_secs(claims.exp.unwrap_or_default().saturating_sub(now));
         let key = claims.iss.clone();
-        let Some(secret) = self.state.config.keys.secret(&key) else {
+        let Some(secret) = self.state.keys.secret(&key) else {
             return;
         };
         if let Ok(token) = AccessToken::from_claims(key, secret, claims)

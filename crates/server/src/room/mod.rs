@@ -14,6 +14,7 @@
 //! | `data_tracks` | data tracks: published, subscribed, frames passed on |
 //! | `request` | signal messages of participants |
 //! | `api` | what the server APIs ask of a room |
+//! | `news` | what webhooks are told |
 //! | `speaker` | active speakers |
 
 mod actor;
@@ -23,6 +24,7 @@ mod codecs;
 mod data;
 mod data_tracks;
 mod join;
+mod news;
 mod participant;
 mod publish;
 mod request;

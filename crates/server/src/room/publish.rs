@@ -21,6 +21,7 @@ use crate::agents::Notice;
 use crate::limits::{
     MAX_NAME_BYTES, MAX_PENDING_TRACKS, MAX_SDP_SECTIONS, MAX_SUBSCRIPTIONS, MAX_TRACKS,
 };
+use crate::webhook::event;
 
 impl Room {
     pub(super) async fn on_add_track(&mut self, sid: &Arc<str>, request: AddTrackRequest) {
@@ -254,6 +255,9 @@ impl Room {
             tracing::info!(room = %self.handle.name, participant = %sid, track, ?kind, muted, "track published");
             metrics::counter!(antiphon_telemetry::names::SERVER_TRACKS_PUBLISHED_TOTAL)
                 .increment(1);
+            if let Some(published) = info.tracks.iter().find(|t| t.sid == track) {
+                self.tell_track(event::TRACK_PUBLISHED, &info, published);
+            }
             self.offer_track_to_all(sid, &track, kind).await;
         }
         if first {
@@ -285,11 +289,10 @@ impl Room {
         let Some(p) = self.participants.get_mut(sid) else {
             return;
         };
-        let before = p.tracks.len();
-        p.tracks.retain(|t| t.info.sid != track);
-        if p.tracks.len() == before {
+        let Some(at) = p.tracks.iter().position(|t| t.info.sid == track) else {
             return;
-        }
+        };
+        let gone = p.tracks.remove(at);
         p.speaker.silence();
         if tell {
             p.send(Message::TrackUnpublished(TrackUnpublishedResponse {
@@ -297,6 +300,10 @@ impl Room {
             }));
         }
         tracing::info!(room = %self.handle.name, participant = %sid, track, "track unpublished");
+        if gone.mid.is_some() {
+            let info = p.info();
+            self.tell_track(event::TRACK_UNPUBLISHED, &info, &gone.info);
+        }
         let subscribers = self.forget_tracks(&[track.to_owned()]);
         self.changed(sid);
         for subscriber in subscribers {

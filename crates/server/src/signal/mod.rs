@@ -61,7 +61,7 @@ pub(crate) fn admission(
     uri: &Uri,
     address: IpAddr,
 ) -> Result<Admission, Denied> {
-    let claims = auth::claims(&state.verifier, headers, uri.query())
+    let claims = auth::claims(&state.keys, headers, uri.query())
         .map_err(|denied| auth::stranger(denied, state.rates.stranger_joins(address)))?;
     let used = match claims.participant_kind() {
         ParticipantKind::Agent => Use::Agent,

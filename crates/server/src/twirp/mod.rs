@@ -248,7 +248,7 @@ async fn call(
             ));
         }
     };
-    let claims = auth::claims(&state.verifier, headers, None)
+    let claims = auth::claims(&state.keys, headers, None)
         .map_err(|denied| auth::stranger(denied, state.rates.stranger_asks(address)))?;
     state
         .rates

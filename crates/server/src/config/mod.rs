@@ -1,5 +1,7 @@
 //! How the server is set up. Everything is checked before a port is bound.
 
+mod webhooks;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,6 +10,7 @@ use antiphon_protocol::Keys;
 
 use crate::error::ServerError;
 use crate::limits::Limits;
+pub use webhooks::Webhooks;
 
 /// LiveKit's port for HTTP and signalling.
 pub const DEFAULT_PORT: u16 = 7880;
@@ -44,6 +47,8 @@ pub struct ServerConfig {
     pub plain_inside: bool,
     /// Whose pages may use the server from a browser.
     pub origins: Origins,
+    /// Who is told what happens in rooms.
+    pub webhooks: Webhooks,
     /// For work on one machine: short secrets are accepted without a warning.
     pub dev: bool,
 }
@@ -207,6 +212,7 @@ impl ServerConfig {
             trusted_proxies: TrustedProxies::default(),
             plain_inside: false,
             origins: Origins::Any,
+            webhooks: Webhooks::default(),
             dev: false,
         }
     }
@@ -260,6 +266,7 @@ impl ServerConfig {
             );
         }
         self.limits.validate()?;
+        self.webhooks.validate(&self.keys)?;
         if !self.dev
             && self
                 .keys
