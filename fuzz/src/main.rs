@@ -26,8 +26,10 @@ const TARGETS: &[(&str, Target)] = &[
     ("join_request", protocol::join_request),
     ("sdp", protocol::sdp),
     ("data_packet", protocol::data_packet),
+    ("turn", protocol::turn),
     // media.rs
     ("datagram", media::datagram),
+    ("frames", media::frames),
     ("red", media::red),
     ("video", media::video),
     ("opus", media::opus),
@@ -43,6 +45,7 @@ const TARGETS: &[(&str, Target)] = &[
     ("ort", models::ort),
     // texts.rs
     ("config", texts::config),
+    ("livekit_yaml", texts::livekit_yaml),
     ("scenario", texts::scenario),
     ("recording", texts::recording),
     ("docstore", texts::docstore),

@@ -13,6 +13,11 @@ pub fn datagram(data: &[u8]) {
     antiphon_rtc::fuzzing::datagram(data);
 }
 
+/// An ICE connection by TCP, in pieces.
+pub fn frames(data: &[u8]) {
+    antiphon_rtc::fuzzing::frames(Bytes(data).pieces());
+}
+
 /// Packets near each other in sequence and time, as pieces.
 pub fn red(data: &[u8]) {
     let mut data = Bytes(data);

@@ -88,3 +88,10 @@ pub fn data_packet(data: &[u8]) {
     antiphon_server::fuzzing::data_track_frame(data);
     antiphon_client::fuzzing::data_packets(Bytes(data).pieces());
 }
+
+/// Messages to the relay, each as a datagram or as a piece of a stream.
+pub fn turn(data: &[u8]) {
+    let mut data = Bytes(data);
+    let messages = std::iter::from_fn(|| (!data.is_empty()).then(|| (data.byte() % 2 == 0, data.piece())));
+    antiphon_server::fuzzing::turn(messages);
+}

@@ -3,11 +3,25 @@
 use std::path::Path;
 
 use antiphon_scenario::replay;
+use antiphon::livekit::{LiveKitConfig, Sources};
 use antiphon_scenario::Scenario;
 use antiphon_knowledge::{KnowledgeBase, chunk, decode, html, llamaindex};
 
 pub fn config(data: &[u8]) {
     let _ = antiphon::config::parse(&String::from_utf8_lossy(data), Path::new("antiphon.toml"));
+}
+
+/// A YAML file of LiveKit's, with what is made of it.
+pub fn livekit_yaml(data: &[u8]) {
+    let text = String::from_utf8_lossy(data).into_owned();
+    let sources = Sources { text: Some(("livekit.yaml".to_owned(), text)), ..Sources::default() };
+    if let Ok(config) = LiveKitConfig::read(&sources) {
+        let _ = config.keys();
+        // Files with secrets are not the fuzzer's to name.
+        if config.key_file().is_none() && !String::from_utf8_lossy(data).contains("_file") {
+            let _ = config.apply(antiphon_server::ServerConfig::dev());
+        }
+    }
 }
 
 pub fn scenario(data: &[u8]) {

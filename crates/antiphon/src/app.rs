@@ -87,7 +87,8 @@ async fn dispatch(verb: Verb, app: &App) -> anyhow::Result<ExitCode> {
     match verb {
         Verb::Init(args) => verbs::init::run(&args)?,
         Verb::Dev(args) => verbs::dev::run(args, app).await?,
-        Verb::Serve(args) => verbs::serve::run(args).await?,
+        Verb::Serve(args) => verbs::serve::run(*args).await?,
+        Verb::GenerateKeys => verbs::keys::run(),
         Verb::Start(args) => verbs::start::run(args, app).await?,
         Verb::Connect(args) => verbs::connect::run(args, app).await?,
         Verb::Console(args) => verbs::console::run(args, app).await?,

@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -19,9 +20,39 @@ pub struct Cli {
 impl Cli {
     /// Read the command line, with defaults from the environment; ends the process with a usage message when it cannot be.
     pub fn read() -> Self {
-        let matches = without_empty_variables(Self::command()).get_matches();
+        let arguments = with_livekit_flags(std::env::args_os());
+        let matches = without_empty_variables(Self::command()).get_matches_from(arguments);
         Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
     }
+}
+
+/// LiveKit has a flag for each key of its file, `--rtc.tcp_port 7881`. They are gathered in one of ours.
+fn with_livekit_flags(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut arguments = arguments.peekable();
+    let mut read = Vec::new();
+    while let Some(argument) = arguments.next() {
+        let flag = argument.to_str().and_then(|text| text.strip_prefix("--"));
+        let (path, given) = match flag.map(|flag| flag.split_once('=')) {
+            Some(Some((path, value))) => (path, Some(value.to_owned())),
+            Some(None) => (flag.unwrap_or_default(), None),
+            None => ("", None),
+        };
+        // Flags without a dot or a line below are our own.
+        if !path.contains(['.', '_']) || !crate::livekit::is_key(path) {
+            read.push(argument);
+            continue;
+        }
+        let is_value = |next: &OsString| !next.to_string_lossy().starts_with("--");
+        let value = match given {
+            Some(value) => value,
+            None => match arguments.next_if(is_value) {
+                Some(value) => value.to_string_lossy().into_owned(),
+                None => "true".to_owned(),
+            },
+        };
+        read.push(format!("--livekit-key={path}={value}").into());
+    }
+    read
 }
 
 /// An empty variable (`NODE_IP=`, as container files leave it) counts as not set.
@@ -45,7 +76,9 @@ pub enum Verb {
     /// Room server, agent and playground in one process, for trying and developing
     Dev(DevArgs),
     /// The room server alone
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
+    /// Print a new API key with its secret
+    GenerateKeys,
     /// The agent alone, for production: a worker of the LiveKit server at LIVEKIT_URL
     Start(StartArgs),
     /// The agent joins one named room at LIVEKIT_URL directly, without dispatch
@@ -130,18 +163,32 @@ pub struct DevArgs {
 /// `antiphon serve`
 #[derive(Debug, Args)]
 pub struct ServeArgs {
-    /// Settings of `[server]`, `[limits]` and `[telemetry]` come from here
+    /// LiveKit's YAML file (livekit.yaml), or `antiphon.toml`, of which `[server]`, `[limits]` and `[telemetry]` are used
     #[arg(long, short = 'c', value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// The text of a LiveKit YAML file
+    #[arg(
+        long,
+        env = "LIVEKIT_CONFIG",
+        hide_env_values = true,
+        value_name = "YAML"
+    )]
+    pub config_body: Option<String>,
+    /// One key of LiveKit's file: written as there, `--rtc.tcp_port 7881`
+    #[arg(long, hide = true, value_name = "KEY=VALUE")]
+    pub livekit_key: Vec<String>,
+    /// Pass over keys of LiveKit's file that nobody knows
+    #[arg(long, hide = true)]
+    pub disable_strict_config: bool,
     /// For development: key `devkey`, secret `secret`, listens on 127.0.0.1
     #[arg(long)]
     pub dev: bool,
     /// HTTP and WebSocket port [default: 7880]
     #[arg(long)]
     pub port: Option<u16>,
-    /// Address to listen on [default: 0.0.0.0, with --dev 127.0.0.1]
+    /// Address to listen on; may be given several times [default: 0.0.0.0, with --dev 127.0.0.1]
     #[arg(long)]
-    pub bind: Option<IpAddr>,
+    pub bind: Vec<IpAddr>,
     /// API keys, `key: secret`, several separated by line breaks
     #[arg(
         long,
@@ -150,12 +197,37 @@ pub struct ServeArgs {
         value_name = "KEY: SECRET"
     )]
     pub keys: Option<String>,
+    /// A file with API keys, `key: secret` on each line, that nobody else may read; wins over all other keys. Read again when
+    /// it changes
+    #[arg(long, value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
+    /// What participants are told about where this server is
+    #[arg(long, env = "LIVEKIT_REGION")]
+    pub region: Option<String>,
+    /// TLS certificate chain of the TURN server (PEM)
+    #[arg(long, env = "LIVEKIT_TURN_CERT", value_name = "FILE")]
+    pub turn_cert: Option<PathBuf>,
+    /// TLS private key of the TURN server (PEM)
+    #[arg(long, env = "LIVEKIT_TURN_KEY", value_name = "FILE")]
+    pub turn_key: Option<PathBuf>,
+    /// LiveKit's; without effect
+    #[arg(long, env = "REDIS_HOST", hide = true)]
+    pub redis_host: Option<String>,
+    /// LiveKit's; without effect
+    #[arg(long, env = "REDIS_PASSWORD", hide = true, hide_env_values = true)]
+    pub redis_password: Option<String>,
+    /// LiveKit's; without effect
+    #[arg(long, hide = true)]
+    pub cpuprofile: Option<PathBuf>,
+    /// LiveKit's; without effect
+    #[arg(long, hide = true)]
+    pub memprofile: Option<PathBuf>,
     /// Our address as callers see it (behind NAT)
     #[arg(long, env = "NODE_IP")]
     pub node_ip: Option<IpAddr>,
-    /// Media port (UDP); 0 takes any
+    /// Media port (UDP), or a range with one port for each media thread: 7882-7885; 0 takes any
     #[arg(long, env = "UDP_PORT", value_name = "PORT")]
-    pub udp_port: Option<u16>,
+    pub udp_port: Option<String>,
     /// TLS certificate chain (PEM)
     #[arg(long, requires = "tls_key", value_name = "FILE")]
     pub tls_cert: Option<PathBuf>,
@@ -480,6 +552,35 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_flag_of_livekits_is_a_key_of_its_file_with_and_without_a_value() {
+        let read = |line: &str| -> Vec<String> {
+            with_livekit_flags(line.split(' ').map(OsString::from))
+                .into_iter()
+                .map(|argument| argument.to_string_lossy().into_owned())
+                .collect()
+        };
+        let seen = read(
+            "antiphon serve --rtc.tcp_port 7881 --turn.enabled --room.auto_create=false --bind ::1 --udp-port 1",
+        );
+        let wanted = [
+            "antiphon",
+            "serve",
+            "--livekit-key=rtc.tcp_port=7881",
+            "--livekit-key=turn.enabled=true",
+            "--livekit-key=room.auto_create=false",
+            "--bind",
+            "::1",
+            "--udp-port",
+            "1",
+        ];
+        assert_eq!(seen, wanted);
+        assert_eq!(
+            read("antiphon serve --rtc.nothing 1"),
+            ["antiphon", "serve", "--rtc.nothing", "1"]
+        );
     }
 
     #[test]

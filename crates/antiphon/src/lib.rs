@@ -24,6 +24,7 @@
 //! | [`app`] | [`run`]: a program that is an agent, with the same command line |
 //! | [`cli`] | the command line |
 //! | [`config`] | `antiphon.toml` and the secrets of the environment |
+//! | [`livekit`] | LiveKit's own configuration, flags and variables |
 //! | [`choose`] | which providers are used, and why |
 //! | [`assemble`] | the agent of a configuration |
 //! | [`playground`] | the page |
@@ -38,6 +39,7 @@ pub mod assemble;
 pub mod choose;
 pub mod cli;
 pub mod config;
+pub mod livekit;
 pub mod playground;
 pub mod prelude;
 pub mod verbs;

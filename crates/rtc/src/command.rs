@@ -1,6 +1,7 @@
 //! What the outside tells a shard, through a bounded queue that wakes it.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::connection::Connection;
 use crate::limits::{MAX_COMMANDS, MAX_COMMANDS_WITH_MEDIA};
+use crate::path::{Arrival, Place};
 use crate::pulse::Pulse;
 use crate::socket::Outgoing;
 use crate::{PeerConfig, PeerEvent};
@@ -36,6 +38,19 @@ pub(crate) enum Command {
         /// What it wants to send.
         outgoing: Vec<Outgoing>,
         panicked: bool,
+    },
+    /// Something came over a path.
+    Arrived {
+        arrival: Arrival,
+        datagram: Vec<u8>,
+    },
+    /// A path is over.
+    PathEnded {
+        from: Place,
+    },
+    /// Peers made from now on name these for TCP.
+    NameTcp {
+        candidates: Vec<SocketAddr>,
     },
     RemoteCandidate {
         id: PeerId,
@@ -104,8 +119,12 @@ enum Priority {
 impl Command {
     fn priority(&self) -> Priority {
         match self {
-            Self::Return { .. } | Self::Close { .. } | Self::Shutdown => Priority::Final,
-            Self::SendOpus { .. } => Priority::Media,
+            Self::Return { .. }
+            | Self::Close { .. }
+            | Self::PathEnded { .. }
+            | Self::NameTcp { .. }
+            | Self::Shutdown => Priority::Final,
+            Self::SendOpus { .. } | Self::Arrived { .. } => Priority::Media,
             Self::Create { .. }
             | Self::Lend { .. }
             | Self::RemoteCandidate { .. }
@@ -132,7 +151,12 @@ impl Command {
             Self::Forward(ForwardCommand { from, to, .. }) | Self::StopForward { from, to, .. } => {
                 [Some(*from), Some(*to)]
             }
-            Self::Create { .. } | Self::Return { .. } | Self::Shutdown => [None, None],
+            Self::Create { .. }
+            | Self::Return { .. }
+            | Self::Arrived { .. }
+            | Self::PathEnded { .. }
+            | Self::NameTcp { .. }
+            | Self::Shutdown => [None, None],
             #[cfg(test)]
             Self::Panic { id } | Self::SendRed { id, .. } => [Some(*id), None],
         }

@@ -1,7 +1,6 @@
 //! One peer: its str0m instance, media sections and channels, and the rule that every change is followed by a drain.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,7 +9,6 @@ use rustc_hash::FxHashMap;
 use str0m::channel::ChannelId;
 use str0m::config::DtlsCert;
 use str0m::media::Mid;
-use str0m::net::Protocol;
 use str0m::rtp::{RtpPacket as StrRtpPacket, Ssrc};
 use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcConfig};
 use tokio::sync::mpsc;
@@ -22,6 +20,7 @@ use crate::limits::{
     MAX_BACKLOG_BYTES, MAX_BACKLOG_EVENTS, MAX_PEER_ADDRESSES, MAX_SSRCS, SCTP_BUFFER_BYTES,
 };
 use crate::negotiation::Negotiation;
+use crate::path::Place;
 use crate::pulse::Pulse;
 use crate::section::Section;
 use crate::socket::Outgoing;
@@ -125,9 +124,9 @@ pub(crate) struct Connection {
     /// Those that no longer lead here; the shard forgets them.
     pub(crate) old_ufrags: Vec<String>,
     /// Remote addresses that lead here.
-    pub(crate) addresses: Vec<SocketAddr>,
+    pub(crate) addresses: Vec<Place>,
     /// Addresses written to that are not known yet; the shard takes them over.
-    pub(crate) new_addresses: Vec<SocketAddr>,
+    pub(crate) new_addresses: Vec<Place>,
     pub(crate) negotiation: Negotiation,
     pub(crate) sections: Vec<Section>,
     by_ssrc: FxHashMap<Ssrc, Origin>,
@@ -160,7 +159,7 @@ impl Connection {
         id: PeerId,
         config: PeerConfig,
         events: mpsc::Sender<PeerEvent>,
-        socket: (usize, &[SocketAddr]),
+        socket: (usize, &[Candidate]),
         certificate: Option<&DtlsCert>,
         waiting: Waiting,
         now: Instant,
@@ -183,13 +182,8 @@ impl Connection {
             rtc_config = rtc_config.set_dtls_cert(certificate.clone());
         }
         let mut rtc = rtc_config.build(now);
-        for address in socket.1 {
-            match Candidate::host(*address, Protocol::Udp) {
-                Ok(candidate) => {
-                    rtc.add_local_candidate(candidate);
-                }
-                Err(error) => tracing::warn!(%error, %address, "not usable as a candidate"),
-            }
+        for candidate in socket.1 {
+            rtc.add_local_candidate(candidate.clone());
         }
         let levels = Duration::from_millis(u64::from(config.audio_level_interval_ms));
         Self {
@@ -328,16 +322,21 @@ impl Connection {
                     return;
                 }
                 Ok(Output::Transmit(transmit)) => {
-                    if !self.addresses.contains(&transmit.destination)
+                    let place = Place {
+                        protocol: transmit.proto,
+                        address: transmit.destination,
+                    };
+                    if !self.addresses.contains(&place)
                         && self.new_addresses.len() < MAX_PEER_ADDRESSES
-                        && !self.new_addresses.contains(&transmit.destination)
+                        && !self.new_addresses.contains(&place)
                     {
-                        self.new_addresses.push(transmit.destination);
+                        self.new_addresses.push(place);
                     }
                     out.push(Outgoing {
                         socket: self.socket,
+                        protocol: transmit.proto,
                         destination: transmit.destination,
-                        source: transmit.source.ip(),
+                        source: transmit.source,
                         contents: transmit.contents.into(),
                     });
                 }

@@ -13,10 +13,17 @@ pub(crate) fn unsent_datagrams(count: u64) {
 
 pub(crate) fn packets_received(count: u64) {
     counter!(names::RTC_PACKETS_RECEIVED_TOTAL).increment(count);
+    counter!(names::LIVEKIT_PACKET_TOTAL, "direction" => "incoming").increment(count);
 }
 
 pub(crate) fn packets_forwarded(count: u64) {
     counter!(names::RTC_PACKETS_FORWARDED_TOTAL).increment(count);
+    counter!(names::LIVEKIT_PACKET_TOTAL, "direction" => "outgoing").increment(count);
+}
+
+/// A receiver asked for a key frame.
+pub(crate) fn key_frame_asked() {
+    counter!(names::LIVEKIT_PLI_TOTAL, "direction" => "incoming").increment(1);
 }
 
 pub(crate) fn commands_dropped() {

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use mio::{Poll, Waker};
-use tokio::sync::mpsc;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, mpsc};
 
 use crate::address::Addresses;
 use crate::command::{Command, ShardHandle};
 use crate::limits::SHARED_SOCKET_BUFFER_BYTES;
 use crate::negotiator::Negotiator;
+use crate::path::{Path, Sent, Via};
 use crate::peer::PeerInner;
 use crate::pulse::Pulse;
 use crate::shard::{Setup, Shard, WAKER};
@@ -32,6 +34,11 @@ pub struct Engine {
 pub(crate) struct EngineInner {
     shards: Vec<Arc<ShardHandle>>,
     addresses: Vec<SocketAddr>,
+    /// What clients are told: every address that media may be sent to.
+    candidates: Vec<SocketAddr>,
+    named: Arc<Addresses>,
+    /// Ends the TCP listener.
+    stop: Arc<Notify>,
     next_peer: AtomicU64,
     total: Arc<AtomicUsize>,
     max_peers: usize,
@@ -51,6 +58,9 @@ impl Engine {
         let mut inner = EngineInner {
             shards: Vec::new(),
             addresses: Vec::new(),
+            candidates: Vec::new(),
+            named: Arc::clone(&addresses),
+            stop: Arc::new(Notify::new()),
             next_peer: AtomicU64::new(1),
             total: Arc::clone(&total),
             max_peers: config.max_peers,
@@ -88,6 +98,7 @@ impl Engine {
                 .map_err(failed)?;
             inner.shards.push(handle);
             inner.addresses.push(local);
+            inner.candidates.extend(addresses.candidates(local.port()));
         }
         tracing::info!(udp = ?inner.addresses, candidates = ?addresses.advertised, "media engine started");
         Ok(Self {
@@ -104,6 +115,45 @@ impl Engine {
     /// Where UDP is bound, one address a shard.
     pub fn udp_addresses(&self) -> Vec<SocketAddr> {
         self.inner.addresses.clone()
+    }
+
+    /// Accept ICE connections over TCP (RFC 6544) too, for peers made from now on. Port 0 takes any. Returns where it listens.
+    ///
+    /// # Errors
+    /// [`RtcError::BindTcp`]. Needs a tokio runtime.
+    pub fn accept_tcp(&self, address: SocketAddr) -> Result<SocketAddr, RtcError> {
+        let bound = std::net::TcpListener::bind(address).and_then(|listener| {
+            listener.set_nonblocking(true)?;
+            let listener = TcpListener::from_std(listener)?;
+            Ok((listener.local_addr()?, listener))
+        });
+        let (local, listener) = bound.map_err(|source| RtcError::BindTcp { address, source })?;
+        let candidates = self.inner.named.candidates(local.port());
+        tracing::info!(%local, ?candidates, "ICE over TCP is accepted");
+        for shard in &self.inner.shards {
+            shard.send(Command::NameTcp {
+                candidates: candidates.clone(),
+            });
+        }
+        let (shards, stop) = (self.inner.shards.clone(), Arc::clone(&self.inner.stop));
+        tokio::spawn(crate::tcp::listen(listener, shards, candidates, stop));
+        Ok(local)
+    }
+
+    /// The UDP candidates of all shards: where media may be sent, and nowhere else.
+    pub fn candidates(&self) -> &[SocketAddr] {
+        &self.inner.candidates
+    }
+
+    /// The addresses that stand in candidates.
+    pub fn advertised(&self) -> impl Iterator<Item = std::net::IpAddr> + '_ {
+        self.inner.named.advertised.iter().copied()
+    }
+
+    /// A path from somebody who is known as `from`. What the peer sends comes out of the receiver; its end is the end of the
+    /// path.
+    pub fn path(&self, via: Via, from: SocketAddr) -> (Path, mpsc::Receiver<Sent>) {
+        Path::new(self.inner.shards.clone(), via, from)
     }
 
     /// How many peers there are.
@@ -159,6 +209,7 @@ impl Engine {
 
 impl Drop for EngineInner {
     fn drop(&mut self) {
+        self.stop.notify_one();
         for shard in &self.shards {
             shard.send(Command::Shutdown);
         }

@@ -11,6 +11,16 @@ pub enum RtcError {
         /// Why.
         source: std::io::Error,
     },
+    /// The port for ICE over TCP could not be bound.
+    #[error(
+        "cannot listen on {address} (TCP) for media: {source}. Choose another rtc.tcp_port, or 0 for none"
+    )]
+    BindTcp {
+        /// Where.
+        address: std::net::SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The session description cannot be used.
     #[error("the session description was not accepted: {0}")]
     Sdp(String),

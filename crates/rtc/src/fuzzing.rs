@@ -110,3 +110,14 @@ pub fn datagram(data: &[u8]) {
         let _ = message.split_username();
     }
 }
+
+/// What a client sends over an ICE connection by TCP, in pieces.
+pub fn frames<'a>(pieces: impl Iterator<Item = &'a [u8]>) {
+    let mut frames = crate::tcp::Frames::default();
+    for piece in pieces {
+        frames.push(piece);
+        while let Ok(Some(datagram)) = frames.next() {
+            self::datagram(&datagram);
+        }
+    }
+}

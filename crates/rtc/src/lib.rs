@@ -15,6 +15,7 @@
 //! | `forward` | from a received packet to what is written for those who hear it; `numbering` their numbers, `red` RFC 2198 |
 //! | `layers` | which simulcast layer a receiver is sent; `keyframe` where it may change, `vp8` what the change renumbers |
 //! | [`sdp`] | session descriptions as text |
+//! | `path`, `tcp` | ways to peers that are no UDP sockets of ours: TCP connections, and what a relay passes on |
 //! | `command` | the bounded queue from the handles to a shard |
 //! | `pulse`, `socket`, `address`, `timers`, `level`, `limits`, `counters` | what their names say |
 
@@ -37,6 +38,7 @@ mod limits;
 mod negotiation;
 mod negotiator;
 mod numbering;
+mod path;
 pub mod peer;
 mod pulse;
 mod red;
@@ -44,6 +46,7 @@ pub mod sdp;
 mod section;
 mod shard;
 mod socket;
+mod tcp;
 #[cfg(test)]
 mod tests;
 mod timers;
@@ -53,4 +56,5 @@ pub use config::{EngineConfig, PeerConfig};
 pub use engine::{Engine, ShardId};
 pub use error::RtcError;
 pub use event::{AudioLevel, MediaKind, PeerEvent, RtpPacket};
+pub use path::{Path, Sent, Via};
 pub use peer::{Forward, MediaChange, Offer, Peer};

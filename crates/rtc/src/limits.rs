@@ -80,6 +80,17 @@ pub(crate) const KEY_FRAME_INTERVAL: Duration = Duration::from_millis(500);
 pub(crate) const SILENT_FRAMES: u8 = 10;
 /// How long one silent frame is.
 pub(crate) const SILENT_FRAME: Duration = Duration::from_millis(20);
+/// Datagrams waiting for one TCP connection or relay: half a second of a voice and a camera. More: dropped and counted, as a
+/// router would.
+pub(crate) const PATH_QUEUE: usize = 256;
+/// A TCP connection has to show a check for one of our peers within so long. Longer: closed.
+pub(crate) const PATH_CLAIM_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest frame over TCP; DTLS and RTP stay below an Ethernet frame, and libwebrtc's largest is 1 500. Longer: closed.
+pub(crate) const MAX_FRAME_BYTES: usize = 2_048;
+/// ICE connections over TCP at once. More: closed at once.
+pub(crate) const MAX_TCP_PATHS: usize = 20_000;
+/// Of these, those of one address, a /64 in IPv6: an office behind one address has many callers with two connections each.
+pub(crate) const MAX_TCP_PATHS_PER_ADDRESS: usize = 500;
 /// Batches read from a socket before commands and timers get their turn.
 pub(crate) const MAX_BATCHES_PER_TURN: usize = 16;
 

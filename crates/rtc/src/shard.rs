@@ -4,6 +4,7 @@
 mod away;
 mod commands;
 mod listeners;
+mod paths;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -18,13 +19,15 @@ use rustc_hash::FxHashMap;
 use slab::Slab;
 use str0m::config::DtlsCert;
 use str0m::ice::StunMessage;
-use str0m::net::{Protocol, Receive};
+use str0m::net::Receive;
+use tokio::sync::mpsc;
 
 use crate::address::{Addresses, arrived_at};
 use crate::channels::Waiting;
 use crate::command::{Command, PeerId, ShardHandle};
 use crate::connection::Connection;
 use crate::limits::{MAX_BATCHES_PER_TURN, MAX_PEER_ADDRESSES};
+use crate::path::{Place, Sent};
 use crate::socket::{Outgoing, ReceiveBuffers, Socket};
 use crate::timers::Timers;
 use crate::{RtcError, counters};
@@ -64,8 +67,12 @@ pub(crate) struct Shard {
     /// Peers that are being negotiated, by slot.
     away: FxHashMap<usize, Away>,
     by_id: FxHashMap<PeerId, usize>,
-    by_address: FxHashMap<SocketAddr, usize>,
+    by_place: FxHashMap<Place, usize>,
     by_ufrag: FxHashMap<String, usize>,
+    /// Paths that lead to peers here: whose each is, and what is sent over it.
+    paths: FxHashMap<Place, (PeerId, mpsc::Sender<Sent>)>,
+    /// Where ICE connections over TCP are accepted.
+    tcp_candidates: Vec<SocketAddr>,
     waiting: Waiting,
     timers: Timers,
     dirty: Vec<usize>,
@@ -114,7 +121,9 @@ impl Shard {
             peers: Slab::new(),
             away: FxHashMap::default(),
             by_id: FxHashMap::default(),
-            by_address: FxHashMap::default(),
+            by_place: FxHashMap::default(),
+            paths: FxHashMap::default(),
+            tcp_candidates: Vec::new(),
             by_ufrag: FxHashMap::default(),
             waiting: Waiting::default(),
             timers: Timers::default(),
@@ -213,12 +222,13 @@ impl Shard {
             };
             let slot = match socket.owner {
                 Some(slot) => Some(slot),
-                None => self.find(source, datagram),
+                None => self.find(Place::udp(source), datagram),
             };
             let Some(slot) = slot else {
                 self.unknown += 1;
                 continue;
             };
+            let source = Place::udp(source);
             let keep = || Kept::Datagram {
                 source,
                 destination,
@@ -233,12 +243,12 @@ impl Shard {
     fn on_datagram(
         &mut self,
         slot: usize,
-        source: SocketAddr,
+        source: Place,
         destination: SocketAddr,
         datagram: &[u8],
         now: Instant,
     ) {
-        match Receive::new(Protocol::Udp, source, destination, datagram) {
+        match Receive::new(source.protocol, source.address, destination, datagram) {
             Ok(receive) => self.drive(slot, now, |peer| peer.receive(now, receive)),
             Err(_) => self.unknown += 1,
         }
@@ -248,7 +258,7 @@ impl Shard {
     }
 
     /// Whose is this? STUN requests name their peer; everything else is known by where it comes from.
-    fn find(&self, source: SocketAddr, datagram: &[u8]) -> Option<usize> {
+    fn find(&self, source: Place, datagram: &[u8]) -> Option<usize> {
         if is_stun(datagram)
             && let Ok(message) = StunMessage::parse(datagram)
             && message.is_binding_request()
@@ -256,12 +266,12 @@ impl Shard {
             let (ours, _) = message.split_username()?;
             return self.by_ufrag.get(ours).copied();
         }
-        self.by_address.get(&source).copied()
+        self.by_place.get(&source).copied()
     }
 
     /// A check that was answered with success has proved that its source belongs to this peer, whoever had it before.
-    fn learn_authenticated(&mut self, slot: usize, source: SocketAddr, request: &[u8]) {
-        if self.by_address.get(&source) == Some(&slot) {
+    fn learn_authenticated(&mut self, slot: usize, source: Place, request: &[u8]) {
+        if self.by_place.get(&source) == Some(&slot) {
             return;
         }
         let Ok(request) = StunMessage::parse(request) else {
@@ -269,7 +279,8 @@ impl Shard {
         };
         let answered = request.is_binding_request()
             && self.outgoing.iter().rev().take(EVENTS).any(|out| {
-                out.destination == source
+                out.destination == source.address
+                    && out.protocol == source.protocol
                     && StunMessage::parse(&out.contents).is_ok_and(|answer| {
                         answer.is_successful_binding_response()
                             && answer.trans_id() == request.trans_id()
@@ -280,8 +291,8 @@ impl Shard {
         }
     }
 
-    fn learn(&mut self, slot: usize, address: SocketAddr, proven: bool) {
-        let taken = self.by_address.contains_key(&address);
+    fn learn(&mut self, slot: usize, address: Place, proven: bool) {
+        let taken = self.by_place.contains_key(&address);
         let Some(Some(peer)) = self.peers.get_mut(slot) else {
             return;
         };
@@ -292,13 +303,13 @@ impl Shard {
             // Addresses that were only written to, candidates that lead nowhere, must not keep out the one that works.
             if peer.addresses.len() >= MAX_PEER_ADDRESSES {
                 let oldest = peer.addresses.remove(0);
-                if self.by_address.get(&oldest) == Some(&slot) {
-                    self.by_address.remove(&oldest);
+                if self.by_place.get(&oldest) == Some(&slot) {
+                    self.by_place.remove(&oldest);
                 }
             }
             peer.addresses.push(address);
         }
-        if let Some(before) = self.by_address.insert(address, slot)
+        if let Some(before) = self.by_place.insert(address, slot)
             && before != slot
             && let Some(Some(other)) = self.peers.get_mut(before)
         {
@@ -340,6 +351,7 @@ impl Shard {
             self.forward(slot, origin, packet, now);
         }
         for section in key_frames {
+            counters::key_frame_asked();
             self.pass_key_frame_request(slot, section, now);
         }
         self.arm(slot, now);
@@ -449,10 +461,11 @@ impl Shard {
         self.send();
         self.by_id.remove(&peer.id);
         for address in &peer.addresses {
-            if self.by_address.get(address) == Some(&slot) {
-                self.by_address.remove(address);
+            if self.by_place.get(address) == Some(&slot) {
+                self.by_place.remove(address);
             }
         }
+        self.paths.retain(|_, (whose, _)| *whose != peer.id);
         for ufrag in &peer.ufrags {
             if self.by_ufrag.get(ufrag) == Some(&slot) {
                 self.by_ufrag.remove(ufrag);
@@ -479,6 +492,9 @@ impl Shard {
     // ---- sending
 
     fn send(&mut self) {
+        if !self.paths.is_empty() || !self.tcp_candidates.is_empty() {
+            self.send_over_paths();
+        }
         let mut rest: &[Outgoing] = &self.outgoing;
         let mut unsent = 0;
         while let Some(first) = rest.first() {

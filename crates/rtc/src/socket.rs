@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 
 use mio::net::UdpSocket;
 use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSockRef, UdpSocketState};
+use str0m::net::Protocol;
 
 use crate::RtcError;
 
@@ -39,10 +40,12 @@ pub(crate) struct ReceiveBuffers {
 pub(crate) struct Outgoing {
     /// Key of the socket.
     pub(crate) socket: usize,
+    /// Under which protocol.
+    pub(crate) protocol: Protocol,
     /// To whom.
     pub(crate) destination: SocketAddr,
-    /// From which of our addresses.
-    pub(crate) source: IpAddr,
+    /// From which of our candidates.
+    pub(crate) source: SocketAddr,
     /// What.
     pub(crate) contents: Vec<u8>,
 }
@@ -171,7 +174,8 @@ impl Socket {
             let count = run_length(rest, self.state.max_gso_segments().min(MAX_SEGMENTS));
             let (run, after) = rest.split_at(count);
             rest = after;
-            let source = own.contains(&first.source).then_some(first.source);
+            let ip = first.source.ip();
+            let source = own.contains(&ip).then_some(ip);
             let result = if run.len() == 1 {
                 self.send_run(
                     first.destination,
@@ -226,8 +230,9 @@ mod tests {
     fn runs_end_at_another_length_or_destination() {
         let to = |port: u16, bytes: usize| Outgoing {
             socket: 0,
+            protocol: Protocol::Udp,
             destination: SocketAddr::from(([127, 0, 0, 1], port)),
-            source: IpAddr::from([127, 0, 0, 1]),
+            source: SocketAddr::from(([127, 0, 0, 1], 7882)),
             contents: vec![0; bytes],
         };
         let list = [

@@ -12,6 +12,7 @@ mod data;
 mod faults;
 mod media;
 mod negotiate;
+mod paths;
 
 use std::net::SocketAddr;
 use std::time::Duration;

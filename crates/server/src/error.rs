@@ -22,6 +22,16 @@ pub enum ServerError {
         /// Why.
         source: std::io::Error,
     },
+    /// A port of the TURN server is taken or not allowed.
+    #[error(
+        "cannot listen on {address} for TURN: {source}. Choose another port in the section `turn`"
+    )]
+    Turn {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The media engine did not start.
     #[error(transparent)]
     Media(#[from] antiphon_rtc::RtcError),

@@ -59,3 +59,9 @@ pub fn join_query(query: &str) {
     let _ = attributes(&query, true);
     let _ = Asked::read(&query, IpAddr::V4(Ipv4Addr::LOCALHOST), true);
 }
+
+/// Messages to the relay, one after another; those that claim it are signed as the participant's would be. Nothing reaches
+/// anything but our media.
+pub fn turn<'a>(messages: impl Iterator<Item = (bool, &'a [u8])>) {
+    crate::turn::fuzz(messages);
+}

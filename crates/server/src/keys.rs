@@ -13,9 +13,12 @@ impl KeyRing {
         Self(RwLock::new(Arc::new(Verifier::new(keys))))
     }
 
-    /// From now on these.
-    pub(crate) fn replace(&self, keys: Keys) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Verifier::new(keys));
+    /// From now on these. Are they others than before?
+    pub(crate) fn replace(&self, keys: Keys) -> bool {
+        let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let changed = *current.keys() != keys;
+        *current = Arc::new(Verifier::new(keys));
+        changed
     }
 
     fn current(&self) -> Arc<Verifier> {
@@ -49,7 +52,7 @@ mod tests {
         };
         let ring = KeyRing::new(Keys::single("old", "secret of old"));
         assert!(ring.verify(&token("old", "secret of old")).is_ok());
-        ring.replace(Keys::single("new", "secret of new"));
+        assert!(ring.replace(Keys::single("new", "secret of new")));
         assert!(ring.verify(&token("old", "secret of old")).is_err());
         assert!(ring.verify(&token("new", "secret of new")).is_ok());
         assert_eq!(

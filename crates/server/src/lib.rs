@@ -15,9 +15,12 @@
 //! | `rooms` | the rooms that are open |
 //! | `room` | one room: a task that owns participants, tracks and data |
 //! | `agents` | workers, dispatches and jobs |
+//! | `turn` | the relay, and what clients are told about others |
 //! | `twirp` | server APIs |
 //! | `keys` | API keys, which may be replaced |
 //! | `webhook` | what happens is told to the operator's addresses |
+//! | `tally` | how many there are, for metrics |
+//! | `external` | which address others see |
 //! | `tls` | certificates |
 //!
 //! ```no_run
@@ -33,6 +36,7 @@ mod auth;
 pub mod config;
 mod connections;
 pub mod error;
+mod external;
 #[doc(hidden)]
 pub mod fuzzing;
 mod http;
@@ -45,11 +49,16 @@ mod rooms;
 pub mod server;
 mod signal;
 mod state;
+mod tally;
 mod tls;
+mod turn;
 mod twirp;
 mod webhook;
 
-pub use config::{Origins, Proxies, RoomDefaults, ServerConfig, Tls, TrustedProxies, Webhooks};
+pub use config::{
+    Network, Origins, Proxies, RoomDefaults, ServerConfig, Tls, TrustedProxies, Turn, TurnAccess,
+    TurnProtocol, TurnServer, Webhooks,
+};
 pub use error::ServerError;
 pub use limits::Limits;
 pub use origin::{check_origin, is_own_name};

@@ -136,6 +136,20 @@ pub const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(10);
 pub const WEBHOOK_MAX_AGE: Duration = Duration::from_secs(30);
 /// Addresses for webhooks.
 pub const MAX_WEBHOOK_URLS: usize = 16;
+/// Allocations at the relay at once; each holds a port. More: refused.
+pub const MAX_TURN_ALLOCATIONS: usize = 4_000;
+/// Of these, those of one participant: two connections, for each address of the client's and each of our ports one.
+pub const MAX_TURN_ALLOCATIONS_PER_PARTICIPANT: usize = 32;
+/// Addresses that one allocation may reach; we have a few.
+pub const MAX_TURN_PERMISSIONS: usize = 16;
+/// Channels of one allocation.
+pub const MAX_TURN_CHANNELS: usize = 16;
+/// Longest message to the relay: a datagram of WebRTC with the attributes around it. Longer: the connection is closed.
+pub const MAX_TURN_MESSAGE_BYTES: usize = 2_300;
+/// Messages waiting for one client of the relay over UDP. More: dropped, as a router would.
+pub const TURN_QUEUE: usize = 256;
+/// A connection to the relay has an allocation within so long. Longer: closed.
+pub const TURN_ALLOCATE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Agent workers of one server.
 pub const MAX_WORKERS: usize = 1000;
 /// Connections of agent workers with one API key, so that no key takes every place.

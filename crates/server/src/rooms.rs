@@ -113,6 +113,7 @@ impl Rooms {
 #[expect(clippy::cast_precision_loss, reason = "no server has that many rooms")]
 fn gauge(rooms: usize) {
     metrics::gauge!(antiphon_telemetry::names::SERVER_ROOMS).set(rooms as f64);
+    metrics::gauge!(antiphon_telemetry::names::LIVEKIT_ROOM_TOTAL).set(rooms as f64);
 }
 
 /// Ask a room.

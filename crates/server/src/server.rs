@@ -1,7 +1,8 @@
 //! Starting, draining and stopping; listeners and connections.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use antiphon_protocol::proto::DisconnectReason;
@@ -22,7 +23,7 @@ use crate::connections::{Connections, Counted, Head, Metered};
 use crate::error::ServerError;
 use crate::limits::{HEADER_TIMEOUT, MAX_HEAD_BYTES};
 use crate::state::State;
-use crate::{http, repeated, tls};
+use crate::{external, http, repeated, tls, turn};
 
 /// How often draining looks whether the callers have left.
 const DRAIN_POLL: Duration = Duration::from_millis(200);
@@ -42,6 +43,7 @@ pub struct Running {
     addresses: Vec<SocketAddr>,
     inside: Option<SocketAddr>,
     encrypted: bool,
+    certificates: Vec<Arc<tls::Certificate>>,
     state: Arc<State>,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -63,9 +65,16 @@ impl Server {
     ///
     /// # Errors
     /// See [`ServerError`].
-    pub async fn start(config: ServerConfig, extra: Router) -> Result<Running, ServerError> {
+    pub async fn start(mut config: ServerConfig, extra: Router) -> Result<Running, ServerError> {
         config.validate()?;
-        let acceptor = config.tls.as_ref().map(tls::acceptor).transpose()?;
+        if config.use_external_ip && config.node_ip.is_empty() {
+            config.node_ip = vec![external::address(&config.network.stun_servers).await?];
+        }
+        let certificate = config.tls.as_ref().map(tls::Certificate::new).transpose()?;
+        let acceptor = certificate
+            .as_ref()
+            .map(|certificate| certificate.acceptor(b"http/1.1"))
+            .transpose()?;
         let mut listeners = Vec::new();
         let mut port = config.port;
         for address in &config.bind {
@@ -86,7 +95,16 @@ impl Server {
         };
         let engine = Engine::start(config.engine())?;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        if let Some(port) = config.network.tcp_port {
+            engine.accept_tcp(SocketAddr::new(config.engine().bind.ip(), port))?;
+        }
         let state = State::new(config, engine, &stop)?;
+        let mut certificates: Vec<_> = certificate.into_iter().collect();
+        if let Some(turn) = &state.config.network.turn {
+            let (listening, certificate) = turn::start(turn, &state, &stop, &tasks).await?;
+            certificates.extend(certificate);
+            *state.relay.lock().unwrap_or_else(PoisonError::into_inner) = Some(listening);
+        }
         let addresses = listeners
             .iter()
             .filter_map(|l| l.local_addr().ok())
@@ -120,6 +138,7 @@ impl Server {
             addresses,
             inside: inside_address,
             encrypted,
+            certificates,
             state,
             stop,
             tasks,
@@ -158,9 +177,28 @@ impl Running {
         }
     }
 
-    /// Tokens of these keys are accepted from now on, and of no others. Who is in a room stays.
-    pub fn replace_keys(&self, keys: antiphon_protocol::Keys) {
-        self.state.keys.replace(keys);
+    /// Tokens of these keys are accepted from now on, and of no others. Who is in a room stays. Are they others than before?
+    pub fn replace_keys(&self, keys: antiphon_protocol::Keys) -> bool {
+        self.state.keys.replace(keys)
+    }
+
+    /// The files that certificates are read from.
+    #[must_use]
+    pub fn certificate_files(&self) -> Vec<PathBuf> {
+        let files = self.certificates.iter().map(|c| c.files());
+        files.flatten().collect()
+    }
+
+    /// Read the certificates again; connections that are open stay. Is one of them another?
+    ///
+    /// # Errors
+    /// One cannot be used; the one from before stays in use.
+    pub fn reload_certificates(&self) -> Result<bool, ServerError> {
+        let mut changed = false;
+        for certificate in &self.certificates {
+            changed |= certificate.reload()?;
+        }
+        Ok(changed)
     }
 
     /// What it is doing.

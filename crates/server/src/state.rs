@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use antiphon_protocol::ids;
 use antiphon_protocol::names::{AGENT_PROTOCOL_VERSION, PROTOCOL_VERSION, SERVER_VERSION};
-use antiphon_protocol::proto::{ServerInfo, server_info};
+use antiphon_protocol::proto::{ClientConfigSetting, ClientConfiguration, ServerInfo, server_info};
 use antiphon_rtc::Engine;
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +17,7 @@ use crate::keys::KeyRing;
 use crate::limits::{MAX_WORKERS_PER_KEY, Rates};
 use crate::repeated::Repeated;
 use crate::rooms::Rooms;
+use crate::turn::Listening;
 use crate::webhook::Hooks;
 
 /// What all requests share.
@@ -25,6 +26,8 @@ pub(crate) struct State {
     /// Valid now; those of `config` were valid at the start.
     pub(crate) keys: Arc<KeyRing>,
     pub(crate) hooks: Hooks,
+    /// Where our own relay listens, once it does.
+    pub(crate) relay: Mutex<Option<Listening>>,
     pub(crate) engine: Engine,
     pub(crate) rooms: Rooms,
     pub(crate) agents: Agents,
@@ -65,6 +68,7 @@ impl State {
         Ok(Arc::new(Self {
             keys,
             hooks,
+            relay: Mutex::new(None),
             rooms: Rooms::default(),
             agents,
             rates: Rates::new(&config.limits),
@@ -110,8 +114,22 @@ impl State {
         self.draining.store(true, Ordering::Relaxed);
     }
 
+    /// What a client shall do other than by itself.
+    pub(crate) fn client_configuration(&self) -> Option<ClientConfiguration> {
+        self.config
+            .network
+            .force_relay
+            .then(|| ClientConfiguration {
+                force_relay: ClientConfigSetting::Enabled as i32,
+                ..ClientConfiguration::default()
+            })
+    }
+
     pub(crate) fn server_info(&self) -> ServerInfo {
-        server_info(&self.node_id)
+        ServerInfo {
+            region: self.config.region.clone(),
+            ..server_info(&self.node_id)
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-//! Every metric: name, kind, help. Prefix `antiphon_`, except for the process's own, which have Prometheus' usual names.
+//! Every metric: name, kind, help. Prefix `antiphon_`, except for the process's own, which have Prometheus' usual names, and those
+//! that dashboards made for LiveKit ask for, which have LiveKit's.
 //! A new metric gets a line here and is recorded by its constant; it is then described and bucketed by itself.
 
 /// What kind of number a metric is.
@@ -84,6 +85,14 @@ define! {
     RTC_PACKETS_RECEIVED_TOTAL, Counter, "antiphon_rtc_packets_received_total", "RTP packets received.";
     RTC_PACKETS_FORWARDED_TOTAL, Counter, "antiphon_rtc_packets_forwarded_total", "RTP packets forwarded to a receiver.";
     RTC_DROPPED_TOTAL, Counter, "antiphon_rtc_dropped_total", "RTP packets and data messages that were dropped, by `reason`.";
+    LIVEKIT_ROOM_TOTAL, Gauge, "livekit_room_total", "Rooms open now, under LiveKit's name.";
+    LIVEKIT_PARTICIPANT_TOTAL, Gauge, "livekit_participant_total", "Participants in rooms now, under LiveKit's name.";
+    LIVEKIT_TRACK_PUBLISHED_TOTAL, Gauge, "livekit_track_published_total", "Tracks published now, by `kind`, under LiveKit's name.";
+    LIVEKIT_PARTICIPANT_JOIN_TOTAL, Counter, "livekit_participant_join_total", "Joins, by `state`: signal_connected, rtc_connected, under LiveKit's name.";
+    LIVEKIT_NODE_MESSAGES, Counter, "livekit_node_messages", "Messages, by `type` (signal: from clients, rtc: to them) and `status`, under LiveKit's name.";
+    LIVEKIT_PACKET_TOTAL, Counter, "livekit_packet_total", "RTP packets, by `direction`: incoming, outgoing, under LiveKit's name.";
+    LIVEKIT_PLI_TOTAL, Counter, "livekit_pli_total", "Requests for key frames, by `direction`, under LiveKit's name.";
+    LIVEKIT_WEBHOOK_DISPATCH_TOTAL, Counter, "livekit_webhook_dispatch_total", "Webhooks, by `status` (success, failure, drop) and `reason`, under LiveKit's name.";
     PROCESS_RESIDENT_MEMORY_BYTES, Gauge, "process_resident_memory_bytes", "Resident memory, bytes.";
     PROCESS_CPU_SECONDS_TOTAL, Gauge, "process_cpu_seconds_total", "User and system CPU time, seconds.";
     PROCESS_THREADS, Gauge, "process_threads", "Threads.";

@@ -86,6 +86,14 @@ impl Config {
         let file = |path: &Option<PathBuf>| path.as_ref().map(|path| self.folder.join(path));
         file(&self.server.tls_cert).zip(file(&self.server.tls_key))
     }
+
+    /// LiveKit's file, when one is named.
+    pub fn livekit_file(&self) -> Option<PathBuf> {
+        self.server
+            .livekit
+            .as_ref()
+            .map(|path| self.folder.join(path))
+    }
 }
 
 fn default_name() -> String {
@@ -412,6 +420,10 @@ pub struct ServerConfig {
     /// Reverse proxies whose `X-Forwarded-For` is believed: addresses and networks. Default none.
     #[serde(deserialize_with = "units::proxies")]
     pub trusted_proxies: TrustedProxies,
+    /// Clients are told to use relays only (LiveKit's client configuration). Default no.
+    pub force_relay: bool,
+    /// LiveKit's YAML file with what it sets beside this: webhooks, TURN, rooms. `serve` and `dev`.
+    pub livekit: Option<PathBuf>,
     /// With the public key of development: pages that may use the server beside those of this machine. Default none.
     pub allowed_origins: Vec<String>,
 }

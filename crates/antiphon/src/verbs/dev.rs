@@ -23,6 +23,7 @@ use crate::app::App;
 use crate::assemble::{Assembled, assemble, configuration};
 use crate::cli::DevArgs;
 use crate::config::{LogFormat, TelemetryConfig};
+use crate::livekit::{LiveKitConfig, Sources};
 use crate::playground::{self, About, AboutAgent, Playground};
 
 /// What is logged without `log_level`. Troubles of a call are among its lines here, where everybody sees them.
@@ -139,7 +140,15 @@ fn server_config(args: &DevArgs, assembled: &Assembled) -> anyhow::Result<Server
         .or(assembled.config.server.bind)
         .unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
     let private = bind.is_loopback() && assembled.config.server.trusted_proxies.is_empty();
-    let keys = match serve::given_keys(args.keys.as_deref())? {
+    let livekit = match assembled.config.livekit_file() {
+        Some(path) => LiveKitConfig::read(&Sources::file(&path)?)?,
+        None => LiveKitConfig::default(),
+    };
+    for note in &livekit.notes {
+        print_note(&format!("note: {note}"));
+    }
+    let given = serve::given_keys(args.keys.as_deref())?;
+    let keys = match given.map_or_else(|| livekit.keys(), |keys| Ok(Some(keys)))? {
         Some(keys) => keys,
         None => Keys::single(DEV_KEY, dev_secret(private)),
     };
@@ -148,7 +157,7 @@ fn server_config(args: &DevArgs, assembled: &Assembled) -> anyhow::Result<Server
         plain_inside: true,
         ..ServerConfig::new(keys)
     };
-    let mut server = serve::with_sections(base, &assembled.config);
+    let mut server = livekit.apply(serve::with_sections(base, &assembled.config))?;
     server.bind = vec![bind];
     server.port = args.port.unwrap_or(server.port);
     server.rtc_udp_port = args.udp_port.unwrap_or(server.rtc_udp_port);

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`dev`] | room server, agent and playground in one process |
 //! | [`serve`] | the room server alone |
+//! | [`keys`] | a new API key |
 //! | [`start`] | the agent alone: a LiveKit worker |
 //! | [`connect`] | the agent in one named room |
 //! | [`console`] | the agent in the terminal |
@@ -24,6 +25,7 @@ pub mod console;
 pub mod dev;
 pub mod doctor;
 pub mod init;
+pub mod keys;
 pub mod knowledge;
 pub mod models;
 mod ports;

@@ -17,6 +17,8 @@ const TRIED_FOR_ADVICE: u16 = 100;
 pub(super) enum Media {
     /// Somebody named them.
     AsTold,
+    /// Somebody named them, but not that for ICE over TCP, without which clients behind ordinary networks connect too.
+    AsToldButTcp,
     /// They are the default, which nobody relies on.
     MayMove,
 }
@@ -31,8 +33,10 @@ pub(super) async fn start(
     media: Media,
 ) -> anyhow::Result<(Running, Option<String>)> {
     let wanted = config.rtc_udp_port;
+    let mut without_tcp = None;
     for _ in 0..MEDIA_TRIES {
         match Server::start(config.clone(), extra.clone()).await {
+            Ok(running) if without_tcp.is_some() => return Ok((running, without_tcp)),
             Ok(running) => {
                 let note = (config.rtc_udp_port != wanted).then(|| {
                     format!(
@@ -46,6 +50,15 @@ pub(super) async fn start(
                 if media == Media::MayMove && source.kind() == ErrorKind::AddrInUse =>
             {
                 config.rtc_udp_port = address.port().saturating_add(1);
+            }
+            Err(ServerError::Media(RtcError::BindTcp { address, source }))
+                if media == Media::AsToldButTcp && source.kind() == ErrorKind::AddrInUse =>
+            {
+                config.network.tcp_port = None;
+                without_tcp = Some(format!(
+                    "port {}/tcp is taken: media has no TCP port, for clients whose network blocks UDP; set rtc.tcp_port",
+                    address.port()
+                ));
             }
             Err(error) => return Err(explained(error, &config)),
         }

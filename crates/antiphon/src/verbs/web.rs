@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
+use base64::Engine as _;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -25,6 +26,8 @@ pub enum MetricsAccess {
     Open,
     /// Who sends this token (`Authorization: Bearer …`).
     Token(Secret),
+    /// Who has this user name and password, as the header says them (RFC 7617).
+    Basic(Secret),
     /// Nobody.
     Closed,
 }
@@ -44,14 +47,24 @@ impl MetricsAccess {
         }
     }
 
+    /// A user name and a password.
+    fn basic(name: &str, password: &str) -> Self {
+        let both = base64::engine::general_purpose::STANDARD.encode(format!("{name}:{password}"));
+        Secret::new(&both).map_or(Self::Closed, Self::Basic)
+    }
+
     fn allows(&self, headers: &HeaderMap) -> bool {
+        let given = |scheme: &str| {
+            let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+            Some(value.strip_prefix(scheme)?.trim())
+        };
         match self {
             Self::Open => true,
             Self::Closed => false,
-            Self::Token(token) => headers
-                .get(header::AUTHORIZATION)
-                .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "))
-                .is_some_and(|given| is_same(given.trim(), token.expose())),
+            Self::Token(token) => {
+                given("Bearer ").is_some_and(|given| is_same(given, token.expose()))
+            }
+            Self::Basic(both) => given("Basic ").is_some_and(|given| is_same(given, both.expose())),
         }
     }
 }
@@ -83,7 +96,11 @@ fn answer(metrics: &Metrics, access: &MetricsAccess, headers: &HeaderMap) -> Res
         "metrics are not for everybody: send the token of {TOKEN_VARIABLE} (Authorization: Bearer …), or read them at the \
          address of [telemetry] metrics_bind\n"
     );
-    let challenge = [(header::WWW_AUTHENTICATE, "Bearer")];
+    let challenge = match access {
+        MetricsAccess::Basic(_) => "Basic realm=\"metrics\"",
+        MetricsAccess::Open | MetricsAccess::Token(_) | MetricsAccess::Closed => "Bearer",
+    };
+    let challenge = [(header::WWW_AUTHENTICATE, challenge)];
     (StatusCode::UNAUTHORIZED, challenge, hint).into_response()
 }
 
@@ -103,6 +120,31 @@ pub async fn metrics_apart(
         routes = routes.layer(from_fn(own_names));
     }
     tracing::info!(address = %listener.local_addr()?, "metrics are served");
+    Ok(Some(AbortOnDropHandle::new(tokio::spawn(async move {
+        if let Err(error) = axum::serve(listener, routes).await {
+            tracing::error!(%error, "metrics are no longer served");
+        }
+    }))))
+}
+
+/// Metrics at LiveKit's `prometheus.port`, with its user name and password if it has them, until the handle is dropped.
+pub(super) async fn prometheus(
+    metrics: &Metrics,
+    settings: &super::serve::Settings,
+) -> anyhow::Result<Option<AbortOnDropHandle<()>>> {
+    let Some((port, user)) = settings.livekit.prometheus() else {
+        return Ok(None);
+    };
+    let ip = settings.server.bind.first().copied();
+    let address = SocketAddr::new(ip.unwrap_or([0, 0, 0, 0].into()), port);
+    let listener = TcpListener::bind(address).await.with_context(|| {
+        format!("cannot bind {address} for metrics; choose another prometheus.port")
+    })?;
+    let access = match user {
+        None => MetricsAccess::Open,
+        Some((name, password)) => MetricsAccess::basic(&name, &password),
+    };
+    let routes = self::metrics(metrics.clone(), access);
     Ok(Some(AbortOnDropHandle::new(tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, routes).await {
             tracing::error!(%error, "metrics are no longer served");
@@ -248,6 +290,12 @@ mod tests {
         ] {
             assert!(!token.allows(&with(wrong)), "{wrong}");
         }
+        let basic = MetricsAccess::basic("user", "pass");
+        assert!(basic.allows(&with("Basic dXNlcjpwYXNz")));
+        assert!(
+            !basic.allows(&with("Basic dXNlcjpwYXNa"))
+                && !basic.allows(&with("Bearer dXNlcjpwYXNz"))
+        );
         assert!(!token.allows(&HeaderMap::new()));
         assert!(!MetricsAccess::Closed.allows(&with("Bearer scrape-me")));
         assert!(MetricsAccess::Open.allows(&HeaderMap::new()));

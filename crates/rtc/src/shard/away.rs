@@ -12,6 +12,7 @@ use crate::connection::Connection;
 use crate::counters;
 use crate::forward::Received;
 use crate::limits::MAX_KEPT_WHILE_AWAY;
+use crate::path::Place;
 
 /// What a shard keeps for a peer that is away.
 pub(super) struct Away {
@@ -22,7 +23,7 @@ pub(super) struct Away {
 /// Something that came for a peer that is away.
 pub(super) enum Kept {
     Datagram {
-        source: SocketAddr,
+        source: Place,
         destination: SocketAddr,
         contents: Vec<u8>,
     },

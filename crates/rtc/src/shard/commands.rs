@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use mio::{Interest, Token};
+use str0m::Candidate;
+use str0m::net::{Protocol, TcpType};
 use tokio::sync::mpsc;
 
 use super::Shard;
@@ -48,6 +50,9 @@ impl Shard {
                 self.outgoing.extend(outgoing);
                 self.take_back(peer, panicked, now);
             }
+            Command::Arrived { arrival, datagram } => self.arrived(arrival, datagram, now),
+            Command::PathEnded { from } => self.path_ended(from),
+            Command::NameTcp { candidates } => self.tcp_candidates = candidates,
             Command::RemoteCandidate { id, candidate } => {
                 self.with(id, now, |peer| peer.add_candidate(candidate))
             }
@@ -124,10 +129,7 @@ impl Shard {
             Ok(self.shared)
         };
         let made = key.and_then(|key| {
-            let candidates = self
-                .sockets
-                .get(key)
-                .map_or(&[][..], |socket| &socket.candidates);
+            let candidates = self.candidates(key);
             let certificate = self.certificate.as_deref();
             let waiting = Arc::clone(&self.waiting);
             catch_unwind(AssertUnwindSafe(|| {
@@ -135,7 +137,7 @@ impl Shard {
                     id,
                     config,
                     events.clone(),
-                    (key, candidates),
+                    (key, &candidates),
                     certificate,
                     waiting,
                     now,
@@ -161,6 +163,34 @@ impl Shard {
                 });
             }
         }
+    }
+
+    /// What a peer with this socket names to the other side.
+    fn candidates(&self, key: usize) -> Vec<Candidate> {
+        let udp = self
+            .sockets
+            .get(key)
+            .map_or(&[][..], |socket| &socket.candidates);
+        // Whoever has a socket of its own opens connections instead.
+        let tcp = if key == self.shared {
+            &self.tcp_candidates[..]
+        } else {
+            &[]
+        };
+        let udp = udp
+            .iter()
+            .map(|address| Candidate::host(*address, Protocol::Udp));
+        let tcp = tcp.iter().map(|address| {
+            let passive = Candidate::builder().tcp().host(*address);
+            passive.tcptype(TcpType::Passive).build()
+        });
+        udp.chain(tcp)
+            .filter_map(|candidate| {
+                candidate
+                    .inspect_err(|error| tracing::warn!(%error, "not usable as a candidate"))
+                    .ok()
+            })
+            .collect()
     }
 
     fn own_socket(&mut self, slot: usize) -> Result<usize, RtcError> {

@@ -1,5 +1,6 @@
 //! How the server is set up. Everything is checked before a port is bound.
 
+mod network;
 mod webhooks;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -10,6 +11,7 @@ use antiphon_protocol::Keys;
 
 use crate::error::ServerError;
 use crate::limits::Limits;
+pub use network::{DEFAULT_TURN_TTL, Network, Turn, TurnAccess, TurnProtocol, TurnServer};
 pub use webhooks::Webhooks;
 
 /// LiveKit's port for HTTP and signalling.
@@ -32,7 +34,13 @@ pub struct ServerConfig {
     pub rtc_udp_port: u16,
     /// The address that clients reach media at, when it is not one of this machine's own (NAT).
     pub node_ip: Vec<IpAddr>,
-    /// Media threads; default: the number of cores.
+    /// Ask a STUN server which address others see, and advertise that one. `node_ip` wins.
+    pub use_external_ip: bool,
+    /// Name loopback addresses to clients too.
+    pub loopback_candidate: bool,
+    /// Only answer ICE checks, as a server whose addresses everybody can reach may (RFC 8445 2.5).
+    pub ice_lite: bool,
+    /// Media threads; default: the number of cores. Each has a UDP port of its own.
     pub shards: usize,
     /// Encryption of HTTP and signalling. Media is always encrypted.
     pub tls: Option<Tls>,
@@ -47,6 +55,10 @@ pub struct ServerConfig {
     pub plain_inside: bool,
     /// Whose pages may use the server from a browser.
     pub origins: Origins,
+    /// How clients reach media where plain UDP does not get through.
+    pub network: Network,
+    /// Where this server is, as the operator calls it; participants' information says so.
+    pub region: String,
     /// Who is told what happens in rooms.
     pub webhooks: Webhooks,
     /// For work on one machine: short secrets are accepted without a warning.
@@ -142,7 +154,7 @@ pub enum Origins {
 }
 
 /// Where the certificate comes from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Tls {
     /// PEM files.
     Files {
@@ -164,7 +176,7 @@ impl Tls {
     /// # Errors
     /// [`ServerError::File`] and [`ServerError::Tls`]: a file that cannot be read, is not PEM, or a key of another certificate.
     pub fn check(&self) -> Result<(), ServerError> {
-        crate::tls::acceptor(self).map(drop)
+        crate::tls::certified(self).map(drop)
     }
 }
 
@@ -205,6 +217,9 @@ impl ServerConfig {
             port: DEFAULT_PORT,
             rtc_udp_port: DEFAULT_RTC_UDP_PORT,
             node_ip: Vec::new(),
+            use_external_ip: false,
+            loopback_candidate: false,
+            ice_lite: false,
             shards: std::thread::available_parallelism().map_or(1, usize::from),
             tls: None,
             rooms: RoomDefaults::default(),
@@ -212,6 +227,8 @@ impl ServerConfig {
             trusted_proxies: TrustedProxies::default(),
             plain_inside: false,
             origins: Origins::Any,
+            network: Network::default(),
+            region: String::new(),
             webhooks: Webhooks::default(),
             dev: false,
         }
@@ -267,6 +284,7 @@ impl ServerConfig {
         }
         self.limits.validate()?;
         self.webhooks.validate(&self.keys)?;
+        self.network.validate()?;
         if !self.dev
             && self
                 .keys
@@ -291,7 +309,7 @@ impl ServerConfig {
         antiphon_rtc::EngineConfig {
             bind: SocketAddr::new(address, self.rtc_udp_port),
             advertise: self.node_ip.clone(),
-            loopback: self.dev || address.is_loopback(),
+            loopback: self.dev || self.loopback_candidate || address.is_loopback(),
             shards: self.shards,
             max_peers: self.limits.max_peers,
         }

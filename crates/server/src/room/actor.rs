@@ -138,6 +138,7 @@ impl Room {
                     .get(&sid)
                     .is_some_and(|p| p.connection == connection)
                 {
+                    metrics::counter!(antiphon_telemetry::names::LIVEKIT_NODE_MESSAGES, "type" => "signal", "status" => "success").increment(1);
                     self.on_request(&sid, *request).await;
                 }
             }
@@ -167,6 +168,7 @@ impl Room {
     ) -> Result<antiphon_rtc::Peer, antiphon_rtc::RtcError> {
         let (events, mut inbox) = mpsc::channel::<PeerEvent>(PEER_QUEUE);
         let config = PeerConfig {
+            ice_lite: self.state.config.ice_lite,
             audio_level_interval_ms: if target == SignalTarget::Publisher {
                 UPDATE_INTERVAL_MS
             } else {
@@ -259,6 +261,7 @@ impl Room {
         p.state = Stage::Active;
         p.version += 1;
         tracing::info!(room = %self.handle.name, participant = %sid, identity = %p.identity, "participant active");
+        super::join::count_join("rtc_connected");
         self.tell_joined(sid);
         self.announce(sid);
         self.send_early_data(sid);

@@ -22,6 +22,8 @@ use super::speaker::Speaker;
 use super::{Join, Single};
 use crate::agents::Notice;
 use crate::limits::{PING_INTERVAL, PING_TIMEOUT, REFRESH_INTERVAL};
+use crate::tally::Tally;
+use crate::turn::ice_servers;
 
 impl Room {
     pub(super) async fn join(&mut self, join: Join) {
@@ -86,6 +88,7 @@ impl Room {
         tracing::info!(room = %self.handle.name, participant = %sid, %identity, kind = ?participant.kind, sdk = join.client.sdk,
             sdk_version = %join.client.version, protocol = join.client.protocol, "participant joins");
         metrics::counter!(antiphon_telemetry::names::SERVER_JOINS_TOTAL).increment(1);
+        count_join("signal_connected");
         let others = self
             .participants
             .values()
@@ -138,6 +141,7 @@ impl Room {
         attributes.extend(join.attributes.clone());
         let now = Instant::now();
         Some(Participant {
+            _tally: Tally::participant(),
             sid: Arc::clone(sid),
             identity: Arc::clone(identity),
             kind: claims.participant_kind(),
@@ -208,6 +212,8 @@ impl Room {
             server_info: Some(self.state.server_info()),
             enabled_publish_codecs: enabled_codecs(),
             fast_publish: participant.permission.can_publish,
+            ice_servers: ice_servers(&self.state, &participant.claims.iss, &participant.sid),
+            client_configuration: self.state.client_configuration(),
             ..JoinResponse::default()
         }
     }
@@ -255,9 +261,11 @@ impl Room {
             .collect();
         let room = self.info();
         let server_info = self.state.server_info();
+        let client_configuration = self.state.client_configuration();
         let Some(p) = self.participants.get_mut(sid) else {
             return;
         };
+        let ice_servers = ice_servers(&self.state, &p.claims.iss, sid);
         p.connection = join.connection;
         p.outgoing = Some(join.outgoing.clone());
         p.signal_lost = None;
@@ -266,7 +274,8 @@ impl Room {
         p.send(Message::Reconnect(ReconnectResponse {
             server_info: Some(server_info),
             last_message_seq,
-            ..Default::default()
+            ice_servers,
+            client_configuration,
         }));
         p.send(Message::Update(ParticipantUpdate {
             participants: everybody,
@@ -285,6 +294,12 @@ impl Room {
         }
         let _ = join.reply.send(Arc::clone(sid));
     }
+}
+
+/// Under LiveKit's name.
+pub(super) fn count_join(state: &'static str) {
+    metrics::counter!(antiphon_telemetry::names::LIVEKIT_PARTICIPANT_JOIN_TOTAL, "state" => state)
+        .increment(1);
 }
 
 /// Say no by the first message of the signal connection, as SDKs expect.

@@ -22,6 +22,7 @@ use super::data_tracks::DataTracks;
 use super::speaker::Speaker;
 use super::subscriptions::Subscriptions;
 use crate::limits::{AGENT_SILENCE, OUTGOING_QUEUE};
+use crate::tally::Tally;
 
 /// A track that a participant announced.
 #[derive(Clone, Debug)]
@@ -32,6 +33,8 @@ pub(super) struct Track {
     pub(super) mid: Option<String>,
     /// The publisher was told that somebody subscribes.
     pub(super) subscribed: bool,
+    /// Counted while it has a section.
+    pub(super) tally: Option<Tally>,
 }
 
 impl Track {
@@ -83,6 +86,7 @@ impl Subscriber {
 
 /// One participant.
 pub(super) struct Participant {
+    pub(super) _tally: Tally,
     pub(super) sid: Arc<str>,
     pub(super) identity: Arc<str>,
     pub(super) claims: Claims,

@@ -21,6 +21,7 @@ use crate::agents::Notice;
 use crate::limits::{
     MAX_NAME_BYTES, MAX_PENDING_TRACKS, MAX_SDP_SECTIONS, MAX_SUBSCRIPTIONS, MAX_TRACKS,
 };
+use crate::tally::Tally;
 use crate::webhook::event;
 
 impl Room {
@@ -82,6 +83,7 @@ impl Room {
             cid: request.cid.clone(),
             mid: None,
             subscribed: false,
+            tally: None,
         });
         p.send(Message::TrackPublished(TrackPublishedResponse {
             cid: request.cid,
@@ -227,6 +229,7 @@ impl Room {
                 continue;
             };
             track.mid = Some(section.mid.clone());
+            track.tally = Some(Tally::track(section.kind));
             track.info.mid.clone_from(&section.mid);
             announce_codec(&mut track.info, &section.codecs);
             for codec in &mut track.info.codecs {

@@ -16,7 +16,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use antiphon_protocol::ids;
 use antiphon_protocol::proto::WebhookEvent;
-use antiphon_telemetry::names::SERVER_WEBHOOKS_TOTAL;
+use antiphon_telemetry::names::{LIVEKIT_WEBHOOK_DISPATCH_TOTAL, SERVER_WEBHOOKS_TOTAL};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -167,7 +167,7 @@ async fn run(address: Arc<Address>, stop: CancellationToken) {
             };
             posts.spawn(async move {
                 let outcome = turn.address.poster.deliver(&event, since).await;
-                metrics::counter!(SERVER_WEBHOOKS_TOTAL, "outcome" => outcome).increment(1);
+                count(outcome, 1);
                 drop(turn);
             });
         }
@@ -180,10 +180,22 @@ async fn run(address: Arc<Address>, stop: CancellationToken) {
 }
 
 fn dropped(count: u64, reason: &'static str) {
-    metrics::counter!(SERVER_WEBHOOKS_TOTAL, "outcome" => reason).increment(count);
+    self::count(reason, count);
     tracing::warn!(
         count,
         reason,
         "webhooks were dropped; is their address slow?"
     );
+}
+
+/// Under our name and LiveKit's.
+fn count(outcome: &'static str, count: u64) {
+    let (status, reason) = match outcome {
+        "sent" => ("success", ""),
+        "age" | "full" => ("drop", outcome),
+        _ => ("failure", ""),
+    };
+    metrics::counter!(SERVER_WEBHOOKS_TOTAL, "outcome" => outcome).increment(count);
+    metrics::counter!(LIVEKIT_WEBHOOK_DISPATCH_TOTAL, "status" => status, "reason" => reason)
+        .increment(count);
 }

@@ -1,6 +1,14 @@
 //! `antiphon serve`: the room server alone.
+//!
+//! | module | what |
+//! |---|---|
+//! | `settings` | file, flags and variables become settings |
+//! | `reload` | keys and certificates that have changed are read again |
 
-use std::net::{IpAddr, Ipv4Addr};
+mod reload;
+mod settings;
+
+use std::net::IpAddr;
 use std::time::Duration;
 
 use antiphon_protocol::Keys;
@@ -10,7 +18,8 @@ use anyhow::Context as _;
 
 use super::{DEV_KEY, DEV_SECRET, init_logs, ports, print_line, print_note, signals, web};
 use crate::cli::ServeArgs;
-use crate::config::{Config, LogFormat, load};
+use crate::config::{Config, LogFormat};
+pub(crate) use settings::Settings;
 
 /// How long rooms may go on after SIGTERM: as LiveKit's Helm chart has it, five hours, so that no call is cut.
 const DRAIN: Duration = Duration::from_secs(5 * 3600);
@@ -21,50 +30,19 @@ const BURST_SECONDS: u32 = 4;
 
 /// Run until SIGTERM.
 pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
-    let config = match &args.config {
-        Some(path) => load(path)?,
-        None => Config::default(),
-    };
+    let settings = Settings::gather(&args)?;
     init_logs(
-        &config.telemetry,
-        if args.dev {
+        &settings.telemetry,
+        if settings.dev {
             LogFormat::Text
         } else {
             LogFormat::Json
         },
     )?;
-    let keys = match given_keys(args.keys.as_deref())? {
-        Some(keys) => keys,
-        None if args.dev => Keys::single(DEV_KEY, DEV_SECRET),
-        None => anyhow::bail!(
-            "no API keys; give --keys \"key: secret\" or LIVEKIT_KEYS (a secret: `openssl rand -base64 32`), or --dev to try it"
-        ),
-    };
-    let mut server = with_sections(ServerConfig::new(keys), &config);
-    if args.dev {
-        server.dev = true;
-        server.bind = vec![
-            config
-                .server
-                .bind
-                .unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
-        ];
+    for note in &settings.notes {
+        print_note(&format!("note: {note}"));
     }
-    server.port = args.port.unwrap_or(server.port);
-    if let Some(bind) = args.bind {
-        server.bind = vec![bind];
-    }
-    if let Some(node_ip) = args.node_ip {
-        server.node_ip = vec![node_ip];
-    }
-    server.rtc_udp_port = args.udp_port.unwrap_or(server.rtc_udp_port);
-    if let (Some(certificate), Some(key)) = (args.tls_cert, args.tls_key) {
-        server.tls = Some(Tls::Files { certificate, key });
-    } else if args.tls_self_signed {
-        let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
-        names.extend(server.node_ip.iter().map(IpAddr::to_string));
-        server.tls = Some(Tls::SelfSigned { names });
-    }
+    let server = settings.server.clone();
     warn_of_short_secrets(&server);
     let names: Vec<String> = server
         .keys
@@ -73,24 +51,39 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
         .collect();
     let metrics = Metrics::install().context("metrics")?;
     let signals = signals::listen()?;
+    let hangup = reload::Hangup::listen()?;
     let private = is_private(&server);
-    if args.dev && args.keys.is_none() && !private {
+    let public_secret = server.keys.secret(DEV_KEY) == Some(DEV_SECRET);
+    if public_secret && !private {
         print_note(&format!(
             "warning: others can reach this server, and the secret of {DEV_KEY} is known to everybody; give --keys"
         ));
     }
-    let _metrics = web::metrics_apart(&metrics, config.telemetry.metrics_bind).await?;
-    let access = web::MetricsAccess::beside_others(args.dev && private);
+    let _metrics = web::metrics_apart(&metrics, settings.telemetry.metrics_bind).await?;
+    let _prometheus = web::prometheus(&metrics, &settings).await?;
+    let access = web::MetricsAccess::beside_others(settings.dev && private);
     let extra = web::metrics(metrics, access).merge(web::health(signals.drain.clone()));
-    let (running, _) = ports::start(server, extra, ports::Media::AsTold).await?;
+    let media = if settings.livekit.names_tcp_port() {
+        ports::Media::AsTold
+    } else {
+        ports::Media::AsToldButTcp
+    };
+    let (running, note) = ports::start(server, extra, media).await?;
+    if let Some(note) = note {
+        print_note(&format!("note: {note}"));
+    }
     print_line(&format!(
         "Antiphon's room server is listening: {}",
         http_url(&running)
     ));
-    if args.dev {
-        print_line(&keys_in_use(args.keys.as_deref(), &names));
+    if settings.dev {
+        print_line(&keys_in_use(public_secret, &names));
     }
-    signals.drain.cancelled().await;
+    let reloading = reload::reload(&running, &args, &settings, hangup);
+    tokio::select! {
+        () = signals.drain.cancelled() => {}
+        never = reloading => match never {},
+    }
     print_note("draining: no new rooms; a second signal ends at once");
     tokio::select! {
         _ = running.drain(DRAIN) => {}
@@ -114,6 +107,7 @@ pub(crate) fn with_sections(mut server: ServerConfig, config: &Config) -> Server
     if let Some((certificate, key)) = config.tls_files() {
         server.tls = Some(Tls::Files { certificate, key });
     }
+    server.network.force_relay = section.force_relay;
     server.trusted_proxies.clone_from(&section.trusted_proxies);
     // Whoever reads our documentation can make tokens of the development key.
     if server.keys.secret(DEV_KEY) == Some(DEV_SECRET) {
@@ -184,14 +178,14 @@ pub(super) fn given_keys(text: Option<&str>) -> anyhow::Result<Option<Keys>> {
 }
 
 /// What `--dev` prints. The development secret is known to everybody; given ones are never printed.
-fn keys_in_use(given: Option<&str>, names: &[String]) -> String {
-    match given {
-        None => format!("  API key {DEV_KEY}, secret {DEV_SECRET}"),
-        Some(_) => format!(
-            "  API key {}, with the secret that was given (--keys or LIVEKIT_KEYS)",
-            names.join(", ")
-        ),
+fn keys_in_use(public: bool, names: &[String]) -> String {
+    if public {
+        return format!("  API key {DEV_KEY}, secret {DEV_SECRET}");
     }
+    format!(
+        "  API key {}, with the secret that was given",
+        names.join(", ")
+    )
 }
 
 fn warn_of_short_secrets(server: &ServerConfig) {
@@ -236,11 +230,11 @@ mod tests {
 
     #[test]
     fn the_printed_key_is_the_one_in_use_and_a_given_secret_is_not_printed() {
-        let given = keys_in_use(Some("abc: never-print"), &["abc".to_owned()]);
+        let given = keys_in_use(false, &["abc".to_owned()]);
         assert!(
             given.contains("abc") && !given.contains("never-print") && !given.contains(DEV_KEY),
             "{given}"
         );
-        assert!(keys_in_use(None, &[DEV_KEY.to_owned()]).contains("secret secret"));
+        assert!(keys_in_use(true, &[DEV_KEY.to_owned()]).contains("secret secret"));
     }
 }

@@ -1,0 +1,78 @@
+"""A call goes on, or ends with the right reason, whatever the caller's network does. Each test runs with our server and LiveKit's."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+
+def test_an_open_network(call):
+    caller, other = call.join()
+    call.note("open", first=call.talk(caller, other))
+
+
+def test_a_network_that_blocks_udp(call):
+    call.net.block_udp()
+    caller, other = call.join()
+    call.note("UDP blocked", first=call.talk(caller, other))
+
+
+def test_a_network_that_lets_the_web_and_port_443_through(call):
+    # 7880 stands for the load balancer that ends TLS; media has 443/udp alone, which is TURN
+    call.net.allow_only(tcp=[7880], udp=[443])
+    caller, other = call.join()
+    call.note("443/udp alone (TURN)", first=call.talk(caller, other))
+
+
+def test_a_symmetric_nat(call):
+    call.net.rules(nat=True)
+    caller, other = call.join()
+    call.note("symmetric NAT", first=call.talk(caller, other))
+
+
+@pytest.mark.parametrize("percent", [1, 5, 20])
+def test_a_network_that_loses_packets(call, percent):
+    call.net.lose(percent)
+    caller, other = call.join()
+    call.note(f"{percent} % loss", first=call.talk(caller, other))
+
+
+def test_udp_that_is_blocked_in_the_middle_of_a_call(call):
+    caller, other = call.join()
+    first = call.talk(caller, other)
+    call.net.block_udp()
+    blocked = time.monotonic()
+    caller.wait("silent", after=blocked)
+    recovered = caller.wait("heard", after=blocked)["at"]
+    call.note("UDP blocked in mid-call", first=first, recover=recovered - blocked)
+
+
+def test_an_address_that_changes_in_the_middle_of_a_call(call):
+    caller, other = call.join()
+    first = call.talk(caller, other)
+    call.net.new_client_address()
+    changed = time.monotonic()
+    caller.wait("silent", after=changed)
+    recovered = caller.wait("heard", after=changed)["at"]
+    call.note("new address in mid-call", first=first, recover=recovered - changed)
+
+
+def test_a_network_that_is_away_for_some_seconds(call):
+    caller, other = call.join()
+    first = call.talk(caller, other)
+    call.net.cut()
+    caller.wait("silent", after=time.monotonic())
+    time.sleep(4)  # how long the network is away is what is tested
+    call.net.open()
+    back = time.monotonic()
+    recovered = caller.wait("heard", after=back)["at"]
+    call.note("away for 4 s", first=first, recover=recovered - back)
+
+
+def test_somebody_whose_network_never_comes_back_is_seen_to_leave(call):
+    caller, other = call.join()
+    call.talk(caller, other)
+    call.net.cut()
+    other.wait("left", after=time.monotonic(), seconds=90)
+    caller.wait("reconnecting", seconds=60)

@@ -1,0 +1,76 @@
+"""Servers that an operator starts: ours and, where Go has built it, LiveKit's own, with one and the same YAML file."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import shutil
+import socket
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from interop.conftest import Process, binary, start
+
+CACHE = Path(os.environ.get("ANTIPHON_CACHE", Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "antiphon"))
+KEY, SECRET = "APIoperator", "a secret that nobody guesses, of 32 characters"
+
+
+def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def livekit_server() -> str | None:
+    """Where scripts/livekit-server.sh has put it."""
+    built = sorted((CACHE / "bin").glob("livekit-server-v*"))
+    return str(built[-1]) if built else shutil.which("livekit-server")
+
+
+@dataclasses.dataclass
+class Operated:
+    process: Process
+    port: int
+    folder: Path
+    yaml: Path
+
+    @property
+    def url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}"
+
+    @property
+    def http(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+def base_yaml(port: int) -> str:
+    return (
+        f"port: {port}\nbind_addresses: [127.0.0.1]\nlogging: {{level: info}}\n"
+        f"rtc:\n  tcp_port: {free_port()}\n  udp_port: {free_port(socket.SOCK_DGRAM)}\n  node_ip: 127.0.0.1\n  enable_loopback_candidate: true\n"
+    )
+
+
+Start = Callable[..., Operated]
+
+
+@contextlib.contextmanager
+def operated(which: str, folder: Path, extra: str, env: dict[str, str] | None = None, arguments: tuple[str, ...] = (), keys: bool = True, rtc: str = "") -> Iterator[Operated]:
+    port = free_port()
+    yaml = folder / f"livekit-{uuid.uuid4().hex[:6]}.yaml"
+    yaml.write_text(base_yaml(port) + rtc + (f"keys:\n  {KEY}: {SECRET}\n" if keys else "") + extra)
+    if which == "antiphon":
+        command, ready = [str(binary("antiphon")), "serve"], "listening"
+    else:
+        found = livekit_server()
+        if not found:
+            pytest.skip("LiveKit's own server is not here: scripts/livekit-server.sh builds it with Go")
+        command, ready = [found], "starting LiveKit server"
+    process = start([*command, "--config", str(yaml), *arguments], ready, env or {}, folder)
+    try:
+        yield Operated(process, port, folder, yaml)
+    finally:
+        process.stop()
+        print(f"--- output of {which}\n{process.output()}")
