@@ -183,7 +183,7 @@ fn the_texts_of_a_property_graph_are_found() {
     }
 }
 
-/// Each operator, as CPython's LlamaIndex 0.14.25 judged it for `{"n": 3, "s": "Visit", "l": ["a", 2], "e": "", "z": null, "t": true}`.
+/// Each operator, read from LlamaIndex 0.14.25: what it decides for `{"n": 3, "s": "Visit", "l": ["a", 2], "e": "", "z": null, "t": true}`.
 #[test]
 fn every_operator_judges_as_pythons_does() {
     let metadata = serde_json::from_str(

@@ -388,10 +388,7 @@ mod tests {
             "#3 trouble TTS: OpenAI answered 503 after 12 ms; the caller does not hear all of \"We open.\""
         );
         let line = call.event(at(0), &lost("At nine.", 1500)).unwrap();
-        assert_eq!(
-            line,
-            "#3 trouble TTS: the same again (2 times): At nine."
-        );
+        assert_eq!(line, "#3 trouble TTS: the same again (2 times): At nine.");
         let other = failed("OpenAI answered 401; the caller does not hear all of \"x\"");
         assert!(call.event(at(0), &other).unwrap().contains("401"));
     }
