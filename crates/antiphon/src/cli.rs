@@ -452,7 +452,7 @@ pub enum KnowledgeVerb {
     Add {
         /// The index
         store: PathBuf,
-        /// The files, named as the folder's would be: relative to where you are
+        /// The files; those of the folder that the index was built of are named as there, others as you type them
         #[arg(required = true)]
         files: Vec<PathBuf>,
         /// How it is made
@@ -502,12 +502,12 @@ pub struct IndexArgs {
     /// The endpoint's address; else OPENAI_BASE_URL, else OpenAI
     #[arg(long)]
     pub base_url: Option<String>,
-    /// Tokens of a chunk, as LlamaIndex counts them
-    #[arg(long, default_value_t = 256)]
-    pub chunk_size: usize,
-    /// Tokens that two chunks may share
-    #[arg(long, default_value_t = 32)]
-    pub chunk_overlap: usize,
+    /// Tokens of a chunk, as LlamaIndex counts them; without it as the index was made, at first 256
+    #[arg(long)]
+    pub chunk_size: Option<usize>,
+    /// Tokens that two chunks may share; without it as the index was made, at first 32
+    #[arg(long)]
+    pub chunk_overlap: Option<usize>,
 }
 
 /// `antiphon doctor`

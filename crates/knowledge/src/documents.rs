@@ -27,7 +27,7 @@ pub fn of_folder(root: &Path) -> Result<(Vec<Document>, Vec<String>), KnowledgeE
     Ok((documents, notes))
 }
 
-/// The documents of a file: one, or one for each page. Their ids are its name, and the page's number behind it.
+/// The document of a file, with its name as the id; none, when there is nothing in it.
 ///
 /// # Errors
 /// Why it cannot be read, in words.

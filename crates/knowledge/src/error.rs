@@ -7,7 +7,7 @@ use std::path::PathBuf;
 pub enum KnowledgeError {
     /// No such folder, or no permission.
     #[error(
-        "cannot read the knowledge folder {path}: {reason}. Check `[knowledge] path` in antiphon.toml"
+        "cannot read the knowledge folder {path}: {reason}. Check the path: what you typed, or `[knowledge] path` in antiphon.toml"
     )]
     Folder {
         /// The folder.

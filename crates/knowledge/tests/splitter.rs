@@ -96,3 +96,14 @@ fn chunks_are_those_of_llamaindex_0_14() {
         Nltk::V3_10,
     );
 }
+
+#[test]
+fn chunks_that_share_more_than_they_are_are_refused_as_by_llamaindex() {
+    let splitter = SentenceSplitter {
+        chunk_size: 20,
+        chunk_overlap: 21,
+        ..SentenceSplitter::default()
+    };
+    let error = splitter.split("One. Two.", "").unwrap_err();
+    assert!(matches!(error, SplitError::Overlap { .. }), "{error}");
+}

@@ -21,6 +21,15 @@ use crate::config::{EmbeddingConfig, Secrets};
 /// Texts that are embedded between two lines of progress.
 const BATCH: usize = 32;
 
+/// Tokens of a chunk: what MiniLM reads of one.
+const CHUNK_SIZE: usize = 256;
+/// Tokens that two chunks may share: an eighth.
+const CHUNK_OVERLAP: usize = 32;
+/// What is noted of an index: the model that made its vectors.
+const EMBEDDING_MODEL: &str = "embedding_model";
+/// What is noted of an index: the folder that it was built of.
+const FOLDER: &str = "folder";
+
 /// Do it.
 pub async fn run(verb: KnowledgeVerb) -> anyhow::Result<()> {
     match verb {
@@ -41,12 +50,17 @@ pub async fn run(verb: KnowledgeVerb) -> anyhow::Result<()> {
         }
         KnowledgeVerb::Add { store, files, how } => {
             is_store(&store)?;
+            let writer = Writer::open(&store)?;
+            let folder = writer.noted(FOLDER).map(PathBuf::from);
             let mut all = Vec::new();
             for file in files {
-                let read = documents::of_file(&file, &file.display().to_string());
-                all.extend(read.map_err(|reason| anyhow::anyhow!("{}: {reason}", file.display()))?);
+                let shown = file.display();
+                let read = documents::of_file(&file, &name_of(&file, folder.as_deref()));
+                let read = read.map_err(|reason| anyhow::anyhow!("{shown}: {reason}"))?;
+                anyhow::ensure!(!read.is_empty(), "{shown} holds nothing to search");
+                all.extend(read);
             }
-            update(&store, Writer::open(&store)?, all, &how).await
+            update(&store, writer, all, &how).await
         }
         KnowledgeVerb::Delete { store, documents } => {
             is_store(&store)?;
@@ -79,6 +93,13 @@ fn beside(folder: &Path) -> PathBuf {
     folder.with_file_name(name)
 }
 
+/// The name of a file as its folder's refresh names it, so that it is one document however it comes.
+fn name_of(file: &Path, folder: Option<&Path>) -> String {
+    let there = file.canonicalize().ok();
+    let inside = folder.and_then(|folder| there.as_deref()?.strip_prefix(folder).ok());
+    inside.unwrap_or(file).display().to_string()
+}
+
 fn is_store(store: &Path) -> anyhow::Result<()> {
     anyhow::ensure!(
         store.join("docstore.json").is_file(),
@@ -101,6 +122,9 @@ async fn refresh(store: &Path, folder: &Path, how: &IndexArgs) -> anyhow::Result
         folder.display()
     );
     let mut writer = Writer::open(store)?;
+    if let Some(folder) = folder.canonicalize().ok().as_deref().and_then(Path::to_str) {
+        writer.note(FOLDER, folder);
+    }
     for id in writer.documents() {
         if found.iter().all(|document| document.id != id) {
             writer.delete(&id);
@@ -119,10 +143,23 @@ async fn update(
     let embedder = configured(how).await?.context(
         "an index needs vectors: `antiphon models fetch minilm` brings the model that makes them here, or name an endpoint's with --model",
     )?;
-    writer.made_with(store, "embedding_model", &embedder.info().model)?;
+    if !writer.is_empty() && writer.noted(EMBEDDING_MODEL).is_none() {
+        // LlamaIndex does not write down which model made the vectors; it is tried
+        let there = KnowledgeBase::load(store, None)?.base;
+        embed(&there, embedder.clone(), Foreign::Refused, None, |_, _| {})
+            .await
+            .with_context(|| format!("{} is left as it is", store.display()))?;
+    }
+    writer.made_with(store, EMBEDDING_MODEL, &embedder.info().model)?;
+    let mut size = |key, asked: Option<usize>, default| {
+        let noted = writer.noted(key).and_then(|noted| noted.parse().ok());
+        let size = asked.or(noted).unwrap_or(default);
+        writer.note(key, &size.to_string());
+        size
+    };
     let splitter = SentenceSplitter {
-        chunk_size: how.chunk_size,
-        chunk_overlap: how.chunk_overlap,
+        chunk_size: size("chunk_size", how.chunk_size, CHUNK_SIZE),
+        chunk_overlap: size("chunk_overlap", how.chunk_overlap, CHUNK_OVERLAP),
         ..SentenceSplitter::default()
     };
     let mut same = 0;

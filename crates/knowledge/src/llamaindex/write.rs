@@ -285,17 +285,27 @@ impl Writer {
     /// # Errors
     /// [`WriteError::Other`].
     pub fn made_with(&mut self, folder: &Path, key: &str, value: &str) -> Result<(), WriteError> {
-        match self.about.get(key).and_then(Value::as_str) {
+        match self.noted(key) {
             Some(there) if there != value && !self.data.is_empty() => Err(WriteError::Other {
                 path: folder.display().to_string(),
                 there: format!("{key} {there}"),
                 asked: value.to_owned(),
             }),
             _ => {
-                self.about.insert(key.into(), value.into());
+                self.note(key, value);
                 Ok(())
             }
         }
+    }
+
+    /// What was noted of it under this key.
+    pub fn noted(&self, key: &str) -> Option<&str> {
+        self.about.get(key).and_then(Value::as_str)
+    }
+
+    /// Note something of it, in place of what was noted under this key.
+    pub fn note(&mut self, key: &str, value: &str) {
+        self.about.insert(key.into(), value.into());
     }
 
     /// The ids of its documents.

@@ -57,6 +57,14 @@ pub enum SplitError {
         /// Of a chunk.
         chunk_size: usize,
     },
+    /// Chunks share more than they are.
+    #[error("chunks of {chunk_size} tokens cannot share {chunk_overlap}; make the overlap smaller")]
+    Overlap {
+        /// Of a chunk.
+        chunk_size: usize,
+        /// Of what two share.
+        chunk_overlap: usize,
+    },
     /// A single character is larger than a chunk.
     #[error("a single character has more tokens than a chunk may have; make chunks larger")]
     TooSmall,
@@ -80,6 +88,12 @@ impl SentenceSplitter {
     /// # Errors
     /// [`SplitError`].
     pub fn split(&self, text: &str, metadata: &str) -> Result<Vec<String>, SplitError> {
+        if self.chunk_overlap > self.chunk_size {
+            return Err(SplitError::Overlap {
+                chunk_size: self.chunk_size,
+                chunk_overlap: self.chunk_overlap,
+            });
+        }
         let metadata = tokens(metadata);
         let size = self
             .chunk_size
