@@ -9,8 +9,9 @@ use antiphon_dialogue::event::{Event, InputModality};
 use antiphon_dialogue::input::{Command, Input, Stt, Vad};
 use antiphon_dialogue::options::{Options, TurnDetection};
 
-/// So long after a caller's last sound an answer to what is just being asked is not to be expected any more.
-const SLACK: Duration = Duration::from_millis(1500);
+/// So long after the caller's last sound the turn may be undecided, by LiveKit's longest endpointing delay. What the agent has to say in
+/// that time, whatever the caller says, may come between the words and their turn.
+const SLACK: Duration = Duration::from_secs(3);
 /// Questions and turns that are remembered.
 const REMEMBERED: usize = 8;
 
