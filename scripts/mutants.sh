@@ -109,9 +109,9 @@ for name in files:
     if name and source.is_file() and (not target.exists() or target.read_bytes() != source.read_bytes()):
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
-for old in (copy / "crates").rglob("*"):
-    if old.is_file() and not (root / old.relative_to(copy)).exists():
-        old.unlink()
+for old in sorted((copy / "crates").rglob("*"), reverse=True):  # what is in a folder before the folder: cargo reads empty ones as crates
+    if not (root / old.relative_to(copy)).exists():
+        old.rmdir() if old.is_dir() else old.unlink()
 # what fails without any mutant proves nothing
 manifest = copy / "Cargo.toml"
 code, output = run(manifest, manifest.read_text())
