@@ -90,11 +90,12 @@ async def test_a_sentence_whose_voice_fails_once_is_heard_all_the_same(simulator
         assert not troubles(caller) and not errors(caller, "tts")
 
 
-async def test_a_sentence_whose_voice_fails_twice_is_left_out_and_that_is_told(simulator, server, room):
+async def test_a_sentence_whose_voice_fails_twice_is_left_out_and_that_is_told(simulator, server, room, tmp_path):
     async with Caller(server().ws_url, room) as caller:
         await caller.until("the greeting", lambda: caller.words("agent") and caller.states[-1] == "listening", 30)
-        simulator.script(faults=[{"endpoint": "speech", "requests": [1, 2, 3, 4], **REFUSED}])
-        await caller.type("can you help me")
+        # spoken: who types reads the sentence instead
+        simulator.script(utterances=["can you help me"], faults=[{"endpoint": "speech", "requests": [1, 2, 3, 4], **REFUSED}])
+        caller.say(speak("can you help me", tmp_path))
         await caller.until("an error", lambda: errors(caller, "tts"), 30)
         await caller.until("the words of trouble", lambda: troubles(caller) and caller.states[-1] == "listening", 30)
 
