@@ -24,7 +24,7 @@ fn model() -> MiniLm {
 }
 
 #[test]
-#[ignore = "needs the model: antiphon models fetch minilm"]
+#[ignore = "needs the model: scripts/test.sh"]
 fn words_are_taken_apart_as_the_models_own_tokenizer_does_it() {
     let model = model();
     for case in cases() {
@@ -35,7 +35,7 @@ fn words_are_taken_apart_as_the_models_own_tokenizer_does_it() {
 }
 
 #[tokio::test]
-#[ignore = "needs the model: antiphon models fetch minilm"]
+#[ignore = "needs the model: scripts/test.sh"]
 async fn vectors_equal_those_of_another_runtime_with_another_export() {
     let model = model();
     let mut compared = 0;
