@@ -4,13 +4,9 @@
 //! |---|---|
 //! | [`sentence`] | `SentenceSplitter`, LlamaIndex's default: whole sentences up to a number of tokens |
 //! | [`punkt`] | where sentences end, as NLTK's untrained Punkt sees it |
-//! | [`window`] | `SentenceWindowNodeParser`: single sentences, each with its surroundings |
-//! | [`markdown`] | `MarkdownNodeParser`: a node for what stands below each heading |
 
-pub mod markdown;
 pub mod punkt;
 pub mod sentence;
-pub mod window;
 
 pub use self::punkt::Nltk;
 pub use self::sentence::{Release, SentenceSplitter, SplitError};
