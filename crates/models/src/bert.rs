@@ -13,7 +13,7 @@ use serde::Deserialize;
 use crate::ModelError;
 use crate::onnx::{
     AttributeProto, DimensionProto, FLOAT, GraphProto, ModelProto, NodeProto, OperatorSetIdProto,
-    TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto, kind,
+    TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto,
 };
 
 /// Width of one attention head: 64 in BERT, 32 in MiniLM of width 384.
@@ -184,7 +184,7 @@ impl Graph<'_> {
             input: vec![hidden, axis],
             output: vec!["embedding".to_owned()],
             op_type: "ReduceMean".to_owned(),
-            attribute: vec![int("keepdims", 0)],
+            attribute: vec![AttributeProto::int("keepdims", 0)],
             ..NodeProto::default()
         };
         self.proto.node.push(node);
@@ -229,9 +229,13 @@ impl Graph<'_> {
         let key = self.heads(&key, width, &[0, 2, 3, 1]);
         let value = self.heads(&value, width, &[0, 2, 1, 3]);
         let scores = self.node("MatMul", &[&query, &key], Vec::new());
-        let shares = self.node("Softmax", &[&scores], vec![int("axis", -1)]);
+        let shares = self.node("Softmax", &[&scores], vec![AttributeProto::int("axis", -1)]);
         let mixed = self.node("MatMul", &[&shares, &value], Vec::new());
-        let mixed = self.node("Transpose", &[&mixed], vec![ints("perm", &[0, 2, 1, 3])]);
+        let mixed = self.node(
+            "Transpose",
+            &[&mixed],
+            vec![AttributeProto::ints("perm", &[0, 2, 1, 3])],
+        );
         let shape = self.integers(&[0, 0, width as i64]);
         let mixed = self.node("Reshape", &[&mixed, &shape], Vec::new());
         let mixed = self.dense(&format!("{attention}.output.dense"), &mixed, 1.0)?;
@@ -248,7 +252,11 @@ impl Graph<'_> {
     fn heads(&mut self, value: &str, width: usize, order: &[i64]) -> String {
         let shape = self.integers(&[0, 0, (width / HEAD_WIDTH) as i64, HEAD_WIDTH as i64]);
         let parted = self.node("Reshape", &[value, &shape], Vec::new());
-        self.node("Transpose", &[&parted], vec![ints("perm", order)])
+        self.node(
+            "Transpose",
+            &[&parted],
+            vec![AttributeProto::ints("perm", order)],
+        )
     }
 
     fn dense(&mut self, name: &str, value: &str, factor: f32) -> Result<String, ModelError> {
@@ -264,16 +272,13 @@ impl Graph<'_> {
         let scale = self.weights.get(&format!("{name}.weight"))?;
         let bias = self.weights.get(&format!("{name}.bias"))?;
         let (scale, bias) = (self.constant(scale), self.constant(bias));
-        let epsilon = AttributeProto {
-            name: "epsilon".to_owned(),
-            f: EPSILON,
-            kind: kind::FLOAT,
-            ..AttributeProto::default()
-        };
         Ok(self.node(
             "LayerNormalization",
             &[value, &scale, &bias],
-            vec![int("axis", -1), epsilon],
+            vec![
+                AttributeProto::int("axis", -1),
+                AttributeProto::float("epsilon", EPSILON),
+            ],
         ))
     }
 
@@ -314,24 +319,6 @@ impl Graph<'_> {
     fn name(&mut self) -> String {
         self.names += 1;
         format!("v{}", self.names)
-    }
-}
-
-fn int(name: &str, value: i64) -> AttributeProto {
-    AttributeProto {
-        name: name.to_owned(),
-        i: value,
-        kind: kind::INT,
-        ..AttributeProto::default()
-    }
-}
-
-fn ints(name: &str, values: &[i64]) -> AttributeProto {
-    AttributeProto {
-        name: name.to_owned(),
-        ints: values.to_vec(),
-        kind: kind::INTS,
-        ..AttributeProto::default()
     }
 }
 

@@ -78,6 +78,35 @@ pub(crate) struct AttributeProto {
     pub(crate) kind: i32,
 }
 
+impl AttributeProto {
+    pub(crate) fn int(name: &str, value: i64) -> Self {
+        Self {
+            name: name.to_owned(),
+            i: value,
+            kind: kind::INT,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn ints(name: &str, values: &[i64]) -> Self {
+        Self {
+            name: name.to_owned(),
+            ints: values.to_vec(),
+            kind: kind::INTS,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn float(name: &str, value: f32) -> Self {
+        Self {
+            name: name.to_owned(),
+            f: value,
+            kind: kind::FLOAT,
+            ..Self::default()
+        }
+    }
+}
+
 /// Values of [`AttributeProto::kind`].
 pub(crate) mod kind {
     pub(crate) const FLOAT: i32 = 1;

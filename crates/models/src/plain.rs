@@ -3,7 +3,7 @@
 //! Source: `ContribOperators.md` of ONNX Runtime (MIT), which defines each in words.
 
 use crate::ModelError;
-use crate::onnx::{AttributeProto, FLOAT, GraphProto, NodeProto, TensorProto, kind};
+use crate::onnx::{AttributeProto, FLOAT, GraphProto, NodeProto, TensorProto};
 
 /// Rewrites every node of `graph` and of its subgraphs.
 ///
@@ -146,7 +146,11 @@ impl Plain<'_> {
             operands.pop();
         }
         let product = self.value("MatMulInteger", operands, Vec::new());
-        let product = self.value("Cast", vec![product], vec![int("to", i64::from(FLOAT))]);
+        let product = self.value(
+            "Cast",
+            vec![product],
+            vec![AttributeProto::int("to", i64::from(FLOAT))],
+        );
         let scale = self.value("Mul", vec![at(2), at(3)], Vec::new());
         if at(6).is_empty() {
             self.push("Mul", vec![product, scale], vec![output], Vec::new());
@@ -192,12 +196,7 @@ impl Plain<'_> {
 
     /// Attention is the only user, so the operands have four axes: batch, head, position, width.
     fn swap_last_axes(&mut self, value: String) -> String {
-        let permutation = AttributeProto {
-            name: "perm".to_owned(),
-            ints: vec![0, 1, 3, 2],
-            kind: kind::INTS,
-            ..AttributeProto::default()
-        };
+        let permutation = AttributeProto::ints("perm", &[0, 1, 3, 2]);
         self.value("Transpose", vec![value], vec![permutation])
     }
 
@@ -248,17 +247,15 @@ impl Plain<'_> {
         }
         let mut operands = vec![sum.clone(), input(node, 2)];
         operands.extend(Some(input(node, 3)).filter(|beta| !beta.is_empty()));
-        let epsilon = AttributeProto {
-            name: "epsilon".to_owned(),
-            f: float_of(node, "epsilon").unwrap_or(EPSILON),
-            kind: kind::FLOAT,
-            ..AttributeProto::default()
-        };
+        let epsilon = float_of(node, "epsilon").unwrap_or(EPSILON);
         self.push(
             "LayerNormalization",
             operands,
             vec![first_output(node)],
-            vec![int("axis", -1), epsilon],
+            vec![
+                AttributeProto::int("axis", -1),
+                AttributeProto::float("epsilon", epsilon),
+            ],
         );
         if let Some(total) = node.output.get(3).filter(|name| !name.is_empty()) {
             self.push("Identity", vec![sum], vec![total.clone()], Vec::new());
@@ -272,15 +269,6 @@ fn input(node: &NodeProto, index: usize) -> String {
 
 fn first_output(node: &NodeProto) -> String {
     node.output.first().cloned().unwrap_or_default()
-}
-
-fn int(name: &str, value: i64) -> AttributeProto {
-    AttributeProto {
-        name: name.to_owned(),
-        i: value,
-        kind: kind::INT,
-        ..AttributeProto::default()
-    }
 }
 
 fn int_of(node: &NodeProto, name: &str) -> i64 {
