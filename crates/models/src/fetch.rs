@@ -348,18 +348,14 @@ fn missing<'a>(model: &'a ModelInfo, partial: &'a Path) -> impl Iterator<Item = 
 /// Makes the file of the model out of what was downloaded.
 fn finish(partial: &Path, file: &ModelFile) -> Result<(), ModelError> {
     let (from, to) = (raw(partial, file), partial.join(file.name));
-    match file.form {
-        Form::Plain => fs::rename(&from, &to).map_err(|error| io(&to, &error)),
-        Form::Ort | Form::Bert => {
-            let bytes = fs::read(&from).map_err(|error| io(&from, &error))?;
-            let onnx = match file.form {
-                Form::Bert => bert::to_onnx(&bytes)?,
-                Form::Ort | Form::Plain => ort::to_onnx(&bytes)?,
-            };
-            fs::write(&to, onnx).map_err(|error| io(&to, &error))?;
-            fs::remove_file(&from).map_err(|error| io(&from, &error))
-        }
-    }
+    let to_onnx = match file.form {
+        Form::Plain => return fs::rename(&from, &to).map_err(|error| io(&to, &error)),
+        Form::Ort => ort::to_onnx,
+        Form::Bert => bert::to_onnx,
+    };
+    let onnx = to_onnx(&fs::read(&from).map_err(|error| io(&from, &error))?)?;
+    fs::write(&to, onnx).map_err(|error| io(&to, &error))?;
+    fs::remove_file(&from).map_err(|error| io(&from, &error))
 }
 
 /// From a folder: the archive, or the files themselves under the names that they have in it.
