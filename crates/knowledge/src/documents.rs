@@ -1,14 +1,13 @@
 //! Files as documents: what an index is built of.
 
-use std::fs;
 use std::path::Path;
 
 use serde_json::{Map, Value};
 
 use crate::error::KnowledgeError;
-use crate::folder::{self, MAX_FILE_BYTES};
+use crate::folder;
+use crate::html;
 use crate::llamaindex::write::Document;
-use crate::{decode, html};
 
 /// The documents of a folder, in the order of their names, and what could not be read, one line each.
 ///
@@ -32,14 +31,8 @@ pub fn of_folder(root: &Path) -> Result<(Vec<Document>, Vec<String>), KnowledgeE
 /// # Errors
 /// Why it cannot be read, in words.
 pub fn of_file(file: &Path, name: &str) -> Result<Vec<Document>, String> {
-    let size = fs::metadata(file).map_err(|error| error.to_string())?.len();
-    if size > MAX_FILE_BYTES {
-        return Err(format!("{size} bytes are more than {MAX_FILE_BYTES}"));
-    }
-    let bytes = fs::read(file).map_err(|error| error.to_string())?;
-    let is_html = matches!(folder::extension(file).as_str(), "html" | "htm");
-    let mut text = decode::text(&bytes, is_html)?;
-    if is_html {
+    let mut text = folder::text_of(file)?;
+    if folder::is_html(file) {
         let chunks = html::html(name, &text);
         text = chunks
             .into_iter()

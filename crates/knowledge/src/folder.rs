@@ -164,7 +164,7 @@ fn unsupported(root: &Path, mut files: Vec<PathBuf>) -> Option<String> {
     ))
 }
 
-pub(crate) fn extension(path: &Path) -> String {
+fn extension(path: &Path) -> String {
     path.extension()
         .map(|extension| extension.to_string_lossy().to_lowercase())
         .unwrap_or_default()
@@ -178,17 +178,24 @@ fn is_document(path: &Path) -> bool {
 }
 
 fn read(file: &Path, name: &str) -> Result<Vec<Chunk>, String> {
+    let text = text_of(file)?;
+    Ok(match extension(file).as_str() {
+        "md" | "markdown" => chunk::markdown(name, &text),
+        _ if is_html(file) => html::html(name, &text),
+        _ => chunk::plain(name, &text),
+    })
+}
+
+/// The text of a document, in which a page's tags are still there; why it cannot be read, in words.
+pub(crate) fn text_of(file: &Path) -> Result<String, String> {
     let size = fs::metadata(file).map_err(|error| error.to_string())?.len();
     if size > MAX_FILE_BYTES {
         return Err(format!("{size} bytes are more than {MAX_FILE_BYTES}"));
     }
     let bytes = fs::read(file).map_err(|error| error.to_string())?;
-    let extension = extension(file);
-    let is_html = matches!(extension.as_str(), "html" | "htm");
-    let text = decode::text(&bytes, is_html)?;
-    Ok(match extension.as_str() {
-        "md" | "markdown" => chunk::markdown(name, &text),
-        _ if is_html => html::html(name, &text),
-        _ => chunk::plain(name, &text),
-    })
+    decode::text(&bytes, is_html(file))
+}
+
+pub(crate) fn is_html(file: &Path) -> bool {
+    matches!(extension(file).as_str(), "html" | "htm")
 }
