@@ -183,23 +183,20 @@ impl Retriever for Index {
     }
 
     fn retrieve(&self, query: &str, top_k: usize) -> Vec<(usize, f32)> {
-        let mut question = self.words.question(query);
-        let is_small = self.bm25.len() <= top_k;
-        if !(question.iter().any(|asked| asked.is_topic) || is_small && self.words.asks(query)) {
+        if self.bm25.len() > top_k {
+            return self.candidates(query, top_k, &|_| true);
+        }
+        if !self.asks(query) {
             return Vec::new();
         }
+        let mut question = self.words.question(query);
         self.add_similar(&mut question);
         let scores = self.scores(&question);
         let mut found = bm25::best(&scores, top_k);
-        if is_small {
-            let rest =
-                (0..scores.len()).filter(|number| !found.iter().any(|(found, _)| found == number));
-            let rest: Vec<_> = rest.map(|number| (number, 0.0)).collect();
-            found.extend(rest);
-            return found;
-        }
-        let floor = found.first().map_or(0.0, |(_, best)| best * RELATIVE_FLOOR);
-        found.retain(|(_, score)| *score >= floor);
+        let rest =
+            (0..scores.len()).filter(|number| !found.iter().any(|(found, _)| found == number));
+        let rest: Vec<_> = rest.map(|number| (number, 0.0)).collect();
+        found.extend(rest);
         found
     }
 }
