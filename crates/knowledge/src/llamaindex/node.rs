@@ -133,11 +133,7 @@ impl Node {
 
     /// The hash of a `TextNode`, by which LlamaIndex knows that two are the same.
     pub fn hash(&self) -> String {
-        sha256(&format!(
-            "{}{}",
-            self.text,
-            python::repr(&Value::Object(self.metadata.clone()))
-        ))
+        text_hash(&self.text, &self.metadata)
     }
 
     /// What the model and a person are given of it.
@@ -160,6 +156,12 @@ impl Node {
             metadata: self.metadata.clone(),
         }
     }
+}
+
+/// The hash of a `TextNode` of this text and metadata.
+pub(super) fn text_hash(text: &str, metadata: &Map<String, Value>) -> String {
+    let metadata = python::repr(&Value::Object(metadata.clone()));
+    sha256(&format!("{text}{metadata}"))
 }
 
 /// SHA-256 in small hexadecimal letters.

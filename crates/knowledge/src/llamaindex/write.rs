@@ -8,7 +8,7 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use super::json::{Cursor, without_nan};
-use super::node::sha256;
+use super::node::{sha256, text_hash};
 use super::python;
 use crate::split::{SentenceSplitter, SplitError};
 
@@ -365,19 +365,13 @@ impl Writer {
     fn add(&mut self, document: &Document, hash: &str, cuts: &[Cut], number: usize) {
         let Some(cut) = cuts.get(number) else { return };
         let related = |id: &str, kind: &str, metadata: &Map<String, Value>, hash: &str| json!({"node_id": id, "node_type": kind, "metadata": metadata, "hash": hash, "class_name": "RelatedNodeInfo"});
-        let node_hash = |text: &str, metadata: &Map<String, Value>| {
-            sha256(&format!(
-                "{text}{}",
-                python::repr(&Value::Object(metadata.clone()))
-            ))
-        };
         let mut relationships = Map::new();
         relationships.insert(
             "1".into(),
             related(&document.id, "4", &document.metadata, hash),
         );
         if let Some(before) = number.checked_sub(1).and_then(|before| cuts.get(before)) {
-            let hash = node_hash(&before.text, &document.metadata);
+            let hash = text_hash(&before.text, &document.metadata);
             relationships.insert(
                 "2".into(),
                 related(&before.id, "1", &document.metadata, &hash),
@@ -388,7 +382,7 @@ impl Writer {
             let empty = Map::new();
             relationships.insert(
                 "3".into(),
-                related(&after.id, "1", &empty, &node_hash(&after.text, &empty)),
+                related(&after.id, "1", &empty, &text_hash(&after.text, &empty)),
             );
         }
         let data = json!({
@@ -399,7 +393,7 @@ impl Writer {
         });
         self.data
             .insert(cut.id.clone(), json!({"__data__": data, "__type__": "1"}));
-        let hash = node_hash(&cut.text, &document.metadata);
+        let hash = text_hash(&cut.text, &document.metadata);
         self.hashes.insert(
             cut.id.clone(),
             json!({"doc_hash": hash, "ref_doc_id": document.id}),

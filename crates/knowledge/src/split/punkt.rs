@@ -101,8 +101,8 @@ fn starts(text: &[char], nltk: Nltk) -> Vec<usize> {
         .collect()
 }
 
-/// Python's `str.rstrip` takes these too.
-fn is_blank(c: char) -> bool {
+/// What Python's `str.strip` takes away.
+pub(super) fn is_blank(c: char) -> bool {
     c.is_whitespace() || matches!(c, '\u{1c}'..='\u{1f}')
 }
 

@@ -1,6 +1,6 @@
 //! LlamaIndex's `SentenceSplitter`.
 
-use super::punkt::{self, Nltk};
+use super::punkt::{self, Nltk, is_blank};
 
 /// LlamaIndex's default: tokens of a chunk, those of its metadata counted.
 pub const CHUNK_SIZE: usize = 1024;
@@ -208,11 +208,6 @@ impl SentenceSplitter {
         shared.reverse();
         (shared, length)
     }
-}
-
-/// What Python's `str.strip` takes away.
-fn is_blank(c: char) -> bool {
-    c.is_whitespace() || matches!(c, '\u{1c}'..='\u{1f}')
 }
 
 /// Cut before each separator, which stays in front of what follows it.
