@@ -37,17 +37,6 @@ pub(crate) struct Mouth {
     is_ahead: bool,
 }
 
-/// What came of TTS's report.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Voiced {
-    /// Nothing that anybody need know.
-    Nothing,
-    /// It works.
-    Works,
-    /// This piece cannot be voiced, or not to its end.
-    Lost(String),
-}
-
 /// What came of the playout's report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Played {
@@ -249,20 +238,20 @@ impl Mouth {
 
     // what TTS and playout report
 
-    /// `is_said`: it has the floor. Else TTS is asked once more when it has.
-    pub(crate) fn on_tts(&mut self, core: &mut Core, id: SegmentId, event: Tts) -> Voiced {
+    /// Is it the first sound of a piece? Then TTS works.
+    pub(crate) fn on_tts(&mut self, core: &mut Core, id: SegmentId, event: Tts) -> bool {
         let Some(segment) = self.segments.iter_mut().find(|own| own.id == id) else {
-            return Voiced::Nothing;
+            return false;
         };
         if matches!(segment.synthesis, Synthesis::Wanted | Synthesis::Failed) {
-            return Voiced::Nothing;
+            return false;
         }
         segment.sign_at = core.now;
         match event {
             Tts::FirstAudio if segment.synthesis == Synthesis::Asked => {
                 segment.synthesis = Synthesis::Arriving;
                 segment.first_audio_at = Some(core.now);
-                return Voiced::Works;
+                return true;
             }
             Tts::FirstAudio | Tts::Failed(_) => {}
             Tts::Words(words) => segment.add_words(words),
@@ -276,7 +265,7 @@ impl Mouth {
                 }
             }
         }
-        Voiced::Nothing
+        false
     }
 
     /// TTS could not make a piece before anybody knew that it is going to be said. It is asked again when it is, with all the
@@ -292,14 +281,13 @@ impl Mouth {
     }
 
     /// TTS has failed with a piece. If nothing of it was heard it is tried once more; then it is left out. Nothing else stops
-    /// for it. What has come of it stays in the playout until it is asked for again or dropped.
-    pub(crate) fn failed(&mut self, core: &mut Core, id: SegmentId) -> Voiced {
-        let Some(segment) = self.coming(id) else {
-            return Voiced::Nothing;
-        };
+    /// for it. What has come of it stays in the playout until it is asked for again or dropped. The words of a piece that is
+    /// lost, or the end of it.
+    pub(crate) fn failed(&mut self, core: &mut Core, id: SegmentId) -> Option<String> {
+        let segment = self.coming(id)?;
         if segment.may_be_tried_again() {
             segment.try_again();
-            return Voiced::Nothing;
+            return None;
         }
         let text = segment.text.clone();
         if segment.playing == Playing::Audible || segment.synthesis == Synthesis::Arriving {
@@ -309,7 +297,7 @@ impl Mouth {
         } else {
             segment.give_up(core);
         }
-        Voiced::Lost(text)
+        Some(text)
     }
 
     fn coming(&mut self, id: SegmentId) -> Option<&mut Segment> {
