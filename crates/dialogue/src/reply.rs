@@ -199,17 +199,11 @@ impl Dialogue {
         };
         match step.late() {
             Late::Nothing => {}
-            Late::Hook => {
-                if let Some(id) = step.hook() {
-                    self.tools_hook_due(id);
-                }
-            }
+            Late::Hook(id) => self.tools_hook_due(id),
             Late::Passages => self.ask_model(|step| step.is_retrieving() && fits(step)),
-            Late::Model(why) => {
-                if let Some(id) = step.generation() {
-                    self.core.act(Action::CancelLlm { id });
-                    self.generation_failed(id, why.into());
-                }
+            Late::Model(id, why) => {
+                self.core.act(Action::CancelLlm { id });
+                self.generation_failed(id, why.into());
             }
         }
     }
