@@ -179,7 +179,7 @@ impl Dialogue {
         self.core.error(Component::Playout, message, true);
         if let Some(speech) = self.floor.speech_mut() {
             speech.is_lost = true;
-            speech.mouth.lose(&mut self.core);
+            speech.mouth.cut_all(&mut self.core);
         }
         self.cut();
     }
