@@ -54,7 +54,7 @@ impl Dialogue {
             self.hands
                 .settle_reports(&mut self.core, speech.id, ToolReplyStatus::Skipped);
         }
-        self.is_done(speech.id, failed || mute);
+        self.speech_done(speech.id, failed || mute);
         if !failed && !mute && speech.last().is_some_and(|step| step.was_heard()) {
             self.drop_joined(speech.id);
         }
