@@ -15,7 +15,7 @@ use antiphon_chat::time::Instant;
 use antiphon_chat::{Item, Message, MessageMetrics, Role};
 use antiphon_text::normalise;
 
-/// The same as it enters the history, and what its answer starts from.
+/// A turn that is finished, as it enters the history, and what its answer starts from.
 #[derive(Clone, Debug)]
 pub(crate) struct TurnOver {
     pub(crate) turn: TurnId,
