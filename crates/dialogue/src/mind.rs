@@ -183,7 +183,7 @@ impl Step {
     }
 
     /// It was begun before its turn was committed, and stands after it.
-    pub(crate) fn is_said_from(&mut self, now: Instant) {
+    pub(crate) fn stand_at(&mut self, now: Instant) {
         self.message.created_at = now;
     }
 

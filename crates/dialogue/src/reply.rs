@@ -29,7 +29,7 @@ impl Dialogue {
             Words::Agent(agent) => return self.switch_agent(*agent, Switch::Handoff),
             Words::Begun(begun) => {
                 let (mut step, mouth) = *begun;
-                step.is_said_from(now);
+                step.stand_at(now);
                 (step, mouth)
             }
             Words::Model(wanted) => (Step::new(&mut self.core, wanted), Mouth::default()),
