@@ -104,10 +104,15 @@ impl Dialogue {
             .and_then(Speech::last)
             .is_some_and(Step::is_waiting)
         {
-            let planned = self.planned_messages();
-            if let Some(step) = self.floor.speech_mut().and_then(Speech::last_mut) {
-                step.ask(&mut self.core, planned);
-            }
+            self.ask_for_present();
+        }
+    }
+
+    /// The present speech's last step is asked for.
+    fn ask_for_present(&mut self) {
+        let planned = self.planned_messages();
+        if let Some(step) = self.floor.speech_mut().and_then(Speech::last_mut) {
+            step.ask(&mut self.core, planned);
         }
     }
 
@@ -145,10 +150,7 @@ impl Dialogue {
             let passages = step.passages().to_vec();
             self.settle_kept_words();
             self.tell_passages(passages);
-            let planned = self.planned_messages();
-            if let Some(step) = self.floor.speech_mut().and_then(Speech::last_mut) {
-                step.ask(&mut self.core, planned);
-            }
+            self.ask_for_present();
         } else if let Some(kept) = self.speculation.as_mut().filter(|kept| fits(&kept.step)) {
             kept.step.ask(&mut self.core, vec![kept.user.clone()]);
         }
