@@ -269,11 +269,12 @@ impl Dialogue {
         speech.mouth.settle();
         self.write_heard(&mut speech, true);
         self.speech_has_asked(&speech);
-        self.is_done(speech.id, true);
+        self.speech_done(speech.id, true);
         self.hand_over(&mut speech);
     }
 
-    pub(crate) fn is_done(&mut self, speech: SpeechId, interrupted: bool) {
+    /// It is over, and everybody who waits for it is told.
+    pub(crate) fn speech_done(&mut self, speech: SpeechId, interrupted: bool) {
         let told = match interrupted {
             true => ToolReplyStatus::Interrupted,
             false => ToolReplyStatus::Completed,

@@ -15,7 +15,7 @@ use antiphon_chat::time::Instant;
 use antiphon_chat::{Item, Message, MessageMetrics, Role};
 use antiphon_text::normalise;
 
-/// The same as it enters the history, and what its answer starts from.
+/// A turn that is finished, as it enters the history, and what its answer starts from.
 #[derive(Clone, Debug)]
 pub(crate) struct TurnOver {
     pub(crate) turn: TurnId,
@@ -197,7 +197,7 @@ impl Dialogue {
         });
         if let Some(queued) = self.queue.answer_mut(turn) {
             let before = std::mem::replace(&mut queued.words, wanted);
-            self.abandon_words(&before);
+            self.abandon_words(before);
             return;
         }
         let unheard = |speech: &&Speech| {
@@ -254,7 +254,7 @@ impl Dialogue {
         if self.ending.is_some() {
             self.leave_unanswered(over);
             if let Some(begun) = begun {
-                self.abandon_words(&Words::Begun(Box::new(begun)));
+                self.abandon_words(Words::Begun(Box::new(begun)));
             }
             return;
         }

@@ -43,10 +43,7 @@ fn inside(dialogue: &Dialogue) -> Result<(), String> {
     }
     let present = dialogue.floor.speech();
     let ahead = present.map_or(0, |speech| speech.mouth.count_ahead());
-    let steps = dialogue
-        .floor
-        .speech()
-        .map_or(0, |speech| speech.steps.len());
+    let steps = present.map_or(0, |speech| speech.steps.len());
     for (what, count, limit) in [
         ("segments ahead", ahead, MAX_SEGMENTS_AHEAD),
         ("steps", steps, MAX_STEPS),

@@ -95,9 +95,9 @@ pub(crate) enum Late {
     /// Passages: the model is asked without.
     Passages,
     /// The model, and how it is late.
-    Model(&'static str),
+    Model(GenerationId, &'static str),
     /// The hook that looks at the results.
-    Hook,
+    Hook(BatchId),
 }
 
 /// See above.
@@ -183,7 +183,7 @@ impl Step {
     }
 
     /// It was begun before its turn was committed, and stands after it.
-    pub(crate) fn is_said_from(&mut self, now: Instant) {
+    pub(crate) fn stand_at(&mut self, now: Instant) {
         self.message.created_at = now;
     }
 
@@ -357,13 +357,16 @@ impl Step {
 
     /// What that was.
     pub(crate) fn late(&self) -> Late {
-        if let Executed::Shown(_) = self.executed {
-            return Late::Hook;
+        if let Executed::Shown(hook) = self.executed {
+            return Late::Hook(hook.id());
         }
         match self.brain {
             Brain::Retrieving(_) => Late::Passages,
-            Brain::Asked(_) => Late::Model("the model did not answer in time"),
-            Brain::Streaming(_) => Late::Model("the model stopped in the middle of its answer"),
+            Brain::Asked(asked) => Late::Model(asked.id(), "the model did not answer in time"),
+            Brain::Streaming(asked) => {
+                let how = "the model stopped in the middle of its answer";
+                Late::Model(asked.id(), how)
+            }
             Brain::Waiting | Brain::Done => Late::Nothing,
         }
     }
@@ -410,13 +413,6 @@ impl Step {
 
     pub(crate) fn has_hook(&self, id: BatchId) -> bool {
         matches!(&self.executed, Executed::Shown(hook) if hook.is(id))
-    }
-
-    pub(crate) fn hook(&self) -> Option<BatchId> {
-        match &self.executed {
-            Executed::Shown(hook) => Some(hook.id()),
-            Executed::No | Executed::Yes => None,
-        }
     }
 
     /// One of its tools gives an agent back; is it the only one? `had_one`: one has before.
@@ -482,7 +478,7 @@ impl Step {
     }
 
     /// The request to the model that is not answered yet.
-    pub(crate) fn generation(&self) -> Option<GenerationId> {
+    fn generation(&self) -> Option<GenerationId> {
         match &self.brain {
             Brain::Asked(own) | Brain::Streaming(own) => Some(own.id()),
             Brain::Waiting | Brain::Retrieving(_) | Brain::Done => None,
@@ -490,7 +486,7 @@ impl Step {
     }
 
     pub(crate) fn has_generation(&self, id: GenerationId) -> bool {
-        matches!(&self.brain, Brain::Asked(own) | Brain::Streaming(own) if own.is(id))
+        self.generation() == Some(id)
     }
 
     pub(crate) fn has_retrieval(&self, id: RetrievalId) -> bool {

@@ -62,7 +62,7 @@ impl Dialogue {
         speech.stop(&mut self.core, false);
         self.leave_tools(speech.id);
         self.write_heard(&mut speech, true);
-        self.is_done(speech.id, true);
+        self.speech_done(speech.id, true);
         self.hand_over(&mut speech);
     }
 

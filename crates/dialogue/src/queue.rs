@@ -200,7 +200,7 @@ impl Dialogue {
         queued.id = Some(id);
         self.core.emit(queued.created(id));
         if self.ending.is_some() {
-            self.never_said(&queued); // nothing new is begun
+            self.never_said(queued); // nothing new is begun
             return;
         }
         if self.queue.len() < MAX_QUEUED_SPEECHES {
@@ -216,7 +216,7 @@ impl Dialogue {
             "too many speeches are waiting: this one is refused",
             true,
         );
-        self.never_said(&queued);
+        self.never_said(queued);
     }
 
     /// Before everything that waits, whatever its priority.
@@ -228,16 +228,16 @@ impl Dialogue {
     }
 
     /// A speech that waits goes without a word.
-    fn never_said(&mut self, queued: &Queued) {
-        self.abandon_words(&queued.words);
+    fn never_said(&mut self, queued: Queued) {
+        self.abandon_words(queued.words);
         if let Some(speech) = queued.id {
-            self.is_done(speech, true);
+            self.speech_done(speech, true);
         }
     }
 
     pub(crate) fn drop_queued(&mut self, goes: impl Fn(&Queued) -> bool) {
         while let Some(queued) = self.queue.take(&goes) {
-            self.never_said(&queued);
+            self.never_said(queued);
         }
     }
 
@@ -272,7 +272,7 @@ impl Dialogue {
             } else if !force && !queued.interruptible {
                 return;
             } else if let Some(queued) = self.queue.waiting.remove(at) {
-                self.never_said(&queued);
+                self.never_said(queued);
             }
         }
     }

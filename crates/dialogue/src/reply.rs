@@ -29,7 +29,7 @@ impl Dialogue {
             Words::Agent(agent) => return self.switch_agent(*agent, Switch::Handoff),
             Words::Begun(begun) => {
                 let (mut step, mouth) = *begun;
-                step.is_said_from(now);
+                step.stand_at(now);
                 (step, mouth)
             }
             Words::Model(wanted) => (Step::new(&mut self.core, wanted), Mouth::default()),
@@ -104,10 +104,15 @@ impl Dialogue {
             .and_then(Speech::last)
             .is_some_and(Step::is_waiting)
         {
-            let planned = self.planned_messages();
-            if let Some(step) = self.floor.speech_mut().and_then(Speech::last_mut) {
-                step.ask(&mut self.core, planned);
-            }
+            self.ask_for_present();
+        }
+    }
+
+    /// The present speech's last step is asked for.
+    fn ask_for_present(&mut self) {
+        let planned = self.planned_messages();
+        if let Some(step) = self.floor.speech_mut().and_then(Speech::last_mut) {
+            step.ask(&mut self.core, planned);
         }
     }
 
@@ -145,10 +150,7 @@ impl Dialogue {
             let passages = step.passages().to_vec();
             self.settle_kept_words();
             self.tell_passages(passages);
-            let planned = self.planned_messages();
-            if let Some(step) = self.floor.speech_mut().and_then(Speech::last_mut) {
-                step.ask(&mut self.core, planned);
-            }
+            self.ask_for_present();
         } else if let Some(kept) = self.speculation.as_mut().filter(|kept| fits(&kept.step)) {
             kept.step.ask(&mut self.core, vec![kept.user.clone()]);
         }
@@ -199,17 +201,11 @@ impl Dialogue {
         };
         match step.late() {
             Late::Nothing => {}
-            Late::Hook => {
-                if let Some(id) = step.hook() {
-                    self.tools_hook_due(id);
-                }
-            }
+            Late::Hook(id) => self.tools_hook_due(id),
             Late::Passages => self.ask_model(|step| step.is_retrieving() && fits(step)),
-            Late::Model(why) => {
-                if let Some(id) = step.generation() {
-                    self.core.act(Action::CancelLlm { id });
-                    self.generation_failed(id, why.into());
-                }
+            Late::Model(id, why) => {
+                self.core.act(Action::CancelLlm { id });
+                self.generation_failed(id, why.into());
             }
         }
     }

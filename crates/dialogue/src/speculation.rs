@@ -80,9 +80,9 @@ impl Dialogue {
     }
 
     /// What was begun of these is not said.
-    pub(crate) fn abandon_words(&mut self, words: &Words) {
+    pub(crate) fn abandon_words(&mut self, words: Words) {
         if let Words::Begun(begun) = words {
-            let (mut step, mouth) = (**begun).clone();
+            let (mut step, mouth) = *begun;
             step.cancel(&mut self.core);
             mouth.abandon(&mut self.core);
         }

@@ -10,6 +10,7 @@ use crate::history::Head;
 use crate::ids::GenerationId;
 use crate::input::Llm;
 use crate::limits::{MAX_SUMMARY_BYTES, MIN_SUMMARY_ITEMS, SUMMARY_TIMEOUT, cut};
+use crate::pending::Pending;
 use antiphon_chat::time::Instant;
 use antiphon_chat::{ChatRequest, Item, Message, Role, ToolChoice};
 
@@ -19,8 +20,7 @@ pub const INSTRUCTIONS: &str = "Write a summary of the conversation between a ca
 /// A summary that is being written.
 #[derive(Clone, Debug)]
 struct Writing {
-    id: GenerationId,
-    until: Instant,
+    asked: Pending<GenerationId>,
     text: String,
     head: Head,
 }
@@ -76,8 +76,7 @@ impl Summary {
             tools: Some(Vec::new()),
         };
         self.writing = Some(Writing {
-            id,
-            until: now + SUMMARY_TIMEOUT,
+            asked: Pending::new(id, now, SUMMARY_TIMEOUT),
             text: String::new(),
             head,
         });
@@ -86,7 +85,7 @@ impl Summary {
 
     /// Is this the summary's? Then it is dealt with here.
     pub(crate) fn on_llm(&mut self, id: GenerationId, event: &Llm, core: &mut Core) -> bool {
-        let Some(writing) = self.writing.as_mut().filter(|writing| writing.id == id) else {
+        let Some(writing) = self.writing.as_mut().filter(|writing| writing.asked.is(id)) else {
             return false;
         };
         match event {
@@ -107,11 +106,11 @@ impl Summary {
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.writing.as_ref().map(|writing| writing.until)
+        self.writing.as_ref().map(|writing| writing.asked.until())
     }
 
     pub(crate) fn due(&mut self, core: &mut Core) {
-        if let Some(id) = self.writing.as_ref().map(|writing| writing.id) {
+        if let Some(id) = self.writing.as_ref().map(|writing| writing.asked.id()) {
             core.act(Action::CancelLlm { id });
             self.failed("it did not come in time", core);
         }
@@ -151,7 +150,8 @@ impl Summary {
     /// The session ends: nobody reads it.
     pub(crate) fn give_up(&mut self, core: &mut Core) {
         if let Some(writing) = self.writing.take() {
-            core.act(Action::CancelLlm { id: writing.id });
+            let id = writing.asked.id();
+            core.act(Action::CancelLlm { id });
         }
     }
 }

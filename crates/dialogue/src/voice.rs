@@ -7,7 +7,7 @@ use crate::ids::SegmentId;
 use crate::input::{Playout, Tts};
 use crate::limits::FILLER_PATIENCE;
 use crate::machine::Dialogue;
-use crate::mouth::{Overdue, Played, Voiced};
+use crate::mouth::{Overdue, Played};
 use crate::speech::Speech;
 use antiphon_chat::time::{Duration, Instant};
 
@@ -54,7 +54,7 @@ impl Dialogue {
             self.hands
                 .settle_reports(&mut self.core, speech.id, ToolReplyStatus::Skipped);
         }
-        self.is_done(speech.id, failed || mute);
+        self.speech_done(speech.id, failed || mute);
         if !failed && !mute && speech.last().is_some_and(|step| step.was_heard()) {
             self.drop_joined(speech.id);
         }
@@ -79,7 +79,7 @@ impl Dialogue {
         let thought = self.speculation.as_mut().map(|kept| &mut kept.mouth);
         let mut mouths = sounding.into_iter().chain(thought);
         if let Some(mouth) = mouths.find(|mouth| mouth.has_piece(id))
-            && mouth.on_tts(&mut self.core, id, event) == Voiced::Works
+            && mouth.on_tts(&mut self.core, id, event)
         {
             self.tts_answered();
         }
@@ -92,7 +92,7 @@ impl Dialogue {
             return;
         }
         if let Some(speech) = self.floor.speech_mut()
-            && let Voiced::Lost(text) = speech.mouth.failed(&mut self.core, id)
+            && let Some(text) = speech.mouth.failed(&mut self.core, id)
         {
             self.tell_lost(&text, message);
         }
@@ -179,7 +179,7 @@ impl Dialogue {
         self.core.error(Component::Playout, message, true);
         if let Some(speech) = self.floor.speech_mut() {
             speech.is_lost = true;
-            speech.mouth.lose(&mut self.core);
+            speech.mouth.cut_all(&mut self.core);
         }
         self.cut();
     }

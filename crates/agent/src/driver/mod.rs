@@ -64,10 +64,9 @@ use children::{Children, Key};
 use ears::Order;
 pub use ending::CLOSES_WITHIN;
 use ending::{Closed, Farewell};
-use tally::Tally;
-
 use player::Player;
 use speeches::Speeches;
+use tally::Tally;
 
 /// Facts from providers on their way to the dialogue. A token stream of a fast model fills it in a moment; then the
 /// provider waits.

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use antiphon_chat::Passage;
+use antiphon_dialogue::limits::MAX_PASSAGES;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -15,8 +16,6 @@ use crate::error::AgentError;
 
 /// Bytes of an answer that are read; 20 passages have 100 kB.
 const MAX_ANSWER_BYTES: usize = 1 << 20;
-/// Passages of an answer that are taken.
-const MAX_PASSAGES: usize = 20;
 /// Without a budget.
 const PATIENCE: Duration = Duration::from_secs(10);
 

@@ -217,14 +217,10 @@ impl Hands {
 
     /// The call and those that wait for its result.
     fn take_with_sharers(&mut self, call_id: &str) -> Vec<Running> {
-        let is_it = |running: &Running| {
+        let is_it = |running: &mut Running| {
             running.call.call_id == call_id || running.same_as.as_deref() == Some(call_id)
         };
-        let (taken, left) = std::mem::take(&mut self.running)
-            .into_iter()
-            .partition(is_it);
-        self.running = left;
-        taken
+        self.running.extract_if(.., is_it).collect()
     }
 
     fn take(&mut self, call_id: &str) -> Option<Running> {
@@ -437,15 +433,8 @@ impl Hands {
         if running.updates == 0 {
             self.answer(world, &running, &output, reply);
         } else {
-            let suffix = "final";
-            self.report(
-                world,
-                &running,
-                suffix,
-                output.output.clone(),
-                is_error,
-                reply,
-            );
+            let told = output.output.clone();
+            self.report(world, &running, "final", told, is_error, reply);
         }
         world.core.emit(Event::ToolEnded {
             output,
@@ -488,8 +477,9 @@ impl Hands {
                 .position(|running| running.until == due && running.paused.is_none())
         {
             let running = self.running.remove(at);
+            let stopped = self.stop(world.core, &running);
             let mut ended = vec![running];
-            if let Some(id) = self.stop(world.core, ended.first()) {
+            if let Some(id) = stopped {
                 ended.extend(self.take_with_sharers(&id));
             }
             tell_if_nobody_waits(&mut ended);
@@ -502,8 +492,10 @@ impl Hands {
     }
 
     /// Stops what really runs: its name. Nobody knows what it has done.
-    fn stop(&mut self, core: &mut Core, running: Option<&Running>) -> Option<String> {
-        let running = running.filter(|running| running.same_as.is_none())?;
+    fn stop(&mut self, core: &mut Core, running: &Running) -> Option<String> {
+        if running.same_as.is_some() {
+            return None;
+        }
         let call_id = running.call.call_id.clone();
         self.doubt(running);
         core.act(Action::CancelTool {
@@ -542,7 +534,7 @@ impl Hands {
     /// Stops it.
     fn cancel(&mut self, world: &mut World<'_>, running: Running, why: &str) {
         let id = running.call.call_id.clone();
-        self.stop(world.core, Some(&running));
+        self.stop(world.core, &running);
         self.end(world, running, why.into(), ToolStatus::Cancelled, false);
         // and those that wait for its result
         self.finish(world, &id, why.into(), ToolStatus::Cancelled, true);

@@ -95,8 +95,7 @@ impl Mouth {
 
     /// A voice that hangs twice in a row is not waited for again. What is given up counts as missing.
     fn give_up_unasked(&mut self, core: &mut Core) {
-        self.complete();
-        self.cut_pieces(core);
+        self.cut_all(core);
         let unasked = |own: &&mut Segment| own.synthesis == Synthesis::Wanted;
         for segment in self.segments.iter_mut().filter(unasked) {
             segment.playing = Playing::Over { whole: false };

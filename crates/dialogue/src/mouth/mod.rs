@@ -37,17 +37,6 @@ pub(crate) struct Mouth {
     is_ahead: bool,
 }
 
-/// What came of TTS's report.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Voiced {
-    /// Nothing that anybody need know.
-    Nothing,
-    /// It works.
-    Works,
-    /// This piece cannot be voiced, or not to its end.
-    Lost(String),
-}
-
 /// What came of the playout's report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Played {
@@ -101,8 +90,7 @@ impl Mouth {
 
     /// What is said from here on belongs to the next step.
     pub(crate) fn begin_step(&mut self, core: &mut Core) {
-        self.complete();
-        self.cut_pieces(core);
+        self.cut_all(core);
         self.chunker = Chunker::default();
         self.step += 1;
     }
@@ -116,6 +104,12 @@ impl Mouth {
                 self.segments.push(segment);
             }
         }
+    }
+
+    /// No more words of the step come: all that are known are cut, so that they count as said even when nothing is heard of them.
+    pub(crate) fn cut_all(&mut self, core: &mut Core) {
+        self.complete();
+        self.cut_pieces(core);
     }
 
     /// The words of the present step were not meant for the caller: those that were not heard are dropped. `is_silent`:
@@ -138,7 +132,7 @@ impl Mouth {
         if dropped.iter().any(Segment::in_playout) {
             core.act(Action::ClearPlayout);
         }
-        cancel(core, dropped.iter().filter(|own| own.is_ahead()));
+        cancel(core, &dropped);
     }
 
     /// What makes no sound yet is dropped. Was there any?
@@ -146,7 +140,7 @@ impl Mouth {
         self.break_off();
         let silent = |own: &mut Segment| own.is_without_sound();
         let dropped: Vec<Segment> = self.segments.extract_if(.., silent).collect();
-        cancel(core, dropped.iter().filter(|own| own.is_ahead()));
+        cancel(core, &dropped);
         !dropped.is_empty()
     }
 
@@ -238,31 +232,25 @@ impl Mouth {
 
     /// Nobody is going to hear it: TTS need not go on.
     pub(crate) fn abandon(&self, core: &mut Core) {
-        cancel(core, self.segments.iter().filter(|own| own.is_ahead()));
-    }
-
-    /// Its sound is lost: all words that are known count as said and not heard.
-    pub(crate) fn lose(&mut self, core: &mut Core) {
-        self.complete();
-        self.cut_pieces(core);
+        cancel(core, &self.segments);
     }
 
     // what TTS and playout report
 
-    /// `is_said`: it has the floor. Else TTS is asked once more when it has.
-    pub(crate) fn on_tts(&mut self, core: &mut Core, id: SegmentId, event: Tts) -> Voiced {
+    /// Is it the first sound of a piece? Then TTS works.
+    pub(crate) fn on_tts(&mut self, core: &mut Core, id: SegmentId, event: Tts) -> bool {
         let Some(segment) = self.segments.iter_mut().find(|own| own.id == id) else {
-            return Voiced::Nothing;
+            return false;
         };
         if matches!(segment.synthesis, Synthesis::Wanted | Synthesis::Failed) {
-            return Voiced::Nothing;
+            return false;
         }
         segment.sign_at = core.now;
         match event {
             Tts::FirstAudio if segment.synthesis == Synthesis::Asked => {
                 segment.synthesis = Synthesis::Arriving;
                 segment.first_audio_at = Some(core.now);
-                return Voiced::Works;
+                return true;
             }
             Tts::FirstAudio | Tts::Failed(_) => {}
             Tts::Words(words) => segment.add_words(words),
@@ -276,7 +264,7 @@ impl Mouth {
                 }
             }
         }
-        Voiced::Nothing
+        false
     }
 
     /// TTS could not make a piece before anybody knew that it is going to be said. It is asked again when it is, with all the
@@ -292,14 +280,13 @@ impl Mouth {
     }
 
     /// TTS has failed with a piece. If nothing of it was heard it is tried once more; then it is left out. Nothing else stops
-    /// for it. What has come of it stays in the playout until it is asked for again or dropped.
-    pub(crate) fn failed(&mut self, core: &mut Core, id: SegmentId) -> Voiced {
-        let Some(segment) = self.coming(id) else {
-            return Voiced::Nothing;
-        };
+    /// for it. What has come of it stays in the playout until it is asked for again or dropped. The words of a piece that is
+    /// lost, or the end of it.
+    pub(crate) fn failed(&mut self, core: &mut Core, id: SegmentId) -> Option<String> {
+        let segment = self.coming(id)?;
         if segment.may_be_tried_again() {
             segment.try_again();
-            return Voiced::Nothing;
+            return None;
         }
         let text = segment.text.clone();
         if segment.playing == Playing::Audible || segment.synthesis == Synthesis::Arriving {
@@ -309,7 +296,7 @@ impl Mouth {
         } else {
             segment.give_up(core);
         }
-        Voiced::Lost(text)
+        Some(text)
     }
 
     fn coming(&mut self, id: SegmentId) -> Option<&mut Segment> {
@@ -357,7 +344,7 @@ impl Mouth {
             let of = self.segments.get(at).map_or(step, |own| own.step);
             if of != step {
                 step = of;
-                first_of_step = self.of_step(step).all(|own| own.shown == 0);
+                first_of_step = self.pieces(step).all(|own| own.shown == 0);
             }
             let gap = self.shown || !first_of_step;
             let Some((id, delta)) = self.segments.get_mut(at).and_then(|own| own.show(gap)) else {
@@ -382,17 +369,13 @@ impl Mouth {
 
     // questions
 
-    fn of_step(&self, step: usize) -> impl Iterator<Item = &Segment> {
+    /// All pieces of a step.
+    pub(crate) fn pieces(&self, step: usize) -> impl Iterator<Item = &Segment> {
         self.segments.iter().filter(move |own| own.step == step)
     }
 
-    /// All pieces of a step.
-    pub(crate) fn pieces(&self, step: usize) -> impl Iterator<Item = &Segment> {
-        self.of_step(step)
-    }
-
     pub(crate) fn has_pieces(&self, step: usize) -> bool {
-        self.of_step(step).next().is_some()
+        self.pieces(step).next().is_some()
     }
 
     pub(crate) fn has_piece(&self, id: SegmentId) -> bool {
@@ -401,7 +384,7 @@ impl Mouth {
 
     /// All words of the step that are known have been played or dropped.
     pub(crate) fn has_said(&self, step: usize) -> bool {
-        (step < self.step || self.chunker.is_empty()) && self.of_step(step).all(Segment::is_over)
+        (step < self.step || self.chunker.is_empty()) && self.pieces(step).all(Segment::is_over)
     }
 
     /// All pieces have been played or dropped.
@@ -451,7 +434,7 @@ impl Mouth {
     /// The words of the last step were to be heard, and the voice made no sound of them.
     pub(crate) fn is_unheard(&self) -> bool {
         let unheard = |own: &Segment| own.is_over() && own.heard() == 0;
-        self.has_pieces(self.step) && self.of_step(self.step).all(unheard)
+        self.has_pieces(self.step) && self.pieces(self.step).all(unheard)
     }
 
     /// Pieces could not be made.
@@ -474,13 +457,13 @@ impl Mouth {
             true => self.chunker.rest(),
             false => String::new(),
         };
-        let pieces = self.of_step(step).map(Segment::planned);
+        let pieces = self.pieces(step).map(Segment::planned);
         joined(pieces.chain([rest.as_str()]))
     }
 
     /// What was heard of the step, and when.
     pub(crate) fn heard(&self, step: usize) -> Heard {
-        let pieces = || self.of_step(step);
+        let pieces = || self.pieces(step);
         let first = pieces().next();
         Heard {
             text: joined(pieces().map(Segment::heard_text)),
@@ -503,8 +486,9 @@ impl Mouth {
     }
 }
 
-fn cancel<'a>(core: &mut Core, segments: impl Iterator<Item = &'a Segment>) {
-    for segment in segments {
+/// TTS need not go on with these.
+fn cancel(core: &mut Core, segments: &[Segment]) {
+    for segment in segments.iter().filter(|own| own.is_ahead()) {
         core.act(Action::CancelSynthesis { id: segment.id });
     }
 }

@@ -11,6 +11,11 @@ use antiphon_text::{Spoken, Tongue, cut_after_word, cut_at_word, end_of_words};
 /// Usual speed of a TTS voice, for a segment whose length is not known yet.
 const CHARS_PER_SECOND: f64 = 15.0;
 
+/// How long that voice takes over these words.
+fn usual_seconds(words: &str) -> f64 {
+    words.chars().count() as f64 / CHARS_PER_SECOND
+}
+
 /// How far its synthesis is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Synthesis {
@@ -317,15 +322,20 @@ impl Segment {
         }
     }
 
+    /// How long it lasts; `None`: not all of it is here.
+    fn duration(&self) -> Option<Duration> {
+        match self.synthesis {
+            Synthesis::Complete(duration) => Some(duration),
+            Synthesis::Wanted | Synthesis::Asked | Synthesis::Arriving | Synthesis::Failed => None,
+        }
+    }
+
     /// Bytes of what is said.
     fn heard_of_part(&self) -> usize {
         if self.played.is_zero() {
             return 0;
         }
-        let known = match self.synthesis {
-            Synthesis::Complete(duration) => Some(duration),
-            Synthesis::Wanted | Synthesis::Asked | Synthesis::Arriving | Synthesis::Failed => None,
-        };
+        let known = self.duration();
         if known.is_some_and(|duration| self.reported >= duration) {
             return self.said().len();
         }
@@ -345,7 +355,7 @@ impl Segment {
         };
         let rest = self.said().get(base..).unwrap_or_default();
         let total = known.map_or_else(
-            || rest.chars().count() as f64 / CHARS_PER_SECOND,
+            || usual_seconds(rest),
             |duration| duration.saturating_sub(since).as_secs_f64(),
         );
         // an estimate never claims the last word
@@ -363,12 +373,9 @@ impl Segment {
         let end = if begun < self.words.len() {
             self.end_of(self.words.get(..begun).unwrap_or_default())
         } else {
-            let total = match self.synthesis {
-                Synthesis::Complete(duration) => duration.as_secs_f64(),
-                Synthesis::Wanted | Synthesis::Asked | Synthesis::Arriving | Synthesis::Failed => {
-                    self.said().chars().count() as f64 / CHARS_PER_SECOND
-                }
-            };
+            let total = self
+                .duration()
+                .map_or_else(|| usual_seconds(self.said()), |known| known.as_secs_f64());
             cut_after_word(self.said(), sounded.as_secs_f64() / total.max(0.001))
         };
         self.said().get(..end).unwrap_or(self.said())

@@ -105,19 +105,14 @@ impl Firm {
     }
 
     /// Words of this segment are shown: it was heard. The fault, if it has sounded over the caller and should not have.
-    pub(super) fn is_heard(
-        &mut self,
-        segment: SegmentId,
-        speech: SpeechId,
-    ) -> Option<&'static str> {
-        let is_it = |(own, _): &(SegmentId, &'static str)| *own == segment;
-        let what = self.over_caller.iter().find(|own| is_it(own))?.1;
+    pub(super) fn heard(&mut self, segment: SegmentId, speech: SpeechId) -> Option<&'static str> {
+        let (_, what) = *self.over_caller.iter().find(|(own, _)| *own == segment)?;
         self.over_caller.clear();
         self.may_be_interrupted(speech).then_some(what)
     }
 
     /// Nothing is in the playout any more.
-    pub(super) fn is_silent(&mut self) {
+    pub(super) fn silence(&mut self) {
         self.over_caller.clear();
     }
 }

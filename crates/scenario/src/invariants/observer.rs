@@ -310,7 +310,7 @@ impl Observer {
             } => {
                 if let Some(id) = segment.filter(|_| !delta.is_empty()) {
                     self.sounds.show(*speech, id, delta)?;
-                    if let Some(what) = self.firm.is_heard(id, *speech) {
+                    if let Some(what) = self.firm.heard(id, *speech) {
                         return Err(Violation::BeginsOverVoice(what.into()));
                     }
                 }
@@ -469,7 +469,7 @@ impl Observer {
         let goes_on = self.caller.speaks_on(options);
         let sounding: Vec<_> = self.sounds.sounding_with_speech().collect();
         if self.paused || sounding.is_empty() {
-            self.firm.is_silent();
+            self.firm.silence();
             return Ok(());
         }
         let heard = self.sounds.is_any_heard() && self.agent == AgentState::Speaking;

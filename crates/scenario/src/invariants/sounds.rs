@@ -76,10 +76,7 @@ impl Sounds {
 
     /// In the playout as far as can be known.
     pub(super) fn sounding(&self) -> impl Iterator<Item = SegmentId> {
-        self.known
-            .iter()
-            .filter(|(_, sound)| sound.played.is_some() && !sound.over)
-            .map(|(id, _)| *id)
+        self.sounding_with_speech().map(|(id, _)| id)
     }
 
     /// The same, with whose they are as far as that is known.

@@ -131,7 +131,7 @@ impl Tools {
             .position(|given| given.running.call.call_id == *call_id)
             .map(|at| self.results.remove(at).running);
         if let Some(running) = self.running.remove(call_id).or(given) {
-            self.may_be_done(running);
+            self.note_doubtful(running);
         }
     }
 
@@ -190,7 +190,7 @@ impl Tools {
     }
 
     /// More than the machine remembers: which of them it forgets first is its business.
-    fn may_be_done(&mut self, running: Running) {
+    fn note_doubtful(&mut self, running: Running) {
         if self.doubtful.iter().all(|other| other.key != running.key) {
             self.doubtful.push_back(running);
         }
