@@ -117,7 +117,7 @@ async fn what_a_relay_passes_on_reaches_the_peer_that_it_names_whatever_thread_t
                     from = Some(client);
                     // Each candidate of ours, as a client tries them.
                     for to in &media {
-                        path.deliver(*to, &datagram[..length]);
+                        path.deliver(*to, datagram[..length].to_vec());
                     }
                 }
                 sent = sent.recv() => {
