@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon_protocol::proto::DisconnectReason;
@@ -103,7 +103,7 @@ impl Server {
         if let Some(turn) = &state.config.network.turn {
             let (listening, certificate) = turn::start(turn, &state, &stop, &tasks).await?;
             certificates.extend(certificate);
-            *state.relay.lock().unwrap_or_else(PoisonError::into_inner) = Some(listening);
+            state.relay.get_or_init(|| listening);
         }
         let addresses = listeners
             .iter()

@@ -29,7 +29,7 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 const FAR: Duration = Duration::from_secs(86_400);
 
 /// Where the relay listens.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Listening {
     pub(crate) udp: Vec<SocketAddr>,
     pub(crate) tls: Vec<SocketAddr>,
