@@ -25,8 +25,6 @@ use crate::tls::Certificate;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// One write that takes longer: the client does not read.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
-/// A deadline for clients without one.
-const FAR: Duration = Duration::from_secs(86_400);
 
 /// Where the relay listens.
 #[derive(Debug, Default)]
@@ -229,12 +227,7 @@ async fn messages(mut client: Client, stream: impl AsyncRead + AsyncWrite) -> &'
     let mut buffer = vec![0; MAX_TURN_MESSAGE_BYTES];
     let allocate_by = Instant::now() + TURN_ALLOCATE_TIMEOUT;
     loop {
-        let far = Instant::now() + FAR;
-        let deadline = if client.has_allocation() {
-            client.deadline().unwrap_or(far)
-        } else {
-            allocate_by
-        };
+        let deadline = client.deadline().unwrap_or(allocate_by);
         let out = tokio::select! {
             read = reader.read(&mut buffer) => {
                 let Ok(count @ 1..) = read else { return "closed by the client" };
