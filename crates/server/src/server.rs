@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::ServerConfig;
-use crate::connections::{Connections, Counted, Head, Metered};
+use crate::connections::{Connections, Counted, Head, Metered, show_http};
 use crate::error::ServerError;
 use crate::limits::{HEADER_TIMEOUT, MAX_HEAD_BYTES};
 use crate::state::State;
@@ -114,6 +114,7 @@ impl Server {
             &state.config.limits,
             state.config.trusted_proxies.clone(),
             Arc::clone(&state.repeated),
+            show_http,
         ));
         let inside_address = inside.as_ref().and_then(|l| l.local_addr().ok());
         let encrypted = acceptor.is_some();
