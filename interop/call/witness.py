@@ -1,4 +1,5 @@
-"""Between clients and a server: writes down what was asked by HTTP and what was answered; can cut the connections."""
+"""Between clients and a server: writes down what was asked by HTTP and what was answered; can cut the
+connections, and keep new ones waiting."""
 
 import asyncio
 import contextlib
@@ -11,6 +12,8 @@ class Witness:
         self.target = urlsplit(url)
         self.asked: list[tuple[str, int]] = []
         self.open: list[asyncio.StreamWriter] = []
+        self.through = asyncio.Event()
+        self.through.set()
 
     async def __aenter__(self):
         self.server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -28,6 +31,7 @@ class Witness:
 
     async def _serve(self, reader, writer):
         request = await reader.readline()
+        await self.through.wait()
         there, back = await asyncio.open_connection(self.target.hostname, self.target.port)
         back.write(request)
         self.open += [writer, back]

@@ -73,7 +73,8 @@ impl Connection {
         now: Instant,
     ) -> Result<String, RtcError> {
         self.negotiation.pending = None;
-        let directions: Vec<(Mid, Direction)> = sdp::sections(&remote.text)
+        let sections = sdp::sections(&remote.text);
+        let directions: Vec<(Mid, Direction)> = sections
             .iter()
             .filter(|section| section.kind.is_some())
             .map(|s| (Mid::from(s.mid.as_str()), direction(s.receives, s.sends)))
@@ -84,7 +85,7 @@ impl Connection {
             .sdp_api()
             .accept_offer(remote.offer)
             .map_err(refused)?;
-        self.agreed(&remote.text, now);
+        self.agreed(sections, now);
         Ok(sdp::edit::finish_answer(&answer.to_sdp_string()))
     }
 
@@ -178,7 +179,7 @@ impl Connection {
             .sdp_api()
             .accept_answer(pending, remote.answer)
             .map_err(refused)?;
-        self.agreed(&remote.text, now);
+        self.agreed(sdp::sections(&remote.text), now);
         Ok(())
     }
 
@@ -278,11 +279,11 @@ impl Connection {
         unused.map(|mid| (*mid, Direction::RecvOnly)).collect()
     }
 
-    /// Both sides agree on this description: take over what it says.
-    fn agreed(&mut self, text: &str, now: Instant) {
+    /// Both sides agree on these sections: take over what they say.
+    fn agreed(&mut self, sections: Vec<sdp::Section>, now: Instant) {
         self.expect_connection(now);
         self.renegotiated();
-        for found in sdp::sections(text) {
+        for found in sections {
             let mid = Mid::from(found.mid.as_str());
             if let Some(kind) = found.kind
                 && !found.mid.is_empty()

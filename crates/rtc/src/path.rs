@@ -117,25 +117,32 @@ impl Path {
     }
 
     /// Hand over what came to this candidate of ours. Without a peer only checks are looked at.
-    pub fn deliver(&mut self, to: SocketAddr, datagram: &[u8]) {
+    pub fn deliver(&mut self, to: SocketAddr, datagram: Vec<u8>) {
         let owner = self.owner.load(Ordering::Relaxed);
-        if owner != NOBODY {
-            // The shard that took it has the only sender left: the path ends when it lets go.
-            self.outgoing = None;
-        }
-        for shard in &self.shards {
-            if owner == NOBODY || owner == shard.index {
-                shard.send(Command::Arrived {
-                    arrival: Arrival {
-                        from: self.from,
-                        to,
-                        owner: Arc::clone(&self.owner),
-                        outgoing: self.outgoing.clone(),
-                    },
-                    datagram: datagram.to_vec(),
-                });
+        match self.shards.iter().find(|shard| shard.index == owner) {
+            Some(shard) => {
+                // The shard that took it has the only sender left: the path ends when it lets go.
+                self.outgoing = None;
+                self.show(shard, to, datagram);
+            }
+            None => {
+                for shard in &self.shards {
+                    self.show(shard, to, datagram.clone());
+                }
             }
         }
+    }
+
+    fn show(&self, shard: &ShardHandle, to: SocketAddr, datagram: Vec<u8>) {
+        shard.send(Command::Arrived {
+            arrival: Arrival {
+                from: self.from,
+                to,
+                owner: Arc::clone(&self.owner),
+                outgoing: self.outgoing.clone(),
+            },
+            datagram,
+        });
     }
 }
 

@@ -186,7 +186,7 @@ async fn serve(
                 frames.push(buffer.get(..count).unwrap_or_default());
                 loop {
                     match frames.next() {
-                        Ok(Some(datagram)) => path.deliver(to, &datagram),
+                        Ok(Some(datagram)) => path.deliver(to, datagram),
                         Ok(None) => break,
                         Err(TooLong) => return "a frame was too long",
                     }

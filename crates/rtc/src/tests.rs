@@ -214,6 +214,18 @@ async fn caller_and_server(changes: Vec<MediaChange>) -> (Side, Side, Vec<String
     (a, b, mids, engines)
 }
 
+/// Both say something over the channel that `a` has opened.
+async fn talk(a: &mut Side, b: &mut Side) {
+    a.channel("_reliable").await;
+    b.channel("_reliable").await;
+    a.peer.send_data("_reliable", Bytes::from_static(b"hello"));
+    assert_eq!(b.data().await, "hello");
+    // The answerer writes on the channel that the other opened.
+    b.peer
+        .send_data("_reliable", Bytes::from_static(b"and back"));
+    assert_eq!(a.data().await, "and back");
+}
+
 /// A recognisable Opus-like packet.
 fn packet(number: u64) -> Bytes {
     let mut bytes = vec![0x78];

@@ -34,6 +34,8 @@ pub(crate) struct Connections {
     /// Proxies, behind which are many clients: only the whole is limited for them.
     trusted: TrustedProxies,
     repeated: Arc<Repeated>,
+    /// Shows how many there are. A gauge has one owner: each setting overwrites the one before.
+    show: fn(usize),
     open: Mutex<Open>,
 }
 
@@ -64,12 +66,18 @@ pub(crate) struct Counted {
 }
 
 impl Connections {
-    pub(crate) fn new(limits: &Limits, trusted: TrustedProxies, repeated: Arc<Repeated>) -> Self {
+    pub(crate) fn new(
+        limits: &Limits,
+        trusted: TrustedProxies,
+        repeated: Arc<Repeated>,
+        show: fn(usize),
+    ) -> Self {
         Self {
             max: limits.max_connections,
             max_per_network: limits.max_connections_per_address,
             trusted,
             repeated,
+            show,
             open: Mutex::default(),
         }
     }
@@ -90,7 +98,7 @@ impl Connections {
         }
         open.total += 1;
         open.by_network.insert(network, here + 1);
-        gauge(open.total);
+        (self.show)(open.total);
         Some(Counted {
             connections: Arc::clone(self),
             network,
@@ -135,16 +143,17 @@ impl Drop for Counted {
         // A client behind a proxy has no connection of its own.
         if self.through.is_none() {
             open.total = open.total.saturating_sub(1);
-            gauge(open.total);
+            (self.connections.show)(open.total);
         }
     }
 }
 
+/// Connections to the HTTP port, as a metric.
 #[expect(
     clippy::cast_precision_loss,
     reason = "no machine has that many connections"
 )]
-fn gauge(connections: usize) {
+pub(crate) fn show_http(connections: usize) {
     metrics::gauge!(antiphon_telemetry::names::SERVER_CONNECTIONS).set(connections as f64);
 }
 
@@ -399,7 +408,7 @@ mod tests {
             ..Limits::default()
         };
         let proxies = ["10.0.0.9".parse().unwrap()].into_iter().collect();
-        Arc::new(Connections::new(&limits, proxies, Arc::default()))
+        Arc::new(Connections::new(&limits, proxies, Arc::default(), |_| {}))
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon_protocol::proto::DisconnectReason;
@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::ServerConfig;
-use crate::connections::{Connections, Counted, Head, Metered};
+use crate::connections::{Connections, Counted, Head, Metered, show_http};
 use crate::error::ServerError;
 use crate::limits::{HEADER_TIMEOUT, MAX_HEAD_BYTES};
 use crate::state::State;
@@ -103,7 +103,7 @@ impl Server {
         if let Some(turn) = &state.config.network.turn {
             let (listening, certificate) = turn::start(turn, &state, &stop, &tasks).await?;
             certificates.extend(certificate);
-            *state.relay.lock().unwrap_or_else(PoisonError::into_inner) = Some(listening);
+            state.relay.get_or_init(|| listening);
         }
         let addresses = listeners
             .iter()
@@ -114,6 +114,7 @@ impl Server {
             &state.config.limits,
             state.config.trusted_proxies.clone(),
             Arc::clone(&state.repeated),
+            show_http,
         ));
         let inside_address = inside.as_ref().and_then(|l| l.local_addr().ok());
         let encrypted = acceptor.is_some();

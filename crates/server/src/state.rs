@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use antiphon_protocol::ids;
 use antiphon_protocol::names::{AGENT_PROTOCOL_VERSION, PROTOCOL_VERSION, SERVER_VERSION};
@@ -27,7 +27,7 @@ pub(crate) struct State {
     pub(crate) keys: Arc<KeyRing>,
     pub(crate) hooks: Hooks,
     /// Where our own relay listens, once it does.
-    pub(crate) relay: Mutex<Option<Listening>>,
+    pub(crate) relay: OnceLock<Listening>,
     pub(crate) engine: Engine,
     pub(crate) rooms: Rooms,
     pub(crate) agents: Agents,
@@ -68,7 +68,7 @@ impl State {
         Ok(Arc::new(Self {
             keys,
             hooks,
-            relay: Mutex::new(None),
+            relay: OnceLock::new(),
             rooms: Rooms::default(),
             agents,
             rates: Rates::new(&config.limits),

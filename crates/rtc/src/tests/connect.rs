@@ -3,14 +3,7 @@ use super::*;
 #[tokio::test]
 async fn two_peers_connect_and_talk_over_a_channel() {
     let (mut a, mut b, _, _engines) = caller_and_server(vec![channel("_reliable")]).await;
-    a.channel("_reliable").await;
-    b.channel("_reliable").await;
-    a.peer.send_data("_reliable", Bytes::from_static(b"hello"));
-    assert_eq!(b.data().await, "hello");
-    // The answerer writes on the channel that the other opened.
-    b.peer
-        .send_data("_reliable", Bytes::from_static(b"and back"));
-    assert_eq!(a.data().await, "and back");
+    talk(&mut a, &mut b).await;
 }
 
 #[tokio::test]

@@ -66,7 +66,7 @@ impl Client {
             },
             Some(Act::Relay { peer, data }) => {
                 if let Some(open) = &mut self.open {
-                    open.path.deliver(peer, &data);
+                    open.path.deliver(peer, data);
                 }
                 Outcome::default()
             }

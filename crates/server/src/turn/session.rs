@@ -457,11 +457,10 @@ struct Denied {
 }
 
 fn relay(rules: &Rules, peer: SocketAddr, data: &[u8]) -> Option<Act> {
-    let data = || data.to_vec();
-    rules
-        .peers
-        .contains(&peer)
-        .then(|| Act::Relay { peer, data: data() })
+    rules.peers.contains(&peer).then(|| Act::Relay {
+        peer,
+        data: data.to_vec(),
+    })
 }
 
 fn lifetime_asked(message: &Message<'_>) -> Option<Duration> {

@@ -1,8 +1,7 @@
 //! What clients are told about servers for ICE, as LiveKit tells them.
 
 use std::net::IpAddr;
-use std::sync::PoisonError;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use antiphon_protocol::proto::IceServer;
 use aws_lc_rs::hmac;
@@ -10,14 +9,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::access::User;
+use super::now;
 use crate::config::{TurnAccess, TurnProtocol, TurnServer};
 use crate::state::State;
 
 /// The servers that this participant may use, with credentials of its own. `api_key` is the key of its token.
 pub(crate) fn ice_servers(state: &State, api_key: &str, participant: &str) -> Vec<IceServer> {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let now = now().unix;
     let network = &state.config.network;
     let own = own(state, api_key, participant, now);
     let others = network
@@ -37,11 +35,7 @@ pub(crate) fn ice_servers(state: &State, api_key: &str, participant: &str) -> Ve
 
 fn own(state: &State, api_key: &str, participant: &str, now: Duration) -> Option<IceServer> {
     let turn = state.config.network.turn.as_ref()?;
-    let listening = state
-        .relay
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .clone()?;
+    let listening = state.relay.get()?;
     let port = |bound: &[std::net::SocketAddr]| bound.first().map(|address| address.port());
     let mut urls = Vec::new();
     for ip in state.engine.advertised() {

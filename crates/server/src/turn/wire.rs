@@ -25,11 +25,9 @@ use crate::tls::Certificate;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// One write that takes longer: the client does not read.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
-/// A deadline for clients without one.
-const FAR: Duration = Duration::from_secs(86_400);
 
 /// Where the relay listens.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Listening {
     pub(crate) udp: Vec<SocketAddr>,
     pub(crate) tls: Vec<SocketAddr>,
@@ -147,6 +145,7 @@ impl Front {
             &self.state.config.limits,
             self.state.config.trusted_proxies.clone(),
             Arc::clone(&self.state.repeated),
+            |_| {},
         ));
         loop {
             let accepted = tokio::select! {
@@ -229,12 +228,7 @@ async fn messages(mut client: Client, stream: impl AsyncRead + AsyncWrite) -> &'
     let mut buffer = vec![0; MAX_TURN_MESSAGE_BYTES];
     let allocate_by = Instant::now() + TURN_ALLOCATE_TIMEOUT;
     loop {
-        let far = Instant::now() + FAR;
-        let deadline = if client.has_allocation() {
-            client.deadline().unwrap_or(far)
-        } else {
-            allocate_by
-        };
+        let deadline = client.deadline().unwrap_or(allocate_by);
         let out = tokio::select! {
             read = reader.read(&mut buffer) => {
                 let Ok(count @ 1..) = read else { return "closed by the client" };
@@ -315,7 +309,65 @@ impl Messages {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::net::Ipv4Addr;
+
+    use antiphon_telemetry::names::SERVER_CONNECTIONS;
+    use metrics::{
+        Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit,
+    };
+
     use super::*;
+    use crate::config::ServerConfig;
+
+    /// The names of the gauges that were set.
+    #[derive(Default)]
+    struct Gauges(Mutex<Vec<String>>);
+
+    impl Recorder for Gauges {
+        fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+        fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
+            Counter::noop()
+        }
+
+        fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
+            self.0.lock().unwrap().push(key.name().to_owned());
+            Gauge::noop()
+        }
+
+        fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+            Histogram::noop()
+        }
+    }
+
+    #[tokio::test]
+    async fn connections_to_the_relay_are_not_shown_as_connections_to_the_http_port() {
+        let gauges = Gauges::default();
+        let _recorded = metrics::set_default_local_recorder(&gauges);
+        let config = ServerConfig::dev().any_ports();
+        let engine = antiphon_rtc::Engine::start(config.engine()).unwrap();
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let state = State::new(config, engine, &stop).unwrap();
+        let turn = Turn {
+            tls_port: Some(0),
+            bind: vec![Ipv4Addr::LOCALHOST.into()],
+            ..Turn::default()
+        };
+        let (listening, _) = super::super::start(&turn, &state, &stop, &tasks)
+            .await
+            .unwrap();
+        let at = *listening.tls.first().unwrap();
+        let mut client = TcpStream::connect(at).await.unwrap();
+        let request = [&[0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42][..], &[7; 12]].concat();
+        client.write_all(&request).await.unwrap();
+        // It is counted before it is answered.
+        client.read_u8().await.unwrap();
+        let shown = gauges.0.lock().unwrap();
+        assert!(!shown.iter().any(|name| name == SERVER_CONNECTIONS));
+    }
 
     #[test]
     fn messages_are_found_however_the_stream_is_cut() {

@@ -63,8 +63,15 @@ impl Hooks {
         keys: &Arc<KeyRing>,
         stop: &CancellationToken,
     ) -> Result<Self, ServerError> {
-        let client = post::client()?;
         let mut addresses = Vec::new();
+        if settings.urls.is_empty() {
+            // Nobody is told: no HTTP client, whose making reads the machine's certificates.
+            return Ok(Self {
+                addresses,
+                settings,
+            });
+        }
+        let client = post::client()?;
         for url in &settings.urls {
             let address = Arc::new(Address {
                 poster: Poster::new(
