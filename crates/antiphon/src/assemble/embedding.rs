@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use antiphon_agent::provider::Embedder;
+use antiphon_agent::provider::{BoxFuture, Embedder};
 use antiphon_embedding::MiniLm;
 use antiphon_knowledge::KnowledgeBase;
 use antiphon_knowledge::embed::{EmbedError, Foreign, embed};
@@ -70,10 +70,10 @@ fn choose(config: &EmbeddingConfig) -> anyhow::Result<Choice> {
     })
 }
 
-/// Have what the base holds found by meaning. An endpoint that was named is asked before the first call whether it made the index that
-/// is read; what takes longer goes on beside the calls, which are answered by words until it is done.
+/// Have what the bases hold found by meaning, all with one model. An endpoint that was named is asked before the first call whether it
+/// made the index that is read; what takes longer goes on beside the calls, which are answered by words until it is done.
 pub(super) async fn begin(
-    base: &KnowledgeBase,
+    bases: &[KnowledgeBase],
     config: &Config,
     secrets: &Secrets,
     workers: &Workers,
@@ -88,43 +88,52 @@ pub(super) async fn begin(
     } else {
         Foreign::Replaced
     };
-    match choose(options)? {
-        Choice::Nobody => {}
+    let choice = choose(options)?;
+    // of an endpoint it is one request, and a wrong model is found before somebody calls
+    let is_tried = is_named || matches!(choice, Choice::Endpoint);
+    let load: BoxFuture<'static, anyhow::Result<Arc<dyn Embedder>>> = match choice {
+        Choice::Nobody => return Ok(()),
         Choice::Endpoint => {
             let embedder = of_endpoint(options, secrets)?;
-            if base.has_vectors() {
-                // one request, and a wrong model is found before somebody calls
-                run(base, embedder, foreign).await?;
-            } else {
-                spawn(base.clone(), async move { Ok(embedder) }, foreign);
-            }
+            Box::pin(async move { Ok(embedder) })
         }
-        Choice::Local(folder) => {
-            let load = of_this_machine(folder, workers.clone());
-            if is_named && base.has_vectors() {
-                run(base, load.await?, foreign).await?;
-            } else {
-                spawn(base.clone(), load, foreign);
-            }
-        }
+        Choice::Local(folder) => Box::pin(of_this_machine(folder, workers.clone())),
+    };
+    let (tried, later): (Vec<_>, Vec<_>) = bases
+        .iter()
+        .cloned()
+        .partition(|base| is_tried && base.has_vectors());
+    if tried.is_empty() {
+        spawn(later, load, foreign);
+        return Ok(());
     }
+    let embedder = load.await?;
+    for base in &tried {
+        run(base, embedder.clone(), foreign).await?;
+    }
+    spawn(later, async move { Ok(embedder) }, foreign);
     Ok(())
 }
 
 fn spawn(
-    base: KnowledgeBase,
+    bases: Vec<KnowledgeBase>,
     embedder: impl Future<Output = anyhow::Result<Arc<dyn Embedder>>> + Send + 'static,
     foreign: Foreign,
 ) {
+    let told =
+        |error: &anyhow::Error| tracing::warn!("the knowledge is found by words alone: {error:#}");
     tokio::spawn(async move {
-        let done = match embedder.await {
-            Ok(embedder) => run(&base, embedder, foreign)
-                .await
-                .map_err(anyhow::Error::from),
-            Err(error) => Err(error),
+        let embedder = match embedder.await {
+            Ok(embedder) => embedder,
+            Err(error) => return told(&error),
         };
-        if let Err(error) = done {
-            tracing::warn!("the knowledge is found by words alone: {error:#}");
+        for base in bases {
+            let embedder = embedder.clone();
+            tokio::spawn(async move {
+                if let Err(error) = run(&base, embedder, foreign).await {
+                    told(&error.into());
+                }
+            });
         }
     });
 }
