@@ -87,8 +87,8 @@ pub async fn assemble(config: Config, is_example: bool, app: &App) -> anyhow::Re
     }
     let workers = Workers::for_this_machine().context("the threads of models cannot be started")?;
     let loaded = knowledge::load(&config, is_example, &mut notes)?;
-    for base in loaded.iter().flat_map(|loaded| &loaded.bases) {
-        embedding::begin(base, &config, secrets, &workers).await?;
+    if let Some(loaded) = &loaded {
+        embedding::begin(&loaded.bases, &config, secrets, &workers).await?;
     }
     let knowledge = loaded.and_then(|loaded| loaded.knowledge());
     let mut builder = providers::add(

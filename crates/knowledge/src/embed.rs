@@ -144,8 +144,14 @@ pub async fn embed(
     Ok(())
 }
 
-/// Vectors of texts, one for each and all of one width.
-async fn vectors(embedder: &dyn Embedder, texts: Vec<String>) -> Result<Vec<Vec<f32>>, EmbedError> {
+/// Vectors of passages' texts, one for each and all of one width.
+///
+/// # Errors
+/// [`EmbedError::Provider`] and [`EmbedError::Answer`].
+pub async fn vectors(
+    embedder: &dyn Embedder,
+    texts: Vec<String>,
+) -> Result<Vec<Vec<f32>>, EmbedError> {
     let count = texts.len();
     let made = embedder.embed(texts, EmbedPurpose::Documents).await?;
     let width = made.first().map_or(0, Vec::len);

@@ -1,19 +1,20 @@
 //! Who makes the vectors of passages and questions, and that it happens.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use antiphon_agent::provider::Embedder;
+use antiphon_agent::provider::{BoxFuture, Embedder};
 use antiphon_embedding::MiniLm;
-use antiphon_knowledge::KnowledgeBase;
 use antiphon_knowledge::embed::{EmbedError, Foreign, embed};
 use antiphon_models::Store;
 use antiphon_models::catalogue::MINILM;
+use antiphon_models::store::sha256;
 use antiphon_neural::Workers;
 use antiphon_openai::OpenAiEmbedder;
 use antiphon_openai::embeddings::DEFAULT_EMBEDDING_MODEL;
 use anyhow::Context as _;
 
+use super::knowledge::Base;
 use super::providers::endpoint;
 use crate::config::{Config, EmbeddingConfig, EmbeddingProvider, Secrets};
 
@@ -70,10 +71,10 @@ fn choose(config: &EmbeddingConfig) -> anyhow::Result<Choice> {
     })
 }
 
-/// Have what the base holds found by meaning. An endpoint that was named is asked before the first call whether it made the index that
-/// is read; what takes longer goes on beside the calls, which are answered by words until it is done.
+/// Have what the bases hold found by meaning, all with one model. An endpoint that was named is asked before the first call whether it
+/// made the index that is read; what takes longer goes on beside the calls, which are answered by words until it is done.
 pub(super) async fn begin(
-    base: &KnowledgeBase,
+    bases: &[Base],
     config: &Config,
     secrets: &Secrets,
     workers: &Workers,
@@ -88,54 +89,63 @@ pub(super) async fn begin(
     } else {
         Foreign::Replaced
     };
-    match choose(options)? {
-        Choice::Nobody => {}
+    let choice = choose(options)?;
+    // of an endpoint it is one request, and a wrong model is found before somebody calls
+    let is_tried = is_named || matches!(choice, Choice::Endpoint);
+    let load: BoxFuture<'static, anyhow::Result<Arc<dyn Embedder>>> = match choice {
+        Choice::Nobody => return Ok(()),
         Choice::Endpoint => {
             let embedder = of_endpoint(options, secrets)?;
-            if base.has_vectors() {
-                // one request, and a wrong model is found before somebody calls
-                run(base, embedder, foreign).await?;
-            } else {
-                spawn(base.clone(), async move { Ok(embedder) }, foreign);
-            }
+            Box::pin(async move { Ok(embedder) })
         }
-        Choice::Local(folder) => {
-            let load = of_this_machine(folder, workers.clone());
-            if is_named && base.has_vectors() {
-                run(base, load.await?, foreign).await?;
-            } else {
-                spawn(base.clone(), load, foreign);
-            }
-        }
+        Choice::Local(folder) => Box::pin(of_this_machine(folder, workers.clone())),
+    };
+    let (tried, later): (Vec<_>, Vec<_>) = bases
+        .iter()
+        .cloned()
+        .partition(|Base { base, .. }| is_tried && base.has_vectors());
+    if tried.is_empty() {
+        spawn(later, load, foreign);
+        return Ok(());
     }
+    let embedder = load.await?;
+    for base in &tried {
+        run(base, embedder.clone(), foreign).await?;
+    }
+    spawn(later, async move { Ok(embedder) }, foreign);
     Ok(())
 }
 
 fn spawn(
-    base: KnowledgeBase,
+    bases: Vec<Base>,
     embedder: impl Future<Output = anyhow::Result<Arc<dyn Embedder>>> + Send + 'static,
     foreign: Foreign,
 ) {
+    let told =
+        |error: &anyhow::Error| tracing::warn!("the knowledge is found by words alone: {error:#}");
     tokio::spawn(async move {
-        let done = match embedder.await {
-            Ok(embedder) => run(&base, embedder, foreign)
-                .await
-                .map_err(anyhow::Error::from),
-            Err(error) => Err(error),
+        let embedder = match embedder.await {
+            Ok(embedder) => embedder,
+            Err(error) => return told(&error),
         };
-        if let Err(error) = done {
-            tracing::warn!("the knowledge is found by words alone: {error:#}");
+        for base in bases {
+            let embedder = embedder.clone();
+            tokio::spawn(async move {
+                if let Err(error) = run(&base, embedder, foreign).await {
+                    told(&error.into());
+                }
+            });
         }
     });
 }
 
 async fn run(
-    base: &KnowledgeBase,
+    Base { base, folder }: &Base,
     embedder: Arc<dyn Embedder>,
     foreign: Foreign,
 ) -> Result<(), EmbedError> {
     let model = embedder.info().model;
-    let kept = kept(&model);
+    let kept = cache().map(|cache| cache.join(file_of(&model, folder)));
     let began = std::time::Instant::now();
     let mut tenth = 0;
     let told = |done: usize, all: usize| {
@@ -150,18 +160,41 @@ async fn run(
     Ok(())
 }
 
-/// Where vectors are kept between starts: one file for each model in the user's cache.
-fn kept(model: &str) -> Option<PathBuf> {
+/// Where vectors are kept between starts: in the user's cache.
+fn cache() -> Option<PathBuf> {
     let variable = |name: &str| {
         std::env::var_os(name)
             .filter(|value| !value.is_empty())
             .map(PathBuf::from)
     };
     let cache = variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")))?;
+    Some(cache.join("antiphon").join("vectors"))
+}
+
+/// One file for each model and folder: it loses what its folder no longer holds, and another's passages must not go with that.
+fn file_of(model: &str, folder: &Path) -> String {
     let name: String = model
         .chars()
         .map(|c| if c.is_alphanumeric() { c } else { '-' })
         .take(100)
         .collect();
-    Some(cache.join("antiphon").join("vectors").join(name))
+    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_path_buf());
+    let hash = sha256(folder.as_os_str().as_encoded_bytes());
+    format!("{name}-{}", hash.get(..16).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_of_two_sources_finds_its_own_vectors_at_the_next_start() {
+        let file = |folder: &str| file_of("minilm", Path::new(folder));
+        assert_ne!(file("knowledge"), file("handbook"));
+        assert_eq!(file("knowledge"), file("./knowledge"));
+        assert_ne!(
+            file("knowledge"),
+            file_of("another model", Path::new("knowledge"))
+        );
+    }
 }

@@ -1,5 +1,6 @@
 //! The documents.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use antiphon_agent::provider::{Knowledge, RemoteKnowledge};
@@ -16,9 +17,16 @@ use crate::config::{Config, KnowledgeConfig, SourceConfig};
 #[derive(Debug)]
 pub(super) struct Loaded {
     /// What is read here, to be embedded; the first is that of `[knowledge] path`.
-    pub(super) bases: Vec<KnowledgeBase>,
+    pub(super) bases: Vec<Base>,
     named: Vec<(String, Source)>,
     top_k: usize,
+}
+
+/// A base, and the folder that it was read from; of the example, the one that it stands for.
+#[derive(Clone, Debug)]
+pub(super) struct Base {
+    pub(super) base: KnowledgeBase,
+    pub(super) folder: PathBuf,
 }
 
 #[derive(Debug)]
@@ -32,14 +40,14 @@ impl Loaded {
     pub(super) fn knowledge(&self) -> Option<Arc<dyn Knowledge>> {
         let first = self.bases.first()?;
         if self.named.is_empty() {
-            return Some(Arc::new(first.clone()));
+            return Some(Arc::new(first.base.clone()));
         }
         let mut sources = Sources::default()
             .with_top_k(self.top_k)
-            .with("documents", Arc::new(first.clone()));
+            .with("documents", Arc::new(first.base.clone()));
         for (name, source) in &self.named {
             let source: Arc<dyn Knowledge> = match source {
-                Source::Base(number) => Arc::new(self.bases.get(*number)?.clone()),
+                Source::Base(number) => Arc::new(self.bases.get(*number)?.base.clone()),
                 Source::Remote(remote) => Arc::new(remote.clone()),
             };
             sources = sources.with(name, source);
@@ -73,7 +81,10 @@ pub(super) fn load(
         );
     }
     let mut loaded = Loaded {
-        bases: vec![limited(first, knowledge)],
+        bases: vec![Base {
+            base: limited(first, knowledge),
+            folder: config.folder.join(&knowledge.path),
+        }],
         named: Vec::new(),
         top_k: top_k(knowledge),
     };
@@ -86,7 +97,10 @@ pub(super) fn load(
         let made = match (&source.path, &source.url) {
             (Some(path), None) => {
                 let base = read(config, path, source.index_id.as_deref(), notes)?;
-                loaded.bases.push(limited(base, knowledge));
+                loaded.bases.push(Base {
+                    base: limited(base, knowledge),
+                    folder: config.folder.join(path),
+                });
                 Source::Base(loaded.bases.len() - 1)
             }
             (None, Some(url)) => Source::Remote(remote(source, url)?),
@@ -120,7 +134,7 @@ fn remote(source: &SourceConfig, url: &str) -> anyhow::Result<RemoteKnowledge> {
 
 fn read(
     config: &Config,
-    path: &std::path::Path,
+    path: &Path,
     index_id: Option<&str>,
     notes: &mut Vec<String>,
 ) -> anyhow::Result<KnowledgeBase> {

@@ -4,10 +4,10 @@ use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use antiphon_agent::provider::{EmbedPurpose, Embedder, Knowledge as _};
+use antiphon_agent::provider::{Embedder, Knowledge as _};
 use antiphon_knowledge::KnowledgeBase;
 use antiphon_knowledge::documents;
-use antiphon_knowledge::embed::{Foreign, embed};
+use antiphon_knowledge::embed::{self, Foreign, embed};
 use antiphon_knowledge::llamaindex::write::{Change, Document, Writer};
 use antiphon_knowledge::split::SentenceSplitter;
 use antiphon_neural::Workers;
@@ -173,19 +173,9 @@ async fn update(
     let wanted = writer.wanted();
     let mut vectors = Vec::with_capacity(wanted.len());
     for batch in wanted.chunks(BATCH) {
-        vectors.extend(
-            embedder
-                .embed(batch.to_vec(), EmbedPurpose::Documents)
-                .await?,
-        );
+        vectors.extend(embed::vectors(&*embedder, batch.to_vec()).await?);
         progress(vectors.len(), wanted.len());
     }
-    anyhow::ensure!(
-        vectors.len() == wanted.len(),
-        "the embedding model gave {} vectors for {} texts",
-        vectors.len(),
-        wanted.len()
-    );
     writer.embedded(vectors);
     writer.write(store)?;
     print_line(&format!(
