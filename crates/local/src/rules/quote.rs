@@ -43,13 +43,9 @@ const LEANING: [&str; 13] = [
 ];
 
 /// The answer to a question, if the passages hold one.
-pub(super) fn answer(
-    passages: &[Passage],
-    question: &Question,
-    likeness: &[f32],
-) -> Option<String> {
+pub(super) fn answer(passages: &[Passage], question: &Question) -> Option<String> {
     let mut units = units(passages);
-    rank(&mut units, &question.text, likeness);
+    rank(&mut units, &question.text);
     if let Some(said) = super::diet::answer(passages, &units, question) {
         return Some(said);
     }
