@@ -20,6 +20,8 @@ sys.path.insert(0, str(Path(__file__).parent / "call"))
 ROOT = Path(__file__).resolve().parents[1]
 SPEECH = ROOT / "interop" / "speech"
 ARTIFACTS = Path(os.environ.get("ANTIPHON_ARTIFACTS", ROOT / "artifacts"))
+# Where scripts/ keep what they have fetched and built.
+CACHE = Path(os.environ.get("ANTIPHON_CACHE", Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "antiphon"))
 SECRETS = ("DEEPGRAM", "OPENAI", "LIVEKIT")
 
 
@@ -120,8 +122,7 @@ def room_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def models() -> dict[str, str]:
     """The environment with which the program finds its models: they were fetched by scripts/test.sh, through the program."""
-    cache = os.environ.get("ANTIPHON_CACHE", Path.home() / ".cache" / "antiphon")
-    folder = Path(cache) / "models"
+    folder = CACHE / "models"
     listed = subprocess.run([binary("antiphon"), "models"], env={**os.environ, "ANTIPHON_MODELS": str(folder)}, capture_output=True, text=True, check=True).stdout
     assert "missing" not in listed, f"fetch them: ANTIPHON_MODELS={folder} antiphon models fetch\n{listed}"
     return {"ANTIPHON_MODELS": str(folder)}

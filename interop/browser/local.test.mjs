@@ -7,14 +7,15 @@ import { test } from 'node:test';
 
 import { startAntiphon } from './programs.mjs';
 import { microphoneFile } from './sound.mjs';
-import { Visitor, launch } from './visitor.mjs';
+import { visit } from './visitor.mjs';
 
-test('a newcomer without keys speaks and is answered from the knowledge, and books a table by typing', { timeout: 150_000 }, async () => {
+test('a newcomer without keys speaks and is answered from the knowledge, and books a table by typing', { timeout: 150_000 }, async (context) => {
   const folder = mkdtempSync(join(tmpdir(), 'antiphon-microphone-'));
+  context.after(() => rmSync(folder, { recursive: true }));
   const antiphon = await startAntiphon();
-  const browser = await launch(microphoneFile(join(folder, 'microphone.wav'), [[7, 'what time do you open on sunday']]));
-  try {
-    const visitor = await Visitor.arrive(browser, antiphon.url);
+  context.after(() => antiphon.stop());
+  const microphone = microphoneFile(join(folder, 'microphone.wav'), [[7, 'what time do you open on sunday']]);
+  await visit(antiphon, microphone, async (visitor) => {
     assert.match(await visitor.page.getByRole('list', { name: 'Providers in use' }).innerText(), /PocketSphinx[^]*built in[^]*flite/);
     await visitor.press('Start call');
     await visitor.listen();
@@ -38,13 +39,5 @@ test('a newcomer without keys speaks and is answered from the knowledge, and boo
     assert.ok(loud > 40, `several seconds of speech were heard: ${loud / 10} s`);
     await visitor.press('End call');
     await visitor.state('off');
-    assert.deepEqual(visitor.problems, []);
-  } catch (error) {
-    error.message += `\n--- antiphon\n${antiphon.output}`;
-    throw error;
-  } finally {
-    await browser.close();
-    await antiphon.stop();
-    rmSync(folder, { recursive: true });
-  }
+  });
 });

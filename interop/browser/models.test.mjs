@@ -3,15 +3,13 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
-import { ARTIFACTS, ROOT, startAntiphon } from './programs.mjs';
+import { ARTIFACTS, CACHE, ROOT, startAntiphon } from './programs.mjs';
 import { recordedMicrophone } from './sound.mjs';
-import { Visitor, launch } from './visitor.mjs';
-
-const CACHE = process.env.ANTIPHON_CACHE ?? join(homedir(), '.cache', 'antiphon');
+import { visit } from './visitor.mjs';
 
 const CONFIGURATION = `
 name = "weather"
@@ -27,16 +25,17 @@ function understand(wav) {
   return execFileSync(join(CACHE, 'venv', 'bin', 'python'), [program, wav], { encoding: 'utf8' }).toLowerCase();
 }
 
-test('a person speaks with the page without any key, and the answer is understood by another recogniser', { timeout: 150_000 }, async () => {
+test('a person speaks with the page without any key, and the answer is understood by another recogniser', { timeout: 150_000 }, async (context) => {
   const folder = mkdtempSync(join(tmpdir(), 'antiphon-microphone-'));
+  context.after(() => rmSync(folder, { recursive: true }));
   const antiphon = await startAntiphon({ ANTIPHON_MODELS: join(CACHE, 'models') }, (own) => {
     writeFileSync(join(own, 'antiphon.toml'), CONFIGURATION);
     mkdirSync(join(own, 'knowledge'));
     writeFileSync(join(own, 'knowledge', 'weather.md'), '# Weather\n\nThe weather in Paris is mild, with a little rain in the evening.\n');
   });
-  const browser = await launch(recordedMicrophone(join(folder, 'microphone.wav'), join(ROOT, 'interop', 'speech', 'weather_question.wav'), 8));
-  try {
-    const visitor = await Visitor.arrive(browser, antiphon.url);
+  context.after(() => antiphon.stop());
+  const microphone = recordedMicrophone(join(folder, 'microphone.wav'), join(ROOT, 'interop', 'speech', 'weather_question.wav'), 8);
+  await visit(antiphon, microphone, async (visitor) => {
     assert.match(await visitor.page.getByRole('list', { name: 'Providers in use' }).innerText(), /Moonshine[^]*built in[^]*hibari/i);
     await visitor.press('Start call');
     await visitor.listen();
@@ -53,13 +52,5 @@ test('a person speaks with the page without any key, and the answer is understoo
     }
     await visitor.press('End call');
     await visitor.state('off');
-    assert.deepEqual(visitor.problems, []);
-  } catch (error) {
-    error.message += `\n--- antiphon\n${antiphon.output}`;
-    throw error;
-  } finally {
-    await browser.close();
-    await antiphon.stop();
-    rmSync(folder, { recursive: true });
-  }
+  });
 });

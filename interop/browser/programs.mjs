@@ -1,5 +1,6 @@
 // Starts the built programs the way a user does, and stops them again.
 import { spawn } from 'node:child_process';
+import { createHmac } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
@@ -8,6 +9,8 @@ import { join, resolve } from 'node:path';
 export const ROOT = resolve(import.meta.dirname, '../..');
 export const ARTIFACTS = process.env.ANTIPHON_ARTIFACTS ?? join(ROOT, 'artifacts');
 mkdirSync(ARTIFACTS, { recursive: true });
+/** Where scripts/ keep what they have fetched and built. */
+export const CACHE = process.env.ANTIPHON_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'antiphon');
 
 const READY_MS = 60_000;
 const STOP_MS = 15_000;
@@ -41,7 +44,8 @@ class Program {
   }
 }
 
-async function start(name, args, env = {}, path = binary(name), ready = /(http:\/\/[\w.:[\]-]+)/, furnish = () => {}) {
+/** `furnish` puts files into the program's folder before. `ready`: what it prints when it is, its address if it says one. */
+async function start(name, args, { env = {}, path = binary(name), ready = /(http:\/\/[\w.:[\]-]+)/, furnish = () => {} } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'antiphon-browser-'));
   furnish(folder);
   const clean = Object.fromEntries(Object.entries(process.env).filter(([variable]) => !SECRETS.test(variable)));
@@ -63,24 +67,32 @@ async function start(name, args, env = {}, path = binary(name), ready = /(http:\
   return program;
 }
 
-/** Room server, agent and page in one process, on free ports; `furnish` puts files into its folder before. */
-export const startAntiphon = (env, furnish) => start('antiphon', ['dev', '--port', '0', '--udp-port', '0'], env, undefined, undefined, furnish);
+/** Room server, agent and page in one process, on free ports. */
+export const startAntiphon = (env, furnish) => start('antiphon', ['dev', '--port', '0', '--udp-port', '0'], { env, furnish });
 
 /** The room server alone, with the development key. */
 export const startServer = () => start('antiphon', ['serve', '--dev', '--port', '0', '--udp-port', '0']);
 
 /** LiveKit's own server, as scripts/livekit-server.sh has built it; nothing if it has not. */
 export async function startLiveKit() {
-  const cache = process.env.ANTIPHON_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'antiphon');
-  const folder = join(cache, 'bin');
+  const folder = join(CACHE, 'bin');
   const built = existsSync(folder) ? readdirSync(folder).filter((name) => name.startsWith('livekit-server-v') && !name.endsWith('.log')) : [];
   if (!built.length) return undefined;
   const [port, tcp, udp] = await Promise.all([freePort(), freePort(), freePort()]);
   const rtc = `rtc: {tcp_port: ${tcp}, udp_port: ${udp}, node_ip: 127.0.0.1, use_external_ip: false}`;
   const configuration = `port: ${port}\nbind_addresses: ['127.0.0.1']\n${rtc}\nkeys: {devkey: secret}\n`;
-  const server = await start('livekit-server', ['--dev', '--config-body', configuration], {}, join(folder, built.sort().at(-1)), /starting LiveKit server/);
+  const path = join(folder, built.sort().at(-1));
+  const server = await start('livekit-server', ['--dev', '--config-body', configuration], { path, ready: /starting LiveKit server/ });
   server.url = `http://127.0.0.1:${port}`;
   return server;
+}
+
+/** For a server with the development key, made as a developer's own server makes them; `grants`: what they may beside joining. */
+export function token(identity, grants) {
+  const encode = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const claims = { iss: 'devkey', sub: identity, name: identity, exp: Math.floor(Date.now() / 1000) + 600, video: { roomJoin: true, ...grants } };
+  const text = `${encode({ alg: 'HS256', typ: 'JWT' })}.${encode(claims)}`;
+  return `${text}.${createHmac('sha256', 'secret').update(text).digest('base64url')}`;
 }
 
 function freePort() {

@@ -7,7 +7,7 @@ import { after, before, test } from 'node:test';
 
 import { startAntiphon, startSimulator } from './programs.mjs';
 import { microphoneFile } from './sound.mjs';
-import { Visitor, launch } from './visitor.mjs';
+import { visit as visitAt } from './visitor.mjs';
 
 const TEST = { timeout: 150_000 };
 const STORY = Array.from({ length: 40 }, (_, index) => `This is sentence number ${index + 1} of a very long story about olives and the harbour.`).join(' ');
@@ -40,20 +40,10 @@ after(async () => {
   rmSync(folder, { recursive: true });
 });
 
-/** A call of one visitor, from arriving to leaving; what went wrong on the page fails the test. */
+/** A call of one visitor who says these sentences. */
 async function visit(sentences, act) {
   await simulator.script(SCRIPT);
-  const browser = await launch(microphoneFile(join(folder, 'microphone.wav'), sentences));
-  try {
-    const visitor = await Visitor.arrive(browser, antiphon.url);
-    await act(visitor);
-    assert.deepEqual(visitor.problems, []);
-  } catch (error) {
-    error.message += `\n--- antiphon\n${antiphon.output}`;
-    throw error;
-  } finally {
-    await browser.close();
-  }
+  await visitAt(antiphon, microphoneFile(join(folder, 'microphone.wav'), sentences), act);
 }
 
 test('a caller is greeted, asks by voice, is answered aloud, and sees all of it', TEST, () =>

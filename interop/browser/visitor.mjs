@@ -1,4 +1,5 @@
 // A person at the playground: headless Chromium with a microphone that plays a file, the keyboard, eyes and ears.
+import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -41,6 +42,21 @@ export function launch(microphone) {
     '--no-sandbox',
   ];
   return chromium.launch({ executablePath: chromiumPath(), args });
+}
+
+/** One visitor at `antiphon`, from arriving to leaving; what went wrong on the page fails the test, with what the program printed. */
+export async function visit(antiphon, microphone, act) {
+  const browser = await launch(microphone);
+  try {
+    const visitor = await Visitor.arrive(browser, antiphon.url);
+    await act(visitor);
+    assert.deepEqual(visitor.problems, []);
+  } catch (error) {
+    error.message += `\n--- antiphon\n${antiphon.output}`;
+    throw error;
+  } finally {
+    await browser.close();
+  }
 }
 
 export class Visitor {

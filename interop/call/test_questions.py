@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
-from caller import Caller
+from caller import Caller, speak
 from understand import share_heard, understand
 
 QUESTIONS = Path(__file__).resolve().parents[2] / "examples" / "restaurant" / "questions"
@@ -58,12 +57,6 @@ def unmet(expected: str, said: str) -> str | None:
     return None
 
 
-def voice(words: str, folder: Path, name: str, number: int) -> Path:
-    path = folder / f"question_{number}_{len(list(folder.iterdir()))}.wav"
-    subprocess.run(["flite", "-voice", name, "-t", words, "-o", str(path)], check=True)
-    return path
-
-
 async def one_call(url: str, room: str, turns: list[Turn], number: int, folder: Path) -> list[dict]:
     results = []
     name = VOICES[number % len(VOICES)]
@@ -72,7 +65,7 @@ async def one_call(url: str, room: str, turns: list[Turn], number: int, folder: 
         for turn in turns:
             answers, begun = len(caller.words("agent")), len(caller.heard)
             users = len(caller.words("user"))
-            caller.say(voice(turn.words, folder, name, number), then_silence=0.2)
+            caller.say(speak(turn.words, folder, name), then_silence=0.2)
             await caller.said_everything()
             is_answered = lambda: len(caller.words("agent")) > answers and caller.states[-1] == "listening" and not caller.heard_within(1.0)
             try:

@@ -12,14 +12,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, binary
+from conftest import CACHE, ROOT, binary
 from llama_index.core import Document, StorageContext, VectorStoreIndex, load_index_from_storage
 from llama_index.core.embeddings import BaseEmbedding
 from llama_index.core.node_parser import SentenceSplitter
 from llama_index.core.schema import MetadataMode
 
 RESTAURANT = ROOT / "examples" / "restaurant" / "knowledge"
-MODELS = Path(os.environ.get("ANTIPHON_MODELS", Path(os.environ.get("ANTIPHON_CACHE", Path.home() / ".cache/antiphon")) / "models"))
+MODELS = Path(os.environ.get("ANTIPHON_MODELS", CACHE / "models"))
 ENVIRONMENT = {**os.environ, "ANTIPHON_MODELS": str(MODELS)}
 
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from interop.conftest import Process, start
-
-CACHE = Path(os.environ.get("ANTIPHON_CACHE", Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "antiphon"))
+from interop.conftest import CACHE, Process, start
 
 
 def program() -> str | None:
@@ -20,7 +17,7 @@ def program() -> str | None:
     return str(built[-1]) if built else shutil.which("livekit-server")
 
 
-def free_port(kind: socket.SocketKind) -> int:
+def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
     with socket.socket(socket.AF_INET, kind) as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -32,7 +29,7 @@ def livekit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     found = program()
     if not found:
         pytest.skip("LiveKit's own server is not here: scripts/livekit-server.sh builds it with Go")
-    port, tcp, udp = free_port(socket.SOCK_STREAM), free_port(socket.SOCK_STREAM), free_port(socket.SOCK_DGRAM)
+    port, tcp, udp = free_port(), free_port(), free_port(socket.SOCK_DGRAM)
     configuration = (
         f"port: {port}\nbind_addresses: ['127.0.0.1']\nrtc: {{tcp_port: {tcp}, udp_port: {udp}, node_ip: 127.0.0.1, use_external_ip: false}}\n"
         "keys: {devkey: secret}\nlogging: {level: info}\n"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
-import shutil
 import socket
 import uuid
 from collections.abc import Callable, Iterator
@@ -13,21 +11,9 @@ from pathlib import Path
 
 import pytest
 from interop.conftest import Process, binary, start
+from interop.livekit_server.conftest import free_port, program
 
-CACHE = Path(os.environ.get("ANTIPHON_CACHE", Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "antiphon"))
 KEY, SECRET = "APIoperator", "a secret that nobody guesses, of 32 characters"
-
-
-def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def livekit_server() -> str | None:
-    """Where scripts/livekit-server.sh has put it."""
-    built = sorted((CACHE / "bin").glob("livekit-server-v*"))
-    return str(built[-1]) if built else shutil.which("livekit-server")
 
 
 @dataclasses.dataclass
@@ -64,7 +50,7 @@ def operated(which: str, folder: Path, extra: str, env: dict[str, str] | None = 
     if which == "antiphon":
         command, ready = [str(binary("antiphon")), "serve"], "listening"
     else:
-        found = livekit_server()
+        found = program()
         if not found:
             pytest.skip("LiveKit's own server is not here: scripts/livekit-server.sh builds it with Go")
         command, ready = [found], "starting LiveKit server"

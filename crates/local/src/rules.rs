@@ -67,16 +67,7 @@ impl RulesLlm {
 
     /// The whole answer, from the passages of the request.
     pub fn answer(&self, request: &ChatRequest, tools: &[ToolDefinition]) -> Vec<ChatChunk> {
-        self.chunks(request, tools, &[])
-    }
-
-    fn chunks(
-        &self,
-        request: &ChatRequest,
-        tools: &[ToolDefinition],
-        likeness: &[f32],
-    ) -> Vec<ChatChunk> {
-        match self.decide(request, tools, likeness) {
+        match self.decide(request, tools) {
             Answer::Say(text) => text
                 .split_inclusive(' ')
                 .map(|word| ChatChunk::Text(word.to_owned()))
@@ -85,7 +76,7 @@ impl RulesLlm {
         }
     }
 
-    fn decide(&self, request: &ChatRequest, tools: &[ToolDefinition], likeness: &[f32]) -> Answer {
+    fn decide(&self, request: &ChatRequest, tools: &[ToolDefinition]) -> Answer {
         let today = (self.today)();
         let told = told(&request.items);
         let Some(latest) = last_said(&request.items, Role::User) else {
@@ -120,7 +111,7 @@ impl RulesLlm {
             Outcome::Nothing => {
                 let question = Question::newest(&request.items, today);
                 let said = small_talk(latest, &request.items, tools)
-                    .or_else(|| quote::answer(&request.passages, &question, likeness));
+                    .or_else(|| quote::answer(&request.passages, &question));
                 Answer::Say(match (said, &open) {
                     (Some(said), _) => again(&said),
                     (None, Some(open)) => format!("Sorry, I did not understand that. {open}"),

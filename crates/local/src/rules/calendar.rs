@@ -38,16 +38,6 @@ impl Date {
         Self { days }
     }
 
-    /// Today in UTC by the machine's clock.
-    pub fn today_utc() -> Self {
-        let since = std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .unwrap_or_default();
-        Self {
-            days: i64::try_from(since.as_secs() / 86_400).unwrap_or(0),
-        }
-    }
-
     /// So many days later.
     #[must_use]
     pub fn after(self, days: i64) -> Self {

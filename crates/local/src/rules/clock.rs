@@ -1,7 +1,7 @@
 //! Times of day as callers say them: "half past six", "quarter to eight", "seven thirty", "at noon".
 
 use super::calendar::DAYS;
-use super::words::number;
+use super::words::{is_people, number};
 
 /// Minutes that are said beside an hour without a word between.
 const MINUTES: [i64; 11] = [5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 55];
@@ -107,25 +107,8 @@ fn is_share(before: &str, next: &str) -> bool {
 }
 
 /// What is counted by a number before it.
-pub(super) fn is_counted(word: &str) -> bool {
-    matches!(
-        word,
-        "people"
-            | "persons"
-            | "person"
-            | "guests"
-            | "of"
-            | "adults"
-            | "kids"
-            | "children"
-            | "friends"
-            | "men"
-            | "women"
-            | "days"
-            | "weeks"
-            | "diners"
-            | "others"
-    )
+fn is_counted(word: &str) -> bool {
+    is_people(word) || matches!(word, "of" | "days" | "weeks")
 }
 
 /// `19:30` as "7:30 PM".

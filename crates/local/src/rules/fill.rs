@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::calendar::{self, DAYS, Date};
 use super::clock;
-use super::words::number;
+use super::words::{is_people, number};
 
 /// What is asked when a parameter is missing; `new` when something is made rather than looked up.
 pub(super) fn question(name: &str, schema: &Value, acts: bool) -> String {
@@ -129,25 +129,8 @@ pub(super) fn value(
 /// How many people.
 fn count(words: &[&str], asked: bool) -> Option<i64> {
     let has = |phrase: &[&str]| words.windows(phrase.len()).any(|window| window == phrase);
-    let people = |word: &str| {
-        matches!(
-            word,
-            "people"
-                | "persons"
-                | "person"
-                | "guests"
-                | "adults"
-                | "adult"
-                | "kids"
-                | "children"
-                | "child"
-                | "friends"
-                | "men"
-                | "women"
-                | "diners"
-                | "others"
-        )
-    };
+    // one alone counts as well: "two adults and one child"
+    let people = |word: &str| is_people(word) || matches!(word, "adult" | "child");
     // "two adults and three children", "me and three friends"
     let counted = words.windows(2).filter_map(|pair| match pair {
         [word, next] if people(next) => number(word).filter(|number| (1..=100).contains(number)),

@@ -43,13 +43,9 @@ const LEANING: [&str; 13] = [
 ];
 
 /// The answer to a question, if the passages hold one.
-pub(super) fn answer(
-    passages: &[Passage],
-    question: &Question,
-    likeness: &[f32],
-) -> Option<String> {
+pub(super) fn answer(passages: &[Passage], question: &Question) -> Option<String> {
     let mut units = units(passages);
-    rank(&mut units, &question.text, likeness);
+    rank(&mut units, &question.text);
     if let Some(said) = super::diet::answer(passages, &units, question) {
         return Some(said);
     }
@@ -208,10 +204,10 @@ fn hours(
     question: &Question,
     best: f32,
 ) -> Option<String> {
-    if !(question.asks_time() || !question.days.is_empty() || asks_about_hour(question)) {
+    let about_hour = asks_about_hour(question);
+    if !(question.asks_time() || !question.days.is_empty() || about_hour) {
         return None;
     }
-    let about_hour = asks_about_hour(question);
     let least_share = if about_hour {
         MIN_SHARE * HOURS
     } else {
@@ -240,12 +236,7 @@ fn hours(
         }
     }
     // whether it is open at an hour is told by all the hours
-    let least = top
-        * if asks_about_hour(question) {
-            HOURS * HOURS
-        } else {
-            ALSO
-        };
+    let least = top * if about_hour { HOURS * HOURS } else { ALSO };
     let mut said = String::new();
     for (number, passage) in passages.iter().enumerate() {
         let of_passage: Vec<&Unit<'_>> =

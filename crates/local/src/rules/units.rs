@@ -37,11 +37,6 @@ const OF_BEGUN: f32 = 0.6;
 const MIN_BEGUN_BYTES: usize = 4;
 /// How much a sentence of the usual length loses to a very short one.
 const OF_LENGTH: f32 = 0.1;
-/// Sentences that have nothing to do with a question are so much like it, with all-MiniLM-L6-v2: of 80 questions those that
-/// nothing answers had a cosine of at most 0.4 with any sentence, but for one (0.48), the others mostly more.
-const UNLIKE: f32 = 0.3;
-/// What likeness above that counts, beside the share of the question's words.
-const OF_LIKENESS: f32 = 3.0;
 /// Lines of a list are at most so long.
 const MAX_ITEM_CHARS: usize = 120;
 
@@ -94,19 +89,8 @@ pub(super) fn units(passages: &[Passage]) -> Vec<Unit<'_>> {
     units
 }
 
-/// Give every unit its score for this question. `likeness` is how much each means the same (the cosine of two vectors); without
-/// it words alone count.
-pub(super) fn rank(units: &mut [Unit<'_>], question: &str, likeness: &[f32]) {
-    rank_by_words(units, question);
-    let weight = units.iter().map(|unit| unit.score).fold(1.0, f32::max);
-    for (unit, likeness) in units.iter_mut().zip(likeness) {
-        let meant = (likeness - UNLIKE).max(0.0) * OF_LIKENESS;
-        unit.share = (unit.share + meant).min(1.0);
-        unit.score += weight * meant;
-    }
-}
-
-fn rank_by_words(units: &mut [Unit<'_>], question: &str) {
+/// Give every unit its score for this question, by the words of both.
+pub(super) fn rank(units: &mut [Unit<'_>], question: &str) {
     let wording = Wording::of(units.iter().map(|unit| unit.text));
     let topics = wording.topics(question);
     let terms: Vec<(Vec<String>, Vec<String>)> = units

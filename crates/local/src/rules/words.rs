@@ -88,6 +88,25 @@ pub(super) fn overlap(words: &[String], name: &str, description: &str) -> u32 {
     score
 }
 
+/// Is it a word for people, who are counted: "two adults"?
+pub(super) fn is_people(word: &str) -> bool {
+    matches!(
+        word,
+        "people"
+            | "persons"
+            | "person"
+            | "guests"
+            | "adults"
+            | "kids"
+            | "children"
+            | "friends"
+            | "men"
+            | "women"
+            | "diners"
+            | "others"
+    )
+}
+
 /// A number in words or digits.
 pub(super) fn number(word: &str) -> Option<i64> {
     const NAMES: [&str; 21] = [

@@ -4,7 +4,7 @@
 use antiphon_agent::provider::ToolDefinition;
 
 use super::json::{offered, plain_name};
-use super::notation::folded;
+use super::notation::{folded, split_while};
 
 /// A longer label is a sentence.
 const MAX_LABEL_BYTES: usize = 48;
@@ -77,10 +77,9 @@ pub(super) fn label(line: &str, tools: &[ToolDefinition], is_over: bool) -> Labe
         .find_map(|(open, close)| Some((close, start.strip_prefix(open)?)));
     let start = bracket.map_or(start, |(_, inside)| inside);
     let is_of_label = |c: char| c.is_ascii_alphabetic() || matches!(c, ' ' | '*' | '_');
-    let length = start.find(|c| !is_of_label(c)).unwrap_or(start.len());
-    let (words, after) = start.split_at(length);
+    let (words, after) = split_while(start, is_of_label);
     let plain = folded(words.trim_matches(DECORATION)).replace('_', " ");
-    if length > MAX_LABEL_BYTES {
+    if words.len() > MAX_LABEL_BYTES {
         return Label::No;
     }
     let is_heading = line.starts_with(['#', '*']);

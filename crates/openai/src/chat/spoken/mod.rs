@@ -9,6 +9,7 @@
 //! Some models' templates open the thoughts themselves, so that only their end is seen. Who has seen that once begins the next
 //! answer with [`Opening::Thoughts`]; the first time the words are taken back.
 
+mod arguments;
 mod aside;
 mod bare;
 mod channels;

@@ -284,8 +284,7 @@ fn tag(text: &str) -> Lexed {
     let is_of_name = |c: char| {
         c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '-' | '.' | '|' | '｜' | '▁')
     };
-    let length = inside.find(|c| !is_of_name(c)).unwrap_or(inside.len());
-    let (name, after) = inside.split_at(length);
+    let (name, after) = split_while(inside, is_of_name);
     let name = folded(name);
     if name.starts_with('|')
         && !name.starts_with("|dsml|")
@@ -458,6 +457,11 @@ pub(super) fn is_half_mark(text: &str) -> bool {
     text.starts_with('<')
         && (name.starts_with('|')
             || (name.len() > 2 && (is_thought(name) || known.any(|known| known.starts_with(name)))))
+}
+
+/// The longest beginning of a text in which each character is such a one, and what follows it.
+pub(super) fn split_while(text: &str, is_such: impl Fn(char) -> bool) -> (&str, &str) {
+    text.split_at(text.find(|c| !is_such(c)).unwrap_or(text.len()))
 }
 
 /// How a text begins.

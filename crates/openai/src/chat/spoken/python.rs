@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::json::json_value;
 use super::lead::Miss;
+use super::notation::split_while;
 use super::written::Written;
 
 /// Every call of a known tool.
@@ -111,7 +112,7 @@ pub(super) fn arguments(text: &str) -> Result<(Arguments, &str), Miss> {
             return Ok((found, after));
         }
         let is_of_key = |c: char| c.is_alphanumeric() || c == '_';
-        let (key, after) = rest.split_at(rest.find(|c| !is_of_key(c)).unwrap_or(rest.len()));
+        let (key, after) = split_while(rest, is_of_key);
         let keyed = after.trim_start().strip_prefix(['=', ':']);
         let after = match keyed.filter(|_| !key.is_empty()) {
             Some(text) => {

@@ -384,7 +384,7 @@ impl Spoken {
 pub(super) fn is_like_call(inside: &str, tools: &[ToolDefinition]) -> Option<bool> {
     let inside = inside.trim_start();
     let is_of_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ':');
-    let (name, after) = inside.split_at(inside.find(|c| !is_of_name(c)).unwrap_or(inside.len()));
+    let (name, after) = notation::split_while(inside, is_of_name);
     let next = after.chars().next();
     if name.is_empty() {
         return next.map(|next| matches!(next, '{' | '[' | '<' | '(' | '`' | '"' | '\''));
