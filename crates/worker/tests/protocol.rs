@@ -307,9 +307,11 @@ async fn a_worker_whose_connection_broke_comes_back_and_its_call_went_on() {
     let mut worker = employ_with(&engine, options(&proxy.url()), Some(direct)).await;
     let _caller = caller(&engine, &server, "a").await;
     let job = worker.job().await;
+    let before = proxy.accepted();
     proxy.cut();
+    // A busy machine may need more than one.
     until("a second connection", || {
-        proxy.accepted() == 2 && worker.handle.status().connected
+        proxy.accepted() > before && worker.handle.status().connected
     })
     .await;
     assert!(!job.context.shutdown.is_cancelled(), "the call goes on");
