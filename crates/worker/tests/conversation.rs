@@ -240,6 +240,10 @@ impl Caller {
         let wait = async {
             loop {
                 let event = self.events.recv().await.expect("the room goes on");
+                assert!(
+                    !matches!(event, RoomEvent::Disconnected { .. }),
+                    "{event:?} instead of {what}"
+                );
                 if let Some(found) = accept(event) {
                     return found;
                 }

@@ -11,6 +11,7 @@ use livekit_protocol::{
     request_response,
 };
 use prost::Message as _;
+use tokio::time::Instant;
 
 use super::link::Link;
 use super::{Actor, Command, Exit, Outgoing};
@@ -55,8 +56,9 @@ impl Actor {
         match result {
             Ok(()) => None,
             Err(error) => {
-                tracing::warn!(%error, "negotiation failed; setting everything up anew");
-                Some(Exit::Full)
+                tracing::warn!(%error, "negotiation failed");
+                link.broken.get_or_insert_with(Instant::now);
+                None
             }
         }
     }

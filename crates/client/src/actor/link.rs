@@ -36,6 +36,10 @@ pub(super) struct Link {
     /// Which of the peers have lost ICE, and since when.
     pub(super) publisher_lost: Option<Instant>,
     pub(super) subscriber_lost: Option<Instant>,
+    /// Since when a peer has been of no use: it ended, or refused a negotiation. Everything is made anew unless the server says
+    /// goodbye meanwhile. It ends peers on purpose, too, and its goodbye over the signal connection may be a moment slower:
+    /// a room that was deleted, or in which a second device took this one's place, must not be joined again.
+    pub(super) broken: Option<Instant>,
     /// A resume has restarted ICE already; if that does not help, everything is made anew.
     pub(super) ice_restarted: bool,
     /// Changes of the publisher that wait to be offered.
@@ -119,6 +123,7 @@ impl Link {
             publisher_sdp: None,
             publisher_lost: None,
             subscriber_lost: None,
+            broken: None,
             ice_restarted: false,
             to_offer: Vec::new(),
         };

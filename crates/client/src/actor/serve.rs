@@ -41,9 +41,12 @@ impl Actor {
                         }
                     }
                 },
-                event = link.peer_events.recv() => match event {
+                event = link.peer_events.recv(), if link.broken.is_none() || !link.peer_events.is_closed() => match event {
                     Some((target, event)) => self.peer_event(link, target, event),
-                    None => Some(Exit::Full),
+                    None => {
+                        link.broken.get_or_insert_with(Instant::now);
+                        None
+                    }
                 },
                 command = self.commands.recv() => match command {
                     Some(command) => self.command(link, command).await,
@@ -169,10 +172,7 @@ impl Actor {
             PeerEvent::Disconnected => *lost = Some(Instant::now()),
             PeerEvent::Closed { reason } => {
                 tracing::warn!(?target, reason, "a peer connection ended");
-                // The server ends it on purpose, too, and its goodbye over the signal connection may be a moment slower
-                // than this: a room that was deleted must not be joined again.
-                *lost = Some(Instant::now());
-                link.ice_restarted = true;
+                link.broken.get_or_insert_with(Instant::now);
             }
             PeerEvent::ChannelOpen { label } => {
                 if target == SignalTarget::Publisher {
@@ -242,7 +242,7 @@ struct Deadline {
 
 impl Deadline {
     fn of(link: &Link) -> Self {
-        let lost = [link.publisher_lost, link.subscriber_lost];
+        let lost = [link.publisher_lost, link.subscriber_lost, link.broken];
         let ice = lost
             .into_iter()
             .flatten()
@@ -252,7 +252,7 @@ impl Deadline {
             .into_iter()
             .chain(link.publisher.answer_deadline())
             .min();
-        let exit = if ice != at || link.ice_restarted {
+        let exit = if ice != at || link.ice_restarted || link.broken.is_some() {
             Exit::Full
         } else if link.publisher_lost.is_some() {
             Exit::Resume(ReconnectReason::RrPublisherFailed)
