@@ -16,8 +16,7 @@ use crate::limits::{MAX_QUEUED_SPEECHES, MAX_TASK_DEPTH, MAX_WAITING_TASKS};
 use crate::machine::Dialogue;
 use crate::options::Options;
 use crate::patch::OptionsPatch;
-use crate::queue::{Queued, Words};
-use crate::speech::Speech;
+use crate::speech::{Speech, Words};
 use antiphon_chat::Item;
 
 const INTERRUPTED: &str = "The conversation was not handed over, because the caller interrupted.";
@@ -59,8 +58,6 @@ struct Frame {
     /// The call that waits for its result.
     call_id: String,
     parent: Persona,
-    /// The parent's speeches, that wait for it. Nothing interrupts them.
-    parked: Vec<Speech>,
     began: Place,
     /// Reports of tools that run for those who wait for it: theirs, though the task has the floor. No more than all running
     /// tools may report.
@@ -116,14 +113,6 @@ impl Agents {
             .is_some_and(|frame| frame.outcome.is_some())
     }
 
-    pub(crate) fn held(&self) -> impl Iterator<Item = &Speech> {
-        self.frames.iter().flat_map(|frame| &frame.parked)
-    }
-
-    pub(crate) fn held_mut(&mut self) -> impl Iterator<Item = &mut Speech> {
-        self.frames.iter_mut().flat_map(|frame| &mut frame.parked)
-    }
-
     /// A tool that began when so many tasks had the floor has reported in this place.
     pub(crate) fn wrote_for_parents(&mut self, depth: usize, place: Place) {
         for frame in self.frames.iter_mut().skip(depth) {
@@ -151,13 +140,13 @@ impl Dialogue {
         if self.ending.is_some() {
             return;
         }
-        if self.queue.len() >= MAX_QUEUED_SPEECHES {
+        if self.speeches.queue().count() >= MAX_QUEUED_SPEECHES {
             let message = "too many speeches are waiting: the agent stays";
             self.core.error(Component::Llm, message, true);
             return;
         }
         self.drop_speculation();
-        self.queue.push(handover(agent));
+        self.speeches.push(handover(agent));
     }
 
     /// A tool is about to give an agent back.
@@ -170,7 +159,8 @@ impl Dialogue {
             Some((0, Waits::Speech(id))) => {
                 self.hands.hand_over(call_id);
                 if self
-                    .speech_mut(id)
+                    .speeches
+                    .get_mut(id)
                     .is_some_and(|speech| !speech.give_to(agent))
                 {
                     self.hands.refuse_handoffs(id, TWO);
@@ -182,7 +172,7 @@ impl Dialogue {
     /// The speech is over: whom its tool gave back takes over before anything else.
     pub(crate) fn hand_over(&mut self, speech: &mut Speech) {
         if let Some(agent) = speech.handoff.take().filter(|_| self.ending.is_none()) {
-            self.queue.push_front(handover(agent));
+            self.speeches.push_first(handover(agent));
         }
     }
 
@@ -196,7 +186,7 @@ impl Dialogue {
             true => self.core.history.view(),
             // a turn that waits for its answer is the new agent's to answer
             false => {
-                let waits = self.queue.any(|queued| queued.turn.is_some());
+                let waits = self.speeches.queue().any(|queued| queued.turn.is_some());
                 let turn = waits.then(|| self.core.history.newest_user()).flatten();
                 View::from(turn.unwrap_or_else(|| self.core.history.reserve()))
             }
@@ -285,9 +275,9 @@ impl Dialogue {
 
     /// The next task gets the floor, when whoever asked for it has said what was to be said before.
     pub(crate) fn begin_task(&mut self) -> bool {
-        let free = match &self.floor {
+        let free = match self.speeches.floor() {
             Floor::Open => true,
-            Floor::Preparing(speech) => speech.waits_for_tools(),
+            Floor::Preparing => self.speeches.present().is_some_and(Speech::waits_for_tools),
             _ => false,
         };
         let next = self.next_task().filter(|_| free);
@@ -309,7 +299,7 @@ impl Dialogue {
     /// gone so that it is given up.
     pub(crate) fn next_task(&self) -> Option<(usize, bool)> {
         let depth = self.agents.depth();
-        let settled = self.parked.iter().all(Speech::waits_for_tools);
+        let settled = !self.speeches.is_any_ready();
         let hooked = !self.hooks.is_empty();
         if !settled || hooked || self.ending.is_some() || self.agents.task_is_over() {
             return None;
@@ -324,9 +314,8 @@ impl Dialogue {
     }
 
     fn push_frame(&mut self, waiting: Waiting) {
-        if let Some((speech, _)) = self.floor.take() {
-            self.parked.push(speech);
-        }
+        self.speeches.park();
+        self.speeches.wait_for_task(self.agents.depth());
         let began = self.core.history.reserve();
         let parent = Persona {
             key: self.agents.key,
@@ -341,7 +330,6 @@ impl Dialogue {
             task: waiting.task,
             call_id: waiting.call_id,
             parent,
-            parked: std::mem::take(&mut self.parked),
             began,
             of_parents: Vec::new(),
             outcome: None,
@@ -351,13 +339,16 @@ impl Dialogue {
 
     /// A task that is over gives the floor back.
     pub(crate) fn finish_task(&mut self) -> bool {
-        if !self.agents.task_is_over() || !self.floor.is_open() || !self.parked.is_empty() {
+        if !self.agents.task_is_over()
+            || !self.speeches.floor().is_open()
+            || self.speeches.is_parked()
+        {
             return false;
         }
         let Some(frame) = self.agents.frames.pop() else {
             return false;
         };
-        self.parked = self.give_back(frame);
+        self.give_back(frame);
         true
     }
 
@@ -365,15 +356,16 @@ impl Dialogue {
     /// waited for them is given up. Their calls run on: what they give is told by whoever speaks then.
     fn give_up_tasks(&mut self) {
         while let Some(frame) = self.agents.frames.pop() {
-            for mut speech in self.give_back(frame) {
+            self.give_back(frame);
+            while let Some(mut speech) = self.speeches.take(Speech::is_parked) {
                 speech.handoff = None; // somebody else takes over
-                self.abandon(speech);
+                self.drop_speech(speech);
             }
         }
     }
 
-    /// Whoever asked for the task has the floor again; gives what he was saying.
-    fn give_back(&mut self, frame: Frame) -> Vec<Speech> {
+    /// Whoever asked for the task has the floor again.
+    fn give_back(&mut self, frame: Frame) {
         self.drop_speculation();
         self.hands.resume(self.core.now, self.agents.frames.len());
         let until = self.core.history.reserve();
@@ -382,7 +374,7 @@ impl Dialogue {
             .hide_calls(frame.began, until, &frame.of_parents);
         self.become_agent(frame.parent, Switch::TaskEnds);
         self.task_ended(frame.task, frame.outcome == Some(true));
-        frame.parked
+        self.speeches.task_is_over(self.agents.depth());
     }
 
     /// The session ends: nobody waits for a task any more.
@@ -391,14 +383,15 @@ impl Dialogue {
             self.task_ended(waiting.task, false);
         }
         while let Some(frame) = self.agents.frames.pop() {
-            for speech in frame.parked {
-                self.abandon(speech);
+            let depth = self.agents.depth();
+            while let Some(speech) = self.speeches.take(|own| own.waits_for_task(depth)) {
+                self.drop_speech(speech);
             }
             self.task_ended(frame.task, false);
         }
     }
 }
 
-fn handover(agent: Box<AgentSpec>) -> Queued {
-    Queued::new(SpeechPurpose::GenerateReply, Words::Agent(agent), false)
+fn handover(agent: Box<AgentSpec>) -> Speech {
+    Speech::new(SpeechPurpose::GenerateReply, Words::Agent(agent), false)
 }

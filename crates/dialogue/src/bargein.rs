@@ -18,8 +18,8 @@ impl Dialogue {
 
     /// May anything but force stop the present speech? False when there is none.
     pub(crate) fn may_interrupt(&self) -> bool {
-        self.floor
-            .speech()
+        self.speeches
+            .present()
             .is_some_and(|speech| speech.interruptible)
             && !self.hands.protects()
     }
@@ -27,7 +27,7 @@ impl Dialogue {
     /// Nothing that may be interrupted becomes audible while the caller speaks, whatever made it the next to be heard.
     pub(crate) fn hold_while_caller_speaks(&mut self) {
         if self.caller.speaks() && self.may_be_held() {
-            self.hold(self.floor.is_audible());
+            self.hold(self.speeches.floor().is_audible());
         }
     }
 
@@ -37,11 +37,8 @@ impl Dialogue {
     }
 
     fn may_be_held(&self) -> bool {
-        let silent = match &self.floor {
-            Floor::Preparing(_) => true,
-            Floor::Speaking(speech) => self.spoke_into_silence(speech),
-            _ => false,
-        };
+        let floor = self.speeches.floor();
+        let silent = floor.is_preparing() || (floor.is_speaking() && self.spoke_into_silence());
         silent
             && self.may_interrupt()
             && !self.caller.is_noise()
@@ -50,8 +47,9 @@ impl Dialogue {
     }
 
     /// The voice began when the agent said nothing, between two pieces of what it says.
-    fn spoke_into_silence(&self, speech: &Speech) -> bool {
-        let Some((began, _)) = self.caller.voice_so_far() else {
+    fn spoke_into_silence(&self) -> bool {
+        let present = self.speeches.present();
+        let Some(((began, _), speech)) = self.caller.voice_so_far().zip(present) else {
             return false;
         };
         let last = speech.mouth.heard_until();
@@ -60,25 +58,22 @@ impl Dialogue {
 
     fn hold(&mut self, audible: bool) {
         let now = self.core.now;
-        let Some((mut speech, _)) = self.floor.take() else {
+        let Some(speech) = self.speeches.present_mut() else {
             return;
         };
         let paused = speech.mouth.hold(&mut self.core);
-        self.floor = Floor::Held(
-            speech,
-            Hold {
-                since: now,
-                audible,
-                paused,
-            },
-        );
+        self.speeches.hold(Hold {
+            since: now,
+            audible,
+            paused,
+        });
     }
 
     /// At audio rate: does the speech of the caller last long enough?
     pub(crate) fn consider_barge_in(&mut self) {
         let speech = self.caller.voice_lasted();
-        match &self.floor {
-            Floor::Speaking(_)
+        match self.speeches.floor() {
+            Floor::Speaking
                 if self.is_interruptible()
                     && !self.caller.is_noise()
                     && speech >= self.bar(speech)
@@ -91,7 +86,7 @@ impl Dialogue {
                 }
             }
             // a recogniser that works says whether it was speech; one that is known not to hear cannot
-            Floor::Held(_, hold)
+            Floor::Held(hold)
                 if hold.audible
                     && self.caller.is_deaf()
                     && !self.caller.voice_leaves_floor(self.now())
@@ -112,8 +107,8 @@ impl Dialogue {
     fn bar(&self, speech: Duration) -> Duration {
         let options = &self.core.options;
         let since = self
-            .floor
-            .speech()
+            .speeches
+            .present()
             .and_then(|speech| speech.mouth.audible_since());
         let guarded =
             since.is_some_and(|since| self.core.now.back(speech).since(since) < options.echo_guard);
@@ -130,17 +125,17 @@ impl Dialogue {
         if !self.is_interruptible() {
             return;
         }
-        match (self.caller.verdict(self.now()), &self.floor) {
-            (Verdict::Interrupt, Floor::Preparing(_) | Floor::Speaking(_) | Floor::Held(..))
+        match (self.caller.verdict(self.now()), self.speeches.floor()) {
+            (Verdict::Interrupt, Floor::Preparing | Floor::Speaking | Floor::Held(_))
                 if !self.is_last_answer() =>
             {
                 self.interrupt();
             }
             // not audible: the words of a turn that goes on replace the reply; an interim may still vanish
-            (Verdict::Interrupt | Verdict::Hold, Floor::Preparing(_)) if self.may_be_held() => {
+            (Verdict::Interrupt | Verdict::Hold, Floor::Preparing) if self.may_be_held() => {
                 self.hold(false);
             }
-            (Verdict::Hold, Floor::Speaking(_)) if self.core.options.resume_false_interruption => {
+            (Verdict::Hold, Floor::Speaking) if self.core.options.resume_false_interruption => {
                 let sound = self.caller.sound_lasted(self.core.now);
                 // an order to stop is not waited out
                 if sound >= self.bar(sound) || self.caller.says_stop() {
@@ -154,7 +149,7 @@ impl Dialogue {
     /// When the hold ends by itself: not while the caller speaks, and while his words wait for the end of the turn, that
     /// decides.
     pub(crate) fn hold_deadline(&self) -> Option<Instant> {
-        let Floor::Held(_, hold) = &self.floor else {
+        let Floor::Held(hold) = self.speeches.floor() else {
             return None;
         };
         let (options, now) = (&self.core.options, self.now());
@@ -176,31 +171,27 @@ impl Dialogue {
 
     /// It was nothing: goes on where it was held.
     pub(crate) fn release(&mut self) {
+        let Some(hold) = self.speeches.floor().hold() else {
+            return;
+        };
         let now = self.core.now;
-        let Floor::Held(_, hold) = &self.floor else {
-            return;
-        };
-        let hold = *hold;
-        let Some((mut speech, _)) = self.floor.take() else {
-            return;
-        };
-        speech.mouth.resume(now);
+        if let Some(speech) = self.speeches.present_mut() {
+            speech.mouth.resume(now);
+        }
+        self.speeches.release();
         if hold.paused {
             self.core.act(Action::ResumePlayout);
         }
         if hold.audible {
             self.core
                 .emit(Event::AgentFalseInterruption { resumed: true });
-            self.floor = Floor::Speaking(speech);
             self.tell(Caller::on_false_interruption);
-        } else {
-            self.floor = Floor::Preparing(speech);
         }
     }
 
     /// What is being said, and what waits, is over for the caller's sake. No sound of it from here on.
     pub(crate) fn interrupt(&mut self) {
-        if self.floor.speech().is_some() {
+        if self.speeches.present().is_some() {
             self.abandon_parked(false);
             self.stop_waiting();
             self.interrupt_present();
@@ -209,8 +200,8 @@ impl Dialogue {
 
     /// The present speech is over, and nothing else.
     pub(crate) fn interrupt_present(&mut self) {
-        if let Some(id) = self.floor.speech().map(|speech| speech.id) {
-            if self.floor.is_audible() {
+        if let Some(id) = self.speeches.present().map(|speech| speech.id) {
+            if self.speeches.floor().is_audible() {
                 self.tell(Caller::on_interruption);
             }
             self.hands.reports.put_off(id);
@@ -222,11 +213,12 @@ impl Dialogue {
     /// Cuts the present speech: the sound first.
     pub(crate) fn cut(&mut self) {
         let now = self.core.now;
-        let Some((mut speech, hold)) = self.floor.take() else {
+        let paused = self.speeches.floor().hold().is_some_and(|hold| hold.paused);
+        let Some(speech) = self.speeches.present_mut() else {
             return;
         };
-        let paused = hold.is_some_and(|hold| hold.paused);
-        let clears = speech.mouth.in_playout();
+        let (id, clears) = (speech.id, speech.mouth.in_playout());
+        let was_audible = speech.mouth.audible_since().is_some();
         if clears {
             self.core.act(Action::ClearPlayout);
         }
@@ -234,17 +226,17 @@ impl Dialogue {
             self.core.act(Action::ResumePlayout);
         }
         speech.stop(&mut self.core, paused);
-        self.leave_tools(speech.id);
-        if speech.mouth.audible_since().is_some() {
-            self.rest();
-        }
         // a segment that was queued and not audible may still turn out to have been heard
         let until = if clears {
             now + CLEAR_REPORT_TIMEOUT
         } else {
             now
         };
-        self.floor = Floor::GivingWay(speech, until);
+        self.speeches.give_way(until);
+        self.leave_tools(id);
+        if was_audible {
+            self.rest();
+        }
         if !clears {
             self.settle();
         }
@@ -252,29 +244,39 @@ impl Dialogue {
 
     /// Everything that was cut has been reported.
     pub(crate) fn cut_is_reported(&self) -> bool {
-        self.floor
-            .cut_speech()
+        self.speeches
+            .leaving()
             .is_some_and(|speech| !speech.mouth.in_playout())
     }
 
     /// Writes what was heard of the speech that was cut; the floor is open.
     pub(crate) fn settle(&mut self) {
-        let mut speech = match std::mem::replace(&mut self.floor, Floor::Open) {
-            Floor::GivingWay(speech, _) => speech,
-            other => {
-                self.floor = other;
-                return;
-            }
-        };
-        speech.mouth.settle();
-        self.write_heard(&mut speech, true);
+        if let Some(mut speech) = self.speeches.take_leaving() {
+            speech.mouth.settle();
+            self.end_speech(speech, true);
+        }
+    }
+
+    /// It goes without another word: what waits for the floor, for a tool or for a task, or was begun ahead of its turn.
+    pub(crate) fn drop_speech(&mut self, mut speech: Speech) {
+        speech.stop(&mut self.core, false);
+        self.leave_tools(speech.id);
+        self.end_speech(speech, true);
+    }
+
+    /// The one end of every speech that is not said to its end.
+    fn end_speech(&mut self, mut speech: Speech, cut: bool) {
+        self.write_heard(&mut speech, cut);
         self.speech_has_asked(&speech);
-        self.speech_done(speech.id, true);
+        self.speech_done(speech.id, cut);
         self.hand_over(&mut speech);
     }
 
-    /// It is over, and everybody who waits for it is told.
+    /// It is over, and everybody who waits for it is told; of one without a name nobody has heard.
     pub(crate) fn speech_done(&mut self, speech: SpeechId, interrupted: bool) {
+        if speech == SpeechId::NONE {
+            return;
+        }
         let told = match interrupted {
             true => ToolReplyStatus::Interrupted,
             false => ToolReplyStatus::Completed,

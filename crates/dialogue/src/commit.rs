@@ -8,9 +8,7 @@ use crate::limits::{MAX_TURN_BYTES, cut};
 use crate::machine::Dialogue;
 use crate::metrics::{EouMetrics, Metrics};
 use crate::mind::{Step, Wanted};
-use crate::mouth::Mouth;
-use crate::queue::{Queued, Words};
-use crate::speech::Speech;
+use crate::speech::{Speech, Words};
 use antiphon_chat::time::Instant;
 use antiphon_chat::{Item, Message, MessageMetrics, Role};
 use antiphon_text::normalise;
@@ -84,9 +82,9 @@ impl Dialogue {
         if !reply || !self.speculation_fits(&committed.text) {
             self.drop_speculation();
         }
-        let kept = self.speculation.take();
-        let (place, id) = match &kept {
-            Some(kept) => (kept.user.0, kept.user.1.id.clone()),
+        let guess = self.speeches.guess().map(|(guess, _)| &guess.user);
+        let (place, id) = match guess {
+            Some((place, message)) => (*place, message.id.clone()),
             None => (self.core.history.reserve(), self.core.history.next_id()),
         };
         // what is answered now is what was said last
@@ -141,11 +139,10 @@ impl Dialogue {
             self.drop_queued(|queued| queued.turn.is_some());
         }
         if self.core.options.on_user_turn_completed && self.ending.is_none() {
-            self.speculation = kept;
             self.await_hook(over);
             return;
         }
-        self.reply_to(over, kept.map(|kept| (kept.step, kept.mouth)), Vec::new());
+        self.reply_to(over, Vec::new());
     }
 
     /// The recogniser is sure of the last turn only now, and of other words: they stand in the history instead, under the same
@@ -195,22 +192,25 @@ impl Dialogue {
             query: Some(text),
             ..Wanted::default()
         });
-        if let Some(queued) = self.queue.answer_mut(turn) {
-            let before = std::mem::replace(&mut queued.words, wanted);
-            self.abandon_words(before);
-            return;
+        if let Some(queued) = self.speeches.answer_mut(turn) {
+            queued.words = wanted;
+            let mut mouth = std::mem::take(&mut queued.mouth);
+            for mut step in std::mem::take(&mut queued.steps) {
+                step.stop(&mut self.core);
+            }
+            return mouth.stop(&mut self.core, false);
         }
         let unheard = |speech: &&Speech| {
             let untouched = |step: &Step| !step.has_called();
             speech.turn == Some(turn) && speech.steps.iter().all(untouched)
         };
-        let answer = self.floor.speech().filter(unheard);
+        let answer = self.speeches.present().filter(unheard);
         if let Some((interruptible, user_stopped_at)) = answer
-            .filter(|_| !self.floor.is_audible() && self.ending.is_none())
+            .filter(|_| !self.speeches.floor().is_audible() && self.ending.is_none())
             .map(|speech| (speech.interruptible, speech.user_stopped_at))
         {
             self.interrupt_present();
-            self.enqueue(Queued {
+            self.enqueue(Speech {
                 turn: Some(turn),
                 asked: Some(place),
                 metrics: TurnMetrics {
@@ -218,22 +218,22 @@ impl Dialogue {
                     ..TurnMetrics::default()
                 },
                 user_stopped_at,
-                ..Queued::new(SpeechPurpose::GenerateReply, wanted, interruptible)
+                ..Speech::new(SpeechPurpose::GenerateReply, wanted, interruptible)
             });
         }
     }
 
     /// The session ends, and nothing of what the agent is about to say was heard: nobody would say anything in its place.
     pub(crate) fn is_last_answer(&self) -> bool {
-        self.ending.is_some() && !self.floor.is_audible()
+        self.ending.is_some() && !self.speeches.floor().is_audible()
     }
 
     /// Was the speculative reply made for these words and for what is known now, and can it begin?
     pub(crate) fn speculation_fits(&self, text: &str) -> bool {
-        self.speculation.as_ref().is_some_and(|kept| {
-            kept.words == normalise(text)
-                && kept.version == self.core.history.version()
-                && self.floor.is_open()
+        self.speeches.guess().is_some_and(|(guess, _)| {
+            guess.words == normalise(text)
+                && guess.version == self.core.history.version()
+                && self.speeches.floor().is_open()
                 && self.may_begin()
         })
     }
@@ -245,18 +245,10 @@ impl Dialogue {
     }
 
     /// The turn enters the history, and its answer the queue. `extra` is for this answer alone.
-    pub(crate) fn reply_to(
-        &mut self,
-        over: TurnOver,
-        begun: Option<(Step, Mouth)>,
-        extra: Vec<(Place, Message)>,
-    ) {
+    pub(crate) fn reply_to(&mut self, over: TurnOver, extra: Vec<(Place, Message)>) {
         if self.ending.is_some() {
             self.leave_unanswered(over);
-            if let Some(begun) = begun {
-                self.abandon_words(Words::Begun(Box::new(begun)));
-            }
-            return;
+            return self.drop_speculation();
         }
         // the speech has its name before it is created, so that the turn comes first and its answer after it
         let speech = self.core.speech_id();
@@ -264,28 +256,30 @@ impl Dialogue {
         let text = over.message.text.clone();
         let asked = Some(over.place);
         self.core.remember(over.place, Item::Message(over.message));
+        let interruptible = self.core.options.allow_interruptions;
+        let begun = self.speeches.take_ahead();
         let preemptive = begun.is_some();
-        let words = match begun {
-            Some(begun) => Words::Begun(Box::new(begun)),
-            None => Words::Model(Wanted {
+        let speech_of = |words| Speech::new(SpeechPurpose::GenerateReply, words, interruptible);
+        let answer = begun.unwrap_or_else(|| {
+            speech_of(Words::Model(Wanted {
                 query: Some(text),
                 extra,
                 ..Wanted::default()
-            }),
-        };
-        let interruptible = self.core.options.allow_interruptions;
-        let queued = Queued {
-            id: Some(speech),
+            }))
+        });
+        let queued = Speech {
+            id: speech,
             turn: Some(over.turn),
             asked,
             is_typed: over.is_typed,
             kept: over.leaves_floor,
+            interruptible,
             metrics: TurnMetrics {
                 preemptive,
                 ..over.metrics
             },
             user_stopped_at: over.user_stopped_at,
-            ..Queued::new(SpeechPurpose::GenerateReply, words, interruptible)
+            ..answer
         };
         self.enqueue(queued);
     }

@@ -177,8 +177,7 @@ impl Dialogue {
             return;
         }
         let extra = self.named_anew(over.place, messages);
-        let step = self.speculation.take().map(|kept| (kept.step, kept.mouth));
-        self.reply_to(over, step, extra);
+        self.reply_to(over, extra);
     }
 
     /// Messages of the hook, just before the caller's, under names that nothing else has.
@@ -207,7 +206,8 @@ impl Dialogue {
             self.leave_unanswered(over);
         }
         if let Some(over) = newest {
-            self.reply_to(over, None, Vec::new());
+            self.drop_speculation();
+            self.reply_to(over, Vec::new());
         }
     }
 

@@ -11,7 +11,7 @@ use crate::pending::Pending;
 impl Dialogue {
     /// Says so once for every answer whose calls have their results, and asks the hook.
     pub(crate) fn tools_executed(&mut self) {
-        for speech in self.floor.speech_mut().into_iter().chain(&mut self.parked) {
+        for speech in self.speeches.begun_mut() {
             let Some(step) = speech.steps.last_mut().filter(|step| step.is_executed()) else {
                 continue;
             };
@@ -40,7 +40,7 @@ impl Dialogue {
     }
 
     pub(crate) fn on_tools_completed(&mut self, id: BatchId, verdict: ToolsVerdict) {
-        let mut speeches = self.floor.speech_mut().into_iter().chain(&mut self.parked);
+        let mut speeches = self.speeches.begun_mut();
         let Some(speech) =
             speeches.find(|speech| speech.last().is_some_and(|step| step.has_hook(id)))
         else {

@@ -4,21 +4,23 @@ use crate::event::SpeechPurpose;
 use crate::floor::Floor;
 use crate::hands::Waits;
 use crate::machine::Dialogue;
-use crate::queue::Queued;
+use crate::speech::Speech;
 use antiphon_chat::time::Instant;
 
 impl Dialogue {
     /// A filler never delays what it is said for, nor anything else: what makes no sound yet is dropped as soon as something
     /// else can be said.
     pub(crate) fn filler_makes_way(&mut self) -> bool {
-        if !self.has_more_than_a_filler() {
+        let is_filler = |own: &Speech| own.is_filler();
+        let has_floor = self.speeches.present().is_some_and(is_filler);
+        let waits = self.speeches.queue().any(is_filler);
+        if !(has_floor || waits) || !self.has_more_than_a_filler() {
             return false;
         }
-        let is_filler = |queued: &Queued| queued.purpose == SpeechPurpose::Filler;
-        if self.queue.any(is_filler) && self.parked.iter().any(|own| !own.waits_for_tools()) {
+        if waits && self.speeches.is_any_ready() {
             self.drop_queued(is_filler);
         }
-        let Some(speech) = self.floor.speech_mut().filter(|own| own.is_filler()) else {
+        let Some(speech) = self.speeches.present_mut().filter(|own| own.is_filler()) else {
             return false;
         };
         speech.mouth.drop_silent(&mut self.core)
@@ -26,12 +28,12 @@ impl Dialogue {
 
     /// Something else could be said if no filler had the floor.
     pub(crate) fn has_more_than_a_filler(&self) -> bool {
-        let can_pass = |queued: &Queued| {
-            let free = self.parked.is_empty() || queued.may_pass();
+        let can_pass = |queued: &Speech| {
+            let free = !self.speeches.is_parked() || queued.may_pass();
             free && queued.purpose != SpeechPurpose::Filler
         };
-        self.parked.iter().any(|speech| !speech.waits_for_tools())
-            || self.queue.any(can_pass)
+        self.speeches.is_any_ready()
+            || self.speeches.queue().any(can_pass)
             || !self.hands.reports.is_empty()
             || self.next_task().is_some()
     }
@@ -41,12 +43,15 @@ impl Dialogue {
         if self.hands.is_empty() {
             return None;
         }
-        let waits = match &self.floor {
-            Floor::Preparing(speech) if speech.waits_for_tools() => Waits::Speech(speech.id),
-            Floor::Open if self.parked.is_empty() => Waits::Nobody,
+        let waits = match self.speeches.floor() {
+            Floor::Preparing => {
+                let present = self.speeches.present();
+                Waits::Speech(present.filter(|own| own.waits_for_tools())?.id)
+            }
+            Floor::Open if !self.speeches.is_parked() => Waits::Nobody,
             _ => return None,
         };
-        let silent = self.queue.is_empty()
+        let silent = !self.speeches.has_queue()
             && self.ending.is_none()
             && self.caller.is_quiet()
             && self.hooks.is_empty()
@@ -68,7 +73,7 @@ impl Dialogue {
         if let Some(text) = self.hands.next_filler(waits, quiet, now) {
             self.active_at = now;
             let interruptible = self.core.options.allow_interruptions;
-            self.enqueue(Queued::text(SpeechPurpose::Filler, text, interruptible));
+            self.enqueue(Speech::text(SpeechPurpose::Filler, text, interruptible));
         }
     }
 }

@@ -28,6 +28,8 @@ pub struct SpeechId(pub u32);
 
 impl SpeechId {
     const PROGRAM: u32 = 1 << 31;
+    /// No speech: the machine counts from 1.
+    pub(crate) const NONE: Self = Self(0);
 
     /// The program's `number`th speech; never one of the machine's own.
     pub const fn of_program(number: u32) -> Self {

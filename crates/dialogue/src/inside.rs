@@ -1,6 +1,5 @@
 //! What can only be seen inside, looked at after every step of debug and test builds; allocates nothing.
 
-use crate::floor::Floor;
 use crate::limits::{
     CLEAR_REPORT_TIMEOUT, MAX_COMPLETING_TURNS, MAX_HISTORY_ITEMS, MAX_PARKED_SPEECHES,
     MAX_QUEUED_SPEECHES, MAX_RUNNING_TOOLS, MAX_SEGMENT_DURATION, MAX_SEGMENTS_AHEAD, MAX_STEPS,
@@ -18,16 +17,16 @@ pub(crate) fn assert_sound(dialogue: &Dialogue) {
 
 /// What can only be seen inside: something that waits has a deadline, and what grows has its limit.
 fn inside(dialogue: &Dialogue) -> Result<(), String> {
-    let busy = dialogue.floor.speech().is_some()
-        || dialogue.floor.is_giving_way()
-        || !dialogue.parked.is_empty()
+    let busy = dialogue.speeches.present().is_some()
+        || dialogue.speeches.floor().is_giving_way()
+        || dialogue.speeches.is_parked()
         || !dialogue.hooks.is_empty()
         || dialogue.caller.is_pending();
     match dialogue.deadline() {
-        None if busy && !matches!(dialogue.floor, Floor::Closed) => {
+        None if busy && !dialogue.speeches.floor().is_closed() => {
             return Err(format!(
                 "no deadline in {:?} {:?}",
-                dialogue.floor, dialogue.caller
+                dialogue.speeches, dialogue.caller
             ));
         }
         Some(due) if due < dialogue.core.now => {
@@ -36,12 +35,12 @@ fn inside(dialogue: &Dialogue) -> Result<(), String> {
         Some(due) if busy && due > dialogue.core.now + longest_wait(dialogue) => {
             return Err(format!(
                 "it waits from {:?} until {due:?} in {:?} {:?}",
-                dialogue.core.now, dialogue.floor, dialogue.caller
+                dialogue.core.now, dialogue.speeches, dialogue.caller
             ));
         }
         Some(_) | None => {}
     }
-    let present = dialogue.floor.speech();
+    let present = dialogue.speeches.present();
     let ahead = present.map_or(0, |speech| speech.mouth.count_ahead());
     let steps = present.map_or(0, |speech| speech.steps.len());
     for (what, count, limit) in [
@@ -55,12 +54,12 @@ fn inside(dialogue: &Dialogue) -> Result<(), String> {
         ),
         (
             "parked speeches",
-            dialogue.parked.len(),
+            dialogue.speeches.parked().count(),
             MAX_PARKED_SPEECHES,
         ),
         (
             "queued speeches",
-            dialogue.queue.len(),
+            dialogue.speeches.queue().count(),
             MAX_QUEUED_SPEECHES + 1,
         ),
         (

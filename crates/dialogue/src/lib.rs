@@ -24,7 +24,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `floor` | **who has the floor**: the one enum that names the agent's state |
+//! | `speeches`, `floor` | **all speeches of the agent, each with its place, and who has the floor**: the state of the agent |
 //! | `caller` | **the caller's side**, which knows nothing of the agent's: sound, words, the end of a turn, verdicts on words |
 //! | `user` | what the caller's side is told, and what follows from its answers |
 //! | `questions` | what the agent has asked, and where words stand that left the floor to it |
@@ -36,8 +36,8 @@
 //! | `mouth` | words to TTS to playout, a few pieces ahead, and the ledger of what was heard |
 //! | `voice` | the stage and the mouth of the speech that has the floor |
 //! | `pending` | a question to somebody outside, with an id and a limit |
-//! | `bargein` | hold, go on, or give way |
-//! | `queue`, `parked` | speeches that wait for the floor, or for a tool while others have it |
+//! | `bargein` | hold, go on, or give way; the one end of a speech |
+//! | `queue`, `parked` | who has the floor next; what may be stopped, and what is refused |
 //! | `hands` | tool calls, each with its one result; equal calls; reports; when a filler is due |
 //! | `tools` | the stage and the hands: calls are started, and what tools tell is told |
 //! | `executed` | all calls of an answer have theirs; the agent's hook that may cancel what follows |
@@ -70,6 +70,7 @@ mod reply;
 mod settings;
 mod speculation;
 mod speech;
+mod speeches;
 mod summary;
 mod timers;
 mod tools;

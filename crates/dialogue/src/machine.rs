@@ -14,9 +14,8 @@ use crate::input::{Command, Input};
 use crate::metrics::SessionUsage;
 use crate::mind::Step;
 use crate::options::Options;
-use crate::queue::SpeechQueue;
-use crate::speculation::Speculation;
 use crate::speech::Speech;
+use crate::speeches::Speeches;
 use crate::summary::Summary;
 use crate::trouble::Trouble;
 use antiphon_chat::time::{Duration, Instant};
@@ -36,19 +35,14 @@ pub(crate) struct Ending {
 #[derive(Clone, Debug)]
 pub struct Dialogue {
     pub(crate) core: Core,
-    /// Who has the floor: the state of the agent.
-    pub(crate) floor: Floor,
+    /// All speeches, and who has the floor: the state of the agent.
+    pub(crate) speeches: Speeches,
     /// The caller's side.
     pub(crate) caller: Caller,
     /// Turns that are over and wait for the agent's hook.
     pub(crate) hooks: Hooks,
-    /// What was last published of `floor`.
+    /// What was last published of the floor.
     pub(crate) agent_state: AgentState,
-    /// A reply that was begun before the commit.
-    pub(crate) speculation: Option<Speculation>,
-    pub(crate) queue: SpeechQueue,
-    /// Speeches that wait for tools while others have the floor.
-    pub(crate) parked: Vec<Speech>,
     pub(crate) agents: Agents,
     pub(crate) hands: Hands,
     pub(crate) trouble: Trouble,
@@ -67,13 +61,10 @@ impl Dialogue {
     pub fn new(options: Options, instructions: impl Into<Arc<str>>) -> Self {
         Self {
             core: Core::new(options, instructions.into()),
-            floor: Floor::NotStarted,
+            speeches: Speeches::default(),
             caller: Caller::default(),
             hooks: Hooks::default(),
             agent_state: AgentState::Initializing,
-            speculation: None,
-            queue: SpeechQueue::default(),
-            parked: Vec::new(),
             agents: Agents::default(),
             hands: Hands::default(),
             trouble: Trouble::default(),
@@ -109,7 +100,7 @@ impl Dialogue {
             self.fire();
         }
         self.core.now = now;
-        if !matches!(self.floor, Floor::Closed) {
+        if !self.speeches.floor().is_closed() {
             self.dispatch(input);
             self.advance();
             self.fire();
@@ -195,8 +186,8 @@ impl Dialogue {
     }
 
     fn start(&mut self) {
-        if matches!(self.floor, Floor::NotStarted) {
-            self.floor = Floor::Open;
+        if matches!(self.speeches.floor(), Floor::NotStarted) {
+            self.speeches.open();
             self.active_at = self.core.now;
             self.enter_first();
             self.greet();
@@ -255,7 +246,9 @@ impl Dialogue {
         self.speculate();
         self.speak();
         self.summarize();
-        self.core.meter.belongs_to(&self.floor);
+        if let Some(speech) = self.speeches.present() {
+            self.core.meter.belongs_to(speech);
+        }
         self.end_overlap();
         self.mute_stt();
         self.end_if_done();
@@ -268,17 +261,16 @@ impl Dialogue {
 
     /// Only speeches can keep the end waiting.
     pub(crate) fn ending_deadline(&self) -> Option<Instant> {
-        let speaks = self.floor.speech().is_some();
-        let waits = !self.parked.is_empty() || !self.queue.is_empty();
-        self.ending
-            .filter(|_| speaks || waits)
-            .map(|ending| ending.until)
+        let ending = self.ending?;
+        let speeches = &self.speeches;
+        let goes_on = speeches.present().is_some() || speeches.is_parked() || speeches.has_queue();
+        goes_on.then_some(ending.until)
     }
 
     /// Both silent and nothing going on.
     pub(crate) fn away_deadline(&self) -> Option<Instant> {
         let timeout = self.core.options.user_away_timeout?;
-        let quiet = self.floor.is_open()
+        let quiet = self.speeches.floor().is_open()
             && self.caller.state() == UserState::Listening
             && self.caller.is_quiet()
             && self.hooks.is_empty()
@@ -298,7 +290,7 @@ impl Dialogue {
             return;
         }
         let done = |speech: &Speech| speech.steps.iter().all(Step::brain_is_done);
-        let is_idle = self.speculation.is_none() && self.floor.speech().is_none_or(done);
+        let is_idle = self.speeches.guess().is_none() && self.speeches.present().is_none_or(done);
         self.summary.go_on(is_idle, &mut self.core);
     }
 
@@ -312,7 +304,7 @@ impl Dialogue {
     /// The recogniser hears silence while the caller cannot interrupt, if it is wanted so.
     fn mute_stt(&mut self) {
         let mute = self.core.options.discard_audio_if_uninterruptible
-            && matches!(self.floor, Floor::Speaking(_))
+            && self.speeches.floor().is_speaking()
             && !self.may_interrupt();
         if mute != self.stt_muted {
             self.stt_muted = mute;

@@ -1,10 +1,10 @@
 //! Measures providers by watching what goes in and out, so that no decision has to know that it is measured.
 
 use crate::action::Action;
-use crate::floor::Floor;
 use crate::ids::{GenerationId, SegmentId, SpeechId};
 use crate::input::{Llm, Measured, Tts};
 use crate::metrics::{LlmMetrics, Metrics, SessionUsage, SttMetrics, TtsMetrics, VadMetrics};
+use crate::speech::Speech;
 use antiphon_chat::Usage;
 use antiphon_chat::time::{Duration, Instant};
 
@@ -131,10 +131,7 @@ impl Meter {
     }
 
     /// Requests of the present speech are known as its own from here on, also when they were begun before it.
-    pub(crate) fn belongs_to(&mut self, floor: &Floor) {
-        let Some(speech) = floor.speech() else {
-            return;
-        };
+    pub(crate) fn belongs_to(&mut self, speech: &Speech) {
         for open in self.llm.iter_mut().filter(|open| open.speech.is_none()) {
             let ours = speech.steps.iter().any(|step| step.has_generation(open.id));
             open.speech = ours.then_some(speech.id);

@@ -9,8 +9,8 @@ impl Dialogue {
     /// The caller's words leave the floor to the agent: they are an answer if it had asked something.
     pub(crate) fn keep(&mut self) {
         let by = self.caller.sounded_until(self.now());
-        let mut speeches = self.floor.speech().into_iter().chain(&self.parked);
-        let asked = speeches.any(|speech| questions(speech, by).before);
+        let has_asked = |speech: &Speech| questions(speech, by).before;
+        let asked = self.speeches.begun().any(has_asked);
         let said = self.caller.unplaced(self.now());
         let place = said.map(|said| self.place_of_words(said));
         self.tell(|caller, now| caller.keep(asked, place, now));
@@ -18,7 +18,7 @@ impl Dialogue {
 
     /// Before what the caller had not begun to hear.
     fn place_of_words(&mut self, said: Instant) -> Place {
-        let speeches = self.floor.speech().into_iter().chain(&self.parked);
+        let speeches = self.speeches.begun();
         let unheard = speeches.filter_map(|speech| speech.first_unheard(said));
         match unheard.min() {
             Some(place) => place.before(),
@@ -29,7 +29,7 @@ impl Dialogue {
     /// The first step of what is being said that asks something which kept words came before.
     pub(crate) fn asked_since_kept_words(&self) -> Option<Place> {
         let by = self.caller.kept_until()?;
-        questions(self.floor.speech()?, by).since
+        questions(self.speeches.present()?, by).since
     }
 
     /// The agent goes on to something else: kept words enter the history first.
@@ -42,7 +42,7 @@ impl Dialogue {
 
     /// The agent has asked something after kept words: it waits for an answer to that.
     pub(crate) fn speech_has_asked(&mut self, speech: &Speech) {
-        let waiting = self.queue.any(|queued| queued.kept);
+        let waiting = self.speeches.queue().any(|queued| queued.kept);
         let by = self.caller.kept_until();
         if by.is_none() && !waiting {
             return;
@@ -58,7 +58,7 @@ impl Dialogue {
 
     /// Whatever has silenced the agent: kept words may have been an answer.
     pub(crate) fn reconsider_kept_words(&mut self) {
-        if self.floor.is_open() && self.caller.has_waiting_words() {
+        if self.speeches.floor().is_open() && self.caller.has_waiting_words() {
             self.tell(|caller, now| caller.reconsider_kept_words(now));
         }
     }

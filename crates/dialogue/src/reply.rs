@@ -1,60 +1,32 @@
 //! From what is asked for to words: the reply, step by step.
 
 use crate::action::{Action, Switch};
-use crate::event::{Event, TurnMetrics};
-use crate::floor::Floor;
+use crate::event::Event;
 use crate::history::Place;
-use crate::ids::{GenerationId, RetrievalId};
+use crate::ids::{GenerationId, RetrievalId, SpeechId};
 use crate::input::Llm;
 use crate::machine::Dialogue;
 use crate::mind::{Late, Step, Thought};
-use crate::mouth::Mouth;
 use crate::questions::is_question;
-use crate::queue::{Queued, Words};
-use crate::speculation::Speculation;
-use crate::speech::Speech;
+use crate::speech::{Speech, Words};
 use antiphon_chat::time::Instant;
 use antiphon_chat::{Message, Passage};
 
 impl Dialogue {
     /// A speech gets the floor.
-    pub(crate) fn begin(&mut self, queued: Queued) {
-        let now = self.core.now;
+    pub(crate) fn begin(&mut self, mut speech: Speech) {
         // words without a question go on from what was said: the caller's may still be answered after them
-        if !matches!(&queued.words, Words::Text(text) if !is_question(text)) {
+        if !matches!(&speech.words, Words::Text(text) if !is_question(text)) {
             self.settle_kept_words();
         }
-        let (step, mouth) = match queued.words {
-            Words::Text(text) => (Step::of_text(&mut self.core), Mouth::of_text(&text)),
-            Words::Agent(agent) => return self.switch_agent(*agent, Switch::Handoff),
-            Words::Begun(begun) => {
-                let (mut step, mouth) = *begun;
-                step.stand_at(now);
-                (step, mouth)
-            }
-            Words::Model(wanted) => (Step::new(&mut self.core, wanted), Mouth::default()),
-        };
-        self.tell_passages(step.passages().to_vec());
-        let id = queued.id.unwrap_or_else(|| self.core.speech_id());
-        let speech = Speech {
-            id,
-            purpose: queued.purpose,
-            handoff: None,
-            turn: queued.turn,
-            asked: queued.asked,
-            is_typed: queued.is_typed,
-            is_lost: false,
-            interruptible: queued.interruptible,
-            in_history: queued.in_history,
-            steps: vec![step],
-            mouth,
-            metrics: TurnMetrics {
-                speech: Some(id),
-                ..queued.metrics
-            },
-            user_stopped_at: queued.user_stopped_at,
-        };
-        self.floor = Floor::Preparing(speech);
+        if let Words::Agent(agent) = speech.words {
+            return self.switch_agent(*agent, Switch::Handoff);
+        }
+        speech.begin(&mut self.core);
+        if let Some(step) = speech.last() {
+            self.tell_passages(step.passages().to_vec());
+        }
+        self.speeches.seat(speech);
     }
 
     fn tell_passages(&mut self, passages: Vec<Passage>) {
@@ -66,41 +38,32 @@ impl Dialogue {
     /// Starts what waits, and goes to the next step when the tools are done; of parked speeches as well, so that the model
     /// thinks while a filler is heard.
     pub(crate) fn think(&mut self) {
-        if self.floor.is_giving_way() {
+        if self.speeches.floor().is_giving_way() {
             return;
         }
         if self.caller.has_kept() && self.is_about_to_ask() {
             self.settle_kept_words();
         }
-        for at in 0..self.parked.len() {
-            let Some(speech) = self.parked.get(at).filter(|own| own.is_to_go_on()) else {
-                continue;
-            };
-            // nothing is searched for a speech that has not the floor
-            let joins = speech.handoff.is_none() && !self.core.options.retrieval;
-            let joined = if joins {
-                self.queue.join_turns(speech.id)
-            } else {
-                Vec::new()
-            };
+        // nothing is searched for a speech that has not the floor
+        let joins = !self.core.options.retrieval;
+        let next = |own: &&Speech| own.is_to_go_on();
+        let parked = self.speeches.parked().filter(next);
+        let parked: Vec<_> = parked.map(|own| (own.id, own.handoff.is_none())).collect();
+        for (id, stays) in parked {
+            let joins = joins && stays;
+            self.next_step(id, joins, false);
             let planned = self.planned_messages();
-            if let Some(speech) = self.parked.get_mut(at) {
-                speech.go_on(&mut self.core, self.ending.is_some(), (&joined, false));
-                if let Some(step) = speech.last_mut() {
-                    step.ask(&mut self.core, planned);
-                }
+            if let Some(step) = self.speeches.get_mut(id).and_then(Speech::last_mut) {
+                step.ask(&mut self.core, planned);
             }
         }
-        if let Some(speech) = self.floor.speech_mut().filter(|own| own.is_to_go_on()) {
-            let joined = match &speech.handoff {
-                None => self.queue.join_turns(speech.id),
-                Some(_) => Vec::new(),
-            };
-            speech.go_on(&mut self.core, self.ending.is_some(), (&joined, true));
+        if let Some(speech) = self.speeches.present().filter(next) {
+            let (id, joins) = (speech.id, speech.handoff.is_none());
+            self.next_step(id, joins, true);
         }
         if self
-            .floor
-            .speech()
+            .speeches
+            .present()
             .and_then(Speech::last)
             .is_some_and(Step::is_waiting)
         {
@@ -111,67 +74,72 @@ impl Dialogue {
     /// The present speech's last step is asked for.
     fn ask_for_present(&mut self) {
         let planned = self.planned_messages();
-        if let Some(step) = self.floor.speech_mut().and_then(Speech::last_mut) {
+        if let Some(step) = self.speeches.present_mut().and_then(Speech::last_mut) {
             step.ask(&mut self.core, planned);
+        }
+    }
+
+    /// The next step of a speech, which also answers the turns that wait. `searches`: for what they ask.
+    fn next_step(&mut self, speech: SpeechId, joins: bool, searches: bool) {
+        let joined = match joins {
+            true => self.speeches.join_turns(speech),
+            false => Vec::new(),
+        };
+        let ends = self.ending.is_some();
+        if let Some(speech) = self.speeches.get_mut(speech) {
+            speech.go_on(&mut self.core, ends, (&joined, searches));
         }
     }
 
     /// A request is about to be made for what is said or waits for a tool.
     fn is_about_to_ask(&self) -> bool {
-        let last = self.floor.speech().and_then(Speech::last);
-        let mut speeches = self.floor.speech().into_iter().chain(&self.parked);
+        let last = self.speeches.present().and_then(Speech::last);
+        let mut speeches = self.speeches.begun();
         last.is_some_and(Step::is_waiting) || speeches.any(Speech::is_to_go_on)
     }
 
     /// Messages of earlier steps that are still being spoken.
     fn planned_messages(&self) -> Vec<(Place, Message)> {
-        let present = self.floor.speech();
+        let present = self.speeches.present();
         present.map(Speech::planned_messages).unwrap_or_default()
     }
 
     pub(crate) fn on_retrieved(&mut self, asked: RetrievalId, passages: Vec<Passage>) {
         let now = self.core.now;
         let fits = |step: &Step| step.has_retrieval(asked);
-        if let Some(thinking) = thinking(
-            &mut self.floor,
-            &mut self.parked,
-            &mut self.speculation,
-            fits,
-        ) {
-            thinking.step.found(passages, now);
+        let thinking = self.speeches.thinking(fits);
+        if let Some(step) = thinking.and_then(|(speech, _)| speech.last_mut()) {
+            step.found(passages, now);
             self.ask_model(fits);
         }
     }
 
     /// Passages are here or too late: the model is asked.
     fn ask_model(&mut self, fits: impl Fn(&Step) -> bool) {
-        let present = self.floor.speech().and_then(Speech::last);
+        let present = self.speeches.present().and_then(Speech::last);
         if let Some(step) = present.filter(|step| fits(step)) {
             let passages = step.passages().to_vec();
             self.settle_kept_words();
             self.tell_passages(passages);
             self.ask_for_present();
-        } else if let Some(kept) = self.speculation.as_mut().filter(|kept| fits(&kept.step)) {
-            kept.step.ask(&mut self.core, vec![kept.user.clone()]);
+        } else if let Some((guess, _)) = self.speeches.guess() {
+            let user = guess.user.clone();
+            let ahead = self.speeches.ahead_mut().and_then(Speech::last_mut);
+            if let Some(step) = ahead.filter(|step| fits(step)) {
+                step.ask(&mut self.core, vec![user]);
+            }
         }
     }
 
     pub(crate) fn on_llm(&mut self, id: GenerationId, event: Llm) {
         let fits = |step: &Step| step.has_generation(id);
-        let Some(thinking) = thinking(
-            &mut self.floor,
-            &mut self.parked,
-            &mut self.speculation,
-            fits,
-        ) else {
+        let Some((speech, is_silent)) = self.speeches.thinking(fits) else {
             return;
         };
-        let Thinking {
-            step,
-            mouth,
-            is_silent,
-        } = thinking;
-        match step.on_llm(&mut self.core, mouth, event, is_silent) {
+        let Some(step) = speech.steps.last_mut() else {
+            return;
+        };
+        match step.on_llm(&mut self.core, &mut speech.mouth, event, is_silent) {
             Thought::Nothing => {}
             Thought::Complete => self.llm_answered(),
             Thought::Failed(message) => self.generation_failed(id, message),
@@ -180,23 +148,16 @@ impl Dialogue {
 
     /// The deadline of the words that are being waited for, speculative ones included.
     pub(crate) fn brain_deadline(&self) -> Option<Instant> {
-        let begun = self.floor.speech().into_iter().chain(&self.parked);
-        let spoken = begun.filter_map(|speech| speech.last()?.deadline());
-        let thought = self.speculation.as_ref();
-        let thought = thought.and_then(|kept| kept.step.deadline());
-        spoken.chain(thought).min()
+        let ahead = self.speeches.guess().map(|(_, speech)| speech);
+        let thinking = self.speeches.begun().chain(ahead);
+        thinking.filter_map(|own| own.last()?.deadline()).min()
     }
 
     pub(crate) fn brain_due(&mut self) {
         let first = self.brain_deadline();
         let fits = |step: &Step| step.deadline() == first;
-        let Some(step) = thinking(
-            &mut self.floor,
-            &mut self.parked,
-            &mut self.speculation,
-            fits,
-        )
-        .map(|own| own.step) else {
+        let thinking = self.speeches.thinking(fits);
+        let Some(step) = thinking.and_then(|(speech, _)| speech.last()) else {
             return;
         };
         match step.late() {
@@ -209,39 +170,4 @@ impl Dialogue {
             }
         }
     }
-}
-
-/// A step that waits for an answer, and what it is said with.
-struct Thinking<'a> {
-    step: &'a mut Step,
-    mouth: &'a mut Mouth,
-    /// Nothing of the speech sounds, so that the playout can be emptied.
-    is_silent: bool,
-}
-
-/// The step that waits for this, in a speech that has begun or in the speculation.
-fn thinking<'a>(
-    floor: &'a mut Floor,
-    parked: &'a mut [Speech],
-    speculation: &'a mut Option<Speculation>,
-    fits: impl Fn(&Step) -> bool,
-) -> Option<Thinking<'a>> {
-    let waits = matches!(floor, Floor::Preparing(_) | Floor::Held(..));
-    let present = floor.speech_mut().map(|speech| (speech, waits));
-    let parked = parked.iter_mut().map(|speech| (speech, false));
-    let spoken = present.into_iter().chain(parked);
-    let spoken = spoken.filter_map(|(speech, is_silent)| {
-        let (step, mouth) = (speech.steps.last_mut()?, &mut speech.mouth);
-        Some(Thinking {
-            step,
-            mouth,
-            is_silent,
-        })
-    });
-    let thought = speculation.iter_mut().map(|kept| Thinking {
-        step: &mut kept.step,
-        mouth: &mut kept.mouth,
-        is_silent: false,
-    });
-    spoken.chain(thought).find(|own| fits(own.step))
 }

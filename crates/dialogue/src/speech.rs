@@ -9,26 +9,50 @@ use crate::core::Core;
 use crate::event::{Event, SpeechPurpose, TurnMetrics};
 use crate::history::Place;
 use crate::ids::{SpeechId, TurnId};
-use crate::limits::MAX_STEPS;
+use crate::input::Priority;
+use crate::limits::{MAX_REPLY_BYTES, MAX_STEPS, cut};
 use crate::mind::{Step, Wanted};
 use crate::mouth::Mouth;
+use crate::speeches::Spot;
 use antiphon_chat::time::Instant;
 use antiphon_chat::{Item, Message};
+
+/// Where the words of a speech come from.
+#[derive(Clone, Debug)]
+pub(crate) enum Words {
+    /// They are given.
+    Text(String),
+    /// The model is asked.
+    Model(Wanted),
+    /// It has begun.
+    Begun,
+    /// Nothing is said: another agent takes over.
+    Agent(Box<AgentSpec>),
+}
 
 /// See above.
 #[derive(Clone, Debug)]
 pub(crate) struct Speech {
+    /// Named when it enters the queue, unless the program has named it.
     pub(crate) id: SpeechId,
+    /// Where it is, as [`Speeches`](crate::speeches::Speeches) says.
+    pub(crate) spot: Spot,
+    pub(crate) priority: Priority,
     pub(crate) purpose: SpeechPurpose,
+    pub(crate) words: Words,
     /// Who takes over when it is over: a tool has given an agent back.
     pub(crate) handoff: Option<Box<AgentSpec>>,
     pub(crate) turn: Option<TurnId>,
     /// Where in the history the words stand that it answers.
     pub(crate) asked: Option<Place>,
-    /// What it answers was typed.
+    /// The caller has typed what it answers, and reads.
     pub(crate) is_typed: bool,
     /// Its sound is made, and nobody knows whether it is played.
     pub(crate) is_lost: bool,
+    /// The words it answers left the floor to the agent: it goes without a word when the agent asks something before.
+    pub(crate) kept: bool,
+    /// The speech whose request holds this turn, too.
+    pub(crate) joined: Option<SpeechId>,
     pub(crate) interruptible: bool,
     pub(crate) in_history: bool,
     pub(crate) steps: Vec<Step>,
@@ -39,6 +63,99 @@ pub(crate) struct Speech {
 }
 
 impl Speech {
+    /// One that waits.
+    pub(crate) fn new(purpose: SpeechPurpose, words: Words, interruptible: bool) -> Self {
+        Self {
+            id: SpeechId::NONE,
+            spot: Spot::Queue,
+            priority: Priority::NORMAL,
+            purpose,
+            words,
+            handoff: None,
+            turn: None,
+            asked: None,
+            is_typed: false,
+            is_lost: false,
+            kept: false,
+            joined: None,
+            interruptible,
+            in_history: true,
+            steps: Vec::new(),
+            mouth: Mouth::default(),
+            metrics: TurnMetrics::default(),
+            user_stopped_at: None,
+        }
+    }
+
+    /// Given words of the agent's author or of the machine.
+    pub(crate) fn text(purpose: SpeechPurpose, text: String, interruptible: bool) -> Self {
+        let words = Words::Text(cut(text, MAX_REPLY_BYTES));
+        Self::new(purpose, words, interruptible)
+    }
+
+    /// The program asked for it.
+    fn is_user_initiated(&self) -> bool {
+        match self.purpose {
+            SpeechPurpose::Say => true,
+            SpeechPurpose::GenerateReply => self.turn.is_none(),
+            SpeechPurpose::Greeting
+            | SpeechPurpose::Trouble
+            | SpeechPurpose::Filler
+            | SpeechPurpose::ToolReply => false,
+        }
+    }
+
+    /// An answer to the caller waits until what he asked before is answered; everything else may be said while tools run.
+    pub(crate) fn may_pass(&self) -> bool {
+        self.turn.is_none() && !self.is_handover()
+    }
+
+    /// It waits for a tool while others have the floor.
+    pub(crate) fn is_parked(&self) -> bool {
+        matches!(self.spot, Spot::Tool)
+    }
+
+    /// It waits for a tool or for the floor.
+    pub(crate) fn is_waiting(&self) -> bool {
+        matches!(self.spot, Spot::Tool | Spot::Queue)
+    }
+
+    /// It waits for a task that has so many before it.
+    pub(crate) fn waits_for_task(&self, depth: usize) -> bool {
+        matches!(self.spot, Spot::Task(of) if of == depth)
+    }
+
+    /// Nothing is said: another agent takes over.
+    pub(crate) fn is_handover(&self) -> bool {
+        matches!(self.words, Words::Agent(_))
+    }
+
+    pub(crate) fn created(&self) -> Event {
+        Event::SpeechCreated {
+            speech: self.id,
+            user_initiated: self.is_user_initiated(),
+            source: self.purpose.source(),
+            purpose: self.purpose,
+        }
+    }
+
+    /// It gets the floor: its first step. An agent says nothing itself.
+    pub(crate) fn begin(&mut self, core: &mut Core) {
+        match std::mem::replace(&mut self.words, Words::Begun) {
+            Words::Text(text) => {
+                self.steps.push(Step::of_text(core));
+                self.mouth = Mouth::of_text(&text);
+            }
+            Words::Model(wanted) => self.steps.push(Step::new(core, wanted)),
+            Words::Begun => {
+                let now = core.now;
+                self.steps.iter_mut().for_each(|step| step.stand_at(now));
+            }
+            Words::Agent(_) => {}
+        }
+        self.metrics.speech = Some(self.id);
+    }
+
     pub(crate) fn last(&self) -> Option<&Step> {
         self.steps.last()
     }

@@ -2,7 +2,6 @@
 //! and what happens then.
 
 use crate::caller::Caller;
-use crate::floor::Floor;
 use crate::machine::Dialogue;
 use antiphon_chat::time::Instant;
 
@@ -46,11 +45,11 @@ impl Dialogue {
 
     /// The first that is due; at the same instant in the order written here.
     fn next_timer(&self) -> Option<(Instant, Timer)> {
-        if matches!(self.floor, Floor::Closed) {
+        if self.speeches.floor().is_closed() {
             return None;
         }
         earliest(&[
-            (self.floor.report_deadline(), Timer::Report),
+            (self.speeches.floor().report_deadline(), Timer::Report),
             (self.caller_deadline(), Timer::Caller),
             (self.hold_deadline(), Timer::Hold),
             (self.hands.deadline(), Timer::Tools),

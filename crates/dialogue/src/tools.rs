@@ -6,15 +6,15 @@ use crate::hands::{Asked, Hands, World};
 use crate::ids::SpeechId;
 use crate::input::ToolValue;
 use crate::machine::Dialogue;
-use crate::queue::{Queued, Words};
+use crate::speech::{Speech, Words};
 
 impl Dialogue {
     /// Starts the calls of the present step, unless the caller is just speaking: what he says may change everything.
     pub(crate) fn run_calls(&mut self) {
-        if self.floor.is_held() {
+        if self.speeches.floor().is_held() {
             return;
         }
-        let Some(speech) = self.floor.speech_mut() else {
+        let Some(speech) = self.speeches.present_mut() else {
             return;
         };
         let (speech_id, turn, round) = (speech.id, speech.turn, speech.steps.len());
@@ -50,7 +50,7 @@ impl Dialogue {
         verb(&mut self.hands, &mut world);
         let news = self.hands.take_news();
         for (speech, reply) in news.answers {
-            let speech = self.speech_mut(speech);
+            let speech = self.speeches.get_mut(speech);
             if let Some(step) = speech.and_then(|speech| speech.last_mut()) {
                 step.count_answer(reply);
             }
@@ -85,10 +85,10 @@ impl Dialogue {
 
     /// Nobody has anything to say or to hear: the model tells what was reported.
     pub(crate) fn tell_reports(&mut self) -> bool {
-        let quiet = self.floor.is_open()
-            && self.queue.is_empty()
+        let quiet = self.speeches.floor().is_open()
+            && !self.speeches.has_queue()
             && self.ending.is_none()
-            && self.speculation.is_none()
+            && self.speeches.guess().is_none()
             && self.hooks.is_empty()
             && self.caller.is_quiet()
             && !(self.is_manual() && self.caller.words() > 0)
@@ -99,9 +99,9 @@ impl Dialogue {
         let speech = self.core.speech_id();
         let (wanted, update_ids) = self.hands.reports.tell(speech, &self.core.history);
         let interruptible = self.core.options.allow_interruptions;
-        self.enqueue(Queued {
-            id: Some(speech),
-            ..Queued::new(
+        self.enqueue(Speech {
+            id: speech,
+            ..Speech::new(
                 SpeechPurpose::ToolReply,
                 Words::Model(wanted),
                 interruptible,

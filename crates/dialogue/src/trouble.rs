@@ -7,7 +7,7 @@ use crate::event::{CloseReason, Component, Event, SpeechPurpose};
 use crate::ids::GenerationId;
 use crate::limits::{DRAIN_TIMEOUT, MAX_CLOSE_TRANSCRIPT_WAIT, MAX_VALUE_BYTES, cut};
 use crate::machine::{Dialogue, Ending};
-use crate::queue::{Queued, Words};
+use crate::mind::Step;
 use crate::speech::Speech;
 use antiphon_chat::time::{Duration, Instant};
 
@@ -42,19 +42,16 @@ impl Dialogue {
     }
 
     pub(crate) fn generation_failed(&mut self, id: GenerationId, message: String) {
-        if let Some(kept) = self.speculation.as_mut()
-            && kept.step.has_generation(id)
-        {
+        let has_asked = |step: &Step| step.has_generation(id);
+        let guess = self.speeches.guess();
+        if guess.is_some_and(|(_, speech)| speech.last().is_some_and(has_asked)) {
             // nobody knows that it was asked: the commit asks again
-            kept.step.fail();
+            if let Some(step) = self.speeches.ahead_mut().and_then(Speech::last_mut) {
+                step.fail();
+            }
             return self.drop_speculation();
         }
-        let mut begun = self.floor.speech_mut().into_iter().chain(&mut self.parked);
-        let has_asked = |speech: &&mut Speech| {
-            let mut steps = speech.steps.iter();
-            steps.any(|step| step.has_generation(id))
-        };
-        let Some(speech) = begun.find(has_asked) else {
+        let Some((speech, _)) = self.speeches.thinking(has_asked) else {
             return;
         };
         // half a sentence that nobody has asked TTS for is better not begun
@@ -114,7 +111,7 @@ impl Dialogue {
         let result = speech.purpose == SpeechPurpose::ToolReply && !told_again;
         let takes_over = speech.purpose == SpeechPurpose::Greeting
             && self.core.history.newest_user().is_some()
-            && self.queue.is_empty();
+            && !self.speeches.has_queue();
         let answers = speech.turn.is_some()
             || speech.asked.is_some()
             || result
@@ -125,7 +122,7 @@ impl Dialogue {
     }
 
     fn nobody_else_answers(&self) -> bool {
-        let alone = self.parked.is_empty() && self.queue.is_empty();
+        let alone = !self.speeches.is_parked() && !self.speeches.has_queue();
         alone && self.core.history.caller_spoke_last()
     }
 
@@ -153,15 +150,16 @@ impl Dialogue {
     /// Says that there is trouble, before anything else, unless that is being said.
     pub(crate) fn tell_trouble(&mut self) {
         let text = self.core.options.trouble_message.clone();
-        let present = self.floor.speech().map(|speech| speech.purpose);
+        let present = self.speeches.present().map(|speech| speech.purpose);
         let is_told = present == Some(SpeechPurpose::Trouble)
             || self
-                .queue
+                .speeches
+                .queue()
                 .any(|queued| queued.purpose == SpeechPurpose::Trouble);
         if text.is_empty() || is_told || self.ending.is_some() {
             return;
         }
-        self.enqueue_first(Queued::text(SpeechPurpose::Trouble, text, true));
+        self.enqueue_first(Speech::text(SpeechPurpose::Trouble, text, true));
     }
 
     /// The caller has heard it to its end.
@@ -180,7 +178,7 @@ impl Dialogue {
             self.settle_turns();
         }
         // what waits is still said, as in LiveKit; who would take over has nothing to say
-        self.drop_queued(|queued| !drain || matches!(queued.words, Words::Agent(_)));
+        self.drop_queued(|queued| !drain || queued.is_handover());
         let patience = if drain { DRAIN_TIMEOUT } else { Duration::ZERO };
         self.ending = Some(Ending {
             reason,
@@ -197,11 +195,11 @@ impl Dialogue {
     /// The agent has nothing more to say.
     fn may_end(&self) -> bool {
         self.ending.is_some()
-            && self.floor.speech().is_none()
-            && !self.floor.is_giving_way()
-            && self.parked.is_empty()
-            && self.queue.is_empty()
-            && !matches!(self.floor, crate::floor::Floor::Closed)
+            && self.speeches.present().is_none()
+            && !self.speeches.floor().is_giving_way()
+            && !self.speeches.is_parked()
+            && !self.speeches.has_queue()
+            && !self.speeches.floor().is_closed()
     }
 
     /// "Cancel my booking", and the caller hangs up: the words are on their way.
@@ -252,7 +250,7 @@ impl Dialogue {
         self.tell(Caller::finish_last);
         self.cancel_tools();
         self.tell(Caller::hang_up);
-        self.floor = crate::floor::Floor::Closed;
+        self.speeches.close();
         self.publish_agent_state();
         self.core.tell_usage();
         let fatal = self.trouble.fatal.take();

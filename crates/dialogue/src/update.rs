@@ -11,7 +11,7 @@ use crate::history::Place;
 use crate::limits::{MAX_INSTRUCTIONS_BYTES, MAX_TOOL_NAME_BYTES, MAX_TOOLS, cut};
 use crate::machine::Dialogue;
 use crate::options::ToolOptions;
-use crate::queue::Words;
+use crate::speech::Words;
 use antiphon_chat::time::Duration;
 use antiphon_chat::{ChatContext, Item};
 
@@ -101,12 +101,10 @@ impl Dialogue {
     /// told: it would not know what it is just saying, or call a tool again that runs.
     fn begin_of_what_is_under_way(&mut self) -> Place {
         let end = self.core.history.reserve();
-        let asks = |words: &Words| matches!(words, Words::Model(_) | Words::Begun(_));
-        let waiting = self.queue.iter().filter(|queued| asks(&queued.words));
-        let floor = &self.floor;
-        let present = floor.speech().into_iter().chain(floor.cut_speech());
+        let asks = |words: &Words| matches!(words, Words::Model(_) | Words::Begun);
+        let waiting = self.speeches.queue().filter(|queued| asks(&queued.words));
+        let present = self.speeches.begun().chain(self.speeches.leaving());
         present
-            .chain(&self.parked)
             .filter_map(|speech| speech.asked.or(Some(speech.steps.first()?.place())))
             .chain(self.hooks.first())
             .chain(waiting.map(|queued| queued.asked.unwrap_or(end)))

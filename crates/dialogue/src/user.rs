@@ -20,10 +20,10 @@ impl Dialogue {
     }
 
     fn agent(&self) -> Agent {
-        let speech = self.floor.speech();
+        let speech = self.speeches.present();
         Agent {
             has_floor: speech.is_some(),
-            is_audible: self.floor.is_audible(),
+            is_audible: self.speeches.floor().is_audible(),
             audible_since: speech.and_then(|speech| speech.mouth.audible_since()),
             is_interruptible: self.may_interrupt(),
             asked_since: self.asked_since_kept_words(),
@@ -32,7 +32,7 @@ impl Dialogue {
     }
 
     fn is_idle(&self) -> bool {
-        self.floor.is_open() && self.ending.is_none() && self.queue.is_empty()
+        self.speeches.floor().is_open() && self.ending.is_none() && !self.speeches.has_queue()
     }
 
     /// When the caller's side wants to be asked again. It is asked for at audio rate: no more of the agent than matters.
@@ -104,7 +104,7 @@ impl Dialogue {
     /// Are the words the agent's own, heard back? What the agent had not said yet when the caller's sound ended cannot be.
     pub(crate) fn look_for_echo(&mut self) {
         let now = self.now();
-        let speech = self.floor.speech();
+        let speech = self.speeches.present();
         let speech = speech.filter(|_| self.caller.may_be_echo(now));
         let said = speech.map(|speech| speech.mouth.begun_by(self.caller.sounded_until(now)));
         let is_echo = said.is_some_and(|said| contains_words(&said, &self.caller.text()));

@@ -2,7 +2,6 @@
 
 use crate::action::Action;
 use crate::event::{Component, Event, SpeechPurpose, ToolReplyStatus};
-use crate::floor::Floor;
 use crate::ids::SegmentId;
 use crate::input::{Playout, Tts};
 use crate::limits::FILLER_PATIENCE;
@@ -15,27 +14,27 @@ impl Dialogue {
     /// Moves the present speech on as far as it goes now.
     pub(crate) fn speak(&mut self) -> bool {
         self.hold_while_caller_speaks();
-        let may_play = !self.floor.is_held();
+        let may_play = !self.speeches.floor().is_held();
         let tongue = self.caller.tongue(&self.core.options);
         if self.core.options.preemptive_tts
-            && let Some(kept) = &mut self.speculation
+            && let Some(speech) = self.speeches.ahead_mut()
         {
-            kept.mouth.make_first(&mut self.core, tongue);
+            speech.mouth.make_first(&mut self.core, tongue);
         }
-        let Some(speech) = self.floor.speech_mut() else {
+        let Some(speech) = self.speeches.present_mut() else {
             return false;
         };
         speech.mouth.go_on(&mut self.core, tongue, may_play);
         speech.finish_steps(&mut self.core);
-        self.floor.pauses_between_steps();
+        self.speeches.pauses_between_steps();
         self.finish_speech()
     }
 
     fn finish_speech(&mut self) -> bool {
-        if !self.floor.speech().is_some_and(Speech::is_over) {
+        if !self.speeches.present().is_some_and(Speech::is_over) {
             return false;
         }
-        let Some((mut speech, hold)) = self.floor.take() else {
+        let Some((mut speech, hold)) = self.speeches.take_present() else {
             return false;
         };
         if hold.is_some_and(|hold| hold.paused) {
@@ -75,23 +74,20 @@ impl Dialogue {
         if let Tts::Failed(message) = event {
             return self.synthesis_failed(id, &message);
         }
-        let sounding = self.floor.sounding_mut().map(|speech| &mut speech.mouth);
-        let thought = self.speculation.as_mut().map(|kept| &mut kept.mouth);
-        let mut mouths = sounding.into_iter().chain(thought);
-        if let Some(mouth) = mouths.find(|mouth| mouth.has_piece(id))
-            && mouth.on_tts(&mut self.core, id, event)
+        if let Some(speech) = self.speeches.voicing(id)
+            && speech.mouth.on_tts(&mut self.core, id, event)
         {
             self.tts_answered();
         }
     }
 
     fn synthesis_failed(&mut self, id: SegmentId, message: &str) {
-        if let Some(kept) = &mut self.speculation
-            && kept.mouth.failed_ahead(&mut self.core, id)
+        if let Some(speech) = self.speeches.ahead_mut()
+            && speech.mouth.failed_ahead(&mut self.core, id)
         {
             return;
         }
-        if let Some(speech) = self.floor.speech_mut()
+        if let Some(speech) = self.speeches.present_mut()
             && let Some(text) = speech.mouth.failed(&mut self.core, id)
         {
             self.tell_lost(&text, message);
@@ -107,11 +103,11 @@ impl Dialogue {
 
     pub(crate) fn on_playout(&mut self, playout: Playout) {
         let now = self.core.now;
-        if let Some(speech) = self.floor.cut_speech_mut() {
+        if let Some(speech) = self.speeches.leaving_mut() {
             speech.mouth.on_playout(playout, now, true);
             return;
         }
-        let Some(speech) = self.floor.speech_mut() else {
+        let Some(speech) = self.speeches.present_mut() else {
             return;
         };
         let begins = match speech.mouth.on_playout(playout, now, false) {
@@ -125,8 +121,8 @@ impl Dialogue {
             !self.begins_to_sound() || !self.is_overheard(),
             "it becomes audible while the caller speaks"
         );
-        self.floor.becomes_audible();
-        let Some(speech) = self.floor.speech_mut() else {
+        self.speeches.becomes_audible();
+        let Some(speech) = self.speeches.present_mut() else {
             return;
         };
         if begins {
@@ -139,7 +135,8 @@ impl Dialogue {
     }
 
     fn begins_to_sound(&self) -> bool {
-        matches!(&self.floor, Floor::Preparing(speech) if speech.mouth.is_audible())
+        let present = self.speeches.present();
+        self.speeches.floor().is_preparing() && present.is_some_and(|own| own.mouth.is_audible())
     }
 
     /// How long TTS is waited for.
@@ -154,17 +151,17 @@ impl Dialogue {
 
     /// When a piece that gives no sign of life is asked for again, or counts as lost. Paused audio is not expected to give one.
     pub(crate) fn segment_deadline(&self) -> Option<Instant> {
-        let (Floor::Preparing(speech) | Floor::Speaking(speech)) = &self.floor else {
-            return None;
-        };
+        let floor = self.speeches.floor();
+        let sounds = floor.is_preparing() || floor.is_speaking();
+        let speech = self.speeches.present().filter(|_| sounds)?;
         speech.mouth.deadline(&self.core, self.patience(speech))
     }
 
     pub(crate) fn segment_due(&mut self) {
-        let Some(patience) = self.floor.speech().map(|speech| self.patience(speech)) else {
+        let Some(patience) = self.speeches.present().map(|speech| self.patience(speech)) else {
             return;
         };
-        let Some(speech) = self.floor.speech_mut() else {
+        let Some(speech) = self.speeches.present_mut() else {
             return;
         };
         match speech.mouth.overdue(&mut self.core, patience) {
@@ -177,7 +174,7 @@ impl Dialogue {
     /// The present speech is over, and what of it was not heard is told for callers who read.
     fn output_is_lost(&mut self, message: &str) {
         self.core.error(Component::Playout, message, true);
-        if let Some(speech) = self.floor.speech_mut() {
+        if let Some(speech) = self.speeches.present_mut() {
             speech.is_lost = true;
             speech.mouth.cut_all(&mut self.core);
         }
@@ -188,8 +185,8 @@ impl Dialogue {
     fn playout_failed(&mut self) {
         let message = "the playout does not report that it plays";
         let owes = self
-            .floor
-            .speech()
+            .speeches
+            .present()
             .is_some_and(|speech| !speech.is_read() && self.owes_an_answer(speech));
         self.output_is_lost(message);
         if owes {

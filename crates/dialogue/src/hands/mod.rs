@@ -8,6 +8,8 @@
 mod duplicates;
 mod fillers;
 mod reports;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 

@@ -6,6 +6,8 @@
 
 mod late;
 mod segment;
+#[cfg(test)]
+mod tests;
 
 use crate::action::Action;
 use crate::core::Core;
@@ -228,11 +230,6 @@ impl Mouth {
                 && segment.heard() == segment.text.len();
             segment.playing = Playing::Over { whole };
         }
-    }
-
-    /// Nobody is going to hear it: TTS need not go on.
-    pub(crate) fn abandon(&self, core: &mut Core) {
-        cancel(core, &self.segments);
     }
 
     // what TTS and playout report

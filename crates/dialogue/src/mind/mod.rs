@@ -4,6 +4,9 @@
 //! model sends, and the results of its calls. It **answers** whether its words are complete, whether its calls have their
 //! results, and whether another step follows. The words themselves go to the [`Mouth`].
 
+#[cfg(test)]
+mod tests;
+
 use crate::action::Action;
 use crate::core::Core;
 use crate::event::Component;
