@@ -5,6 +5,7 @@ mod head;
 mod request;
 mod view;
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -284,28 +285,25 @@ impl History {
         let visible = self.visible();
         let outputs = visible.iter().filter_map(|(_, item)| answered_call(item));
         let answered: BTreeSet<&str> = outputs.collect();
-        let mut keyed: Vec<(Place, Item)> = Vec::with_capacity(visible.len());
+        // put in order first and copied then, once: most of the machine's work is here
+        let mut keyed = Vec::with_capacity(visible.len() + parts.planned.len() + 1);
         for &(place, item) in &visible {
-            keyed.push((place, item.clone()));
+            keyed.push((place, Cow::Borrowed(item)));
             if let Item::FunctionCall { id, call, .. } = item
                 && !answered.contains(call.call_id.as_str())
             {
-                keyed.push((
-                    Place(place.0 - FIRST_CALL + FIRST_OUTPUT),
-                    still_running(id, call, now),
-                ));
+                let place = Place(place.0 - FIRST_CALL + FIRST_OUTPUT);
+                keyed.push((place, Cow::Owned(still_running(id, call, now))));
             }
         }
-        keyed.extend(
-            parts
-                .planned
-                .into_iter()
-                .map(|(place, message)| (place, Item::Message(message))),
-        );
+        let planned = parts.planned.into_iter();
+        keyed.extend(planned.map(|(place, message)| (place, Cow::Owned(Item::Message(message)))));
         keyed.sort_by_key(|(place, _)| *place);
+        let mut items = Vec::with_capacity(keyed.len());
+        items.extend(keyed.into_iter().map(|(_, item)| item.into_owned()));
         ChatRequest {
             instructions: parts.instructions,
-            items: recent(keyed.into_iter().map(|(_, item)| item).collect()),
+            items: recent(items),
             passages: parts.passages,
             reply_instructions: parts.reply_instructions,
             tool_choice: parts.tool_choice,
