@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::action::{Action, Switch};
 use crate::event::{Component, SpeechPurpose};
-use crate::floor::Floor;
 use crate::hands::Waits;
 use crate::history::{Place, View};
 use crate::ids::{AgentKey, TaskId};
@@ -273,26 +272,15 @@ impl Dialogue {
         }
     }
 
-    /// The next task gets the floor, when whoever asked for it has said what was to be said before.
-    pub(crate) fn begin_task(&mut self) -> bool {
-        let free = match self.speeches.floor() {
-            Floor::Open => true,
-            Floor::Preparing => self.speeches.present().is_some_and(Speech::waits_for_tools),
-            _ => false,
-        };
-        let next = self.next_task().filter(|_| free);
-        let Some((at, is_lost)) = next else {
-            return false;
-        };
-        let Some(waiting) = self.agents.waiting.remove(at) else {
-            return false;
-        };
-        if is_lost {
-            self.task_ended(waiting.task, false);
-        } else {
-            self.push_frame(waiting);
+    /// The next task gets the floor, or is given up.
+    pub(crate) fn begin_task(&mut self) {
+        let next = self.next_task();
+        let next = next.and_then(|(at, is_lost)| Some((self.agents.waiting.remove(at)?, is_lost)));
+        match next {
+            Some((waiting, true)) => self.task_ended(waiting.task, false),
+            Some((waiting, false)) => self.push_frame(waiting),
+            None => {}
         }
-        true
     }
 
     /// The next task that could have the floor if nobody spoke: its number among those that wait, and whether its call has
@@ -338,18 +326,10 @@ impl Dialogue {
     }
 
     /// A task that is over gives the floor back.
-    pub(crate) fn finish_task(&mut self) -> bool {
-        if !self.agents.task_is_over()
-            || !self.speeches.floor().is_open()
-            || self.speeches.is_parked()
-        {
-            return false;
+    pub(crate) fn finish_task(&mut self) {
+        if let Some(frame) = self.agents.frames.pop() {
+            self.give_back(frame);
         }
-        let Some(frame) = self.agents.frames.pop() else {
-            return false;
-        };
-        self.give_back(frame);
-        true
     }
 
     /// Whoever takes over takes it from the agent that began the first task as well: the tasks end without a result, and what

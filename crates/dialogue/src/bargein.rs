@@ -1,9 +1,10 @@
 //! The caller makes a sound while the agent has something to say: hold, and then go on or give way.
 
 use crate::action::Action;
-use crate::caller::{Caller, Verdict};
+use crate::caller::Caller;
+use crate::decide::{Follows, Heard, follows};
 use crate::event::{Event, ToolReplyStatus};
-use crate::floor::{Floor, Hold};
+use crate::floor::Hold;
 use crate::ids::SpeechId;
 use crate::limits::CLEAR_REPORT_TIMEOUT;
 use crate::machine::Dialogue;
@@ -11,11 +12,6 @@ use crate::speech::Speech;
 use antiphon_chat::time::{Duration, Instant};
 
 impl Dialogue {
-    /// May the caller's voice stop the present speech?
-    pub(crate) fn is_interruptible(&self) -> bool {
-        !self.is_manual() && self.may_interrupt()
-    }
-
     /// May anything but force stop the present speech? False when there is none.
     pub(crate) fn may_interrupt(&self) -> bool {
         self.speeches
@@ -26,38 +22,20 @@ impl Dialogue {
 
     /// Nothing that may be interrupted becomes audible while the caller speaks, whatever made it the next to be heard.
     pub(crate) fn hold_while_caller_speaks(&mut self) {
-        if self.caller.speaks() && self.may_be_held() {
-            self.hold(self.speeches.floor().is_audible());
+        if self.caller.speaks() && self.speeches.floor().is_taken() {
+            self.on_heard(Heard::Sound);
         }
     }
 
     /// What becomes audible now would sound over the caller: it should have been held. Without a VAD nobody knows exactly.
     pub(crate) fn is_overheard(&self) -> bool {
-        self.caller.hears_voice() && self.may_be_held()
+        self.caller.hears_voice() && follows(Heard::Sound, &self.scene()) == Follows::Hold
     }
 
-    fn may_be_held(&self) -> bool {
-        let floor = self.speeches.floor();
-        let silent = floor.is_preparing() || (floor.is_speaking() && self.spoke_into_silence());
-        silent
-            && self.may_interrupt()
-            && !self.caller.is_noise()
-            && self.caller.sound_lasted(self.core.now)
-                >= self.core.options.min_thinking_interruption_duration
-    }
-
-    /// The voice began when the agent said nothing, between two pieces of what it says.
-    fn spoke_into_silence(&self) -> bool {
-        let present = self.speeches.present();
-        let Some(((began, _), speech)) = self.caller.voice_so_far().zip(present) else {
-            return false;
-        };
-        let last = speech.mouth.heard_until();
-        !speech.mouth.is_audible() && last.is_some_and(|last| began > last)
-    }
-
-    fn hold(&mut self, audible: bool) {
+    /// It waits, undecided.
+    pub(crate) fn hold(&mut self) {
         let now = self.core.now;
+        let audible = self.speeches.floor().is_audible();
         let Some(speech) = self.speeches.present_mut() else {
             return;
         };
@@ -69,89 +47,18 @@ impl Dialogue {
         });
     }
 
-    /// At audio rate: does the speech of the caller last long enough?
-    pub(crate) fn consider_barge_in(&mut self) {
-        let speech = self.caller.voice_lasted();
-        match self.speeches.floor() {
-            Floor::Speaking
-                if self.is_interruptible()
-                    && !self.caller.is_noise()
-                    && speech >= self.bar(speech)
-                    && !self.caller.voice_leaves_floor(self.now()) =>
-            {
-                if self.core.options.resume_false_interruption {
-                    self.hold(true);
-                } else {
-                    self.interrupt();
-                }
-            }
-            // a recogniser that works says whether it was speech; one that is known not to hear cannot
-            Floor::Held(hold)
-                if hold.audible
-                    && self.caller.is_deaf()
-                    && !self.caller.voice_leaves_floor(self.now())
-                    && speech
-                        >= self
-                            .core
-                            .options
-                            .sure_interruption_duration
-                            .max(self.bar(speech)) =>
-            {
-                self.interrupt();
-            }
-            _ => {}
-        }
-    }
-
-    /// How long speech must last to interrupt: longer at the beginning of an utterance, when it may be our own echo.
-    fn bar(&self, speech: Duration) -> Duration {
-        let options = &self.core.options;
-        let since = self
-            .speeches
-            .present()
-            .and_then(|speech| speech.mouth.audible_since());
-        let guarded =
-            since.is_some_and(|since| self.core.now.back(speech).since(since) < options.echo_guard);
-        if guarded {
-            options.min_interruption_duration + options.echo_guard
-        } else {
-            options.min_interruption_duration
-        }
-    }
-
     /// New words: are they an interruption?
     pub(crate) fn consider_words(&mut self) {
         self.look_for_echo();
-        if !self.is_interruptible() {
-            return;
-        }
-        match (self.caller.verdict(self.now()), self.speeches.floor()) {
-            (Verdict::Interrupt, Floor::Preparing | Floor::Speaking | Floor::Held(_))
-                if !self.is_last_answer() =>
-            {
-                self.interrupt();
-            }
-            // not audible: the words of a turn that goes on replace the reply; an interim may still vanish
-            (Verdict::Interrupt | Verdict::Hold, Floor::Preparing) if self.may_be_held() => {
-                self.hold(false);
-            }
-            (Verdict::Hold, Floor::Speaking) if self.core.options.resume_false_interruption => {
-                let sound = self.caller.sound_lasted(self.core.now);
-                // an order to stop is not waited out
-                if sound >= self.bar(sound) || self.caller.says_stop() {
-                    self.hold(true);
-                }
-            }
-            _ => {}
+        if self.speeches.floor().is_taken() {
+            self.on_heard(Heard::Words(self.caller.verdict(self.now())));
         }
     }
 
     /// When the hold ends by itself: not while the caller speaks, and while his words wait for the end of the turn, that
     /// decides.
     pub(crate) fn hold_deadline(&self) -> Option<Instant> {
-        let Floor::Held(hold) = self.speeches.floor() else {
-            return None;
-        };
+        let hold = self.speeches.floor().hold()?;
         let (options, now) = (&self.core.options, self.now());
         let least = options.min_thinking_interruption_duration;
         let holds = hold.audible || self.caller.sound_lasted(now.at) >= least;
@@ -253,7 +160,7 @@ impl Dialogue {
     pub(crate) fn settle(&mut self) {
         if let Some(mut speech) = self.speeches.take_leaving() {
             speech.mouth.settle();
-            self.end_speech(speech, true);
+            self.end_speech(speech);
         }
     }
 
@@ -261,14 +168,14 @@ impl Dialogue {
     pub(crate) fn drop_speech(&mut self, mut speech: Speech) {
         speech.stop(&mut self.core, false);
         self.leave_tools(speech.id);
-        self.end_speech(speech, true);
+        self.end_speech(speech);
     }
 
     /// The one end of every speech that is not said to its end.
-    fn end_speech(&mut self, mut speech: Speech, cut: bool) {
-        self.write_heard(&mut speech, cut);
+    fn end_speech(&mut self, mut speech: Speech) {
+        self.write_heard(&mut speech, true);
         self.speech_has_asked(&speech);
-        self.speech_done(speech.id, cut);
+        self.speech_done(speech.id, true);
         self.hand_over(&mut speech);
     }
 

@@ -8,24 +8,6 @@ use crate::speech::Speech;
 use antiphon_chat::time::Instant;
 
 impl Dialogue {
-    /// A filler never delays what it is said for, nor anything else: what makes no sound yet is dropped as soon as something
-    /// else can be said.
-    pub(crate) fn filler_makes_way(&mut self) -> bool {
-        let is_filler = |own: &Speech| own.is_filler();
-        let has_floor = self.speeches.present().is_some_and(is_filler);
-        let waits = self.speeches.queue().any(is_filler);
-        if !(has_floor || waits) || !self.has_more_than_a_filler() {
-            return false;
-        }
-        if waits && self.speeches.is_any_ready() {
-            self.drop_queued(is_filler);
-        }
-        let Some(speech) = self.speeches.present_mut().filter(|own| own.is_filler()) else {
-            return false;
-        };
-        speech.mouth.drop_silent(&mut self.core)
-    }
-
     /// Something else could be said if no filler had the floor.
     pub(crate) fn has_more_than_a_filler(&self) -> bool {
         let can_pass = |queued: &Speech| {

@@ -36,7 +36,8 @@
 //! | `mouth` | words to TTS to playout, a few pieces ahead, and the ledger of what was heard |
 //! | `voice` | the stage and the mouth of the speech that has the floor |
 //! | `pending` | a question to somebody outside, with an id and a limit |
-//! | `bargein` | hold, go on, or give way; the one end of a speech |
+//! | `decide` | **who has the floor, who makes a sound, what follows**: the two tables of the stage |
+//! | `bargein` | how it is held, goes on, or gives way; the one end of a speech |
 //! | `queue`, `parked` | who has the floor next; what may be stopped, and what is refused |
 //! | `hands` | tool calls, each with its one result; equal calls; reports; when a filler is due |
 //! | `tools` | the stage and the hands: calls are started, and what tools tell is told |
@@ -53,6 +54,7 @@ mod caller;
 mod commit;
 mod completion;
 mod core;
+mod decide;
 mod filler;
 mod floor;
 mod hands;

@@ -3,24 +3,10 @@
 
 use crate::action::{Action, NotInterrupted};
 use crate::ids::SpeechId;
-use crate::limits::MAX_PARKED_SPEECHES;
 use crate::machine::Dialogue;
 use crate::speech::Speech;
 
 impl Dialogue {
-    /// Whoever has the floor and waits for a tool gives it to the next that may pass.
-    pub(crate) fn yield_floor(&mut self) -> bool {
-        let waits = self.speeches.floor().is_preparing()
-            && self.speeches.present().is_some_and(Speech::waits_for_tools);
-        let wanted = self.speeches.queue().any(Speech::may_pass) || self.speeches.is_any_ready();
-        let room = self.speeches.parked().count() < MAX_PARKED_SPEECHES;
-        let yields = waits && room && wanted;
-        if yields {
-            self.speeches.park();
-        }
-        yields
-    }
-
     /// What waits for tools is given up for the caller's sake; with `force` also what may not be interrupted.
     pub(crate) fn abandon_parked(&mut self, force: bool) {
         if !force && self.hands.protects() {

@@ -2,7 +2,7 @@
 
 use crate::event::{AgentState, Component, Event, SpeechPurpose};
 use crate::ids::SpeechId;
-use crate::input::{GenerateReply, Priority, Say};
+use crate::input::{GenerateReply, Say};
 use crate::limits::{MAX_QUEUED_SPEECHES, cut};
 use crate::machine::Dialogue;
 use crate::mind::Wanted;
@@ -101,48 +101,6 @@ impl Dialogue {
     /// When the next speech may begin.
     pub(crate) fn rest_deadline(&self) -> Option<Instant> {
         Some(self.speeches.not_before()).filter(|until| *until > self.core.now)
-    }
-
-    /// The next speech gets the floor when nobody has it, or when who has it waits for a tool.
-    pub(crate) fn start_next(&mut self) -> bool {
-        if self.speeches.floor().is_giving_way() {
-            return false;
-        }
-        if self.filler_makes_way() {
-            return true;
-        }
-        if !self.speeches.floor().is_open() {
-            return self.yield_floor() || self.begin_task();
-        }
-        if !self.may_begin() {
-            return false;
-        }
-        let first_is_urgent = self.speeches.queue().next().is_some_and(|first| {
-            first.priority > Priority::NORMAL || first.purpose == SpeechPurpose::Trouble
-        });
-        if !first_is_urgent && self.speeches.resume(true) {
-            return true;
-        }
-        let next = if !self.speeches.is_parked() && !self.agents.task_is_over() {
-            // the agent that has heard the caller's last turn is the one whose hook looks at it
-            let stays = !self.hooks.is_empty();
-            let may_come = |queued: &Speech| !stays || !queued.is_handover();
-            self.speeches.take_queued(may_come)
-        } else {
-            self.speeches.take_queued(Speech::may_pass)
-        };
-        match next {
-            Some(queued) => {
-                self.begin(queued);
-                true
-            }
-            None => {
-                self.finish_task()
-                    || self.begin_task()
-                    || self.speeches.resume(false)
-                    || self.tell_reports()
-            }
-        }
     }
 
     /// What the present agent says first.

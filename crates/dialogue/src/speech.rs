@@ -293,7 +293,7 @@ impl Speech {
                 let speech = self.id;
                 core.act(Action::StepSpoken { speech, steps });
             }
-            self.mouth.was_shown(at);
+            self.mouth.mark_shown(at);
             self.write(core, at, false);
         }
     }

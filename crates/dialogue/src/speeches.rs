@@ -215,7 +215,7 @@ impl Speeches {
     }
 
     /// A parked speech gets the floor back: the oldest whose tools have answered, or any, the newest first.
-    pub(crate) fn resume(&mut self, ready: bool) -> bool {
+    pub(crate) fn resume(&mut self, ready: bool) {
         let parked = |own: &Speech| matches!(own.spot, Spot::Tool);
         let at = match ready {
             true => self
@@ -228,7 +228,6 @@ impl Speeches {
             let speech = self.list.remove(at);
             self.seat(speech);
         }
-        at.is_some()
     }
 
     /// They wait for a task, which has so many before it.
@@ -265,6 +264,10 @@ impl Speeches {
 
     pub(crate) fn has_queue(&self) -> bool {
         self.queue().next().is_some()
+    }
+
+    pub(crate) fn has_queued_filler(&self) -> bool {
+        self.queue().any(Speech::is_filler)
     }
 
     fn queue_mut(&mut self) -> impl Iterator<Item = &mut Speech> {
@@ -469,7 +472,7 @@ mod tests {
             [2]
         );
         assert_eq!(speeches.held().map(|own| own.id.0).collect::<Vec<_>>(), [1]);
-        assert!(speeches.resume(false));
+        speeches.resume(false);
         assert_eq!(speeches.present().map(|own| own.id), Some(SpeechId(2)));
     }
 

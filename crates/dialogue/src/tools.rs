@@ -83,19 +83,8 @@ impl Dialogue {
         self.work(Hands::cancel_all);
     }
 
-    /// Nobody has anything to say or to hear: the model tells what was reported.
-    pub(crate) fn tell_reports(&mut self) -> bool {
-        let quiet = self.speeches.floor().is_open()
-            && !self.speeches.has_queue()
-            && self.ending.is_none()
-            && self.speeches.guess().is_none()
-            && self.hooks.is_empty()
-            && self.caller.is_quiet()
-            && !(self.is_manual() && self.caller.words() > 0)
-            && !self.caller.speaks();
-        if self.hands.reports.is_empty() || !quiet {
-            return false;
-        }
+    /// The model tells what was reported.
+    pub(crate) fn tell_reports(&mut self) {
         let speech = self.core.speech_id();
         let (wanted, update_ids) = self.hands.reports.tell(speech, &self.core.history);
         let interruptible = self.core.options.allow_interruptions;
@@ -112,6 +101,5 @@ impl Dialogue {
             status: ToolReplyStatus::Scheduled,
             speech,
         });
-        true
     }
 }

@@ -1,6 +1,7 @@
 //! What the caller does, and what follows from it for the agent: the caller's side is told, and what it answers is carried out.
 
 use crate::caller::{Agent, Caller, Now, Told};
+use crate::decide::Heard;
 use crate::event::Withdrawal;
 use crate::input::{GenerateReply, Priority, Stt, Vad};
 use crate::machine::Dialogue;
@@ -69,7 +70,7 @@ impl Dialogue {
             Told::Ask(action) => self.core.act(*action),
             Told::Measured(metrics) => self.core.measured(Some(*metrics)),
             Told::Began => self.hold_while_caller_speaks(),
-            Told::GoesOn => self.consider_barge_in(),
+            Told::GoesOn => self.on_heard(Heard::Voice),
             Told::Words => self.consider_words(),
             Told::Rest => {
                 self.keep();

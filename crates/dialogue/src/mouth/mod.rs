@@ -137,13 +137,17 @@ impl Mouth {
         cancel(core, &dropped);
     }
 
-    /// What makes no sound yet is dropped. Was there any?
-    pub(crate) fn drop_silent(&mut self, core: &mut Core) -> bool {
+    /// Something makes no sound yet.
+    pub(crate) fn has_silent(&self) -> bool {
+        self.segments.iter().any(Segment::is_without_sound)
+    }
+
+    /// What makes no sound yet is dropped.
+    pub(crate) fn drop_silent(&mut self, core: &mut Core) {
         self.break_off();
         let silent = |own: &mut Segment| own.is_without_sound();
         let dropped: Vec<Segment> = self.segments.extract_if(.., silent).collect();
         cancel(core, &dropped);
-        !dropped.is_empty()
     }
 
     // to TTS and playout
@@ -360,7 +364,7 @@ impl Mouth {
     }
 
     /// A step is over: it counts as shown though nothing of it was heard.
-    pub(crate) fn was_shown(&mut self, step: usize) {
+    pub(crate) fn mark_shown(&mut self, step: usize) {
         self.shown |= self.has_pieces(step);
     }
 
