@@ -6,10 +6,10 @@
 //! | who has the floor | the caller | what follows |
 //! |---|---|---|
 //! | nobody, or who was cut | makes any sound | nothing |
-//! | an agent held in the middle of its words, and no recogniser that could say what the sound is | is heard for so long that it is surely speech | it gives way |
 //! | what may not be interrupted | makes any sound | nothing |
 //! | an agent that makes no sound yet, or none between two pieces | is heard for a moment | it is held |
 //! | any agent, and a button that ends turns | makes any sound, or says anything | nothing |
+//! | an agent held in the middle of its words, and no recogniser that could say what the sound is | is heard for so long that it is surely speech | it gives way |
 //! | an agent that is heard | is heard for so long as an interruption lasts, and does not just listen | it is held, or gives way if it would not go on |
 //! | any agent, but for the last answer before the end | says something that takes the floor | it gives way |
 //! | an agent that makes no sound yet | says something that may take the floor | it is held |
@@ -102,15 +102,15 @@ pub(crate) fn follows(heard: Heard, scene: &Scene) -> Follows {
     let keeps_silent = scene.is_silent && scene.is_sound;
     match (scene.floor, heard) {
         (Floor::NotStarted | Floor::Open | Floor::GivingWay(_) | Floor::Closed, _) => Nothing,
+        _ if scene.is_firm => Nothing,
+        (Floor::Preparing | Floor::Speaking, Sound) if keeps_silent => Hold,
+        (_, Sound) => Nothing,
+        _ if scene.is_manual => Nothing,
         (Floor::Held(hold), Voice)
             if hold.audible && scene.is_deaf && scene.is_sure && scene.takes_floor =>
         {
             GiveWay
         }
-        _ if scene.is_firm => Nothing,
-        (Floor::Preparing | Floor::Speaking, Sound) if keeps_silent => Hold,
-        (_, Sound) => Nothing,
-        _ if scene.is_manual => Nothing,
         (Floor::Speaking, Voice) if scene.is_long && scene.takes_floor => match scene.goes_on {
             true => Hold,
             false => GiveWay,
@@ -426,6 +426,7 @@ mod tests {
             for floor in [Floor::Preparing, Floor::Speaking, held(true)] {
                 let firm = Scene {
                     is_firm: true,
+                    is_deaf: true,
                     ..scene(floor)
                 };
                 assert_eq!(
@@ -445,6 +446,7 @@ mod tests {
     fn with_a_button_only_the_silence_before_an_answer_is_kept() {
         let manual = |floor| Scene {
             is_manual: true,
+            is_deaf: true,
             ..scene(floor)
         };
         for heard in [Heard::Voice, HOLD, INTERRUPT] {
