@@ -299,7 +299,7 @@ impl Observer {
                 self.is_stopped = true;
                 self.stopping = self.sounds.sounding().collect();
                 self.sounds.interrupt(*speech);
-                self.tools.are_left(*speech);
+                self.tools.leave(*speech);
             }
             Event::AgentTranscript {
                 speech,
@@ -389,7 +389,7 @@ impl Observer {
                 ..
             } => self.is_stopped = true,
             Event::Closed { .. } => {
-                self.sounds.were_stopped();
+                self.sounds.stop();
                 if let Some(speech) = self.speeches.first() {
                     return Err(Violation::Mute(format!(
                         "the session is over and {speech} is not"
@@ -438,7 +438,7 @@ impl Observer {
         self.sounds.forget(speech);
         self.firm.done(speech);
         if interrupted {
-            self.tools.are_left(speech);
+            self.tools.leave(speech);
         }
         Ok(())
     }
@@ -518,7 +518,7 @@ impl Observer {
     /// Promises 4 and 5: what the caller committed and what a tool gave is there.
     fn nothing_is_lost(&mut self, history: &[Item]) -> Result<(), Violation> {
         let committed = std::mem::take(&mut self.committed);
-        let given = self.tools.are_in(history);
+        let given = self.tools.check_given(history);
         if self.closed {
             return Ok(());
         }

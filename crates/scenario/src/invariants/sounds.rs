@@ -207,7 +207,7 @@ impl Sounds {
     }
 
     /// The session is over.
-    pub(super) fn were_stopped(&mut self) {
+    pub(super) fn stop(&mut self) {
         self.lost = None;
     }
 

@@ -200,14 +200,14 @@ impl Tools {
     }
 
     /// The tools of this speech run on without it.
-    pub(super) fn are_left(&mut self, speech: SpeechId) {
+    pub(super) fn leave(&mut self, speech: SpeechId) {
         for running in self.running.values_mut() {
             running.interrupted |= running.speech == speech;
         }
     }
 
     /// Promise 4: what they gave in this step.
-    pub(super) fn are_in(&mut self, history: &[Item]) -> Result<(), Violation> {
+    pub(super) fn check_given(&mut self, history: &[Item]) -> Result<(), Violation> {
         for Given { running, output } in std::mem::take(&mut self.results) {
             let (id, given) = (running.call.call_id, output);
             if running.refused {
