@@ -1,31 +1,25 @@
 //! Who speaks. Another agent takes over (a handoff), or one is asked to find something out and gives the floor back (a
 //! task). What has been said stays with the session; what the new agent knows of it is its spec's business.
+//!
+//! `Agents` **owns** who speaks, the tasks that have the floor, each asked for by the one before, and those that wait for it.
+//! It **is told** of tasks that are asked for and that end. It **answers** how deep they are, and which one is over. What follows
+//! for the conversation is the stage's business (`tasks.rs`).
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::action::{Action, Switch};
-use crate::event::{Component, SpeechPurpose};
-use crate::hands::Waits;
 use crate::history::{Place, View};
 use crate::ids::{AgentKey, TaskId};
-use crate::limits::{MAX_QUEUED_SPEECHES, MAX_TASK_DEPTH, MAX_WAITING_TASKS};
-use crate::machine::Dialogue;
+use crate::limits::MAX_WAITING_TASKS;
 use crate::options::Options;
 use crate::patch::OptionsPatch;
-use crate::speech::{Speech, Words};
-use antiphon_chat::Item;
-
-const INTERRUPTED: &str = "The conversation was not handed over, because the caller interrupted.";
-const TWO: &str = "Two tools wanted to hand the conversation over at once: nobody took over.";
-const IN_TASK: &str = "A task cannot hand the conversation over: it gives a result back.";
 
 /// All that the dialogue knows of an agent. Its tools and providers are the driver's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AgentSpec {
-    /// The driver's name of it, for [`Action::SwitchAgent`].
+    /// The driver's name of it, for [`SwitchAgent`](crate::Action::SwitchAgent).
     pub key: AgentKey,
     /// Its name in the history.
     pub name: String,
@@ -41,43 +35,43 @@ pub struct AgentSpec {
 
 /// An agent that waits for a task's end.
 #[derive(Clone, Debug)]
-struct Persona {
-    key: AgentKey,
-    name: String,
-    instructions: Arc<str>,
-    options: Options,
-    overrides: OptionsPatch,
-    view: View,
+pub(crate) struct Persona {
+    pub(crate) key: AgentKey,
+    pub(crate) name: String,
+    pub(crate) instructions: Arc<str>,
+    pub(crate) options: Options,
+    pub(crate) overrides: OptionsPatch,
+    pub(crate) view: View,
 }
 
 /// A task that has the floor.
 #[derive(Clone, Debug)]
-struct Frame {
-    task: TaskId,
+pub(crate) struct Frame {
+    pub(crate) task: TaskId,
     /// The call that waits for its result.
     call_id: String,
-    parent: Persona,
-    began: Place,
+    pub(crate) parent: Persona,
+    pub(crate) began: Place,
     /// Reports of tools that run for those who wait for it: theirs, though the task has the floor. No more than all running
     /// tools may report.
-    of_parents: Vec<Place>,
+    pub(crate) of_parents: Vec<Place>,
     /// It is over: with a result?
-    outcome: Option<bool>,
+    pub(crate) outcome: Option<bool>,
 }
 
 /// A task that waits for its turn.
 #[derive(Clone, Debug)]
-struct Waiting {
-    task: TaskId,
-    call_id: String,
-    agent: Box<AgentSpec>,
+pub(crate) struct Waiting {
+    pub(crate) task: TaskId,
+    pub(crate) call_id: String,
+    pub(crate) agent: Box<AgentSpec>,
 }
 
 /// Who speaks, and who waits for it.
 #[derive(Clone, Debug)]
 pub(crate) struct Agents {
     key: AgentKey,
-    pub(crate) name: String,
+    name: String,
     frames: Vec<Frame>,
     waiting: VecDeque<Waiting>,
 }
@@ -119,259 +113,73 @@ impl Agents {
         }
     }
 
+    /// Who speaks.
+    pub(crate) fn present(&self) -> (AgentKey, &str) {
+        (self.key, &self.name)
+    }
+
+    /// From here on this one speaks; the name of who spoke before.
+    pub(crate) fn become_one(&mut self, key: AgentKey, name: String) -> String {
+        self.key = key;
+        std::mem::replace(&mut self.name, name)
+    }
+
     /// The call that waits for a task has ended by itself: so has the task, and those that it has begun.
     pub(crate) fn call_ended(&mut self, call_id: &str) {
-        if let Some(at) = self
-            .frames
-            .iter()
-            .position(|frame| frame.call_id == call_id)
-        {
-            for frame in self.frames.iter_mut().skip(at) {
-                frame.outcome.get_or_insert(false);
-            }
-        }
-    }
-}
-
-impl Dialogue {
-    /// `update_agent`: after everything that waits to be said now. Who comes while the session ends would have nothing to say.
-    pub(crate) fn update_agent(&mut self, agent: Box<AgentSpec>) {
-        if self.ending.is_some() {
-            return;
-        }
-        if self.speeches.queue().count() >= MAX_QUEUED_SPEECHES {
-            let message = "too many speeches are waiting: the agent stays";
-            self.core.error(Component::Llm, message, true);
-            return;
-        }
-        self.drop_speculation();
-        self.speeches.push(handover(agent));
+        self.end(|frame| frame.call_id == call_id, false);
     }
 
-    /// A tool is about to give an agent back.
-    pub(crate) fn hand_off(&mut self, call_id: &str, agent: Box<AgentSpec>) {
-        match self.hands.awaited(call_id) {
-            None => {}
-            Some((1.., _)) => self.hands.refuse(call_id, IN_TASK),
-            Some((0, Waits::Nobody)) => self.hands.refuse(call_id, INTERRUPTED),
-            Some((0, Waits::Report)) => self.update_agent(agent),
-            Some((0, Waits::Speech(id))) => {
-                self.hands.hand_over(call_id);
-                if self
-                    .speeches
-                    .get_mut(id)
-                    .is_some_and(|speech| !speech.give_to(agent))
-                {
-                    self.hands.refuse_handoffs(id, TWO);
-                }
+    /// This task has its result, or is given up, and those that it has begun are given up. True: it did not have the floor yet.
+    pub(crate) fn end_task(&mut self, task: TaskId, completed: bool) -> bool {
+        let mut waiting = self.waiting.iter();
+        match waiting.position(|waiting| waiting.task == task) {
+            Some(at) => self.waiting.remove(at).is_some(),
+            None => {
+                self.end(|frame| frame.task == task, completed);
+                false
             }
         }
     }
 
-    /// The speech is over: whom its tool gave back takes over before anything else.
-    pub(crate) fn hand_over(&mut self, speech: &mut Speech) {
-        if let Some(agent) = speech.handoff.take().filter(|_| self.ending.is_none()) {
-            self.speeches.push_first(handover(agent));
+    fn end(&mut self, is_it: impl Fn(&Frame) -> bool, mut completed: bool) {
+        let from = self.frames.iter().position(is_it);
+        for frame in self.frames.iter_mut().skip(from.unwrap_or(usize::MAX)) {
+            frame.outcome.get_or_insert(std::mem::take(&mut completed));
         }
     }
 
-    /// From here on another one speaks.
-    pub(crate) fn switch_agent(&mut self, agent: AgentSpec, how: Switch) {
-        self.drop_speculation();
-        if how == Switch::Handoff {
-            self.give_up_tasks();
+    /// It waits for its turn. False: too many do.
+    pub(crate) fn wait(&mut self, waiting: Waiting) -> bool {
+        let has_room = self.waiting.len() < MAX_WAITING_TASKS;
+        if has_room {
+            self.waiting.push_back(waiting);
         }
-        let view = match agent.keep_history {
-            true => self.core.history.view(),
-            // a turn that waits for its answer is the new agent's to answer
-            false => {
-                let waits = self.speeches.queue().any(|queued| queued.turn.is_some());
-                let turn = waits.then(|| self.core.history.newest_user()).flatten();
-                View::from(turn.unwrap_or_else(|| self.core.history.reserve()))
-            }
-        };
-        let persona = Persona {
-            key: agent.key,
-            name: agent.name,
-            instructions: agent.instructions,
-            options: agent.options,
-            overrides: agent.overrides,
-            view,
-        };
-        self.become_agent(persona, how);
-        if let Some(greeting) = self.greeting() {
-            self.enqueue_first(greeting);
-        }
+        has_room
     }
 
-    /// The session begins: the history says with whom, as LiveKit's does.
-    pub(crate) fn enter_first(&mut self) {
-        self.handed_over(self.core.history.began(), None);
+    /// Tasks that wait for their turn, oldest first.
+    pub(crate) fn all_waiting(&self) -> impl Iterator<Item = &Waiting> {
+        self.waiting.iter()
     }
 
-    fn handed_over(&mut self, place: Place, old_agent_id: Option<String>) {
-        let item = Item::AgentHandoff {
-            id: self.core.history.next_id(),
-            old_agent_id,
-            new_agent_id: self.agents.name.clone(),
-            created_at: self.core.now,
-        };
-        self.core.remember(place, item);
+    pub(crate) fn take_waiting(&mut self, at: usize) -> Option<Waiting> {
+        self.waiting.remove(at)
     }
 
-    fn become_agent(&mut self, persona: Persona, how: Switch) {
-        let place = self.core.history.reserve();
-        let old = std::mem::replace(&mut self.agents.name, persona.name);
-        self.agents.key = persona.key;
-        self.core.instructions = persona.instructions;
-        self.bring_options(persona.options, persona.overrides);
-        self.core.history.look(persona.view);
-        self.handed_over(place, Some(old));
-        self.hands.show_untold(&mut self.core);
-        let key = persona.key;
-        self.core.act(Action::SwitchAgent { key, how });
-    }
-
-    /// A tool asks for a task and waits for its end.
-    pub(crate) fn start_task(&mut self, task: TaskId, call_id: String, agent: Box<AgentSpec>) {
-        let known = self.hands.awaited(&call_id).is_some();
-        if !known || self.agents.waiting.len() >= MAX_WAITING_TASKS || self.ending.is_some() {
-            self.task_ended(task, false);
-            return;
-        }
-        self.agents.waiting.push_back(Waiting {
+    /// A task has the floor, for which this call waits.
+    pub(crate) fn begin(&mut self, task: TaskId, call_id: String, parent: Persona, began: Place) {
+        self.frames.push(Frame {
             task,
             call_id,
-            agent,
-        });
-    }
-
-    fn task_ended(&mut self, task: TaskId, completed: bool) {
-        self.core.act(Action::TaskEnded { task, completed });
-    }
-
-    /// A task has its result, or is given up.
-    pub(crate) fn end_task(&mut self, task: TaskId, completed: bool) {
-        let waiting = &mut self.agents.waiting;
-        if let Some(at) = waiting.iter().position(|waiting| waiting.task == task) {
-            waiting.remove(at);
-            self.task_ended(task, completed);
-        } else if let Some(at) = self
-            .agents
-            .frames
-            .iter()
-            .position(|frame| frame.task == task)
-        {
-            let mut frames = self.agents.frames.iter_mut().skip(at);
-            if let Some(frame) = frames.next() {
-                frame.outcome.get_or_insert(completed);
-            }
-            for frame in frames {
-                frame.outcome.get_or_insert(false);
-            }
-        }
-    }
-
-    /// The next task gets the floor, or is given up.
-    pub(crate) fn begin_task(&mut self) {
-        let next = self.next_task();
-        let next = next.and_then(|(at, is_lost)| Some((self.agents.waiting.remove(at)?, is_lost)));
-        match next {
-            Some((waiting, true)) => self.task_ended(waiting.task, false),
-            Some((waiting, false)) => self.push_frame(waiting),
-            None => {}
-        }
-    }
-
-    /// The next task that could have the floor if nobody spoke: its number among those that wait, and whether its call has
-    /// gone so that it is given up.
-    pub(crate) fn next_task(&self) -> Option<(usize, bool)> {
-        let depth = self.agents.depth();
-        let settled = !self.speeches.is_any_ready();
-        let hooked = !self.hooks.is_empty();
-        if !settled || hooked || self.ending.is_some() || self.agents.task_is_over() {
-            return None;
-        }
-        let mut waiting = self.agents.waiting.iter().enumerate();
-        waiting.find_map(|(at, waiting)| {
-            let call = self.hands.awaited(&waiting.call_id);
-            let is_lost = call.is_none_or(|(of, waits)| of > depth || waits == Waits::Nobody);
-            let is_eligible = call.is_some_and(|(of, _)| of == depth) && depth < MAX_TASK_DEPTH;
-            (is_lost || is_eligible).then_some((at, is_lost))
-        })
-    }
-
-    fn push_frame(&mut self, waiting: Waiting) {
-        self.speeches.park();
-        self.speeches.wait_for_task(self.agents.depth());
-        let began = self.core.history.reserve();
-        let parent = Persona {
-            key: self.agents.key,
-            name: self.agents.name.clone(),
-            instructions: self.core.instructions.clone(),
-            options: self.core.layers.session.clone(),
-            overrides: self.core.layers.agent.clone(),
-            view: self.core.history.view(),
-        };
-        self.hands.pause(self.core.now, &waiting.call_id);
-        self.agents.frames.push(Frame {
-            task: waiting.task,
-            call_id: waiting.call_id,
             parent,
             began,
             of_parents: Vec::new(),
             outcome: None,
         });
-        self.switch_agent(*waiting.agent, Switch::TaskBegins);
     }
 
-    /// A task that is over gives the floor back.
-    pub(crate) fn finish_task(&mut self) {
-        if let Some(frame) = self.agents.frames.pop() {
-            self.give_back(frame);
-        }
+    /// The newest task has it no longer.
+    pub(crate) fn give_back(&mut self) -> Option<Frame> {
+        self.frames.pop()
     }
-
-    /// Whoever takes over takes it from the agent that began the first task as well: the tasks end without a result, and what
-    /// waited for them is given up. Their calls run on: what they give is told by whoever speaks then.
-    fn give_up_tasks(&mut self) {
-        while let Some(frame) = self.agents.frames.pop() {
-            self.give_back(frame);
-            while let Some(mut speech) = self.speeches.take(Speech::is_parked) {
-                speech.handoff = None; // somebody else takes over
-                self.drop_speech(speech);
-            }
-        }
-    }
-
-    /// Whoever asked for the task has the floor again.
-    fn give_back(&mut self, frame: Frame) {
-        self.drop_speculation();
-        self.hands.resume(self.core.now, self.agents.frames.len());
-        let until = self.core.history.reserve();
-        self.core
-            .history
-            .hide_calls(frame.began, until, &frame.of_parents);
-        self.become_agent(frame.parent, Switch::TaskEnds);
-        self.task_ended(frame.task, frame.outcome == Some(true));
-        self.speeches.task_is_over(self.agents.depth());
-    }
-
-    /// The session ends: nobody waits for a task any more.
-    pub(crate) fn abandon_tasks(&mut self) {
-        for waiting in std::mem::take(&mut self.agents.waiting) {
-            self.task_ended(waiting.task, false);
-        }
-        while let Some(frame) = self.agents.frames.pop() {
-            let depth = self.agents.depth();
-            while let Some(speech) = self.speeches.take(|own| own.waits_for_task(depth)) {
-                self.drop_speech(speech);
-            }
-            self.task_ended(frame.task, false);
-        }
-    }
-}
-
-fn handover(agent: Box<AgentSpec>) -> Speech {
-    Speech::new(SpeechPurpose::GenerateReply, Words::Agent(agent), false)
 }

@@ -7,10 +7,10 @@ use crate::action::Action;
 use crate::event::{Component, Event};
 use crate::history::{History, Place};
 use crate::ids::{BatchId, GenerationId, RetrievalId, SegmentId, SpeechId};
+use crate::layers::Layers;
 use crate::meter::Meter;
 use crate::metrics::{Metrics, ModelInfo};
 use crate::options::Options;
-use crate::settings::Layers;
 use antiphon_chat::Item;
 use antiphon_chat::time::Instant;
 

@@ -10,7 +10,7 @@
 //!           GivingWay └── its last word was heard         cut, from any of the four: GivingWay
 //! ```
 //!
-//! `Closed` comes from `Open`. Whose floor it is, and who waits, is in the list of [`speeches`](crate::speeches); the wish to
+//! `Closed` comes from `Open`. Whose floor it is, and who waits, is in the list of `speeches`; the wish to
 //! end the session is granted when nobody has the floor.
 
 use crate::event::AgentState;

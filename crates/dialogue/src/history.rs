@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-pub(crate) use head::Head;
+pub(crate) use head::{Head, harmless};
 use request::recent;
 pub(crate) use view::View;
 

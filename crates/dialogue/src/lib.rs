@@ -28,7 +28,8 @@
 //! | `caller` | **the caller's side**, which knows nothing of the agent's: sound, words, the end of a turn, verdicts on words |
 //! | `user` | what the caller's side is told, and what follows from its answers |
 //! | `questions` | what the agent has asked, and where words stand that left the floor to it |
-//! | `settings` | options that change while the session runs |
+//! | `tasks` | agents that take over, and tasks that have the floor for a while |
+//! | `layers`, `settings` | options that change while the session runs |
 //! | `commit`, `completion` | the turn enters the history; the agent's hook that may see it before |
 //! | `reply`, `speculation` | from a turn to a request to words, also before the turn is committed |
 //! | `speech` | one utterance of the agent: its steps, and its mouth |
@@ -61,6 +62,7 @@ mod hands;
 mod history;
 #[cfg(debug_assertions)]
 mod inside;
+mod layers;
 mod meter;
 mod mind;
 mod mouth;
@@ -74,6 +76,7 @@ mod speculation;
 mod speech;
 mod speeches;
 mod summary;
+mod tasks;
 mod timers;
 mod tools;
 mod trouble;

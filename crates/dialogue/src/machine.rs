@@ -87,7 +87,8 @@ impl Dialogue {
     /// The first agent's name in the history. Default: `agent`.
     #[must_use]
     pub fn named(mut self, name: impl Into<String>) -> Self {
-        self.agents.name = name.into();
+        let (key, _) = self.agents.present();
+        self.agents.become_one(key, name.into());
         self
     }
 
@@ -247,7 +248,9 @@ impl Dialogue {
         self.speak();
         self.summarize();
         if let Some(speech) = self.speeches.present() {
-            self.core.meter.belongs_to(speech);
+            let has_asked = |id| speech.steps.iter().any(|step| step.has_generation(id));
+            let has_piece = |id| speech.mouth.has_piece(id);
+            self.core.meter.belongs_to(speech.id, has_asked, has_piece);
         }
         self.end_overlap();
         self.mute_stt();

@@ -4,7 +4,6 @@ use crate::action::Action;
 use crate::ids::{GenerationId, SegmentId, SpeechId};
 use crate::input::{Llm, Measured, Tts};
 use crate::metrics::{LlmMetrics, Metrics, SessionUsage, SttMetrics, TtsMetrics, VadMetrics};
-use crate::speech::Speech;
 use antiphon_chat::Usage;
 use antiphon_chat::time::{Duration, Instant};
 
@@ -131,14 +130,17 @@ impl Meter {
     }
 
     /// Requests of the present speech are known as its own from here on, also when they were begun before it.
-    pub(crate) fn belongs_to(&mut self, speech: &Speech) {
+    pub(crate) fn belongs_to(
+        &mut self,
+        speech: SpeechId,
+        has_asked: impl Fn(GenerationId) -> bool,
+        has_piece: impl Fn(SegmentId) -> bool,
+    ) {
         for open in self.llm.iter_mut().filter(|open| open.speech.is_none()) {
-            let ours = speech.steps.iter().any(|step| step.has_generation(open.id));
-            open.speech = ours.then_some(speech.id);
+            open.speech = has_asked(open.id).then_some(speech);
         }
         for open in self.tts.iter_mut().filter(|open| open.speech.is_none()) {
-            let ours = speech.mouth.has_piece(open.id);
-            open.speech = ours.then_some(speech.id);
+            open.speech = has_piece(open.id).then_some(speech);
         }
     }
 

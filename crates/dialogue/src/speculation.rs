@@ -3,8 +3,7 @@
 use crate::event::SpeechPurpose;
 use crate::machine::Dialogue;
 use crate::mind::{Step, Wanted};
-use crate::speech::{Speech, Words};
-use crate::speeches::Guess;
+use crate::speech::{Guess, Speech, Words};
 use antiphon_chat::Role;
 
 impl Dialogue {

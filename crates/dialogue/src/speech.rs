@@ -13,7 +13,6 @@ use crate::input::Priority;
 use crate::limits::{MAX_REPLY_BYTES, MAX_STEPS, cut};
 use crate::mind::{Step, Wanted};
 use crate::mouth::Mouth;
-use crate::speeches::Spot;
 use antiphon_chat::time::Instant;
 use antiphon_chat::{Item, Message};
 
@@ -30,12 +29,38 @@ pub(crate) enum Words {
     Agent(Box<AgentSpec>),
 }
 
+/// Where a speech is.
+#[derive(Clone, Debug)]
+pub(crate) enum Spot {
+    /// Begun before its turn is committed. Nothing of it is heard or seen, and no tool runs.
+    Ahead(Box<Guess>),
+    /// It waits for the floor.
+    Queue,
+    /// It has the floor, or is giving way.
+    Floor,
+    /// It waits for a tool while others have the floor.
+    Tool,
+    /// It waits for a task, which has so many before it.
+    Task(usize),
+}
+
+/// What a speech was begun for ahead of its turn.
+#[derive(Clone, Debug)]
+pub(crate) struct Guess {
+    /// The words it answers, normalised.
+    pub(crate) words: String,
+    /// The history it was made for.
+    pub(crate) version: u64,
+    /// The caller's message in its request.
+    pub(crate) user: (Place, Message),
+}
+
 /// See above.
 #[derive(Clone, Debug)]
 pub(crate) struct Speech {
     /// Named when it enters the queue, unless the program has named it.
     pub(crate) id: SpeechId,
-    /// Where it is, as [`Speeches`](crate::speeches::Speeches) says.
+    /// Where it is; the list of speeches says so.
     pub(crate) spot: Spot,
     pub(crate) priority: Priority,
     pub(crate) purpose: SpeechPurpose,

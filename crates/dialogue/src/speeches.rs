@@ -4,38 +4,10 @@
 //! task. It **is told** who goes where. It **answers** who is there, in the order in which they come.
 
 use crate::floor::{Floor, Hold};
-use crate::history::Place;
 use crate::ids::{SegmentId, SpeechId, TurnId};
 use crate::mind::{Step, Wanted};
-use crate::speech::{Speech, Words};
-use antiphon_chat::Message;
+use crate::speech::{Guess, Speech, Spot, Words};
 use antiphon_chat::time::Instant;
-
-/// Where a speech is.
-#[derive(Clone, Debug)]
-pub(crate) enum Spot {
-    /// Begun before its turn is committed. Nothing of it is heard or seen, and no tool runs.
-    Ahead(Box<Guess>),
-    /// It waits for the floor.
-    Queue,
-    /// It has the floor, or is giving way.
-    Floor,
-    /// It waits for a tool while others have the floor.
-    Tool,
-    /// It waits for a task, which has so many before it.
-    Task(usize),
-}
-
-/// What a speech was begun for ahead of its turn.
-#[derive(Clone, Debug)]
-pub(crate) struct Guess {
-    /// The words it answers, normalised.
-    pub(crate) words: String,
-    /// The history it was made for.
-    pub(crate) version: u64,
-    /// The caller's message in its request.
-    pub(crate) user: (Place, Message),
-}
 
 /// See above. Who has the floor is the first of the list; those that wait stand in their order.
 #[derive(Clone, Debug, Default)]
@@ -90,6 +62,20 @@ impl Speeches {
         match self.floor.is_giving_way() {
             true => self.list.first_mut(),
             false => None,
+        }
+    }
+
+    /// Those in such a spot, in their order.
+    fn on(&self, spot: impl Fn(&Spot) -> bool) -> impl Iterator<Item = &Speech> {
+        self.others().iter().filter(move |own| spot(&own.spot))
+    }
+
+    /// Has it begun, and is it not giving way?
+    fn has_begun(floor: Floor, speech: &Speech) -> bool {
+        match speech.spot {
+            Spot::Floor => !floor.is_giving_way(),
+            Spot::Tool => true,
+            Spot::Ahead(_) | Spot::Queue | Spot::Task(_) => false,
         }
     }
 
@@ -193,8 +179,7 @@ impl Speeches {
 
     /// They wait for a tool while others have the floor, the oldest first.
     pub(crate) fn parked(&self) -> impl Iterator<Item = &Speech> {
-        let parked = |own: &&Speech| matches!(own.spot, Spot::Tool);
-        self.others().iter().filter(parked)
+        self.on(|spot| matches!(spot, Spot::Tool))
     }
 
     pub(crate) fn is_parked(&self) -> bool {
@@ -216,13 +201,10 @@ impl Speeches {
 
     /// A parked speech gets the floor back: the oldest whose tools have answered, or any, the newest first.
     pub(crate) fn resume(&mut self, ready: bool) {
-        let parked = |own: &Speech| matches!(own.spot, Spot::Tool);
+        let mut list = self.list.iter();
         let at = match ready {
-            true => self
-                .list
-                .iter()
-                .position(|own| parked(own) && !own.waits_for_tools()),
-            false => self.list.iter().rposition(parked),
+            true => list.position(|own| own.is_parked() && !own.waits_for_tools()),
+            false => list.rposition(Speech::is_parked),
         };
         if let Some(at) = at {
             let speech = self.list.remove(at);
@@ -250,16 +232,14 @@ impl Speeches {
 
     /// They wait for a task.
     pub(crate) fn held(&self) -> impl Iterator<Item = &Speech> {
-        let held = |own: &&Speech| matches!(own.spot, Spot::Task(_));
-        self.others().iter().filter(held)
+        self.on(|spot| matches!(spot, Spot::Task(_)))
     }
 
     // those that wait for the floor
 
     /// In the order in which they come.
     pub(crate) fn queue(&self) -> impl Iterator<Item = &Speech> {
-        let waits = |own: &&Speech| matches!(own.spot, Spot::Queue);
-        self.others().iter().filter(waits)
+        self.on(|spot| matches!(spot, Spot::Queue))
     }
 
     pub(crate) fn has_queue(&self) -> bool {
@@ -357,12 +337,9 @@ impl Speeches {
     }
 
     pub(crate) fn begun_mut(&mut self) -> impl Iterator<Item = &mut Speech> {
-        let gives_way = self.floor.is_giving_way();
-        self.list.iter_mut().filter(move |own| match own.spot {
-            Spot::Floor => !gives_way,
-            Spot::Tool => true,
-            Spot::Ahead(_) | Spot::Queue | Spot::Task(_) => false,
-        })
+        let floor = self.floor;
+        let begun = move |own: &&mut Speech| Self::has_begun(floor, own);
+        self.list.iter_mut().filter(begun)
     }
 
     /// A speech of this name, that is not giving way.
@@ -387,19 +364,11 @@ impl Speeches {
     /// emptied?
     pub(crate) fn thinking(&mut self, fits: impl Fn(&Step) -> bool) -> Option<(&mut Speech, bool)> {
         let is_silent = matches!(self.floor, Floor::Preparing | Floor::Held(_));
-        let gives_way = self.floor.is_giving_way();
         let thinks = |own: &Speech| own.last().is_some_and(&fits);
-        let begun = |own: &Speech| match own.spot {
-            Spot::Floor => !gives_way,
-            Spot::Tool => true,
-            Spot::Ahead(_) | Spot::Queue | Spot::Task(_) => false,
-        };
-        let mut list = self.list.iter();
-        let at = list.position(|own| begun(own) && thinks(own)).or_else(|| {
-            let ahead = |own: &Speech| matches!(own.spot, Spot::Ahead(_));
-            let mut list = self.list.iter();
-            list.position(|own| ahead(own) && thinks(own))
-        })?;
+        let begun = |own: &Speech| Self::has_begun(self.floor, own) && thinks(own);
+        let ahead = |own: &Speech| matches!(own.spot, Spot::Ahead(_)) && thinks(own);
+        let at = self.list.iter().position(begun);
+        let at = at.or_else(|| self.list.iter().position(ahead))?;
         let speech = self.list.get_mut(at)?;
         let is_silent = is_silent && matches!(speech.spot, Spot::Floor);
         Some((speech, is_silent))

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::action::Action;
 use crate::core::Core;
 use crate::event::{Component, Event};
-use crate::history::Head;
+use crate::history::{Head, harmless};
 use crate::ids::GenerationId;
 use crate::input::Llm;
 use crate::limits::{MAX_SUMMARY_BYTES, MIN_SUMMARY_ITEMS, SUMMARY_TIMEOUT, cut};
@@ -154,9 +154,4 @@ impl Summary {
             core.act(Action::CancelLlm { id });
         }
     }
-}
-
-/// Words of others cannot end the marks around them.
-pub(crate) fn harmless(text: &str) -> String {
-    text.replace('<', "‹")
 }

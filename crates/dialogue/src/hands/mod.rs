@@ -22,7 +22,7 @@ use crate::ids::SpeechId;
 use crate::input::ToolValue;
 use crate::limits::{MAX_VALUE_BYTES, cut};
 use crate::mind::WantedCall;
-use crate::options::{Filler, ToolInterruption};
+use crate::options::{Filler, ToolInterruption, ToolOptions};
 use antiphon_chat::time::{Duration, Instant};
 use antiphon_chat::{Item, ToolCall, ToolOutput};
 use antiphon_text::fingerprint;
@@ -269,33 +269,16 @@ impl Hands {
         asked: &Asked,
     ) {
         let WantedCall { mut call, refusal } = wanted;
-        let Asked {
-            speech,
-            step,
-            place,
-            ref group,
-            ref scope,
-        } = *asked;
-        let now = world.core.now;
         self.make_unique(world.core, &mut call);
         let item = Item::FunctionCall {
-            id: call_id(group, index),
+            id: call_id(&asked.group, index),
             call: call.clone(),
-            created_at: now,
+            created_at: world.core.now,
         };
-        world.core.remember(place.call(index), item);
+        world.core.remember(asked.place.call(index), item);
         world.core.emit(Event::ToolStarted { call: call.clone() });
-        let options = world
-            .core
-            .options
-            .tools
-            .get(&call.name)
-            .cloned()
-            .unwrap_or_default();
-        let limit = options.timeout.unwrap_or(world.core.options.tool_timeout);
-        let interruption = options
-            .interruption
-            .unwrap_or(world.core.options.tool_interruption);
+        let options = world.core.options.tools.get(&call.name);
+        let options = options.cloned().unwrap_or_default();
         let verdict = match refusal {
             Some(output) => Verdict::Answer {
                 output,
@@ -303,9 +286,25 @@ impl Hands {
             },
             None => self.judge(world, &mut call, &options),
         };
+        self.begin(world, call, index, asked, options, verdict);
+    }
+
+    /// What was decided about a call is done.
+    fn begin(
+        &mut self,
+        world: &mut World<'_>,
+        call: ToolCall,
+        index: usize,
+        asked: &Asked,
+        options: ToolOptions,
+        verdict: Verdict,
+    ) {
+        let (now, all) = (world.core.now, &world.core.options);
+        let limit = options.timeout.unwrap_or(all.tool_timeout);
+        let interruption = options.interruption.unwrap_or(all.tool_interruption);
         let idempotency_key = match verdict {
             Verdict::Run => self.doubtful_key(&call).unwrap_or_else(|| {
-                let arguments = fingerprint(&call.arguments);
+                let (scope, arguments) = (&asked.scope, fingerprint(&call.arguments));
                 format!("{scope}/{}/{arguments:016x}/{index}", call.name)
             }),
             Verdict::Share { .. } | Verdict::Answer { .. } => String::new(),
@@ -317,11 +316,11 @@ impl Hands {
         let id = call.call_id.clone();
         self.running.push(Running {
             call: call.clone(),
-            place: place.output(index),
+            place: asked.place.output(index),
             since: now,
             until,
             limit,
-            waits: Waits::Speech(speech),
+            waits: Waits::Speech(asked.speech),
             same_as,
             key: idempotency_key.clone(),
             interruption,
@@ -337,8 +336,8 @@ impl Hands {
             Verdict::Run => world.core.act(Action::RunTool {
                 call,
                 idempotency_key,
-                speech,
-                step,
+                speech: asked.speech,
+                step: asked.step,
                 budget: limit,
             }),
             Verdict::Share { .. } => {}

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use super::{History, Place, STRIDE};
 use crate::limits::{MAX_RETIRED_CALLS, MAX_SUMMARY_INPUT_BYTES, MIN_SUMMARY_ITEMS, cut};
-use crate::summary::harmless;
 use antiphon_chat::{Item, Role};
 
 /// The beginning of the history that a summary is to stand for.
@@ -150,4 +149,9 @@ fn tokens_of(item: &Item) -> usize {
         Item::FunctionCallOutput { output, .. } => tokens(&output.output),
         Item::AgentHandoff { .. } | Item::AgentConfigUpdate { .. } => 0,
     }
+}
+
+/// Words of others cannot end the marks around them.
+pub(crate) fn harmless(text: &str) -> String {
+    text.replace('<', "‹")
 }
