@@ -118,6 +118,8 @@ pub const MAX_URI_BYTES: usize = 65_534;
 pub const MAX_PAGE_BODY_BYTES: usize = 16 * 1024;
 /// What a WebSocket reads at once; its library sets this many bytes aside for each, and grows for a larger message.
 pub const SOCKET_READ_BYTES: usize = 4 * 1024;
+/// Namespaces of workers that answer one dispatch, each with an agent of its own. Further ones wait until one is free.
+pub(crate) const MAX_NAMESPACES: usize = 8;
 /// Agents that one token, or the request that makes a room, may ask for. More: refused.
 pub const MAX_AGENTS_ASKED: usize = 10;
 /// Dispatches of one room.

@@ -169,6 +169,7 @@ impl Machine {
                 ..JobState::default()
             },
             owner: String::new(),
+            namespace: String::new(),
             tried: BTreeSet::new(),
             came: true,
         };

@@ -157,7 +157,8 @@ impl Explorer {
             _ => JobType::JtRoom,
         };
         let name = self.pick(&AGENTS).unwrap_or_default();
-        self.stage.worker_of_kind(&id, name, kind);
+        let namespace = self.dice.random_ratio(1, 4).then_some("night");
+        self.stage.worker_in(&id, name, kind, namespace);
     }
 
     fn worker_breaks(&mut self) {
@@ -276,7 +277,8 @@ impl Explorer {
         self.stage.wait(300.0);
         let mut unanswered = Vec::new();
         for post in self.stage.machine.posts.values() {
-            let running = post.jobs.iter().any(|job| {
+            let posts = self.stage.machine.beside(post).chain([post]);
+            let running = posts.flat_map(|post| &post.jobs).any(|job| {
                 matches!(
                     self.stage.machine.jobs[job].stage,
                     job::Stage::Running { .. }

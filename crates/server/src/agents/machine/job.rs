@@ -66,6 +66,14 @@ pub(super) struct Post {
     pub(super) vacant: Option<super::tell::Vacant>,
 }
 
+impl Post {
+    /// Does the other one fill the same place, with an agent of another namespace?
+    pub(super) fn is_for_the_same_as(&self, other: &Self) -> bool {
+        (&self.dispatch, self.kind, &self.participant)
+            == (&other.dispatch, other.kind, &other.participant)
+    }
+}
+
 /// Where a job is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
@@ -147,6 +155,8 @@ pub(super) struct Entry {
     pub(super) state: JobState,
     /// The API key of the worker that had it last.
     pub(super) owner: String,
+    /// The namespace of the worker that was asked last.
+    pub(super) namespace: String,
     /// Workers that were asked in this round.
     pub(super) tried: BTreeSet<Arc<str>>,
     /// Its agent was in the room.
@@ -204,6 +214,7 @@ impl Machine {
     }
 
     /// The job as LiveKit's protocol has it.
+    #[allow(deprecated, reason = "workers still read the namespace")]
     pub(super) fn job_of(&self, id: &str, entry: &Entry) -> Option<Job> {
         let post = self.posts.get(&entry.post)?;
         let room = self.rooms.get(&post.room)?;
@@ -217,6 +228,7 @@ impl Machine {
             participant: caller.map(|caller| (*caller.info).clone()),
             metadata: dispatch.metadata.clone(),
             agent_name: dispatch.agent_name.clone(),
+            namespace: entry.namespace.clone(),
             state: Some(entry.state.clone()),
             deployment: dispatch.deployment.clone(),
             attributes: dispatch.attributes.clone(),

@@ -10,7 +10,7 @@ use antiphon_protocol::proto::{
 use antiphon_telemetry::names::SERVER_JOB_OFFERS_TOTAL;
 use rand::Rng;
 
-use super::job::{Entry, PostId, Stage, Worker};
+use super::job::{Entry, Post, PostId, Stage, Worker};
 use super::{ANSWER_TIMEOUT, Machine, RETRY_AFTER, Time};
 use crate::limits::MAX_WORKER_JOBS;
 
@@ -27,6 +27,11 @@ impl Worker {
             && self.request.deployment == dispatch.deployment
     }
 
+    /// Workers of one namespace answer a dispatch together, those of another beside them; without a word from it, "".
+    pub(super) fn namespace(&self) -> &str {
+        self.request.namespace.as_deref().unwrap_or_default()
+    }
+
     /// May it be offered another job?
     pub(super) fn has_room(&self) -> bool {
         self.available && self.jobs.len() < MAX_WORKER_JOBS
@@ -39,6 +44,41 @@ impl Worker {
 }
 
 impl Machine {
+    /// Those who may be asked to fill this post: of the kind that its dispatch asks for, in a namespace that answers at no
+    /// other post of the same dispatch.
+    pub(super) fn workers_for(&self, post: &Post) -> Vec<(&Arc<str>, &Worker)> {
+        let Some(dispatch) = self.dispatch_of(post) else {
+            return Vec::new();
+        };
+        let taken = self.namespaces_at(self.beside(post));
+        let suitable = self.workers.iter().filter(|(_, worker)| {
+            worker.suits(dispatch, post.kind) && !taken.contains(worker.namespace())
+        });
+        suitable.collect()
+    }
+
+    /// The namespaces whose workers have a job of these posts.
+    pub(super) fn namespaces_at<'a>(
+        &'a self,
+        posts: impl Iterator<Item = &'a Post>,
+    ) -> BTreeSet<&'a str> {
+        let jobs = posts.flat_map(|post| &post.jobs);
+        let entries = jobs.filter_map(|job| self.jobs.get(job));
+        entries
+            .filter(|entry| entry.stage.worker().is_some())
+            .map(|entry| entry.namespace.as_str())
+            .collect()
+    }
+
+    /// The posts of the same dispatch for the same participant (or room) that another namespace fills.
+    pub(super) fn beside<'a>(&'a self, post: &'a Post) -> impl Iterator<Item = &'a Post> {
+        let open = self.rooms.get(&post.room);
+        let posts = open.into_iter().flat_map(|open| &open.posts);
+        posts
+            .filter_map(|id| self.posts.get(id))
+            .filter(move |other| !std::ptr::eq(*other, post) && other.is_for_the_same_as(post))
+    }
+
     /// A new attempt at a post. `not_before`: after a pause. `without`: this worker only if there is no other.
     pub(super) fn begin(
         &mut self,
@@ -52,6 +92,7 @@ impl Machine {
             stage: Stage::Waiting { retry: None },
             state: JobState::default(),
             owner: String::new(),
+            namespace: String::new(),
             tried: without.into_iter().cloned().collect(),
             came: false,
         };
@@ -82,15 +123,13 @@ impl Machine {
         let Some(dispatch) = self.dispatch_of(post) else {
             return;
         };
-        let suitable: Vec<(&Arc<str>, &Worker)> = self
-            .workers
-            .iter()
-            .filter(|(_, w)| w.suits(dispatch, post.kind))
-            .collect();
+        let suitable = self.workers_for(post);
         let free = suitable
             .iter()
             .filter(|(id, w)| w.has_room() && !entry.tried.contains(*id));
         let free: Vec<(Arc<str>, f32)> = free.map(|(id, w)| (Arc::clone(id), w.weight())).collect();
+        let mut workers_of_name = self.workers.values();
+        let is_known = workers_of_name.any(|w| w.suits(dispatch, post.kind));
         let (workers, agent) = (suitable.len(), dispatch.agent_name.clone());
         let is_news = !matches!(entry.stage, Stage::Waiting { .. });
         let Some(worker) = self.choose(&free) else {
@@ -98,7 +137,7 @@ impl Machine {
                 tracing::info!(job = %id, agent, workers, "the job waits for a worker");
             }
             // With nobody of that name there, the next one to register is asked.
-            let retry = (workers > 0).then_some(self.now + RETRY_AFTER);
+            let retry = is_known.then_some(self.now + RETRY_AFTER);
             self.set_stage(id, Stage::Waiting { retry });
             return;
         };
@@ -107,9 +146,10 @@ impl Machine {
 
     fn offer(&mut self, id: &Arc<str>, worker: &Arc<str>) {
         let (now, until) = (self.unix_nanos(), self.now + ANSWER_TIMEOUT);
-        let Some(entry) = self.jobs.get_mut(id) else {
+        let (Some(entry), Some(asked)) = (self.jobs.get_mut(id), self.workers.get(worker)) else {
             return;
         };
+        asked.namespace().clone_into(&mut entry.namespace);
         entry.tried.insert(Arc::clone(worker));
         entry.state.status = JobStatus::JsPending as i32;
         entry.state.updated_at = now;

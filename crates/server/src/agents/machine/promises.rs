@@ -74,11 +74,10 @@ fn no_caller_forgotten(machine: &Machine) {
     for (id, entry) in &machine.jobs {
         if let Stage::Waiting { retry: None } = entry.stage {
             let post = &machine.posts[&entry.post];
-            let dispatch = machine.dispatch_of(post).expect("a post has a dispatch");
-            let idle = machine
-                .workers
-                .iter()
-                .find(|(_, w)| w.suits(dispatch, post.kind) && w.has_room());
+            let idle = machine.workers_for(post).into_iter();
+            let idle = idle
+                .map(|(id, w)| (id, w.has_room()))
+                .find(|(_, free)| *free);
             assert!(idle.is_none(), "{id} waits although {idle:?} has time");
         }
     }

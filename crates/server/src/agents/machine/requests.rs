@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use antiphon_protocol::ids;
 use antiphon_protocol::proto::{
-    AgentDispatch, AgentDispatchState, CreateAgentDispatchRequest, Job, JobType,
+    AgentDispatch, AgentDispatchState, CreateAgentDispatchRequest, Job,
 };
 
 use super::{GOODBYE, Machine, Time};
@@ -50,8 +50,7 @@ impl Machine {
             deployment: request.deployment.clone(),
             attributes: request.attributes.clone(),
         });
-        self.new_post(sid, id.clone(), JobType::JtRoom, None);
-        self.posts_for_participants(sid);
+        self.posts_for_workers(sid);
         Ok(id)
     }
 

@@ -10,7 +10,7 @@ use antiphon_protocol::proto::{
 
 use super::Machine;
 use super::job::{Caller, OpenRoom, Post, PostId, Stage};
-use crate::limits::{MAX_AGENTS_ASKED, MAX_DISPATCHES};
+use crate::limits::{MAX_AGENTS_ASKED, MAX_DISPATCHES, MAX_NAMESPACES};
 
 impl Machine {
     pub(super) fn room_opened(&mut self, info: proto::Room, agents: Vec<RoomAgentDispatch>) {
@@ -151,7 +151,7 @@ impl Machine {
         let identity: Arc<str> = Arc::from(caller_identity);
         self.dispatch_missing(room, agents);
         self.reopen(room, &identity);
-        self.posts_for_participants(room);
+        self.posts_for_workers(room);
         self.attend_room(room);
     }
 
@@ -207,37 +207,56 @@ impl Machine {
             .and_then(|open| open.callers.get_mut(identity))
         {
             caller.publishes = true;
-            self.posts_for_participants(room);
+            self.posts_for_workers(room);
             self.attend_room(room);
         }
     }
 
-    /// Posts for participants exist only while a worker wants that type.
-    pub(super) fn posts_for_participants(&mut self, room: &Arc<str>) {
+    /// A room has a post for each dispatch; participants have one while a worker wants that type. Workers of several
+    /// namespaces have one each.
+    pub(super) fn posts_for_workers(&mut self, room: &Arc<str>) {
         let Some(open) = self.rooms.get(room) else {
             return;
         };
         let mut missing = Vec::new();
         for dispatch in &open.dispatches {
-            for kind in [JobType::JtParticipant, JobType::JtPublisher] {
-                let wanted = self.workers.values().any(|w| w.suits(dispatch, kind));
-                for (identity, caller) in open.callers.iter().filter(|_| wanted) {
-                    let there = |id: &PostId| {
-                        self.posts.get(id).is_some_and(|post| {
+            for kind in [
+                JobType::JtRoom,
+                JobType::JtParticipant,
+                JobType::JtPublisher,
+            ] {
+                let suitable = self.workers.values().filter(|w| w.suits(dispatch, kind));
+                let registered: BTreeSet<&str> = suitable.map(|w| w.namespace()).collect();
+                let for_whom: Vec<Option<&Arc<str>>> = match kind {
+                    JobType::JtRoom => vec![None],
+                    _ if registered.is_empty() => Vec::new(),
+                    _ => {
+                        let due =
+                            |caller: &Caller| kind == JobType::JtParticipant || caller.publishes;
+                        let callers = open.callers.iter().filter(|(_, caller)| due(caller));
+                        callers.map(|(identity, _)| Some(identity)).collect()
+                    }
+                };
+                for participant in for_whom {
+                    let posts = || {
+                        let posts = open.posts.iter().filter_map(|id| self.posts.get(id));
+                        posts.filter(|post| {
                             post.kind == kind
                                 && post.dispatch == dispatch.id
-                                && post.participant.as_ref() == Some(identity)
+                                && post.participant.as_ref() == participant
                         })
                     };
-                    let due = kind == JobType::JtParticipant || caller.publishes;
-                    if due && !open.posts.iter().any(there) {
-                        missing.push((dispatch.id.clone(), kind, Arc::clone(identity)));
+                    let mut namespaces = self.namespaces_at(posts());
+                    namespaces.extend(&registered);
+                    let wanted = namespaces.len().clamp(1, MAX_NAMESPACES);
+                    for _ in posts().count()..wanted {
+                        missing.push((dispatch.id.clone(), kind, participant.cloned()));
                     }
                 }
             }
         }
-        for (dispatch, kind, identity) in missing {
-            self.new_post(room, dispatch, kind, Some(identity));
+        for (dispatch, kind, participant) in missing {
+            self.new_post(room, dispatch, kind, participant);
         }
     }
 

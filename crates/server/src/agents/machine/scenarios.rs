@@ -32,6 +32,29 @@ fn accepted() -> (Stage, String) {
 }
 
 #[test]
+fn workers_of_two_namespaces_send_an_agent_each_and_the_second_keeps_nobody_waiting() {
+    let mut stage = Stage::eager();
+    stage.worker_in("w1", "", JobType::JtRoom, Some("day"));
+    stage.worker_in("w2", "", JobType::JtRoom, Some("day"));
+    stage.open("hall", &[]);
+    stage.caller("hall", "ann");
+    assert_eq!(stage.agents("hall").len(), 1);
+    stage.worker_in("w3", "", JobType::JtRoom, Some("night"));
+    assert_eq!(stage.agents("hall").len(), 2);
+    assert_ne!(stage.job("w3").0, "");
+    // Nobody of that namespace is left: the caller has an agent, and is not told that there is none.
+    let (_, identity) = stage.job("w3");
+    stage.worker_dies("w3");
+    stage.agent_leaves("hall", &identity, DisconnectReason::ConnectionTimeout);
+    stage.wait(60.0);
+    assert_eq!(stage.agents("hall").len(), 1);
+    assert!(stage.world.told.is_empty(), "{:?}", stage.world.told);
+    stage.worker_in("w4", "", JobType::JtRoom, Some("night"));
+    stage.wait(30.0);
+    assert_eq!(stage.agents("hall").len(), 2);
+}
+
+#[test]
 fn an_agent_that_joins_anew_keeps_its_job_and_the_call_goes_on() {
     let mut stage = call();
     let (job, identity) = stage.job("w1");

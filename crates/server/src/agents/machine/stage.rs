@@ -255,6 +255,16 @@ impl Stage {
     }
 
     pub(super) fn worker_of_kind(&mut self, id: &str, agent_name: &str, kind: JobType) {
+        self.worker_in(id, agent_name, kind, None);
+    }
+
+    pub(super) fn worker_in(
+        &mut self,
+        id: &str,
+        agent_name: &str,
+        kind: JobType,
+        namespace: Option<&str>,
+    ) {
         self.world.workers.insert(id.to_owned(), BTreeMap::new());
         self.tell(Input::Registered {
             worker: Arc::from(id),
@@ -262,6 +272,7 @@ impl Stage {
             request: Box::new(RegisterWorkerRequest {
                 r#type: kind as i32,
                 agent_name: agent_name.to_owned(),
+                namespace: namespace.map(str::to_owned),
                 ..Default::default()
             }),
         });

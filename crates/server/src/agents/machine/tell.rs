@@ -88,8 +88,23 @@ impl Reason {
 }
 
 impl Machine {
-    /// Look after a post: does a caller wait there?
+    /// Look after a post, and after those that wait in vain because it is answered: does a caller wait there?
     pub(super) fn attend(&mut self, id: PostId) {
+        let Some(post) = self.posts.get(&id) else {
+            return;
+        };
+        let open = self.rooms.get(&post.room);
+        let posts = open.into_iter().flat_map(|open| &open.posts);
+        let beside = posts.filter(|other| {
+            let other = self.posts.get(other);
+            other.is_some_and(|other| other.is_for_the_same_as(post))
+        });
+        for id in beside.copied().collect::<Vec<_>>() {
+            self.attend_one(id);
+        }
+    }
+
+    fn attend_one(&mut self, id: PostId) {
         let Some(post) = self.posts.get(&id) else {
             return;
         };
@@ -122,13 +137,15 @@ impl Machine {
         let expected = self
             .dispatch_of(post)
             .is_some_and(|d| !d.agent_name.is_empty() || self.unnamed_seen);
-        let mut stages = post
-            .jobs
-            .iter()
-            .filter_map(|id| Some(&self.jobs.get(id)?.stage));
         let under_way = self.has_fresh(post) || post.failures >= MAX_FAILURES;
-        let answered = stages.any(|s| s.is_alive() || matches!(s, Stage::Leaving { .. }));
+        let mut posts = self.beside(post).chain([post]);
+        let answered = posts.any(|post| self.is_served(post));
         expected && under_way && !answered && self.has_caller(post)
+    }
+
+    fn is_served(&self, post: &Post) -> bool {
+        let mut jobs = post.jobs.iter().filter_map(|id| self.jobs.get(id));
+        jobs.any(|job| job.stage.is_alive() || matches!(job.stage, Stage::Leaving { .. }))
     }
 
     fn has_unreachable(&self, post: &Post) -> bool {
@@ -184,21 +201,14 @@ impl Machine {
         if !self.has_fresh(post) {
             return Reason::GivenUp;
         }
-        let suitable: Vec<_> = match self.dispatch_of(post) {
-            Some(dispatch) => self
-                .workers
-                .values()
-                .filter(|w| w.suits(dispatch, post.kind))
-                .collect(),
-            None => Vec::new(),
-        };
+        let suitable = self.workers_for(post);
         if self.has_unreachable(post) {
             Reason::Unreachable
         } else if stage(|s| matches!(s, Stage::Expected { overdue: false, .. })) {
             Reason::Starting
         } else if suitable.is_empty() {
             Reason::NoWorker
-        } else if !suitable.iter().any(|w| w.has_room()) {
+        } else if !suitable.iter().any(|(_, w)| w.has_room()) {
             Reason::WorkersFull
         } else if post.failures > 0 {
             Reason::Retrying

@@ -27,7 +27,7 @@ impl Machine {
         self.workers.insert(id, worker);
         let rooms: Vec<Arc<str>> = self.rooms.keys().cloned().collect();
         for room in rooms {
-            self.posts_for_participants(&room);
+            self.posts_for_workers(&room);
             self.attend_room(&room);
         }
         self.place_waiting();
@@ -214,9 +214,10 @@ impl Machine {
 
     /// A worker came back on a new connection, and these jobs went on meanwhile.
     fn back(&mut self, id: &Arc<str>, jobs: &[String]) {
-        let Some(key) = self.workers.get(id).map(|worker| worker.key.clone()) else {
+        let Some(worker) = self.workers.get(id) else {
             return;
         };
+        let (key, namespace) = (worker.key.clone(), worker.namespace().to_owned());
         for job in jobs {
             let job: Arc<str> = Arc::from(job.as_str());
             let has_ended = self.has_ended(&job);
@@ -235,6 +236,7 @@ impl Machine {
             if entry.owner != key {
                 continue;
             }
+            entry.namespace.clone_from(&namespace);
             let worker = Arc::clone(id);
             let stage = match entry.stage.clone() {
                 Stage::Expected {
