@@ -41,11 +41,17 @@ async def hear(track: rtc.Track) -> None:
             say("silent", since=loud_at)
 
 
+def quality(participant: rtc.Participant, quality: int) -> None:
+    if quality != rtc.ConnectionQuality.QUALITY_EXCELLENT:
+        say("worse", who=participant.identity, quality=rtc.ConnectionQuality.Name(quality))
+
+
 async def main(url: str, token: str) -> None:
     room, tasks = rtc.Room(), []
     for name in ("reconnecting", "reconnected"):
         room.on(name, lambda name=name: say(name))
     room.on("disconnected", lambda reason: say("disconnected", reason=rtc.DisconnectReason.Name(reason)))
+    room.on("connection_quality_changed", quality)
     room.on("participant_disconnected", lambda participant: say("left", who=participant.identity))
     room.on("track_subscribed", lambda track, *_: tasks.append(asyncio.ensure_future(hear(track))))
     say("connecting")

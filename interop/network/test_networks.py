@@ -38,6 +38,15 @@ def test_a_network_that_loses_packets(call, percent):
     call.note(f"{percent} % loss", first=call.talk(caller, other))
 
 
+def test_both_ends_are_told_that_the_connection_loses_packets(call):
+    call.net.lose(30)
+    caller, other = call.join()
+    call.talk(caller, other)
+    # it is told of itself; the other, whose own connection is good, is told of it
+    caller.wait("worse", seconds=60)
+    assert other.wait("worse", seconds=60)["who"] == "caller"
+
+
 def test_udp_that_is_blocked_in_the_middle_of_a_call(call):
     caller, other = call.join()
     first = call.talk(caller, other)

@@ -1,6 +1,7 @@
 //! How the engine and a peer are set up.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 /// The engine's sockets and threads.
 #[derive(Clone, Debug)]
@@ -41,6 +42,9 @@ pub struct PeerConfig {
     pub deliver_rtp: bool,
     /// Report audio levels every so many milliseconds as [`PeerEvent::AudioLevels`](crate::PeerEvent::AudioLevels); 0 never.
     pub audio_level_interval_ms: u32,
+    /// Report what was measured of its streams this often as [`PeerEvent::Statistics`](crate::PeerEvent::Statistics); `None`
+    /// never.
+    pub statistics_interval: Option<Duration>,
     /// Offer and accept RED (`audio/red`) around Opus.
     pub red: bool,
     /// Give this peer a UDP socket of its own instead of the shard's. Clients need it: all their peers talk to the one
@@ -51,12 +55,13 @@ pub struct PeerConfig {
 }
 
 impl PeerConfig {
-    /// A peer of a server: forwards, reports levels every 400 ms (LiveKit's interval), shares the shard's socket.
+    /// A peer of a server: forwards, reports levels every 400 ms and statistics every 5 s (LiveKit's intervals), shares the shard's socket.
     pub fn server(label: impl Into<String>) -> Self {
         Self {
             ice_lite: false,
             deliver_rtp: false,
             audio_level_interval_ms: 400,
+            statistics_interval: Some(Duration::from_secs(5)),
             red: true,
             own_socket: false,
             label: label.into(),
@@ -69,6 +74,7 @@ impl PeerConfig {
             ice_lite: false,
             deliver_rtp: true,
             audio_level_interval_ms: 0,
+            statistics_interval: None,
             red: true,
             own_socket: true,
             label: label.into(),

@@ -81,14 +81,15 @@ fn event_bytes(event: &PeerEvent) -> usize {
         | PeerEvent::MediaReceiving { .. }
         | PeerEvent::MediaFlowing { .. }
         | PeerEvent::Rtp(_)
-        | PeerEvent::AudioLevels(_) => 0,
+        | PeerEvent::AudioLevels(_)
+        | PeerEvent::Statistics(_) => 0,
     }
 }
 
 /// Is it worth nothing later?
 fn is_perishable(event: &PeerEvent) -> bool {
     match event {
-        PeerEvent::Rtp(_) | PeerEvent::AudioLevels(_) => true,
+        PeerEvent::Rtp(_) | PeerEvent::AudioLevels(_) | PeerEvent::Statistics(_) => true,
         PeerEvent::Data { label, .. } => channels::is_lossy(label),
         PeerEvent::Connected
         | PeerEvent::Disconnected
@@ -175,7 +176,7 @@ impl Connection {
             .enable_h264(true)
             .enable_vp9(true)
             .enable_av1(true)
-            .set_stats_interval(None)
+            .set_stats_interval(config.statistics_interval)
             .set_rtcp_report_interval_audio(REPORT_INTERVAL)
             .set_sctp_max_buffered_amount(SCTP_BUFFER_BYTES);
         if let Some(certificate) = certificate {
@@ -379,6 +380,8 @@ impl Connection {
                     until: now + CLOSE_TIMEOUT,
                 }
             }
+            Event::PeerStats(_) => self.report_reception(),
+            Event::MediaEgressStats(stats) => self.report_reported(&stats),
             // Everything else is for modes that we do not use, or follows from descriptions that we read ourselves.
             _ => {}
         }

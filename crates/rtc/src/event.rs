@@ -5,6 +5,8 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+use crate::StreamStatistics;
+
 /// What a peer reports, in order, to the channel given at its making. For a slow reader, packets, levels and
 /// lossy messages are dropped; everything else waits, up to 4 MiB, and then that peer is closed.
 #[derive(Clone, Debug)]
@@ -48,6 +50,8 @@ pub enum PeerEvent {
     Rtp(RtpPacket),
     /// Loudness of every receiving audio section since the last report, also while silent.
     AudioLevels(Vec<AudioLevel>),
+    /// What was measured since the last such report (only with `statistics_interval`), of some of its sections.
+    Statistics(Vec<StreamStatistics>),
 }
 
 /// Audio or video.

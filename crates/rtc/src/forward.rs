@@ -48,6 +48,13 @@ impl Connection {
         let deliver = self.config.deliver_rtp;
         let current = self.sections.get_mut(origin.section)?;
         let ssrc = *packet.header.ssrc;
+        current.reception.packet(
+            origin.layer,
+            ssrc,
+            *packet.seq_no,
+            (packet.time.numer(), meaning.spec.clock_rate.get()),
+            packet.timestamp,
+        );
         if packet.payload.is_empty() {
             // Padding: leave no gap for it.
             for target in &mut current.targets {

@@ -89,8 +89,9 @@ fn edit(text: &str, sections: Vec<sdp::Section>) {
     let msids = mids.iter().map(|mid| (mid.clone(), name())).collect();
     let rewritten = rewrite_msids(text, &msids);
     assert_eq!(rewrite_msids(&rewritten, &msids), rewritten, "{twice}");
-    let polished = polish_answer(text);
-    assert_eq!(polish_answer(&polished), polished, "{twice}");
+    let voices = std::collections::HashMap::new();
+    let polished = polish_answer(text, &voices);
+    assert_eq!(polish_answer(&polished, &voices), polished, "{twice}");
     let held = restrict(text, &mids);
     assert_eq!(restrict(&held, &mids), held, "{twice}");
 }

@@ -74,6 +74,11 @@ impl Layers {
             && named.into_iter().all(|rid| rids.contains(&rid))
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.layers.len()
+    }
+
     /// Is there a choice?
     pub(crate) fn is_simulcast(&self) -> bool {
         self.layers.len() > 1

@@ -14,6 +14,7 @@
 //! | `negotiator` | descriptions are read and negotiated off the media threads |
 //! | `forward` | from a received packet to what is written for those who hear it; `numbering` their numbers, `red` RFC 2198 |
 //! | `layers` | which simulcast layer a receiver is sent; `keyframe` where it may change, `vp8` what the change renumbers |
+//! | `statistics` | how much of a stream is lost, and how evenly the rest comes |
 //! | [`sdp`] | session descriptions as text |
 //! | `path`, `tcp` | ways to peers that are no UDP sockets of ours: TCP connections, and what a relay passes on |
 //! | `command` | the bounded queue from the handles to a shard |
@@ -46,6 +47,7 @@ pub mod sdp;
 mod section;
 mod shard;
 mod socket;
+mod statistics;
 mod tcp;
 #[cfg(test)]
 mod tests;
@@ -58,3 +60,4 @@ pub use error::RtcError;
 pub use event::{AudioLevel, MediaKind, PeerEvent, RtpPacket};
 pub use path::{Path, Sent, Via};
 pub use peer::{Forward, MediaChange, Offer, Peer};
+pub use statistics::{StreamDirection, StreamStatistics};

@@ -16,6 +16,8 @@ pub(crate) struct OutStream {
     next: u64,
     /// Bit n: `next - 1 - n` was used. A number is never used twice: that would reuse a cipher nonce.
     used: u64,
+    /// Numbers that were passed over, since their packets never came.
+    gaps: u64,
     timestamp: u32,
     at: Option<Instant>,
     clock_hz: u32,
@@ -75,6 +77,7 @@ impl OutStream {
             start,
             next: start,
             used: 0,
+            gaps: 0,
             timestamp: rand::random(),
             at: None,
             clock_hz,
@@ -84,6 +87,11 @@ impl OutStream {
     /// Has anything been sent?
     pub(crate) fn started(&self) -> bool {
         self.at.is_some()
+    }
+
+    /// How many numbers were passed over, since their packets never came: its receiver takes them for lost.
+    pub(crate) fn gaps(&self) -> u64 {
+        self.gaps
     }
 
     /// Where the next packet goes when it is ours, `samples` after the last.
@@ -179,6 +187,7 @@ impl OutStream {
     fn take(&mut self, sequence: u64, timestamp: u32, now: Instant) {
         if sequence >= self.next {
             let step = sequence - self.next + 1;
+            self.gaps += step - 1;
             self.used = if step < WINDOW {
                 (self.used << step) | 1
             } else {
@@ -188,6 +197,7 @@ impl OutStream {
             self.timestamp = timestamp;
             self.at = Some(now);
         } else {
+            self.gaps = self.gaps.saturating_sub(1);
             self.used |= 1 << (self.next - 1 - sequence).min(WINDOW - 1);
         }
     }

@@ -14,6 +14,7 @@ use crate::layers::{Choice, Layers};
 use crate::level::LevelMeter;
 use crate::numbering::{Mapping, OutStream};
 use crate::red::Unwrapper;
+use crate::statistics::{Reception, Reported};
 use crate::vp8;
 
 /// Clock of video.
@@ -83,11 +84,14 @@ pub(crate) struct Section {
     pub(crate) red: Unwrapper,
     pub(crate) level: LevelMeter,
     pub(crate) layers: Layers,
+    pub(crate) reception: Reception,
     /// Which peer and section feed what we send here.
     pub(crate) source: Option<(usize, PeerId, usize)>,
     pub(crate) out: OutStream,
     pub(crate) vp8: vp8::Numbers,
     pub(crate) out_ssrc: Option<Ssrc>,
+    /// What the receiver of that has reported.
+    pub(crate) reported: Reported,
     /// Of what we send ourselves.
     pub(crate) own_mapping: Option<Mapping>,
     pub(crate) own_next: u64,
@@ -110,10 +114,12 @@ impl Section {
             red: Unwrapper::default(),
             level: LevelMeter::default(),
             layers: Layers::new(&[]),
+            reception: Reception::default(),
             source: None,
             out: OutStream::new(clock_hz(kind)),
             vp8: vp8::Numbers::default(),
             out_ssrc: None,
+            reported: Reported::default(),
             own_mapping: None,
             own_next: 0,
             silent_frames: 0,
@@ -157,6 +163,7 @@ impl Section {
             api.declare_stream_tx(ssrc, rtx, self.mid, None);
         }
         self.out_ssrc = None;
+        self.reported = Reported::default();
         self.out = OutStream::new(clock_hz(self.kind));
         self.vp8 = vp8::Numbers::default();
         self.own_mapping = None;
@@ -194,7 +201,7 @@ impl Section {
     }
 }
 
-fn clock_hz(kind: MediaKind) -> u32 {
+pub(crate) fn clock_hz(kind: MediaKind) -> u32 {
     match kind {
         MediaKind::Audio => OPUS_CLOCK_HZ,
         MediaKind::Video => VIDEO_CLOCK_HZ,

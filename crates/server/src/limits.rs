@@ -118,6 +118,10 @@ pub const MAX_URI_BYTES: usize = 65_534;
 pub const MAX_PAGE_BODY_BYTES: usize = 16 * 1024;
 /// What a WebSocket reads at once; its library sets this many bytes aside for each, and grows for a larger message.
 pub const SOCKET_READ_BYTES: usize = 4 * 1024;
+/// All data blobs of one participant, with their keys; LiveKit's. Further ones are refused.
+pub(crate) const MAX_DATA_BLOBS_BYTES: usize = 64_000;
+/// The key of a data blob; LiveKit's.
+pub(crate) const MAX_DATA_BLOB_KEY_BYTES: usize = 256;
 /// Namespaces of workers that answer one dispatch, each with an agent of its own. Further ones wait until one is free.
 pub(crate) const MAX_NAMESPACES: usize = 8;
 /// Agents that one token, or the request that makes a room, may ask for. More: refused.

@@ -193,5 +193,6 @@ fn options(
         },
         metadata,
         agents,
+        data_blobs: defaults.data_blobs,
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use antiphon_protocol::ids;
 use antiphon_protocol::names::{AGENT_PROTOCOL_VERSION, PROTOCOL_VERSION, SERVER_VERSION};
-use antiphon_protocol::proto::{ClientConfigSetting, ClientConfiguration, ServerInfo, server_info};
+use antiphon_protocol::proto::{ServerInfo, server_info};
 use antiphon_rtc::Engine;
 use tokio_util::sync::CancellationToken;
 
@@ -112,17 +112,6 @@ impl State {
 
     pub(crate) fn start_draining(&self) {
         self.draining.store(true, Ordering::Relaxed);
-    }
-
-    /// What a client shall do other than by itself.
-    pub(crate) fn client_configuration(&self) -> Option<ClientConfiguration> {
-        self.config
-            .network
-            .force_relay
-            .then(|| ClientConfiguration {
-                force_relay: ClientConfigSetting::Enabled as i32,
-                ..ClientConfiguration::default()
-            })
     }
 
     pub(crate) fn server_info(&self) -> ServerInfo {

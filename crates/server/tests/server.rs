@@ -6,6 +6,8 @@
     missing_docs
 )]
 
+#[path = "server/blobs.rs"]
+mod blobs;
 #[path = "server/data_tracks.rs"]
 mod data_tracks;
 #[path = "server/dispatch.rs"]
@@ -14,6 +16,8 @@ mod dispatch;
 mod limits;
 #[path = "server/media.rs"]
 mod media;
+#[path = "server/pictures.rs"]
+mod pictures;
 #[path = "server/rooms.rs"]
 mod rooms;
 #[path = "server/single.rs"]

@@ -26,6 +26,7 @@ pub(super) fn apply(file: &File, mut server: ServerConfig) -> Result<ServerConfi
         exclude_events: file.webhook.filter_params.exclude_events.clone(),
     };
     room(&file.room, &mut server);
+    server.rooms.data_blobs = file.enable_participant_data_blob;
     rtc(&file.rtc, &mut server)?;
     server.network.turn = turn(&file.turn)?;
     Ok(server)

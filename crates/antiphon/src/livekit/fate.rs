@@ -204,10 +204,7 @@ const KEYS: &[(&str, Fate)] = &[
     ("trace", Without("there is no tracing; see the logs")),
     ("api", Without(ONE_NODE)),
     ("enable_data_tracks", Without("it is not a choice")),
-    (
-        "enable_participant_data_blob",
-        Without("it is not a choice"),
-    ),
+    ("enable_participant_data_blob", Used),
 ];
 
 /// The fate of a key, by its own row or that of one above it.

@@ -25,6 +25,7 @@ pub(super) struct File {
     pub(super) log_level: String,
     pub(super) logging: Logging,
     pub(super) development: bool,
+    pub(super) enable_participant_data_blob: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]

@@ -188,7 +188,8 @@ impl Actor {
             PeerEvent::MediaReceiving { .. }
             | PeerEvent::MediaFlowing { .. }
             | PeerEvent::Rtp(_)
-            | PeerEvent::AudioLevels(_) => {}
+            | PeerEvent::AudioLevels(_)
+            | PeerEvent::Statistics(_) => {}
         }
         None
     }

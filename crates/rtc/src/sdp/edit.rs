@@ -52,30 +52,171 @@ pub fn restrict(sdp: &str, held: &[String]) -> String {
     out
 }
 
-/// An answer to somebody who sends: ask for discontinuous transmission of Opus, and do not promise retransmission of audio,
-/// which this engine does not do (loss is covered by RED and in-band FEC).
-pub fn polish_answer(sdp: &str) -> String {
+/// Of a client's offer: as if these codecs (`video/H264`) were not in it, in all sections but those in which it only
+/// receives.
+pub fn without_codecs(sdp: &str, codecs: &[&str]) -> String {
+    if codecs.is_empty() {
+        return sdp.to_owned();
+    }
+    let mut out = String::with_capacity(sdp.len());
+    for section in split(sdp) {
+        let direction = section
+            .lines()
+            .find_map(|line| direction_of(line.trim_end()));
+        if direction == Some((false, true)) {
+            out.push_str(section);
+        } else {
+            section_without(section, codecs, &mut out);
+        }
+    }
+    out
+}
+
+fn section_without(section: &str, codecs: &[&str], out: &mut String) {
+    let kind = section.strip_prefix("m=").and_then(|m| m.split(' ').next());
+    let attributes = |name: &'static str| {
+        let lines = section.lines();
+        lines.filter_map(move |line| line.trim_end().strip_prefix(name)?.split_once(' '))
+    };
+    let mut gone: Vec<&str> = attributes("a=rtpmap:")
+        .filter(|(_, codec)| {
+            let name = codec.split('/').next().unwrap_or_default();
+            codecs.iter().any(|gone| {
+                gone.split_once('/')
+                    .is_some_and(|(of, gone)| Some(of) == kind && gone.eq_ignore_ascii_case(name))
+            })
+        })
+        .map(|(pt, _)| pt)
+        .collect();
+    // What retransmits them.
+    gone.extend(
+        attributes("a=fmtp:")
+            .filter_map(|(pt, format)| {
+                let of = format.trim().strip_prefix("apt=")?;
+                gone.contains(&of).then_some(pt)
+            })
+            .collect::<Vec<_>>(),
+    );
+    for line in section.split_inclusive('\n') {
+        let text = line.trim_end();
+        if text.starts_with("m=") {
+            let words = text.split(' ').enumerate();
+            let kept: Vec<&str> = words
+                .filter(|(at, word)| *at < 3 || !gone.contains(word))
+                .map(|(_, word)| word)
+                .collect();
+            out.push_str(&kept.join(" "));
+            out.push_str(line.get(text.len()..).unwrap_or_default());
+            continue;
+        }
+        let of = ["a=rtpmap:", "a=fmtp:", "a=rtcp-fb:"]
+            .iter()
+            .find_map(|name| {
+                let rest = text.strip_prefix(name)?;
+                rest.split(' ').next()
+            });
+        if !of.is_some_and(|pt| gone.contains(&pt)) {
+            out.push_str(line);
+        }
+    }
+}
+
+/// Of our offer: a section in which nothing is sent for now is one in which we would receive. Pion stops a section for good
+/// that was offered inactive twice, and would not notice what is sent there later.
+pub fn hold_open(sdp: &str) -> String {
+    let lines = sdp.split_inclusive('\n');
+    lines
+        .map(|line| match line.trim_end() {
+            "a=inactive" => "a=recvonly\r\n",
+            _ => line,
+        })
+        .collect()
+}
+
+/// How a voice is to be sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Voice {
+    /// Send on in silence; else only now and then (discontinuous transmission).
+    pub no_dtx: bool,
+    /// In two channels, and in a quality that music needs.
+    pub stereo: bool,
+}
+
+/// An answer to somebody who sends: ask for Opus as each track is meant to be sent (by mid; discontinuously and in one channel
+/// unless it says otherwise), and do not promise retransmission of audio, which this engine does not do (loss is covered by RED
+/// and in-band FEC).
+pub fn polish_answer(sdp: &str, voices: &HashMap<String, Voice>) -> String {
     let mut out = String::with_capacity(sdp.len() + 64);
     for section in split(sdp) {
         if !section.starts_with("m=audio") {
             out.push_str(section);
             continue;
         }
-        let opus = opus_payload_type(section);
-        for line in section.split_inclusive('\n') {
+        let voice = mid_of(section).and_then(|mid| voices.get(mid));
+        let voice = voice.copied().unwrap_or_default();
+        let mut wishes = Vec::new();
+        if !voice.no_dtx {
+            wishes.push("usedtx=1");
+        }
+        if voice.stereo {
+            // LiveKit's; the most that Opus has.
+            wishes.extend(["stereo=1", "maxaveragebitrate=510000"]);
+        }
+        for line in with_opus_formats(section, &wishes).split_inclusive('\n') {
             let text = line.trim_end();
-            if text.starts_with("a=rtcp-fb:") && text.ends_with(" nack") {
-                continue;
-            }
-            let is_opus_format = opus.is_some_and(|pt| text.starts_with(&format!("a=fmtp:{pt} ")));
-            if is_opus_format && !text.contains("usedtx") {
-                out.push_str(&format!("{text};usedtx=1\r\n"));
-            } else {
+            if !(text.starts_with("a=rtcp-fb:") && text.ends_with(" nack")) {
                 out.push_str(line);
             }
         }
     }
     out
+}
+
+/// Of what we send: these sections carry two channels, and a browser that is not told plays one of them.
+pub fn announce_stereo(sdp: &str, mids: &[&str]) -> String {
+    let mut out = String::with_capacity(sdp.len() + 64);
+    for section in split(sdp) {
+        match mid_of(section) {
+            Some(mid) if mids.contains(&mid) => {
+                out.push_str(&with_opus_formats(section, &["sprop-stereo=1"]));
+            }
+            _ => out.push_str(section),
+        }
+    }
+    out
+}
+
+/// A section with these added to the parameters of Opus, as far as they are not there.
+fn with_opus_formats(section: &str, formats: &[&str]) -> String {
+    let Some(opus) = opus_payload_type(section) else {
+        return section.to_owned();
+    };
+    let start = format!("a=fmtp:{opus} ");
+    let lines = section.split_inclusive('\n').map(|line| {
+        let text = line.trim_end();
+        let Some(there) = text.strip_prefix(&start) else {
+            return line.to_owned();
+        };
+        let name = |format: &str| {
+            format
+                .split('=')
+                .next()
+                .unwrap_or_default()
+                .trim()
+                .to_owned()
+        };
+        let known: Vec<String> = there.split(';').map(name).collect();
+        let missing = formats
+            .iter()
+            .filter(|format| !known.contains(&name(format)));
+        let missing: Vec<&str> = missing.copied().collect();
+        if missing.is_empty() {
+            line.to_owned()
+        } else {
+            format!("{text};{}\r\n", missing.join(";"))
+        }
+    });
+    lines.collect()
 }
 
 fn opus_payload_type(section: &str) -> Option<&str> {
@@ -168,13 +309,60 @@ mod tests {
     }
 
     #[test]
+    fn a_section_without_use_is_never_offered_inactive() {
+        let offer = OFFER.replace("sendonly", "inactive");
+        let held = hold_open(&offer);
+        assert!(!held.contains("inactive"));
+        assert_eq!(
+            held.replace("a=recvonly", "a=inactive"),
+            offer.replace("a=recvonly", "a=inactive")
+        );
+        assert_eq!(hold_open(OFFER), OFFER);
+    }
+
+    #[test]
+    fn a_codec_that_is_taken_out_leaves_nothing_behind_but_where_it_is_only_received() {
+        let lines = "a=rtpmap:96 VP8/90000\r\na=rtpmap:102 H264/90000\r\na=rtcp-fb:102 nack\r\na=fmtp:102 packetization-mode=1\r\n\
+            a=rtpmap:103 rtx/90000\r\na=fmtp:103 apt=102\r\na=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\n";
+        let section = |direction: &str| {
+            format!(
+                "m=video 9 UDP/TLS/RTP/SAVPF 102 103 96 97\r\na=mid:1\r\na={direction}\r\n{lines}"
+            )
+        };
+        for direction in ["sendonly", "inactive", "sendrecv"] {
+            let out = without_codecs(&section(direction), &["video/H264"]);
+            assert!(
+                out.starts_with("m=video 9 UDP/TLS/RTP/SAVPF 96 97\r\n"),
+                "{out}"
+            );
+            assert!(!out.contains(":102") && !out.contains(":103"), "{out}");
+            assert_eq!(sections(&out)[0].codecs, ["vp8"]);
+        }
+        let receives = section("recvonly");
+        assert_eq!(without_codecs(&receives, &["video/H264"]), receives);
+    }
+
+    #[test]
     fn the_answer_asks_for_dtx_and_promises_no_audio_retransmission() {
-        let out = polish_answer(OFFER);
+        let out = polish_answer(OFFER, &HashMap::new());
         assert!(
             out.contains("a=fmtp:111 minptime=10;useinbandfec=1;usedtx=1\r\n"),
             "{out}"
         );
         assert!(!out.contains("nack"));
+    }
+
+    #[test]
+    fn music_is_asked_for_in_two_channels_and_without_pauses_where_its_track_says_so() {
+        let voice = |no_dtx, stereo| HashMap::from([("1".to_owned(), Voice { no_dtx, stereo })]);
+        let out = polish_answer(OFFER, &voice(true, true));
+        let wanted = "a=fmtp:111 minptime=10;useinbandfec=1;stereo=1;maxaveragebitrate=510000\r\n";
+        assert!(out.contains(wanted), "{out}");
+        assert!(!polish_answer(OFFER, &voice(true, false)).contains("usedtx"));
+        let sent = announce_stereo(OFFER, &["1"]);
+        assert!(sent.contains("useinbandfec=1;sprop-stereo=1\r\n"), "{sent}");
+        assert_eq!(announce_stereo(&sent, &["1"]), sent);
+        assert_eq!(announce_stereo(OFFER, &["2"]), OFFER);
     }
 
     #[test]
@@ -190,7 +378,10 @@ mod tests {
         #[test]
         fn no_text_breaks_the_editor_and_nothing_else_is_changed(text in "(v=0|m=audio 9|m=video 0|a=mid:1|a=msid:a b|a=recvonly|\r\n|\n|\\PC){0,40}") {
             let _ = sections(&text);
-            let _ = polish_answer(&text);
+            let _ = polish_answer(&text, &HashMap::new());
+            prop_assert_eq!(&announce_stereo(&text, &[]), &text);
+            let _ = without_codecs(&text, &["video/H264"]);
+            prop_assert_eq!(&without_codecs(&text, &[]), &text);
             prop_assert_eq!(&restrict(&text, &[]), &text);
             prop_assert_eq!(rewrite_msids(&text, &HashMap::new()), text);
         }

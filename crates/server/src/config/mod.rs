@@ -193,6 +193,8 @@ pub struct RoomDefaults {
     pub max_participants: u32,
     /// May the API unmute somebody's microphone? Default no.
     pub enable_remote_unmute: bool,
+    /// May participants keep small pieces of data here for others to fetch (LiveKit's data blobs)? Default no.
+    pub data_blobs: bool,
 }
 
 impl Default for RoomDefaults {
@@ -203,6 +205,7 @@ impl Default for RoomDefaults {
             departure_timeout: Duration::from_secs(20),
             max_participants: 0,
             enable_remote_unmute: false,
+            data_blobs: false,
         }
     }
 }

@@ -51,6 +51,8 @@ pub(super) struct Room {
     pub(super) departed: VecDeque<(Instant, ParticipantInfo)>,
     /// A test asked for this speaker until then.
     pub(super) simulated_speaker: Option<(Arc<str>, Instant)>,
+    /// When everybody is told of connection quality again.
+    pub(super) quality_due: Instant,
     pub(super) closed: bool,
 }
 
@@ -79,6 +81,7 @@ pub(crate) fn spawn(state: Arc<State>, name: &str, options: RoomOptions) -> Room
         told_counts: (0, 0),
         departed: VecDeque::new(),
         simulated_speaker: None,
+        quality_due: Instant::now(),
         closed: false,
     };
     let supervised = handle.clone();
@@ -247,6 +250,7 @@ impl Room {
             PeerEvent::MediaReceiving { .. }
             | PeerEvent::MediaFlowing { .. }
             | PeerEvent::Rtp(_) => return,
+            PeerEvent::Statistics(reports) => return self.on_statistics(sid, &reports),
         }
         self.activate_if_ready(sid);
     }
@@ -265,7 +269,7 @@ impl Room {
         self.tell_joined(sid);
         self.announce(sid);
         self.send_early_data(sid);
-        self.send_quality(sid);
+        self.greet_with_quality(sid);
     }
 
     /// Tell everybody (a hidden one: only itself) what this participant is now.
@@ -393,7 +397,7 @@ impl Room {
             max_participants: self.options.max_participants,
             creation_time: i64::try_from(created.as_secs()).unwrap_or_default(),
             creation_time_ms: i64::try_from(created.as_millis()).unwrap_or_default(),
-            enabled_codecs: enabled_codecs(),
+            enabled_codecs: enabled_codecs(&[]),
             metadata: self.metadata.clone(),
             num_participants: count(counted().count()),
             num_publishers: count(

@@ -1,14 +1,11 @@
-//! What a room does as time passes: time-outs, active speakers, fresh tokens; and the quality told at the start.
+//! What a room does as time passes: time-outs, active speakers, fresh tokens.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use antiphon_protocol::proto::participant_info::State as Stage;
 use antiphon_protocol::proto::signal_response::Message;
-use antiphon_protocol::proto::{
-    ConnectionQuality, ConnectionQualityInfo, ConnectionQualityUpdate, DisconnectReason,
-    RoomUpdate, SpeakerInfo, SpeakersChanged,
-};
+use antiphon_protocol::proto::{DisconnectReason, RoomUpdate, SpeakerInfo, SpeakersChanged};
 use antiphon_protocol::{AccessToken, ParticipantKind};
 
 use super::actor::Room;
@@ -18,13 +15,12 @@ use crate::limits::{
     RESUME_TIMEOUT,
 };
 
-/// The mean opinion score that goes with an excellent connection.
-const MAX_SCORE: f32 = 4.5;
-
 impl Room {
     pub(super) async fn tick(&mut self) {
         let now = Instant::now();
         self.report_speakers();
+        self.report_quality(now);
+        self.report_wanted_sizes(now);
         if let Some((sid, _)) = self.simulated_speaker.take_if(|(_, until)| *until <= now) {
             self.send_speakers(&[SpeakerInfo {
                 sid: sid.to_string(),
@@ -144,41 +140,6 @@ impl Room {
                 speakers.sort_by(|a, b| b.level.total_cmp(&a.level));
                 p.send(Message::SpeakersChanged(SpeakersChanged { speakers }));
             }
-        }
-    }
-
-    /// Everybody starts with an excellent connection; SDKs show "unknown" until told.
-    pub(super) fn send_quality(&mut self, newcomer: &Arc<str>) {
-        let quality = |sid: &Arc<str>| ConnectionQualityInfo {
-            participant_sid: sid.to_string(),
-            quality: ConnectionQuality::Excellent as i32,
-            score: MAX_SCORE,
-        };
-        let visible: Vec<Arc<str>> = self
-            .participants
-            .values()
-            .filter(|p| !p.permission.hidden)
-            .map(|p| Arc::clone(&p.sid))
-            .collect();
-        let hidden = self
-            .participants
-            .get(newcomer)
-            .is_some_and(|p| p.permission.hidden);
-        for p in self.participants.values_mut() {
-            let updates = if p.sid == *newcomer {
-                visible
-                    .iter()
-                    .chain(hidden.then_some(newcomer))
-                    .map(quality)
-                    .collect()
-            } else if hidden {
-                continue;
-            } else {
-                vec![quality(newcomer)]
-            };
-            p.send(Message::ConnectionQuality(ConnectionQualityUpdate {
-                updates,
-            }));
         }
     }
 

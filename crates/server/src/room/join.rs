@@ -8,16 +8,19 @@ use antiphon_protocol::names::SERVER_VERSION;
 use antiphon_protocol::proto::participant_info::State as Stage;
 use antiphon_protocol::proto::signal_response::Message;
 use antiphon_protocol::proto::{
-    self, DisconnectReason, JoinResponse, ParticipantInfo, ParticipantUpdate, ReconnectResponse,
-    RoomUpdate, SignalResponse, SignalTarget, leave_request,
+    self, ClientConfigSetting, ClientConfiguration, ClientInfo, DisabledCodecs, DisconnectReason,
+    JoinResponse, ParticipantInfo, ParticipantUpdate, ReconnectResponse, RoomUpdate,
+    SignalResponse, SignalTarget, leave_request,
 };
 use antiphon_rtc::Peer;
 
 use super::actor::Room;
-use super::codecs::enabled_codecs;
+use super::codecs::{broken_encoders, codec, enabled_codecs};
 use super::data::EarlyData;
+use super::data_blobs::DataBlobs;
 use super::data_tracks::DataTracks;
-use super::participant::{Participant, Subscriber};
+use super::participant::{Broken, Participant, Subscriber};
+use super::quality::Quality;
 use super::speaker::Speaker;
 use super::{Join, Single};
 use crate::agents::Notice;
@@ -159,6 +162,7 @@ impl Room {
             auto_subscribe: join.auto_subscribe,
             auto_subscribe_data: join.auto_subscribe_data,
             data_tracks: DataTracks::default(),
+            data_blobs: DataBlobs::default(),
             joined_at: SystemTime::now(),
             joined: now,
             version: 1,
@@ -184,7 +188,9 @@ impl Room {
             subscriber_connected: false,
             subscription_permission: None,
             last_sequence: 0,
+            broken_resumes: None,
             speaker: Speaker::default(),
+            quality: Quality::default(),
             early_data: EarlyData::default(),
         })
     }
@@ -210,12 +216,30 @@ impl Room {
             ping_timeout: i32::try_from(PING_TIMEOUT.as_secs()).unwrap_or(15),
             ping_interval: i32::try_from(PING_INTERVAL.as_secs()).unwrap_or(5),
             server_info: Some(self.state.server_info()),
-            enabled_publish_codecs: enabled_codecs(),
+            enabled_publish_codecs: enabled_codecs(broken_encoders(&participant.client)),
             fast_publish: participant.permission.can_publish,
             ice_servers: ice_servers(&self.state, &participant.claims.iss, &participant.sid),
-            client_configuration: self.state.client_configuration(),
+            client_configuration: self.client_configuration(&participant.client),
             ..JoinResponse::default()
         }
+    }
+
+    /// What a client shall do other than by itself.
+    fn client_configuration(&self, client: &ClientInfo) -> Option<ClientConfiguration> {
+        let force_relay = self.state.config.network.force_relay;
+        let broken = broken_encoders(client);
+        (force_relay || !broken.is_empty()).then(|| ClientConfiguration {
+            force_relay: if force_relay {
+                ClientConfigSetting::Enabled
+            } else {
+                ClientConfigSetting::Unset
+            } as i32,
+            disabled_codecs: Some(DisabledCodecs {
+                codecs: Vec::new(),
+                publish: broken.iter().map(|mime| codec(mime)).collect(),
+            }),
+            ..ClientConfiguration::default()
+        })
     }
 
     /// What a client with a single connection has said with its join.
@@ -244,6 +268,15 @@ impl Room {
 
     async fn resume(&mut self, sid: &Arc<str>, mut join: Join) {
         tracing::info!(room = %self.handle.name, participant = %sid, "participant resumes");
+        let broken = self
+            .participants
+            .get_mut(sid)
+            .and_then(Participant::breaks_resume);
+        if broken == Some(Broken::Before) {
+            let _ = join.outgoing.try_send(super::Outgoing::Close);
+            let _ = join.reply.send(Arc::from(""));
+            return;
+        }
         let present = self
             .participants
             .values()
@@ -261,7 +294,8 @@ impl Room {
             .collect();
         let room = self.info();
         let server_info = self.state.server_info();
-        let client_configuration = self.state.client_configuration();
+        let client = self.participants.get(sid).map(|p| &p.client);
+        let client_configuration = client.and_then(|client| self.client_configuration(client));
         let Some(p) = self.participants.get_mut(sid) else {
             return;
         };
@@ -291,6 +325,9 @@ impl Room {
         self.refresh_token(sid);
         if let Some(single) = join.single.take() {
             self.hear_out(sid, *single).await;
+        }
+        if broken == Some(Broken::After) {
+            let _ = join.outgoing.try_send(super::Outgoing::Close);
         }
         let _ = join.reply.send(Arc::clone(sid));
     }

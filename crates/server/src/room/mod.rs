@@ -11,22 +11,28 @@
 //! | `subscriptions` | the rules of that, without connections |
 //! | `codecs` | the codecs under LiveKit's names |
 //! | `data` | data packets: who may, who gets them, replay |
+//! | `data_blobs` | what participants keep here for others to fetch |
 //! | `data_tracks` | data tracks: published, subscribed, frames passed on |
+//! | `dynacast` | publishers need not send what nobody wants |
 //! | `request` | signal messages of participants |
 //! | `api` | what the server APIs ask of a room |
 //! | `news` | what webhooks are told |
 //! | `speaker` | active speakers |
+//! | `quality` | how good everybody's connection is |
 
 mod actor;
 mod api;
 mod clock;
 mod codecs;
 mod data;
+mod data_blobs;
 mod data_tracks;
+mod dynacast;
 mod join;
 mod news;
 mod participant;
 mod publish;
+mod quality;
 mod request;
 mod speaker;
 mod subscribe;
@@ -55,6 +61,8 @@ pub(crate) struct RoomOptions {
     pub(crate) max_participants: u32,
     pub(crate) metadata: String,
     pub(crate) agents: Vec<RoomAgentDispatch>,
+    /// May participants keep data here?
+    pub(crate) data_blobs: bool,
 }
 
 /// A running room. Cloning is cheap.

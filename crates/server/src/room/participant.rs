@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use antiphon_protocol::proto::participant_info::State;
 use antiphon_protocol::proto::signal_response::Message;
@@ -18,7 +18,10 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use super::Outgoing;
 use super::data::EarlyData;
+use super::data_blobs::DataBlobs;
 use super::data_tracks::DataTracks;
+use super::dynacast::Dynacast;
+use super::quality::Quality;
 use super::speaker::Speaker;
 use super::subscriptions::Subscriptions;
 use crate::limits::{AGENT_SILENCE, OUTGOING_QUEUE};
@@ -35,6 +38,7 @@ pub(super) struct Track {
     pub(super) subscribed: bool,
     /// Counted while it has a section.
     pub(super) tally: Option<Tally>,
+    pub(super) dynacast: Dynacast,
 }
 
 impl Track {
@@ -84,6 +88,22 @@ impl Subscriber {
     }
 }
 
+/// Resumptions that a test wants to fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BrokenResumes {
+    /// The connection is closed as soon as everything was said.
+    AfterMessages { until: Instant },
+    /// So many connections are closed before anything is said.
+    BeforeMessages { left: u32 },
+}
+
+/// When the connection of a resumption is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Broken {
+    Before,
+    After,
+}
+
 /// One participant.
 pub(super) struct Participant {
     pub(super) _tally: Tally,
@@ -100,6 +120,7 @@ pub(super) struct Participant {
     pub(super) auto_subscribe: bool,
     pub(super) auto_subscribe_data: bool,
     pub(super) data_tracks: DataTracks,
+    pub(super) data_blobs: DataBlobs,
     pub(super) joined_at: SystemTime,
     pub(super) joined: Instant,
     pub(super) version: u32,
@@ -131,7 +152,9 @@ pub(super) struct Participant {
     pub(super) subscriber_connected: bool,
     pub(super) subscription_permission: Option<SubscriptionPermission>,
     pub(super) last_sequence: u32,
+    pub(super) broken_resumes: Option<BrokenResumes>,
     pub(super) speaker: Speaker,
+    pub(super) quality: Quality,
     /// Reliable packets that came before it was connected.
     pub(super) early_data: EarlyData,
 }
@@ -209,12 +232,12 @@ impl Participant {
     }
 
     /// Say which tracks it is not subscribed to, though it would be.
-    pub(super) fn send_not_subscribed(&mut self, tracks: &[String]) {
+    pub(super) fn send_not_subscribed(&mut self, tracks: &[String], why: SubscriptionError) {
         // Not so many at once that its queue is full; the log has their number.
         for track in tracks.iter().take(OUTGOING_QUEUE / 4) {
             self.send(Message::SubscriptionResponse(SubscriptionResponse {
                 track_sid: track.clone(),
-                err: SubscriptionError::SeUnknown as i32,
+                err: why as i32,
             }));
         }
     }
@@ -285,6 +308,30 @@ impl Participant {
         let subscriber = self.subscriber.as_ref().map(|s| &s.peer);
         let mut peers = subscriber.into_iter().chain(&self.publisher);
         signals || self.state != State::Active || peers.any(|p| p.quiet_for() < AGENT_SILENCE)
+    }
+
+    /// Shall the resumption that begins now fail?
+    pub(super) fn breaks_resume(&mut self) -> Option<Broken> {
+        match self.broken_resumes.as_mut()? {
+            BrokenResumes::AfterMessages { until } if Instant::now() < *until => {
+                Some(Broken::After)
+            }
+            BrokenResumes::BeforeMessages { left } if *left > 0 => {
+                *left -= 1;
+                Some(Broken::Before)
+            }
+            BrokenResumes::AfterMessages { .. } | BrokenResumes::BeforeMessages { .. } => {
+                self.broken_resumes = None;
+                None
+            }
+        }
+    }
+
+    /// How long nothing was heard of it by the connection that was heard last.
+    pub(super) fn quietest(&self) -> Duration {
+        let subscriber = self.subscriber.as_ref().map(|s| &s.peer);
+        let peers = subscriber.into_iter().chain(&self.publisher);
+        peers.map(Peer::quiet_for).min().unwrap_or_default()
     }
 
     /// The track of that identifier.

@@ -1,5 +1,6 @@
 //! Tracks of a publisher: announced by signalling, negotiated by its offers, muted, gone.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -7,16 +8,17 @@ use antiphon_protocol::grants::may_publish;
 use antiphon_protocol::ids;
 use antiphon_protocol::proto::signal_response::Message;
 use antiphon_protocol::proto::{
-    self, AddTrackRequest, DisconnectReason, RequestResponse, SessionDescription, SignalTarget,
-    SimulcastCodecInfo, TrackInfo, TrackPublishedResponse, TrackSource, TrackType,
-    TrackUnpublishedResponse, leave_request, request_response,
+    self, AddTrackRequest, AudioTrackFeature, DisconnectReason, RequestResponse,
+    SessionDescription, SignalTarget, SimulcastCodecInfo, TrackInfo, TrackPublishedResponse,
+    TrackSource, TrackType, TrackUnpublishedResponse, leave_request, request_response,
 };
 use antiphon_rtc::MediaKind;
-use antiphon_rtc::sdp;
+use antiphon_rtc::sdp::{self, edit::Voice};
 
 use super::actor::Room;
-use super::codecs::mime_of;
-use super::participant::{Track, Unbound};
+use super::codecs::{broken_encoders, mime_of};
+use super::dynacast::Dynacast;
+use super::participant::{Participant, Track, Unbound};
 use crate::agents::Notice;
 use crate::limits::{
     MAX_NAME_BYTES, MAX_PENDING_TRACKS, MAX_SDP_SECTIONS, MAX_SUBSCRIPTIONS, MAX_TRACKS,
@@ -84,6 +86,7 @@ impl Room {
             mid: None,
             subscribed: false,
             tally: None,
+            dynacast: Dynacast::default(),
         });
         p.send(Message::TrackPublished(TrackPublishedResponse {
             cid: request.cid,
@@ -122,13 +125,23 @@ impl Room {
                 }
             },
         };
+        let broken = broken_encoders(&p.client);
         let held = if single {
             self.take_slots(sid, &sections)
         } else {
             Vec::new()
         };
         let text = sdp::edit::restrict(&offer.sdp, &held);
+        let text = sdp::edit::without_codecs(&text, broken);
         let answer = peer.accept_offer(text).await;
+        if single && let Ok(sdp) = &answer {
+            self.drop_not_understood(sid, &sdp::sections(sdp));
+        }
+        let stereo = if single {
+            self.stereo_sections(sid)
+        } else {
+            Vec::new()
+        };
         let Some(p) = self.participants.get_mut(sid) else {
             return;
         };
@@ -136,13 +149,15 @@ impl Room {
         let agreed = match answer {
             Ok(sdp) => {
                 let agreed = sdp::sections(&sdp);
+                let sdp = sdp::edit::polish_answer(&sdp, &p.voices(&sections));
+                let sdp = sdp::edit::announce_stereo(&sdp, &as_strs(&stereo));
                 let subscriptions = p.subscriber.as_ref().filter(|_| single);
                 let subscriptions = subscriptions.map(|s| &s.subscriptions);
                 let msids = subscriptions.map(|s| s.msids()).unwrap_or_default();
                 let tracks = subscriptions.map(|s| s.mid_to_track()).unwrap_or_default();
                 p.send(Message::Answer(SessionDescription {
                     r#type: "answer".to_owned(),
-                    sdp: sdp::edit::rewrite_msids(&sdp::edit::polish_answer(&sdp), &msids),
+                    sdp: sdp::edit::rewrite_msids(&sdp, &msids),
                     id: offer.id,
                     mid_to_track_id: tracks,
                 }));
@@ -344,6 +359,47 @@ impl Room {
         }
         Some(info)
     }
+}
+
+pub(super) fn as_strs(mids: &[String]) -> Vec<&str> {
+    mids.iter().map(String::as_str).collect()
+}
+
+impl Participant {
+    /// How the tracks in these sections of its offer are to be sent.
+    fn voices(&self, sections: &[sdp::Section]) -> HashMap<String, Voice> {
+        let sending = sections.iter().filter(|section| section.sends);
+        let voices = sending.filter_map(|section| {
+            let track = self.tracks.iter().find(|track| match &track.mid {
+                Some(mid) => *mid == section.mid,
+                None => track.cid == section.track,
+            })?;
+            let voice = Voice {
+                no_dtx: has_feature(&track.info, AudioTrackFeature::TfNoDtx),
+                stereo: is_stereo(&track.info),
+            };
+            Some((section.mid.clone(), voice))
+        });
+        voices.collect()
+    }
+}
+
+/// Has it two channels?
+pub(super) fn is_stereo(info: &TrackInfo) -> bool {
+    has_feature(info, AudioTrackFeature::TfStereo)
+}
+
+#[allow(
+    deprecated,
+    reason = "clients older than the audio features write the old fields"
+)]
+fn has_feature(info: &TrackInfo, feature: AudioTrackFeature) -> bool {
+    let by_old_field = match feature {
+        AudioTrackFeature::TfStereo => info.stereo,
+        AudioTrackFeature::TfNoDtx => info.disable_dtx,
+        _ => false,
+    };
+    by_old_field || info.audio_features.contains(&(feature as i32))
 }
 
 /// The codecs of an offered section that the answer has too, as the client prefers them.

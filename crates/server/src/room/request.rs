@@ -16,12 +16,17 @@ use antiphon_protocol::proto::{
 use antiphon_protocol::trickle;
 
 use super::actor::Room;
-use super::participant::Subscriber;
+use super::participant::{BrokenResumes, Subscriber};
 use super::subscriptions::Subscriptions;
 use crate::limits::{MAX_ATTRIBUTES_BYTES, MAX_METADATA_BYTES, MAX_NAME_BYTES};
 
 /// The longest that a test may pretend that somebody speaks.
 const MAX_SIMULATED_SECONDS: u64 = 3_600;
+
+/// For so long resumptions are broken off, when a test asks for that; LiveKit's.
+const SIMULATED_RESUMES: Duration = Duration::from_secs(5);
+/// So many resumptions get no answer, when a test asks for that; LiveKit's.
+const SIMULATED_FAILURES: u32 = 3;
 
 impl Room {
     #[allow(deprecated, reason = "old clients still send `update_layers`")]
@@ -89,9 +94,8 @@ impl Room {
                 self.on_unpublish_data_track(sid, request);
             }
             Request::UpdateDataSubscription(update) => self.on_data_subscription(sid, &update),
-            Request::StoreDataBlobRequest(_) | Request::GetDataBlobRequest(_) => {
-                tracing::debug!(participant = %sid, "data blobs are not offered: ignored");
-            }
+            Request::StoreDataBlobRequest(request) => self.on_store_data_blob(sid, request),
+            Request::GetDataBlobRequest(request) => self.on_get_data_blob(sid, &request),
         }
     }
 
@@ -363,6 +367,12 @@ impl Room {
         self.negotiate(sid).await;
     }
 
+    fn simulate_resumes(&mut self, sid: &str, broken: BrokenResumes) {
+        if let Some(p) = self.participants.get_mut(sid) {
+            p.broken_resumes = Some(broken);
+        }
+    }
+
     /// Test hooks of the SDKs; only in development.
     async fn on_simulate(&mut self, sid: &Arc<str>, simulate: SimulateScenario) {
         use simulate_scenario::Scenario;
@@ -400,6 +410,14 @@ impl Room {
                         leave_request::Action::Reconnect,
                     );
                 }
+            }
+            Some(Scenario::DisconnectSignalOnResume(_)) => {
+                let until = Instant::now() + SIMULATED_RESUMES;
+                self.simulate_resumes(sid, BrokenResumes::AfterMessages { until });
+            }
+            Some(Scenario::DisconnectSignalOnResumeNoMessages(_)) => {
+                let left = SIMULATED_FAILURES;
+                self.simulate_resumes(sid, BrokenResumes::BeforeMessages { left });
             }
             other => tracing::debug!(participant = %sid, ?other, "scenario not simulated"),
         }

@@ -5,14 +5,17 @@ use std::time::Instant;
 
 use antiphon_protocol::proto::signal_response::Message;
 use antiphon_protocol::proto::{
-    DisconnectReason, MediaSectionsRequirement, SessionDescription, TrackSubscribed,
-    UpdateTrackSettings, VideoLayer, VideoQuality,
+    DisconnectReason, MediaSectionsRequirement, SessionDescription, SubscriptionError,
+    TrackSubscribed, UpdateTrackSettings, VideoLayer, VideoQuality,
 };
-use antiphon_rtc::sdp::edit::rewrite_msids;
+use antiphon_rtc::sdp;
+use antiphon_rtc::sdp::edit::{announce_stereo, hold_open, rewrite_msids};
 use antiphon_rtc::{Forward, MediaKind};
 
 use super::actor::Room;
+use super::codecs::codec_in_descriptions;
 use super::participant::Participant;
+use super::publish::{as_strs, is_stereo};
 use super::subscriptions::{Flow, Wanted};
 
 impl Room {
@@ -139,6 +142,21 @@ impl Room {
         }
     }
 
+    /// The sections in which it is sent two channels.
+    pub(super) fn stereo_sections(&self, sid: &str) -> Vec<String> {
+        let p = self.participants.get(sid);
+        let subscriber = p.and_then(|p| p.subscriber.as_ref());
+        let carried = subscriber
+            .into_iter()
+            .flat_map(|s| s.subscriptions.all_carried());
+        let stereo = carried.filter(|(_, publisher, track)| {
+            let tracks = self.participants.get(*publisher).map(|p| &p.tracks);
+            let mut tracks = tracks.into_iter().flatten();
+            tracks.any(|t| t.info.sid == *track && is_stereo(&t.info))
+        });
+        stereo.map(|(mid, ..)| mid.to_owned()).collect()
+    }
+
     /// Offer what changed.
     async fn offer(&mut self, sid: &Arc<str>) {
         let Some(s) = self.subscriber_of(sid) else {
@@ -169,11 +187,17 @@ impl Room {
         for (wanted, mid) in plan.added.iter().zip(offer.mids) {
             s.subscriptions.added(wanted, mid);
         }
+        let stereo = self.stereo_sections(sid);
+        let Some(p) = self.participants.get_mut(sid) else {
+            return;
+        };
+        let Some(s) = &mut p.subscriber else { return };
         s.outstanding = Some(Instant::now());
         s.offer_id = s.offer_id.wrapping_add(1).max(1);
+        let sdp = announce_stereo(&hold_open(&offer.sdp), &as_strs(&stereo));
         let description = SessionDescription {
             r#type: "offer".to_owned(),
-            sdp: rewrite_msids(&offer.sdp, &s.subscriptions.msids()),
+            sdp: rewrite_msids(&sdp, &s.subscriptions.msids()),
             id: s.offer_id,
             mid_to_track_id: s.subscriptions.mid_to_track(),
         };
@@ -208,7 +232,7 @@ impl Room {
         tracing::warn!(room = %self.handle.name, participant = %sid, tracks = tracks.len(),
             "the room has more tracks than one participant can be subscribed to; some are left out");
         if let Some(p) = self.participants.get_mut(sid) {
-            p.send_not_subscribed(tracks);
+            p.send_not_subscribed(tracks, SubscriptionError::SeUnknown);
         }
     }
 
@@ -225,6 +249,7 @@ impl Room {
             tracing::debug!(participant = %sid, id = answer.id, "an answer to no offer of ours is ignored");
             return;
         }
+        let agreed = sdp::sections(&answer.sdp);
         if let Err(error) = s.peer.accept_answer(answer.sdp).await {
             if self.state.repeated.is_first("answer refused", sid) {
                 tracing::warn!(room = %self.handle.name, participant = %sid, %error, "answer refused");
@@ -232,7 +257,33 @@ impl Room {
             self.remove(sid, DisconnectReason::StateMismatch).await;
             return;
         }
+        if self.drop_not_understood(sid, &agreed) {
+            self.negotiate(sid).await;
+        }
         self.agreed(sid).await;
+    }
+
+    /// Unsubscribe it from what it cannot decode, as the agreed sections tell, and say so. True if that changed something.
+    pub(super) fn drop_not_understood(&mut self, sid: &Arc<str>, agreed: &[sdp::Section]) -> bool {
+        let codec_of = |publisher: &str, track: &str| {
+            let tracks = &self.participants.get(publisher)?.tracks;
+            let found = tracks.iter().find(|t| t.info.sid == track)?;
+            codec_in_descriptions(&found.info.mime_type)
+        };
+        let subscriber = self
+            .participants
+            .get(sid)
+            .and_then(|p| p.subscriber.as_ref());
+        let tracks = subscriber.map(|s| s.subscriptions.not_understood(agreed, codec_of));
+        let tracks = tracks.unwrap_or_default();
+        if tracks.is_empty() {
+            return false;
+        }
+        tracing::info!(room = %self.handle.name, participant = %sid, ?tracks, "the client does not have the codec of these tracks");
+        if let Some(p) = self.participants.get_mut(sid) {
+            p.send_not_subscribed(&tracks, SubscriptionError::SeCodecUnsupported);
+        }
+        self.unwant(sid, &tracks)
     }
 
     /// The sections are agreed upon.
@@ -253,11 +304,7 @@ impl Room {
     }
 
     /// The client's offer with a single connection: tracks are put into its sections. What nothing is put into is held.
-    pub(super) fn take_slots(
-        &mut self,
-        sid: &str,
-        sections: &[antiphon_rtc::sdp::Section],
-    ) -> Vec<String> {
+    pub(super) fn take_slots(&mut self, sid: &str, sections: &[sdp::Section]) -> Vec<String> {
         let Some(p) = self.participants.get_mut(sid) else {
             return Vec::new();
         };

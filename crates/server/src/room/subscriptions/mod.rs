@@ -180,6 +180,12 @@ impl Subscriptions {
         self.wanted.iter().map(|w| w.track.clone()).collect()
     }
 
+    /// The pictures that it wants to see now.
+    pub(super) fn pictures(&self) -> impl Iterator<Item = &Wanted> {
+        let pictures = self.wanted.iter().filter(|w| w.kind == MediaKind::Video);
+        pictures.filter(|w| !w.disabled)
+    }
+
     /// Is it subscribed to anything of this publisher?
     pub(super) fn hears(&self, publisher: &str) -> bool {
         self.wanted.iter().any(|w| *w.publisher == *publisher)
@@ -252,6 +258,36 @@ impl Subscriptions {
                 (mid.to_owned(), (stream, used.track.clone()))
             })
             .collect()
+    }
+
+    /// For each section in use: the publisher and the track.
+    pub(super) fn all_carried(&self) -> impl Iterator<Item = (&str, &str, &str)> {
+        self.used()
+            .map(|(mid, used)| (mid, &*used.publisher, used.track.as_str()))
+    }
+
+    /// The publisher and the track that a section carries.
+    pub(super) fn carried(&self, mid: &str) -> Option<(&str, &str)> {
+        let mut all = self.all_carried();
+        let found = all.find(|(used, ..)| *used == mid);
+        found.map(|(_, publisher, track)| (publisher, track))
+    }
+
+    /// The tracks whose section was agreed upon without their codec: the client cannot take them. `codec_of` a publisher's
+    /// track is its name as descriptions have it.
+    pub(super) fn not_understood(
+        &self,
+        agreed: &[sdp::Section],
+        codec_of: impl Fn(&str, &str) -> Option<String>,
+    ) -> Vec<String> {
+        let used = self.used().filter(|(mid, used)| {
+            let section = agreed.iter().find(|section| section.mid == *mid);
+            let codec = codec_of(&used.publisher, &used.track);
+            section
+                .zip(codec)
+                .is_some_and(|(section, codec)| !section.codecs.contains(&codec))
+        });
+        used.map(|(_, used)| used.track.clone()).collect()
     }
 
     /// For each section in use its track.

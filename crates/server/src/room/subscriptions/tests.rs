@@ -45,6 +45,25 @@ fn the_first_offer_has_the_channels_and_a_section_for_each_track_voices_first() 
 }
 
 #[test]
+fn a_track_whose_codec_the_client_does_not_have_is_told_apart_from_the_others() {
+    let mut s = Subscriptions::without_channels();
+    for track in ["TR_one", "TR_two"] {
+        s.want(track, &publisher(), Video);
+    }
+    offered(&mut s, 1);
+    let answer = |codec: &str| {
+        let section =
+            |mid| format!("m=video 9 x 96\r\na=mid:{mid}\r\na=rtpmap:96 {codec}/90000\r\n");
+        sdp::sections(&(section(1) + &section(2)))
+    };
+    let codec_of =
+        |_: &str, track: &str| Some(if track == "TR_one" { "h264" } else { "vp8" }.to_owned());
+    assert_eq!(s.not_understood(&answer("VP8"), codec_of), ["TR_one"]);
+    assert_eq!(s.not_understood(&answer("H264"), codec_of), ["TR_two"]);
+    assert!(s.not_understood(&[], codec_of).is_empty());
+}
+
+#[test]
 fn a_section_that_became_free_is_used_again_only_after_the_client_has_seen_it_inactive() {
     let mut s = Subscriptions::without_channels();
     s.want("TR_one", &publisher(), Audio);
