@@ -41,9 +41,9 @@ async def hear(track: rtc.Track) -> None:
             say("silent", since=loud_at)
 
 
-def quality(participant: rtc.Participant, quality: int) -> None:
-    if quality != rtc.ConnectionQuality.QUALITY_EXCELLENT:
-        say("worse", who=participant.identity, quality=rtc.ConnectionQuality.Name(quality))
+def quality(participant: rtc.Participant, quality: rtc.ConnectionQuality) -> None:
+    if quality in (rtc.ConnectionQuality.QUALITY_GOOD, rtc.ConnectionQuality.QUALITY_POOR, rtc.ConnectionQuality.QUALITY_LOST):
+        say("worse", who=participant.identity, quality=quality.name)
 
 
 async def main(url: str, token: str) -> None:
