@@ -514,3 +514,19 @@ fn a_table_that_is_booked_already_is_not_booked_again() {
         "{said}"
     );
 }
+
+#[test]
+fn marks_of_headings_are_not_read_out_and_the_words_below_are_found_by_them() {
+    let house = passage(
+        "house.md",
+        "# The house\n\n## Dogs\nThey are welcome in the garden.\n\n## Parking\nThe **first hour** is free. See [the map](https://example.com/map).\n",
+    );
+    let said = answer_to("may I bring dogs", std::slice::from_ref(&house));
+    assert!(
+        said.contains("welcome in the garden") && !said.contains('#'),
+        "{said}"
+    );
+    let said = answer_to("is parking free", &[house]);
+    assert!(said.contains("The first hour is free"), "{said}");
+    assert!(!said.contains(['#', '*', '[']), "{said}");
+}

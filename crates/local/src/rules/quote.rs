@@ -1,6 +1,7 @@
 //! Answers from found passages: the sentences that really hold what the question is about, as they would be said.
 
 use antiphon_chat::Passage;
+use antiphon_knowledge::chunk::markdown;
 
 use super::days;
 use super::question::Question;
@@ -42,8 +43,31 @@ const LEANING: [&str; 13] = [
     "in that case",
 ];
 
+/// Passages of an index hold Markdown as it was written; its headings are no sentences, and nobody says "hash hash".
+fn spoken(passages: &[Passage]) -> Vec<Passage> {
+    let is_heading = |line: &str| {
+        let words = line.trim_start_matches('#');
+        words.len() < line.len() && words.starts_with(' ')
+    };
+    let mut spoken = Vec::new();
+    for passage in passages {
+        if passage.text.lines().any(is_heading) {
+            let sections = markdown(&passage.source, &passage.text);
+            spoken.extend(sections.into_iter().map(|section| Passage {
+                text: section.text,
+                source: section.source,
+                ..passage.clone()
+            }));
+        } else {
+            spoken.push(passage.clone());
+        }
+    }
+    spoken
+}
+
 /// The answer to a question, if the passages hold one.
 pub(super) fn answer(passages: &[Passage], question: &Question) -> Option<String> {
+    let passages = &spoken(passages);
     let mut units = units(passages);
     rank(&mut units, &question.text);
     if let Some(said) = super::diet::answer(passages, &units, question) {
