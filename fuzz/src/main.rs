@@ -50,6 +50,9 @@ const TARGETS: &[(&str, Target)] = &[
     ("recording", texts::recording),
     ("docstore", texts::docstore),
     ("documents", texts::documents),
+    ("files", texts::files),
+    ("word", texts::word),
+    ("vector_store", texts::vector_store),
     // dialogue.rs
     ("dialogue", dialogue::interleave),
 ];

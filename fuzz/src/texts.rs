@@ -1,10 +1,12 @@
 //! Files of the person who runs it.
 
+use std::io::{Cursor, Write as _};
 use std::path::Path;
 
 use antiphon_scenario::replay;
 use antiphon::livekit::{LiveKitConfig, Sources};
 use antiphon_scenario::Scenario;
+use antiphon_knowledge::files::{Kind, MAX_TEXT_BYTES, Part, read};
 use antiphon_knowledge::{KnowledgeBase, chunk, decode, html, llamaindex};
 
 pub fn config(data: &[u8]) {
@@ -35,6 +37,41 @@ pub fn recording(data: &[u8]) {
 
 pub fn docstore(data: &[u8]) {
     let _ = llamaindex::parse(data);
+}
+
+/// Vectors by node, and numbers of every form.
+pub fn vector_store(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    if let Ok(store) = llamaindex::vector_store::parse(&text) {
+        assert_eq!(store.ids.len(), store.vectors.len(), "a node without a vector");
+    }
+}
+
+/// A document that is no text. First byte: which kind.
+pub fn files(data: &[u8]) {
+    const KINDS: [Kind; 8] = [Kind::Pdf, Kind::Word, Kind::Slides, Kind::Sheet, Kind::Table, Kind::Json, Kind::JsonLines, Kind::Mail];
+    let Some((kind, data)) = data.split_first() else { return };
+    if let Some(kind) = KINDS.get(usize::from(*kind) % KINDS.len()) {
+        parts(read(*kind, data));
+    }
+}
+
+/// What stands inside a Word document, in the archive that the fuzzer does not write by itself.
+pub fn word(data: &[u8]) {
+    let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    let stored = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    let written = writer.start_file("word/document.xml", stored).map(|()| writer.write_all(data));
+    if let (Ok(Ok(())), Ok(archive)) = (written, writer.finish()) {
+        parts(read(Kind::Word, archive.get_ref()));
+    }
+}
+
+fn parts(read: Result<Vec<Part>, String>) {
+    for part in read.into_iter().flatten() {
+        assert!(part.text().len() <= 2 * MAX_TEXT_BYTES, "more text than is kept");
+        let chunks = chunk::parts("a.pdf", &[part]);
+        assert!(chunks.iter().all(|chunk| !chunk.text.trim().is_empty()), "an empty passage");
+    }
 }
 
 /// First byte: which kind of document.

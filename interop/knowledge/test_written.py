@@ -15,7 +15,7 @@ import pytest
 from conftest import CACHE, ROOT, binary
 from llama_index.core import Document, StorageContext, VectorStoreIndex, load_index_from_storage
 from llama_index.core.embeddings import BaseEmbedding
-from llama_index.core.node_parser import SentenceSplitter
+from llama_index.core.node_parser import MarkdownNodeParser, SentenceSplitter, SentenceWindowNodeParser
 from llama_index.core.schema import MetadataMode
 
 RESTAURANT = ROOT / "examples" / "restaurant" / "knowledge"
@@ -64,13 +64,28 @@ def test_an_index_that_antiphon_built_is_loaded_and_asked_by_llamaindex(built: P
         assert retriever.retrieve("question")[0].node.node_id == node.node_id
 
 
-def test_its_nodes_and_hashes_are_those_that_llamaindex_makes_of_the_same_documents(built: Path):
-    ours = StorageContext.from_defaults(persist_dir=str(built / "store")).docstore
-    documents = [Document(text=file.read_text(), id_=file.name, metadata={"file_name": file.name}) for file in sorted(RESTAURANT.iterdir())]
-    theirs = SentenceSplitter(chunk_size=128, chunk_overlap=16).get_nodes_from_documents(documents)
+@pytest.mark.parametrize(
+    ("arguments", "parser"),
+    [
+        ([], SentenceSplitter(chunk_size=128, chunk_overlap=16)),
+        (["--splitter", "markdown"], MarkdownNodeParser()),
+        (["--splitter", "window", "--window-size", 2], SentenceWindowNodeParser(window_size=2)),
+    ],
+    ids=["sentence", "markdown", "window"],
+)
+def test_its_nodes_and_hashes_are_those_that_llamaindex_makes_of_the_same_documents(built: Path, arguments: list, parser):
+    if arguments:
+        # a heading that skips a level, code with a heading's mark, and sentences with marks of their own
+        (built / "documents/more.md").write_text("Intro. Dr. Who came!\n# A\n\n### B \ntext “quoted.” More?\n```\n# no\n```\n#\tTab\n## C\nlast e.g. this")
+        done = knowledge("build", "documents", "--out", "store-2", *arguments, cwd=built)
+        assert done.returncode == 0, done.stderr
+    ours = StorageContext.from_defaults(persist_dir=str(built / ("store-2" if arguments else "store"))).docstore
+    files = sorted((built / "documents").iterdir())
+    documents = [Document(text=file.read_text(), id_=file.name, metadata={"file_name": file.name}) for file in files]
+    theirs = parser.get_nodes_from_documents(documents)
     def picture(node):
         return (node.ref_doc_id, node.text, node.start_char_idx, node.end_char_idx, node.hash, node.get_content(MetadataMode.EMBED), node.source_node.hash,
-                node.prev_node and node.prev_node.hash, node.next_node and node.next_node.hash)  # fmt: skip
+                list(node.metadata.items()), node.excluded_llm_metadata_keys, node.prev_node and node.prev_node.hash, node.next_node and node.next_node.hash)  # fmt: skip
     assert [picture(node) for node in ours.docs.values()] == [picture(node) for node in theirs]
     assert all(ours.get_document_hash(document.id_) == document.hash for document in documents)
 

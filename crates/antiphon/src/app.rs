@@ -50,8 +50,10 @@ fn start(define: Option<Box<Define>>) -> ExitCode {
     // Before the command line is read, which takes defaults from the environment, and before any thread starts.
     let loaded = load_dotenv(config_argument(std::env::args_os()).as_deref());
     let verb = Cli::read().verb;
-    if matches!(verb, Verb::PocketSphinx) {
-        return antiphon_local::worker::main();
+    match &verb {
+        Verb::PocketSphinx => return antiphon_local::worker::main(),
+        Verb::ReadDocument { end } => return antiphon_knowledge::files::reader::main(end),
+        _ => {}
     }
     if let Err(error) = loaded {
         return failed(&error.into());
@@ -104,7 +106,7 @@ async fn dispatch(verb: Verb, app: &App) -> anyhow::Result<ExitCode> {
         Verb::Models(args) => verbs::models::run(args).await?,
         Verb::Knowledge(verb) => verbs::knowledge::run(verb).await?,
         Verb::Doctor(args) => return verbs::doctor::run(args, app).await,
-        Verb::PocketSphinx => {}
+        Verb::PocketSphinx | Verb::ReadDocument { .. } => {}
     }
     Ok(ExitCode::SUCCESS)
 }

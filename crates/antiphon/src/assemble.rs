@@ -4,7 +4,7 @@
 #[cfg(test)]
 mod documented;
 pub(crate) mod embedding;
-mod knowledge;
+pub(crate) mod knowledge;
 mod providers;
 mod tools;
 

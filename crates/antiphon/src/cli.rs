@@ -4,9 +4,11 @@ use std::ffi::OsString;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use crate::config::EmbeddingProvider;
-
 use clap::{Args, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+mod knowledge;
+
+pub use knowledge::{IndexArgs, KnowledgeVerb, SplitterKind};
 
 /// A self-hosted voice agent: room server, agent and playground in one binary.
 #[derive(Debug, Parser)]
@@ -102,6 +104,12 @@ pub enum Verb {
     /// The recogniser's child process; not for people
     #[command(name = "__pocketsphinx", hide = true)]
     PocketSphinx,
+    /// One document's reader, a child process; not for people
+    #[command(name = "__read_document", hide = true)]
+    ReadDocument {
+        /// How the document's name ends
+        end: String,
+    },
 }
 
 /// Which agent.
@@ -432,82 +440,6 @@ pub struct FetchArgs {
     /// Take the files from this folder instead of the network: packages as they are published, or the models' own folders
     #[arg(long, value_name = "FOLDER")]
     pub from: Option<PathBuf>,
-}
-
-/// What to do with an index.
-#[derive(Debug, Subcommand)]
-pub enum KnowledgeVerb {
-    /// Make an index of a folder of documents
-    Build {
-        /// The folder
-        folder: PathBuf,
-        /// Where the index is written; without it beside the folder, with `-index` at its name
-        #[arg(long, value_name = "STORE")]
-        out: Option<PathBuf>,
-        /// How it is made
-        #[command(flatten)]
-        how: IndexArgs,
-    },
-    /// Put files into an index; a file that is in it already takes its own place
-    Add {
-        /// The index
-        store: PathBuf,
-        /// The files; those of the folder that the index was built of are named as there, others as you type them
-        #[arg(required = true)]
-        files: Vec<PathBuf>,
-        /// How it is made
-        #[command(flatten)]
-        how: IndexArgs,
-    },
-    /// Take documents out of an index
-    Delete {
-        /// The index
-        store: PathBuf,
-        /// Their ids: file names, as `refresh` shows them
-        #[arg(required = true)]
-        documents: Vec<String>,
-    },
-    /// Make an index what its folder is now: new and changed files are read and embedded, missing ones go
-    Refresh {
-        /// The index
-        store: PathBuf,
-        /// The folder
-        folder: PathBuf,
-        /// How it is made
-        #[command(flatten)]
-        how: IndexArgs,
-    },
-    /// Ask an index or a folder, and see which passages a caller's question would find
-    Find {
-        /// The index, or the folder
-        path: PathBuf,
-        /// The question
-        #[arg(required = true)]
-        question: Vec<String>,
-        /// How it is embedded
-        #[command(flatten)]
-        how: IndexArgs,
-    },
-}
-
-/// How an index is made.
-#[derive(Debug, Args)]
-pub struct IndexArgs {
-    /// Who makes the vectors: `auto` takes the endpoint when its model or address is given, else the model of this machine
-    #[arg(long, value_enum, default_value_t = EmbeddingProvider::Auto)]
-    pub embedding: EmbeddingProvider,
-    /// The endpoint's model
-    #[arg(long)]
-    pub model: Option<String>,
-    /// The endpoint's address; else OPENAI_BASE_URL, else OpenAI
-    #[arg(long)]
-    pub base_url: Option<String>,
-    /// Tokens of a chunk, as LlamaIndex counts them; without it as the index was made, at first 256
-    #[arg(long)]
-    pub chunk_size: Option<usize>,
-    /// Tokens that two chunks may share; without it as the index was made, at first 32
-    #[arg(long)]
-    pub chunk_overlap: Option<usize>,
 }
 
 /// `antiphon doctor`

@@ -11,6 +11,7 @@ use antiphon_chat::Passage;
 use crate::chunk::{self, Chunk};
 use crate::error::KnowledgeError;
 use crate::family::Family;
+use crate::files::Reader;
 use crate::meaning::{self, CANDIDATES, Meaning};
 use crate::search::Index;
 use crate::vectors::Vectors;
@@ -105,18 +106,30 @@ impl std::fmt::Debug for KnowledgeBase {
 
 impl KnowledgeBase {
     /// Load a folder of documents, or a LlamaIndex storage directory if it is one; of several indexes in it `index_id` names
-    /// one. Blocks: call it before the first call.
+    /// one. Blocks: call it before the first call. Documents are read in this process, so they must be trusted.
     ///
     /// # Errors
     /// The folder or the index cannot be read at all, or is something else.
     pub fn load(path: &Path, index_id: Option<&str>) -> Result<Loaded, KnowledgeError> {
+        Self::load_with(path, index_id, &Reader::here())
+    }
+
+    /// The same, with documents that are no text read by this reader.
+    ///
+    /// # Errors
+    /// The folder or the index cannot be read at all, or is something else.
+    pub fn load_with(
+        path: &Path,
+        index_id: Option<&str>,
+        reader: &Reader,
+    ) -> Result<Loaded, KnowledgeError> {
         if llamaindex::is_index(path) {
             let mut storage = llamaindex::load(path, index_id)?;
             let warnings = std::mem::take(&mut storage.warnings);
             let base = Self::of_storage(storage);
             return Ok(Loaded { base, warnings });
         }
-        let (chunks, mut warnings) = folder::load(path)?;
+        let (chunks, mut warnings) = folder::load(path, reader)?;
         match (not_documents(path), chunks.is_empty()) {
             (Some(error), true) => return Err(error),
             (Some(error), false) => warnings.push(error.to_string()),

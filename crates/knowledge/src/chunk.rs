@@ -1,9 +1,11 @@
 //! Documents cut into pieces that can be read out: by headings, then at sentence ends into about 150 words.
 
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
+use rustc_hash::FxHashSet;
 use serde_json::{Map, Value};
 use unicode_segmentation::UnicodeSegmentation;
 
+use crate::files::{Block, Part};
 use crate::html;
 use crate::words::is_wide;
 
@@ -81,12 +83,42 @@ pub fn plain(name: &str, text: &str) -> Vec<Chunk> {
     sections.finish()
 }
 
+/// A document that is no text: its pages, slides or sheets.
+pub fn parts(name: &str, parts: &[Part]) -> Vec<Chunk> {
+    let mut chunks = Vec::new();
+    for part in parts {
+        let mut sections = Sections::new(name);
+        for block in &part.blocks {
+            match block {
+                Block::Heading(level, text) => {
+                    sections.begin_heading(usize::from(*level));
+                    sections.verbatim(text);
+                    sections.end_heading();
+                }
+                Block::Line(text) => {
+                    sections.verbatim(text);
+                    sections.line();
+                }
+                Block::Row(text) => sections.row(text),
+            }
+        }
+        let page = |chunk: Chunk| Chunk {
+            page: part.page.clone(),
+            ..chunk
+        };
+        chunks.extend(sections.finish().into_iter().map(page));
+    }
+    chunks
+}
+
 /// A document as it is read: headings and what stands below them.
 pub(crate) struct Sections {
     name: String,
     chunks: Vec<Chunk>,
     path: Vec<(usize, String)>,
     body: String,
+    /// Where in the body rows of tables begin: a row is not cut.
+    rows: FxHashSet<usize>,
     heading: Option<(usize, String)>,
 }
 
@@ -97,6 +129,7 @@ impl Sections {
             chunks: Vec::new(),
             path: Vec::new(),
             body: String::new(),
+            rows: FxHashSet::default(),
             heading: None,
         }
     }
@@ -156,6 +189,14 @@ impl Sections {
         }
     }
 
+    /// A row of a table.
+    pub(crate) fn row(&mut self, text: &str) {
+        self.line();
+        self.rows.insert(self.body.len());
+        self.verbatim(text);
+        self.verbatim("\n");
+    }
+
     pub(crate) fn finish(mut self) -> Vec<Chunk> {
         self.end_heading();
         self.end_section();
@@ -165,6 +206,7 @@ impl Sections {
     /// Cut what stands below the present headings into passages.
     fn end_section(&mut self) {
         let body = std::mem::take(&mut self.body);
+        let rows = std::mem::take(&mut self.rows);
         let mut source = self.name.clone();
         for (_, title) in self.path.iter().filter(|(_, title)| !title.is_empty()) {
             source.push_str(" › ");
@@ -173,8 +215,16 @@ impl Sections {
         let mut text = String::new();
         let mut words = 0;
         let mut last = String::new();
-        let ended = body.lines().flat_map(|line| {
-            let sentences = sentences(line);
+        let mut next = 0;
+        let ended = body.split('\n').flat_map(|line| {
+            let start = next;
+            next += line.len() + 1;
+            let is_whole = rows.contains(&start) && count_words(line) <= MAX_SENTENCE_WORDS;
+            let sentences = if is_whole {
+                vec![line.to_owned()]
+            } else {
+                sentences(line)
+            };
             let last = sentences.len().saturating_sub(1);
             // a line stays a line: the things of a list are told apart by it
             sentences

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use serde_json::{Map, Value};
+use serde_json::Map;
 
 use crate::error::KnowledgeError;
-use crate::folder;
+use crate::files::Reader;
+use crate::folder::{self, Form};
 use crate::html;
 use crate::llamaindex::write::Document;
 
@@ -13,11 +14,14 @@ use crate::llamaindex::write::Document;
 ///
 /// # Errors
 /// [`KnowledgeError::Folder`] when the folder itself cannot be read.
-pub fn of_folder(root: &Path) -> Result<(Vec<Document>, Vec<String>), KnowledgeError> {
+pub fn of_folder(
+    root: &Path,
+    reader: &Reader,
+) -> Result<(Vec<Document>, Vec<String>), KnowledgeError> {
     let (files, mut notes) = folder::files(root)?;
     let mut documents = Vec::new();
     for (file, name) in files {
-        match of_file(&file, &name) {
+        match of_file(&file, &name, reader) {
             Ok(read) if read.is_empty() => notes.push(format!("{name} holds nothing to search")),
             Ok(read) => documents.extend(read),
             Err(reason) => notes.push(format!("{name} is left out: {reason}")),
@@ -26,34 +30,60 @@ pub fn of_folder(root: &Path) -> Result<(Vec<Document>, Vec<String>), KnowledgeE
     Ok((documents, notes))
 }
 
-/// The document of a file, with its name as the id; none, when there is nothing in it.
+/// The documents of a file with its name as the id; of one with pages each page, `NAME_part_0` and so on, as `SimpleDirectoryReader`
+/// has it with `filename_as_id`; none, when there is nothing in it.
 ///
 /// # Errors
 /// Why it cannot be read, in words.
-pub fn of_file(file: &Path, name: &str) -> Result<Vec<Document>, String> {
-    let mut text = folder::text_of(file)?;
-    if folder::is_html(file) {
-        let chunks = html::html(name, &text);
-        text = chunks
-            .into_iter()
-            .map(|chunk| chunk.text)
-            .collect::<Vec<_>>()
-            .join("\n\n");
+pub fn of_file(file: &Path, name: &str, reader: &Reader) -> Result<Vec<Document>, String> {
+    let mut documents: Vec<Document> = match Form::of(file) {
+        Some(Form::Other) => {
+            let parts = folder::parts_of(file, reader)?;
+            let parts = parts
+                .into_iter()
+                .map(|part| document(name, part.text(), part.page));
+            parts.collect()
+        }
+        Some(Form::Html) => {
+            let chunks = html::html(name, &folder::text_of(file, true)?);
+            let texts: Vec<String> = chunks.into_iter().map(|chunk| chunk.text).collect();
+            vec![document(name, texts.join("\n\n"), None)]
+        }
+        Some(Form::Markdown | Form::Text) | None => {
+            vec![document(name, folder::text_of(file, false)?, None)]
+        }
+    };
+    documents.retain(|document| !document.text.trim().is_empty());
+    if documents.len() > 1 {
+        for (number, document) in documents.iter_mut().enumerate() {
+            document.id = format!("{name}{PART}{number}");
+        }
     }
-    if text.trim().is_empty() {
-        return Ok(Vec::new());
-    }
-    Ok(vec![Document {
-        id: name.to_owned(),
-        text,
-        metadata: metadata(name),
-    }])
+    Ok(documents)
 }
 
-/// The name of the file, without the folder: it is read by models and embedded.
-fn metadata(name: &str) -> Map<String, Value> {
+const PART: &str = "_part_";
+
+/// Is it a document of the file with this name?
+pub fn is_of(id: &str, name: &str) -> bool {
+    let rest = id.strip_prefix(name);
+    rest.is_some_and(|rest| {
+        let number = rest.strip_prefix(PART);
+        rest.is_empty() || number.is_some_and(|number| number.parse::<usize>().is_ok())
+    })
+}
+
+/// With the name of the file, without the folder, as metadata: it is read by models and embedded. The page is LlamaIndex's `page_label`.
+fn document(name: &str, text: String, page: Option<String>) -> Document {
     let file = name.rsplit(['/', '\\']).next().unwrap_or(name);
     let mut metadata = Map::new();
+    if let Some(page) = page {
+        metadata.insert("page_label".into(), page.into());
+    }
     metadata.insert("file_name".into(), file.into());
-    metadata
+    Document {
+        id: name.to_owned(),
+        text,
+        metadata,
+    }
 }

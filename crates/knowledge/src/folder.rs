@@ -1,4 +1,4 @@
-//! A folder of Markdown, text and HTML. Symbolic links are followed (Kubernetes mounts a ConfigMap as
+//! A folder of documents. Symbolic links are followed (Kubernetes mounts a ConfigMap as
 //! links), each folder is read once, and hidden files are left out.
 
 use std::collections::HashSet;
@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use crate::chunk::{self, Chunk};
 use crate::error::KnowledgeError;
+use crate::files::{self, Kind, Part, Reader};
 use crate::{decode, html};
 
-/// Largest file that is read: a book has 1 MB.
+/// Largest file of text that is read: a book has 1 MB.
 pub const MAX_FILE_BYTES: u64 = 8 << 20;
 /// Most files of one folder.
 pub const MAX_FILES: usize = 10_000;
@@ -19,15 +20,18 @@ pub const MAX_CHUNKS: usize = 100_000;
 const MAX_DEPTH: usize = 16;
 /// A note about files that are not read names so many.
 const NAMED_FILES: usize = 5;
+/// What is read, in words.
+pub const KINDS: &str = "PDF, Word, PowerPoint, Excel, CSV, JSON, e-mail, Markdown, text or HTML";
+
 /// Read every document under `root`; what cannot be read becomes a warning.
 ///
 /// # Errors
 /// [`KnowledgeError::Folder`] when the folder itself cannot be read.
-pub fn load(root: &Path) -> Result<(Vec<Chunk>, Vec<String>), KnowledgeError> {
+pub fn load(root: &Path, reader: &Reader) -> Result<(Vec<Chunk>, Vec<String>), KnowledgeError> {
     let (files, mut warnings) = files(root)?;
     let mut chunks = Vec::new();
     for (file, name) in files {
-        match read(&file, &name) {
+        match read(&file, &name, reader) {
             Ok(new) if new.is_empty() => warnings.push(format!(
                 "{name} holds nothing to search: there are no words in it below a heading"
             )),
@@ -115,7 +119,7 @@ impl Walk {
                     "{} is left out: folders are nested more than {MAX_DEPTH} deep",
                     path.display()
                 )),
-                Ok(kind) if kind.is_file() && is_document(&path) => {
+                Ok(kind) if kind.is_file() && Form::of(&path).is_some() => {
                     if self.files.len() >= MAX_FILES {
                         return self
                             .warnings
@@ -159,43 +163,56 @@ fn unsupported(root: &Path, mut files: Vec<PathBuf>) -> Option<String> {
         more => format!(" and {more} more"),
     };
     Some(format!(
-        "{}{more}: not read; only Markdown, text and HTML are, save them as one of these",
+        "{}{more}: not read; save them as one of {KINDS}",
         names.join(", ")
     ))
 }
 
-fn extension(path: &Path) -> String {
-    path.extension()
-        .map(|extension| extension.to_string_lossy().to_lowercase())
-        .unwrap_or_default()
+/// How a document is read, by its name.
+pub(crate) enum Form {
+    Markdown,
+    Html,
+    Text,
+    /// No text.
+    Other,
 }
 
-fn is_document(path: &Path) -> bool {
-    matches!(
-        extension(path).as_str(),
-        "md" | "markdown" | "txt" | "text" | "html" | "htm"
-    )
+impl Form {
+    pub(crate) fn of(path: &Path) -> Option<Self> {
+        let extension = files::extension(&path.to_string_lossy());
+        match extension.as_str() {
+            "md" | "markdown" => Some(Self::Markdown),
+            "html" | "htm" => Some(Self::Html),
+            "txt" | "text" => Some(Self::Text),
+            other => Kind::of(other).map(|_| Self::Other),
+        }
+    }
 }
 
-fn read(file: &Path, name: &str) -> Result<Vec<Chunk>, String> {
-    let text = text_of(file)?;
-    Ok(match extension(file).as_str() {
-        "md" | "markdown" => chunk::markdown(name, &text),
-        _ if is_html(file) => html::html(name, &text),
-        _ => chunk::plain(name, &text),
+fn read(file: &Path, name: &str, reader: &Reader) -> Result<Vec<Chunk>, String> {
+    Ok(match Form::of(file) {
+        Some(Form::Markdown) => chunk::markdown(name, &text_of(file, false)?),
+        Some(Form::Html) => html::html(name, &text_of(file, true)?),
+        Some(Form::Other) => chunk::parts(name, &parts_of(file, reader)?),
+        Some(Form::Text) | None => chunk::plain(name, &text_of(file, false)?),
     })
 }
 
 /// The text of a document, in which a page's tags are still there; why it cannot be read, in words.
-pub(crate) fn text_of(file: &Path) -> Result<String, String> {
-    let size = fs::metadata(file).map_err(|error| error.to_string())?.len();
-    if size > MAX_FILE_BYTES {
-        return Err(format!("{size} bytes are more than {MAX_FILE_BYTES}"));
-    }
-    let bytes = fs::read(file).map_err(|error| error.to_string())?;
-    decode::text(&bytes, is_html(file))
+pub(crate) fn text_of(file: &Path, is_html: bool) -> Result<String, String> {
+    decode::text(&bytes_of(file, MAX_FILE_BYTES)?, is_html)
 }
 
-pub(crate) fn is_html(file: &Path) -> bool {
-    matches!(extension(file).as_str(), "html" | "htm")
+/// What stands in a document that is no text; why it cannot be read, in words.
+pub(crate) fn parts_of(file: &Path, reader: &Reader) -> Result<Vec<Part>, String> {
+    let bytes = bytes_of(file, files::MAX_BYTES)?;
+    reader.read(&files::extension(&file.to_string_lossy()), &bytes)
+}
+
+fn bytes_of(file: &Path, most: u64) -> Result<Vec<u8>, String> {
+    let size = fs::metadata(file).map_err(|error| error.to_string())?.len();
+    if size > most {
+        return Err(format!("{size} bytes are more than {most}"));
+    }
+    fs::read(file).map_err(|error| error.to_string())
 }

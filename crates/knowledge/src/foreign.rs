@@ -83,7 +83,7 @@ pub fn recognise(folder: &Path) -> Option<Foreign> {
     None
 }
 
-const DOCUMENTS: &str = "Point to the documents that it was made from, as Markdown, text or HTML, or persist a LlamaIndex index of them with `storage_context.persist()`";
+const DOCUMENTS: &str = "Point to the documents that it was made from, or persist a LlamaIndex index of them with `storage_context.persist()`";
 
 /// Folders directly inside this one that are LlamaIndex indexes.
 pub fn indexes_inside(folder: &Path) -> Vec<PathBuf> {

@@ -15,6 +15,7 @@
 //! | [`chunk`], [`html`] | Markdown, text and HTML cut into speakable pieces with their headings |
 //! | [`decode`] | bytes → text, whatever the encoding |
 //! | [`sources`] | several bases, and others' retrievers, asked at once |
+//! | [`files`] | what stands in PDF, Office documents, tables, JSON and e-mail, read in a process of its own |
 //! | [`folder`], [`documents`] | a folder of documents, as passages and as documents to be indexed |
 //! | [`split`] | documents cut into nodes as LlamaIndex cuts them |
 //! | [`llamaindex`] | a directory written by LlamaIndex's `storage_context.persist` |
@@ -28,6 +29,7 @@ pub mod documents;
 pub mod embed;
 pub mod error;
 mod family;
+pub mod files;
 pub mod filter;
 pub mod folder;
 pub mod foreign;

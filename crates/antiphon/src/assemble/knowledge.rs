@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use antiphon_agent::provider::{Knowledge, RemoteKnowledge};
 use antiphon_agent::tool::{FunctionTool, Tool, ToolContext, ToolError};
+use antiphon_knowledge::files::{self, Reader};
+use antiphon_knowledge::folder::KINDS;
 use antiphon_knowledge::sources::MAX_SOURCES;
 use antiphon_knowledge::{KnowledgeBase, KnowledgeTool, Sources};
 use anyhow::Context as _;
@@ -76,9 +78,9 @@ pub(super) fn load(
         )?
     };
     if first.is_empty() {
-        notes.push(
-            "the knowledge holds nothing to search; put Markdown, text or HTML files there".into(),
-        );
+        notes.push(format!(
+            "the knowledge holds nothing to search; put documents there: {KINDS}"
+        ));
     }
     let mut loaded = Loaded {
         bases: vec![Base {
@@ -141,15 +143,24 @@ fn read(
     let path = config.folder.join(path);
     if !path.exists() {
         anyhow::bail!(
-            "[knowledge] path {} does not exist; make that folder and put Markdown, text or HTML files into it, correct the path, \
-             or leave [knowledge] out",
+            "[knowledge] path {} does not exist; make that folder and put documents into it ({KINDS}), correct the path, or leave \
+             [knowledge] out",
             path.display()
         );
     }
-    let loaded = KnowledgeBase::load(&path, index_id)
+    let loaded = KnowledgeBase::load_with(&path, index_id, &reader()?)
         .with_context(|| format!("[knowledge] path {}", path.display()))?;
     notes.extend(loaded.warnings);
     Ok(loaded.base)
+}
+
+/// Documents are read by this program, in a process of its own for each.
+pub(crate) fn reader() -> anyhow::Result<Reader> {
+    let program = std::env::current_exe().context("the program's own file is not found")?;
+    Ok(Reader::in_child(
+        program,
+        vec![files::reader::ARGUMENT.into()],
+    ))
 }
 
 /// Passages given to the model.

@@ -335,7 +335,7 @@ impl Texts {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KnowledgeConfig {
-    /// A folder of Markdown, text and HTML, or one that LlamaIndex persisted.
+    /// A folder of documents, or one that LlamaIndex persisted.
     pub path: PathBuf,
     /// Which index, if LlamaIndex has persisted several there (`index.index_id`).
     pub index_id: Option<String>,

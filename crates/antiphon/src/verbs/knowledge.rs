@@ -9,13 +9,16 @@ use antiphon_knowledge::KnowledgeBase;
 use antiphon_knowledge::documents;
 use antiphon_knowledge::embed::{self, Foreign, embed};
 use antiphon_knowledge::llamaindex::write::{Change, Document, Writer};
-use antiphon_knowledge::split::SentenceSplitter;
+use antiphon_knowledge::split::section::WINDOW_SIZE;
+use antiphon_knowledge::split::{SentenceSplitter, Splitter};
 use antiphon_neural::Workers;
 use anyhow::Context as _;
+use clap::ValueEnum as _;
 
 use super::print_line;
 use crate::assemble::embedding::embedder;
-use crate::cli::{IndexArgs, KnowledgeVerb};
+use crate::assemble::knowledge::reader;
+use crate::cli::{IndexArgs, KnowledgeVerb, SplitterKind};
 use crate::config::{EmbeddingConfig, Secrets};
 
 /// Texts that are embedded between two lines of progress.
@@ -27,6 +30,8 @@ const CHUNK_SIZE: usize = 256;
 const CHUNK_OVERLAP: usize = 32;
 /// What is noted of an index: the model that made its vectors.
 const EMBEDDING_MODEL: &str = "embedding_model";
+/// What is noted of an index: how its documents were cut.
+const SPLITTER: &str = "splitter";
 /// What is noted of an index: the folder that it was built of.
 const FOLDER: &str = "folder";
 
@@ -50,29 +55,46 @@ pub async fn run(verb: KnowledgeVerb) -> anyhow::Result<()> {
         }
         KnowledgeVerb::Add { store, files, how } => {
             is_store(&store)?;
-            let writer = Writer::open(&store)?;
+            let mut writer = Writer::open(&store)?;
+            let reader = reader()?;
             let folder = writer.noted(FOLDER).map(PathBuf::from);
             let mut all = Vec::new();
             for file in files {
                 let shown = file.display();
-                let read = documents::of_file(&file, &name_of(&file, folder.as_deref()));
+                let name = name_of(&file, folder.as_deref());
+                let read = documents::of_file(&file, &name, &reader);
                 let read = read.map_err(|reason| anyhow::anyhow!("{shown}: {reason}"))?;
                 anyhow::ensure!(!read.is_empty(), "{shown} holds nothing to search");
+                // it may have had more pages
+                for id in writer.documents() {
+                    if documents::is_of(&id, &name) && read.iter().all(|document| document.id != id)
+                    {
+                        writer.delete(&id);
+                    }
+                }
                 all.extend(read);
             }
             update(&store, writer, all, &how).await
         }
-        KnowledgeVerb::Delete { store, documents } => {
+        KnowledgeVerb::Delete {
+            store,
+            documents: names,
+        } => {
             is_store(&store)?;
             let mut writer = Writer::open(&store)?;
-            for id in documents {
+            for name in names {
+                let mut there = writer.documents();
+                there.retain(|id| documents::is_of(id, &name));
                 anyhow::ensure!(
-                    writer.delete(&id),
-                    "{} has no document `{id}`; it has {}",
+                    !there.is_empty(),
+                    "{} has no document `{name}`; it has {}",
                     store.display(),
                     writer.documents().join(", ")
                 );
-                print_line(&format!("deleted  {id}"));
+                for id in there {
+                    writer.delete(&id);
+                    print_line(&format!("deleted  {id}"));
+                }
             }
             Ok(writer.write(&store)?)
         }
@@ -112,7 +134,7 @@ fn is_store(store: &Path) -> anyhow::Result<()> {
 
 /// The index of what the folder holds now.
 async fn refresh(store: &Path, folder: &Path, how: &IndexArgs) -> anyhow::Result<()> {
-    let (found, notes) = documents::of_folder(folder)?;
+    let (found, notes) = documents::of_folder(folder, &reader()?)?;
     for note in notes {
         eprint_line(&format!("note: {note}"));
     }
@@ -151,17 +173,7 @@ async fn update(
             .with_context(|| format!("{} is left as it is", store.display()))?;
     }
     writer.made_with(store, EMBEDDING_MODEL, &embedder.info().model)?;
-    let mut size = |key, asked: Option<usize>, default| {
-        let noted = writer.noted(key).and_then(|noted| noted.parse().ok());
-        let size = asked.or(noted).unwrap_or(default);
-        writer.note(key, &size.to_string());
-        size
-    };
-    let splitter = SentenceSplitter {
-        chunk_size: size("chunk_size", how.chunk_size, CHUNK_SIZE),
-        chunk_overlap: size("chunk_overlap", how.chunk_overlap, CHUNK_OVERLAP),
-        ..SentenceSplitter::default()
-    };
+    let splitter = splitter(&mut writer, how);
     let mut same = 0;
     for document in &all {
         match writer.put(document, &splitter)? {
@@ -188,8 +200,33 @@ async fn update(
     Ok(())
 }
 
+/// As it is asked for, else as the index was made.
+fn splitter(writer: &mut Writer, how: &IndexArgs) -> Splitter {
+    let noted = writer.noted(SPLITTER).map(str::to_owned);
+    let noted = noted.and_then(|noted| SplitterKind::from_str(&noted, false).ok());
+    let kind = how.splitter.or(noted).unwrap_or(SplitterKind::Sentence);
+    if let Some(name) = kind.to_possible_value() {
+        writer.note(SPLITTER, name.get_name());
+    }
+    let mut size = |key, asked: Option<usize>, default| {
+        let noted = writer.noted(key).and_then(|noted| noted.parse().ok());
+        let size = asked.or(noted).unwrap_or(default);
+        writer.note(key, &size.to_string());
+        size
+    };
+    match kind {
+        SplitterKind::Sentence => Splitter::Sentence(SentenceSplitter {
+            chunk_size: size("chunk_size", how.chunk_size, CHUNK_SIZE),
+            chunk_overlap: size("chunk_overlap", how.chunk_overlap, CHUNK_OVERLAP),
+            ..SentenceSplitter::default()
+        }),
+        SplitterKind::Markdown => Splitter::Markdown,
+        SplitterKind::Window => Splitter::Window(size("window_size", how.window_size, WINDOW_SIZE)),
+    }
+}
+
 async fn find(path: &Path, question: &str, how: &IndexArgs) -> anyhow::Result<()> {
-    let loaded = KnowledgeBase::load(path, None)?;
+    let loaded = KnowledgeBase::load_with(path, None, &reader()?)?;
     for warning in loaded.warnings {
         eprint_line(&format!("note: {warning}"));
     }

@@ -12,6 +12,7 @@
 //! | [`python`] | values as Python prints them |
 //! | `json` | JSON as Python writes it, without a tree |
 
+mod document;
 pub mod index;
 mod json;
 pub mod node;

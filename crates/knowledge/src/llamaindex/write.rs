@@ -7,10 +7,12 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
+use super::document::Cut;
+pub use super::document::Document;
 use super::json::{Cursor, without_nan};
-use super::node::{sha256, text_hash};
+use super::node::text_hash;
 use super::python;
-use crate::split::{SentenceSplitter, SplitError};
+use crate::split::{SplitError, Splitter};
 
 /// The id of the index, unless another is there.
 pub const INDEX_ID: &str = "antiphon";
@@ -19,102 +21,6 @@ pub const ABOUT: &str = "antiphon.json";
 const DOCSTORE: &str = "docstore.json";
 const INDEX_STORE: &str = "index_store.json";
 const VECTOR_STORE: &str = "default__vector_store.json";
-
-/// A document, before it is cut.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Document {
-    /// Its id: it is known by it when it comes again.
-    pub id: String,
-    /// Its text.
-    pub text: String,
-    /// What is known of it; every node of it gets them.
-    pub metadata: Map<String, Value>,
-}
-
-impl Document {
-    /// LlamaIndex's hash of a document, from 0.12.10 on: by it a changed one is recognised.
-    pub fn hash(&self) -> String {
-        let metadata = self.metadata_str();
-        let text = if self.text.is_empty() {
-            "<empty_string>"
-        } else {
-            &self.text
-        };
-        let text = sha256(text);
-        if metadata.is_empty() {
-            sha256(&text)
-        } else {
-            sha256(&format!("{metadata}-{text}"))
-        }
-    }
-
-    fn metadata_str(&self) -> String {
-        let lines: Vec<String> = self
-            .metadata
-            .iter()
-            .map(|(key, value)| format!("{key}: {}", python::str(value)))
-            .collect();
-        lines.join("\n")
-    }
-
-    /// Its nodes.
-    fn cut(&self, splitter: &SentenceSplitter) -> Result<Vec<Cut>, SplitError> {
-        let chunks = splitter.split(&self.text, &self.metadata_str())?;
-        let mut from = 0;
-        let mut cuts: Vec<Cut> = Vec::new();
-        for text in chunks {
-            let at = self
-                .text
-                .get(from..)
-                .and_then(|rest| rest.find(&text))
-                .map(|at| from + at);
-            let characters = |bytes: usize| {
-                self.text
-                    .get(..bytes)
-                    .map_or(0, |before| before.chars().count())
-            };
-            let span = at.map(|at| {
-                let start = characters(at);
-                (start, start + text.chars().count())
-            });
-            if let Some(at) = at {
-                // the next is looked for one character behind the beginning of this one
-                let first = self.text.get(at..).and_then(|rest| rest.chars().next());
-                from = at + first.map_or(0, char::len_utf8);
-            }
-            cuts.push(Cut {
-                id: node_id(&self.id, cuts.len(), &text),
-                text,
-                span,
-            });
-        }
-        Ok(cuts)
-    }
-}
-
-/// A node of a document.
-#[derive(Clone, Debug)]
-struct Cut {
-    id: String,
-    text: String,
-    /// In characters.
-    span: Option<(usize, usize)>,
-}
-
-/// A UUID that is always the same for the same piece of a document: some vector databases take nothing else.
-fn node_id(document: &str, number: usize, text: &str) -> String {
-    let hash = sha256(&format!("{document}\u{0}{number}\u{0}{text}"));
-    let part = |from: usize, to: usize| hash.get(from..to).unwrap_or_default().to_owned();
-    // version 8: made in a way of one's own (RFC 9562)
-    format!(
-        "{}-{}-8{}-8{}-{}",
-        part(0, 8),
-        part(8, 12),
-        part(13, 16),
-        part(17, 20),
-        part(20, 32)
-    )
-}
 
 /// Why a directory cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -327,11 +233,7 @@ impl Writer {
     ///
     /// # Errors
     /// [`WriteError::Document`].
-    pub fn put(
-        &mut self,
-        document: &Document,
-        splitter: &SentenceSplitter,
-    ) -> Result<Change, WriteError> {
+    pub fn put(&mut self, document: &Document, splitter: &Splitter) -> Result<Change, WriteError> {
         let hash = document.hash();
         let known = self
             .hashes
@@ -354,7 +256,7 @@ impl Writer {
         let ids: Vec<&str> = cuts.iter().map(|cut| cut.id.as_str()).collect();
         self.documents.insert(
             document.id.clone(),
-            json!({"node_ids": ids, "metadata": document.metadata}),
+            json!({"node_ids": ids, "metadata": cuts.last().map_or(&document.metadata, |cut| &cut.metadata)}),
         );
         for number in 0..cuts.len() {
             self.add(document, &hash, &cuts, number);
@@ -371,29 +273,33 @@ impl Writer {
             related(&document.id, "4", &document.metadata, hash),
         );
         if let Some(before) = number.checked_sub(1).and_then(|before| cuts.get(before)) {
-            let hash = text_hash(&before.text, &document.metadata);
+            let hash = text_hash(&before.text, &before.metadata);
             relationships.insert(
                 "2".into(),
-                related(&before.id, "1", &document.metadata, &hash),
+                related(&before.id, "1", &before.metadata, &hash),
             );
         }
         if let Some(after) = cuts.get(number + 1) {
-            // LlamaIndex links a node before the next one has its metadata
-            let empty = Map::new();
+            // LlamaIndex links a node before the next one has the document's metadata
             relationships.insert(
                 "3".into(),
-                related(&after.id, "1", &empty, &text_hash(&after.text, &empty)),
+                related(
+                    &after.id,
+                    "1",
+                    &after.own,
+                    &text_hash(&after.text, &after.own),
+                ),
             );
         }
         let data = json!({
-            "id_": cut.id, "embedding": null, "metadata": document.metadata, "excluded_embed_metadata_keys": [], "excluded_llm_metadata_keys": [],
+            "id_": cut.id, "embedding": null, "metadata": cut.metadata, "excluded_embed_metadata_keys": cut.hidden, "excluded_llm_metadata_keys": cut.hidden,
             "relationships": relationships, "metadata_template": "{key}: {value}", "metadata_separator": "\n", "text": cut.text,
             "mimetype": "text/plain", "start_char_idx": cut.span.map(|(start, _)| start), "end_char_idx": cut.span.map(|(_, end)| end),
             "text_template": "{metadata_str}\n\n{content}", "class_name": "TextNode",
         });
         self.data
             .insert(cut.id.clone(), json!({"__data__": data, "__type__": "1"}));
-        let hash = text_hash(&cut.text, &document.metadata);
+        let hash = text_hash(&cut.text, &cut.metadata);
         self.hashes.insert(
             cut.id.clone(),
             json!({"doc_hash": hash, "ref_doc_id": document.id}),
@@ -401,20 +307,14 @@ impl Writer {
         self.nodes.insert(cut.id.clone(), cut.id.clone().into());
         self.sources
             .insert(cut.id.clone(), document.id.clone().into());
-        let mut metadata = document.metadata.clone();
+        let mut metadata = cut.metadata.clone();
         metadata.insert("_node_type".into(), "TextNode".into());
         for key in ["document_id", "doc_id", "ref_doc_id"] {
             metadata.insert(key.into(), document.id.clone().into());
         }
         self.metadata
             .insert(cut.id.clone(), Value::Object(metadata));
-        let above = document.metadata_str();
-        let embedded = if above.is_empty() {
-            cut.text.clone()
-        } else {
-            format!("{above}\n\n{}", cut.text)
-        };
-        self.wanted.push((cut.id.clone(), embedded));
+        self.wanted.push((cut.id.clone(), cut.embedded()));
     }
 
     /// Take a document and its nodes out; `false`: it was not there.
