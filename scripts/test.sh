@@ -35,8 +35,9 @@ for part in $parts; do
       fetch_models
       scripts/python.sh "$CACHE/venv"
       scripts/python.sh "$CACHE/venv-agents" requirements-agents.txt
+      scripts/python.sh "$CACHE/venv-llamaindex-0.9" requirements-llamaindex-0.9.txt
       scripts/livekit-server.sh "$CACHE/bin"
-      LIVEKIT_AGENTS_PYTHON="$CACHE/venv-agents/bin/python" "$CACHE/venv/bin/python" -m pytest -q -p no:cacheprovider -n 3 --dist loadfile --durations 10 interop
+      LIVEKIT_AGENTS_PYTHON="$CACHE/venv-agents/bin/python" LLAMA_INDEX_0_9_PYTHON="$CACHE/venv-llamaindex-0.9/bin/python" "$CACHE/venv/bin/python" -m pytest -q -p no:cacheprovider -n 3 --dist loadfile --durations 10 interop
       ;;
     browser)
       echo "==> browser: headless Chromium on the playground"

@@ -64,6 +64,34 @@ def test_an_index_that_antiphon_built_is_loaded_and_asked_by_llamaindex(built: P
         assert retriever.retrieve("question")[0].node.node_id == node.node_id
 
 
+@pytest.fixture(scope="session")
+def oldest() -> str:
+    """An interpreter that has LlamaIndex 0.9.48, the last release before it came in parts: LLAMA_INDEX_0_9_PYTHON."""
+    python = os.environ.get("LLAMA_INDEX_0_9_PYTHON")
+    if python is None:
+        pytest.skip("LlamaIndex 0.9 is not installed; name an interpreter that has it by LLAMA_INDEX_0_9_PYTHON")
+    return python
+
+
+@pytest.mark.parametrize("arguments", [[], ["--splitter", "window"]], ids=["sentence", "window"])
+def test_the_oldest_llamaindex_loads_it_and_finds_the_same(built: Path, arguments: list, oldest: str):
+    done = knowledge("build", "documents", "--out", "store-2", *arguments, cwd=built)
+    assert done.returncode == 0, done.stderr
+    storage = StorageContext.from_defaults(persist_dir=str(built / "store-2"))
+    script = ROOT / "interop" / "knowledge" / "load_with_0_9.py"
+    subprocess.run([oldest, str(script), str(built / "store-2"), str(built / "found.json")], check=True, timeout=120, capture_output=True)
+    theirs = json.loads((built / "found.json").read_text())
+    assert list(theirs) == list(storage.docstore.docs)
+    index = load_index_from_storage(storage, embed_model=Known())
+    for node in storage.docstore.docs.values():
+        known = Known(known={"question": storage.vector_store.data.embedding_dict[node.node_id]})
+        hits = index.as_retriever(similarity_top_k=3, embed_model=known).retrieve("question")
+        old = theirs[node.node_id]
+        assert [hit.node.node_id for hit in hits] == [node for node, _ in old["hits"]]
+        assert all(abs(hit.score - score) < 1e-6 for hit, (_, score) in zip(hits, old["hits"]))
+        assert (old["text"], old["hash"], old["document"]) == (node.get_content(MetadataMode.EMBED), node.hash, node.ref_doc_id)
+
+
 @pytest.mark.parametrize(
     ("arguments", "parser"),
     [

@@ -63,7 +63,7 @@ impl Reader {
         let (Some(mut input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
             return Err("its reader has no pipes".into());
         };
-        let (sender, answer) = mpsc::channel();
+        let (sender, answer) = mpsc::sync_channel(1);
         let told = std::thread::scope(|scope| {
             scope.spawn(move || {
                 let mut text = Vec::new();
