@@ -129,8 +129,13 @@ impl KnowledgeBase {
             let base = Self::of_storage(storage);
             return Ok(Loaded { base, warnings });
         }
-        let (chunks, mut warnings) = folder::load(path, reader)?;
-        match (not_documents(path), chunks.is_empty()) {
+        let (mut chunks, mut warnings) = folder::load(path, reader)?;
+        let foreign = not_documents(path);
+        if foreign.is_some() {
+            // what a database says about itself
+            chunks.retain(|chunk| !chunk.source.ends_with(".json"));
+        }
+        match (foreign, chunks.is_empty()) {
             (Some(error), true) => return Err(error),
             (Some(error), false) => warnings.push(error.to_string()),
             (None, _) => {}

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::chunk::{self, Chunk};
 use crate::error::KnowledgeError;
 use crate::files::{self, Kind, Part, Reader};
+use crate::llamaindex::write::ABOUT;
 use crate::{decode, html};
 
 /// Largest file of text that is read: a book has 1 MB.
@@ -179,6 +180,21 @@ pub(crate) enum Form {
 
 impl Form {
     pub(crate) fn of(path: &Path) -> Option<Self> {
+        // the parts of an index are no documents, wherever they lie
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let is_part = name.ends_with("vector_store.json")
+            || matches!(
+                &*name,
+                ABOUT
+                    | "docstore.json"
+                    | "doc_store.json"
+                    | "index_store.json"
+                    | "graph_store.json"
+                    | "property_graph_store.json"
+            );
+        if is_part {
+            return None;
+        }
         let extension = files::extension(&path.to_string_lossy());
         match extension.as_str() {
             "md" | "markdown" => Some(Self::Markdown),

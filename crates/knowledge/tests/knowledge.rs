@@ -128,16 +128,16 @@ fn the_documents_of_a_kubernetes_configmap_are_read_and_a_loop_of_links_ends() {
 }
 
 #[test]
-fn a_pdf_in_the_folder_is_not_left_out_silently() {
+fn what_is_no_document_is_not_left_out_silently() {
     let folder = tempfile::tempdir().unwrap();
-    for name in ["a.pdf", "b.docx"] {
+    for name in ["a.odt", "b.pages"] {
         fs::write(folder.path().join(name), "x").unwrap();
     }
     let loaded = KnowledgeBase::load(folder.path(), None).unwrap();
     assert_eq!(loaded.warnings.len(), 1);
     let note = &loaded.warnings[0];
     assert!(
-        note.contains("a.pdf, b.docx") && note.contains("Markdown"),
+        note.contains("a.odt, b.pages") && note.contains("Markdown"),
         "{note}"
     );
 }
