@@ -3,12 +3,14 @@
 //! | module | what |
 //! |---|---|
 //! | [`sentence`] | `SentenceSplitter`, LlamaIndex's default: whole sentences up to a number of tokens |
+//! | [`tokens`] | how long a text is for LlamaIndex |
 //! | [`punkt`] | where sentences end, as NLTK's untrained Punkt sees it |
 //! | [`section`] | `MarkdownNodeParser` (by headings) and `SentenceWindowNodeParser` (single sentences, with those around them) |
 
 pub mod punkt;
 pub mod section;
 pub mod sentence;
+pub mod tokens;
 
 use serde_json::{Map, Value};
 

@@ -1,6 +1,7 @@
 //! LlamaIndex's `SentenceSplitter`.
 
 use super::punkt::{self, Nltk, is_blank};
+use super::tokens::tokens;
 
 /// LlamaIndex's default: tokens of a chunk, those of its metadata counted.
 pub const CHUNK_SIZE: usize = 1024;
@@ -75,11 +76,6 @@ struct Part<'a> {
     text: &'a str,
     is_sentence: bool,
     tokens: usize,
-}
-
-/// Tokens of a text in the encoding of gpt-3.5-turbo, with which LlamaIndex counts.
-pub fn tokens(text: &str) -> usize {
-    tiktoken_rs::cl100k_base_singleton().count_with_special_tokens(text)
 }
 
 impl SentenceSplitter {
