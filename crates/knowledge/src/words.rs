@@ -73,9 +73,7 @@ impl Words {
     pub(crate) fn of<'a>(texts: impl Iterator<Item = &'a str>) -> Self {
         let (language, algorithm) = language(texts);
         let empty = stop_words(language)
-            .iter()
             .chain(stop_words("zh"))
-            .copied()
             .chain(synonyms::SMALL_TALK.split(' '))
             .collect();
         let stemmer = Stemmer::create(algorithm);
@@ -280,8 +278,11 @@ pub(crate) fn is_wide(c: char) -> bool {
         | 0x4E00..=0x9FFF | 0xAC00..=0xD7AF | 0xF900..=0xFAFF | 0xFF66..=0xFF9F | 0x20000..=0x3FFFF)
 }
 
-fn stop_words(language: &str) -> &'static [&'static str] {
-    stop_words::lookup(language).unwrap_or_default()
+include!(concat!(env!("OUT_DIR"), "/stop_words.rs"));
+
+/// Words without meaning: NLTK's lists, as the build script wrote them.
+fn stop_words(language: &str) -> impl Iterator<Item = &'static str> {
+    stop_words_of(language).split_ascii_whitespace()
 }
 
 /// The language with most of its small words in these texts; English if they tell nothing.
@@ -296,7 +297,7 @@ fn language<'a>(texts: impl Iterator<Item = &'a str>) -> (&'static str, Algorith
     }
     let sample = sample.to_lowercase();
     let counted = LANGUAGES.map(|(language, algorithm)| {
-        let words: FxHashSet<&str> = stop_words(language).iter().copied().collect();
+        let words: FxHashSet<&str> = stop_words(language).collect();
         let count = split(&sample)
             .filter(|word| word.chars().nth(1).is_some() && words.contains(word))
             .count();
@@ -307,5 +308,20 @@ fn language<'a>(texts: impl Iterator<Item = &'a str>) -> (&'static str, Algorith
     match best {
         Some((count, language, algorithm)) if count > english => (language, algorithm),
         _ => ("en", Algorithm::English),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LANGUAGES, stop_words};
+
+    #[test]
+    fn every_language_has_words_without_meaning() {
+        for (language, _) in LANGUAGES {
+            assert!(stop_words(language).count() >= 50, "{language}");
+        }
+        assert!(stop_words("de").any(|word| word == "und"));
+        assert!(stop_words("zh").count() >= 50);
+        assert_eq!(stop_words("eo").next(), None);
     }
 }
