@@ -1,11 +1,11 @@
 //! Sample rates that Opus cannot produce itself: WAV files, espeak-ng's 22.05 kHz, providers that speak at 44.1 kHz.
 //!
-//! FFT resampling of the `rubato` crate (flat to 0.8 of the band, aliases below -100 dB) behind an interface for frames of
-//! any length. Not for the caller's sound, which Opus decodes straight to the right rate.
+//! Through the spectrum (flat to 0.8 of the band, aliases below -100 dB), behind an interface for frames of any length. Not for the
+//! caller's sound, which Opus decodes straight to the right rate.
 
-use rubato::audioadapter_buffers::direct::InterleavedSlice;
-use rubato::{Fft, FixedSync, Resampler as _};
+mod blocks;
 
+use self::blocks::Blocks;
 use crate::{AudioError, Frame};
 
 /// Lowest rate that is resampled: telephone.
@@ -73,7 +73,7 @@ pub fn resample<const OUT: u32>(samples: &[i16], from_hz: u32) -> Result<Frame<O
 }
 
 /// [`resample`] for samples within -1.0..=1.0; louder ones are clipped and those that are no number are silent, before the
-/// filter would spread them over everything around (and `rubato` panics on what is not finite).
+/// filter would spread them over everything around.
 pub(crate) fn resample_f32<const OUT: u32>(
     samples: impl Iterator<Item = f32>,
     from_hz: u32,
@@ -107,10 +107,9 @@ struct Converter {
     from_hz: u32,
     to_hz: u32,
     /// `None` when the rates are equal.
-    fft: Option<Fft<f32>>,
+    blocks: Option<Blocks>,
     /// Input that does not fill a block yet; shorter than one block after every call.
     pending: Vec<f32>,
-    block: Vec<f32>,
     /// Output samples of the filter's delay that are still to be cut off.
     to_skip: usize,
     /// Since the last flush.
@@ -124,23 +123,18 @@ impl Converter {
         if !allowed.contains(&from_hz) || !allowed.contains(&to_hz) {
             return Err(AudioError::ResampleRate { from_hz, to_hz });
         }
-        let fft = if from_hz == to_hz {
+        let blocks = if from_hz == to_hz {
             None
         } else {
-            let block = block_len(from_hz, to_hz);
-            Some(
-                Fft::new(from_hz as usize, to_hz as usize, block, 1, FixedSync::Both)
-                    .map_err(failed)?,
-            )
+            let (from, to) = block_lens(from_hz, to_hz);
+            Some(Blocks::new(from, to).map_err(failed)?)
         };
-        let to_skip = fft.as_ref().map_or(0, |fft| fft.output_delay());
-        let block = vec![0.0; fft.as_ref().map_or(0, |fft| fft.output_frames_max())];
+        let to_skip = blocks.as_ref().map_or(0, Blocks::delay_out);
         Ok(Self {
             from_hz,
             to_hz,
-            fft,
+            blocks,
             pending: Vec::new(),
-            block,
             to_skip,
             samples_in: 0,
             samples_out: 0,
@@ -152,7 +146,7 @@ impl Converter {
         samples: impl Iterator<Item = f32>,
         out: &mut Vec<i16>,
     ) -> Result<(), AudioError> {
-        let Some(block_len) = self.fft.as_ref().map(|fft| fft.input_frames_next()) else {
+        let Some(block_len) = self.blocks.as_ref().map(Blocks::len_in) else {
             out.extend(samples.map(to_i16));
             return Ok(());
         };
@@ -167,7 +161,7 @@ impl Converter {
     }
 
     fn flush(&mut self, out: &mut Vec<i16>) -> Result<(), AudioError> {
-        let Some(block_len) = self.fft.as_ref().map(|fft| fft.input_frames_next()) else {
+        let Some(block_len) = self.blocks.as_ref().map(Blocks::len_in) else {
             return Ok(());
         };
         let wanted = (self.samples_in * u64::from(self.to_hz)).div_ceil(u64::from(self.from_hz));
@@ -180,42 +174,38 @@ impl Converter {
         self.pending.clear();
         self.samples_in = 0;
         self.samples_out = 0;
-        if let Some(fft) = &mut self.fft {
-            fft.reset();
-            self.to_skip = fft.output_delay();
+        if let Some(blocks) = &mut self.blocks {
+            blocks.reset();
+            self.to_skip = blocks.delay_out();
         }
         Ok(())
     }
 
     fn convert_block(&mut self, out: &mut Vec<i16>) -> Result<(), AudioError> {
-        let Some(fft) = &mut self.fft else {
+        let Some(blocks) = &mut self.blocks else {
             return Ok(());
         };
-        let input = InterleavedSlice::new(&self.pending, 1, self.pending.len()).map_err(failed)?;
-        let capacity = self.block.len();
-        let mut output = InterleavedSlice::new_mut(&mut self.block, 1, capacity).map_err(failed)?;
-        let (_, written) = fft
-            .process_into_buffer(&input, &mut output, None)
-            .map_err(failed)?;
-        self.pending.clear();
-        let skipped = self.to_skip.min(written);
+        let ready = blocks.convert(&self.pending).map_err(failed)?;
+        let skipped = self.to_skip.min(ready.len());
         self.to_skip -= skipped;
-        let ready = self.block.get(skipped..written).unwrap_or_default();
+        let ready = ready.get(skipped..).unwrap_or_default();
         self.samples_out += ready.len() as u64;
         out.extend(ready.iter().map(|&sample| to_i16(sample)));
+        self.pending.clear();
         Ok(())
     }
 }
 
-/// Input samples of a block: at least 20 ms (a shorter filter cuts off more of the high band), whole in the ratio, and even:
-/// the middle of a filter of odd length lies between two samples, and the sound would come out shifted by half a sample.
-fn block_len(from_hz: u32, to_hz: u32) -> usize {
+/// Samples of a block before and after: at least 20 ms (a shorter filter cuts off more of the high band), whole in the ratio, and
+/// even: the middle of a filter of odd length lies between two samples, and the sound would come out shifted by half a sample.
+fn block_lens(from_hz: u32, to_hz: u32) -> (usize, usize) {
     let mut gcd = (from_hz, to_hz);
     while gcd.1 != 0 {
         gcd = (gcd.1, gcd.0 % gcd.1);
     }
-    let unit = 2 * (from_hz / gcd.0.max(1)) as usize;
-    (from_hz as usize / 50).div_ceil(unit) * unit
+    let unit = |hz: u32| 2 * (hz / gcd.0.max(1)) as usize;
+    let units = (from_hz as usize / 50).div_ceil(unit(from_hz));
+    (units * unit(from_hz), units * unit(to_hz))
 }
 
 fn failed(error: impl std::fmt::Display) -> AudioError {

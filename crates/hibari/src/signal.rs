@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use realfft::num_complex::Complex32;
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
+use rten_simd::SimdUnaryOp;
+use rten_vecmath::{Cos, Exp, Sin, Tanh};
 
 /// Samples a second.
 pub const SAMPLE_RATE: u32 = 24_000;
@@ -113,23 +115,46 @@ impl Vocoder {
 impl Spectrum<'_> {
     /// Makes the frame's pulses, which are in `frequency`, into its whole spectrum.
     fn shape(&self, frame: usize, frequency: &mut [Complex32], noise: &mut Noise) {
-        let at = |part: &[f32], bin: usize| {
+        let mut turn = self.column(self.harmonic_phase, frame);
+        Tanh {}.map_mut(&mut turn);
+        for turn in &mut turn {
+            *turn *= PI;
+        }
+        let harmonic = polar(self.magnitudes(self.harmonic_log, frame), turn);
+        let free = polar(
+            self.magnitudes(self.free_log, frame),
+            self.column(self.free_phase, frame),
+        );
+        let noisy = self.magnitudes(self.noise_log, frame);
+        let parts = harmonic.zip(free).zip(noisy);
+        for (value, ((harmonic, free), noisy)) in frequency.iter_mut().zip(parts) {
+            *value = *value * harmonic + noise.normal() * noisy + free;
+        }
+    }
+
+    /// What a part says of one frame.
+    fn column(&self, part: &[f32], frame: usize) -> [f32; BINS] {
+        std::array::from_fn(|bin| {
             part.get(bin * self.frames + frame)
                 .copied()
                 .unwrap_or_default()
-        };
-        for (bin, value) in frequency.iter_mut().enumerate() {
-            let turn = PI * at(self.harmonic_phase, bin).tanh();
-            let harmonic = Complex32::from_polar(magnitude(at(self.harmonic_log, bin)), turn);
-            let free =
-                Complex32::from_polar(magnitude(at(self.free_log, bin)), at(self.free_phase, bin));
-            *value = *value * harmonic + noise.normal() * magnitude(at(self.noise_log, bin)) + free;
-        }
+        })
+    }
+
+    fn magnitudes(&self, logs: &[f32], frame: usize) -> [f32; BINS] {
+        let mut values = self.column(logs, frame).map(|log| log.min(MAX_LOG));
+        Exp {}.map_mut(&mut values);
+        values
     }
 }
 
-fn magnitude(log: f32) -> f32 {
-    log.min(MAX_LOG).exp()
+fn polar(magnitudes: [f32; BINS], turns: [f32; BINS]) -> impl Iterator<Item = Complex32> {
+    let (mut sines, mut cosines) = (turns, turns);
+    Sin::new().map_mut(&mut sines);
+    Cos::new().map_mut(&mut cosines);
+    let turns = cosines.into_iter().zip(sines);
+    let both = magnitudes.into_iter().zip(turns);
+    both.map(|(magnitude, (cosine, sine))| Complex32::new(magnitude * cosine, magnitude * sine))
 }
 
 /// The vocal cords: all harmonics of the pitch below [`MAX_HARMONIC`], equally strong; nothing where there is no voice.
