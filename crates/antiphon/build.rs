@@ -1,8 +1,13 @@
-//! Puts the built playground where it is embedded from: `page`, a link to `web/dist` in the repository and the files themselves in
-//! the published crate. Without it (somebody ran `cargo build` and never `make web`) a page is embedded that says so.
+//! Puts the built playground, each file compressed, where it is embedded from: `page`, a link to `web/dist` in the repository and
+//! the files themselves in the published crate. Without it (somebody ran `cargo build` and never `make web`) a page is embedded
+//! that says so.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
 
 fn main() -> io::Result<()> {
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
@@ -14,28 +19,35 @@ fn main() -> io::Result<()> {
     }
     fs::create_dir_all(&target)?;
     if built.join("index.html").exists() {
-        copy(&built, &target)
+        compress_all(&built, &target)
     } else {
         println!(
             "cargo::warning=the playground is not built, so this binary has no page: run `make web` and build again"
         );
-        fs::write(
-            target.join("index.html"),
-            include_str!("src/playground/missing.html"),
+        compress(
+            include_bytes!("src/playground/missing.html"),
+            &target.join("index.html"),
         )
     }
 }
 
-fn copy(from: &Path, to: &Path) -> io::Result<()> {
+fn compress_all(from: &Path, to: &Path) -> io::Result<()> {
     for entry in fs::read_dir(from)? {
         let entry = entry?;
         let target = to.join(entry.file_name());
         if entry.file_type()?.is_dir() {
             fs::create_dir_all(&target)?;
-            copy(&entry.path(), &target)?;
+            compress_all(&entry.path(), &target)?;
         } else {
-            fs::copy(entry.path(), target)?;
+            compress(&fs::read(entry.path())?, &target)?;
         }
     }
     Ok(())
+}
+
+/// The file keeps its name: its media type follows from that.
+fn compress(content: &[u8], target: &Path) -> io::Result<()> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(content)?;
+    fs::write(target, encoder.finish()?)
 }

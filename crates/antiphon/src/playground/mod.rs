@@ -1,27 +1,19 @@
 //! The playground: one page, embedded in the binary, and the two requests that it makes.
 
+mod files;
+
 use std::sync::Arc;
 
 use antiphon_protocol::{AccessToken, VideoGrants};
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
-use rust_embed::{EmbeddedFile, RustEmbed};
 use serde::Serialize;
-
-#[derive(RustEmbed)]
-#[folder = "$OUT_DIR/playground"]
-struct Files;
 
 /// How long a playground token may be used to join.
 const TOKEN_TTL: std::time::Duration = std::time::Duration::from_secs(600);
-
-/// Nothing but ourselves and the sockets of this server; the page has no inline script.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; \
-     style-src 'self' 'unsafe-inline'; media-src 'self' blob: mediastream:; worker-src 'self' blob:; \
-     frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
 /// What the page shows about the agent, and what it needs to make tokens.
 #[derive(Debug)]
@@ -80,7 +72,7 @@ struct Connection {
 /// The page's routes. The room server passes `GET /` on only for requests that ask for HTML; health checks get its `OK`.
 pub fn router(playground: Arc<Playground>) -> Router {
     Router::new()
-        .route("/", get(async || page()))
+        .route("/", get(page))
         .route("/api/playground", get(about))
         .route("/api/playground/connect", post(connect))
         .route("/assets/{*path}", get(file))
@@ -88,8 +80,8 @@ pub fn router(playground: Arc<Playground>) -> Router {
         .with_state(playground)
 }
 
-fn page() -> Response {
-    respond("index.html")
+async fn page(headers: HeaderMap) -> Response {
+    files::respond("index.html", &headers)
 }
 
 async fn about(State(playground): State<Arc<Playground>>) -> Json<About> {
@@ -141,7 +133,8 @@ async fn connect(State(playground): State<Arc<Playground>>, headers: HeaderMap) 
 
 /// Browsers send the page's origin with every POST; programs send none.
 fn is_same_origin(headers: &HeaderMap) -> bool {
-    let text = |value: &HeaderValue| value.to_str().unwrap_or_default().to_ascii_lowercase();
+    let text =
+        |value: &axum::http::HeaderValue| value.to_str().unwrap_or_default().to_ascii_lowercase();
     let Some(origin) = headers.get(header::ORIGIN).map(text) else {
         return true;
     };
@@ -182,39 +175,14 @@ fn url_of(headers: &HeaderMap) -> Option<String> {
     (!host.is_empty() && host.chars().all(allowed)).then(|| format!("{scheme}://{host}"))
 }
 
-async fn file(uri: Uri) -> Response {
-    respond(uri.path().trim_start_matches('/'))
-}
-
-fn respond(path: &str) -> Response {
-    let Some(EmbeddedFile { data, metadata, .. }) = Files::get(path) else {
-        return (StatusCode::NOT_FOUND, "not found").into_response();
-    };
-    let kind = HeaderValue::from_str(metadata.mimetype())
-        .unwrap_or(HeaderValue::from_static("text/plain"));
-    // Files under assets/ carry their hash in their name.
-    let cache = if path.starts_with("assets/") {
-        "public, max-age=31536000, immutable"
-    } else {
-        "no-cache"
-    };
-    let headers = [
-        (header::CONTENT_TYPE, kind),
-        (header::CACHE_CONTROL, HeaderValue::from_static(cache)),
-        (
-            header::CONTENT_SECURITY_POLICY,
-            HeaderValue::from_static(CONTENT_SECURITY_POLICY),
-        ),
-        (
-            header::X_CONTENT_TYPE_OPTIONS,
-            HeaderValue::from_static("nosniff"),
-        ),
-    ];
-    (headers, data.into_owned()).into_response()
+async fn file(uri: Uri, headers: HeaderMap) -> Response {
+    files::respond(uri.path().trim_start_matches('/'), &headers)
 }
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
+
     use super::*;
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -271,11 +239,5 @@ mod tests {
         ] {
             assert_eq!(is_this_machine(&headers(&[("host", host)])), good, "{host}");
         }
-    }
-
-    #[test]
-    fn only_files_of_the_page_are_given_out() {
-        assert_eq!(page().status(), StatusCode::OK);
-        assert_eq!(respond("../Cargo.toml").status(), StatusCode::NOT_FOUND);
     }
 }
