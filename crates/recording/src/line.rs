@@ -66,7 +66,7 @@ impl Header {
                     version: version.unwrap_or("whichever that is").into(),
                 })
             }
-            Some(_) => serde_json::from_value(value).map_err(|error| RecordingError::Damaged {
+            Some(_) => serde_json::from_str(line).map_err(|error| RecordingError::Damaged {
                 line: 1,
                 problem: error.to_string(),
             }),

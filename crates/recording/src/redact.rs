@@ -153,7 +153,8 @@ impl Patterns {
     ) -> serde_json::Result<Option<T>> {
         let mut value = serde_json::to_value(what)?;
         if self.replace_in(&mut value) {
-            serde_json::from_value(value).map(Some)
+            // as a recording is read: every form is compiled for one reader only
+            serde_json::from_str(&value.to_string()).map(Some)
         } else {
             Ok(None)
         }

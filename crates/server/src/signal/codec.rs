@@ -37,9 +37,11 @@ pub(crate) fn decode<T: prost::Message + Default + DeserializeOwned>(frame: &Ws)
         Ws::Binary(data) => T::decode(data.as_ref()).map_or(Frame::Malformed, |message| {
             Frame::Message(message, Encoding::Protobuf)
         }),
-        Ws::Text(text) => serde_json::from_str(text.as_str()).map_or(Frame::Malformed, |message| {
-            Frame::Message(message, Encoding::Json)
-        }),
+        // as tokens and requests are read: every message is compiled for one reader only
+        Ws::Text(text) => serde_json::from_slice(text.as_bytes())
+            .map_or(Frame::Malformed, |message| {
+                Frame::Message(message, Encoding::Json)
+            }),
         Ws::Ping(_) | Ws::Pong(_) => Frame::Control,
         Ws::Close(_) => Frame::Close,
     }
