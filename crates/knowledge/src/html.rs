@@ -1,13 +1,7 @@
 //! HTML as passages. The page is read as a row of tokens, not as a tree: whatever is nested how deep, and however broken it
 //! is, reading it takes one pass and no recursion.
 
-use std::cell::RefCell;
-
-use html5ever::tendril::StrTendril;
-use html5ever::tokenizer::states::RawKind;
-use html5ever::tokenizer::{
-    BufferQueue, Tag, TagKind, Token, TokenSink, TokenSinkResult, Tokenizer, TokenizerOpts,
-};
+use html5gum::{StartTag, State, Token, Tokenizer};
 
 use crate::chunk::{Chunk, Sections};
 
@@ -45,14 +39,64 @@ pub fn html(name: &str, text: &str) -> Vec<Chunk> {
 
 /// The words of a piece of a page, with what was read before it.
 pub(crate) fn read_into(sections: Sections, text: &str) -> Sections {
-    let sink = Sink(RefCell::new(Page::new(sections)));
-    let tokenizer = Tokenizer::new(sink, TokenizerOpts::default());
-    let input = BufferQueue::default();
-    input.push_back(StrTendril::from(text));
-    // no script is run: the tokenizer never stops before the end of the text
-    let _ = tokenizer.feed(&input);
-    tokenizer.end();
-    tokenizer.sink.0.into_inner().sections
+    let mut page = Page::new(sections);
+    let mut tokens = Tokenizer::new(text.strip_prefix('\u{feff}').unwrap_or(text));
+    while let Some(Ok(token)) = tokens.next() {
+        let tag = match token {
+            Token::StartTag(tag) => Tag::begin(tag),
+            Token::EndTag(tag) => Tag::end(&tag.name),
+            Token::String(text) => {
+                page.text(&read(&text).replace('\0', ""));
+                continue;
+            }
+            Token::Comment(_) | Token::Doctype(_) | Token::Error(_) => continue,
+        };
+        if let Some(state) = page.tag(&tag) {
+            tokens.set_state(state);
+        }
+    }
+    page.sections
+}
+
+fn read(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// `<name attribute="value">`, `<name/>` or `</name>`.
+struct Tag {
+    name: String,
+    opens: bool,
+    self_closing: bool,
+    attributes: Vec<(String, String)>,
+}
+
+impl Tag {
+    fn begin(tag: StartTag<()>) -> Self {
+        let attributes = tag.attributes.into_iter();
+        Self {
+            name: read(&tag.name),
+            opens: true,
+            self_closing: tag.self_closing,
+            attributes: attributes
+                .map(|(name, value)| (read(&name), read(&value)))
+                .collect(),
+        }
+    }
+
+    fn end(name: &[u8]) -> Self {
+        Self {
+            name: read(name),
+            opens: false,
+            self_closing: false,
+            attributes: Vec::new(),
+        }
+    }
+
+    fn attribute(&self, name: &str) -> Option<&str> {
+        let mut attributes = self.attributes.iter();
+        let found = attributes.find(|(attribute, _)| attribute == name);
+        found.map(|(_, value)| value.as_str())
+    }
 }
 
 struct Page {
@@ -70,28 +114,6 @@ struct Hidden {
     around: usize,
 }
 
-struct Sink(RefCell<Page>);
-
-impl TokenSink for Sink {
-    type Handle = ();
-
-    fn process_token(&self, token: Token, _line: u64) -> TokenSinkResult<()> {
-        let mut page = self.0.borrow_mut();
-        match token {
-            Token::TagToken(tag) => page.tag(&tag),
-            Token::CharacterTokens(text) => {
-                page.text(&text);
-                TokenSinkResult::Continue
-            }
-            Token::DoctypeToken(_)
-            | Token::CommentToken(_)
-            | Token::NullCharacterToken
-            | Token::EOFToken
-            | Token::ParseError(_) => TokenSinkResult::Continue,
-        }
-    }
-}
-
 impl Page {
     fn new(sections: Sections) -> Self {
         Self {
@@ -107,17 +129,18 @@ impl Page {
         }
     }
 
-    fn tag(&mut self, tag: &Tag) -> TokenSinkResult<()> {
-        let name: &str = &tag.name;
-        let opens = tag.kind == TagKind::StartTag;
-        if self.hide(tag, opens) {
+    /// How what follows the tag is to be read, if otherwise than before.
+    fn tag(&mut self, tag: &Tag) -> Option<State> {
+        let name = tag.name.as_str();
+        let opens = tag.opens;
+        if self.hide(tag) {
             // XHTML closes at once what has no words
             let opens = opens && !tag.self_closing;
             return match name {
-                "script" if opens => TokenSinkResult::RawData(RawKind::ScriptData),
-                "style" | "iframe" if opens => TokenSinkResult::RawData(RawKind::Rawtext),
-                "title" if opens => TokenSinkResult::RawData(RawKind::Rcdata),
-                _ => TokenSinkResult::Continue,
+                "script" if opens => Some(State::ScriptData),
+                "style" | "iframe" if opens => Some(State::RawText),
+                "title" if opens => Some(State::RcData),
+                _ => None,
             };
         }
         match name {
@@ -139,14 +162,8 @@ impl Page {
                     self.sections.cell();
                 }
             }
-            "img" if opens => {
-                let alt = tag
-                    .attrs
-                    .iter()
-                    .find(|attribute| &*attribute.name.local == "alt");
-                self.text(alt.map_or("", |alt| &alt.value));
-            }
-            "textarea" if opens => return TokenSinkResult::RawData(RawKind::Rcdata),
+            "img" if opens => self.text(tag.attribute("alt").unwrap_or_default()),
+            "textarea" if opens => return Some(State::RcData),
             "textarea" => {}
             name if INLINE.contains(&name) => {}
             name => {
@@ -154,12 +171,13 @@ impl Page {
                 self.sections.line();
             }
         }
-        TokenSinkResult::Continue
+        None
     }
 
     /// Is the tag part of something hidden?
-    fn hide(&mut self, tag: &Tag, opens: bool) -> bool {
-        let name: &str = &tag.name;
+    fn hide(&mut self, tag: &Tag) -> bool {
+        let name = tag.name.as_str();
+        let opens = tag.opens;
         if self
             .hidden
             .as_ref()
@@ -219,19 +237,13 @@ impl Hidden {
 
 /// Does a browser show nothing of it?
 fn is_hidden(tag: &Tag) -> bool {
-    let value = |name: &str| {
-        let attribute = tag
-            .attrs
-            .iter()
-            .find(|attribute| &*attribute.name.local == name);
-        attribute.map(|attribute| attribute.value.to_lowercase())
-    };
+    let value = |name: &str| tag.attribute(name).map(str::to_lowercase);
     let style: String = value("style")
         .unwrap_or_default()
         .split_whitespace()
         .collect();
-    HIDDEN.contains(&&*tag.name)
-        || &*tag.name == "dialog" && value("open").is_none()
+    HIDDEN.contains(&tag.name.as_str())
+        || tag.name == "dialog" && value("open").is_none()
         // until it is found: it is there to be found
         || value("hidden").is_some_and(|hidden| hidden != "until-found")
         || value("aria-hidden").is_some_and(|hidden| hidden == "true")
@@ -244,7 +256,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn read(text: &str) -> Vec<(String, String)> {
+    fn passages(text: &str) -> Vec<(String, String)> {
         html("x.html", text)
             .into_iter()
             .map(|chunk| (chunk.source, chunk.text))
@@ -252,11 +264,19 @@ mod tests {
     }
 
     #[test]
+    fn marks_that_are_no_text_are_left_out() {
+        assert_eq!(
+            passages("\u{feff}<p>Te\0a &amp cake</p>"),
+            passages("Tea & cake")
+        );
+    }
+
+    #[test]
     fn what_xhtml_closes_at_once_hides_nothing() {
         let page =
             "<html><head><title/><script src='x'/></head><body><p>Open at nine.</p></body></html>";
         assert_eq!(
-            read(page),
+            passages(page),
             [("x.html".to_owned(), "Open at nine.".to_owned())]
         );
     }
@@ -278,7 +298,7 @@ mod tests {
             "<h2 hidden>secret</h2><section hidden><h1>secret</h1><p>secret</p></section>",
         ] {
             let page = format!("<body>{hidden}<p>We open at nine.</p>");
-            let found = read(&page);
+            let found = passages(&page);
             let all: String = found.iter().map(|(_, text)| text.as_str()).collect();
             assert!(all.contains("We open at nine."), "{page}: {found:?}");
             assert!(
@@ -294,7 +314,7 @@ mod tests {
             "<div><p hidden>no</div>Tea",
             "<ul><li hidden>no</ul>Tea",
         ] {
-            assert_eq!(read(shown), [("x.html".to_owned(), "Tea".to_owned())]);
+            assert_eq!(passages(shown), [("x.html".to_owned(), "Tea".to_owned())]);
         }
     }
 
@@ -304,7 +324,7 @@ mod tests {
             <script>if (i<n) document.write('<h1>no</h1>')</script><h2>Prices</h2><table><tr><td>Tea</td><td>3 €</td></tr><tr><td>Cake<td>4 €</table>
             <ul><li>One<li>Two</ul><img alt='The terrace'><svg><path d=''/><text>no</text></svg>";
         assert_eq!(
-            read(page),
+            passages(page),
             [
                 (
                     "x.html › Hours".to_owned(),
@@ -323,13 +343,13 @@ mod tests {
         let icons = "<svg viewBox='0 0 1 1'><path d='M0'/><circle r='1'/></svg><br><img src=x><hr>"
             .repeat(300);
         let script = format!("<script>{}</script>", "if (i<n) x<y;".repeat(300));
-        let found = read(&format!(
+        let found = passages(&format!(
             "{icons}{script}<p>The salon is open on Monday.</p>"
         ));
         assert_eq!(found.first().unwrap().1, "The salon is open on Monday.");
         let deep = format!("{}<p>Deep.</p>", "<div><b><svg>".repeat(100_000));
-        read(&deep);
+        passages(&deep);
         let deep = format!("{}<p>Deep.</p>", "<div><blockquote><b>".repeat(300_000));
-        assert_eq!(read(&deep).first().unwrap().1, "Deep.");
+        assert_eq!(passages(&deep).first().unwrap().1, "Deep.");
     }
 }
