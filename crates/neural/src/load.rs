@@ -1,5 +1,5 @@
-//! Loading a model with the operators that speech models are made of. All of ONNX would be linked otherwise: recurrent networks,
-//! image resizing, Fourier transforms, and more.
+//! Loading a model with the operators that ours are made of: each is compiled for several types of numbers, and all of ONNX would be
+//! linked otherwise. A model with another one is refused when it is loaded, and the error names the operator.
 
 use std::path::Path;
 
@@ -12,56 +12,38 @@ use rten::{LoadError, Model, ModelOptions, op_registry};
 pub fn load(file: &Path) -> Result<Model, LoadError> {
     let operators = op_registry!(
         // arithmetic
-        Abs,
         Add,
-        Ceil,
         Clip,
         Cos,
         CumSum,
         Div,
         Erf,
         Exp,
-        Floor,
         Log,
-        Max,
-        Min,
-        Mod,
         Mul,
         Neg,
         Pow,
-        Reciprocal,
         Round,
-        Sign,
         Sin,
-        Sqrt,
         Sub,
-        Sum,
         // comparison and choice
-        And,
         Equal,
-        Greater,
         GreaterOrEqual,
         If,
         IsNaN,
         Less,
         LessOrEqual,
-        Not,
-        Or,
         Where,
         // activation and normalisation
         Gelu,
         InstanceNormalization,
         LayerNormalization,
-        LeakyRelu,
-        LogSoftmax,
         Relu,
         Sigmoid,
         Softmax,
-        Softplus,
         Tanh,
         // products
         Conv,
-        ConvTranspose,
         Gemm,
         MatMul,
         MatMulInteger,
@@ -73,32 +55,23 @@ pub fn load(file: &Path) -> Result<Model, LoadError> {
         ArgMax,
         ReduceMax,
         ReduceMean,
-        ReduceMin,
-        ReduceProd,
         ReduceSum,
         // form
         Cast,
         Concat,
         ConstantOfShape,
         Expand,
-        Flatten,
         Gather,
-        GatherElements,
         GatherND,
-        Identity,
         NonZero,
         Pad,
         Range,
         Reshape,
-        ScatterND,
         Shape,
-        Size,
         Slice,
         Split,
-        Squeeze,
         Tile,
         Transpose,
-        Trilu,
         Unsqueeze
     );
     ModelOptions::with_ops(operators).load_file(file)
