@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -30,6 +32,26 @@ def binary(name: str) -> Path:
     path = Path(os.environ.get("ANTIPHON_BIN_DIR", target / "debug")) / name
     assert path.exists(), f"{path} is not built: cargo build --workspace --bins"
     return path
+
+
+# For each process that runs tests beside others a range of its own, below the ports that the kernel gives away by itself:
+# nobody takes one between this and the start of the program it is for.
+_PORTS_EACH = 1000
+_ports = itertools.cycle(range(_PORTS_EACH))
+next(itertools.islice(_ports, os.getpid() % _PORTS_EACH, None))
+
+
+def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    for offset in itertools.islice(_ports, _PORTS_EACH):
+        port = 12_000 + worker % 16 * _PORTS_EACH + offset
+        with socket.socket(socket.AF_INET, kind) as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no free port")
 
 
 @dataclasses.dataclass

@@ -37,7 +37,11 @@ for part in $parts; do
       scripts/python.sh "$CACHE/venv-agents" requirements-agents.txt
       scripts/python.sh "$CACHE/venv-llamaindex-0.9" requirements-llamaindex-0.9.txt
       scripts/livekit-server.sh "$CACHE/bin"
-      LIVEKIT_AGENTS_PYTHON="$CACHE/venv-agents/bin/python" LLAMA_INDEX_0_9_PYTHON="$CACHE/venv-llamaindex-0.9/bin/python" "$CACHE/venv/bin/python" -m pytest -q -p no:cacheprovider -n 3 --dist loadfile --durations 10 interop
+      export LIVEKIT_AGENTS_PYTHON="$CACHE/venv-agents/bin/python" LLAMA_INDEX_0_9_PYTHON="$CACHE/venv-llamaindex-0.9/bin/python"
+      pytest=("$CACHE/venv/bin/python" -m pytest -q -p no:cacheprovider --durations 10)
+      "${pytest[@]}" -n 3 --dist loadfile interop --ignore interop/call/test_questions.py
+      # Alone: a caller whose sound has gaps, because the machine is busy, is misheard, and that says nothing about the ears.
+      "${pytest[@]}" interop/call/test_questions.py
       ;;
     browser)
       echo "==> browser: headless Chromium on the playground"

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import SECRETS, binary
+from conftest import SECRETS, binary, free_port
 
 # Distinct, so that any of them is found in any output.
 KEYS = {
@@ -16,12 +16,6 @@ KEYS = {
     "OPENAI_API_KEY": "sk-0123456789abcdef-never-print",
     "LIVEKIT_API_SECRET": "lk-0123456789abcdef-never-print",
 }
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def refused(folder: Path, *arguments: str, env: dict[str, str] | None = None) -> str:

@@ -105,6 +105,7 @@ async def test_questions_are_answered_rightly_from_audio_to_audio(file, run, roo
     understood = [result for result in right if result["share"] >= UNDERSTOOD]
     print(f"{file}: {len(right)} of {len(results)} answered rightly, {len(understood)} of those understood by Whisper")
     assert "Moonshine" in server.output() and "hibari" in server.output()
-    # One wrong word of a small set is more than a tenth.
-    assert len(results) - len(right) <= max(1, len(results) // 10), results
-    assert len(right) - len(understood) <= max(1, len(results) // 10), results
+    # One in ten may fail; of a few calls one more, since a single word that is misheard is an eighth of them.
+    may_fail = len(results) // 10 if EVERY == 1 else max(1, len(results) // 4)
+    assert len(results) - len(right) <= may_fail, results
+    assert len(right) - len(understood) <= may_fail, results

@@ -8,19 +8,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from interop.conftest import CACHE, Process, start
+from interop.conftest import CACHE, Process, free_port, start
 
 
 def program() -> str | None:
     """Where scripts/livekit-server.sh has put it, or one that is installed."""
     built = sorted((CACHE / "bin").glob("livekit-server-v*"))
     return str(built[-1]) if built else shutil.which("livekit-server")
-
-
-def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from interop.conftest import Process, binary, start
-from interop.livekit_server.conftest import free_port, program
+from interop.conftest import Process, binary, free_port, start
+from interop.livekit_server.conftest import program
 
 KEY, SECRET = "APIoperator", "a secret that nobody guesses, of 32 characters"
 
