@@ -173,11 +173,11 @@ pub fn polish_answer(sdp: &str, voices: &HashMap<String, Voice>) -> String {
 }
 
 /// Of what we send: these sections carry two channels, and a browser that is not told plays one of them.
-pub fn announce_stereo(sdp: &str, mids: &[&str]) -> String {
+pub fn announce_stereo(sdp: &str, mids: &[String]) -> String {
     let mut out = String::with_capacity(sdp.len() + 64);
     for section in split(sdp) {
         match mid_of(section) {
-            Some(mid) if mids.contains(&mid) => {
+            Some(mid) if mids.iter().any(|stereo| stereo == mid) => {
                 out.push_str(&with_opus_formats(section, &["sprop-stereo=1"]));
             }
             _ => out.push_str(section),
@@ -197,18 +197,10 @@ fn with_opus_formats(section: &str, formats: &[&str]) -> String {
         let Some(there) = text.strip_prefix(&start) else {
             return line.to_owned();
         };
-        let name = |format: &str| {
-            format
-                .split('=')
-                .next()
-                .unwrap_or_default()
-                .trim()
-                .to_owned()
-        };
-        let known: Vec<String> = there.split(';').map(name).collect();
+        let known: Vec<&str> = there.split(';').map(parameter_name).collect();
         let missing = formats
             .iter()
-            .filter(|format| !known.contains(&name(format)));
+            .filter(|format| !known.contains(&parameter_name(format)));
         let missing: Vec<&str> = missing.copied().collect();
         if missing.is_empty() {
             line.to_owned()
@@ -217,6 +209,10 @@ fn with_opus_formats(section: &str, formats: &[&str]) -> String {
         }
     });
     lines.collect()
+}
+
+fn parameter_name(format: &str) -> &str {
+    format.split('=').next().unwrap_or_default().trim()
 }
 
 fn opus_payload_type(section: &str) -> Option<&str> {
@@ -359,10 +355,10 @@ mod tests {
         let wanted = "a=fmtp:111 minptime=10;useinbandfec=1;stereo=1;maxaveragebitrate=510000\r\n";
         assert!(out.contains(wanted), "{out}");
         assert!(!polish_answer(OFFER, &voice(true, false)).contains("usedtx"));
-        let sent = announce_stereo(OFFER, &["1"]);
+        let sent = announce_stereo(OFFER, &["1".to_owned()]);
         assert!(sent.contains("useinbandfec=1;sprop-stereo=1\r\n"), "{sent}");
-        assert_eq!(announce_stereo(&sent, &["1"]), sent);
-        assert_eq!(announce_stereo(OFFER, &["2"]), OFFER);
+        assert_eq!(announce_stereo(&sent, &["1".to_owned()]), sent);
+        assert_eq!(announce_stereo(OFFER, &["2".to_owned()]), OFFER);
     }
 
     #[test]

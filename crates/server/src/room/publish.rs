@@ -134,8 +134,9 @@ impl Room {
         let text = sdp::edit::restrict(&offer.sdp, &held);
         let text = sdp::edit::without_codecs(&text, broken);
         let answer = peer.accept_offer(text).await;
-        if single && let Ok(sdp) = &answer {
-            self.drop_not_understood(sid, &sdp::sections(sdp));
+        let agreed = answer.as_deref().map(sdp::sections).unwrap_or_default();
+        if single && answer.is_ok() {
+            self.drop_not_understood(sid, &agreed);
         }
         let stereo = if single {
             self.stereo_sections(sid)
@@ -146,11 +147,10 @@ impl Room {
             return;
         };
         p.publisher = Some(peer);
-        let agreed = match answer {
+        match answer {
             Ok(sdp) => {
-                let agreed = sdp::sections(&sdp);
                 let sdp = sdp::edit::polish_answer(&sdp, &p.voices(&sections));
-                let sdp = sdp::edit::announce_stereo(&sdp, &as_strs(&stereo));
+                let sdp = sdp::edit::announce_stereo(&sdp, &stereo);
                 let subscriptions = p.subscriber.as_ref().filter(|_| single);
                 let subscriptions = subscriptions.map(|s| &s.subscriptions);
                 let msids = subscriptions.map(|s| s.msids()).unwrap_or_default();
@@ -161,7 +161,6 @@ impl Room {
                     id: offer.id,
                     mid_to_track_id: tracks,
                 }));
-                agreed
             }
             Err(error) => {
                 if self.state.repeated.is_first("offer refused", &p.identity) {
@@ -174,7 +173,7 @@ impl Room {
                 self.remove(sid, DisconnectReason::StateMismatch).await;
                 return;
             }
-        };
+        }
         self.take_sections(sid, &sections, &agreed).await;
         if single {
             self.agreed(sid).await;
@@ -359,10 +358,6 @@ impl Room {
         }
         Some(info)
     }
-}
-
-pub(super) fn as_strs(mids: &[String]) -> Vec<&str> {
-    mids.iter().map(String::as_str).collect()
 }
 
 impl Participant {

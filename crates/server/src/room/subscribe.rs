@@ -15,7 +15,7 @@ use antiphon_rtc::{Forward, MediaKind};
 use super::actor::Room;
 use super::codecs::codec_in_descriptions;
 use super::participant::Participant;
-use super::publish::{as_strs, is_stereo};
+use super::publish::is_stereo;
 use super::subscriptions::{Flow, Wanted};
 
 impl Room {
@@ -194,7 +194,7 @@ impl Room {
         let Some(s) = &mut p.subscriber else { return };
         s.outstanding = Some(Instant::now());
         s.offer_id = s.offer_id.wrapping_add(1).max(1);
-        let sdp = announce_stereo(&hold_open(&offer.sdp), &as_strs(&stereo));
+        let sdp = announce_stereo(&hold_open(&offer.sdp), &stereo);
         let description = SessionDescription {
             r#type: "offer".to_owned(),
             sdp: rewrite_msids(&sdp, &s.subscriptions.msids()),

@@ -47,6 +47,16 @@ impl Quality {
 }
 
 impl Participant {
+    /// How it is connected.
+    fn quality_info(&self) -> ConnectionQualityInfo {
+        let (quality, score) = self.quality.worst();
+        ConnectionQualityInfo {
+            participant_sid: self.sid.to_string(),
+            quality: quality as i32,
+            score,
+        }
+    }
+
     /// Of sections that carry nothing any more nothing is measured any more.
     fn forget_streams(&mut self) {
         let subscriptions = self.subscriber.as_ref().map(|s| &s.subscriptions);
@@ -135,13 +145,8 @@ impl Room {
             if p.quietest() > SILENCE {
                 p.quality.streams.values_mut().for_each(Scorer::lost);
             }
-            let (quality, score) = p.quality.worst();
-            is_news |= p.quality.told.replace(quality) != Some(quality);
-            let info = ConnectionQualityInfo {
-                participant_sid: p.sid.to_string(),
-                quality: quality as i32,
-                score,
-            };
+            let info = p.quality_info();
+            is_news |= p.quality.told.replace(info.quality()) != Some(info.quality());
             infos.insert(Arc::clone(&p.sid), info);
         }
         if !is_news {
@@ -165,15 +170,7 @@ impl Room {
             .participants
             .values()
             .filter(|p| !hidden(p) || p.sid == *newcomer)
-            .map(|p| {
-                let (quality, score) = p.quality.worst();
-                let info = ConnectionQualityInfo {
-                    participant_sid: p.sid.to_string(),
-                    quality: quality as i32,
-                    score,
-                };
-                (Arc::clone(&p.sid), info)
-            })
+            .map(|p| (Arc::clone(&p.sid), p.quality_info()))
             .collect();
         for p in self.participants.values_mut() {
             let all = p.sid == *newcomer;
