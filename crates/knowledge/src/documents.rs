@@ -37,7 +37,7 @@ pub fn of_folder(
 /// Why it cannot be read, in words.
 pub fn of_file(file: &Path, name: &str, reader: &Reader) -> Result<Vec<Document>, String> {
     let mut documents: Vec<Document> = match Form::of(file) {
-        Some(Form::Other) => {
+        Some(Form::Other(_)) => {
             let parts = folder::parts_of(file, reader)?;
             let parts = parts
                 .into_iter()

@@ -175,7 +175,7 @@ pub(crate) enum Form {
     Html,
     Text,
     /// No text.
-    Other,
+    Other(Kind),
 }
 
 impl Form {
@@ -195,12 +195,16 @@ impl Form {
         if is_part {
             return None;
         }
-        let extension = files::extension(&path.to_string_lossy());
-        match extension.as_str() {
+        Self::of_extension(&files::extension(&path.to_string_lossy()))
+    }
+
+    /// By the lowercase end of its name alone.
+    pub(crate) fn of_extension(extension: &str) -> Option<Self> {
+        match extension {
             "md" | "markdown" => Some(Self::Markdown),
             "html" | "htm" => Some(Self::Html),
             "txt" | "text" => Some(Self::Text),
-            other => Kind::of(other).map(|_| Self::Other),
+            other => Kind::of(other).map(Self::Other),
         }
     }
 }
@@ -209,7 +213,7 @@ fn read(file: &Path, name: &str, reader: &Reader) -> Result<Vec<Chunk>, String> 
     Ok(match Form::of(file) {
         Some(Form::Markdown) => chunk::markdown(name, &text_of(file, false)?),
         Some(Form::Html) => html::html(name, &text_of(file, true)?),
-        Some(Form::Other) => chunk::parts(name, &parts_of(file, reader)?),
+        Some(Form::Other(_)) => chunk::parts(name, &parts_of(file, reader)?),
         Some(Form::Text) | None => chunk::plain(name, &text_of(file, false)?),
     })
 }

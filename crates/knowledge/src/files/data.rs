@@ -133,15 +133,11 @@ fn words(key: &str) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use super::super::texts;
     use super::*;
 
     fn read(text: &str) -> Vec<String> {
-        let parts = json(text.as_bytes()).unwrap();
-        parts
-            .iter()
-            .flat_map(|part| &part.blocks)
-            .map(|block| block.text().to_owned())
-            .collect()
+        texts(&json(text.as_bytes()).unwrap())
     }
 
     #[test]

@@ -2,8 +2,9 @@
 
 use mailparse::{DispositionType, MailHeaderMap as _, ParsedMail};
 
-use super::{Block, Kind, MAX_ATTACHED, Part, extension, read_attached, squeezed};
-use crate::{html, html::html as page};
+use super::{Block, MAX_ATTACHED, Part, extension, read_attached, squeezed};
+use crate::folder::Form;
+use crate::html::html;
 
 /// Parts of one e-mail that are looked at.
 const MAX_PIECES: usize = 200;
@@ -80,15 +81,15 @@ impl Found {
             }
             "message/rfc822" => self.attachment(mail, "message.eml"),
             "text/html" => {
-                let body = mail.get_body().map_err(|error| error.to_string())?;
-                for chunk in page("", &body) {
+                let body = body_of(mail)?;
+                for chunk in html("", &body) {
                     self.blocks
                         .extend(chunk.text.lines().map(|line| Block::Line(squeezed(line))));
                 }
                 Ok(())
             }
             kind if kind.starts_with("text/") => {
-                let body = mail.get_body().map_err(|error| error.to_string())?;
+                let body = body_of(mail)?;
                 self.blocks.extend(paragraphs(&body));
                 Ok(())
             }
@@ -103,34 +104,21 @@ impl Found {
     fn attachment(&mut self, mail: &ParsedMail<'_>, name: &str) -> Result<(), String> {
         let name = squeezed(name);
         let end = extension(&name);
-        let read = match Kind::of(&end) {
-            Some(_) if self.depth >= MAX_ATTACHED => {
+        let whole = |blocks| vec![Part { page: None, blocks }];
+        let read = match Form::of_extension(&end) {
+            None => return Ok(()),
+            Some(Form::Other(_)) if self.depth >= MAX_ATTACHED => {
                 Err("e-mails are attached to e-mails too deeply".into())
             }
-            Some(kind) => {
+            Some(Form::Other(kind)) => {
                 let body = mail.get_body_raw().map_err(|error| error.to_string())?;
                 read_attached(kind, &body, self.depth + 1)
             }
-            None if matches!(
-                end.as_str(),
-                "txt" | "text" | "md" | "markdown" | "html" | "htm"
-            ) =>
-            {
-                mail.get_body()
-                    .map_err(|error| error.to_string())
-                    .map(|body| {
-                        let blocks = if matches!(end.as_str(), "html" | "htm") {
-                            html::html("", &body)
-                                .into_iter()
-                                .map(|chunk| Block::Line(chunk.text))
-                                .collect()
-                        } else {
-                            paragraphs(&body)
-                        };
-                        vec![Part { page: None, blocks }]
-                    })
-            }
-            None => return Ok(()),
+            Some(Form::Html) => body_of(mail).map(|body| {
+                let chunks = html("", &body).into_iter();
+                whole(chunks.map(|chunk| Block::Line(chunk.text)).collect())
+            }),
+            Some(Form::Markdown | Form::Text) => body_of(mail).map(|body| whole(paragraphs(&body))),
         };
         match read {
             Ok(parts) => self.attached.extend(parts.into_iter().map(|part| Part {
@@ -152,13 +140,8 @@ impl Found {
 fn paragraphs(body: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
     let mut paragraph = String::new();
-    for line in body.lines().chain([""]) {
-        if line == "-- " {
-            break;
-        }
-        if line.starts_with('>') {
-            continue;
-        }
+    let said = body.lines().take_while(|line| *line != "-- ");
+    for line in said.filter(|line| !line.starts_with('>')).chain([""]) {
         if line.trim().is_empty() {
             let said = squeezed(&std::mem::take(&mut paragraph));
             if !said.is_empty() {
@@ -169,9 +152,9 @@ fn paragraphs(body: &str) -> Vec<Block> {
             paragraph.push(' ');
         }
     }
-    let said = squeezed(&paragraph);
-    if !said.is_empty() {
-        blocks.push(Block::Line(said));
-    }
     blocks
+}
+
+fn body_of(mail: &ParsedMail<'_>) -> Result<String, String> {
+    mail.get_body().map_err(|error| error.to_string())
 }

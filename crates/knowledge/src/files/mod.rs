@@ -164,3 +164,9 @@ fn limit(parts: &mut Vec<Part>) {
 fn squeezed(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
+
+#[cfg(test)]
+fn texts(parts: &[Part]) -> Vec<String> {
+    let blocks = parts.iter().flat_map(|part| &part.blocks);
+    blocks.map(|block| block.text().to_owned()).collect()
+}

@@ -161,15 +161,11 @@ fn delimiter(text: &str) -> u8 {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use super::super::texts;
     use super::*;
 
     fn read(text: &str) -> Vec<String> {
-        let parts = separated(text.as_bytes()).unwrap();
-        parts
-            .iter()
-            .flat_map(|part| &part.blocks)
-            .map(|block| block.text().to_owned())
-            .collect()
+        texts(&separated(text.as_bytes()).unwrap())
     }
 
     #[test]
