@@ -31,7 +31,8 @@ pub struct SocketOptions {
     pub message_bytes: usize,
     /// Messages that may wait in one direction; [`ProtobufSocket::send`] refuses more.
     pub queue: usize,
-    /// WebSocket pings at this interval; `None`: the protocol has pings of its own.
+    /// WebSocket pings at this interval, and nothing heard for one and a half of them is the end: a network that went away
+    /// closes no connection. `None`: the protocol has pings of its own.
     pub heartbeat: Option<Duration>,
 }
 
@@ -133,8 +134,9 @@ where
             }
             let _ = sink.close().await;
         });
+        let silence = options.heartbeat.map(|beat| beat * 3 / 2);
         let reader = tokio::spawn(async move {
-            while let Some(Ok(message)) = source.next().await {
+            while let Some(Ok(message)) = within(silence, source.next()).await {
                 let Message::Binary(bytes) = message else {
                     continue;
                 };
@@ -176,6 +178,21 @@ where
     }
 }
 
+/// What comes within this time; `None` as if the connection had ended.
+async fn within<T>(limit: Option<Duration>, next: impl Future<Output = Option<T>>) -> Option<T> {
+    let Some(limit) = limit else {
+        return next.await;
+    };
+    let came = tokio::time::timeout(limit, next).await;
+    came.unwrap_or_else(|_| {
+        tracing::warn!(
+            ?limit,
+            "nothing is heard of the server any more, not even an answer to a ping"
+        );
+        None
+    })
+}
+
 fn failure(error: Error) -> ConnectFailure {
     match error {
         Error::Http(response) => {
@@ -203,4 +220,43 @@ fn is_about_certificate(error: &io::Error) -> bool {
         .get_ref()
         .and_then(|inner| inner.downcast_ref::<rustls::Error>());
     matches!(tls, Some(rustls::Error::InvalidCertificate(_)))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::future::pending;
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_that_answers_no_ping_any_more_is_lost_though_its_connection_stands() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("ws://{}", listener.local_addr().unwrap());
+        let served = tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            // Nobody reads what comes, so nothing is answered.
+            let _open = tokio_tungstenite::accept_async(stream).await.unwrap();
+            pending::<()>().await;
+        });
+        let options = SocketOptions {
+            connect_timeout: Duration::from_secs(60),
+            message_bytes: 1024,
+            queue: 8,
+            heartbeat: Some(Duration::from_millis(20)),
+        };
+        let url = Url::parse(&url).unwrap();
+        type Socket =
+            ProtobufSocket<livekit_protocol::WorkerMessage, livekit_protocol::ServerMessage>;
+        let mut socket = Socket::open(&url, "token", options).await.unwrap();
+        let heard = tokio::time::timeout(Duration::from_secs(60), socket.incoming.recv());
+        assert_eq!(
+            heard.await.ok(),
+            Some(None),
+            "the connection is still taken for a good one"
+        );
+        served.abort();
+    }
 }

@@ -20,6 +20,8 @@ mod media;
 mod pictures;
 #[path = "server/rooms.rs"]
 mod rooms;
+#[path = "server/silent.rs"]
+mod silent;
 #[path = "server/single.rs"]
 mod single;
 #[path = "server/strangers.rs"]

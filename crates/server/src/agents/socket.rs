@@ -64,13 +64,8 @@ async fn registration(
     socket: &mut WebSocket,
     encoding: &mut Encoding,
 ) -> Option<RegisterWorkerRequest> {
-    let first = tokio::time::timeout(REGISTER_TIMEOUT, socket.recv())
-        .await
-        .ok()??
-        .ok()?;
-    let Frame::Message(message, used) = decode::<WorkerMessage>(&first) else {
-        return None;
-    };
+    let first = tokio::time::timeout(REGISTER_TIMEOUT, first_message(socket));
+    let (message, used) = first.await.ok()??;
     *encoding = used;
     let Some(worker_message::Message::Register(request)) = message.message else {
         tracing::info!("a worker did not begin with its registration; closed");
@@ -88,6 +83,17 @@ async fn registration(
         return None;
     }
     Some(request)
+}
+
+/// The first frame that is not a ping: libraries with a heartbeat send one whenever they like.
+async fn first_message(socket: &mut WebSocket) -> Option<(WorkerMessage, Encoding)> {
+    loop {
+        match decode::<WorkerMessage>(&socket.recv().await?.ok()?) {
+            Frame::Message(message, used) => return Some((message, used)),
+            Frame::Control => {}
+            Frame::Close | Frame::Malformed => return None,
+        }
+    }
 }
 
 async fn pump(

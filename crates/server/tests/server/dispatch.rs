@@ -2,13 +2,13 @@
 
 use super::*;
 
-struct Worker {
-    socket: Socket,
+pub(super) struct Worker {
+    pub(super) socket: Socket,
     id: String,
 }
 
 impl Worker {
-    async fn register(server: &Running, agent_name: &str) -> Self {
+    pub(super) async fn register(server: &Running, agent_name: &str) -> Self {
         let grants = VideoGrants {
             agent: true,
             ..VideoGrants::default()
@@ -21,6 +21,9 @@ impl Worker {
             socket: socket(server, "/agent", &jwt).await.unwrap(),
             id: String::new(),
         };
+        // As a library with a heartbeat does.
+        let ping = Ws::Ping(bytes::Bytes::new());
+        worker.socket.send(ping).await.unwrap();
         let request = RegisterWorkerRequest {
             agent_name: agent_name.to_owned(),
             version: "1".into(),

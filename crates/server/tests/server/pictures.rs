@@ -10,7 +10,8 @@ use antiphon_protocol::proto::{
 };
 use antiphon_rtc::sdp::edit::without_codecs;
 use antiphon_rtc::sdp::sections;
-use antiphon_rtc::{MediaChange, MediaKind, Peer};
+use antiphon_rtc::{Engine, MediaChange, MediaKind, Peer, PeerEvent};
+use tokio::sync::mpsc;
 
 fn layer(quality: VideoQuality, width: u32) -> VideoLayer {
     VideoLayer {
@@ -57,16 +58,46 @@ async fn film(socket: &mut Socket, peer: &Peer, codec: &str) -> String {
     sid
 }
 
+/// Bob is in the hall and sees; Ann comes after him and can film.
+struct Two {
+    bob: Socket,
+    bob_sees: Peer,
+    ann: Socket,
+    ann_films: Peer,
+    /// They end with these.
+    _kept: (Running, Engine, [mpsc::Receiver<PeerEvent>; 2]),
+}
+
+impl Two {
+    async fn meet() -> Self {
+        let (server, clients) = (server(Limits::default()).await, clients());
+        let (mut bob, _) = join(&server, "bob", "hall").await;
+        let (bob_sees, at_bob) = peer(&clients);
+        subscribe(&mut bob, &bob_sees).await;
+        let (ann, _) = join(&server, "ann", "hall").await;
+        let (ann_films, at_ann) = peer(&clients);
+        Self {
+            bob,
+            bob_sees,
+            ann,
+            ann_films,
+            _kept: (server, clients, [at_bob, at_ann]),
+        }
+    }
+}
+
 #[tokio::test]
 async fn who_does_not_have_a_codec_is_told_so_and_gets_the_other_tracks() {
-    let (server, clients) = (server(Limits::default()).await, clients());
-    let (mut bob, _) = join(&server, "bob", "hall").await;
-    let (bob_sees, _events) = peer(&clients);
-    subscribe(&mut bob, &bob_sees).await;
-    let (mut ann, _) = join(&server, "ann", "hall").await;
-    let (ann_films, _events) = peer(&clients);
-    let unknown = film(&mut ann, &ann_films, "h264").await;
-    let offer = until(&mut bob, |m| match m {
+    let mut two = Two::meet().await;
+    let Two {
+        bob,
+        bob_sees,
+        ann,
+        ann_films,
+        ..
+    } = &mut two;
+    let unknown = film(ann, ann_films, "h264").await;
+    let offer = until(bob, |m| match m {
         signal_response::Message::Offer(offer) => Some(offer),
         _ => None,
     })
@@ -76,8 +107,8 @@ async fn who_does_not_have_a_codec_is_told_so_and_gets_the_other_tracks() {
     assert_ne!(plain, offer.sdp);
     let answer = bob_sees.accept_offer(plain).await.unwrap();
     let answer = description("answer", answer, offer.id);
-    send(&mut bob, signal_request::Message::Answer(answer)).await;
-    let told = until(&mut bob, |m| match m {
+    send(bob, signal_request::Message::Answer(answer)).await;
+    let told = until(bob, |m| match m {
         signal_response::Message::SubscriptionResponse(told) => Some(told),
         _ => None,
     })
@@ -87,14 +118,14 @@ async fn who_does_not_have_a_codec_is_told_so_and_gets_the_other_tracks() {
         (unknown.as_str(), SubscriptionError::SeCodecUnsupported)
     );
     // Its section is free now. Offered inactive, pion would never look at it again.
-    let offer = subscribe(&mut bob, &bob_sees).await;
+    let offer = subscribe(bob, bob_sees).await;
     assert!(
         offer.mid_to_track_id.is_empty() && !offer.sdp.contains("a=inactive"),
         "{}",
         offer.sdp
     );
-    let known = film(&mut ann, &ann_films, "vp8").await;
-    let offer = subscribe(&mut bob, &bob_sees).await;
+    let known = film(ann, ann_films, "vp8").await;
+    let offer = subscribe(bob, bob_sees).await;
     let carried: Vec<_> = offer.mid_to_track_id.values().cloned().collect();
     assert_eq!(carried, [known]);
 }
@@ -159,14 +190,16 @@ async fn wanted(socket: &mut Socket) -> SubscribedQualityUpdate {
 
 #[tokio::test]
 async fn a_publisher_learns_which_sizes_of_its_picture_somebody_wants() {
-    let (server, clients) = (server(Limits::default()).await, clients());
-    let (mut bob, _) = join(&server, "bob", "hall").await;
-    let (bob_sees, _events) = peer(&clients);
-    subscribe(&mut bob, &bob_sees).await;
-    let (mut ann, _) = join(&server, "ann", "hall").await;
-    let (ann_films, _events) = peer(&clients);
-    let sid = film(&mut ann, &ann_films, "vp8").await;
-    subscribe(&mut bob, &bob_sees).await;
+    let mut two = Two::meet().await;
+    let Two {
+        bob,
+        bob_sees,
+        ann,
+        ann_films,
+        ..
+    } = &mut two;
+    let sid = film(ann, ann_films, "vp8").await;
+    subscribe(bob, bob_sees).await;
     let settings = |disabled, quality: VideoQuality| {
         signal_request::Message::TrackSetting(UpdateTrackSettings {
             track_sids: vec![sid.clone()],
@@ -185,12 +218,12 @@ async fn a_publisher_learns_which_sizes_of_its_picture_somebody_wants() {
             .map(|q| q.enabled)
             .collect::<Vec<bool>>()
     };
-    send(&mut bob, settings(false, VideoQuality::Low)).await;
-    assert_eq!(enabled(wanted(&mut ann).await), [true, false, false]);
-    send(&mut bob, settings(false, VideoQuality::Medium)).await;
-    assert_eq!(enabled(wanted(&mut ann).await), [true, true, false]);
-    send(&mut bob, settings(true, VideoQuality::High)).await;
-    assert_eq!(enabled(wanted(&mut ann).await), [false, false, false]);
-    send(&mut bob, settings(false, VideoQuality::High)).await;
-    assert_eq!(enabled(wanted(&mut ann).await), [true, true, true]);
+    send(bob, settings(false, VideoQuality::Low)).await;
+    assert_eq!(enabled(wanted(ann).await), [true, false, false]);
+    send(bob, settings(false, VideoQuality::Medium)).await;
+    assert_eq!(enabled(wanted(ann).await), [true, true, false]);
+    send(bob, settings(true, VideoQuality::High)).await;
+    assert_eq!(enabled(wanted(ann).await), [false, false, false]);
+    send(bob, settings(false, VideoQuality::High)).await;
+    assert_eq!(enabled(wanted(ann).await), [true, true, true]);
 }

@@ -10,7 +10,7 @@ use antiphon_protocol::proto::{
 use antiphon_rtc::{MediaChange, MediaKind, Peer, PeerEvent};
 use bytes::Bytes;
 
-fn path(offer: Option<SessionDescription>, tracks: Vec<AddTrackRequest>) -> String {
+pub(super) fn path(offer: Option<SessionDescription>, tracks: Vec<AddTrackRequest>) -> String {
     let request = JoinRequest {
         client_info: Some(ClientInfo {
             protocol: 17,

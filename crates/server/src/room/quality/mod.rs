@@ -57,6 +57,12 @@ impl Participant {
         }
     }
 
+    /// Does it hear of how this one is connected: of itself, and of those whom it hears?
+    fn is_told_of(&self, sid: &str) -> bool {
+        let hears = |s: &super::participant::Subscriber| s.subscriptions.hears(sid);
+        *self.sid == *sid || self.subscriber.as_ref().is_some_and(hears)
+    }
+
     /// Of sections that carry nothing any more nothing is measured any more.
     fn forget_streams(&mut self) {
         let subscriptions = self.subscriber.as_ref().map(|s| &s.subscriptions);
@@ -154,10 +160,8 @@ impl Room {
         }
         for p in self.participants.values_mut() {
             if p.state == Stage::Active {
-                let updates = updates_for(p, &infos);
-                p.send(Message::ConnectionQuality(ConnectionQualityUpdate {
-                    updates,
-                }));
+                let heard = infos.iter().filter(|(sid, _)| p.is_told_of(sid));
+                p.send(update(p.client.protocol, heard.map(|(_, info)| info)));
             }
         }
     }
@@ -178,10 +182,7 @@ impl Room {
                 continue;
             }
             let told = infos.iter().filter(|(sid, _)| all || sid == newcomer);
-            let updates = told.map(|(_, info)| info.clone()).collect();
-            p.send(Message::ConnectionQuality(ConnectionQualityUpdate {
-                updates,
-            }));
+            p.send(update(p.client.protocol, told.map(|(_, info)| info)));
         }
         if let Some(p) = self.participants.get_mut(newcomer) {
             p.quality.told = Some(p.quality.worst().0);
@@ -189,24 +190,39 @@ impl Room {
     }
 }
 
-fn updates_for(
-    p: &Participant,
-    infos: &HashMap<Arc<str>, ConnectionQualityInfo>,
-) -> Vec<ConnectionQualityInfo> {
-    let hears = |sid: &str| {
-        *p.sid == *sid
-            || p.subscriber
-                .as_ref()
-                .is_some_and(|s| s.subscriptions.hears(sid))
-    };
-    let heard = infos.iter().filter(|(sid, _)| hears(sid));
-    heard
-        .map(|(_, info)| {
-            let mut info = info.clone();
-            if p.client.protocol <= KNOWS_LOST && info.quality() == ConnectionQuality::Lost {
-                info.quality = ConnectionQuality::Poor as i32;
-            }
-            info
-        })
-        .collect()
+/// What a client of this protocol is told: an old one does not know that a connection can be lost.
+fn update<'a>(protocol: i32, infos: impl Iterator<Item = &'a ConnectionQualityInfo>) -> Message {
+    let mut updates: Vec<ConnectionQualityInfo> = infos.cloned().collect();
+    if protocol <= KNOWS_LOST {
+        let lost = |info: &&mut ConnectionQualityInfo| info.quality() == ConnectionQuality::Lost;
+        for info in updates.iter_mut().filter(lost) {
+            info.set_quality(ConnectionQuality::Poor);
+        }
+    }
+    Message::ConnectionQuality(ConnectionQualityUpdate { updates })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::panic)]
+    use super::*;
+
+    #[test]
+    fn an_old_client_is_told_that_a_lost_connection_is_poor() {
+        let told = |protocol, quality: ConnectionQuality| {
+            let info = ConnectionQualityInfo {
+                quality: quality as i32,
+                ..ConnectionQualityInfo::default()
+            };
+            let Message::ConnectionQuality(update) = update(protocol, std::iter::once(&info))
+            else {
+                panic!("of something else")
+            };
+            update.updates.first().map(ConnectionQualityInfo::quality)
+        };
+        use ConnectionQuality::{Good, Lost, Poor};
+        assert_eq!(told(10, Lost), Some(Poor));
+        assert_eq!(told(11, Lost), Some(Lost));
+        assert_eq!(told(10, Good), Some(Good));
+    }
 }
