@@ -40,9 +40,10 @@ export function microphoneFile(path, sentences, seconds = 90) {
   return microphone(path, sentences.map(([at, words]) => [at, speak(words)]), seconds);
 }
 
-/** The same with a recording of a person at a given second. */
-export function recordedMicrophone(path, recording, at, seconds = 90) {
-  return microphone(path, [[at, samplesOf(recording)]], seconds);
+/** The same with a recording of a person at given seconds. */
+export function recordedMicrophone(path, recording, times, seconds = 90) {
+  const sound = samplesOf(recording);
+  return microphone(path, times.map((at) => [at, sound]), seconds);
 }
 
 function microphone(path, parts, seconds) {

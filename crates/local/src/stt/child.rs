@@ -97,7 +97,7 @@ impl Child {
     }
 
     /// Does it run? An idle one may have been ended from outside, by the kernel for want of memory for instance.
-    pub(super) fn is_alive(&mut self) -> bool {
+    pub(super) fn check_alive(&mut self) -> bool {
         matches!(self.process.try_wait(), Ok(None))
     }
 

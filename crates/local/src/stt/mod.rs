@@ -123,7 +123,7 @@ impl Pool {
     fn warm(&self) -> Option<Child> {
         let mut idle = self.idle.lock().ok()?;
         while let Some(mut child) = idle.pop() {
-            if child.is_alive() {
+            if child.check_alive() {
                 return Some(child);
             }
         }

@@ -304,7 +304,7 @@ impl Answer {
             .iter()
             .filter_map(|name| message.get(*name));
         if thoughts.any(|thought| thought.as_str().is_some_and(|thought| !thought.is_empty())) {
-            self.spoken.has_no_thoughts();
+            self.spoken.expect_no_thoughts();
         }
         for name in ["content", "refusal"] {
             flatten(message.get(name).unwrap_or(&Value::Null), text);

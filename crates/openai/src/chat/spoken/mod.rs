@@ -209,7 +209,7 @@ impl Spoken {
     }
 
     /// The server sends the thoughts beside the text: there are none in it.
-    pub(crate) fn has_no_thoughts(&mut self) {
+    pub(crate) fn expect_no_thoughts(&mut self) {
         self.heard = true;
         if let State::Unsure { .. } = self.state {
             self.state = State::Words;

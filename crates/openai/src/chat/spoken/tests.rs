@@ -372,7 +372,7 @@ fn thoughts_whose_beginning_stood_in_the_template_are_taken_back_and_expected_th
     // a call alone says nothing about it; a server that sends the thoughts apart does
     assert_eq!(answer(&[""], Opening::Thoughts).1, Opening::Thoughts);
     let mut apart = Spoken::new(tools(), Opening::Thoughts);
-    apart.has_no_thoughts();
+    apart.expect_no_thoughts();
     assert_eq!(told(apart.push("We open")), "We open");
     let opened = answer(&["<think>x</think>We open."], Opening::Thoughts);
     assert_eq!(opened, ("We open.".to_owned(), Opening::Words));
