@@ -123,12 +123,14 @@ for path in paths:
     code, output = run(target, changed(target, find, replace)[1])
     if re.search(r"^error(\[E\d+\])?: ", output, re.M) and "test result" not in output:
         print(output)
-        sys.exit(f"error: {path.name} does not compile")
+        stale.append(path.stem)
+        continue
     names = noticed(output) if code else []
     if not names:
         survived.append(path.stem)
     shown = ", ".join(f"`{name}`" for name in names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
     print(f"| {path.stem} | {what} | {shown or '**nothing**'} |", flush=True)
-if survived:
-    sys.exit(f"error: nobody noticed: {', '.join(survived)}")
+wrong = {"does not compile": stale, "nobody noticed": survived}
+if any(wrong.values()):
+    sys.exit("\n".join(f"error: {what}: {', '.join(names)}" for what, names in wrong.items() if names))
 PYTHON
