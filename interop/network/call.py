@@ -1,5 +1,5 @@
 """One end of a call, in its own process and namespace: publishes a tone, listens for the other's, says on standard output when it
-hears it and when it does not. Arguments: URL, token."""
+hears it, when it does not, and how much of it the decoder had to invent. Arguments: URL, token, and "plain" to publish without RED."""
 
 import asyncio
 import json
@@ -17,10 +17,10 @@ def say(event: str, **more) -> None:
     print(json.dumps({"event": event, "at": time.monotonic(), **more}), flush=True)
 
 
-async def speak(room: rtc.Room) -> None:
+async def speak(room: rtc.Room, plain: bool) -> None:
     source = rtc.AudioSource(RATE, 1)
     track = rtc.LocalAudioTrack.create_audio_track("tone", source)
-    await room.local_participant.publish_track(track, rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE, dtx=False))
+    await room.local_participant.publish_track(track, rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE, dtx=False, red=not plain))
     samples = (6000 * np.sin(2 * np.pi * 440 * np.arange(RATE // 100) / RATE)).astype(np.int16).tobytes()
     while True:
         await source.capture_frame(rtc.AudioFrame(samples, RATE, 1, RATE // 100))
@@ -41,19 +41,29 @@ async def hear(track: rtc.Track) -> None:
             say("silent", since=loud_at)
 
 
+async def count(track: rtc.Track) -> None:
+    """Samples since the beginning, and those that the decoder made up for lost ones."""
+    while True:
+        await asyncio.sleep(1)
+        for stats in await track.get_stats():
+            if stats.HasField("inbound_rtp"):
+                inbound = stats.inbound_rtp.inbound
+                say("samples", all=inbound.total_samples_received, concealed=inbound.concealed_samples)
+
+
 def quality(participant: rtc.Participant, quality: rtc.ConnectionQuality) -> None:
     if quality in (rtc.ConnectionQuality.QUALITY_GOOD, rtc.ConnectionQuality.QUALITY_POOR, rtc.ConnectionQuality.QUALITY_LOST):
         say("worse", who=participant.identity, quality=quality.name)
 
 
-async def main(url: str, token: str) -> None:
+async def main(url: str, token: str, how: str = "") -> None:
     room, tasks = rtc.Room(), []
     for name in ("reconnecting", "reconnected"):
         room.on(name, lambda name=name: say(name))
     room.on("disconnected", lambda reason: say("disconnected", reason=rtc.DisconnectReason.Name(reason)))
     room.on("connection_quality_changed", quality)
     room.on("participant_disconnected", lambda participant: say("left", who=participant.identity))
-    room.on("track_subscribed", lambda track, *_: tasks.append(asyncio.ensure_future(hear(track))))
+    room.on("track_subscribed", lambda track, *_: tasks.extend(map(asyncio.ensure_future, (hear(track), count(track)))))
     say("connecting")
     try:
         await room.connect(url, token)
@@ -61,9 +71,9 @@ async def main(url: str, token: str) -> None:
         say("failed", why=str(error))
         return
     say("connected")
-    tasks.append(asyncio.ensure_future(speak(room)))
+    tasks.append(asyncio.ensure_future(speak(room, how == "plain")))
     await asyncio.to_thread(sys.stdin.read)  # until whoever started this closes it
     await room.disconnect()
 
 
-asyncio.run(main(*sys.argv[1:3]))
+asyncio.run(main(*sys.argv[1:]))

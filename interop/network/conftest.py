@@ -30,14 +30,14 @@ FIGURES: list[dict] = []
 class End:
     """One end of the call: `call.py` in a namespace, and what it has said."""
 
-    def __init__(self, namespace: str, url: str, room: str, identity: str):
+    def __init__(self, namespace: str, url: str, room: str, identity: str, how: str = ""):
         grants = api.VideoGrants(room_join=True, room=room)
         token = api.AccessToken(KEY, SECRET).with_identity(identity).with_grants(grants).to_jwt()
         self.events: list[dict] = []
         self.changed = threading.Condition()
         script = str(Path(__file__).with_name("call.py"))
         self.child = subprocess.Popen(
-            ["ip", "netns", "exec", namespace, sys.executable, script, url, token], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            ["ip", "netns", "exec", namespace, sys.executable, script, url, token, how], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
         threading.Thread(target=self.read, daemon=True).start()
 
@@ -60,6 +60,12 @@ class End:
     def is_hearing(self) -> bool:
         heard = [event["event"] for event in self.events if event["event"] in ("heard", "silent")]
         return bool(heard) and heard[-1] == "heard"
+
+    def concealed(self, seconds: int) -> float:
+        """The share of the next seconds' sound that the decoder made up for what was lost, in percent."""
+        begin = self.wait("samples", after=time.monotonic())
+        end = self.wait("samples", after=begin["at"] + seconds, seconds=seconds + 60)
+        return 100 * (end["concealed"] - begin["concealed"]) / max(1, end["all"] - begin["all"])
 
     def stop(self) -> None:
         self.child.stdin.close()
@@ -100,12 +106,12 @@ class Call:
         code = f"import urllib.request; print(urllib.request.urlopen('http://{SERVER}:7880', timeout=2).status)"
         return self.net.inside(self.net.server, sys.executable, "-c", code, check=False).strip() == "200"
 
-    def join(self) -> tuple[End, End]:
+    def join(self, how: str = "") -> tuple[End, End]:
         """Both ends; returns the caller, who is in the hostile network, and the other."""
-        other = End(self.net.server, self.url, self.room, "other")
+        other = End(self.net.server, self.url, self.room, "other", how)
         self.ends.append(other)
         other.wait("connected")
-        caller = End(self.net.client, self.url, self.room, "caller")
+        caller = End(self.net.client, self.url, self.room, "caller", how)
         self.ends.append(caller)
         return caller, other
 
@@ -155,8 +161,9 @@ def pytest_sessionfinish() -> None:
     if not FIGURES:
         return
     ARTIFACTS.mkdir(parents=True, exist_ok=True)
-    rows = ["| network | server | time to first audio, s | time to recover, s |", "|---|---|---|---|"]
+    columns = {"first": "time to first audio, s", "recover": "time to recover, s", "heard": "made up of what the caller hears, %", "said": "of what he says, %"}
+    rows = ["| network | server | " + " | ".join(columns.values()) + " |", "|---" * (len(columns) + 2) + "|"]
     for row in sorted(FIGURES, key=lambda row: (row["network"], row["server"])):
-        rows.append(f"| {row['network']} | {row['server']} | {row.get('first', '')} | {row.get('recover', '')} |")
+        rows.append(f"| {row['network']} | {row['server']} | " + " | ".join(str(row.get(name, "")) for name in columns) + " |")
     (ARTIFACTS / "network.md").write_text("\n".join(rows) + "\n")
     print("\n" + "\n".join(rows))

@@ -38,6 +38,16 @@ def test_a_network_that_loses_packets(call, percent):
     call.note(f"{percent} % loss", first=call.talk(caller, other))
 
 
+@pytest.mark.parametrize("percent", [5, 20])
+def test_what_is_lost_of_voices_without_red_is_mostly_heard_all_the_same(call, percent):
+    # of what the caller hears by RED that the server makes, of what he says because the server asks for it again
+    caller, other = call.join("plain")
+    call.talk(caller, other)
+    call.net.lose(percent)
+    heard, said = caller.concealed(20), other.concealed(20)
+    call.note(f"{percent} % loss, voices without RED", heard=heard, said=said)
+
+
 def test_both_ends_are_told_that_the_connection_loses_packets(call):
     call.net.lose(30)
     caller, other = call.join()

@@ -44,6 +44,7 @@ async fn main() {
             to: egress.clone(),
             to_mid: to,
             highest_layer: Forward::ALL_LAYERS,
+            redundant: true,
         });
         listeners.push((listener, egress, events));
     }

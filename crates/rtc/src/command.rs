@@ -106,6 +106,7 @@ pub(crate) struct ForwardCommand {
     pub(crate) to: PeerId,
     pub(crate) to_mid: String,
     pub(crate) highest_layer: usize,
+    pub(crate) redundant: bool,
 }
 
 /// How a command is treated when many wait.

@@ -47,6 +47,9 @@ pub struct PeerConfig {
     pub statistics_interval: Option<Duration>,
     /// Offer and accept RED (`audio/red`) around Opus.
     pub red: bool,
+    /// Send lost packets of voices again when the other side asks for them (NACK), and offer that. Each packet costs a few
+    /// copies then; whoever takes RED can do without.
+    pub resends_audio: bool,
     /// Give this peer a UDP socket of its own instead of the shard's. Clients need it: all their peers talk to the one
     /// port of the server, which tells them apart by where they come from. Servers share.
     pub own_socket: bool,
@@ -63,6 +66,7 @@ impl PeerConfig {
             audio_level_interval_ms: 400,
             statistics_interval: Some(Duration::from_secs(5)),
             red: true,
+            resends_audio: false,
             own_socket: false,
             label: label.into(),
         }
@@ -76,6 +80,7 @@ impl PeerConfig {
             audio_level_interval_ms: 0,
             statistics_interval: None,
             red: true,
+            resends_audio: true,
             own_socket: true,
             label: label.into(),
         }

@@ -8,8 +8,10 @@ use bytes::Bytes;
 use rustc_hash::FxHashMap;
 use str0m::channel::ChannelId;
 use str0m::config::DtlsCert;
+use str0m::format::Codec;
 use str0m::media::Mid;
-use str0m::rtp::{RtpPacket as StrRtpPacket, Ssrc};
+use str0m::rtp::rtcp::Rtcp;
+use str0m::rtp::{RawPacket, RtpPacket as StrRtpPacket, Ssrc};
 use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcConfig};
 use tokio::sync::mpsc;
 
@@ -22,6 +24,7 @@ use crate::limits::{
 use crate::negotiation::Negotiation;
 use crate::path::Place;
 use crate::pulse::Pulse;
+use crate::resend::Resends;
 use crate::section::Section;
 use crate::socket::Outgoing;
 use crate::{PeerConfig, PeerEvent};
@@ -132,6 +135,7 @@ pub(crate) struct Connection {
     pub(crate) sections: Vec<Section>,
     by_ssrc: FxHashMap<Ssrc, Origin>,
     pub(crate) channels: Channels,
+    pub(crate) resends: Resends,
     /// When str0m wants to be asked again.
     deadline: Instant,
     /// When it last had its turn.
@@ -176,9 +180,16 @@ impl Connection {
             .enable_h264(true)
             .enable_vp9(true)
             .enable_av1(true)
+            .enable_raw_packets(config.resends_audio)
             .set_stats_interval(config.statistics_interval)
             .set_rtcp_report_interval_audio(REPORT_INTERVAL)
             .set_sctp_max_buffered_amount(SCTP_BUFFER_BYTES);
+        for codec in rtc_config.codec_config().iter_mut() {
+            if codec.spec().codec == Codec::Opus {
+                // Taken out of the text where it is not true.
+                codec.set_fb_nack(true);
+            }
+        }
         if let Some(certificate) = certificate {
             rtc_config = rtc_config.set_dtls_cert(certificate.clone());
         }
@@ -203,6 +214,7 @@ impl Connection {
             sections: Vec::new(),
             by_ssrc: FxHashMap::default(),
             channels: Channels::new(waiting),
+            resends: Resends::default(),
             deadline: now,
             ticked: now,
             levels_at: (!levels.is_zero()).then(|| now + levels),
@@ -333,13 +345,20 @@ impl Connection {
                     {
                         self.new_addresses.push(place);
                     }
-                    out.push(Outgoing {
+                    let datagram = Outgoing {
                         socket: self.socket,
                         protocol: transmit.proto,
                         destination: transmit.destination,
                         source: transmit.source,
                         contents: transmit.contents.into(),
-                    });
+                    };
+                    self.resends.sent(&datagram, now);
+                    out.push(datagram);
+                }
+                Ok(Output::Event(Event::RawPacket(packet))) => {
+                    if let RawPacket::RtcpRx(Rtcp::Nack(asked)) = *packet {
+                        out.extend(self.resends.again(&asked, now));
+                    }
                 }
                 Ok(Output::Event(event)) => self.on_event(event, now),
                 Err(error) => {
@@ -428,7 +447,15 @@ impl Connection {
         let stream = api.stream_rx(&ssrc)?;
         let (mid, rid) = (stream.mid(), stream.rid());
         let section = self.section(mid)?;
-        let layer = self.sections.get(section)?.layers.index(rid)?;
+        let found = self.sections.get(section)?;
+        let layer = found.layers.index(rid)?;
+        if found.kind == crate::MediaKind::Audio {
+            // str0m asks for lost packets only where there is a second stream for them.
+            let nack = found.nack;
+            let mut api = self.rtc.direct_api();
+            let stream = api.expect_stream_rx(ssrc, None, mid, rid);
+            stream.suppress_nack(!nack);
+        }
         Some(Origin { section, layer })
     }
 
@@ -459,6 +486,7 @@ impl Connection {
     pub(crate) fn renegotiated(&mut self) {
         self.epoch = self.epoch.wrapping_add(1);
         self.by_ssrc.clear();
+        self.resends.forget_streams();
         for section in &mut self.sections {
             section.forget_negotiated();
         }

@@ -12,7 +12,7 @@ use crate::connection::{Connection, Link, Origin};
 use crate::keyframe;
 use crate::limits::{MAX_RTP_PAYLOAD_BYTES, SILENT_FRAME, SILENT_FRAMES};
 use crate::numbering::{OutStream, Place};
-use crate::red::{self, Unwrapped};
+use crate::red::{self, Earlier, Unwrapped};
 use crate::section::{self, Meaning, Route, Target};
 use crate::{MediaKind, PeerEvent, RtpPacket};
 
@@ -39,6 +39,8 @@ pub(crate) struct Received {
     pub(crate) key_frame: bool,
     /// Out of RED: what was lost before, and the packet itself. Not used for other payloads.
     unwrapped: Vec<(Unwrapped, Arc<[u8]>)>,
+    /// Of Opus without RED: what may be said again with it.
+    earlier: Earlier,
 }
 
 impl Connection {
@@ -90,7 +92,14 @@ impl Connection {
             meaning,
             key_frame,
             unwrapped: Vec::new(),
+            earlier: Earlier::default(),
         };
+        if meaning.spec.codec == Codec::Opus && !meaning.red && !current.muted {
+            received.earlier =
+                current
+                    .recent
+                    .note(ssrc, received.sequence, timestamp, &received.payload);
+        }
         let fresh = if meaning.red {
             received.unwrap(&mut current.red);
             true
@@ -163,12 +172,17 @@ impl Connection {
                     return 0;
                 };
                 let route = section::route(&self.rtc, section.mid, received.meaning);
+                let route = match route {
+                    Route::Wrap { inner, .. } if !target.redundant => Route::Plain(inner),
+                    route => route,
+                };
                 target.routes.push((received.payload_type, route));
                 route
             }
         };
         match route {
             Route::Plain(pt) => self.write_one(target, received, pt, &received.payload, None),
+            Route::Wrap { outer, inner } => self.write_wrapped(target, received, outer, inner),
             Route::Red { outer, inner } if inner == received.meaning.codec_pt => {
                 self.write_one(target, received, outer, &received.payload, None)
             }
@@ -189,6 +203,32 @@ impl Connection {
                 crate::counters::dropped("no_common_codec");
                 0
             }
+        }
+    }
+
+    /// In RED with what it was sent before, as long as there is any.
+    fn write_wrapped(
+        &mut self,
+        target: &mut Target,
+        received: &Received,
+        outer: Pt,
+        inner: Pt,
+    ) -> u64 {
+        let since = target
+            .mapping
+            .as_ref()
+            .and_then(|mapping| mapping.since_start(received.ssrc, received.sequence));
+        let codec = *received.meaning.codec_pt;
+        let most = since.map_or(0, |since| usize::try_from(since).unwrap_or(usize::MAX));
+        let Some(red) = received.earlier.wrap(codec, &received.payload, most) else {
+            return self.write_one(target, received, inner, &received.payload, None);
+        };
+        let changed = (*inner != codec).then(|| red::with_payload_type(&red, codec, *inner));
+        match changed {
+            None => self.write_one(target, received, outer, &red, None),
+            Some(changed) => changed.map_or(0, |red| {
+                self.write_one(target, received, outer, &red.into(), None)
+            }),
         }
     }
 
@@ -265,6 +305,9 @@ impl Connection {
             return false;
         };
         let nackable = section.kind == MediaKind::Video;
+        if !nackable && self.config.resends_audio {
+            self.resends.keep_stream(ssrc);
+        }
         let mut api = self.rtc.direct_api();
         let Some(stream) = api.stream_tx(&ssrc) else {
             return false;
@@ -359,19 +402,21 @@ impl Connection {
         );
     }
 
-    /// Nothing will come for now: let a listener's jitter buffer run empty. If nothing came yet, the listener learns by it that
-    /// there is a track (pion tells its user with the first packet).
-    pub(crate) fn begin_silence(&mut self, index: usize, now: Instant) {
+    /// Nothing will come for now: let a listener's jitter buffer run empty. If nothing came yet, the receiver learns by it that
+    /// there is a track (pion tells its user with the first packet); of a picture, by empty packets of this type.
+    pub(crate) fn begin_silence(&mut self, index: usize, picture: Option<Pt>, now: Instant) {
         let Some(section) = self.sections.get_mut(index) else {
             return;
         };
-        if section.kind == MediaKind::Audio {
-            section.own_mapping = None;
-            section.silent_frames = SILENT_FRAMES;
-            section.silence_at = Some(now + SILENT_FRAME);
-            if !self.silent.contains(&index) {
-                self.silent.push(index);
-            }
+        if section.kind == MediaKind::Video && (section.out.started() || picture.is_none()) {
+            return;
+        }
+        section.own_mapping = None;
+        section.picture = picture;
+        section.silent_frames = SILENT_FRAMES;
+        section.silence_at = Some(now + SILENT_FRAME);
+        if !self.silent.contains(&index) {
+            self.silent.push(index);
         }
     }
 
@@ -456,11 +501,20 @@ pub(crate) fn send_silence(connection: &mut Connection, index: usize, now: Insta
         section.silence_at = Some(now + SILENT_FRAME);
         return true;
     }
-    let Some(pt) = section.opus(&connection.rtc) else {
+    let (pt, samples, payload, extensions) = match section.kind {
+        MediaKind::Audio => (
+            section.opus(&connection.rtc),
+            OPUS_FRAME_SAMPLES,
+            &OPUS_SILENCE[..],
+            voice_extensions(SILENCE_LEVEL),
+        ),
+        MediaKind::Video => (section.picture, 0, &[][..], ExtensionValues::default()),
+    };
+    let Some(pt) = pt else {
         section.stop_silence();
         return false;
     };
-    let place = section.out.append(OPUS_FRAME_SAMPLES, now);
+    let place = section.out.append(samples, now);
     section.silent_frames = section.silent_frames.saturating_sub(1);
     section.silence_at = (section.silent_frames > 0).then(|| at + SILENT_FRAME);
     let more = section.silence_at.is_some();
@@ -470,8 +524,8 @@ pub(crate) fn send_silence(connection: &mut Connection, index: usize, now: Insta
         place,
         now,
         false,
-        voice_extensions(SILENCE_LEVEL),
-        Arc::from(&OPUS_SILENCE[..]),
+        extensions,
+        Arc::from(payload),
         None,
     );
     more

@@ -12,7 +12,7 @@
 //! | `shard` | one thread: reads sockets, drives peers, forwards, sends |
 //! | `connection` | one peer inside its shard; `negotiation` its descriptions, `channels` its data, `section` its media |
 //! | `negotiator` | descriptions are read and negotiated off the media threads |
-//! | `forward` | from a received packet to what is written for those who hear it; `numbering` their numbers, `red` RFC 2198 |
+//! | `forward` | from a received packet to what is written for those who hear it; `numbering` their numbers, `red` RFC 2198, `resend` what may be asked for again |
 //! | `layers` | which simulcast layer a receiver is sent; `keyframe` where it may change, `vp8` what the change renumbers |
 //! | `statistics` | how much of a stream is lost, and how evenly the rest comes |
 //! | [`sdp`] | session descriptions as text |
@@ -43,6 +43,7 @@ mod path;
 pub mod peer;
 mod pulse;
 mod red;
+mod resend;
 pub mod sdp;
 mod section;
 mod shard;

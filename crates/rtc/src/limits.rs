@@ -80,6 +80,13 @@ pub(crate) const KEY_FRAME_INTERVAL: Duration = Duration::from_millis(500);
 pub(crate) const SILENT_FRAMES: u8 = 10;
 /// How long one silent frame is.
 pub(crate) const SILENT_FRAME: Duration = Duration::from_millis(20);
+/// Voice packets of one peer that are kept in case it asks for them again: a second of twenty voices. More: the oldest are
+/// forgotten.
+pub(crate) const MAX_RESEND_PACKETS: usize = 1_024;
+/// How old such a packet may be: what comes later than that is of no use to a listener.
+pub(crate) const MAX_RESEND_AGE: Duration = Duration::from_secs(1);
+/// How often one packet is sent again. Whoever asks more often gets nothing.
+pub(crate) const MAX_RESENDS: u8 = 3;
 /// Datagrams waiting for one TCP connection or relay: half a second of a voice and a camera. More: dropped and counted, as a
 /// router would.
 pub(crate) const PATH_QUEUE: usize = 256;

@@ -80,13 +80,22 @@ impl Connection {
             .map(|s| (Mid::from(s.mid.as_str()), direction(s.receives, s.sends)))
             .collect();
         self.renew_streams(&directions);
+        let offered: Vec<String> = sections
+            .iter()
+            .filter(|section| section.nack)
+            .map(|section| section.mid.clone())
+            .collect();
         let answer = self
             .rtc
             .sdp_api()
             .accept_offer(remote.offer)
             .map_err(refused)?;
         self.agreed(sections, now);
-        Ok(sdp::edit::finish_answer(&answer.to_sdp_string()))
+        let resends = self.config.resends_audio;
+        let answer = sdp::edit::finish_answer(&answer.to_sdp_string());
+        Ok(sdp::edit::without_audio_nack(&answer, |section| {
+            offered.contains(&section.mid) && (resends || !section.sends)
+        }))
     }
 
     /// Offer changes.
@@ -160,8 +169,10 @@ impl Connection {
             });
         };
         self.negotiation.pending = Some(pending);
+        let resends = self.config.resends_audio;
+        let offer = offer.to_sdp_string();
         Ok(Offer {
-            sdp: offer.to_sdp_string(),
+            sdp: sdp::edit::without_audio_nack(&offer, |section| resends || !section.sends),
             mids,
         })
     }
@@ -283,7 +294,7 @@ impl Connection {
     fn agreed(&mut self, sections: Vec<sdp::Section>, now: Instant) {
         self.expect_connection(now);
         self.renegotiated();
-        for found in sections {
+        for found in &sections {
             let mid = Mid::from(found.mid.as_str());
             if let Some(kind) = found.kind
                 && !found.mid.is_empty()
@@ -297,6 +308,9 @@ impl Connection {
         let mut changed = Vec::new();
         for section in &mut self.sections {
             section.set_layers(&self.rtc);
+            section.nack = sections
+                .iter()
+                .any(|found| found.nack && found.mid == *section.name);
             let receiving = receives(&self.rtc, section.mid);
             if receiving != section.receiving {
                 section.receiving = receiving;

@@ -36,6 +36,17 @@ pub(crate) struct Mapping {
 }
 
 impl Mapping {
+    /// How many packets of this source before this one were sent. `None`: it is the first, or too old.
+    pub(crate) fn since_start(&self, source: u32, sequence: u64) -> Option<u64> {
+        if source != self.source || self.highest.abs_diff(sequence) > MAX_JUMP {
+            return None;
+        }
+        let out = i64::try_from(sequence)
+            .ok()?
+            .checked_add(self.offset(sequence)?)?;
+        u64::try_from(out).ok()?.checked_sub(self.floor)
+    }
+
     /// A packet with this number is the newest.
     fn advance(&mut self, sequence: u64) {
         if let Some(step) = sequence.checked_sub(self.highest) {
@@ -248,6 +259,18 @@ mod tests {
         );
         assert_eq!(out.place(&mut map, 1, 11, 960, now), None, "never twice");
         assert_eq!(out.place(&mut map, 1, 9, 0, now), None, "before the start");
+    }
+
+    #[test]
+    fn what_was_said_before_somebody_began_to_listen_is_not_said_again_to_him() {
+        let (now, mut out, mut map) = (Instant::now(), OutStream::new(48_000), None::<Mapping>);
+        let since = |map: &Option<Mapping>, sequence| map.as_ref()?.since_start(1, sequence);
+        assert_eq!(since(&map, 10), None);
+        out.place(&mut map, 1, 10, 0, now).unwrap();
+        assert_eq!(since(&map, 10), Some(0));
+        assert_eq!((since(&map, 11), since(&map, 12)), (Some(1), Some(2)));
+        assert_eq!(since(&map, 9), None, "before he began");
+        assert_eq!(since(&map, 10 + MAX_JUMP + 1), None, "a stream of its own");
     }
 
     #[test]

@@ -110,6 +110,9 @@ pub struct Forward {
     /// The largest simulcast layer it shall be sent, 0 the smallest; [`ALL_LAYERS`](Self::ALL_LAYERS) has no limit. It is sent one
     /// layer at a time: the largest of those that arrive.
     pub highest_layer: usize,
+    /// Of a voice that does not come in RED: to a receiver that takes RED, send each packet with the two before it. Not for
+    /// what is encrypted from end to end: its receiver decrypts before it unpacks.
+    pub redundant: bool,
 }
 
 impl Forward {
@@ -177,6 +180,7 @@ impl Peer {
             to,
             to_mid,
             highest_layer,
+            redundant,
         } = forward;
         if !self.beside(&to) {
             return;
@@ -187,6 +191,7 @@ impl Peer {
             to: to.inner.id,
             to_mid,
             highest_layer,
+            redundant,
         }));
     }
 

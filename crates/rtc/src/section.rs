@@ -13,7 +13,7 @@ use crate::command::PeerId;
 use crate::layers::{Choice, Layers};
 use crate::level::LevelMeter;
 use crate::numbering::{Mapping, OutStream};
-use crate::red::Unwrapper;
+use crate::red::{Recent, Unwrapper};
 use crate::statistics::{Reception, Reported};
 use crate::vp8;
 
@@ -36,6 +36,8 @@ pub(crate) struct Target {
     /// What was decided about the packet at hand.
     pub(crate) sends: bool,
     pub(crate) vp8: vp8::Offsets,
+    /// May it be sent in RED though it does not come so?
+    pub(crate) redundant: bool,
     /// Known payload types here and how they travel there, valid for these negotiations.
     pub(crate) routes: Vec<(u8, Route)>,
     pub(crate) epochs: (u32, u32),
@@ -55,6 +57,13 @@ pub(crate) enum Route {
     },
     /// Taken out of RED.
     Unwrap(Pt),
+    /// Into RED, which it did not come in.
+    Wrap {
+        /// Of RED.
+        outer: Pt,
+        /// Of the codec inside.
+        inner: Pt,
+    },
     /// The receiver does not know the codec.
     Unknown,
 }
@@ -77,11 +86,14 @@ pub(crate) struct Section {
     pub(crate) kind: MediaKind,
     /// The other side sends.
     pub(crate) receiving: bool,
+    /// Of a voice: the other side sends again what we have not got.
+    pub(crate) nack: bool,
     /// A packet has arrived.
     pub(crate) flowing: bool,
     pub(crate) muted: bool,
     pub(crate) targets: Vec<Target>,
     pub(crate) red: Unwrapper,
+    pub(crate) recent: Recent,
     pub(crate) level: LevelMeter,
     pub(crate) layers: Layers,
     pub(crate) reception: Reception,
@@ -95,6 +107,8 @@ pub(crate) struct Section {
     /// Of what we send ourselves.
     pub(crate) own_mapping: Option<Mapping>,
     pub(crate) own_next: u64,
+    /// The payload type of the picture that it will carry.
+    pub(crate) picture: Option<Pt>,
     /// Silent frames still to be sent, and when the next is due.
     pub(crate) silent_frames: u8,
     pub(crate) silence_at: Option<Instant>,
@@ -108,10 +122,12 @@ impl Section {
             name: mid.into(),
             kind,
             receiving: false,
+            nack: false,
             flowing: false,
             muted: false,
             targets: Vec::new(),
             red: Unwrapper::default(),
+            recent: Recent::default(),
             level: LevelMeter::default(),
             layers: Layers::new(&[]),
             reception: Reception::default(),
@@ -122,6 +138,7 @@ impl Section {
             reported: Reported::default(),
             own_mapping: None,
             own_next: 0,
+            picture: None,
             silent_frames: 0,
             silence_at: None,
             opus: None,
@@ -241,7 +258,13 @@ pub(crate) fn route(rtc: &Rtc, mid: Mid, meaning: Meaning) -> Route {
     };
     match (params, meaning.red) {
         (None, _) => Route::Unknown,
-        (Some(params), false) => Route::Plain(params.pt()),
+        (Some(params), false) => match params.red() {
+            Some(outer) => Route::Wrap {
+                outer,
+                inner: params.pt(),
+            },
+            None => Route::Plain(params.pt()),
+        },
         (Some(params), true) => match params.red() {
             Some(outer) => Route::Red {
                 outer,

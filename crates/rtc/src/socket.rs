@@ -36,7 +36,7 @@ pub(crate) struct ReceiveBuffers {
 }
 
 /// A datagram to be sent.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Outgoing {
     /// Key of the socket.
     pub(crate) socket: usize,

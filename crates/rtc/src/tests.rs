@@ -10,6 +10,7 @@
 mod connect;
 mod data;
 mod faults;
+mod loss;
 mod media;
 mod negotiate;
 mod paths;

@@ -71,6 +71,9 @@ pub const DATA_REPLAY_BYTES: usize = 100 * 1024;
 pub const JOIN_TIMEOUT: Duration = Duration::from_secs(60);
 /// An offer of ours must be answered after so long.
 pub const NEGOTIATION_TIMEOUT: Duration = Duration::from_secs(15);
+/// So long an offer that came with the join of a Go client waits: longer than that client takes to note that it has offered,
+/// and not longer than livekit-server takes when it is busy.
+pub const GO_OFFER_DELAY: Duration = Duration::from_millis(100);
 /// A participant whose media connection ended may still say that it leaves for so long; then it is told to join anew.
 pub const MEDIA_GRACE: Duration = Duration::from_secs(1);
 /// A participant without signalling is kept for so long, for it to come back.

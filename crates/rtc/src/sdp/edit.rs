@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::{direction_of, mid_of, split};
+use super::{
+    Section, direction_of, is_nack_of_opus, mid_of, opus_payload_type, parse_section, split,
+};
 
 /// Put `(stream, track)` of each mid into its section's msid lines. A section that has no `a=msid` gets one.
 pub fn rewrite_msids(sdp: &str, msids: &HashMap<String, (String, String)>) -> String {
@@ -140,11 +142,12 @@ pub struct Voice {
     pub no_dtx: bool,
     /// In two channels, and in a quality that music needs.
     pub stereo: bool,
+    /// In RED, each packet with earlier ones.
+    pub red: bool,
 }
 
 /// An answer to somebody who sends: ask for Opus as each track is meant to be sent (by mid; discontinuously and in one channel
-/// unless it says otherwise), and do not promise retransmission of audio, which this engine does not do (loss is covered by RED
-/// and in-band FEC).
+/// unless it says otherwise).
 pub fn polish_answer(sdp: &str, voices: &HashMap<String, Voice>) -> String {
     let mut out = String::with_capacity(sdp.len() + 64);
     for section in split(sdp) {
@@ -162,12 +165,52 @@ pub fn polish_answer(sdp: &str, voices: &HashMap<String, Voice>) -> String {
             // LiveKit's; the most that Opus has.
             wishes.extend(["stereo=1", "maxaveragebitrate=510000"]);
         }
-        for line in with_opus_formats(section, &wishes).split_inclusive('\n') {
-            let text = line.trim_end();
-            if !(text.starts_with("a=rtcp-fb:") && text.ends_with(" nack")) {
-                out.push_str(line);
+        let section = with_opus_formats(section, &wishes);
+        match red_first(&section).filter(|_| voice.red) {
+            Some(line) => {
+                out.push_str(&line);
+                let rest = section.find('\n').and_then(|end| section.get(end + 1..));
+                out.push_str(rest.unwrap_or_default());
             }
+            None => out.push_str(&section),
         }
+    }
+    out
+}
+
+/// The first line of a section, with RED before the codec inside: libwebrtc sends it only then. `None`: it has no RED.
+fn red_first(section: &str) -> Option<String> {
+    let (line, _) = section.split_once('\n')?;
+    let red = section.lines().find_map(|line| {
+        let (pt, codec) = line.strip_prefix("a=rtpmap:")?.split_once(' ')?;
+        codec.to_ascii_lowercase().starts_with("red/").then_some(pt)
+    })?;
+    let words: Vec<&str> = line.trim_end().split(' ').collect();
+    let (head, formats) = words.split_at_checked(3)?;
+    let others = formats.iter().filter(|format| **format != red);
+    let ordered: Vec<&str> = head
+        .iter()
+        .chain(std::iter::once(&red))
+        .chain(others)
+        .copied()
+        .collect();
+    formats
+        .contains(&red)
+        .then(|| format!("{}\r\n", ordered.join(" ")))
+}
+
+/// A description of ours in which lost voice packets may be asked for again only in these sections.
+pub(crate) fn without_audio_nack(sdp: &str, may: impl Fn(&Section) -> bool) -> String {
+    let mut out = String::with_capacity(sdp.len());
+    for section in split(sdp) {
+        if !section.starts_with("m=audio") || may(&parse_section(section)) {
+            out.push_str(section);
+            continue;
+        }
+        let lines = section.split_inclusive('\n');
+        lines
+            .filter(|line| !is_nack_of_opus(section, line))
+            .for_each(|line| out.push_str(line));
     }
     out
 }
@@ -213,16 +256,6 @@ fn with_opus_formats(section: &str, formats: &[&str]) -> String {
 
 fn parameter_name(format: &str) -> &str {
     format.split('=').next().unwrap_or_default().trim()
-}
-
-fn opus_payload_type(section: &str) -> Option<&str> {
-    section.lines().find_map(|line| {
-        let (pt, codec) = line.strip_prefix("a=rtpmap:")?.split_once(' ')?;
-        codec
-            .to_ascii_lowercase()
-            .starts_with("opus/")
-            .then_some(pt)
-    })
 }
 
 /// Our answer as others can take it: a section without a codec in common is rejected (port 0, outside the bundle),
@@ -339,18 +372,33 @@ mod tests {
     }
 
     #[test]
-    fn the_answer_asks_for_dtx_and_promises_no_audio_retransmission() {
+    fn the_answer_asks_for_dtx() {
         let out = polish_answer(OFFER, &HashMap::new());
         assert!(
             out.contains("a=fmtp:111 minptime=10;useinbandfec=1;usedtx=1\r\n"),
             "{out}"
         );
-        assert!(!out.contains("nack"));
+    }
+
+    #[test]
+    fn lost_voice_packets_may_be_asked_for_again_only_where_that_is_agreed() {
+        assert_eq!(without_audio_nack(OFFER, |section| section.sends), OFFER);
+        let out = without_audio_nack(OFFER, |section| !section.sends);
+        assert_eq!(out, OFFER.replace("a=rtcp-fb:111 nack\r\n", ""));
+        let picture = "m=video 9 x 96\r\na=mid:1\r\na=rtcp-fb:96 nack\r\na=rtcp-fb:96 nack pli\r\n";
+        assert_eq!(without_audio_nack(picture, |_| false), picture);
     }
 
     #[test]
     fn music_is_asked_for_in_two_channels_and_without_pauses_where_its_track_says_so() {
-        let voice = |no_dtx, stereo| HashMap::from([("1".to_owned(), Voice { no_dtx, stereo })]);
+        let voice = |no_dtx, stereo| {
+            let voice = Voice {
+                no_dtx,
+                stereo,
+                red: false,
+            };
+            HashMap::from([("1".to_owned(), voice)])
+        };
         let out = polish_answer(OFFER, &voice(true, true));
         let wanted = "a=fmtp:111 minptime=10;useinbandfec=1;stereo=1;maxaveragebitrate=510000\r\n";
         assert!(out.contains(wanted), "{out}");
@@ -359,6 +407,28 @@ mod tests {
         assert!(sent.contains("useinbandfec=1;sprop-stereo=1\r\n"), "{sent}");
         assert_eq!(announce_stereo(&sent, &["1".to_owned()]), sent);
         assert_eq!(announce_stereo(OFFER, &["2".to_owned()]), OFFER);
+    }
+
+    #[test]
+    fn a_voice_that_may_come_in_red_is_asked_for_in_red_first() {
+        let answer = OFFER.replace(
+            "a=rtpmap:111 opus/48000/2\r\n",
+            "a=rtpmap:111 opus/48000/2\r\na=rtpmap:63 red/48000/2\r\na=fmtp:63 111/111\r\n",
+        );
+        let asked = |sdp: &str, red| {
+            let voice = Voice {
+                no_dtx: true,
+                stereo: false,
+                red,
+            };
+            polish_answer(sdp, &HashMap::from([("1".to_owned(), voice)]))
+        };
+        assert_eq!(asked(&answer, false), answer);
+        let first = answer.replace("SAVPF 111 63\r\na=mid:1", "SAVPF 63 111\r\na=mid:1");
+        assert_ne!(first, answer);
+        assert_eq!(asked(&answer, true), first);
+        assert_eq!(asked(&first, true), first);
+        assert_eq!(asked(OFFER, true), OFFER, "there is none");
     }
 
     #[test]

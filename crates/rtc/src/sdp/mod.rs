@@ -28,6 +28,8 @@ pub struct Section {
     pub receives: bool,
     /// The names of its codecs, in order of preference; no retransmission and error correction.
     pub codecs: Vec<String>,
+    /// Audio: lost packets of Opus may be asked for again (`a=rtcp-fb` `nack`).
+    pub nack: bool,
 }
 
 /// The sections of a description. Never fails: a text without sections has none.
@@ -58,6 +60,8 @@ fn parse_section(text: &str) -> Section {
         sends: open,
         receives: open,
         codecs: Vec::new(),
+        nack: kind == Some(MediaKind::Audio)
+            && text.lines().any(|line| is_nack_of_opus(text, line)),
     };
     let preferred: Vec<&str> = words.skip(1).collect();
     let mut named = vec![None; preferred.len()];
@@ -91,6 +95,24 @@ impl Section {
         self.stream = words.next().unwrap_or_default().to_owned();
         self.track = words.next().unwrap_or_default().to_owned();
     }
+}
+
+/// Is this line of an audio section about asking for Opus packets again?
+fn is_nack_of_opus(section: &str, line: &str) -> bool {
+    let feedback = line.trim_end().strip_prefix("a=rtcp-fb:");
+    let payload_type = feedback.and_then(|feedback| feedback.strip_suffix(" nack"));
+    payload_type.is_some_and(|pt| pt == "*" || Some(pt) == opus_payload_type(section))
+}
+
+/// The payload type of Opus in a section's text.
+fn opus_payload_type(section: &str) -> Option<&str> {
+    section.lines().find_map(|line| {
+        let (pt, codec) = line.strip_prefix("a=rtpmap:")?.split_once(' ')?;
+        codec
+            .to_ascii_lowercase()
+            .starts_with("opus/")
+            .then_some(pt)
+    })
 }
 
 /// Whether a side sends and whether it receives, by a line of its own.
@@ -164,6 +186,7 @@ pub(crate) mod tests {
         assert!(found[1].sends && !found[1].receives);
         assert!(!found[2].sends && found[2].receives);
         assert_eq!(found[1].codecs, ["opus"]);
+        assert!(found[1].nack && !found[2].nack);
     }
 
     #[test]

@@ -2,14 +2,17 @@
 
 use std::time::Instant;
 
+use str0m::media::Pt;
+
 use super::Shard;
 use super::away::Kept;
+use crate::MediaKind;
 use crate::command::{ForwardCommand, PeerId};
 use crate::connection::Origin;
 use crate::forward::Received;
 use crate::layers::{Choice, Verdict};
 use crate::limits::MAX_FORWARDS;
-use crate::section::Target;
+use crate::section::{Route, Target, meaning, route};
 use crate::vp8;
 
 impl Shard {
@@ -146,6 +149,7 @@ impl Shard {
             to,
             to_mid,
             highest_layer,
+            redundant,
         } = command;
         let (from, to, highest) = (*from, *to, *highest_layer);
         let (Some((slot, section)), Some((to_slot, to_section))) = (
@@ -182,6 +186,7 @@ impl Shard {
                 choice: Choice::new(highest),
                 sends: false,
                 vp8: vp8::Offsets::default(),
+                redundant: *redundant,
                 routes: Vec::new(),
                 epochs: (0, 0),
             });
@@ -224,14 +229,33 @@ impl Shard {
         if self.keep(slot, || Kept::Silence { section, from }) {
             return;
         }
+        let picture = self.picture(slot, section);
         self.guarded(slot, |peer| {
             if let Some(target) = peer.sections.get_mut(section)
                 && target.source.is_some_and(|(_, id, _)| id == from)
             {
-                peer.begin_silence(section, now);
+                peer.begin_silence(section, picture, now);
             }
         });
         self.mark(slot);
+    }
+
+    /// The payload type under which this receiver gets the picture of its source: its sender's first choice.
+    fn picture(&self, slot: usize, section: usize) -> Option<Pt> {
+        let receiver = self.peers.get(slot)?.as_ref()?;
+        let target = receiver.sections.get(section)?;
+        let (source, id, from) = target.source?;
+        let sender = self.peers.get(source)?.as_ref().filter(|s| s.id == id)?;
+        let found = sender.sections.get(from)?;
+        if found.kind != MediaKind::Video {
+            return None;
+        }
+        let offered = sender.rtc.media(found.mid)?.remote_pts();
+        let meaning = offered.iter().find_map(|pt| meaning(&sender.rtc, *pt))?;
+        let Route::Plain(pt) = route(&receiver.rtc, target.mid, meaning) else {
+            return None;
+        };
+        Some(pt)
     }
 
     pub(super) fn set_muted(&mut self, id: PeerId, mid: &str, muted: bool, now: Instant) {
@@ -244,6 +268,7 @@ impl Shard {
             && current.muted != muted
         {
             current.muted = muted;
+            current.recent.forget();
             for target in &mut current.targets {
                 // After a pause the numbers join on anew.
                 target.mapping = None;

@@ -84,6 +84,7 @@ async fn relay(speaker_red: bool, listener_red: bool) -> Relay {
         to: egress.peer.clone(),
         to_mid: to.clone(),
         highest_layer: Forward::ALL_LAYERS,
+        redundant: true,
     });
     ingress.settled().await;
     Relay {
@@ -170,6 +171,7 @@ async fn after_the_end_of_a_forward_there_is_silence_and_another_voice_may_follo
         to: relay.egress.peer.clone(),
         to_mid: relay.to.clone(),
         highest_layer: Forward::ALL_LAYERS,
+        redundant: true,
     });
     relay.ingress.settled().await;
     speak(&relay.speaker, &relay.from, 100..101);
@@ -257,8 +259,39 @@ async fn who_begins_to_hear_a_muted_track_hears_silence_and_so_learns_that_it_is
         to: egress.peer.clone(),
         to_mid: to[0].clone(),
         highest_layer: Forward::ALL_LAYERS,
+        redundant: true,
     });
     assert_eq!(&*listener.rtp().await.payload, [0xf8, 0xff, 0xfe]);
+}
+
+#[tokio::test]
+async fn who_begins_to_see_a_muted_picture_learns_that_it_is_there() {
+    let (server, client) = (engine(), engine());
+    let (_films, ingress, from) = pair(
+        Side::client(&client),
+        Side::server(&server),
+        vec![sending(MediaKind::Video)],
+    )
+    .await;
+    ingress.peer.set_muted(&from[0], true);
+    let counts = PeerConfig {
+        statistics_interval: Some(Duration::from_millis(50)),
+        ..PeerConfig::client("client")
+    };
+    let (egress, mut viewer) = (Side::server(&server), Side::new(&client, counts));
+    let to = negotiate(&egress, &viewer, vec![sending(MediaKind::Video)]).await;
+    ingress.peer.forward(Forward {
+        from_mid: from[0].clone(),
+        to: egress.peer.clone(),
+        to_mid: to[0].clone(),
+        highest_layer: Forward::ALL_LAYERS,
+        redundant: true,
+    });
+    let came = |event: &PeerEvent| match event {
+        PeerEvent::Statistics(all) => all.iter().find(|one| one.packets > 0).map(|_| ()),
+        _ => None,
+    };
+    viewer.until(came).await;
 }
 
 #[tokio::test]

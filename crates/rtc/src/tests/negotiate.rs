@@ -90,7 +90,7 @@ async fn what_is_offered_for_a_voice() {
     assert!(offer.contains("red/48000/2"), "{offer}");
     assert!(offer.contains("ssrc-audio-level"), "{offer}");
     assert!(offer.contains("a=candidate:"), "{offer}");
-    assert!(!offer.contains("nack"), "audio cannot be repeated: {offer}");
+    assert!(offer.contains("a=rtcp-fb:111 nack"), "{offer}");
     assert!(
         !offer.contains("0.0.0.0 ") || !offer.contains("candidate:0.0.0.0"),
         "{offer}"
@@ -168,6 +168,7 @@ async fn while_one_is_negotiated_the_others_go_on_and_it_misses_nothing() {
             to: egress.peer.clone(),
             to_mid: to[0].clone(),
             highest_layer: crate::Forward::ALL_LAYERS,
+            redundant: true,
         });
         hearing.push((egress, listener));
     }

@@ -9,7 +9,7 @@ use crate::Via;
 use crate::tcp::{Frames, frame};
 
 /// The candidates of a description, replaced by this one or left out.
-fn with_candidate(sdp: &str, instead: Option<SocketAddr>) -> String {
+pub(super) fn with_candidate(sdp: &str, instead: Option<SocketAddr>) -> String {
     let mut seen = false;
     let lines = sdp.lines().filter_map(|line| {
         let Some(found) = line.strip_prefix("a=candidate:") else {

@@ -8,13 +8,13 @@ use antiphon_protocol::ids;
 use antiphon_protocol::proto::participant_info::State as Stage;
 use antiphon_protocol::proto::signal_response::Message;
 use antiphon_protocol::proto::{
-    self, DisconnectReason, ParticipantInfo, ParticipantUpdate, SignalResponse, SignalTarget,
-    leave_request,
+    self, ClientInfo, DisconnectReason, ParticipantInfo, ParticipantUpdate, SignalResponse,
+    SignalTarget, leave_request,
 };
 use antiphon_rtc::{PeerConfig, PeerEvent, ShardId};
 use tokio::sync::{mpsc, oneshot};
 
-use super::codecs::enabled_codecs;
+use super::codecs::{enabled_codecs, takes_red};
 use super::data::Replay;
 use super::participant::Participant;
 use super::speaker::UPDATE_INTERVAL_MS;
@@ -51,6 +51,8 @@ pub(super) struct Room {
     pub(super) departed: VecDeque<(Instant, ParticipantInfo)>,
     /// A test asked for this speaker until then.
     pub(super) simulated_speaker: Option<(Arc<str>, Instant)>,
+    /// Who was the last to ask in a test to be sent to the relay.
+    pub(super) simulated_relay: Option<Arc<str>>,
     /// When everybody is told of connection quality again.
     pub(super) quality_due: Instant,
     pub(super) closed: bool,
@@ -81,6 +83,7 @@ pub(crate) fn spawn(state: Arc<State>, name: &str, options: RoomOptions) -> Room
         told_counts: (0, 0),
         departed: VecDeque::new(),
         simulated_speaker: None,
+        simulated_relay: None,
         quality_due: Instant::now(),
         closed: false,
     };
@@ -167,11 +170,13 @@ impl Room {
     pub(super) fn peer(
         &self,
         sid: &Arc<str>,
+        client: &ClientInfo,
         target: SignalTarget,
     ) -> Result<antiphon_rtc::Peer, antiphon_rtc::RtcError> {
         let (events, mut inbox) = mpsc::channel::<PeerEvent>(PEER_QUEUE);
         let config = PeerConfig {
             ice_lite: self.state.config.ice_lite,
+            resends_audio: !takes_red(client),
             audio_level_interval_ms: if target == SignalTarget::Publisher {
                 UPDATE_INTERVAL_MS
             } else {

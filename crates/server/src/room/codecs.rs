@@ -56,6 +56,12 @@ pub(super) fn broken_encoders(client: &proto::ClientInfo) -> &'static [&'static 
     }
 }
 
+/// Can this client take voices in RED? Else it asks again for what it lost. The list is livekit-server's.
+pub(super) fn takes_red(client: &proto::ClientInfo) -> bool {
+    let is = |name: &str| client.browser.eq_ignore_ascii_case(name);
+    !["firefox", "firefox mobile", "safari"].into_iter().any(is)
+}
+
 /// Major and minor number.
 fn version(text: &str) -> [u32; 2] {
     let mut numbers = text.split('.').map(|n| n.parse().unwrap_or_default());

@@ -5,12 +5,13 @@ use std::time::{Instant, SystemTime};
 
 use antiphon_protocol::ids;
 use antiphon_protocol::names::SERVER_VERSION;
+use antiphon_protocol::proto::client_info::Sdk;
 use antiphon_protocol::proto::participant_info::State as Stage;
 use antiphon_protocol::proto::signal_response::Message;
 use antiphon_protocol::proto::{
     self, ClientConfigSetting, ClientConfiguration, ClientInfo, DisabledCodecs, DisconnectReason,
-    JoinResponse, ParticipantInfo, ParticipantUpdate, ReconnectResponse, RoomUpdate,
-    SignalResponse, SignalTarget, leave_request,
+    JoinResponse, ParticipantInfo, ParticipantUpdate, ReconnectResponse, RoomUpdate, SignalRequest,
+    SignalResponse, SignalTarget, leave_request, signal_request,
 };
 use antiphon_rtc::Peer;
 
@@ -24,7 +25,7 @@ use super::quality::Quality;
 use super::speaker::Speaker;
 use super::{Join, Single};
 use crate::agents::Notice;
-use crate::limits::{PING_INTERVAL, PING_TIMEOUT, REFRESH_INTERVAL};
+use crate::limits::{GO_OFFER_DELAY, PING_INTERVAL, PING_TIMEOUT, REFRESH_INTERVAL};
 use crate::tally::Tally;
 use crate::turn::ice_servers;
 
@@ -133,11 +134,11 @@ impl Room {
         let single = join.single.is_some();
         let (mut subscriber, mut publisher) = (None, None);
         if single {
-            let peer = self.connection(sid, SignalTarget::Publisher)?;
+            let peer = self.connection(sid, &join.client, SignalTarget::Publisher)?;
             publisher = Some(peer.clone());
             subscriber = permission.can_subscribe.then(|| Subscriber::by(peer));
         } else if permission.can_subscribe {
-            let peer = self.connection(sid, SignalTarget::Subscriber)?;
+            let peer = self.connection(sid, &join.client, SignalTarget::Subscriber)?;
             subscriber = Some(Subscriber::by(peer));
         }
         let mut attributes = claims.attributes.clone();
@@ -196,8 +197,13 @@ impl Room {
     }
 
     /// A connection; `None` when the media engine is full.
-    pub(super) fn connection(&self, sid: &Arc<str>, target: SignalTarget) -> Option<Peer> {
-        self.peer(sid, target)
+    pub(super) fn connection(
+        &self,
+        sid: &Arc<str>,
+        client: &ClientInfo,
+        target: SignalTarget,
+    ) -> Option<Peer> {
+        self.peer(sid, client, target)
             .inspect_err(|error| tracing::error!(%error, "no peer"))
             .ok()
     }
@@ -219,15 +225,16 @@ impl Room {
             enabled_publish_codecs: enabled_codecs(broken_encoders(&participant.client)),
             fast_publish: participant.permission.can_publish,
             ice_servers: ice_servers(&self.state, &participant.claims.iss, &participant.sid),
-            client_configuration: self.client_configuration(&participant.client),
+            client_configuration: self.client_configuration(participant),
             ..JoinResponse::default()
         }
     }
 
     /// What a client shall do other than by itself.
-    fn client_configuration(&self, client: &ClientInfo) -> Option<ClientConfiguration> {
-        let force_relay = self.state.config.network.force_relay;
-        let broken = broken_encoders(client);
+    fn client_configuration(&self, participant: &Participant) -> Option<ClientConfiguration> {
+        let simulated = self.simulated_relay.as_ref() == Some(&participant.identity);
+        let force_relay = self.state.config.network.force_relay || simulated;
+        let broken = broken_encoders(&participant.client);
         (force_relay || !broken.is_empty()).then(|| ClientConfiguration {
             force_relay: if force_relay {
                 ClientConfigSetting::Enabled
@@ -250,9 +257,27 @@ impl Room {
         for track in single.tracks {
             self.on_add_track(sid, track).await;
         }
-        if let Some(offer) = single.offer {
-            self.on_offer(sid, offer).await;
+        let Some(offer) = single.offer else { return };
+        let Some(p) = self.participants.get(sid) else {
+            return;
+        };
+        if p.client.sdk() != Sdk::Go {
+            return self.on_offer(sid, offer).await;
         }
+        // It reads our answer beside taking note of its own offer, and gives up if the answer is first.
+        let later = super::Command::Signal {
+            sid: Arc::clone(sid),
+            connection: p.connection,
+            request: Box::new(SignalRequest {
+                message: Some(signal_request::Message::Offer(offer)),
+            }),
+        };
+        let commands = self.handle.commands.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(GO_OFFER_DELAY).await;
+            // A room that has closed needs no answer.
+            let _ = commands.send(later).await;
+        });
     }
 
     fn may_resume(&self, sid: &str) -> bool {
@@ -294,8 +319,8 @@ impl Room {
             .collect();
         let room = self.info();
         let server_info = self.state.server_info();
-        let client = self.participants.get(sid).map(|p| &p.client);
-        let client_configuration = client.and_then(|client| self.client_configuration(client));
+        let before = self.participants.get(sid);
+        let client_configuration = before.and_then(|p| self.client_configuration(p));
         let Some(p) = self.participants.get_mut(sid) else {
             return;
         };

@@ -116,7 +116,7 @@ impl Room {
         }
         let peer = match p.publisher.clone() {
             Some(peer) => peer,
-            None => match self.peer(sid, SignalTarget::Publisher) {
+            None => match self.peer(sid, &p.client, SignalTarget::Publisher) {
                 Ok(peer) => peer,
                 Err(error) => {
                     tracing::error!(%error, participant = %sid, "no publisher connection");
@@ -372,6 +372,7 @@ impl Participant {
             let voice = Voice {
                 no_dtx: has_feature(&track.info, AudioTrackFeature::TfNoDtx),
                 stereo: is_stereo(&track.info),
+                red: !track.info.disable_red && track.info.encryption == 0,
             };
             Some((section.mid.clone(), voice))
         });
@@ -414,7 +415,7 @@ fn common_codecs(offered: &sdp::Section, agreed: &[sdp::Section]) -> Vec<String>
 fn announce_codec(info: &mut TrackInfo, codecs: &[String]) {
     let agreed: Vec<&str> = codecs.iter().filter_map(|codec| mime_of(codec)).collect();
     let planned = info.mime_type.as_str();
-    // RED is a wrapping that a client uses wherever it was agreed upon; its place in the list says nothing.
+    // RED is a wrapping: whether it is used follows from the order of our answer, not from that of the offer.
     if agreed.contains(&planned) {
         return;
     }

@@ -8,10 +8,10 @@ use antiphon_protocol::grants::may_publish;
 use antiphon_protocol::proto::signal_request::Message as Request;
 use antiphon_protocol::proto::signal_response::Message;
 use antiphon_protocol::proto::{
-    DisconnectReason, ParticipantPermission, Pong, RequestResponse, SignalRequest, SignalTarget,
-    SimulateScenario, SpeakerInfo, SubscriptionPermission, SyncState, TrackSource, TrickleRequest,
-    UpdateParticipantMetadata, UpdateSubscription, leave_request, request_response,
-    simulate_scenario,
+    CandidateProtocol, DisconnectReason, ParticipantPermission, Pong, RequestResponse,
+    SignalRequest, SignalTarget, SimulateScenario, SpeakerInfo, SubscriptionPermission, SyncState,
+    TrackSource, TrickleRequest, UpdateParticipantMetadata, UpdateSubscription, leave_request,
+    request_response, simulate_scenario,
 };
 use antiphon_protocol::trickle;
 
@@ -353,7 +353,8 @@ impl Room {
         }
         if p.subscriber.is_none() {
             let publisher = p.publisher.clone().filter(|_| p.single_connection);
-            let peer = publisher.or_else(|| self.connection(sid, SignalTarget::Subscriber));
+            let peer =
+                publisher.or_else(|| self.connection(sid, &p.client, SignalTarget::Subscriber));
             let Some(peer) = peer else { return };
             let mut subscriber = Subscriber::by(peer);
             // It receives data by the connection that it was told of at its join.
@@ -418,6 +419,13 @@ impl Room {
             Some(Scenario::DisconnectSignalOnResumeNoMessages(_)) => {
                 let left = SIMULATED_FAILURES;
                 self.simulate_resumes(sid, BrokenResumes::BeforeMessages { left });
+            }
+            // UDP or TCP a client chooses by itself; what it cannot choose is to do without both.
+            Some(Scenario::SwitchCandidateProtocol(protocol))
+                if protocol == CandidateProtocol::Tls as i32 =>
+            {
+                let identity = self.participants.get(sid).map(|p| Arc::clone(&p.identity));
+                self.simulated_relay = identity;
             }
             other => tracing::debug!(participant = %sid, ?other, "scenario not simulated"),
         }

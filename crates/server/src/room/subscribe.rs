@@ -343,11 +343,13 @@ impl Room {
         let found = p.track(track)?;
         let from_mid = found.mid.clone()?;
         let first = !std::mem::replace(&mut found.subscribed, true);
+        let redundant = found.info.encryption == 0 && !is_stereo(&found.info);
         peer.forward(Forward {
             from_mid: from_mid.clone(),
             to,
             to_mid: to_mid.to_owned(),
             highest_layer: wanted.highest_layer,
+            redundant,
         });
         if first && protocol >= 10 {
             p.send(Message::TrackSubscribed(TrackSubscribed {

@@ -138,3 +138,30 @@ async fn a_browser_may_send_its_token_to_the_api_from_a_page_that_is_allowed() {
     assert_eq!(header("access-control-allow-origin"), "https://app.example");
     assert!(header("access-control-allow-headers").contains("authorization"));
 }
+
+#[tokio::test]
+async fn who_asks_in_a_test_to_do_without_udp_and_tcp_is_sent_to_the_relay_when_it_comes_back() {
+    use antiphon_protocol::proto::{
+        CandidateProtocol, ClientConfigSetting, SimulateScenario, simulate_scenario::Scenario,
+    };
+    let server = server(Limits::default()).await;
+    let is_relayed = |join: &proto::JoinResponse| {
+        let configuration = join.client_configuration.as_ref();
+        configuration.is_some_and(|c| c.force_relay() == ClientConfigSetting::Enabled)
+    };
+    let (mut ann, joined) = join(&server, "ann", "hall").await;
+    assert!(!is_relayed(&joined));
+    let scenario = Scenario::SwitchCandidateProtocol(CandidateProtocol::Tls as i32);
+    let simulate = signal_request::Message::Simulate(SimulateScenario {
+        scenario: Some(scenario),
+    });
+    media::send(&mut ann, simulate).await;
+    let ping = signal_request::Message::PingReq(proto::Ping::default());
+    media::send(&mut ann, ping).await;
+    until(&mut ann, |m| {
+        matches!(m, signal_response::Message::PongResp(_)).then_some(())
+    })
+    .await;
+    assert!(is_relayed(&join(&server, "ann", "hall").await.1));
+    assert!(!is_relayed(&join(&server, "bob", "hall").await.1));
+}
