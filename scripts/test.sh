@@ -13,7 +13,7 @@ scripts/speech.sh
 # Once, by the program itself, as a user does. Always the whole workspace: a part of it would be compiled with other features.
 fetch_models() {
   cargo build --workspace --bins --quiet
-  ANTIPHON_MODELS=$CACHE/models "${CARGO_TARGET_DIR:-target}/debug/antiphon" models fetch
+  ANTIPHON_MODELS=$CACHE/models "${CARGO_TARGET_DIR:-target}/debug/antiphon" models fetch "$@"
 }
 
 for part in $parts; do
@@ -23,6 +23,8 @@ for part in $parts; do
       cargo test --workspace --quiet
       echo "==> Rust: what needs models"
       fetch_models
+      # nobody else needs the optional ones
+      fetch_models kokoro
       ANTIPHON_MODELS=$CACHE/models cargo test --workspace --quiet --test speech --test voice --test vectors -- --ignored
       ;;
     web)

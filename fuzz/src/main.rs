@@ -42,6 +42,7 @@ const TARGETS: &[(&str, Target)] = &[
     ("deepgram", providers::deepgram),
     ("arguments", providers::arguments),
     // models.rs
+    ("onnx", models::onnx),
     ("ort", models::ort),
     // texts.rs
     ("config", texts::config),

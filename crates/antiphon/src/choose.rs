@@ -1,12 +1,13 @@
 //! Which providers a process uses, and why: keys, then a server found on this machine, then what is built in.
 
+mod voice;
+
 use std::path::PathBuf;
 
-use antiphon_hibari::tts::{MAX_SPEED, MIN_SPEED, VOICE};
-use antiphon_models::catalogue::{HIBARI_HEART, MOONSHINE_TINY_EN};
+use antiphon_models::catalogue::MOONSHINE_TINY_EN;
 use antiphon_openai::LocalServer;
 
-use crate::config::{Config, LlmProvider, Secrets, SttProvider, TtsProvider};
+use crate::config::{Config, LlmProvider, Secrets, SttProvider};
 
 /// What was found on this machine.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +16,8 @@ pub struct Found {
     pub moonshine: Option<PathBuf>,
     /// The folder of the voice, when it was fetched.
     pub hibari: Option<PathBuf>,
+    /// The folder of Kokoro with its voices, when it was fetched.
+    pub kokoro: Option<PathBuf>,
     /// An OpenAI-compatible server.
     pub local_llm: Option<LocalServer>,
     /// The model of the server whose address is given without a model, or why there is none. `None`: it was not asked.
@@ -79,6 +82,13 @@ pub enum TtsChoice {
     OpenAi,
     /// The hibari voice here, in this folder.
     Hibari(PathBuf),
+    /// A voice of Kokoro here.
+    Kokoro {
+        /// The model's folder.
+        folder: PathBuf,
+        /// The voice's name.
+        voice: String,
+    },
     /// flite here.
     Flite,
     /// espeak-ng here.
@@ -104,7 +114,7 @@ pub fn choose(config: &Config, secrets: &Secrets, found: &Found) -> Result<Choic
     let mut keep = |finding: String| findings.push(finding);
     let stt = stt(config, secrets, found).map_err(&mut keep);
     let llm = llm(config, secrets, found).map_err(&mut keep);
-    let tts = tts(config, secrets, found).map_err(&mut keep);
+    let tts = voice::tts(config, secrets, found).map_err(&mut keep);
     match (stt, llm, tts) {
         (Ok(stt), Ok(llm), Ok(tts)) => Ok(Choice { stt, llm, tts }),
         _ => Err(findings),
@@ -244,103 +254,6 @@ fn llm(config: &Config, secrets: &Secrets, found: &Found) -> Result<Chosen<LlmCh
             ),
         }),
     }
-}
-
-fn tts(config: &Config, secrets: &Secrets, found: &Found) -> Result<Chosen<TtsChoice>, String> {
-    let key = secrets.openai_api_key.is_some();
-    let address = config.tts.base_url.is_some();
-    let says_so = "antiphon.toml says so";
-    match config.tts.provider {
-        TtsProvider::OpenAi if key || address || secrets.openai_base_url.is_some() => {
-            Ok(Chosen::new(TtsChoice::OpenAi, says_so))
-        }
-        TtsProvider::OpenAi => Err(
-            "[tts] provider is \"openai\" but OPENAI_API_KEY is not set; set it in the \
-             environment or .env, or use provider = \"auto\""
-                .into(),
-        ),
-        TtsProvider::Flite if found.flite => Ok(Chosen::new(TtsChoice::Flite, says_so)),
-        TtsProvider::Flite => {
-            Err("[tts] provider is \"flite\" but it is not installed; apt-get install flite".into())
-        }
-        TtsProvider::EspeakNg if found.espeak_ng => Ok(Chosen::new(TtsChoice::EspeakNg, says_so)),
-        TtsProvider::EspeakNg => Err(
-            "[tts] provider is \"espeak-ng\" but it is not installed; apt-get install espeak-ng"
-                .into(),
-        ),
-        TtsProvider::None => Ok(Chosen::new(
-            TtsChoice::None,
-            "antiphon.toml says so; answers are written",
-        )),
-        TtsProvider::Auto if key => Ok(Chosen::new(TtsChoice::OpenAi, "OPENAI_API_KEY is set")),
-        TtsProvider::Auto if address => Ok(Chosen::new(TtsChoice::OpenAi, "[tts] base_url is set")),
-        TtsProvider::Auto => local_voice(config, found, "no OPENAI_API_KEY")
-            .map(|chosen| chosen.unwrap_or_else(|| silent("no OPENAI_API_KEY, and no voice here"))),
-        TtsProvider::Local => local_voice(config, found, says_so)?.ok_or_else(|| {
-            format!(
-                "[tts] provider is \"local\" but no voice is on this machine; `antiphon models fetch {}` fetches one, or \
-                 apt-get install flite",
-                HIBARI_HEART.name
-            )
-        }),
-    }
-}
-
-fn silent(why: &str) -> Chosen<TtsChoice> {
-    let fetch = HIBARI_HEART.name;
-    Chosen::new(
-        TtsChoice::None,
-        format!(
-            "{why}; answers are written (`antiphon models fetch {fetch}`, or apt-get install flite)"
-        ),
-    )
-}
-
-/// The best voice of this machine that has the name that `[tts] voice` asks for, if it asks.
-fn local_voice(
-    config: &Config,
-    found: &Found,
-    why: &str,
-) -> Result<Option<Chosen<TtsChoice>>, String> {
-    let is_hibari = config.tts.voice.as_deref().is_none_or(|v| v == VOICE);
-    if let (true, Some(folder)) = (is_hibari, &found.hibari) {
-        if let Some(speed) = config
-            .tts
-            .speed
-            .filter(|s| !(MIN_SPEED..=MAX_SPEED).contains(s))
-        {
-            return Err(format!(
-                "[tts] speed is {speed}, but the voice on this machine speaks between {MIN_SPEED} and {MAX_SPEED}; choose a \
-                 value between them"
-            ));
-        }
-        let why = format!("{why}; on this machine");
-        return Ok(Some(Chosen::new(TtsChoice::Hibari(folder.clone()), why)));
-    }
-    if config.tts.voice.as_deref() == Some(VOICE) {
-        return Err(format!(
-            "[tts] voice is \"{VOICE}\" but it is not on this machine; fetch it with `antiphon models fetch {}`",
-            HIBARI_HEART.name
-        ));
-    }
-    let better = match &found.hibari {
-        Some(_) => String::new(),
-        None => format!(
-            " (`antiphon models fetch {}` has a far better voice)",
-            HIBARI_HEART.name
-        ),
-    };
-    Ok(match (found.flite, found.espeak_ng) {
-        (true, _) => Some(Chosen::new(
-            TtsChoice::Flite,
-            format!("{why}; on this machine{better}"),
-        )),
-        (false, true) => Some(Chosen::new(
-            TtsChoice::EspeakNg,
-            format!("{why} and no flite; on this machine{better}"),
-        )),
-        (false, false) => None,
-    })
 }
 
 #[cfg(test)]
@@ -532,6 +445,54 @@ mod tests {
         let findings = with("[tts]\nspeed = 3.0", &[], &found).unwrap_err();
         assert!(findings[0].contains("between 0.5 and 2"), "{findings:?}");
         assert!(with("[tts]\nspeed = 1.5", &[], &found).is_ok());
+    }
+
+    #[test]
+    fn a_voice_of_kokoro_is_used_when_it_is_asked_for_and_one_that_cannot_be_read_to_is_refused_with_the_list()
+     {
+        let found = Found {
+            hibari: Some("h".into()),
+            kokoro: Some("k".into()),
+            ..machine()
+        };
+        let asked = |keys: &str| with(&format!("[tts]\nprovider = \"local\"\n{keys}"), &[], &found);
+        let kokoro = |voice: &str| TtsChoice::Kokoro {
+            folder: "k".into(),
+            voice: voice.into(),
+        };
+        let chosen = |keys: &str| asked(keys).unwrap().tts.what;
+        assert_eq!(chosen(""), TtsChoice::Hibari("h".into()));
+        assert_eq!(chosen("model = \"kokoro\""), kokoro("af_heart"));
+        assert_eq!(
+            chosen("model = \"kokoro\"\nvoice = \"bm_george\""),
+            kokoro("bm_george")
+        );
+        let refused = |keys: &str| asked(keys).unwrap_err().join("");
+        let japanese = refused("model = \"kokoro\"\nvoice = \"jf_alpha\"");
+        assert!(
+            japanese.contains("am_michael") && japanese.contains("bf_emma"),
+            "{japanese}"
+        );
+        let path = refused("model = \"kokoro\"\nvoice = \"../af_heart\"");
+        assert!(path.contains("am_michael"), "{path}");
+        let fast = refused("model = \"kokoro\"\nspeed = 3.0");
+        assert!(fast.contains("between 0.5 and 2"), "{fast}");
+        let alone = refused("voice = \"am_michael\"");
+        assert!(alone.contains("model = \"kokoro\""), "{alone}");
+        let unknown = refused("model = \"piper\"");
+        assert!(
+            unknown.contains("kokoro") && unknown.contains("hibari-heart"),
+            "{unknown}"
+        );
+        let text = "[tts]\nprovider = \"local\"\nmodel = \"kokoro\"";
+        let missing = with(text, &[], &machine()).unwrap_err().join("");
+        assert!(
+            missing.contains("antiphon models fetch kokoro"),
+            "{missing}"
+        );
+        // the name of OpenAI's model does not matter while there is no key
+        let auto = with("[tts]\nmodel = \"gpt-4o-mini-tts\"", &[], &found).unwrap();
+        assert_eq!(auto.tts.what, TtsChoice::Hibari("h".into()));
     }
 
     #[test]

@@ -434,7 +434,7 @@ pub enum ModelsVerb {
 /// `antiphon models fetch`
 #[derive(Debug, Args)]
 pub struct FetchArgs {
-    /// Which; without names all
+    /// Which; without names the usual ones
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
     /// Take the files from this folder instead of the network: packages as they are published, or the models' own folders

@@ -1,4 +1,5 @@
-//! How soon the voice is heard and how fast it is made: `cargo run --release -p antiphon-hibari --example speed`.
+//! How soon a voice is heard and how fast it is made:
+//! `cargo run --release -p antiphon-hibari --example speed [am_michael]`. A name is that of a voice of Kokoro.
 #![allow(clippy::print_stdout)]
 
 use std::error::Error;
@@ -6,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use antiphon_agent::provider::{Tts, TtsChunk};
-use antiphon_hibari::HibariTts;
+use antiphon_hibari::VoiceTts;
 use antiphon_neural::Workers;
 use futures_util::StreamExt as _;
 
@@ -31,11 +32,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let models =
         std::env::var_os("ANTIPHON_MODELS").ok_or("set ANTIPHON_MODELS to the folder of models")?;
     let start = Instant::now();
-    let tts = HibariTts::load(
-        &Path::new(&models).join("hibari-heart"),
-        Workers::for_this_machine()?,
-        1.0,
-    )?;
+    let (models, workers) = (Path::new(&models), Workers::for_this_machine()?);
+    let tts = match std::env::args().nth(1) {
+        None => VoiceTts::hibari(&models.join("hibari-heart"), workers, 1.0)?,
+        Some(name) => VoiceTts::kokoro(&models.join("kokoro"), &name, workers, 1.0)?,
+    };
     println!("loaded in {} ms", start.elapsed().as_millis());
     let (mut firsts, mut spoken, mut took) = (Vec::new(), 0.0, Duration::ZERO);
     for sentence in SENTENCES.iter().cycle().take(SENTENCES.len() * ROUNDS) {

@@ -1,10 +1,10 @@
-//! The files of the voice: a folder with the names that hibari's package uses.
+//! The files of a voice: a folder with the names that hibari's package uses.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
-use rten::Model;
+use rten::{Model, NodeId};
 use serde::de::DeserializeOwned;
 
 use crate::HibariError;
@@ -54,5 +54,28 @@ impl Assets {
     /// A network.
     pub(crate) fn model(&self, name: &str) -> Result<Model, HibariError> {
         antiphon_neural::load(&self.folder.join(name)).map_err(|error| self.error(name, error))
+    }
+
+    /// An input, an output or a value in between of the network in the file `name`.
+    pub(crate) fn node(
+        &self,
+        name: &str,
+        model: &Model,
+        node: &str,
+    ) -> Result<NodeId, HibariError> {
+        let missing = |_| self.error(name, format_args!("it has no {node}"));
+        model.node_id(node).map_err(missing)
+    }
+
+    /// A file of `count` floating-point numbers.
+    pub(crate) fn numbers(&self, name: &str, count: usize) -> Result<Vec<f32>, HibariError> {
+        let bytes =
+            std::fs::read(self.folder.join(name)).map_err(|error| self.error(name, error))?;
+        let (numbers, rest) = bytes.as_chunks::<4>();
+        if numbers.len() != count || !rest.is_empty() {
+            let found = format_args!("it has {} bytes, not {}", bytes.len(), count * 4).to_string();
+            return Err(self.error(name, found));
+        }
+        Ok(numbers.iter().copied().map(f32::from_le_bytes).collect())
     }
 }

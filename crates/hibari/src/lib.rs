@@ -1,22 +1,26 @@
-//! Speech synthesis on the machine itself: the hibari voice (Apache-2.0), from text to 24 kHz sound.
+//! Speech synthesis on the machine itself: the hibari voice and those of Kokoro (both Apache-2.0), from text to 24 kHz sound.
 //!
 //! | module | what |
 //! |---|---|
 //! | [`g2p`] | English text to phonemes |
 //! | [`tts`] | the provider: clause by clause |
 //! | [`voice`] | text to sound, with the places of its words |
-//! | [`signal`] | the network's spectrum to sound |
+//! | `hibari` | one small network for one voice |
+//! | [`signal`] | that network's spectrum to sound |
+//! | `kokoro` | one large network for many voices |
 //! | [`assets`] | the voice's files |
 
 use std::path::PathBuf;
 
 pub mod assets;
 pub mod g2p;
+mod hibari;
+mod kokoro;
 pub mod signal;
 pub mod tts;
 pub mod voice;
 
-pub use tts::HibariTts;
+pub use tts::VoiceTts;
 pub use voice::{Speech, Voice};
 
 /// What can be wrong with the voice.

@@ -14,56 +14,94 @@ use futures_util::stream;
 use crate::signal::SAMPLE_RATE;
 use crate::{HibariError, Speech, Voice};
 
-/// The name of the provider.
-const ENGINE: &str = "hibari";
-/// The voice, as users name it.
+/// The voice of hibari, as users name it.
 pub const VOICE: &str = "heart";
+/// The voice of Kokoro when none is named: hibari's teacher.
+pub const KOKORO_VOICE: &str = "af_heart";
 /// Longest text of one request in characters; the rest is not spoken. A sentence has about 100.
 pub const MAX_TEXT_CHARS: usize = 2_000;
-/// A piece of text this long is made at once: some 5 s of sound, for which a core needs about 40 ms. Longer text is cut at a
-/// comma, so that its beginning is heard while the rest is made.
-const MAX_PIECE_CHARS: usize = 90;
+/// How long a piece of text is made at once. Longer text is cut at a comma, so that its beginning is heard while the rest is made.
+#[derive(Clone, Copy, Debug)]
+struct Lengths {
+    /// The first piece, for whose sound the caller waits.
+    first_chars: usize,
+    /// Those after it, which are made while the one before is heard.
+    piece_chars: usize,
+}
+
+/// hibari makes 90 characters, some 5 s of sound, in about 40 ms.
+const HIBARI: Lengths = Lengths {
+    first_chars: 90,
+    piece_chars: 90,
+};
+/// Kokoro takes a quarter of the time that the sound lasts. A later piece may be longer than the one before, but other callers
+/// wait for the same core.
+const KOKORO: Lengths = Lengths {
+    first_chars: 30,
+    piece_chars: 60,
+};
 /// The slowest pace: half of the voice's own.
 pub const MIN_SPEED: f32 = 0.5;
 /// The fastest pace: twice the voice's own.
 pub const MAX_SPEED: f32 = 2.0;
-/// The seed of the voice's noise. It need not change: nobody hears whether two breaths are the same.
-const NOISE: u64 = 0x5EED;
 
-/// Speech synthesis by the hibari voice. Cloning shares it.
+/// Speech synthesis by a voice of this machine. Cloning shares it.
 #[derive(Clone, Debug)]
-pub struct HibariTts {
+pub struct VoiceTts {
+    engine: &'static str,
+    name: Arc<str>,
     voice: Arc<Voice>,
+    lengths: Lengths,
     workers: Workers,
     speed: f32,
 }
 
-impl HibariTts {
-    /// Loads the voice in `folder`; `workers` run it. `speed` 1 is its own pace.
+impl VoiceTts {
+    /// Loads the hibari voice in `folder`; `workers` run it. `speed` 1 is its own pace.
     ///
     /// # Errors
     /// When the voice cannot be loaded, or the speed is not between [`MIN_SPEED`] and [`MAX_SPEED`].
-    pub fn load(folder: &Path, workers: Workers, speed: f32) -> Result<Self, HibariError> {
-        if !(MIN_SPEED..=MAX_SPEED).contains(&speed) {
-            return Err(HibariError::Speed(speed));
-        }
+    pub fn hibari(folder: &Path, workers: Workers, speed: f32) -> Result<Self, HibariError> {
         Ok(Self {
-            voice: Arc::new(Voice::load(folder)?),
+            engine: "hibari",
+            name: VOICE.into(),
+            voice: Arc::new(Voice::hibari(folder)?),
+            lengths: HIBARI,
             workers,
-            speed,
+            speed: checked(speed)?,
+        })
+    }
+
+    /// Loads the voice `name` of Kokoro in `folder`; `workers` run it. `speed` 1 is its own pace.
+    ///
+    /// # Errors
+    /// When the voice cannot be loaded, or the speed is not between [`MIN_SPEED`] and [`MAX_SPEED`].
+    pub fn kokoro(
+        folder: &Path,
+        name: &str,
+        workers: Workers,
+        speed: f32,
+    ) -> Result<Self, HibariError> {
+        Ok(Self {
+            engine: "kokoro",
+            name: name.into(),
+            voice: Arc::new(Voice::kokoro(folder, name)?),
+            lengths: KOKORO,
+            workers,
+            speed: checked(speed)?,
         })
     }
 
     async fn speak(&self, text: String) -> Result<Speech, ProviderError> {
         let unavailable = |error: &dyn std::fmt::Display| ProviderError::Unavailable {
-            engine: ENGINE,
+            engine: self.engine,
             message: error.to_string(),
         };
         let (voice, speed) = (self.voice.clone(), self.speed);
         let made = self
             .workers
             .run(Urgency::Waited, move |options| {
-                voice.speak(&text, speed, NOISE, options)
+                voice.speak(&text, speed, options)
             })
             .await;
         made.map_err(|error| unavailable(&error))?
@@ -73,7 +111,7 @@ impl HibariTts {
 
 /// A request under way.
 struct Request {
-    tts: HibariTts,
+    tts: VoiceTts,
     /// Text that is not made yet.
     pieces: VecDeque<String>,
     /// Sound that is made and not given out yet.
@@ -82,11 +120,11 @@ struct Request {
     made: Duration,
 }
 
-impl Tts for HibariTts {
+impl Tts for VoiceTts {
     fn info(&self) -> ProviderInfo {
         ProviderInfo {
-            provider: ENGINE,
-            model: VOICE.into(),
+            provider: self.engine,
+            model: self.name.as_ref().into(),
         }
     }
 
@@ -94,7 +132,7 @@ impl Tts for HibariTts {
         let text: String = text.chars().take(MAX_TEXT_CHARS).collect();
         let request = Request {
             tts: self.clone(),
-            pieces: pieces(&text),
+            pieces: pieces(&text, self.lengths),
             ready: VecDeque::new(),
             made: Duration::ZERO,
         };
@@ -138,8 +176,16 @@ impl Request {
     }
 }
 
-/// `text` in pieces of at most about [`MAX_PIECE_CHARS`], cut behind punctuation that a speaker pauses at.
-fn pieces(text: &str) -> VecDeque<String> {
+fn checked(speed: f32) -> Result<f32, HibariError> {
+    if (MIN_SPEED..=MAX_SPEED).contains(&speed) {
+        Ok(speed)
+    } else {
+        Err(HibariError::Speed(speed))
+    }
+}
+
+/// `text` in pieces of about these lengths, cut behind punctuation that a speaker pauses at.
+fn pieces(text: &str, lengths: Lengths) -> VecDeque<String> {
     let mut pieces = VecDeque::new();
     let mut piece = String::new();
     for part in text
@@ -147,7 +193,12 @@ fn pieces(text: &str) -> VecDeque<String> {
         .flat_map(|part| part.split_inclusive("; "))
         .flat_map(|part| part.split_inclusive(" — "))
     {
-        if !piece.is_empty() && piece.chars().count() + part.chars().count() > MAX_PIECE_CHARS {
+        let most = if pieces.is_empty() {
+            lengths.first_chars
+        } else {
+            lengths.piece_chars
+        };
+        if !piece.is_empty() && piece.chars().count() + part.chars().count() > most {
             pieces.push_back(std::mem::take(&mut piece));
         }
         piece.push_str(part);
@@ -165,19 +216,26 @@ mod tests {
     #[test]
     fn a_long_sentence_is_begun_before_it_is_made_to_its_end() {
         let text = "We have a table by the window, which looks out over the harbour and the old town, and one on the terrace, where it may be cool at night.";
-        let pieces = pieces(text);
-        assert!(pieces.len() > 1);
-        assert_eq!(pieces.iter().map(String::as_str).collect::<String>(), text);
-        assert!(
-            pieces
-                .iter()
-                .all(|piece| piece.chars().count() <= MAX_PIECE_CHARS)
-        );
+        for lengths in [HIBARI, KOKORO] {
+            let pieces = pieces(text, lengths);
+            assert!(pieces.len() > 1);
+            assert_eq!(pieces.iter().map(String::as_str).collect::<String>(), text);
+        }
+        let is_short = |piece: &String| piece.chars().count() <= HIBARI.piece_chars;
+        assert!(pieces(text, HIBARI).iter().all(is_short));
+    }
+
+    #[test]
+    fn a_slow_voice_begins_with_a_short_piece() {
+        let text = "Certainly, that is no problem at all, and I have put it into the book for you.";
+        let first = pieces(text, KOKORO).pop_front().unwrap_or_default();
+        assert_eq!(first, "Certainly, ");
+        assert_eq!(pieces(text, HIBARI).len(), 1);
     }
 
     #[test]
     fn a_short_sentence_is_one_piece() {
-        assert_eq!(pieces("Good evening, how can I help you?").len(), 1);
-        assert!(pieces("  ").is_empty());
+        assert_eq!(pieces("Good evening, how can I help you?", HIBARI).len(), 1);
+        assert!(pieces("  ", HIBARI).is_empty());
     }
 }

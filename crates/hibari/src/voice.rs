@@ -1,33 +1,34 @@
-//! Text to sound: phonemes, one run of the network, the vocoder. And when each word begins.
+//! Text to sound: phonemes, one run of the network, and when each word begins.
 
 use std::path::Path;
 use std::time::Duration;
 
-use rten::{Model, NodeId, RunOptions, Value, ValueOrView};
+use rten::{RunOptions, Value};
+use rten_tensor::Tensor;
 use rten_tensor::prelude::*;
-use rten_tensor::{NdTensor, Tensor};
 use rustc_hash::FxHashMap;
 
 use crate::HibariError;
 use crate::assets::Assets;
-use crate::g2p::G2p;
-use crate::signal::{BINS, HOP, SAMPLE_RATE, Spectrum, Vocoder};
+use crate::g2p::{G2p, Variety};
+use crate::hibari::Hibari;
+use crate::kokoro::Kokoro;
+use crate::signal::SAMPLE_RATE;
 
-/// Phonemes of one run: longer clauses are cut at a space. The network was trained on sentences of this length.
+/// Phonemes of one run: longer clauses are cut at a space. The networks were trained on sentences of this length.
 const MAX_PHONEMES: usize = 400;
-/// The node that says how many frames each phoneme lasts.
-const DURATIONS: &str = "/Clip_output_0";
 
 /// The voice. One for all callers.
 pub struct Voice {
     g2p: G2p,
-    model: Model,
-    /// Inputs: phoneme ids and speed.
-    ids: NodeId,
-    speed: NodeId,
-    outputs: [NodeId; 7],
+    network: Network,
     numbers: FxHashMap<char, i32>,
-    vocoder: Vocoder,
+}
+
+/// What makes the sound. Both have the same phonemes under the same numbers, since hibari learned from Kokoro.
+enum Network {
+    Hibari(Box<Hibari>),
+    Kokoro(Box<Kokoro>),
 }
 
 impl std::fmt::Debug for Voice {
@@ -45,41 +46,51 @@ pub struct Speech {
     pub words: Vec<(String, Duration)>,
 }
 
+/// What a network makes of one clause.
+pub(crate) struct Sound {
+    pub(crate) samples: Vec<f32>,
+    /// Samples that were left out in front.
+    pub(crate) skipped: usize,
+    /// Samples that the network made.
+    pub(crate) whole: usize,
+    /// Steps of each phoneme, the pauses at both ends included; all of them are as long as `whole`.
+    pub(crate) durations: Vec<f32>,
+}
+
 impl Voice {
-    /// Loads the voice from `folder`.
+    /// Loads the hibari voice from `folder`.
     ///
     /// # Errors
     /// When a file is missing or damaged.
-    pub fn load(folder: &Path) -> Result<Self, HibariError> {
-        let assets = Assets::new(folder);
-        let model = assets.model("hibari.onnx")?;
-        let node = |name: &str| {
-            let missing = || HibariError::Assets {
-                file: folder.join("hibari.onnx"),
-                message: format!("it has no {name}"),
-            };
-            model.node_id(name).map_err(|_| missing())
+    pub fn hibari(folder: &Path) -> Result<Self, HibariError> {
+        let network = Network::Hibari(Box::new(Hibari::load(folder)?));
+        Self::with(folder, Variety::American, network)
+    }
+
+    /// Loads Kokoro's voice `name` from `folder`. British names begin with a *b*, as Kokoro's do.
+    ///
+    /// # Errors
+    /// When a file is missing or damaged.
+    pub fn kokoro(folder: &Path, name: &str) -> Result<Self, HibariError> {
+        let variety = if name.starts_with('b') {
+            Variety::British
+        } else {
+            Variety::American
         };
+        let network = Network::Kokoro(Box::new(Kokoro::load(folder, name)?));
+        Self::with(folder, variety, network)
+    }
+
+    fn with(folder: &Path, variety: Variety, network: Network) -> Result<Self, HibariError> {
+        let assets = Assets::new(folder);
         Ok(Self {
-            ids: node("ids")?,
-            speed: node("speed")?,
-            outputs: [
-                node("lh")?,
-                node("theta")?,
-                node("ln")?,
-                node("lr")?,
-                node("phi")?,
-                node("f0")?,
-                node(DURATIONS)?,
-            ],
+            g2p: G2p::load(&assets, variety)?,
             numbers: assets.json("vocab.json")?,
-            g2p: G2p::load(&assets)?,
-            vocoder: Vocoder::new(),
-            model,
+            network,
         })
     }
 
-    /// Speaks `text`, a clause or a sentence. `speed` 1 is the voice's own pace, 2 twice as fast; `noise` is a seed.
+    /// Speaks `text`, a clause or a sentence. `speed` 1 is the voice's own pace, 2 twice as fast.
     ///
     /// # Errors
     /// When the network cannot be run.
@@ -87,7 +98,6 @@ impl Voice {
         &self,
         text: &str,
         speed: f32,
-        noise: u64,
         options: &RunOptions,
     ) -> Result<Speech, HibariError> {
         let mut speech = Speech::default();
@@ -99,7 +109,7 @@ impl Voice {
             }) {
                 clause.push(&self.numbers, word);
             }
-            self.speak_clause(clause, speed, noise, options.clone(), &mut speech)?;
+            self.speak_clause(clause, speed, options.clone(), &mut speech)?;
         }
         Ok(speech)
     }
@@ -108,7 +118,6 @@ impl Voice {
         &self,
         clause: Clause,
         speed: f32,
-        noise: u64,
         options: RunOptions,
         speech: &mut Speech,
     ) -> Result<(), HibariError> {
@@ -119,52 +128,21 @@ impl Voice {
         // a pause stands at both ends
         ids.insert(0, 0);
         ids.push(0);
-        let ids: Value = NdTensor::from_data([1, ids.len()], ids).into();
-        let speed: Value = NdTensor::from_data([1], vec![speed]).into();
-        let inputs = vec![
-            (self.ids, ValueOrView::from(ids)),
-            (self.speed, ValueOrView::from(speed)),
-        ];
-        let outputs = self
-            .model
-            .run_n(inputs, self.outputs, Some(options))
-            .map_err(|error| HibariError::Run(error.to_string()))?;
-        let [
-            harmonic_log,
-            harmonic_phase,
-            noise_log,
-            free_log,
-            free_phase,
-            pitch,
-            durations,
-        ] = outputs.map(floats);
-        let spectrum = Spectrum {
-            frames: pitch.len(),
-            harmonic_log: &harmonic_log,
-            harmonic_phase: &harmonic_phase,
-            noise_log: &noise_log,
-            free_log: &free_log,
-            free_phase: &free_phase,
-            pitch: &pitch,
-        };
-        if harmonic_log.len() != BINS * spectrum.frames {
-            return Err(HibariError::Run(
-                "the network's spectrum has another size than its pitch".to_owned(),
-            ));
-        }
-        let length =
-            |frames: f32| Duration::from_secs_f32(frames * HOP as f32 / SAMPLE_RATE as f32);
-        let before = Duration::from_secs_f64(speech.samples.len() as f64 / f64::from(SAMPLE_RATE));
-        // the network counts durations in a coarser step than the frames that it gives
-        let frames_a_step = spectrum.frames as f32 / durations.iter().sum::<f32>().max(1.0);
+        let sound = match &self.network {
+            Network::Hibari(hibari) => hibari.sound(ids, speed, options),
+            Network::Kokoro(kokoro) => kokoro.sound(ids, speed, options),
+        }?;
+        let seconds = |samples: f64| Duration::from_secs_f64(samples / f64::from(SAMPLE_RATE));
+        let before = seconds(speech.samples.len() as f64);
+        let steps: f32 = sound.durations.iter().sum();
+        let samples_a_step = sound.whole as f64 / f64::from(steps.max(1.0));
         for (word, at) in words {
             // the phoneme before the word's first, counted with the pause in front
-            let steps: f32 = durations.iter().take(at + 1).sum();
-            speech
-                .words
-                .push((word, before + length(steps * frames_a_step)));
+            let steps: f32 = sound.durations.iter().take(at + 1).sum();
+            let place = f64::from(steps) * samples_a_step - sound.skipped as f64;
+            speech.words.push((word, before + seconds(place.max(0.0))));
         }
-        speech.samples.extend(self.vocoder.sound(&spectrum, noise));
+        speech.samples.extend(sound.samples);
         Ok(())
     }
 }
@@ -189,7 +167,7 @@ impl Clause {
     }
 }
 
-fn floats(value: Value) -> Vec<f32> {
+pub(crate) fn floats(value: Value) -> Vec<f32> {
     let floats: Option<Tensor<f32>> = value.try_into().ok();
     floats.map(|tensor| tensor.to_vec()).unwrap_or_default()
 }

@@ -12,8 +12,8 @@ use serde::Deserialize;
 
 use crate::ModelError;
 use crate::onnx::{
-    AttributeProto, DimensionProto, FLOAT, GraphProto, ModelProto, NodeProto, OperatorSetIdProto,
-    TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto,
+    AttributeProto, DimensionProto, FLOAT, GraphProto, INT64, ModelProto, NodeProto,
+    OperatorSetIdProto, TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto,
 };
 
 /// Width of one attention head: 64 in BERT, 32 in MiniLM of width 384.
@@ -22,9 +22,8 @@ const HEAD_WIDTH: usize = 32;
 const EPSILON: f32 = 1e-12;
 /// More layers than any sentence encoder has: a damaged file must not make a graph without end.
 const MAX_LAYERS: usize = 48;
-/// `TensorProto.DataType.INT32` and `INT64`.
+/// `TensorProto.DataType.INT32`.
 const INT32: i32 = 6;
-const INT64: i32 = 7;
 /// ONNX's `Gelu` came with this version of the standard operators.
 const OPSET: i64 = 20;
 
@@ -312,6 +311,7 @@ impl Graph<'_> {
             data_type,
             name: name.clone(),
             raw_data,
+            ..TensorProto::default()
         });
         name
     }

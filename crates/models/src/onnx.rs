@@ -35,6 +35,9 @@ pub(crate) struct GraphProto {
     pub(crate) input: Vec<ValueInfoProto>,
     #[prost(message, repeated, tag = "12")]
     pub(crate) output: Vec<ValueInfoProto>,
+    /// Values in between, where the file says their types.
+    #[prost(message, repeated, tag = "13")]
+    pub(crate) value_info: Vec<ValueInfoProto>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -97,6 +100,15 @@ impl AttributeProto {
         }
     }
 
+    pub(crate) fn string(name: &str, value: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            s: value.as_bytes().to_vec(),
+            kind: kind::STRING,
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn float(name: &str, value: f32) -> Self {
         Self {
             name: name.to_owned(),
@@ -125,15 +137,44 @@ pub(crate) struct TensorProto {
     pub(crate) dims: Vec<i64>,
     #[prost(int32, tag = "2")]
     pub(crate) data_type: i32,
+    #[prost(float, repeated, tag = "4")]
+    pub(crate) float_data: Vec<f32>,
+    /// Whole numbers of 32 bits and fewer.
+    #[prost(int32, repeated, tag = "5")]
+    pub(crate) int32_data: Vec<i32>,
+    #[prost(int64, repeated, tag = "7")]
+    pub(crate) int64_data: Vec<i64>,
     #[prost(string, tag = "8")]
     pub(crate) name: String,
-    /// Little-endian values.
+    /// Little-endian values, instead of those above.
     #[prost(bytes = "vec", tag = "9")]
     pub(crate) raw_data: Vec<u8>,
 }
 
+impl TensorProto {
+    /// Its values as floating-point numbers, when they are that.
+    pub(crate) fn floats(&self) -> Option<Vec<f32>> {
+        if self.data_type != FLOAT {
+            return None;
+        }
+        let (raw, _) = self.raw_data.as_chunks::<4>();
+        let raw = raw.iter().copied().map(f32::from_le_bytes);
+        Some(raw.chain(self.float_data.iter().copied()).collect())
+    }
+
+    /// Its first value as a whole number, when it is one of 64 bits.
+    pub(crate) fn first_int(&self) -> Option<i64> {
+        let raw = self.raw_data.first_chunk::<8>().copied();
+        (self.data_type == INT64)
+            .then(|| raw.map(i64::from_le_bytes))?
+            .or_else(|| self.int64_data.first().copied())
+    }
+}
+
 /// `TensorProto.DataType.FLOAT`.
 pub(crate) const FLOAT: i32 = 1;
+/// `TensorProto.DataType.INT64`.
+pub(crate) const INT64: i32 = 7;
 
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct ValueInfoProto {

@@ -17,7 +17,7 @@ use crate::onnx::{
 const MAX_DEPTH: usize = 8;
 
 /// ONNX's `Gelu` came with this version of the standard operators.
-const GELU_OPSET: i64 = 20;
+pub(crate) const GELU_OPSET: i64 = 20;
 
 /// The `.onnx` file that says the same as the `.ort` file `bytes`.
 ///
@@ -99,6 +99,7 @@ fn transcribe(graph: Table<'_>, depth: usize) -> Result<GraphProto, ModelError> 
         input,
         output: named(graph.offsets(6)?)?,
         initializer,
+        value_info: Vec::new(),
     })
 }
 
@@ -164,6 +165,7 @@ fn transcribe_tensor(tensor: Table<'_>) -> Result<TensorProto, ModelError> {
         dims: tensor.i64s(2)?,
         data_type: tensor.i32(3)?,
         raw_data: tensor.bytes(4)?.to_vec(),
+        ..TensorProto::default()
     })
 }
 

@@ -2,8 +2,15 @@
 //!
 //! Source: `ContribOperators.md` of ONNX Runtime (MIT), which defines each in words.
 
+use std::collections::HashMap;
+
 use crate::ModelError;
-use crate::onnx::{AttributeProto, FLOAT, GraphProto, NodeProto, TensorProto};
+use crate::onnx::{
+    AttributeProto, FLOAT, GraphProto, INT64, NodeProto, TensorProto, ValueInfoProto,
+};
+
+/// The longest window of a Fourier transform that is written as a convolution: beyond it the transform is quicker.
+const MAX_WINDOW: usize = 64;
 
 /// Rewrites every node of `graph` and of its subgraphs.
 ///
@@ -17,6 +24,10 @@ fn rewrite_graph(graph: &mut GraphProto, names: &mut usize) -> Result<(), ModelE
     let nodes = std::mem::take(&mut graph.node);
     let mut plain = Plain {
         names,
+        known: Known {
+            weights: by_name(&graph.initializer, |tensor| &tensor.name),
+            values: by_name(&graph.value_info, |value| &value.name),
+        },
         nodes: Vec::with_capacity(nodes.len()),
         constants: Vec::new(),
     };
@@ -38,10 +49,38 @@ fn rewrite_graph(graph: &mut GraphProto, names: &mut usize) -> Result<(), ModelE
     Ok(())
 }
 
+fn by_name<'a, T>(all: &'a [T], name: impl Fn(&T) -> &str) -> HashMap<&'a str, &'a T>
+where
+    T: 'a,
+{
+    all.iter().map(|one| (name(one), one)).collect()
+}
+
+/// What the file says of the graph's values.
+struct Known<'a> {
+    weights: HashMap<&'a str, &'a TensorProto>,
+    values: HashMap<&'a str, &'a ValueInfoProto>,
+}
+
+impl Known<'_> {
+    /// How many axes `value` has.
+    fn rank(&self, value: &str) -> Option<usize> {
+        let tensor = self
+            .values
+            .get(value)?
+            .r#type
+            .as_ref()?
+            .tensor_type
+            .as_ref()?;
+        Some(tensor.shape.as_ref()?.dim.len())
+    }
+}
+
 /// The graph that is being written.
 struct Plain<'a> {
     /// How many names were made: values of subgraphs share one space with those around them.
     names: &'a mut usize,
+    known: Known<'a>,
     nodes: Vec<NodeProto>,
     constants: Vec<TensorProto>,
 }
@@ -57,6 +96,9 @@ impl Plain<'_> {
             (_, "FusedConv") => self.fused_conv(node),
             (_, "QuickGelu") => self.quick_gelu(&node),
             (_, "SkipLayerNormalization") => self.skip_layer_normalization(&node),
+            (_, "FastGelu") => self.fast_gelu(&node),
+            (_, "DynamicQuantizeLSTM") => self.dynamic_quantize_lstm(node),
+            ("" | "ai.onnx", "STFT") => return self.short_time_fourier(&node),
             ("com.microsoft", "Gelu") => self.push("Gelu", node.input, node.output, Vec::new()),
             ("" | "ai.onnx", _) => {
                 node.domain.clear();
@@ -106,13 +148,27 @@ impl Plain<'_> {
     }
 
     fn constant(&mut self, value: f32) -> String {
+        self.floats(Vec::new(), &[value])
+    }
+
+    fn floats(&mut self, dims: Vec<i64>, values: &[f32]) -> String {
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes());
+        self.tensor(FLOAT, dims, bytes.collect())
+    }
+
+    fn ints(&mut self, values: &[i64]) -> String {
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes());
+        self.tensor(INT64, vec![values.len() as i64], bytes.collect())
+    }
+
+    fn tensor(&mut self, data_type: i32, dims: Vec<i64>, raw_data: Vec<u8>) -> String {
         let name = self.name();
-        let raw_data = value.to_le_bytes().to_vec();
         self.constants.push(TensorProto {
-            dims: Vec::new(),
-            data_type: FLOAT,
+            dims,
+            data_type,
             name: name.clone(),
             raw_data,
+            ..TensorProto::default()
         });
         name
     }
@@ -194,9 +250,14 @@ impl Plain<'_> {
         Ok(())
     }
 
-    /// Attention is the only user, so the operands have four axes: batch, head, position, width.
+    /// Where the file does not say how many axes there are, it is attention, with four: batch, head, position, width.
     fn swap_last_axes(&mut self, value: String) -> String {
-        let permutation = AttributeProto::ints("perm", &[0, 1, 3, 2]);
+        let mut order: Vec<i64> = (0..self.known.rank(&value).unwrap_or(4) as i64).collect();
+        let last = order.len().saturating_sub(2);
+        if let Some(last) = order.get_mut(last..) {
+            last.reverse();
+        }
+        let permutation = AttributeProto::ints("perm", &order);
         self.value("Transpose", vec![value], vec![permutation])
     }
 
@@ -237,6 +298,89 @@ impl Plain<'_> {
         self.push("Mul", vec![x, gate], vec![first_output(node)], Vec::new());
     }
 
+    /// GELU by its approximation with a hyperbolic tangent, over the sum of input and bias.
+    fn fast_gelu(&mut self, node: &NodeProto) {
+        let mut x = input(node, 0);
+        if !input(node, 1).is_empty() {
+            x = self.value("Add", vec![x, input(node, 1)], Vec::new());
+        }
+        let approximation = AttributeProto::string("approximate", "tanh");
+        self.push(
+            "Gelu",
+            vec![x],
+            vec![first_output(node)],
+            vec![approximation],
+        );
+    }
+
+    /// X, W, R, bias, lengths, hidden state, cell state, peepholes, then scale and zero point of W and of R. W and R have the
+    /// standard node's last two axes swapped, and one scale for each direction.
+    fn dynamic_quantize_lstm(&mut self, mut node: NodeProto) {
+        for (weight, scale) in [(1, 8), (2, 10)] {
+            let operands = vec![
+                input(&node, weight),
+                input(&node, scale),
+                input(&node, scale + 1),
+            ];
+            let floats = self.value(
+                "DequantizeLinear",
+                operands,
+                vec![AttributeProto::int("axis", 0)],
+            );
+            let permutation = AttributeProto::ints("perm", &[0, 2, 1]);
+            let standard = self.value("Transpose", vec![floats], vec![permutation]);
+            if let Some(operand) = node.input.get_mut(weight) {
+                *operand = standard;
+            }
+        }
+        node.input.truncate(8);
+        while node.input.last().is_some_and(String::is_empty) {
+            node.input.pop();
+        }
+        self.push("LSTM", node.input, node.output, node.attribute);
+    }
+
+    /// A short-time Fourier transform of real sound as a convolution with its sines and cosines: with few frequencies that is as
+    /// quick, and a runtime needs no transform for it. Signal (one channel), step, window, length.
+    fn short_time_fourier(&mut self, node: &NodeProto) -> Result<(), ModelError> {
+        let weight = |index: usize| self.known.weights.get(node.input.get(index)?.as_str());
+        let step = weight(1).and_then(|step| step.first_int());
+        let window = weight(2).and_then(|window| window.floats());
+        let (Some(step), Some(window)) = (step, window) else {
+            return Err(ModelError::Unsupported {
+                what: "STFT whose window or step is not a constant".to_owned(),
+            });
+        };
+        let length = window.len();
+        if length > MAX_WINDOW {
+            return Err(ModelError::Unsupported {
+                what: format!("STFT with a window of {length} samples"),
+            });
+        }
+        let frequencies = length / 2 + 1;
+        let waves = waves(&window, frequencies);
+        let rows = frequencies as i64 * 2;
+        let waves = self.floats(vec![rows, 1, length as i64], &waves);
+        let channel = self.ints(&[0, 1, -1]);
+        let signal = self.value("Reshape", vec![input(node, 0), channel], Vec::new());
+        let attributes = vec![
+            AttributeProto::ints("dilations", &[1]),
+            AttributeProto::ints("pads", &[0, 0]),
+            AttributeProto::ints("strides", &[step]),
+        ];
+        let parts = self.value("Conv", vec![signal, waves], attributes);
+        let order = AttributeProto::ints("perm", &[0, 2, 1]);
+        let parts = self.value("Transpose", vec![parts], vec![order]);
+        let pairs = self.ints(&[0, 0, frequencies as i64, 2]);
+        self.push(
+            "Reshape",
+            vec![parts, pairs],
+            vec![first_output(node)],
+            Vec::new(),
+        );
+        Ok(())
+    }
+
     /// Input, skip, gamma, beta, bias: the sum of input, skip and bias, normalised; the fourth output is the sum.
     fn skip_layer_normalization(&mut self, node: &NodeProto) {
         /// The default that ONNX Runtime documents.
@@ -261,6 +405,22 @@ impl Plain<'_> {
             self.push("Identity", vec![sum], vec![total.clone()], Vec::new());
         }
     }
+}
+
+/// For each frequency a cosine and a sine, under the window.
+fn waves(window: &[f32], frequencies: usize) -> Vec<f32> {
+    let length = window.len();
+    let wave = |frequency: usize, wave: fn(f64) -> f64| {
+        window.iter().enumerate().map(move |(at, window)| {
+            let turns = (frequency * at % length) as f64 / length as f64;
+            (wave(turns * std::f64::consts::TAU) * f64::from(*window)) as f32
+        })
+    };
+    (0..frequencies)
+        .flat_map(|frequency| {
+            wave(frequency, f64::cos).chain(wave(frequency, |angle| -angle.sin()))
+        })
+        .collect()
 }
 
 fn input(node: &NodeProto, index: usize) -> String {

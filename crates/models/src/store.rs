@@ -149,7 +149,7 @@ mod tests {
                 .files
                 .iter()
                 .map(|file| file.sha256)
-                .chain([model.package.sha256])
+                .chain(model.packages().iter().map(|package| package.sha256))
             {
                 assert_eq!(hash.len(), 64, "{}", model.name);
                 assert!(

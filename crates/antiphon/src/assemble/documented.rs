@@ -233,8 +233,9 @@ fn defaults_of_several_values_are_what_the_page_says() {
         (
             ("tts", "voice"),
             format!(
-                "`{voice}`, `{}`, `slt`, `en-us`",
-                antiphon_hibari::tts::VOICE
+                "`{voice}`, `{}`, `{}`, `slt`, `en-us`",
+                antiphon_hibari::tts::VOICE,
+                antiphon_hibari::tts::KOKORO_VOICE
             ),
         ),
         (("server", "bind"), format!("`{bind}`; `dev`: `127.0.0.1`")),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use antiphon_agent::provider::{Knowledge, Llm, LlmOptions, Stt, Tts};
 use antiphon_agent::{AgentBuilder, ProviderError};
 use antiphon_deepgram::{DeepgramConfig, DeepgramStt};
-use antiphon_hibari::HibariTts;
+use antiphon_hibari::VoiceTts;
 use antiphon_local::{EspeakTts, FliteTts, PocketSphinxStt, RulesLlm};
 use antiphon_moonshine::MoonshineStt;
 use antiphon_neural::Workers;
@@ -156,11 +156,15 @@ fn tts(
     workers: &Workers,
 ) -> anyhow::Result<Option<Arc<dyn Tts>>> {
     let voice = config.tts.voice.as_deref();
+    let speed = config.tts.speed.unwrap_or(1.0);
     Ok(match choice {
         TtsChoice::OpenAi => Some(Arc::new(OpenAiTts::new(tts_config(config, secrets))?)),
         TtsChoice::Hibari(folder) => {
-            let speed = config.tts.speed.unwrap_or(1.0);
-            Some(Arc::new(HibariTts::load(folder, workers.clone(), speed)?))
+            Some(Arc::new(VoiceTts::hibari(folder, workers.clone(), speed)?))
+        }
+        TtsChoice::Kokoro { folder, voice } => {
+            let workers = workers.clone();
+            Some(Arc::new(VoiceTts::kokoro(folder, voice, workers, speed)?))
         }
         TtsChoice::Flite => Some(Arc::new(FliteTts::new(voice)?)),
         TtsChoice::EspeakNg => Some(Arc::new(EspeakTts::new(voice)?)),
@@ -375,6 +379,7 @@ pub(super) fn about(config: &Config, secrets: &Secrets, choice: &Choice) -> Vec<
     let (tts, tts_model) = match &choice.tts.what {
         TtsChoice::OpenAi => (tts_server.as_str(), tts_model),
         TtsChoice::Hibari(_) => ("hibari", antiphon_hibari::tts::VOICE),
+        TtsChoice::Kokoro { voice, .. } => ("Kokoro", voice.as_str()),
         TtsChoice::Flite => ("flite", config.tts.voice.as_deref().unwrap_or("slt")),
         TtsChoice::EspeakNg => ("espeak-ng", config.tts.voice.as_deref().unwrap_or("en-us")),
         TtsChoice::None => ("writing", ""),

@@ -202,15 +202,15 @@ pub enum LlmProvider {
 pub struct TtsConfig {
     /// `auto`: OpenAI when `OPENAI_API_KEY` is set, else as `local`.
     pub provider: TtsProvider,
-    /// Default `gpt-4o-mini-tts`.
+    /// Default `gpt-4o-mini-tts`; on this machine `hibari-heart` or `kokoro`.
     pub model: Option<String>,
-    /// Default `ash` (OpenAI), `heart` (hibari), `slt` (flite), `en-us` (espeak-ng).
+    /// Default `ash` (OpenAI), `heart` (hibari), `af_heart` (Kokoro), `slt` (flite), `en-us` (espeak-ng).
     pub voice: Option<String>,
     /// Overrides `OPENAI_BASE_URL` for speech alone.
     pub base_url: Option<String>,
     /// How to speak, in words (models that take instructions).
     pub instructions: Option<String>,
-    /// 0.25 to 4, hibari 0.5 to 2. Default 1.
+    /// 0.25 to 4, hibari and Kokoro 0.5 to 2. Default 1.
     pub speed: Option<f32>,
     /// The longest wait for the first sound of a sentence and between its pieces. Default 10 s.
     pub timeout: Option<Seconds>,

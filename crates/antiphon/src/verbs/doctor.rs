@@ -257,7 +257,8 @@ fn models() -> Vec<Finding> {
             format!("antiphon models fetch {}", model.name),
         )
     };
-    MODELS.iter().map(look).collect()
+    let is_of_interest = |model: &&ModelInfo| model.is_usual || store.has(model);
+    MODELS.iter().filter(is_of_interest).map(look).collect()
 }
 
 /// Does a worker on this machine take calls, and if not, why?

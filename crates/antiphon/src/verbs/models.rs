@@ -52,7 +52,7 @@ async fn fetch(store: &Store, args: FetchArgs) -> anyhow::Result<()> {
 
 fn named(names: &[String]) -> anyhow::Result<Vec<&'static ModelInfo>> {
     if names.is_empty() {
-        return Ok(MODELS.iter().collect());
+        return Ok(MODELS.iter().filter(|model| model.is_usual).collect());
     }
     names
         .iter()
@@ -70,7 +70,11 @@ fn table(store: &Store) -> String {
     let mut lines: Vec<String> = MODELS
         .iter()
         .map(|model| {
-            let state = if store.has(model) { "here" } else { "missing" };
+            let state = match (store.has(model), model.is_usual) {
+                (true, _) => "here",
+                (false, true) => "missing",
+                (false, false) => "optional",
+            };
             format!(
                 "{:<18} {:<6} {state:<8} {:>4} MB  {:<10} {}",
                 model.name,
@@ -81,13 +85,20 @@ fn table(store: &Store) -> String {
             )
         })
         .collect();
-    let is_missing = MODELS.iter().any(|model| !store.has(model));
-    let hint = if is_missing {
-        " `antiphon models fetch` brings what is missing."
-    } else {
-        ""
+    let folder = store.folder().display();
+    lines.push(format!("They lie in {folder}."));
+    let lacks = |is_usual| {
+        let mut models = MODELS.iter().filter(|model| model.is_usual == is_usual);
+        models.any(|model| !store.has(model))
     };
-    lines.push(format!("They lie in {}.{hint}", store.folder().display()));
+    if lacks(true) {
+        lines.push("`antiphon models fetch` brings what is missing.".to_owned());
+    }
+    if lacks(false) {
+        lines.push(
+            "What is optional is fetched by its name: `antiphon models fetch NAME`.".to_owned(),
+        );
+    }
     lines.join("\n")
 }
 
@@ -147,6 +158,8 @@ impl Shown {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use antiphon_models::catalogue::KOKORO;
+
     use super::*;
 
     #[test]
@@ -155,7 +168,9 @@ mod tests {
         for model in MODELS {
             assert!(error.contains(model.name), "{error}");
         }
-        assert_eq!(named(&[]).unwrap().len(), MODELS.len());
+        let usual = named(&[]).unwrap();
+        assert!(usual.len() > 2 && usual.iter().all(|model| model.is_usual));
+        assert_eq!(named(&["kokoro".into()]).unwrap(), [&KOKORO]);
     }
 
     #[test]
@@ -165,7 +180,12 @@ mod tests {
         for model in MODELS {
             let line = text.lines().find(|line| line.starts_with(model.name));
             let line = line.unwrap();
-            assert!(line.contains("missing") && line.contains(model.licence));
+            let state = if model.is_usual {
+                "missing"
+            } else {
+                "optional"
+            };
+            assert!(line.contains(state) && line.contains(model.licence));
             assert!(line.contains(model.purpose.as_str()));
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Source: misaki 0.9.4, `en.py` (hexgrad, Apache-2.0).
 
-use super::lexicon::{Lexicon, is_digits, tail, with_ed, with_ing, with_s};
+use super::lexicon::{Lexicon, is_digits, tail};
 use super::numbers;
 use super::stress::Stress;
 
@@ -53,9 +53,9 @@ impl Lexicon {
         }
         let phonemes = reader.words.join(" ");
         match ending {
-            "s" | "'s" => with_s(&phonemes),
-            "ed" | "'d" => with_ed(&phonemes),
-            "ing" => with_ing(&phonemes),
+            "s" | "'s" => self.variety.with_s(&phonemes),
+            "ed" | "'d" => self.variety.with_ed(&phonemes),
+            "ing" => self.variety.with_ing(&phonemes),
             _ => Some(phonemes),
         }
     }

@@ -1,6 +1,6 @@
 //! Words to phonemes: two dictionaries, and the rules for what stands between them and a text.
 //!
-//! Source: misaki 0.9.4, `en.py` (hexgrad, Apache-2.0), whose readings the voice was trained on. The American variety only.
+//! Source: misaki 0.9.4, `en.py` (hexgrad, Apache-2.0), whose readings the voice was trained on.
 
 use unicode_normalization::UnicodeNormalization;
 
@@ -11,6 +11,7 @@ use super::amounts::currency_names;
 use super::dictionary::{Dictionary, Entry};
 use super::stress::{PRIMARY, Stress, apply, is_vowel, stress_last};
 use super::token::Token;
+use super::variety::Variety;
 
 /// What follows a word.
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,6 +29,7 @@ pub(crate) struct Lexicon {
     gold: Dictionary,
     /// Made by machine.
     silver: Dictionary,
+    pub(crate) variety: Variety,
 }
 
 fn symbol_name(word: &str) -> Option<&'static str> {
@@ -69,55 +71,13 @@ pub(crate) fn tail(text: &str) -> &str {
         .unwrap_or_default()
 }
 
-fn last(phonemes: &str) -> Option<char> {
-    phonemes.chars().next_back()
-}
-
-/// An American *t* between vowels is flapped.
-fn is_flapped(stem: &str) -> bool {
-    let mut back = stem.chars().rev();
-    back.next() == Some('t')
-        && back
-            .next()
-            .is_some_and(|before| "AIOWYiuæɑəɛɪɹʊʌ".contains(before))
-}
-
-/// `stem` with the ending *-s*.
-pub(crate) fn with_s(stem: &str) -> Option<String> {
-    let ending = match last(stem)? {
-        'p' | 't' | 'k' | 'f' | 'θ' => "s",
-        's' | 'z' | 'ʃ' | 'ʒ' | 'ʧ' | 'ʤ' => "ᵻz",
-        _ => "z",
-    };
-    Some(format!("{stem}{ending}"))
-}
-
-/// `stem` with the ending *-ed*.
-pub(crate) fn with_ed(stem: &str) -> Option<String> {
-    Some(match last(stem)? {
-        'p' | 'k' | 'f' | 'θ' | 'ʃ' | 's' | 'ʧ' => format!("{stem}t"),
-        'd' => format!("{stem}ᵻd"),
-        't' if stem.chars().count() < 2 => format!("{stem}ɪd"),
-        't' if is_flapped(stem) => format!("{}ɾᵻd", stem.strip_suffix('t').unwrap_or(stem)),
-        't' => format!("{stem}ᵻd"),
-        _ => format!("{stem}d"),
-    })
-}
-
-/// `stem` with the ending *-ing*.
-pub(crate) fn with_ing(stem: &str) -> Option<String> {
-    last(stem)?;
-    Some(match stem.strip_suffix('t') {
-        Some(before) if is_flapped(stem) => format!("{before}ɾɪŋ"),
-        _ => format!("{stem}ɪŋ"),
-    })
-}
-
 impl Lexicon {
-    pub(crate) fn load(assets: &Assets) -> Result<Self, HibariError> {
+    pub(crate) fn load(assets: &Assets, variety: Variety) -> Result<Self, HibariError> {
+        let [gold, silver] = variety.lexicons();
         Ok(Self {
-            gold: assets.json("lexicon_us_gold.json.gz")?,
-            silver: assets.json("lexicon_us_silver.json.gz")?,
+            gold: assets.json(gold)?,
+            silver: assets.json(silver)?,
+            variety,
         })
     }
 
@@ -311,7 +271,8 @@ impl Lexicon {
             .map(str::to_owned)
             .or_else(less_two)
             .or_else(with_y)?;
-        with_s(&self.look_up(&stem, tag, stress, context)?)
+        self.variety
+            .with_s(&self.look_up(&stem, tag, stress, context)?)
     }
 
     fn with_ending_ed(
@@ -332,7 +293,8 @@ impl Lexicon {
             word.strip_suffix("ed")
                 .filter(|stem| len > 4 && !stem.ends_with('e') && self.is_known(stem))
         };
-        with_ed(&self.look_up(less_one.or_else(less_two)?, tag, stress, context)?)
+        self.variety
+            .with_ed(&self.look_up(less_one.or_else(less_two)?, tag, stress, context)?)
     }
 
     fn with_ending_ing(
@@ -354,7 +316,7 @@ impl Lexicon {
             let shorter = stem.get(..stem.len() - last.len_utf8())?;
             (len > 5 && is_doubled && self.is_known(shorter)).then(|| shorter.to_owned())
         };
-        with_ing(&self.look_up(
+        self.variety.with_ing(&self.look_up(
             &plain.or_else(with_e).or_else(single)?,
             tag,
             stress,
@@ -477,18 +439,4 @@ pub(crate) fn first_sound(phonemes: &str, otherwise: Option<bool>) -> Option<boo
         }
     }
     otherwise
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn endings_follow_the_sound_before_them() {
-        assert_eq!(with_s("kˈæt").as_deref(), Some("kˈæts"));
-        assert_eq!(with_s("hˈɔɹs").as_deref(), Some("hˈɔɹsᵻz"));
-        assert_eq!(with_ed("wˈAt").as_deref(), Some("wˈAɾᵻd"));
-        assert_eq!(with_ing("wˈAt").as_deref(), Some("wˈAɾɪŋ"));
-        assert_eq!(with_ed("wˈɔk").as_deref(), Some("wˈɔkt"));
-    }
 }

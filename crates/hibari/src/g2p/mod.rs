@@ -2,12 +2,14 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | `spoken` | telephone numbers, codes, addresses, hours and measures as people say them |
 //! | `normalize` | times, dates, units, abbreviations and symbols in words |
 //! | `tokenize` | text to tokens |
 //! | `tagger` | parts of speech |
 //! | `dictionary`, `lexicon` | words to phonemes |
 //! | `amounts` | numbers to phonemes |
 //! | `oov` | words that are in no dictionary |
+//! | `variety` | American and British |
 //! | `stress`, `numbers`, `token` | what these stand on |
 //!
 //! The pipeline is misaki's (hexgrad, Apache-2.0), as hibari carries it: the voice was trained on its readings.
@@ -18,10 +20,12 @@ mod lexicon;
 mod normalize;
 mod numbers;
 mod oov;
+mod spoken;
 mod stress;
 mod tagger;
 mod token;
 mod tokenize;
+mod variety;
 
 use fancy_regex::Regex;
 use rten::RunOptions;
@@ -37,6 +41,8 @@ use stress::Stress;
 use tagger::Tagger;
 use token::{Token, merge, text_of};
 use tokenize::Tokenizer;
+
+pub use variety::Variety;
 
 /// Parts of a token: letters in one case, numbers, hyphens, apostrophes, single signs.
 const PARTS: &str = r"^['‘’]+|[A-ZÀ-ÖØ-Þ](?=[A-ZÀ-ÖØ-Þ][a-zß-öø-ÿ])|(?:^-)?(?:\d?[,.]?\d)+|[\-_]+|['‘’]{2,}|[^\W\d_]*?(?:['‘’][^\W\d_])*?[a-zß-öø-ÿ](?=[A-ZÀ-ÖØ-Þ])|[^\W\d_]+(?:['‘’][^\W\d_])*|[^\w\-'‘’]|['‘’]+$";
@@ -78,13 +84,13 @@ impl G2p {
     ///
     /// # Errors
     /// When a file is missing or damaged.
-    pub fn load(assets: &Assets) -> Result<Self, HibariError> {
+    pub fn load(assets: &Assets, variety: Variety) -> Result<Self, HibariError> {
         Ok(Self {
             normalizer: Normalizer::load(assets)?,
             tokenizer: Tokenizer::load(assets)?,
             tagger: Tagger::load(assets)?,
-            lexicon: Lexicon::load(assets)?,
-            oov: Oov::load(assets)?,
+            lexicon: Lexicon::load(assets, variety)?,
+            oov: Oov::load(assets, variety)?,
             parts: regex(PARTS)?,
             unread: regex(UNREAD)?,
         })

@@ -11,6 +11,7 @@ use crate::HibariError;
 use crate::assets::Assets;
 
 use super::numbers::{cardinal, ordinal};
+use super::spoken::Spoken;
 use super::{literal, regex};
 
 #[derive(Deserialize)]
@@ -35,6 +36,7 @@ pub(crate) struct Normalizer {
     currency: Map<String, Value>,
     patterns: Patterns,
     symbols: Vec<(String, Regex, String)>,
+    spoken: Spoken,
 }
 
 #[derive(Debug)]
@@ -56,7 +58,6 @@ struct Patterns {
     hash: Regex,
     roman_cardinal: Regex,
     roman_ordinal: Regex,
-    phone: Regex,
     fraction: Regex,
     range: Regex,
     plus: Regex,
@@ -64,7 +65,8 @@ struct Patterns {
 }
 
 const NUMBER: &str = r"\d+(?:,\d{3})*(?:\.\d+)?";
-const ROMAN: &str = "((?=[IVXLC])M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3}))";
+// a capital that begins a name, as in "King Charles", is no numeral
+const ROMAN: &str = r"((?=[IVXLC]+\b)M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3}))";
 const BIG: &str = r"(hundred|thousand|million|billion|trillion|[kKmMbB]\b)";
 
 /// One of `words`, the longest first.
@@ -79,7 +81,7 @@ fn keys(map: &Map<String, Value>) -> impl Iterator<Item = &str> {
 }
 
 /// Replaces each match. `replace` gets the match and what stands behind it.
-fn replace(
+pub(super) fn replace(
     pattern: &Regex,
     text: &str,
     mut replacement: impl FnMut(&Captures<'_>, &str) -> String,
@@ -101,7 +103,7 @@ fn replace(
     out
 }
 
-fn group<'t>(captures: &Captures<'t>, index: usize) -> &'t str {
+pub(super) fn group<'t>(captures: &Captures<'t>, index: usize) -> &'t str {
     captures.get(index).map_or("", |found| found.as_str())
 }
 
@@ -178,9 +180,9 @@ impl Patterns {
             hash: regex(r"(?<![\w&])\#(?=\d)")?,
             roman_cardinal: regex(&roman(&file.roman_cardinal))?,
             roman_ordinal: regex(&roman(&file.roman_ordinal))?,
-            phone: regex(r"(?<![\w.\-])(?:\d{3}-)?\d{3}-\d{4}(?![\w.\-])")?,
-            fraction: regex(r"(?<![\w./])(\d{1,2})/(\d{1,2})(?![\w./])")?,
-            range: regex(r"(?<![\w.\-])(\d{1,4})\s?[\-–]\s?(\d{1,4})(?![\w.\-%])")?,
+            // a point that ends the sentence is no part of the number
+            fraction: regex(r"(?<![\w./])(\d{1,2})/(\d{1,2})(?![\w/]|\.\d)")?,
+            range: regex(r"(?<![\w.\-])(\d{1,4})\s?[\-–]\s?(\d{1,4})(?![\w\-%]|\.\d)")?,
             plus: regex(r"(?<![\w+])\+(?=\d)")?,
             space_before_mark: regex(" +([,.;:!?])")?,
         })
@@ -223,6 +225,7 @@ impl Normalizer {
             currency,
             patterns,
             symbols,
+            spoken: Spoken::new()?,
         })
     }
 
@@ -239,6 +242,7 @@ impl Normalizer {
             return text;
         }
         text = text.replace('’', "'").replace('‒', "-").replace('―', "—");
+        text = self.spoken.say(&text);
         text = replace(&p.time, &text, time);
         text = replace(&p.date_iso, &text, |found, _| {
             let date = self.date(Some(group(found, 1)), number(found, 2), number(found, 3));
@@ -274,14 +278,6 @@ impl Normalizer {
         });
         text = self.days(&text);
         text = self.short_words(&text);
-        text = replace(&p.phone, &text, |found, _| {
-            let digits: Vec<String> = group(found, 0)
-                .replace('-', ", ")
-                .chars()
-                .map(String::from)
-                .collect();
-            digits.join(" ")
-        });
         text = replace(&p.fraction, &text, |found, _| {
             self.fraction(number(found, 1), number(found, 2))
         });
@@ -484,7 +480,7 @@ fn degrees(found: &Captures<'_>) -> String {
     )
 }
 
-fn roman(numeral: &str) -> u128 {
+pub(super) fn roman(numeral: &str) -> u128 {
     let value = |c: char| match c {
         'I' => 1,
         'V' => 5,

@@ -8,6 +8,8 @@ use serde::Deserialize;
 use crate::HibariError;
 use crate::assets::Assets;
 
+use super::variety::Variety;
+
 #[derive(Deserialize)]
 struct File {
     r#in: Vec<char>,
@@ -30,10 +32,11 @@ impl std::fmt::Debug for Oov {
 }
 
 impl Oov {
-    pub(crate) fn load(assets: &Assets) -> Result<Self, HibariError> {
-        let file: File = assets.json("oov.json")?;
+    pub(crate) fn load(assets: &Assets, variety: Variety) -> Result<Self, HibariError> {
+        let [network, letters] = variety.unknown_words();
+        let file: File = assets.json(letters)?;
         Ok(Self {
-            model: assets.model("oov.onnx")?,
+            model: assets.model(network)?,
             letters: file.r#in,
             phonemes: file.out,
             max_letters: file.maxlen,

