@@ -17,7 +17,8 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent / "call"))
+for folder in ("call", "knowledge"):
+    sys.path.insert(0, str(Path(__file__).parent / folder))
 
 ROOT = Path(__file__).resolve().parents[1]
 SPEECH = ROOT / "interop" / "speech"

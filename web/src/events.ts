@@ -37,7 +37,15 @@ export interface ToolEnded {
 
 export interface KnowledgeUsed {
   type: 'knowledge_used';
-  passages: { source: string; score: number; text: string }[];
+  passages: Passage[];
+}
+
+export interface Passage {
+  source: string;
+  /** As the document itself numbers or names it; may be empty. */
+  page: string;
+  score: number;
+  text: string;
 }
 
 export interface AgentError {
@@ -125,6 +133,6 @@ function passages(value: unknown): KnowledgeUsed['passages'] {
   if (!Array.isArray(value)) return [];
   return value.map((item: unknown) => {
     const fields = (typeof item === 'object' && item !== null ? item : {}) as Fields;
-    return { source: text(fields['source']), score: isNumber(fields['score']) ? fields['score'] : 0, text: text(fields['text']) };
+    return { source: text(fields['source']), page: text(fields['page']), score: isNumber(fields['score']) ? fields['score'] : 0, text: text(fields['text']) };
   });
 }

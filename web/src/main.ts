@@ -109,6 +109,7 @@ async function start(): Promise<void> {
         if (event.tts_ttfb_ms !== undefined) troubles.works('tts');
       }
       if (event.type === 'tool_ended' && !event.is_error) troubles.works('tool');
+      if (event.type === 'knowledge_used') troubles.works('knowledge');
     },
     agentTrack: (track) => {
       agentMeter?.close();

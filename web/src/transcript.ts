@@ -1,6 +1,6 @@
 // The conversation on the page: what was said by both sides, tools as they run, and a waterfall under every answer.
 
-import type { AgentEvent, ToolEnded, ToolStarted, TurnMetrics } from './events';
+import type { AgentEvent, Passage, ToolEnded, ToolStarted, TurnMetrics } from './events';
 import { formatMs, renderWaterfall } from './waterfall';
 
 /** More entries than this and the oldest go: a call may last for hours. */
@@ -151,7 +151,7 @@ export class Transcript {
     if (event.is_error) this.handlers.announce(`Tool ${event.name} failed`);
   }
 
-  private knowledge(passages: { source: string; text: string }[]): void {
+  private knowledge(passages: Passage[]): void {
     const entry = this.add('knowledge');
     const box = document.createElement('details');
     const summary = document.createElement('summary');
@@ -161,7 +161,9 @@ export class Transcript {
     box.append(summary);
     for (const passage of passages) {
       const quote = node('blockquote', '', passage.text.slice(0, MAX_CHARS));
-      quote.append(node('cite', '', passage.source));
+      const cite = node('cite', '', named(passage));
+      quote.append(cite);
+      void open(cite, passage);
       box.append(quote);
     }
     entry.append(box);
@@ -189,6 +191,29 @@ export class Transcript {
     if (this.following) this.list.scrollTop = this.list.scrollHeight;
     else this.follow(this.list.scrollHeight - this.list.clientHeight < NEAR_END_PX);
   }
+}
+
+/** As a person would say where it stands. */
+export function named({ source, page }: Passage): string {
+  if (!page) return source;
+  return `${source}, ${/^\d+$/.test(page) ? `page ${page}` : page}`;
+}
+
+/** The document's address; a PDF opens at the page. */
+export function address({ source, page }: Passage): string {
+  const at = `api/playground/document?source=${encodeURIComponent(source)}`;
+  return /\.pdf$/i.test(source) && /^\d+$/.test(page) ? `${at}#page=${page}` : at;
+}
+
+/** Makes a link of a source that the server has the document of: a database's or a service's have none. */
+async function open(cite: HTMLElement, passage: Passage): Promise<void> {
+  const there = await fetch(address(passage), { method: 'HEAD' }).catch(() => undefined);
+  if (!there?.ok) return;
+  const link = node('a', '', named(passage)) as HTMLAnchorElement;
+  link.href = address(passage);
+  link.target = '_blank';
+  link.rel = 'noopener';
+  cite.replaceChildren(link);
 }
 
 function node(tag: string, className: string, words = ''): HTMLElement {

@@ -17,6 +17,7 @@ const PARTS: Record<string, string> = {
   llm: 'The agent cannot think of an answer',
   tts: 'The agent cannot speak',
   tool: 'A tool failed',
+  knowledge: 'Documents could not be searched',
   playout: 'The agent’s voice cannot be played',
   session: 'The agent could not do what was asked of it',
 };

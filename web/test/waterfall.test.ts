@@ -80,8 +80,8 @@ test('passages of any shape do no harm', () => {
   expect(parseEvent('{"type":"knowledge_used","passages":[null,{"source":"menu.md"}]}')).toEqual({
     type: 'knowledge_used',
     passages: [
-      { source: '', score: 0, text: '' },
-      { source: 'menu.md', score: 0, text: '' },
+      { source: '', page: '', score: 0, text: '' },
+      { source: 'menu.md', page: '', score: 0, text: '' },
     ],
   });
 });

@@ -26,7 +26,7 @@ use anyhow::Context as _;
 use crate::app::App;
 use crate::choose::{Found, choose};
 use crate::config::{Config, Findings, Seconds, Secrets, SttProvider, load, parse};
-use crate::playground::AboutProvider;
+use crate::playground::{AboutProvider, Documents};
 
 /// An agent ready to take calls, and what a user wants to know about it.
 #[derive(Debug)]
@@ -41,6 +41,8 @@ pub struct Assembled {
     pub notes: Vec<String>,
     /// It is the example, not the user's own agent.
     pub is_example: bool,
+    /// What its knowledge was read from.
+    pub documents: Documents,
 }
 
 /// The configuration file to use: the named one, else `antiphon.toml` of this folder, else nothing but defaults for
@@ -88,7 +90,14 @@ pub async fn assemble(config: Config, is_example: bool, app: &App) -> anyhow::Re
     let workers = Workers::for_this_machine().context("the threads of models cannot be started")?;
     let loaded = knowledge::load(&config, is_example, &mut notes)?;
     if let Some(loaded) = &loaded {
-        embedding::begin(&loaded.bases, &config, secrets, &workers).await?;
+        embedding::begin(loaded, &config, secrets, &workers, &mut notes).await?;
+    }
+    let mut documents = Documents::default();
+    if let Some(loaded) = &loaded {
+        documents.folders = loaded.folders();
+    }
+    if is_example {
+        documents.texts = antiphon_restaurant::files::documents();
     }
     let knowledge = loaded.and_then(|loaded| loaded.knowledge());
     let mut builder = providers::add(
@@ -129,6 +138,7 @@ pub async fn assemble(config: Config, is_example: bool, app: &App) -> anyhow::Re
         providers,
         notes,
         is_example,
+        documents,
     })
 }
 

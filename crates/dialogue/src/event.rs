@@ -50,6 +50,8 @@ pub enum Component {
     Tts,
     /// A tool.
     Tool,
+    /// What passages are searched in.
+    Knowledge,
     /// What plays the agent's voice to the caller.
     Playout,
     /// The session itself: a request that cannot be carried out.

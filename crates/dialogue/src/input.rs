@@ -41,6 +41,9 @@ pub enum Input {
         id: RetrievalId,
         /// Best first.
         passages: Vec<Passage>,
+        /// What could not be searched, and why, without secrets.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failure: Option<String>,
     },
     /// The language model.
     Llm {

@@ -156,7 +156,11 @@ impl Dialogue {
                 probability,
                 threshold,
             } => self.tell(|caller, now| caller.on_prediction(id, probability, threshold, now)),
-            Input::Retrieved { id, passages } => self.on_retrieved(id, passages),
+            Input::Retrieved {
+                id,
+                passages,
+                failure,
+            } => self.on_retrieved(id, passages, failure),
             Input::Llm { id, event } => {
                 let measured = self.core.meter.llm(id, &event, self.core.now);
                 self.core.measured(measured);

@@ -1,7 +1,7 @@
 //! From what is asked for to words: the reply, step by step.
 
 use crate::action::{Action, Switch};
-use crate::event::Event;
+use crate::event::{Component, Event};
 use crate::history::Place;
 use crate::ids::{GenerationId, RetrievalId, SpeechId};
 use crate::input::Llm;
@@ -23,13 +23,17 @@ impl Dialogue {
             return self.switch_agent(*agent, Switch::Handoff);
         }
         speech.begin(&mut self.core);
-        if let Some(step) = speech.last() {
-            self.tell_passages(step.passages().to_vec());
+        if let Some(step) = speech.last_mut() {
+            self.tell_retrieval(step.passages().to_vec(), step.take_failure());
         }
         self.speeches.seat(speech);
     }
 
-    fn tell_passages(&mut self, passages: Vec<Passage>) {
+    /// Of a reply that is given: one that was only begun ahead is not told of.
+    fn tell_retrieval(&mut self, passages: Vec<Passage>, failure: Option<String>) {
+        if let Some(failure) = failure {
+            self.core.error(Component::Knowledge, failure, true);
+        }
         if !passages.is_empty() {
             self.core.emit(Event::KnowledgeUsed { passages });
         }
@@ -104,23 +108,28 @@ impl Dialogue {
         present.map(Speech::planned_messages).unwrap_or_default()
     }
 
-    pub(crate) fn on_retrieved(&mut self, asked: RetrievalId, passages: Vec<Passage>) {
+    pub(crate) fn on_retrieved(
+        &mut self,
+        asked: RetrievalId,
+        passages: Vec<Passage>,
+        failure: Option<String>,
+    ) {
         let now = self.core.now;
         let fits = |step: &Step| step.has_retrieval(asked);
         let thinking = self.speeches.thinking(fits);
         if let Some(step) = thinking.and_then(|(speech, _)| speech.last_mut()) {
-            step.found(passages, now);
+            step.found(passages, failure, now);
             self.ask_model(fits);
         }
     }
 
     /// Passages are here or too late: the model is asked.
     fn ask_model(&mut self, fits: impl Fn(&Step) -> bool) {
-        let present = self.speeches.present().and_then(Speech::last);
+        let present = self.speeches.present_mut().and_then(Speech::last_mut);
         if let Some(step) = present.filter(|step| fits(step)) {
-            let passages = step.passages().to_vec();
+            let (passages, failure) = (step.passages().to_vec(), step.take_failure());
             self.settle_kept_words();
-            self.tell_passages(passages);
+            self.tell_retrieval(passages, failure);
             self.ask_for_present();
         } else if let Some((guess, _)) = self.speeches.guess() {
             let user = guess.user.clone();

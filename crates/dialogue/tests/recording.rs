@@ -71,6 +71,7 @@ fn answers(action: &Action) -> Vec<Input> {
                 source: "hours.md".into(),
                 score: 1.825_422_5,
             }],
+            failure: None,
         }],
         Action::StartLlm { id, .. } => vec![
             Input::Llm {

@@ -168,6 +168,7 @@ fn some_of_every_input() -> Vec<(Instant, Input)> {
         Input::Retrieved {
             id: ids::RetrievalId(1),
             passages: Vec::new(),
+            failure: None,
         },
         Input::Command(Command::Close { drain: true }),
         Input::Time,

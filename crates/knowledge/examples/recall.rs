@@ -1,5 +1,6 @@
 //! How often the right passage stands first, for questions in other words than its own: `recall [--dump]` prints a table of words alone
-//! and words with meaning. The sets are `tests/fixtures/paraphrases.tsv` and those of `tests/held_out.rs`' documents.
+//! and words with meaning, of `tests/fixtures/paraphrases.tsv`; `recall FOLDER QUESTIONS` of a folder of one's own, with a question, a tab
+//! and the heading of its passage in each line.
 #![allow(clippy::print_stdout, clippy::indexing_slicing)]
 
 use std::error::Error;
@@ -46,6 +47,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let folder = Path::new(&models).join("minilm");
     let embedder: Arc<dyn Embedder> =
         Arc::new(MiniLm::load(&folder, Workers::for_this_machine()?)?);
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [folder, questions] = arguments.as_slice() {
+        return of_folder(
+            Path::new(folder),
+            &std::fs::read_to_string(questions)?,
+            embedder,
+        )
+        .await;
+    }
     let lines = PARAPHRASES.lines().filter(|line| !line.starts_with('#'));
     let rows: Vec<Vec<&str>> = lines.map(|line| line.split('\t').collect()).collect();
     let pages = rows
@@ -117,5 +127,41 @@ async fn main() -> Result<(), Box<dyn Error>> {
             f64::from(third[way]) / f64::from(all)
         );
     }
+    Ok(())
+}
+
+/// The same of a folder, and which questions find something else.
+async fn of_folder(
+    folder: &Path,
+    questions: &str,
+    embedder: Arc<dyn Embedder>,
+) -> Result<(), Box<dyn Error>> {
+    let base = KnowledgeBase::load(folder, None)?.base;
+    let words = base.clone();
+    embed(&base, embedder.clone(), Foreign::Replaced, None, |_, _| {}).await?;
+    let mut first = [0u32; 2];
+    let mut all = 0;
+    let lines = questions.lines().filter(|line| !line.starts_with('#'));
+    for (question, heading) in lines.filter_map(|line| line.split_once('\t')) {
+        all += 1;
+        let texts = vec![question.to_owned()];
+        let vector = embedder.embed(texts, EmbedPurpose::Query).await?;
+        let query = Query::from(question);
+        let ways = [
+            words.ranked(&query, None),
+            base.ranked(&query, vector.first().map(Vec::as_slice)),
+        ];
+        for (way, found) in ways.iter().enumerate() {
+            let source = found.first().map_or("nothing", |passage| &passage.source);
+            first[way] += u32::from(source.ends_with(heading));
+            if !source.ends_with(heading) {
+                println!("{way} {question}: {source}, not {heading}");
+            }
+        }
+    }
+    println!(
+        "first by words {}, by words and meaning {}, of {all}",
+        first[0], first[1]
+    );
     Ok(())
 }

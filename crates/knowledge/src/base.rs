@@ -2,10 +2,8 @@
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
-use antiphon_agent::ProviderError;
-use antiphon_agent::provider::{BoxFuture, EmbedPurpose, Filter, Knowledge, Query};
+use antiphon_agent::provider::{BoxFuture, Filter, Found, Knowledge, Query};
 use antiphon_chat::Passage;
 
 use crate::chunk::{self, Chunk};
@@ -15,7 +13,7 @@ use crate::files::Reader;
 use crate::meaning::{self, CANDIDATES, Meaning};
 use crate::search::Index;
 use crate::vectors::Vectors;
-use crate::{filter, folder, foreign, llamaindex};
+use crate::{filter, folder, foreign, llamaindex, question};
 
 /// Passages given for one question: LlamaIndex's default is 2, but its passages are longer.
 pub const DEFAULT_TOP_K: usize = 4;
@@ -23,10 +21,6 @@ pub const DEFAULT_TOP_K: usize = 4;
 pub const MAX_TOP_K: usize = 20;
 /// Words of a query that are read; a caller's turn has about 15, a pasted text may have thousands.
 const MAX_QUERY_CHARS: usize = 2_000;
-/// The share of a budget in which the question's vector must be there; what is left is for the search, or for words alone.
-const EMBEDDING_SHARE: f64 = 0.8;
-/// A question of so few words that finds nothing by itself is asked together with the one before it.
-const MAX_FOLLOW_UP_WORDS: usize = 4;
 
 /// Ranks the passages of a base; numbers are their positions.
 pub trait Retriever: Send + Sync + 'static {
@@ -320,91 +314,30 @@ impl KnowledgeBase {
         })
     }
 
-    /// A question with the turn before it, if it has one and both ask for something.
-    fn with_turn_before(&self, query: &Query) -> Option<Query> {
-        let retriever = &self.inner.retriever;
-        let before = query.before.last()?;
-        let both = retriever.asks(&query.text) && retriever.asks(before);
-        both.then(|| Query {
-            text: format!("{before} {}", query.text),
-            ..query.clone()
-        })
-    }
-
-    async fn search_once(&self, query: Query) -> Vec<Passage> {
+    async fn search_once(&self, query: Query) -> Found {
         let vector = match self.inner.meaning.get() {
             Some(meaning) if self.inner.retriever.asks(&query.text) => {
-                vector_of(meaning, &query).await
+                let vector = question::vector_of(&*meaning.embedder, &query).await;
+                vector
+                    .inspect_err(
+                        |reason| tracing::debug!(%reason, "words alone are searched for it"),
+                    )
+                    .ok()
             }
             _ => None,
         };
         let base = self.clone();
         // off the threads of the calls: a search of a large base takes milliseconds, and its budget must be able to end the wait
         let search = tokio::task::spawn_blocking(move || base.ranked(&query, vector.as_deref()));
-        search.await.unwrap_or_default()
-    }
-}
-
-/// Does it go on with what was said before? "And on Sunday?"
-fn goes_on(text: &str) -> bool {
-    let lower = text.trim_start().to_lowercase();
-    let mut words = lower
-        .split(|c: char| !c.is_alphanumeric())
-        .filter(|word| !word.is_empty());
-    matches!(
-        (words.next(), words.next()),
-        (
-            Some("and" | "or" | "und" | "oder" | "et" | "ou" | "y" | "o" | "e" | "en" | "of"),
-            Some(_)
-        ) | (Some("what" | "how"), Some("about"))
-    )
-}
-
-/// The vector of a question, within its share of the budget.
-async fn vector_of(meaning: &Meaning, query: &Query) -> Option<Vec<f32>> {
-    let texts = vec![query.text.clone()];
-    let made = meaning.embedder.embed(texts, EmbedPurpose::Query);
-    let budget = query
-        .budget
-        .unwrap_or(Duration::from_secs(5))
-        .mul_f64(EMBEDDING_SHARE);
-    let made: Result<Vec<Vec<f32>>, ProviderError> = match tokio::time::timeout(budget, made).await
-    {
-        Ok(made) => made,
-        Err(_) => {
-            tracing::debug!("the question's vector came too late; words alone are searched");
-            return None;
-        }
-    };
-    match made {
-        Ok(vectors) => vectors.into_iter().next(),
-        Err(error) => {
-            tracing::warn!(%error, "the question could not be embedded; words alone are searched");
-            None
-        }
+        search.await.unwrap_or_default().into()
     }
 }
 
 impl Knowledge for KnowledgeBase {
-    fn search(&self, query: Query) -> BoxFuture<'_, Vec<Passage>> {
+    fn search(&self, query: Query) -> BoxFuture<'_, Found> {
         Box::pin(async move {
-            let is_short = query.text.split_whitespace().count() <= MAX_FOLLOW_UP_WORDS;
-            let longer = match is_short || goes_on(&query.text) {
-                true => self.with_turn_before(&query),
-                false => None,
-            };
-            match longer {
-                Some(longer) if goes_on(&query.text) => self.search_once(longer).await,
-                Some(longer) => {
-                    let found = self.search_once(query).await;
-                    if found.is_empty() {
-                        self.search_once(longer).await
-                    } else {
-                        found
-                    }
-                }
-                None => self.search_once(query).await,
-            }
+            let asks = |text: &str| self.inner.retriever.asks(text);
+            question::ask(query, asks, |query| Box::pin(self.search_once(query))).await
         })
     }
 }
@@ -464,9 +397,13 @@ impl KnowledgeTool {
 
     /// Passages with their sources as text for the model.
     pub async fn call(&self, query: &str) -> String {
-        let passages = self.0.search(query.into()).await;
-        if passages.is_empty() {
-            return "Nothing was found.".into();
+        let Found { passages, failure } = self.0.search(query.into()).await;
+        match (passages.is_empty(), failure) {
+            (true, None) => return "Nothing was found.".into(),
+            (true, Some(_)) => {
+                return "The documents cannot be searched at the moment.".into();
+            }
+            (false, _) => {}
         }
         passages
             .iter()

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`base`] | [`KnowledgeBase`]: what an agent asks; the tool `search_knowledge` |
 //! | [`search`] | passages for a question in a caller's words, and none when nothing fits |
+//! | `question` | a question with the turn before it, and as a vector in time |
 //! | [`meaning`] | joining what words find with what vectors find |
 //! | [`embed`] | the passages' vectors: those that came with them, those made before, and the rest |
 //! | [`vectors`] | vectors, and which of them lie closest |
@@ -15,6 +16,7 @@
 //! | [`chunk`], [`html`] | Markdown, text and HTML cut into speakable pieces with their headings |
 //! | [`decode`] | bytes → text, whatever the encoding |
 //! | [`sources`] | several bases, and others' retrievers, asked at once |
+//! | [`database`] | vector databases that LlamaIndex has filled: pgvector, Qdrant, Chroma, Milvus |
 //! | [`files`] | what stands in PDF, Office documents, tables, JSON and e-mail, read in a process of its own |
 //! | [`folder`], [`documents`] | a folder of documents, as passages and as documents to be indexed |
 //! | [`split`] | documents cut into nodes as LlamaIndex cuts them |
@@ -24,6 +26,7 @@
 pub mod base;
 pub mod bm25;
 pub mod chunk;
+pub mod database;
 pub mod decode;
 pub mod documents;
 pub mod embed;
@@ -37,6 +40,7 @@ pub mod fusion;
 pub mod html;
 pub mod llamaindex;
 pub mod meaning;
+mod question;
 pub mod search;
 pub mod sources;
 pub mod split;

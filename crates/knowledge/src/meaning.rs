@@ -10,12 +10,12 @@ use crate::vectors::Vectors;
 pub(crate) const CANDIDATES: usize = 20;
 /// Passages whose cosine with the question is lower are not about it. Measured with MiniLM (`examples/recall.rs`): of 20 questions about
 /// something else 19 stay below, and no right passage is lost.
-const MIN_COSINE: f64 = 0.20;
+pub(crate) const MIN_COSINE: f64 = 0.20;
 /// What words count beside the cosine when all of the question's stand in a passage. Measured there: more misleads questions in other
 /// words, less ranks a name or a number that was asked for behind what merely sounds like it.
 const WORDS_WEIGHT: f64 = 0.3;
 /// What is this far behind the best is left out.
-const RELATIVE_FLOOR: f64 = 0.5;
+pub(crate) const RELATIVE_FLOOR: f64 = 0.5;
 
 /// Passages' vectors and who made them.
 #[derive(Clone)]

@@ -1,20 +1,18 @@
 //! Several sources asked at once, each by its name.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use antiphon_agent::provider::{BoxFuture, Knowledge, Query};
+use antiphon_agent::provider::{BoxFuture, Found, Knowledge, Query};
 use antiphon_chat::Passage;
 
 use crate::base::{DEFAULT_TOP_K, MAX_TOP_K};
 use crate::fusion::{Mode, fuse};
+use crate::question::PATIENCE;
 
 /// Sources of one agent: each is asked for every turn.
 pub const MAX_SOURCES: usize = 16;
 /// The share of the budget in which a source must answer; who is slower is left out, and the others' passages are not lost.
 const SHARE: f64 = 0.9;
-/// Without a budget: a tool may wait a little.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Named sources. Their scores are not comparable, so what they find is joined by its ranks.
 #[derive(Clone, Default)]
@@ -52,7 +50,7 @@ impl Sources {
 }
 
 impl Knowledge for Sources {
-    fn search(&self, query: Query) -> BoxFuture<'_, Vec<Passage>> {
+    fn search(&self, query: Query) -> BoxFuture<'_, Found> {
         Box::pin(async move {
             let wait = query.budget.unwrap_or(PATIENCE).mul_f64(SHARE);
             let top_k = query
@@ -64,16 +62,18 @@ impl Knowledge for Sources {
                 let search = source.search(query.clone());
                 async move {
                     let found = tokio::time::timeout(wait, search).await;
-                    if found.is_err() {
-                        tracing::warn!(
-                            source = name,
-                            "a source of knowledge has not answered in time"
-                        );
-                    }
-                    found.unwrap_or_default()
+                    let mut found = found
+                        .unwrap_or_else(|_| Found::failed(format!("no answer within {wait:?}")));
+                    let failure = found.failure.take();
+                    (found.passages, failure.map(|why| format!("{name}: {why}")))
                 }
             });
-            let found: Vec<Vec<Passage>> = futures_util::future::join_all(asked).await;
+            let (found, failures): (Vec<Vec<Passage>>, Vec<Option<String>>) =
+                futures_util::future::join_all(asked)
+                    .await
+                    .into_iter()
+                    .unzip();
+            let failures: Vec<String> = failures.into_iter().flatten().collect();
             // the order is each source's own, whatever its scores are
             let ranking = |(source, passages): (usize, &Vec<Passage>)| -> Vec<Ranked> {
                 (0..passages.len())
@@ -93,7 +93,10 @@ impl Knowledge for Sources {
                 passage.score = score as f32;
                 Some(passage)
             };
-            joined.into_iter().filter_map(passage).take(top_k).collect()
+            Found {
+                passages: joined.into_iter().filter_map(passage).take(top_k).collect(),
+                failure: (!failures.is_empty()).then(|| failures.join("; ")),
+            }
         })
     }
 }
@@ -101,6 +104,8 @@ impl Knowledge for Sources {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::time::Duration;
+
     use super::*;
     use crate::KnowledgeBase;
 
@@ -114,7 +119,7 @@ mod tests {
     struct Hangs;
 
     impl Knowledge for Hangs {
-        fn search(&self, _: Query) -> BoxFuture<'_, Vec<Passage>> {
+        fn search(&self, _: Query) -> BoxFuture<'_, Found> {
             Box::pin(std::future::pending())
         }
     }
@@ -134,16 +139,18 @@ mod tests {
         };
         let found = sources.search(query).await;
         let named: Vec<&str> = found
+            .passages
             .iter()
             .map(|passage| passage.source.as_str())
             .collect();
         assert_eq!(named, ["house: a.md", "town: b.md"]);
+        assert_eq!(found.failure.unwrap(), "slow: no answer within 45ms");
     }
 
     #[tokio::test]
     async fn nothing_fits_when_no_source_has_anything() {
         let sources =
             Sources::default().with("house", base("a.md", "Parking is behind the house."));
-        assert!(sources.search("Thank you, bye".into()).await.is_empty());
+        assert!(sources.search("Thank you, bye".into()).await == Found::default());
     }
 }

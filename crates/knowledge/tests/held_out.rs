@@ -176,6 +176,10 @@ const AUBERGE: &[(&str, &str)] = &[
     ("Vous livrez à domicile ?", "À emporter"),
 ];
 
+/// A trade that none of the others is. 31 of these stood first before words for deposits, theft, guarantees, trials and the like, and
+/// more ways of asking for hours, staff and changes, were known; the pool's questions were not looked at meanwhile.
+const BIKES: &str = include_str!("fixtures/bikes.tsv");
+
 /// How many find their passage first, and how many among those that are given.
 fn recall(folder: &str, questions: &[(&str, &str)]) -> (usize, usize) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
@@ -206,6 +210,8 @@ fn recall(folder: &str, questions: &[(&str, &str)]) -> (usize, usize) {
 #[test]
 fn callers_own_words_find_the_passage() {
     let mut short = Vec::new();
+    let lines = BIKES.lines().filter(|line| !line.starts_with('#'));
+    let bikes: Vec<(&str, &str)> = lines.filter_map(|line| line.split_once('\t')).collect();
     for (folder, questions, first, given) in [
         ("../../examples/restaurant/knowledge", RESTAURANT, 17, 20),
         ("tests/fixtures/dentist", DENTIST, 16, 18),
@@ -213,6 +219,7 @@ fn callers_own_words_find_the_passage() {
         ("tests/fixtures/pool", POOL, 7, 10),
         ("tests/fixtures/gasthof", GASTHOF, 16, 16),
         ("tests/fixtures/auberge", AUBERGE, 11, 11),
+        ("tests/fixtures/bikes", &bikes, 47, 47),
     ] {
         let found = recall(folder, questions);
         if found.0 < first || found.1 < given {

@@ -246,6 +246,7 @@ async fn a_question_that_goes_on_with_the_one_before_finds_what_both_are_about()
         async move {
             base.search(query)
                 .await
+                .passages
                 .first()
                 .map(|passage| passage.source.clone())
         }
@@ -291,14 +292,14 @@ async fn what_a_tenant_may_not_see_is_not_found_whatever_is_asked_for() {
         serde_json::from_str(r#"{"filters": [{"key": "tenant", "value": "b"}, {"key": "tenant", "operator": "!=", "value": "z"}], "condition": "or"}"#).unwrap(),
     ] {
         let query = Query { filter, ..Query::new("What is the alarm code?") };
-        let found = base.search(query).await;
+        let found = base.search(query).await.passages;
         assert!(found.iter().all(|passage| passage.text.contains("4711")), "{found:?}");
     }
     let query = Query {
         filter: Some(Filter::equals("tenant", "b")),
         ..Query::new("alarm code")
     };
-    assert!(base.search(query).await.is_empty());
+    assert!(base.search(query).await.passages.is_empty());
 }
 
 /// Knows vectors of two directions.
@@ -349,7 +350,10 @@ async fn what_is_meant_is_found_without_a_word_of_it_and_what_is_not_there_is_no
             .enumerate()
             .map(|(number, text)| (format!("{number}.md"), (*text).to_owned())),
     );
-    let by_words = base.search("Is a Gauloise all right?".into()).await;
+    let by_words = base
+        .search("Is a Gauloise all right?".into())
+        .await
+        .passages;
     assert!(by_words.iter().all(|passage| passage.text != pages[0]));
     let folder = tempfile::tempdir().unwrap();
     let kept = folder.path().join("vectors");
@@ -364,11 +368,24 @@ async fn what_is_meant_is_found_without_a_word_of_it_and_what_is_not_there_is_no
     .await
     .unwrap();
     assert_eq!(told, [(0, 5), (5, 5)]);
-    let found = base.search("Is a Gauloise all right?".into()).await;
+    let found = base
+        .search("Is a Gauloise all right?".into())
+        .await
+        .passages;
     assert_eq!(found.first().unwrap().text, pages[0]);
     assert_eq!(found.len(), 1, "{found:?}");
-    assert!(base.search("How far is the sky?".into()).await.is_empty());
-    assert!(base.search("Thank you, bye".into()).await.is_empty());
+    assert!(
+        base.search("How far is the sky?".into())
+            .await
+            .passages
+            .is_empty()
+    );
+    assert!(
+        base.search("Thank you, bye".into())
+            .await
+            .passages
+            .is_empty()
+    );
 
     // the next start makes what is new
     let more = pages

@@ -157,7 +157,7 @@ impl Llm for RulesLlm {
             let mut request = request;
             if let (Some(knowledge), Some(query)) = (&rules.knowledge, rules.query(&request.items))
             {
-                request.passages = knowledge.search(query.as_str().into()).await;
+                request.passages = knowledge.search(query.as_str().into()).await.passages;
             }
             let chunks = rules.answer(&request, &tools);
             futures_util::stream::iter(chunks.into_iter().map(Ok))

@@ -3,7 +3,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use antiphon_agent::provider::{BoxFuture, ChatChunk, Knowledge, Llm as _, Query, ToolDefinition};
+use antiphon_agent::provider::{
+    BoxFuture, ChatChunk, Found, Knowledge, Llm as _, Query, ToolDefinition,
+};
 use antiphon_chat::{ChatRequest, Item, Message, Passage, Role, ToolChoice, ToolOutput};
 use antiphon_local::{Date, RulesLlm};
 use futures_util::StreamExt as _;
@@ -416,9 +418,9 @@ fn the_parts_of_a_document_are_offered_and_other_forms_of_a_word_are_the_same_wo
 struct Searches(Arc<Mutex<Vec<String>>>);
 
 impl Knowledge for Searches {
-    fn search(&self, query: Query) -> BoxFuture<'_, Vec<Passage>> {
+    fn search(&self, query: Query) -> BoxFuture<'_, Found> {
         self.0.lock().unwrap().push(query.text);
-        Box::pin(async { Vec::new() })
+        Box::pin(async { Found::default() })
     }
 }
 

@@ -13,6 +13,8 @@ use crate::config::Endpoint;
 pub const DEFAULT_EMBEDDING_MODEL: &str = "text-embedding-3-small";
 /// Texts of one request, as LlamaIndex sends them; OpenAI takes 2,048.
 const BATCH: usize = 100;
+/// Characters of one request: OpenAI refuses more than 300,000 tokens together, and dense languages have one for each character.
+const MAX_BATCH_CHARS: usize = 250_000;
 /// 100 vectors of 3,072 numbers are 7 MB of JSON.
 const MAX_ANSWER_BYTES: usize = 32 << 20;
 /// What is sent of a text: OpenAI refuses more than 8,191 tokens, which is more than so many characters of any language but the
@@ -65,6 +67,16 @@ impl OpenAiEmbedder {
         attempts(&mut request, &body).await?;
         Ok(request.vectors)
     }
+}
+
+/// How many of these texts go into one request.
+fn batch(texts: &[String]) -> usize {
+    let mut chars = 0;
+    let fits = |text: &&String| {
+        chars += text.chars().count().min(MAX_TEXT_CHARS);
+        chars <= MAX_BATCH_CHARS
+    };
+    texts.iter().take(BATCH).take_while(fits).count()
 }
 
 struct Request<'a> {
@@ -159,8 +171,13 @@ impl Embedder for OpenAiEmbedder {
     ) -> BoxFuture<'_, Result<Vec<Vec<f32>>, ProviderError>> {
         Box::pin(async move {
             let mut vectors = Vec::with_capacity(texts.len());
-            for batch in texts.chunks(BATCH) {
+            let mut rest = texts.as_slice();
+            while let Some((batch, after)) = rest.split_at_checked(batch(rest)) {
+                if batch.is_empty() {
+                    break;
+                }
                 vectors.extend(self.batch(batch).await?);
+                rest = after;
             }
             Ok(vectors)
         })
@@ -179,6 +196,14 @@ mod tests {
         // servers that number nothing
         let bare = br#"{"data": [{"embedding": [1]}, {"embedding": [2]}]}"#;
         assert_eq!(read(bare, 2, "m").unwrap(), [vec![1.0], vec![2.0]]);
+    }
+
+    #[test]
+    fn long_texts_do_not_make_a_request_that_is_refused() {
+        assert_eq!(batch(&vec!["short".into(); 250]), BATCH);
+        let long = vec!["語".repeat(30_000); 250];
+        assert_eq!(batch(&long) * MAX_TEXT_CHARS, 240_000);
+        assert_eq!(batch(&[]), 0);
     }
 
     #[test]

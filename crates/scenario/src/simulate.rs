@@ -429,6 +429,7 @@ impl Simulation {
                 Input::Retrieved {
                     id,
                     passages: found.passages,
+                    failure: None,
                 },
             );
         }

@@ -30,7 +30,7 @@ use crate::hooks::{Before, CompletedTurn, ExecutedTools, ToolsHook, TurnHook};
 use crate::io::AudioOutput;
 use crate::measure;
 use crate::provider::{
-    ChatChunk, Knowledge, Llm, PresentTurn, Query, Stt, SttSession, ToolDefinition, Tts,
+    ChatChunk, Found, Knowledge, Llm, PresentTurn, Query, Stt, SttSession, ToolDefinition, Tts,
     TurnDetector,
 };
 use crate::tool::arguments;
@@ -129,18 +129,23 @@ impl Children {
         budget: Duration,
     ) {
         let facts = self.facts();
-        let failed = Input::Retrieved {
+        let answer = move |Found { passages, failure }| Input::Retrieved {
             id,
-            passages: Vec::new(),
+            passages,
+            failure,
         };
+        let failed = answer(Found::failed("the search of the knowledge panicked"));
         self.spawn(Key::Retrieval(id), "knowledge", Some(failed), async move {
-            let passages = match &knowledge {
+            let found = match &knowledge {
                 Some(knowledge) => tokio::time::timeout(budget, knowledge.search(query))
                     .await
-                    .unwrap_or_default(),
-                None => Vec::new(),
+                    .unwrap_or_else(|_| Found::failed(format!("no answer within {budget:?}"))),
+                None => Found::default(),
             };
-            let _ = facts.send(Input::Retrieved { id, passages }).await;
+            if let Some(reason) = &found.failure {
+                measure::provider_error("knowledge", reason);
+            }
+            let _ = facts.send(answer(found)).await;
         });
     }
 

@@ -10,9 +10,37 @@ use super::BoxFuture;
 
 /// Something that can be searched.
 pub trait Knowledge: Send + Sync + 'static {
-    /// The best passages for a question, best first; empty when nothing fits. Whoever asks drops the future when
-    /// `retrieval_budget` is over.
-    fn search(&self, query: Query) -> BoxFuture<'_, Vec<Passage>>;
+    /// The best passages for a question; none when nothing fits. Whoever asks drops the future when `retrieval_budget` is over.
+    fn search(&self, query: Query) -> BoxFuture<'_, Found>;
+}
+
+/// What a search gave.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Found {
+    /// Best first; empty when nothing fits.
+    pub passages: Vec<Passage>,
+    /// Why something could not be searched, without secrets: a database is away, a service was too slow. What others gave is in
+    /// `passages` all the same.
+    pub failure: Option<String>,
+}
+
+impl Found {
+    /// Nothing, because of this.
+    pub fn failed(reason: impl Into<String>) -> Self {
+        Self {
+            passages: Vec::new(),
+            failure: Some(reason.into()),
+        }
+    }
+}
+
+impl From<Vec<Passage>> for Found {
+    fn from(passages: Vec<Passage>) -> Self {
+        Self {
+            passages,
+            failure: None,
+        }
+    }
 }
 
 /// What is looked for.

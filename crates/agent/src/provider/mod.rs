@@ -18,7 +18,9 @@ use futures_util::Stream;
 
 pub use antiphon_telemetry::Secret;
 pub use embedder::{EmbedPurpose, Embedder, embedding_tokens};
-pub use knowledge::{Filter, FilterCondition, FilterOperator, Knowledge, MetadataFilter, Query};
+pub use knowledge::{
+    Filter, FilterCondition, FilterOperator, Found, Knowledge, MetadataFilter, Query,
+};
 pub use llm::{ChatChunk, Llm, LlmOptions, ToolDefinition};
 pub use remote::RemoteKnowledge;
 pub use stt::{Stt, SttEvent, SttInput, SttSession};

@@ -11,7 +11,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{BoxFuture, Knowledge, Query};
+use super::{BoxFuture, Found, Knowledge, Query};
 use crate::error::AgentError;
 
 /// Bytes of an answer that are read; 20 passages have 100 kB.
@@ -29,11 +29,11 @@ pub struct RemoteKnowledge {
 
 #[derive(Deserialize)]
 struct Answer {
-    passages: Vec<Found>,
+    passages: Vec<Row>,
 }
 
 #[derive(Deserialize)]
-struct Found {
+struct Row {
     text: String,
     #[serde(default)]
     source: Option<String>,
@@ -109,7 +109,7 @@ fn read(bytes: &[u8]) -> Result<Vec<Passage>, String> {
     let answer: Answer = serde_json::from_slice(bytes).map_err(|error| {
         format!("its answer is not {{\"passages\": [{{\"text\": …}}]}}: {error}")
     })?;
-    let passage = |found: Found| Passage {
+    let passage = |found: Row| Passage {
         text: found.text,
         source: found.source.unwrap_or_default(),
         page: found.page.and_then(|page| match page {
@@ -127,16 +127,13 @@ fn read(bytes: &[u8]) -> Result<Vec<Passage>, String> {
 }
 
 impl Knowledge for RemoteKnowledge {
-    fn search(&self, query: Query) -> BoxFuture<'_, Vec<Passage>> {
+    fn search(&self, query: Query) -> BoxFuture<'_, Found> {
         Box::pin(async move {
-            self.ask(&query).await.unwrap_or_else(|reason| {
-                tracing::warn!(
-                    host = self.url.host_str(),
-                    reason,
-                    "the knowledge over HTTP gave nothing"
-                );
-                Vec::new()
-            })
+            let host = self.url.host_str().unwrap_or_default();
+            match self.ask(&query).await {
+                Ok(passages) => passages.into(),
+                Err(reason) => Found::failed(format!("the knowledge at {host}: {reason}")),
+            }
         })
     }
 }

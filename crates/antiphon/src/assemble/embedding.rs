@@ -14,7 +14,7 @@ use antiphon_openai::OpenAiEmbedder;
 use antiphon_openai::embeddings::DEFAULT_EMBEDDING_MODEL;
 use anyhow::Context as _;
 
-use super::knowledge::Base;
+use super::knowledge::{Base, Loaded};
 use super::providers::endpoint;
 use crate::config::{Config, EmbeddingConfig, EmbeddingProvider, Secrets};
 
@@ -74,10 +74,11 @@ fn choose(config: &EmbeddingConfig) -> anyhow::Result<Choice> {
 /// Have what the bases hold found by meaning, all with one model. An endpoint that was named is asked before the first call whether it
 /// made the index that is read; what takes longer goes on beside the calls, which are answered by words until it is done.
 pub(super) async fn begin(
-    bases: &[Base],
+    loaded: &Loaded,
     config: &Config,
     secrets: &Secrets,
     workers: &Workers,
+    notes: &mut Vec<String>,
 ) -> anyhow::Result<()> {
     let Some(knowledge) = &config.knowledge else {
         return Ok(());
@@ -93,24 +94,44 @@ pub(super) async fn begin(
     // of an endpoint it is one request, and a wrong model is found before somebody calls
     let is_tried = is_named || matches!(choice, Choice::Endpoint);
     let load: BoxFuture<'static, anyhow::Result<Arc<dyn Embedder>>> = match choice {
-        Choice::Nobody => return Ok(()),
+        Choice::Nobody => {
+            anyhow::ensure!(
+                loaded.databases.is_empty(),
+                "a vector database is asked with vectors of the model that filled it, and there is no model; set [knowledge.embedding] model and base_url to it"
+            );
+            return Ok(());
+        }
         Choice::Endpoint => {
             let embedder = of_endpoint(options, secrets)?;
             Box::pin(async move { Ok(embedder) })
         }
         Choice::Local(folder) => Box::pin(of_this_machine(folder, workers.clone())),
     };
-    let (tried, later): (Vec<_>, Vec<_>) = bases
+    let (tried, later): (Vec<_>, Vec<_>) = loaded
+        .bases
         .iter()
         .cloned()
         .partition(|Base { base, .. }| is_tried && base.has_vectors());
-    if tried.is_empty() {
+    if tried.is_empty() && loaded.databases.is_empty() {
         spawn(later, load, foreign);
         return Ok(());
     }
     let embedder = load.await?;
     for base in &tried {
         run(base, embedder.clone(), foreign).await?;
+    }
+    for (name, database) in &loaded.databases {
+        database.set_embedder(embedder.clone());
+        match database.check().await {
+            Ok(()) => {}
+            // it may be there when somebody calls
+            Err(error) if error.is_away() => {
+                notes.push(format!("[[knowledge.sources]] `{name}`: {error}; calls go on without it until it is there"));
+            }
+            Err(error) => {
+                return Err(error).with_context(|| format!("[[knowledge.sources]] `{name}`"));
+            }
+        }
     }
     spawn(later, async move { Ok(embedder) }, foreign);
     Ok(())

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use antiphon_agent::provider::{Knowledge, RemoteKnowledge};
+use antiphon_agent::provider::{Knowledge, RemoteKnowledge, Secret};
 use antiphon_agent::tool::{FunctionTool, Tool, ToolContext, ToolError};
+use antiphon_knowledge::database::{Database, Kind, Place};
 use antiphon_knowledge::files::{self, Reader};
 use antiphon_knowledge::folder::KINDS;
 use antiphon_knowledge::sources::MAX_SOURCES;
@@ -13,14 +14,17 @@ use anyhow::Context as _;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::config::{Config, KnowledgeConfig, SourceConfig};
+use crate::config::{Config, KnowledgeConfig, SourceConfig, SourceKind};
 
 /// What an agent is asked from.
 #[derive(Debug)]
 pub(super) struct Loaded {
-    /// What is read here, to be embedded; the first is that of `[knowledge] path`.
+    /// What is read here, to be embedded.
     pub(super) bases: Vec<Base>,
-    named: Vec<(String, Source)>,
+    /// Vector databases, which need to know who embeds questions.
+    pub(super) databases: Vec<(String, Database)>,
+    /// That of `[knowledge] path` has no name.
+    sources: Vec<(Option<String>, Source)>,
     top_k: usize,
 }
 
@@ -33,30 +37,58 @@ pub(super) struct Base {
 
 #[derive(Debug)]
 enum Source {
-    Base(usize),
+    Base(KnowledgeBase, PathBuf),
+    Database(Database),
     Remote(RemoteKnowledge),
+}
+
+impl Source {
+    fn knowledge(&self) -> Arc<dyn Knowledge> {
+        match self {
+            Self::Base(base, _) => Arc::new(base.clone()),
+            Self::Database(database) => Arc::new(database.clone()),
+            Self::Remote(remote) => Arc::new(remote.clone()),
+        }
+    }
 }
 
 impl Loaded {
     /// All sources as one.
     pub(super) fn knowledge(&self) -> Option<Arc<dyn Knowledge>> {
-        let first = self.bases.first()?;
-        if self.named.is_empty() {
-            return Some(Arc::new(first.base.clone()));
+        match self.sources.as_slice() {
+            [] => None,
+            [(_, only)] => Some(only.knowledge()),
+            several => {
+                let sources = several.iter().fold(
+                    Sources::default().with_top_k(self.top_k),
+                    |sources, (name, source)| {
+                        sources.with(name.as_deref().unwrap_or(UNNAMED), source.knowledge())
+                    },
+                );
+                Some(Arc::new(sources))
+            }
         }
-        let mut sources = Sources::default()
-            .with_top_k(self.top_k)
-            .with("documents", Arc::new(first.base.clone()));
-        for (name, source) in &self.named {
-            let source: Arc<dyn Knowledge> = match source {
-                Source::Base(number) => Arc::new(self.bases.get(*number)?.base.clone()),
-                Source::Remote(remote) => Arc::new(remote.clone()),
-            };
-            sources = sources.with(name, source);
-        }
-        Some(Arc::new(sources))
     }
 }
+
+impl Loaded {
+    /// What stands before the names of a source's files, and the folder that they are in.
+    pub(super) fn folders(&self) -> Vec<(String, PathBuf)> {
+        let is_one = self.sources.len() == 1;
+        let folder = |(name, source): &(Option<String>, Source)| match source {
+            Source::Base(_, folder) if is_one => Some((String::new(), folder.clone())),
+            Source::Base(_, folder) => {
+                let name = name.as_deref().unwrap_or(UNNAMED);
+                Some((format!("{name}: "), folder.clone()))
+            }
+            Source::Database(_) | Source::Remote(_) => None,
+        };
+        self.sources.iter().filter_map(folder).collect()
+    }
+}
+
+/// What `[knowledge] path` is called beside others.
+const UNNAMED: &str = "documents";
 
 /// The sources of `[knowledge]`, read and indexed; of the example those in the binary.
 pub(super) fn load(
@@ -67,53 +99,97 @@ pub(super) fn load(
     let Some(knowledge) = &config.knowledge else {
         return Ok(None);
     };
-    let first = if is_example {
-        KnowledgeBase::from_markdown(antiphon_restaurant::files::documents())
-    } else {
-        read(
-            config,
-            &knowledge.path,
-            knowledge.index_id.as_deref(),
-            notes,
-        )?
-    };
-    if first.is_empty() {
-        notes.push(format!(
-            "the knowledge holds nothing to search; put documents there: {KINDS}"
-        ));
-    }
     let mut loaded = Loaded {
-        bases: vec![Base {
-            base: limited(first, knowledge),
-            folder: config.folder.join(&knowledge.path),
-        }],
-        named: Vec::new(),
+        bases: Vec::new(),
+        databases: Vec::new(),
+        sources: Vec::new(),
         top_k: top_k(knowledge),
     };
+    if let Some(path) = &knowledge.path {
+        let first = if is_example {
+            KnowledgeBase::from_markdown(antiphon_restaurant::files::documents())
+        } else {
+            read(config, path, knowledge.index_id.as_deref(), notes)?
+        };
+        if first.is_empty() {
+            notes.push(format!(
+                "the knowledge holds nothing to search; put documents there: {KINDS}"
+            ));
+        }
+        let source = loaded.base(limited(first, knowledge), config.folder.join(path));
+        loaded.sources.push((None, source));
+    }
     anyhow::ensure!(
-        knowledge.sources.len() < MAX_SOURCES,
+        loaded.sources.len() + knowledge.sources.len() <= MAX_SOURCES,
         "[knowledge] has {} sources; at most {MAX_SOURCES} are asked for every turn",
-        knowledge.sources.len() + 1
+        loaded.sources.len() + knowledge.sources.len()
     );
     for source in &knowledge.sources {
         let made = match (&source.path, &source.url) {
             (Some(path), None) => {
                 let base = read(config, path, source.index_id.as_deref(), notes)?;
-                loaded.bases.push(Base {
-                    base: limited(base, knowledge),
-                    folder: config.folder.join(path),
-                });
-                Source::Base(loaded.bases.len() - 1)
+                loaded.base(limited(base, knowledge), config.folder.join(path))
             }
-            (None, Some(url)) => Source::Remote(remote(source, url)?),
+            (None, Some(url)) => match kind(source.kind) {
+                None => Source::Remote(remote(source, url)?),
+                Some(kind) => {
+                    let database = database(source, kind, url, knowledge)?;
+                    let named = (source.name.clone(), database.clone());
+                    loaded.databases.push(named);
+                    Source::Database(database)
+                }
+            },
             _ => anyhow::bail!(
                 "[[knowledge.sources]] `{}` needs either path or url",
                 source.name
             ),
         };
-        loaded.named.push((source.name.clone(), made));
+        loaded.sources.push((Some(source.name.clone()), made));
     }
     Ok(Some(loaded))
+}
+
+impl Loaded {
+    fn base(&mut self, base: KnowledgeBase, folder: PathBuf) -> Source {
+        self.bases.push(Base {
+            base: base.clone(),
+            folder: folder.clone(),
+        });
+        Source::Base(base, folder)
+    }
+}
+
+/// `None`: a retriever of one's own.
+fn kind(kind: SourceKind) -> Option<Kind> {
+    Some(match kind {
+        SourceKind::Http => return None,
+        SourceKind::PgVector => Kind::PgVector,
+        SourceKind::Qdrant => Kind::Qdrant,
+        SourceKind::Chroma => Kind::Chroma,
+        SourceKind::Milvus => Kind::Milvus,
+    })
+}
+
+fn database(
+    source: &SourceConfig,
+    kind: Kind,
+    url: &str,
+    knowledge: &KnowledgeConfig,
+) -> anyhow::Result<Database> {
+    let place = Place {
+        kind,
+        url: url.to_owned(),
+        collection: source.collection.clone(),
+        schema: source.schema.clone(),
+        secret: token(source)?,
+    };
+    let database = Database::open(place)
+        .with_context(|| format!("[[knowledge.sources]] `{}`", source.name))?
+        .with_top_k(top_k(knowledge));
+    Ok(match &knowledge.filter {
+        Some(filter) => database.with_filter(filter.clone()),
+        None => database,
+    })
 }
 
 fn limited(base: KnowledgeBase, knowledge: &KnowledgeConfig) -> KnowledgeBase {
@@ -125,13 +201,24 @@ fn limited(base: KnowledgeBase, knowledge: &KnowledgeConfig) -> KnowledgeBase {
 }
 
 fn remote(source: &SourceConfig, url: &str) -> anyhow::Result<RemoteKnowledge> {
-    let token = source.token_env.as_deref().map(|name| {
-        let token = std::env::var(name).ok().filter(|token| !token.is_empty());
-        token.with_context(|| format!("[[knowledge.sources]] `{}`: {name} is not set; put the token into the environment or .env", source.name))
-    });
-    let bearer = token.transpose()?.map(|token| format!("Bearer {token}"));
+    anyhow::ensure!(
+        !url.starts_with("postgres"),
+        "[[knowledge.sources]] `{}` is at a database; say which with kind = \"pgvector\"",
+        source.name
+    );
+    let bearer = token(source)?.map(|token| format!("Bearer {}", token.expose()));
     let headers = bearer.as_deref().map(|bearer| ("authorization", bearer));
     Ok(RemoteKnowledge::new(url, headers)?)
+}
+
+fn token(source: &SourceConfig) -> anyhow::Result<Option<Secret>> {
+    let read = |name: &str| {
+        let token = std::env::var(name)
+            .ok()
+            .and_then(|token| Secret::new(&token));
+        token.with_context(|| format!("[[knowledge.sources]] `{}`: {name} is not set; put the token into the environment or .env", source.name))
+    };
+    source.token_env.as_deref().map(read).transpose()
 }
 
 fn read(

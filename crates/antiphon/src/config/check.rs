@@ -97,6 +97,13 @@ pub fn check(config: &Config) -> Vec<String> {
         "[knowledge] top_k is out of range; it must be between 1 and 20",
     );
     need(
+        config
+            .knowledge
+            .as_ref()
+            .is_none_or(|k| k.path.is_some() || !k.sources.is_empty()),
+        "[knowledge] names nothing to search; set path to a folder, or add [[knowledge.sources]]",
+    );
+    need(
         config.tools.len() <= MAX_TOOLS,
         "more than 64 [[tool]] entries; models confuse so many: leave some out",
     );

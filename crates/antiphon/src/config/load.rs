@@ -350,8 +350,8 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_path_is_told_but_not_when_the_path_was_wrong() {
-        assert!(error("[knowledge]\ntop_k = 3").contains("missing field `path`"));
+    fn a_missing_name_is_told_but_nothing_is_missing_when_a_path_was_wrong() {
+        assert!(error("[[knowledge.sources]]\npath = \"k\"").contains("missing field `name`"));
         let said = error("[knowledge]\npath = 7");
         assert!(!said.contains("missing"), "{said}");
     }

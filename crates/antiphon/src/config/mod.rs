@@ -335,8 +335,8 @@ impl Texts {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KnowledgeConfig {
-    /// A folder of documents, or one that LlamaIndex persisted.
-    pub path: PathBuf,
+    /// A folder of documents, or one that LlamaIndex persisted. Needed unless there are `sources`.
+    pub path: Option<PathBuf>,
     /// Which index, if LlamaIndex has persisted several there (`index.index_id`).
     pub index_id: Option<String>,
     /// The longest a retrieval may hold up a reply. Default 0.08 s.
@@ -365,10 +365,34 @@ pub struct SourceConfig {
     pub path: Option<PathBuf>,
     /// Which index there.
     pub index_id: Option<String>,
-    /// Or the address of a retriever of one's own.
+    /// Or the address of a retriever of one's own, or of a vector database.
     pub url: Option<String>,
-    /// Environment variable with the bearer token for that address.
+    /// What is at that address. Default a retriever of one's own.
+    #[serde(default)]
+    pub kind: SourceKind,
+    /// The collection of a vector database; of pgvector LlamaIndex's `table_name`.
+    pub collection: Option<String>,
+    /// The schema of pgvector's table. Default `public`.
+    pub schema: Option<String>,
+    /// Environment variable with the token, key or password for that address.
     pub token_env: Option<String>,
+}
+
+/// What is at the address of a source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SourceKind {
+    /// A retriever of one's own.
+    #[default]
+    Http,
+    /// A table of PostgreSQL that LlamaIndex's `PGVectorStore` filled.
+    PgVector,
+    /// A collection of Qdrant.
+    Qdrant,
+    /// A collection of Chroma.
+    Chroma,
+    /// A collection of Milvus.
+    Milvus,
 }
 
 /// `[knowledge.embedding]`

@@ -1,16 +1,19 @@
-//! The playground: one page, embedded in the binary, and the two requests that it makes.
+//! The playground: one page, embedded in the binary, and the requests that it makes.
 
+mod documents;
 mod files;
 
 use std::sync::Arc;
 
 use antiphon_protocol::{AccessToken, VideoGrants};
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+pub use self::documents::Documents;
 
 /// How long a playground token may be used to join.
 const TOKEN_TTL: std::time::Duration = std::time::Duration::from_secs(600);
@@ -25,6 +28,8 @@ pub struct Playground {
     /// Serve pages of any host name. Otherwise only `localhost` and addresses: a name that somebody else points at this machine
     /// (DNS rebinding) gets no token.
     pub any_host: bool,
+    /// What passages come from.
+    pub documents: Documents,
     /// What `GET api/playground` answers.
     pub about: About,
 }
@@ -75,6 +80,7 @@ pub fn router(playground: Arc<Playground>) -> Router {
         .route("/", get(page))
         .route("/api/playground", get(about))
         .route("/api/playground/connect", post(connect))
+        .route("/api/playground/document", get(document))
         .route("/assets/{*path}", get(file))
         .route("/icon.svg", get(file))
         .with_state(playground)
@@ -129,6 +135,27 @@ async fn connect(State(playground): State<Arc<Playground>>, headers: HeaderMap) 
         participant_token,
     })
     .into_response()
+}
+
+#[derive(Deserialize)]
+struct Asked {
+    source: String,
+}
+
+/// The document that a passage comes from. Whoever reaches this machine by another name or address gets passages, not documents.
+async fn document(
+    State(playground): State<Arc<Playground>>,
+    headers: HeaderMap,
+    Query(asked): Query<Asked>,
+) -> Response {
+    if playground.any_host || !is_this_machine(&headers) || !is_same_origin(&headers) {
+        return (
+            StatusCode::FORBIDDEN,
+            "documents are shown on the machine that they are on; open the page there, at localhost",
+        )
+            .into_response();
+    }
+    playground.documents.respond(&asked.source).await
 }
 
 /// Browsers send the page's origin with every POST; programs send none.

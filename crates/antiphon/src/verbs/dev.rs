@@ -40,8 +40,9 @@ pub async fn run(args: DevArgs, app: &App) -> anyhow::Result<()> {
         ..config.telemetry.clone()
     };
     init_logs(&quiet, LogFormat::Text)?;
-    let assembled = assemble(config, is_example, app).await?;
+    // before the knowledge is embedded: what that costs counts
     let metrics = Metrics::install().context("metrics")?;
+    let assembled = assemble(config, is_example, app).await?;
     let server = server_config(&args, &assembled)?;
     let (key, secret) = first_key(&server)?;
     let private = serve::is_private(&server);
@@ -227,6 +228,7 @@ fn about(assembled: &Assembled, server: &ServerConfig, key: (&str, &str)) -> Pla
         api_key: key.0.to_owned(),
         api_secret: key.1.to_owned(),
         any_host: !on_this_machine,
+        documents: assembled.documents.clone(),
         about: About {
             agent: AboutAgent {
                 name: assembled.agent.name().to_owned(),

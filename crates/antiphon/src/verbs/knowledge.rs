@@ -233,7 +233,7 @@ async fn find(path: &Path, question: &str, how: &IndexArgs) -> anyhow::Result<()
     if let Some(embedder) = configured(how).await? {
         embed(&loaded.base, embedder, Foreign::Replaced, None, progress).await?;
     }
-    let found = loaded.base.search(question.into()).await;
+    let found = loaded.base.search(question.into()).await.passages;
     if found.is_empty() {
         print_line("Nothing fits, and nothing would be sent to the model.");
     }

@@ -25,8 +25,9 @@ pub async fn run(args: StartArgs, app: &App) -> anyhow::Result<()> {
     let (mut config, is_example) = configuration(args.agent.config.as_deref(), app)?;
     record(&mut config, args.record)?;
     init_logs(&config.telemetry, LogFormat::Json)?;
-    let assembled = assemble(config, is_example, app).await?;
+    // before the knowledge is embedded: what that costs counts
     let metrics = Metrics::install().context("metrics")?;
+    let assembled = assemble(config, is_example, app).await?;
     let signals = signals::listen()?;
     let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, args.port));
     let listener = TcpListener::bind(address)

@@ -113,6 +113,8 @@ pub(crate) struct Step {
     message: Message,
     wanted: Wanted,
     passages: Vec<Passage>,
+    /// Why something was not searched; told once.
+    retrieval_failure: Option<String>,
     /// Bytes the model has sent.
     received: usize,
     /// Asked for and not started: the turn is not committed, or the caller is speaking.
@@ -149,6 +151,7 @@ impl Step {
             message,
             wanted,
             passages: Vec::new(),
+            retrieval_failure: None,
             received: 0,
             calls: Vec::new(),
             started: 0,
@@ -232,11 +235,17 @@ impl Step {
     }
 
     /// What was searched for is here.
-    pub(crate) fn found(&mut self, mut passages: Vec<Passage>, now: Instant) {
+    pub(crate) fn found(
+        &mut self,
+        mut passages: Vec<Passage>,
+        failure: Option<String>,
+        now: Instant,
+    ) {
         if let Brain::Retrieving(asked) = self.brain {
             self.clock.retrieval = Some(asked.took(now));
             passages.truncate(MAX_PASSAGES);
             self.passages = passages;
+            self.retrieval_failure = failure;
         }
     }
 
@@ -459,6 +468,10 @@ impl Step {
 
     pub(crate) fn message(&self) -> &Message {
         &self.message
+    }
+
+    pub(crate) fn take_failure(&mut self) -> Option<String> {
+        self.retrieval_failure.take()
     }
 
     pub(crate) fn passages(&self) -> &[Passage] {

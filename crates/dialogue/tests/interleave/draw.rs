@@ -156,6 +156,7 @@ pub(super) fn input(rng: &mut impl Rng, temper: &Temper, asked: &mut Asked) -> O
             Input::Retrieved {
                 id: recent(rng, temper, &asked.retrievals)?,
                 passages: vec![passage; rng.random_range(0..2)],
+                failure: None,
             }
         }
         4 => Input::Llm {

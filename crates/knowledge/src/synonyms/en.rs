@@ -5,7 +5,8 @@ use super::Table;
 pub(super) const TABLE: Table = Table {
     groups: &[
         "open opening hours close closed shut what_time_do what_time_does what_time_are what_time_can how_late \
-     how_early till_when until_when until_what_time when_do_you when_are_you when_can_i when_can_we latest_i latest_we \
+     how_early till_when until_when until_what_time until_what_hour till_what_time till_what_hour by_what_time after_work before_work anyone_in anybody_in anyone_be_in \
+     anybody_be_in someone_be_in somebody_be_in are_you_working when_do_you when_are_you when_can_i when_can_we latest_i latest_we \
      latest_you earliest_i earliest_we earliest_you last_orders what_time_s are_you_around are_you_there are_you_still_there_on",
         "located location address street road directions situated where corner where_are_you whereabouts where_abouts where_is_it where_is_your \
      where_is_the where_can_i_find how_do_i_get how_do_we_get how_can_i_get how_can_we_get get_there get_to_you find_you \
@@ -15,30 +16,31 @@ pub(super) const TABLE: Table = Table {
         "lunch lunchtime midday noon",
         "breakfast brunch morning",
         "seated kitchen last_orders when_can~eat when_can~food when_can~lunch when_can~dinner earliest~sit latest~sit latest~arrive latest~come",
-        "price cost charge fee pricey expensive cheap euros dollars pounds rate how_much what_do~charge how_expensive lose_money",
+        "deposit security bond collateral upfront up_front in_advance down_payment money_down put~down put_down_money",
+        "price cost charge fee pricey expensive cheap euros dollars pounds rate how_much what_do~charge how_expensive lose_money set_me_back set_us_back",
         "free complimentary included no_charge do_i_pay do_we_pay",
         "pay payment bill card cash credit debit visa mastercard maestro amex contactless american_express apple_pay google_pay \
      check_out split~bill pick_up_the_tab",
-        "instalment installment month split~bill pay~off",
+        "instalment installment month monthly split~bill pay~off spread~cost",
         "tip gratuity",
-        "cancel cancellation refund reschedule postpone rebook swap notice call~off back_out pull_out change~booking change~reservation \
+        "cancel cancellation change refund reschedule postpone rebook swap notice call~off back_out pull_out change~booking change~reservation \
      change~appointment change~order move~booking move~reservation move~appointment put~off drop~booking \
      can_t_make can_t_come can_t_attend cannot_make cannot_come not_make_it not_coming not_come unable_to_come \
-     unable_to_make show_up turn_up something~come_up no_show",
+     unable_to_make show_up turn_up something~come_up something~came_up no_show",
         "attend missed appearance show_up turn_up can_t_make can_t_come not_come forget~appointment no_show",
-        "book booking reserve reservation",
+        "book booking reserve reservation appointment",
         "appointment visit consultation slot",
         "late later latest delay run~late run~behind held_up stuck_in hold_table keep~table save~table",
         "group party large big crowd #_of_us #_people #_persons #_guests #_altogether #_in_total party_of how_many_people \
      how_many_of_us how_many~seat",
         "outside outdoor terrace patio garden balcony courtyard al_fresco open_air fresh_air in_the_sun sit_out sit~outside",
-        "dog puppy pup hound labrador terrier pet animal four_legged",
+        "dog puppy pup hound labrador terrier spaniel poodle retriever beagle dachshund collie alsatian chihuahua pug bulldog pet animal four_legged",
         "child children kid baby toddler son daughter infant boy girl teenager eighteen little_one year_old years_old",
         "wheelchair disabled accessible accessibility step-free barrier ramp stairs step lift elevator crutches stroller pram \
      pushchair buggy walker get_in get_upstairs",
         "lift elevator escalator get_upstairs",
         "toilet restroom bathroom washroom loo lavatory gents ladies_room powder_room",
-        "park parking car garage drive vehicle",
+        "park parking car garage drive vehicle van motorbike motorcycle campervan caravan",
         "tram bus train metro subway underground station stop public_transport",
         "birthday anniversary celebrate celebration surprise turn_# turn_thirty turn_forty turn_fifty turn_sixty turn_eighteen",
         "allergy allergic allergen intolerant intolerance contain",
@@ -62,20 +64,25 @@ pub(super) const TABLE: Table = Table {
         "doctor physician gp",
         "haircut cut trim",
         "colouring coloring dye tint highlights",
-        "voucher gift_card gift_certificate",
-        "stylist hairdresser staff team who_works",
-        "walk-in without_an_appointment drop_in walk_in come_by pop_in",
+        "voucher gift present gift_card gift_certificate",
+        "stylist hairdresser staff team advise advice who_works who_would_i_talk_to who_do_i_talk_to who_do_i_ask who_can_i_ask who_should_i_ask who_knows",
+        "walk-in appointment without_an_appointment drop_in walk_in come_by pop_in",
         "room bedroom suite",
         "parcel package packet shipment",
         "send ship mail post dispatch sender",
-        "collect collecting pickup fetch pick~up",
+        "collect collecting collection pickup fetch pick~up come_and_get come_and_fetch come~get",
+        "ready finished finish done complete completed",
+        "try trial test sample try_out have_a_go give~a_go have_a_try take~round_the_block",
+        "theft stolen steal robbed thief burglary nicked",
+        "guarantee guaranteed warranty broke_again broken_again broke~again still_broken stopped_working",
+        "tour excursion outing trip ride guided",
         "keep hang_on_to hold_on_to store",
         "bring take~along bring~along",
         "abroad international overseas foreign country customs america asia africa australia",
         "domestic domestically inland national within_the_country",
         "size dimension big large measure how_big how_long_can how_wide",
         "weight heavy weigh kilo kilogram gram pounds how_heavy",
-        "return send~back give~back bring~back take~back drop~off hand~over hand~in",
+        "return refund exchange money_back take_back send~back give~back bring~back take~back drop~off hand~over hand~in",
         "box carton envelope packaging wrapping wrap",
         "forbidden prohibited banned illegal allowed not_allowed may_i_send can_i_send",
         "damage broken smashed cracked dented torn lost missing claim",
@@ -85,7 +92,7 @@ pub(super) const TABLE: Table = Table {
         "identity identification id passport papers documents",
         "register registration enrol enroll join sign~up become_a",
         "emergency urgent pain hurt ache agony toothache swelling swollen bleeding bleed right_away straight_away as_soon_as",
-        "examination exam checkup check look~at",
+        "examination exam checkup check inspection inspect service maintenance overhaul check_up look~at",
         "clean cleaned cleaning polish wash hygienist",
         "white whitening whiter bleach bright brighter",
         "braces aligners straighten crooked orthodontist",

@@ -83,6 +83,7 @@ fn failing(input: Input) -> Input {
         Input::Retrieved { id, .. } => Input::Retrieved {
             id,
             passages: Vec::new(),
+            failure: Some(why()),
         },
         Input::Stt(Stt::Final { .. }) => Input::Stt(Stt::Failed(why())),
         Input::Stt(_) => Input::Stt(Stt::Degraded(why())),

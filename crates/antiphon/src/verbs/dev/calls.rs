@@ -248,6 +248,7 @@ fn part(component: Component) -> &'static str {
         Component::Llm => "LLM",
         Component::Tts => "TTS",
         Component::Tool => "tool",
+        Component::Knowledge => "knowledge",
         Component::Playout => "playout",
         Component::Session => "session",
     }

@@ -1,0 +1,78 @@
+//! A question as it is asked: with the turn before it when it goes on from there, and as a vector in time.
+
+use std::time::Duration;
+
+use antiphon_agent::provider::{BoxFuture, EmbedPurpose, Embedder, Found, Query};
+
+/// The share of a budget in which the question's vector must be there; what is left is for the search, or for words alone.
+const EMBEDDING_SHARE: f64 = 0.8;
+/// Without a budget: a tool may wait a little.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+/// A question of so few words that finds nothing by itself is asked together with the one before it.
+const MAX_FOLLOW_UP_WORDS: usize = 4;
+
+/// Ask it alone, or together with the turn before when it goes on from there or finds nothing alone. `asks`: does a text ask for
+/// anything?
+pub(crate) async fn ask<'a>(
+    query: Query,
+    asks: impl Fn(&str) -> bool + Send,
+    search: impl Fn(Query) -> BoxFuture<'a, Found> + Send,
+) -> Found {
+    let goes_on = goes_on(&query.text);
+    let is_short = query.text.split_whitespace().count() <= MAX_FOLLOW_UP_WORDS;
+    let longer = match is_short || goes_on {
+        true => with_turn_before(&query, asks),
+        false => None,
+    };
+    match longer {
+        Some(longer) if goes_on => search(longer).await,
+        Some(longer) => {
+            let found = search(query).await;
+            if found.passages.is_empty() && found.failure.is_none() {
+                search(longer).await
+            } else {
+                found
+            }
+        }
+        None => search(query).await,
+    }
+}
+
+/// A question with the turn before it, if it has one and both ask for something.
+fn with_turn_before(query: &Query, asks: impl Fn(&str) -> bool) -> Option<Query> {
+    let before = query.before.last()?;
+    let both = asks(&query.text) && asks(before);
+    both.then(|| Query {
+        text: format!("{before} {}", query.text),
+        ..query.clone()
+    })
+}
+
+/// Does it go on with what was said before? "And on Sunday?"
+fn goes_on(text: &str) -> bool {
+    let lower = text.trim_start().to_lowercase();
+    let mut words = lower
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty());
+    matches!(
+        (words.next(), words.next()),
+        (
+            Some("and" | "or" | "und" | "oder" | "et" | "ou" | "y" | "o" | "e" | "en" | "of"),
+            Some(_)
+        ) | (Some("what" | "how"), Some("about"))
+    )
+}
+
+/// The vector of a question, within its share of the budget; else why there is none.
+pub(crate) async fn vector_of(embedder: &dyn Embedder, query: &Query) -> Result<Vec<f32>, String> {
+    let made = embedder.embed(vec![query.text.clone()], EmbedPurpose::Query);
+    let budget = query.budget.unwrap_or(PATIENCE).mul_f64(EMBEDDING_SHARE);
+    let made = tokio::time::timeout(budget, made)
+        .await
+        .map_err(|_| format!("the question's vector was not there within {budget:?}"))?;
+    let vectors = made.map_err(|error| format!("the question cannot be embedded: {error}"))?;
+    vectors
+        .into_iter()
+        .next()
+        .ok_or_else(|| "the embedding model gave no vector for the question".into())
+}
