@@ -44,16 +44,15 @@ pub(super) const DIALECT: Dialect = Dialect {
     },
     filter,
     nearest: |target, description, question| {
-        let mut body = json!({
-            "query_embeddings": [question.vector], "n_results": question.top_k, "include": ["metadatas", "documents", "distances"],
-        });
-        if let Some(filter) = &question.filter {
-            body["where"] = filter.clone();
-        }
-        Call {
+        let call = Call {
             path: path(target, &[&description.handle, "query"]),
-            body: Some(body),
-        }
+            body: Some(json!({
+                "query_embeddings": [question.vector],
+                "n_results": question.top_k,
+                "include": ["metadatas", "documents", "distances"],
+            })),
+        };
+        call.with("where", question.filter.clone())
     },
     hits,
     complaint: |_| None,

@@ -19,11 +19,8 @@ pub(super) const DIALECT: Dialect = Dialect {
     described,
     filter: |filter| Ok(Value::from(expression(filter)?)),
     nearest: |target, _, question| {
-        let mut body = json!({"data": [question.vector], "annsField": VECTOR, "limit": question.top_k, "outputFields": ["*"]});
-        if let Some(filter) = &question.filter {
-            body["filter"] = filter.clone();
-        }
-        call(target, &["entities", "search"], body)
+        let body = json!({"data": [question.vector], "annsField": VECTOR, "limit": question.top_k, "outputFields": ["*"]});
+        call(target, &["entities", "search"], body).with("filter", question.filter.clone())
     },
     hits,
     complaint: |answer| {
@@ -47,12 +44,10 @@ pub(super) const DIALECT: Dialect = Dialect {
     },
 };
 
-fn call(target: &Target, path: &[&str], mut body: Value) -> Call {
-    body["collectionName"] = target.collection.as_str().into();
-    if let Some(database) = target.parameter("database") {
-        body["dbName"] = database.into();
-    }
+fn call(target: &Target, path: &[&str], body: Value) -> Call {
     Call::post(&[&["v2", "vectordb"], path].concat(), body)
+        .with("collectionName", Some(target.collection.as_str().into()))
+        .with("dbName", target.parameter("database").map(Value::from))
 }
 
 fn described(answer: &Value) -> Option<Description> {

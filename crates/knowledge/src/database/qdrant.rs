@@ -19,18 +19,15 @@ pub(super) const DIALECT: Dialect = Dialect {
     described,
     filter,
     nearest: |target, description, question| {
-        let mut body =
-            json!({"query": question.vector, "limit": question.top_k, "with_payload": true});
-        if let Some(filter) = &question.filter {
-            body["filter"] = json!({"must": [filter]});
-        }
-        if !description.handle.is_empty() {
-            body["using"] = description.handle.as_str().into();
-        }
+        let body = json!({"query": question.vector, "limit": question.top_k, "with_payload": true});
+        let filter = question.filter.as_ref();
+        let using = Some(description.handle.as_str()).filter(|name| !name.is_empty());
         Call::post(
             &["collections", &target.collection, "points", "query"],
             body,
         )
+        .with("filter", filter.map(|filter| json!({"must": [filter]})))
+        .with("using", using.map(Value::from))
     },
     hits,
     complaint: |_| None,

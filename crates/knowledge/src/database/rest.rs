@@ -84,6 +84,14 @@ impl Call {
             ..Self::get(path)
         }
     }
+
+    /// One more field in the body, if there is a value for it.
+    pub(super) fn with(mut self, name: &str, value: Option<Value>) -> Self {
+        if let (Some(Value::Object(fields)), Some(value)) = (&mut self.body, value) {
+            fields.insert(name.to_owned(), value);
+        }
+        self
+    }
 }
 
 /// What is asked.
