@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-for folder in ("call", "knowledge"):
+for folder in ("call", "knowledge", "turns"):
     sys.path.insert(0, str(Path(__file__).parent / folder))
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -24,7 +24,7 @@ for part in $parts; do
       echo "==> Rust: what needs models"
       fetch_models
       # nobody else needs the optional ones
-      fetch_models kokoro
+      fetch_models kokoro smart-turn-v3.2
       ANTIPHON_MODELS=$CACHE/models cargo test --workspace --quiet --test speech --test voice --test vectors -- --ignored
       ;;
     web)
@@ -35,6 +35,7 @@ for part in $parts; do
       echo "==> Python: the official SDKs of LiveKit, OpenAI and Deepgram against the binary; the agent on LiveKit's own server"
       cargo build --workspace --bins --examples --quiet
       fetch_models
+      fetch_models smart-turn-v3.2
       scripts/python.sh "$CACHE/venv"
       scripts/python.sh "$CACHE/venv-agents" requirements-agents.txt
       scripts/python.sh "$CACHE/venv-llamaindex-0.9" requirements-llamaindex-0.9.txt

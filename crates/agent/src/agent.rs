@@ -3,7 +3,6 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 use antiphon_dialogue::options::{ToolOptions, TurnDetection, TurnDetectorKind};
 use antiphon_dialogue::{Options, OptionsPatch};
@@ -18,9 +17,6 @@ use antiphon_recording::Recorder;
 /// The instructions of an agent that was given none: only how to talk on the telephone.
 const DEFAULT_INSTRUCTIONS: &str =
     "You are a helpful voice assistant. Answer in one or two short sentences.";
-
-/// The shortest `min_silence_duration` of a VAD beside a turn detector that hears: the detector is asked at 200 ms and needs a moment.
-const MIN_SILENCE_FOR_DETECTOR: Duration = Duration::from_millis(250);
 
 /// Writes the instructions of one session.
 type Instructions = Arc<dyn Fn() -> String + Send + Sync>;
@@ -125,7 +121,9 @@ impl Agent {
 
     /// Does the agent have a turn detector that listens to the caller's sound?
     pub(crate) fn hears_turns(&self) -> bool {
-        turn_detector_kind(self.turn_detector.as_deref()) == TurnDetectorKind::Audio
+        self.turn_detector
+            .as_deref()
+            .is_some_and(|detector| detector.evidence().hears())
     }
 
     /// Opens the connections that the first turn will need. Cheap, best effort. A good moment is just before a caller joins.
@@ -328,8 +326,7 @@ impl AgentBuilder {
     /// Builds the agent.
     ///
     /// # Errors
-    /// There is no language model, the options contradict each other, the VAD ends speech too early for the turn detector, or a tool has
-    /// an invalid or duplicate name or an invalid schema.
+    /// There is no language model, the options contradict each other, or a tool has an invalid or duplicate name or an invalid schema.
     pub fn build(self) -> Result<Agent, AgentError> {
         let mut options = self.options;
         options.retrieval = self.knowledge.is_some();
@@ -340,14 +337,6 @@ impl AgentBuilder {
         options.turn_detector = turn_detector_kind(self.turn_detector.as_deref());
         options.check()?;
         let effective = self.overrides.onto(&options)?;
-        let silence = self
-            .vad
-            .as_ref()
-            .and_then(|vad| vad.min_silence_duration())
-            .filter(|silence| *silence < MIN_SILENCE_FOR_DETECTOR);
-        if let (TurnDetectorKind::Audio, Some(silence)) = (options.turn_detector, silence) {
-            return Err(AgentError::HastyVad(silence));
-        }
         match effective.turn_detection {
             TurnDetection::Vad if self.vad.is_none() && self.stt.is_some() => tracing::warn!(
                 agent = self.name,
@@ -392,5 +381,6 @@ pub(crate) fn turn_detector_kind(detector: Option<&dyn TurnDetector>) -> TurnDet
         None => TurnDetectorKind::None,
         Some(Evidence::Text) => TurnDetectorKind::Text,
         Some(Evidence::Audio) => TurnDetectorKind::Audio,
+        Some(Evidence::AudioAndText) => TurnDetectorKind::AudioAndText,
     }
 }

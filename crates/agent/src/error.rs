@@ -173,11 +173,6 @@ pub enum AgentError {
     /// Options that contradict each other.
     #[error("the options cannot work: {0}")]
     Options(#[from] antiphon_dialogue::options::OptionsError),
-    /// Speech would be over before the turn detector is asked.
-    #[error(
-        "the VAD ends speech after {0:?} of silence, before the turn detector is asked: set its min_silence_duration to at least 0.25 s"
-    )]
-    HastyVad(Duration),
     /// Not a JSON Schema of an object.
     #[error("the parameters of the tool {tool:?} are not a JSON Schema of an object: {message}")]
     ToolSchema {

@@ -67,10 +67,6 @@ impl VadModel for Loud {
     fn session(&self) -> Box<dyn Vad> {
         Box::new(LoudSession(*self, Duration::ZERO, Duration::ZERO))
     }
-
-    fn min_silence_duration(&self) -> Option<Duration> {
-        Some(Duration::from_millis(300))
-    }
 }
 
 impl Vad for LoudSession {

@@ -105,6 +105,7 @@ async fn dispatch(verb: Verb, app: &App) -> anyhow::Result<ExitCode> {
         }
         Verb::Models(args) => verbs::models::run(args).await?,
         Verb::Knowledge(verb) => verbs::knowledge::run(verb).await?,
+        Verb::Turnbench(args) => verbs::turnbench::run(args).await?,
         Verb::Doctor(args) => return verbs::doctor::run(args, app).await,
         Verb::PocketSphinx | Verb::ReadDocument { .. } => {}
     }

@@ -19,7 +19,7 @@ use antiphon_agent::{Agent, AgentBuilder, ProviderError, Recorder, RecorderOptio
 use antiphon_chat::ChatRequest;
 use antiphon_dialogue::Options;
 use antiphon_models::Store;
-use antiphon_models::catalogue::{self, HIBARI_HEART, KOKORO, MOONSHINE_TINY_EN};
+use antiphon_models::catalogue::{self, HIBARI_HEART, KOKORO, MOONSHINE_TINY_EN, SMART_TURN};
 use antiphon_neural::Workers;
 use anyhow::Context as _;
 
@@ -266,6 +266,7 @@ pub async fn look_around(config: &Config, secrets: &Secrets) -> Found {
         },
         hibari: fetched(&HIBARI_HEART),
         kokoro: fetched(&KOKORO),
+        smart_turn: fetched(&SMART_TURN),
         local_llm,
         listed_model,
         pocketsphinx: (!engines.pocketsphinx).then_some(missing),

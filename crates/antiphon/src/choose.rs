@@ -1,5 +1,6 @@
 //! Which providers a process uses, and why: keys, then a server found on this machine, then what is built in.
 
+mod detector;
 mod voice;
 
 use std::path::PathBuf;
@@ -18,6 +19,8 @@ pub struct Found {
     pub hibari: Option<PathBuf>,
     /// The folder of Kokoro with its voices, when it was fetched.
     pub kokoro: Option<PathBuf>,
+    /// The folder of the turn detector, when it was fetched.
+    pub smart_turn: Option<PathBuf>,
     /// An OpenAI-compatible server.
     pub local_llm: Option<LocalServer>,
     /// The model of the server whose address is given without a model, or why there is none. `None`: it was not asked.
@@ -106,6 +109,8 @@ pub struct Choice {
     pub llm: Chosen<LlmChoice>,
     /// Speech synthesis.
     pub tts: Chosen<TtsChoice>,
+    /// The folder of the turn detector; `None`: silence alone ends turns.
+    pub detector: Option<PathBuf>,
 }
 
 /// Decide, or say what is missing and how to get it (every finding at once).
@@ -115,8 +120,14 @@ pub fn choose(config: &Config, secrets: &Secrets, found: &Found) -> Result<Choic
     let stt = stt(config, secrets, found).map_err(&mut keep);
     let llm = llm(config, secrets, found).map_err(&mut keep);
     let tts = voice::tts(config, secrets, found).map_err(&mut keep);
-    match (stt, llm, tts) {
-        (Ok(stt), Ok(llm), Ok(tts)) => Ok(Choice { stt, llm, tts }),
+    let detector = detector::detector(config, found).map_err(&mut keep);
+    match (stt, llm, tts, detector) {
+        (Ok(stt), Ok(llm), Ok(tts), Ok(detector)) => Ok(Choice {
+            stt,
+            llm,
+            tts,
+            detector,
+        }),
         _ => Err(findings),
     }
 }
@@ -291,6 +302,21 @@ mod tests {
         assert_eq!(choice.llm.what, LlmChoice::BuiltIn);
         assert!(choice.llm.why.contains("not a language model"));
         assert_eq!(choice.tts.what, TtsChoice::Flite);
+    }
+
+    #[test]
+    fn turns_are_judged_where_the_file_says_so() {
+        let found = Found {
+            moonshine: Some("m".into()),
+            smart_turn: Some("t".into()),
+            ..machine()
+        };
+        let detector = |text, keys: &[&str]| with(text, keys, &found).unwrap().detector;
+        let named = "[turn]\ndetector = \"smart-turn\"";
+        assert!(detector(named, &[]).is_some() && detector(named, &["DEEPGRAM_API_KEY"]).is_some());
+        assert_eq!(detector("", &[]), None);
+        let missing = with(named, &[], &machine()).unwrap_err().join("");
+        assert!(missing.contains("models fetch smart-turn"), "{missing}");
     }
 
     #[test]

@@ -7,8 +7,10 @@ use std::path::PathBuf;
 use clap::{Args, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 mod knowledge;
+mod turnbench;
 
 pub use knowledge::{IndexArgs, KnowledgeVerb, SplitterKind};
+pub use turnbench::{BenchDetector, BenchWords, TurnbenchArgs, TurnbenchVerb};
 
 /// A self-hosted voice agent: room server, agent and playground in one binary.
 #[derive(Debug, Parser)]
@@ -99,6 +101,8 @@ pub enum Verb {
     /// Documents as an index that LlamaIndex loads too: build it, and keep it current
     #[command(subcommand)]
     Knowledge(KnowledgeVerb),
+    /// Measure turn detectors on turns whose ends are known: false cut-offs against latency
+    Turnbench(TurnbenchArgs),
     /// Check configuration, keys, ports, providers and local engines; each finding with its fix
     Doctor(DoctorArgs),
     /// The recogniser's child process; not for people

@@ -101,6 +101,9 @@ pub const MIN_LOST_WORDS: usize = 3;
 pub const MIN_ECHO_WORDS: usize = 2;
 /// Silence at which the turn detector is asked and an interim counts as stable (LiveKit's 0.2 s).
 pub const STABLE_SILENCE: Duration = Duration::from_millis(200);
+/// Silence in which a detector of sound and words that thinks the caller goes on is asked once more, and words are made final whatever it
+/// says: as long as silence alone would have waited. Silence is evidence, too, and the first answer heard next to none of it.
+pub const SECOND_QUESTION: Duration = Duration::from_millis(500);
 /// From the request to the end of a model's thoughts, while it shows that it is alive. Reasoning models take minutes for hard
 /// questions; after this nobody waits on the telephone.
 pub const MAX_THINKING: Duration = Duration::from_secs(180);

@@ -302,15 +302,31 @@ pub enum TurnDetectorKind {
     Text,
     /// The sound of the present turn; it is asked once in a silence.
     Audio,
+    /// Both; it is asked in every silence, and anew when the words change.
+    AudioAndText,
+}
+
+impl TurnDetectorKind {
+    /// Does it judge the sound?
+    pub fn hears(self) -> bool {
+        matches!(self, Self::Audio | Self::AudioAndText)
+    }
+
+    /// Does it judge the words?
+    pub fn reads(self) -> bool {
+        matches!(self, Self::Text | Self::AudioAndText)
+    }
 }
 
 impl Options {
-    /// The least endpointing delay, as given or by the kind of turn detector (LiveKit's defaults).
+    /// The least endpointing delay, as given or by the kind of turn detector (LiveKit's defaults; for one of sound and words, which
+    /// LiveKit does not have, those that docs/benchmarks.md finds best).
     pub fn min_endpointing_delay(&self) -> Duration {
         self.min_endpointing_delay
             .unwrap_or(match self.turn_detector {
                 TurnDetectorKind::None | TurnDetectorKind::Text => Duration::from_millis(500),
                 TurnDetectorKind::Audio => Duration::from_millis(300),
+                TurnDetectorKind::AudioAndText => Duration::from_millis(200),
             })
     }
 
@@ -320,6 +336,7 @@ impl Options {
             .unwrap_or(match self.turn_detector {
                 TurnDetectorKind::None | TurnDetectorKind::Text => Duration::from_millis(3000),
                 TurnDetectorKind::Audio => Duration::from_millis(2500),
+                TurnDetectorKind::AudioAndText => Duration::from_millis(2000),
             })
             .max(self.min_endpointing_delay())
     }

@@ -17,6 +17,8 @@ pub enum Purpose {
     Voice,
     /// Texts as vectors.
     Meaning,
+    /// Whether a caller has finished.
+    Turns,
 }
 
 impl Purpose {
@@ -27,6 +29,7 @@ impl Purpose {
             Self::Ears => "hears",
             Self::Voice => "speaks",
             Self::Meaning => "finds",
+            Self::Turns => "judges",
         }
     }
 }
@@ -125,7 +128,7 @@ const fn file(
 }
 
 /// All models, in the order in which they are shown.
-pub const MODELS: &[ModelInfo] = &[MOONSHINE_TINY_EN, HIBARI_HEART, MINILM, KOKORO];
+pub const MODELS: &[ModelInfo] = &[MOONSHINE_TINY_EN, HIBARI_HEART, MINILM, KOKORO, SMART_TURN];
 
 /// The model of that name.
 #[must_use]
@@ -369,5 +372,49 @@ pub const MINILM: ModelInfo = ModelInfo {
                 &[],
             )
         },
+    ],
+};
+
+const PIPECAT_WHEEL: Package = Package {
+    registry: Registry::Python,
+    requirement: "pipecat-ai==1.14.0",
+    file: "pipecat_ai-1.14.0-py3-none-any.whl",
+    sha256: "0352f504b44e78bdf524e45af4bc759601c835b9b7dc195efe5e03384b974a44",
+    bytes: 12_109_725,
+    platform: None,
+};
+
+/// Smart Turn v3.2.
+pub const SMART_TURN: ModelInfo = ModelInfo {
+    name: "smart-turn-v3.2",
+    purpose: Purpose::Turns,
+    about: "hears from the melody of speech whether a turn is over, by Daily",
+    licence: "BSD-2-Clause",
+    // silence alone ends turns unless the configuration names a detector
+    is_usual: false,
+    files: &[
+        ModelFile {
+            url: Some(
+                "https://huggingface.co/pipecat-ai/smart-turn-v3/resolve/main/smart-turn-v3.2-cpu.onnx",
+            ),
+            ..file(
+                "smart-turn.onnx",
+                "2bb026316b14a660486a75b1733cd3fbab8c2fd0314dc9af7be49f8cca967e4f",
+                8_679_182,
+                &[(
+                    &PIPECAT_WHEEL,
+                    "pipecat/audio/turn/smart_turn/data/smart-turn-v3.2-cpu.onnx",
+                )],
+            )
+        },
+        file(
+            "LICENSE",
+            "e31a733ecb79cbffafd5474e964e5eca15e0a0876a42b1d7253b51b198eb61aa",
+            1_301,
+            &[(
+                &PIPECAT_WHEEL,
+                "pipecat_ai-1.14.0.dist-info/licenses/LICENSE",
+            )],
+        ),
     ],
 };

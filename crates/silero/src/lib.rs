@@ -89,10 +89,6 @@ impl VadModel for Silero {
     fn session(&self) -> Box<dyn Vad> {
         Box::new(self.detector())
     }
-
-    fn min_silence_duration(&self) -> Option<std::time::Duration> {
-        Some(self.options.min_silence_duration)
-    }
 }
 
 /// One caller's detector.

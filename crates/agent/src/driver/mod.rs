@@ -56,7 +56,7 @@ use crate::handle::{Closing, Controls, Request, WeakSession};
 use crate::hooks::ExecutedTools;
 use crate::io::SessionIo;
 use crate::measure;
-use crate::provider::{Evidence, PresentTurn, Query};
+use crate::provider::{PresentTurn, Query};
 use crate::roster::Roster;
 use antiphon_recording::Tape;
 pub(crate) use change::Change;
@@ -528,17 +528,18 @@ impl Driver {
             language,
             ..PresentTurn::default()
         };
-        match detector.evidence() {
-            Evidence::Audio => turn.audio = self.ears.recent(now.since(since)),
-            Evidence::Text => {
-                turn.items = self.dialogue.history().to_vec();
-                turn.items.push(Item::Message(Message::new(
-                    "item_now",
-                    Role::User,
-                    transcript,
-                    now,
-                )));
-            }
+        let evidence = detector.evidence();
+        if evidence.hears() {
+            turn.audio = self.ears.recent(now.since(since));
+        }
+        if evidence.reads() {
+            turn.items = self.dialogue.history().to_vec();
+            turn.items.push(Item::Message(Message::new(
+                "item_now",
+                Role::User,
+                transcript,
+                now,
+            )));
         }
         self.children.predict(detector, id, turn);
     }

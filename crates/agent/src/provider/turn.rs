@@ -11,8 +11,8 @@ pub trait TurnDetector: Send + Sync + 'static {
     /// Provider and model.
     fn info(&self) -> ProviderInfo;
 
-    /// What the detector judges. A detector that reads is asked when there are words, and again when they change. A detector that hears
-    /// is asked once in each silence.
+    /// What the detector judges. A detector that reads is asked when there are words, and again when they change. A detector that only
+    /// hears is asked once in each silence.
     fn evidence(&self) -> Evidence;
 
     /// The probability from which the caller counts as having finished, for this language (BCP 47, `None`: unknown). `None`:
@@ -30,6 +30,22 @@ pub enum Evidence {
     Text,
     /// [`PresentTurn::audio`].
     Audio,
+    /// Both.
+    AudioAndText,
+}
+
+impl Evidence {
+    /// Does it judge [`PresentTurn::audio`]?
+    #[must_use]
+    pub fn hears(self) -> bool {
+        matches!(self, Self::Audio | Self::AudioAndText)
+    }
+
+    /// Does it judge [`PresentTurn::items`]?
+    #[must_use]
+    pub fn reads(self) -> bool {
+        matches!(self, Self::Text | Self::AudioAndText)
+    }
 }
 
 /// A turn that may be over.

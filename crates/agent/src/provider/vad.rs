@@ -1,7 +1,5 @@
 //! Voice activity detection.
 
-use std::time::Duration;
-
 use antiphon_audio::Frame16k;
 use antiphon_dialogue::input;
 
@@ -9,12 +7,6 @@ use antiphon_dialogue::input;
 pub trait VadModel: Send + Sync + 'static {
     /// Makes the state for one caller.
     fn session(&self) -> Box<dyn Vad>;
-
-    /// The silence after which the detector says that speech has ended; `None` if that is not known. A turn detector that hears needs
-    /// 250 ms, because it is asked at 200 ms.
-    fn min_silence_duration(&self) -> Option<Duration> {
-        None
-    }
 }
 
 /// One caller's detector.

@@ -134,12 +134,13 @@ fn effective(config: &Config) -> String {
     let server = with_sections(ServerConfig::new(keys), config);
     let llm = providers::llm_config(config, &secrets, None, config.llm.model.as_deref());
     format!(
-        "{} {:?} {:?} {:?} {:?}\n{options:?}\n{:?}\n{llm:?}\n{tts:?}\n{:?}\n{knowledge:?}\n{recorder:?}\n{server:?}\n{:?}\n{:?}",
+        "{} {:?} {:?} {:?} {:?} {:?}\n{options:?}\n{:?}\n{llm:?}\n{tts:?}\n{:?}\n{knowledge:?}\n{recorder:?}\n{server:?}\n{:?}\n{:?}",
         config.name,
         config.stt.provider,
         config.llm.provider,
         config.tts.provider,
         config.vad.provider,
+        config.turn.detector,
         providers::deepgram(config, &secrets).unwrap(),
         providers::silero_options(config),
         config.telemetry.events,

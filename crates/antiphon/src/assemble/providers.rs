@@ -14,6 +14,7 @@ use antiphon_moonshine::MoonshineStt;
 use antiphon_neural::Workers;
 use antiphon_openai::{Dialect, Endpoint, Finding, Level, OpenAiLlm, OpenAiTts, Timeouts};
 use antiphon_silero::{Silero, SileroOptions};
+use antiphon_smartturn::SmartTurn;
 use anyhow::Context as _;
 
 use crate::choose::{Choice, LlmChoice, SttChoice, TtsChoice};
@@ -31,15 +32,25 @@ pub(super) fn add(
 ) -> anyhow::Result<AgentBuilder> {
     let mut builder = builder.llm(llm(config, secrets, &choice.llm.what, knowledge)?);
     // each may load a model, and nobody is answered before both are there
-    let (stt, tts) = std::thread::scope(|scope| {
+    let (stt, tts, detector) = std::thread::scope(|scope| {
         let tts = scope.spawn(|| tts(config, secrets, &choice.tts.what, workers));
         let stt = stt(config, secrets, &choice.stt.what, workers);
+        let detector = choice
+            .detector
+            .as_ref()
+            .map(|folder| SmartTurn::load(folder, workers.clone()));
         let tts = tts.join().unwrap_or_else(|panic| resume_unwind(panic));
-        (stt, tts)
+        (stt, tts, detector)
     });
+    if let Some(detector) = detector {
+        builder = builder.turn_detector(Arc::new(detector?));
+    }
     if let Some(stt) = stt? {
-        let vad = Silero::new(silero_options(config))
-            .context("the voice activity detector cannot be loaded")?;
+        let mut options = silero_options(config);
+        if choice.detector.is_some() && config.vad.min_silence_duration.is_none() {
+            options.min_silence_duration = SILENCE_FOR_DETECTOR;
+        }
+        let vad = Silero::new(options).context("the voice activity detector cannot be loaded")?;
         builder = builder.stt(stt).vad(Arc::new(vad));
     }
     if let Some(tts) = tts? {
@@ -210,6 +221,10 @@ pub(super) fn endpoint(
     };
     endpoint.with_timeouts(timeouts)
 }
+
+/// Silence that ends speech where a detector judges what follows: it is asked then, has its answer 50 ms later, and the caller is
+/// answered 200 ms after the last sound. Asked sooner, it is wrong more often (docs/benchmarks.md).
+const SILENCE_FOR_DETECTOR: std::time::Duration = std::time::Duration::from_millis(150);
 
 /// Silero as `[vad]` wants it.
 pub(crate) fn silero_options(config: &Config) -> SileroOptions {

@@ -26,7 +26,7 @@ pub use check::{Findings, check};
 pub use dotenv::{DotenvError, config_argument, load_dotenv};
 pub use load::{ConfigError, Mistake, load, parse};
 pub use secrets::{LiveKitKeys, Secrets};
-pub use turn::{Boundary, TurnConfig};
+pub use turn::{Boundary, DetectorProvider, TurnConfig};
 pub use units::Seconds;
 
 /// The whole file.

@@ -14,6 +14,8 @@ use super::Seconds;
 pub struct TurnConfig {
     /// `vad` (default), `stt` or `manual`.
     pub detection: Option<TurnDetection>,
+    /// Who judges whether a caller has finished. Default: nobody, silence alone.
+    pub detector: DetectorProvider,
     /// `fixed` (default), or `dynamic`: the least delay is learned from the caller's pauses.
     pub endpointing: Option<Endpointing>,
     /// Wait at least this long after the last word. Default 0.5.
@@ -94,6 +96,17 @@ pub enum Boundary {
     Both(Seconds),
     /// Each its own.
     Each(Seconds, Seconds),
+}
+
+/// Who judges whether a caller has finished.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DetectorProvider {
+    /// Nobody: silence alone.
+    #[default]
+    None,
+    /// Smart Turn.
+    SmartTurn,
 }
 
 impl TurnConfig {

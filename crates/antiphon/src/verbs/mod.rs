@@ -16,6 +16,7 @@
 //! | [`simulate`] | scenario files in virtual time |
 //! | [`replay`] | a recorded session again |
 //! | `ports` | ports that are taken, and free ones |
+//! | [`turnbench`] | turn detectors, measured |
 //! | [`terminal`] | width and colours |
 //! | [`signals`] | SIGTERM and Ctrl-C |
 //! | [`web`] | the routes that the binary adds: page, metrics |
@@ -36,6 +37,7 @@ pub mod simulate;
 pub mod start;
 pub mod terminal;
 pub mod token;
+pub mod turnbench;
 pub mod web;
 
 use std::io::Write as _;

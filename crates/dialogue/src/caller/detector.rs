@@ -1,11 +1,13 @@
-//! The turn detector: asked in a silence of 200 ms whether the caller has finished, or goes on after a breath.
+//! The turn detector: asked in a silence of 200 ms, or when the VAD says before that speech has ended, whether the caller has
+//! finished, or goes on after a breath.
 
 use super::turn::{Prediction, Stage};
 use super::{Caller, Now, Told};
 use crate::action::Action;
 use crate::ids::PredictionId;
+use crate::limits::SECOND_QUESTION;
 use crate::metrics::{EotInferenceMetrics, Metrics};
-use crate::options::TurnDetectorKind;
+use crate::options::{TurnDetection, TurnDetectorKind};
 use crate::pending::Pending;
 use antiphon_chat::time::Instant;
 use antiphon_text::normalise;
@@ -52,7 +54,7 @@ impl Caller {
         let asks = match options.turn_detector {
             TurnDetectorKind::None => false,
             TurnDetectorKind::Text => self.turn.words() > 0,
-            TurnDetectorKind::Audio => true,
+            TurnDetectorKind::Audio | TurnDetectorKind::AudioAndText => true,
         };
         if !asks || now.is_manual() {
             return;
@@ -75,7 +77,7 @@ impl Caller {
 
     /// Words came in a silence: a detector of words is asked again if they are others than it was asked about.
     pub(super) fn ask_about_words(&mut self, now: Now) {
-        if now.options.turn_detector != TurnDetectorKind::Text {
+        if !now.options.turn_detector.reads() {
             return;
         }
         let silent = match self.turn.stage {
@@ -97,6 +99,35 @@ impl Caller {
         self.turn.predicted_for.clear();
     }
 
+    /// When a detector of sound and words is asked once more: it said that the caller goes on, and the caller has not.
+    pub(super) fn second_question(&self, now: Now) -> Option<Instant> {
+        let at = self.turn.last_spoke? + SECOND_QUESTION;
+        let is_asked_before = self.turn.questions.last_at < at;
+        let waits = self.turn.is_endpointing()
+            && !self.turn.commit_asked
+            && self.is_probably_a_breath(now)
+            && matches!(self.turn.prediction, Prediction::Known { .. });
+        (waits && is_asked_before).then_some(at)
+    }
+
+    /// So long a pause is where a sentence may be cut.
+    pub(super) fn ask_again(&mut self, now: Now) {
+        self.ask_turn_detector(now);
+        if now.mode() == TurnDetection::Vad {
+            self.ask(Action::FinalizeStt);
+        }
+    }
+
+    /// A detector of sound and words has not said, or not yet, that the caller has finished. A recogniser hears a sentence best as a
+    /// whole: it is not cut at a breath.
+    pub(super) fn is_probably_a_breath(&self, now: Now) -> bool {
+        now.options.turn_detector == TurnDetectorKind::AudioAndText
+            && match self.turn.prediction {
+                Prediction::None | Prediction::Known { goes_on: false } => false,
+                Prediction::Asked(_) | Prediction::Known { goes_on: true } => true,
+            }
+    }
+
     pub(crate) fn on_prediction(
         &mut self,
         asked: PredictionId,
@@ -112,6 +143,13 @@ impl Caller {
             };
             let last_spoke = self.turn.last_spoke;
             self.turn.questions.answered(now.at, last_spoke);
+            let ends_speech = now.mode() == TurnDetection::Vad && self.turn.is_endpointing();
+            if now.options.turn_detector == TurnDetectorKind::AudioAndText
+                && ends_speech
+                && !self.is_probably_a_breath(now)
+            {
+                self.ask(Action::FinalizeStt); // it was put off for the answer
+            }
         }
     }
 

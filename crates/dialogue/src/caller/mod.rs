@@ -223,6 +223,7 @@ impl Caller {
     fn next(&self, now: Now) -> Option<(Instant, Wait)> {
         let mut first = None;
         for (due, wait) in [
+            (self.second_question(now), Wait::Detector),
             (self.turn_deadline(now), Wait::Turn),
             (self.sound_deadline(now), Wait::Sound),
             (self.overlong_deadline(now), Wait::Monologue),
@@ -240,6 +241,7 @@ impl Caller {
     /// Its deadline has come.
     pub(crate) fn due(&mut self, now: Now) {
         match self.next(now) {
+            Some((_, Wait::Detector)) => self.ask_again(now),
             Some((_, Wait::Turn)) => self.turn_due(now),
             Some((_, Wait::Sound)) => self.sound_due(now),
             Some((_, Wait::Monologue)) => self.overlong_due(now),
@@ -519,6 +521,7 @@ impl Caller {
 /// What has a time.
 #[derive(Clone, Copy, Debug)]
 enum Wait {
+    Detector,
     Turn,
     Sound,
     Monologue,

@@ -197,8 +197,13 @@ impl Caller {
         self.ended(ended, now);
         match now.mode() {
             TurnDetection::Vad if self.turn.stage == Stage::Open => {
-                self.ask(Action::FinalizeStt);
                 self.begin_endpointing(now);
+                if self.turn.prediction == Prediction::None {
+                    self.ask_turn_detector(now);
+                }
+                if !self.is_probably_a_breath(now) {
+                    self.ask(Action::FinalizeStt);
+                }
             }
             TurnDetection::Manual if self.turn.stage == Stage::Open => {
                 self.turn.stage = Stage::Quiet;
