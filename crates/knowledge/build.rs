@@ -5,10 +5,10 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::{env, fs};
 
-/// Those of `LANGUAGES` in `src/words.rs`, and Chinese.
-const LANGUAGES: [&str; 17] = [
+/// Those of `LANGUAGES` in `src/language.rs` that have no list there.
+const LANGUAGES: [&str; 26] = [
     "en", "de", "fr", "es", "it", "pt", "nl", "sv", "da", "no", "fi", "ru", "ro", "hu", "tr", "el",
-    "zh",
+    "ar", "pl", "cs", "uk", "he", "fa", "hi", "vi", "id", "zh",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -16,9 +16,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arms = String::new();
     for language in LANGUAGES {
         let words = stop_words::lookup(language)
-            .ok_or_else(|| format!("the crate stop-words has no words of {language}"))?
-            .join(" ");
-        writeln!(arms, "        {language:?} => {words:?},")?;
+            .ok_or_else(|| format!("the crate stop-words has no words of {language}"))?;
+        let words = words.iter().copied().filter(|word| !word.contains(' '));
+        let list = words.collect::<Vec<_>>().join(" ");
+        writeln!(arms, "        {language:?} => {list:?},")?;
     }
     let function = format!(
         "fn stop_words_of(language: &str) -> &'static str {{\n    match language {{\n{arms}        _ => \"\",\n    }}\n}}\n"

@@ -125,6 +125,10 @@ impl Embedder for MiniLm {
         Some(DIMENSIONS)
     }
 
+    fn language(&self) -> Option<&'static str> {
+        Some("en")
+    }
+
     fn embed(
         &self,
         texts: Vec<String>,

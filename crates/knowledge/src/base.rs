@@ -11,7 +11,7 @@ use crate::error::KnowledgeError;
 use crate::family::Family;
 use crate::files::Reader;
 use crate::meaning::{self, CANDIDATES, Meaning};
-use crate::search::Index;
+use crate::search::{Index, Text};
 use crate::vectors::Vectors;
 use crate::{filter, folder, foreign, llamaindex, question};
 
@@ -42,6 +42,12 @@ pub trait Retriever: Send + Sync + 'static {
 
     /// About what a passage would score that has every word of the question; `None`: not known, the best one found counts as such.
     fn perfect(&self, query: &str) -> Option<f32> {
+        let _ = query;
+        None
+    }
+
+    /// The language (ISO 639-1) of a question; `None`: not known.
+    fn language(&self, query: &str) -> Option<&'static str> {
         let _ = query;
         None
     }
@@ -164,11 +170,11 @@ impl KnowledgeBase {
     }
 
     fn searchable(chunks: Vec<Chunk>) -> Self {
-        let index = Index::new(
-            chunks
-                .iter()
-                .map(|chunk| (headings(chunk), chunk.text.as_str())),
-        );
+        let index = Index::new(chunks.iter().map(|chunk| Text {
+            document: chunk.source.split(" › ").next().unwrap_or_default(),
+            headings: headings(chunk),
+            text: &chunk.text,
+        }));
         Self::new(chunks, Arc::new(index))
     }
 
@@ -276,7 +282,7 @@ impl KnowledgeBase {
             (_, None) => false,
         };
         let retriever = &self.inner.retriever;
-        let meaning = self.inner.meaning.get().zip(vector);
+        let meaning = self.meaning_of(&text).zip(vector);
         let found: Vec<(usize, f64)> = match meaning {
             _ if top_k == 0 || !retriever.asks(&text) => Vec::new(),
             Some((meaning, vector)) if self.len() > top_k => {
@@ -304,6 +310,14 @@ impl KnowledgeBase {
             .collect()
     }
 
+    /// What finds by meaning, if it knows the language of the question: to a model of English all of Russian means nearly the same.
+    fn meaning_of(&self, text: &str) -> Option<&Meaning> {
+        let meaning = self.inner.meaning.get()?;
+        let known = meaning.embedder.language();
+        let asked = known.and_then(|_| self.inner.retriever.language(text));
+        (asked.is_none() || asked == known).then_some(meaning)
+    }
+
     fn passage(&self, number: usize, score: f64) -> Option<Passage> {
         let chunk = self.inner.chunks.get(number)?;
         Some(Passage {
@@ -315,7 +329,7 @@ impl KnowledgeBase {
     }
 
     async fn search_once(&self, query: Query) -> Found {
-        let vector = match self.inner.meaning.get() {
+        let vector = match self.meaning_of(&query.text) {
             Some(meaning) if self.inner.retriever.asks(&query.text) => {
                 let vector = question::vector_of(&*meaning.embedder, &query).await;
                 vector

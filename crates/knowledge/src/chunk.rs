@@ -7,7 +7,7 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use crate::files::{Block, Part};
 use crate::html;
-use crate::words::is_wide;
+use crate::language::count_words;
 
 /// Words after which a chunk ends at the next sentence.
 pub const CHUNK_WORDS: usize = 150;
@@ -291,16 +291,6 @@ pub fn sentences(text: &str) -> Vec<String> {
         }
     }
     sentences
-}
-
-/// Words; of scripts without spaces two characters count as one.
-fn count_words(text: &str) -> usize {
-    let wide = text.chars().filter(|c| is_wide(*c)).count();
-    let parted = text
-        .split_whitespace()
-        .filter(|word| !word.starts_with(is_wide))
-        .count();
-    parted + wide.div_ceil(2)
 }
 
 #[cfg(test)]

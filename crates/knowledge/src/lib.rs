@@ -10,6 +10,7 @@
 //! | [`vectors`] | vectors, and which of them lie closest |
 //! | [`filter`], [`fusion`] | conditions on metadata; several rankings made one, as LlamaIndex has both |
 //! | `family`, `storage` | passages that are parts of larger ones; an index of LlamaIndex as passages |
+//! | `language` | which language a passage or a question is in: by its small words and its letters |
 //! | `words`, `synonyms` | words as they are compared, by language; other words for the same; small talk |
 //! | [`wording`] | sentences beside a question, for whoever chooses among them |
 //! | [`bm25`] | the formula of LlamaIndex's `BM25Retriever`, with which `interop/knowledge` compares it |
@@ -38,6 +39,7 @@ pub mod folder;
 pub mod foreign;
 pub mod fusion;
 pub mod html;
+mod language;
 pub mod llamaindex;
 pub mod meaning;
 mod question;

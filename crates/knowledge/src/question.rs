@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::language::count_words;
 use antiphon_agent::provider::{BoxFuture, EmbedPurpose, Embedder, Found, Query};
 
 /// The share of a budget in which the question's vector must be there; what is left is for the search, or for words alone.
@@ -11,6 +12,21 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 /// A question of so few words that finds nothing by itself is asked together with the one before it.
 const MAX_FOLLOW_UP_WORDS: usize = 4;
 
+/// How such a question begins where words are not parted: "and", "then".
+const GOES_ON: [&str; 11] = [
+    "那么",
+    "那麼",
+    "那",
+    "还有",
+    "では",
+    "じゃあ",
+    "それで",
+    "あと",
+    "그럼",
+    "그리고",
+    "แล้ว",
+];
+
 /// Ask it alone, or together with the turn before when it goes on from there or finds nothing alone. `asks`: does a text ask for
 /// anything?
 pub(crate) async fn ask<'a>(
@@ -19,7 +35,7 @@ pub(crate) async fn ask<'a>(
     search: impl Fn(Query) -> BoxFuture<'a, Found> + Send,
 ) -> Found {
     let goes_on = goes_on(&query.text);
-    let is_short = query.text.split_whitespace().count() <= MAX_FOLLOW_UP_WORDS;
+    let is_short = count_words(&query.text) <= MAX_FOLLOW_UP_WORDS;
     let longer = match is_short || goes_on {
         true => with_turn_before(&query, asks),
         false => None,
@@ -51,13 +67,45 @@ fn with_turn_before(query: &Query, asks: impl Fn(&str) -> bool) -> Option<Query>
 /// Does it go on with what was said before? "And on Sunday?"
 fn goes_on(text: &str) -> bool {
     let lower = text.trim_start().to_lowercase();
+    if GOES_ON.iter().any(|start| lower.starts_with(start)) {
+        return true;
+    }
     let mut words = lower
         .split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.is_empty());
     matches!(
         (words.next(), words.next()),
         (
-            Some("and" | "or" | "und" | "oder" | "et" | "ou" | "y" | "o" | "e" | "en" | "of"),
+            Some(
+                "and"
+                    | "or"
+                    | "und"
+                    | "oder"
+                    | "et"
+                    | "ou"
+                    | "y"
+                    | "o"
+                    | "e"
+                    | "en"
+                    | "of"
+                    | "och"
+                    | "og"
+                    | "ja"
+                    | "а"
+                    | "и"
+                    | "или"
+                    | "a"
+                    | "i"
+                    | "lub"
+                    | "ya"
+                    | "peki"
+                    | "και"
+                    | "ή"
+                    | "أو"
+                    | "و"
+                    | "та"
+                    | "або"
+            ),
             Some(_)
         ) | (Some("what" | "how"), Some("about"))
     )

@@ -4,7 +4,8 @@
 
 use crate::base::Retriever;
 use crate::bm25::{self, Bm25};
-use crate::words::{Asked, Known, Words, is_wide};
+use crate::language::{Language, fold, is_wide};
+use crate::words::{Asked, Known, Question, Words, lexicon};
 
 /// A heading counts so many times: it says what the words below it are about.
 const HEADING_WEIGHT: usize = 3;
@@ -19,51 +20,79 @@ const MIN_SIMILAR_CHARS: usize = 5;
 /// So many words that are nearly the same are looked up.
 const MAX_SIMILAR: usize = 16;
 
+/// A text that is searched.
+#[derive(Clone, Copy, Debug)]
+pub struct Text<'a> {
+    /// The document that it stands in: a short text is in its document's language.
+    pub document: &'a str,
+    /// The headings that it stands below.
+    pub headings: &'a str,
+    /// Its words.
+    pub text: &'a str,
+}
+
 /// Texts that can be searched.
 pub struct Index {
     words: Words,
+    /// The language of each text.
+    languages: Vec<Language>,
     bm25: Bm25,
 }
 
 impl Index {
-    /// Index these texts, each with its headings.
-    pub fn new<'a>(texts: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> Self {
-        let words = Words::of(texts.clone().map(|(_, text)| text));
+    /// Index these texts of documents, which stand one document after the other, each with its headings.
+    pub fn new<'a>(texts: impl Iterator<Item = Text<'a>> + Clone) -> Self {
+        let (words, languages) = Words::of(texts.clone().map(|text| (text.document, text.text)));
         let mut known = Known::default();
-        let bm25 = Bm25::of_terms(texts.map(|(headings, text)| {
-            let headings = words.terms(headings, &mut known);
-            let mut terms = words.terms(text, &mut known);
+        let bm25 = Bm25::of_terms(texts.zip(&languages).map(|(text, language)| {
+            let lexicon = lexicon(*language);
+            let headings = lexicon.terms(text.headings, &mut known);
+            let mut terms = lexicon.terms(text.text, &mut known);
             for _ in 0..HEADING_WEIGHT {
                 terms.extend_from_slice(&headings);
             }
             terms
         }));
-        Self { words, bm25 }
+        Self {
+            words,
+            languages,
+            bm25,
+        }
+    }
+
+    /// Does a word of a question stand anywhere?
+    fn is_known(&self, asked: &Asked) -> bool {
+        let own = asked.words.iter().filter(|(_, weight)| *weight >= 1.0);
+        let mut own = own.map(|(word, _)| word);
+        own.any(|word| !self.bm25.postings(word).is_empty())
     }
 
     /// What one of a question's words, or another for it, counts.
     fn weight(&self, asked: &Asked, weight: f32) -> f32 {
-        let is_known = asked
-            .words
-            .first()
-            .is_some_and(|(own, _)| !self.bm25.postings(own).is_empty());
-        if is_known || weight >= 1.0 {
+        if weight >= 1.0 || self.is_known(asked) {
             weight
         } else {
             (weight * SUBSTITUTE).min(1.0)
         }
     }
 
-    fn scores(&self, question: &[Asked]) -> Vec<f32> {
+    fn scores(&self, question: &Question) -> Vec<f32> {
         let mut scores = vec![0.0f32; self.bm25.len()];
         let mut best = vec![0.0f32; self.bm25.len()];
         let mut touched: Vec<u32> = Vec::new();
         // a passage that holds nothing of the topic is not found for its numbers and days
-        let (topics, others): (Vec<_>, Vec<_>) = question.iter().partition(|asked| asked.is_topic);
+        let (topics, others): (Vec<_>, Vec<_>) =
+            question.asked.iter().partition(|asked| asked.is_topic);
         for asked in topics.into_iter().chain(others) {
             for (word, weight) in &asked.words {
+                let is_other = *weight < 1.0;
                 let weight = self.weight(asked, *weight);
                 for (number, part) in self.bm25.postings(word) {
+                    // other words for the same are those of the question's language
+                    if is_other && self.languages.get(*number as usize) != Some(&question.language)
+                    {
+                        continue;
+                    }
                     if let Some(best) = best.get_mut(*number as usize) {
                         if *best == 0.0 {
                             touched.push(*number);
@@ -86,24 +115,22 @@ impl Index {
     }
 
     /// For a word that stands nowhere: a typing error, a compound, another form of it.
-    fn add_similar(&self, question: &mut [Asked]) {
-        let least = MIN_SIMILAR_CHARS - usize::from(self.words.has_compounds());
-        for asked in question {
+    fn add_similar(&self, question: &mut Question) {
+        let compounds = question.lexicon.has_compounds();
+        let least = MIN_SIMILAR_CHARS - usize::from(compounds);
+        for asked in &mut question.asked {
             let Some((own, weight)) = asked.words.first().cloned() else {
                 continue;
             };
             let is_own = weight >= 1.0 && !own.starts_with(is_wide);
-            if !is_own || own.chars().count() < least || !self.bm25.postings(&own).is_empty() {
+            if !is_own || own.chars().count() < least || self.is_known(asked) {
                 continue;
             }
-            let compounds = self.words.has_compounds();
             let is_like = |term: &&str| is_similar(&own, term, least, compounds);
-            let thesaurus = self.words.thesaurus();
+            let thesaurus = question.lexicon.thesaurus();
             // a known word with a slip in it stands for what that one stands for
-            let meant = thesaurus
-                .stems()
-                .filter(is_like)
-                .filter(|_| asked.words.len() == 1);
+            let has_others = asked.words.iter().any(|(_, weight)| *weight < 1.0);
+            let meant = thesaurus.stems().filter(is_like).filter(|_| !has_others);
             let others: Vec<String> = meant
                 .flat_map(|stem| thesaurus.others(stem))
                 .cloned()
@@ -146,7 +173,7 @@ impl Retriever for Index {
         may: &dyn Fn(usize) -> bool,
     ) -> Vec<(usize, f32)> {
         let mut question = self.words.question(query);
-        if !question.iter().any(|asked| asked.is_topic) {
+        if !question.asked.iter().any(|asked| asked.is_topic) {
             return Vec::new();
         }
         self.add_similar(&mut question);
@@ -167,19 +194,24 @@ impl Retriever for Index {
     }
 
     fn perfect(&self, query: &str) -> Option<f32> {
-        let question = self.words.question(query);
+        let asked = self.words.question(query).asked;
         let count = self.bm25.len() as f32;
         let rarity = |asked: &Asked| {
-            let own = asked.words.first().map_or("", |(own, _)| own.as_str());
-            let known = self.bm25.postings(own).len() as f32;
+            let own = asked.words.iter().enumerate();
+            let own = own.filter(|(at, (_, weight))| *at == 0 || *weight >= 1.0);
+            let known = own.map(|(_, (word, _))| self.bm25.postings(word).len());
+            let known = known.max().unwrap_or(0) as f32;
             (1.0 + (count - known + 0.5) / (known + 0.5)).ln()
         };
-        Some(question.iter().map(rarity).sum())
+        Some(asked.iter().map(rarity).sum())
+    }
+
+    fn language(&self, query: &str) -> Option<&'static str> {
+        Some(self.words.lexicon_of(&fold(query)).code)
     }
 
     fn asks(&self, query: &str) -> bool {
-        let is_topic = |asked: &Asked| asked.is_topic;
-        self.words.asks(query) || self.words.question(query).iter().any(is_topic)
+        self.words.asks(query)
     }
 
     fn retrieve(&self, query: &str, top_k: usize) -> Vec<(usize, f32)> {

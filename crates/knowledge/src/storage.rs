@@ -8,7 +8,7 @@ use crate::base::Embedded;
 use crate::chunk::Chunk;
 use crate::family::Family;
 use crate::llamaindex::{MetadataMode, Node, Storage, VectorStore};
-use crate::search::Index;
+use crate::search::{Index, Text};
 use crate::vectors::Vectors;
 
 /// So many passages are embedded again to see whether a model is the one that made an index.
@@ -28,7 +28,11 @@ pub(crate) fn take_apart(storage: Storage) -> (Index, Option<Embedded>, Family, 
         .iter()
         .map(|node| node.content(MetadataMode::Embed))
         .collect();
-    let index = Index::new(texts.iter().map(|text| ("", text.as_str())));
+    let index = Index::new(nodes.iter().zip(&texts).map(|(node, text)| Text {
+        document: node.source.as_deref().unwrap_or_default(),
+        headings: "",
+        text,
+    }));
     let embedded = vectors
         .as_ref()
         .and_then(|store| embedded(&nodes, &texts, store));

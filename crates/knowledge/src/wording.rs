@@ -1,6 +1,7 @@
 //! The words of a few sentences beside those of a question, for whoever chooses among sentences of found passages: compared as
 //! a search compares them, with stems and other words for the same.
 
+use crate::language::fold;
 use crate::words::{Known, Words};
 
 /// How words are compared in texts of one language.
@@ -18,17 +19,18 @@ pub struct Topic {
 impl Wording {
     /// For texts such as these.
     pub fn of<'a>(texts: impl Iterator<Item = &'a str>) -> Self {
-        Self(Words::of(texts))
+        Self(Words::of(texts.map(|text| ("", text))).0)
     }
 
     /// The terms of a text.
     pub fn terms(&self, text: &str) -> Vec<String> {
-        self.0.terms(text, &mut Known::default())
+        let lexicon = self.0.lexicon_of(&fold(text));
+        lexicon.terms(text, &mut Known::default())
     }
 
     /// What a question is about.
     pub fn topics(&self, question: &str) -> Vec<Topic> {
-        let asked = self.0.question(question).into_iter();
+        let asked = self.0.question(question).asked.into_iter();
         asked
             .map(|asked| Topic {
                 words: asked.words,

@@ -1,37 +1,20 @@
 //! Words as they are compared: stemmed by the language of the documents, and of a question only those that mean something.
 
-use rust_stemmers::{Algorithm, Stemmer};
-use rustc_hash::{FxHashMap, FxHashSet};
+use std::sync::OnceLock;
 
+use rust_stemmers::Stemmer;
+use rustc_hash::{FxHashMap, FxHashSet};
+use unicode_segmentation::UnicodeSegmentation;
+
+use crate::language::{
+    self, LANGUAGES, Language, fold, is_hiragana, is_katakana, is_wide, split, stop_words,
+};
 use crate::synonyms::{self, Thesaurus};
 
-/// The language of a base is judged by so much of it, in characters.
-const SAMPLE_CHARS: usize = 50_000;
 /// Words of a question that are looked up; a caller's sentence has about 15.
 const MAX_QUESTION_WORDS: usize = 64;
-
 /// A day is known by what stands so many words away: "Mo und Di".
 const DAY_REACH: usize = 2;
-
-/// Languages with a stemmer and a list of words without meaning.
-const LANGUAGES: [(&str, Algorithm); 16] = [
-    ("en", Algorithm::English),
-    ("de", Algorithm::German),
-    ("fr", Algorithm::French),
-    ("es", Algorithm::Spanish),
-    ("it", Algorithm::Italian),
-    ("pt", Algorithm::Portuguese),
-    ("nl", Algorithm::Dutch),
-    ("sv", Algorithm::Swedish),
-    ("da", Algorithm::Danish),
-    ("no", Algorithm::Norwegian),
-    ("fi", Algorithm::Finnish),
-    ("ru", Algorithm::Russian),
-    ("ro", Algorithm::Romanian),
-    ("hu", Algorithm::Hungarian),
-    ("tr", Algorithm::Turkish),
-    ("el", Algorithm::Greek),
-];
 
 /// The parts of compounds that were seen: looked for once, though a word stands in many passages.
 pub(crate) type Known = FxHashMap<String, Vec<String>>;
@@ -59,29 +42,93 @@ impl Asked {
     }
 }
 
+/// What a question is about.
+pub(crate) struct Question {
+    /// Its words.
+    pub(crate) asked: Vec<Asked>,
+    /// Its language.
+    pub(crate) language: Language,
+    /// How words of its language are compared.
+    pub(crate) lexicon: &'static Lexicon,
+}
+
+/// The languages of a base, the most common first.
+pub(crate) struct Words(Vec<Language>);
+
+impl Words {
+    /// For these passages, each named with its document; and the language of each.
+    pub(crate) fn of<'a>(
+        passages: impl Iterator<Item = (&'a str, &'a str)>,
+    ) -> (Self, Vec<Language>) {
+        let (languages, known) = language::of_passages(passages);
+        (Self(known), languages)
+    }
+
+    fn language_of(&self, lower: &str) -> Language {
+        let knows = |language: Language, word: &str| lexicon(language).knows(word);
+        language::of_sentence(lower, &self.0, knows)
+    }
+
+    /// How words of a sentence in lower case are compared.
+    pub(crate) fn lexicon_of(&self, lower: &str) -> &'static Lexicon {
+        lexicon(self.language_of(lower))
+    }
+
+    /// What a question is about; a word may stand in documents of any language.
+    pub(crate) fn question(&self, text: &str) -> Question {
+        let lower = fold(text);
+        let language = self.language_of(&lower);
+        let lexicon = self::lexicon(language);
+        let others = self.0.iter().filter(|other| **other != language);
+        let others: Vec<&Lexicon> = others.map(|other| self::lexicon(*other)).collect();
+        Question {
+            asked: lexicon.question(&lower, &others),
+            language,
+            lexicon,
+        }
+    }
+
+    /// Does it ask for anything? A time or a place may be asked for in small words alone.
+    pub(crate) fn asks(&self, text: &str) -> bool {
+        let lower = fold(text);
+        split(&lower).any(synonyms::asks)
+            || synonyms::asks_within(&lower)
+            || self.question(text).asked.iter().any(|asked| asked.is_topic)
+    }
+}
+
 /// How words of one language are compared.
-pub(crate) struct Words {
-    language: &'static str,
-    stemmer: Stemmer,
+pub(crate) struct Lexicon {
+    /// The language (ISO 639-1).
+    pub(crate) code: &'static str,
+    stemmer: Option<Stemmer>,
     empty: FxHashSet<&'static str>,
     /// Other words for the same.
     thesaurus: Thesaurus,
 }
 
-impl Words {
-    /// For documents such as these.
-    pub(crate) fn of<'a>(texts: impl Iterator<Item = &'a str>) -> Self {
-        let (language, algorithm) = language(texts);
-        let empty = stop_words(language)
-            .chain(stop_words("zh"))
+/// How words of a language are compared: made once, when it is first met.
+pub(crate) fn lexicon(language: Language) -> &'static Lexicon {
+    static ALL: [OnceLock<Lexicon>; LANGUAGES.len()] = [const { OnceLock::new() }; LANGUAGES.len()];
+    let [first, ..] = &ALL;
+    let of = |number| LANGUAGES.get(number).zip(ALL.get(number));
+    match of(language) {
+        Some(((code, algorithm), cell)) => cell.get_or_init(|| Lexicon::new(code, *algorithm)),
+        // no language has such a number
+        None => first.get_or_init(|| Lexicon::new("en", Some(rust_stemmers::Algorithm::English))),
+    }
+}
+
+impl Lexicon {
+    fn new(code: &'static str, algorithm: Option<rust_stemmers::Algorithm>) -> Self {
+        let empty = stop_words(code)
             .chain(synonyms::SMALL_TALK.split(' '))
+            .chain(synonyms::SMALL_TALK_ELSEWHERE.split(' '))
             .collect();
-        let stemmer = Stemmer::create(algorithm);
-        let thesaurus = Thesaurus::new(synonyms::table(language), |word| {
-            stemmer.stem(word).into_owned()
-        });
+        let stemmer = algorithm.map(Stemmer::create);
+        let thesaurus = Thesaurus::new(synonyms::table(code), |word| stem(stemmer.as_ref(), word));
         Self {
-            language,
+            code,
             stemmer,
             empty,
             thesaurus,
@@ -90,7 +137,7 @@ impl Words {
 
     /// All terms of a text, in order: its words, the days that it means, and what its compounds are made of.
     pub(crate) fn terms(&self, text: &str, known: &mut Known) -> Vec<String> {
-        let lower = text.to_lowercase();
+        let lower = fold(text);
         let words: Vec<&str> = split(&lower).collect();
         let mut terms = Vec::new();
         for (at, word) in words.iter().enumerate() {
@@ -123,10 +170,9 @@ impl Words {
         terms
     }
 
-    /// What a question is about.
-    pub(crate) fn question(&self, text: &str) -> Vec<Asked> {
-        let lower = text.to_lowercase();
-        let words: Vec<&str> = split(&lower).take(4 * MAX_QUESTION_WORDS).collect();
+    /// What a question in lower case is about. `others` are those of other languages that documents are in.
+    fn question(&self, lower: &str, others: &[&Self]) -> Vec<Asked> {
+        let words: Vec<&str> = split(lower).take(4 * MAX_QUESTION_WORDS).collect();
         let stems: Vec<String> = words.iter().map(|word| self.stem(word)).collect();
         let phrases = self.thesaurus.phrases(&words, &stems).into_iter();
         let mut asked: Vec<Asked> = phrases.map(Asked::phrase).collect();
@@ -148,20 +194,33 @@ impl Words {
             }
             let mut terms = Vec::new();
             let days = self.thesaurus.days(word, &[]);
+            let mut elsewhere: Vec<Vec<String>> = Vec::new();
             if let [day] = days {
                 terms.push(day.clone());
             } else {
                 self.push_terms(word, &mut terms);
+                elsewhere.extend(others.iter().map(|other| {
+                    let mut terms = Vec::new();
+                    other.push_terms(word, &mut terms);
+                    terms
+                }));
             }
+            let small = self.small_parts(word);
             let is_day = synonyms::is_day(word) || !days.is_empty();
-            let is_topic = !(self.thesaurus.is_weak(word) || is_farewell && is_day);
-            for term in terms {
-                // in Japanese these are endings and particles
-                let is_kana = term.chars().all(|c| matches!(c, '\u{3040}'..='\u{309f}'));
-                if is_kana || self.is_empty(&term) {
+            for (number, term) in terms.into_iter().enumerate() {
+                // in Japanese these are endings and particles, and now and then a word: what it is about is told by others
+                let is_kana = term.chars().all(is_hiragana);
+                if self.is_empty(&term) || !is_kana && small.contains(&term) {
                     continue;
                 }
+                let is_weak = self.thesaurus.is_weak(word) || is_farewell && is_day || is_kana;
+                let is_topic = !is_weak;
                 let mut words = vec![(term.clone(), 1.0)];
+                for same in elsewhere.iter().filter_map(|terms| terms.get(number)) {
+                    if words.iter().all(|(known, _)| known != same) {
+                        words.push((same.clone(), 1.0));
+                    }
+                }
                 let others = self.thesaurus.others(&term);
                 words.extend(others.map(|other| (other.clone(), synonyms::WEIGHT)));
                 if days.len() > 1 {
@@ -195,12 +254,6 @@ impl Words {
         asked
     }
 
-    /// Does it ask for anything? A time or a place may be asked for in small words alone.
-    pub(crate) fn asks(&self, text: &str) -> bool {
-        split(&text.to_lowercase()).any(synonyms::asks)
-            || self.question(text).iter().any(|asked| asked.is_topic)
-    }
-
     /// Words for which there are others.
     pub(crate) fn thesaurus(&self) -> &Thesaurus {
         &self.thesaurus
@@ -208,50 +261,106 @@ impl Words {
 
     /// Are words joined into one: is what such a word ends in what it is?
     pub(crate) fn has_compounds(&self) -> bool {
-        matches!(
-            self.language,
-            "de" | "nl" | "sv" | "da" | "no" | "fi" | "hu"
-        )
+        matches!(self.code, "de" | "nl" | "sv" | "da" | "no" | "fi" | "hu")
     }
 
     /// Does it mean nothing? An English "kind" is a German child.
     fn is_empty(&self, word: &str) -> bool {
-        let is_known = || self.language != "en" && self.thesaurus.knows(&self.stem(word));
+        let is_known = || self.code != "en" && self.thesaurus.knows(&self.stem(word));
         self.empty.contains(word) && !is_known()
     }
 
     fn stem(&self, word: &str) -> String {
-        self.stemmer.stem(word).into_owned()
+        stem(self.stemmer.as_ref(), word)
     }
 
-    /// A word's stem; of scripts without spaces every pair of characters.
+    /// Is it a word that documents have other words for, or a day?
+    fn knows(&self, word: &str) -> bool {
+        self.thesaurus.knows(&self.stem(word)) || !self.thesaurus.days(word, &[]).is_empty()
+    }
+
+    /// A word's stem; of scripts without spaces every pair of letters, with the marks above and below them, and of katakana, in which
+    /// foreign words are spelt, every three.
     fn push_terms(&self, word: &str, terms: &mut Vec<String>) {
         let is_word =
             |word: &str| word.chars().nth(1).is_some() || word.chars().all(char::is_numeric);
-        let mut rest = word;
-        while let Some(first) = rest.chars().next() {
-            let wide = is_wide(first);
-            let end = rest.find(|c| is_wide(c) != wide).unwrap_or(rest.len());
-            let (run, after) = rest.split_at_checked(end).unwrap_or((rest, ""));
-            rest = after;
-            if !wide {
-                terms.extend(is_word(run).then(|| self.stem(run)));
-                continue;
+        for run in runs(word) {
+            match run.starts_with(is_wide) {
+                false => terms.extend(is_word(run).then(|| self.stem(run))),
+                true => terms.extend(parts(&run.graphemes(true).collect::<Vec<_>>())),
             }
-            let letters: Vec<char> = run.chars().collect();
-            if let [only] = letters.as_slice() {
-                terms.push(only.to_string());
-            }
-            terms.extend(letters.windows(2).map(String::from_iter));
         }
+    }
+
+    /// Those of its parts that stand in small words alone.
+    fn small_parts(&self, word: &str) -> FxHashSet<String> {
+        let mut small = FxHashSet::default();
+        for run in runs(word).filter(|run| run.starts_with(is_wide)) {
+            let letters: Vec<&str> = run.graphemes(true).collect();
+            let mut is_small: Vec<bool> = letters
+                .iter()
+                .map(|letter| letter.starts_with(is_hiragana))
+                .collect();
+            let mut at = 0;
+            while at < letters.len() {
+                let longest = (1..=MAX_SMALL_LETTERS.min(letters.len() - at)).rev();
+                let longest = longest.into_iter().find(|length| {
+                    let part = letters.get(at..at + length).unwrap_or_default().concat();
+                    self.empty.contains(part.as_str())
+                });
+                for letter in is_small.iter_mut().skip(at).take(longest.unwrap_or(0)) {
+                    *letter = true;
+                }
+                at += longest.unwrap_or(1);
+            }
+            let length = part_length(&letters);
+            let is_small = is_small
+                .windows(length)
+                .map(|part| part.iter().all(|is| *is));
+            let parts = parts(&letters).zip(is_small);
+            small.extend(
+                parts
+                    .filter(|(_, is_small)| *is_small)
+                    .map(|(part, _)| part),
+            );
+        }
+        small
     }
 }
 
-/// Words of a lower-cased text.
-fn split(lower: &str) -> impl Iterator<Item = &str> {
-    lower
-        .split(|c: char| !(c.is_alphanumeric() || c == '_' || is_wide(c)))
-        .filter(|word| !word.is_empty())
+/// So many letters of a script without spaces are compared at once.
+fn part_length(letters: &[&str]) -> usize {
+    let is_foreign = letters
+        .first()
+        .is_some_and(|first| first.starts_with(is_katakana));
+    (2 + usize::from(is_foreign)).min(letters.len()).max(1)
+}
+
+fn parts(letters: &[&str]) -> impl Iterator<Item = String> {
+    letters.windows(part_length(letters)).map(<[&str]>::concat)
+}
+
+/// A small word of a script without spaces has so many letters at most.
+const MAX_SMALL_LETTERS: usize = 6;
+
+fn stem(stemmer: Option<&Stemmer>, word: &str) -> String {
+    stemmer.map_or_else(
+        || word.to_owned(),
+        |stemmer| stemmer.stem(word).into_owned(),
+    )
+}
+
+/// A word's parts in scripts with and without spaces, and in katakana.
+fn runs(word: &str) -> impl Iterator<Item = &str> {
+    let kind = |c: char| (is_wide(c), is_katakana(c));
+    let mut rest = word;
+    std::iter::from_fn(move || {
+        let first = kind(rest.chars().next()?);
+        let end = rest.find(|c| kind(c) != first).unwrap_or(rest.len());
+        let (run, after) = rest.split_at_checked(end).unwrap_or((rest, ""));
+        rest = after;
+        Some(run)
+    })
 }
 
 /// What stands between two words that are parts of one text.
@@ -269,59 +378,5 @@ fn currency(sign: char) -> Option<&'static str> {
         '$' => Some("dollar"),
         '£' => Some("pound"),
         _ => None,
-    }
-}
-
-/// Scripts in which words are not parted, or, as in Korean, so little that parts of them are compared.
-pub(crate) fn is_wide(c: char) -> bool {
-    matches!(u32::from(c), 0x0E00..=0x0EFF | 0x1000..=0x109F | 0x1780..=0x17FF | 0x3005..=0x3007 | 0x3040..=0x30FF | 0x3400..=0x4DBF
-        | 0x4E00..=0x9FFF | 0xAC00..=0xD7AF | 0xF900..=0xFAFF | 0xFF66..=0xFF9F | 0x20000..=0x3FFFF)
-}
-
-include!(concat!(env!("OUT_DIR"), "/stop_words.rs"));
-
-/// Words without meaning: NLTK's lists, as the build script wrote them.
-fn stop_words(language: &str) -> impl Iterator<Item = &'static str> {
-    stop_words_of(language).split_ascii_whitespace()
-}
-
-/// The language with most of its small words in these texts; English if they tell nothing.
-fn language<'a>(texts: impl Iterator<Item = &'a str>) -> (&'static str, Algorithm) {
-    let mut sample = String::new();
-    for text in texts {
-        sample.extend(text.chars().take(SAMPLE_CHARS));
-        sample.push(' ');
-        if sample.len() > SAMPLE_CHARS {
-            break;
-        }
-    }
-    let sample = sample.to_lowercase();
-    let counted = LANGUAGES.map(|(language, algorithm)| {
-        let words: FxHashSet<&str> = stop_words(language).collect();
-        let count = split(&sample)
-            .filter(|word| word.chars().nth(1).is_some() && words.contains(word))
-            .count();
-        (count, language, algorithm)
-    });
-    let english = counted.first().map_or(0, |(count, ..)| *count);
-    let best = counted.into_iter().max_by_key(|(count, ..)| *count);
-    match best {
-        Some((count, language, algorithm)) if count > english => (language, algorithm),
-        _ => ("en", Algorithm::English),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{LANGUAGES, stop_words};
-
-    #[test]
-    fn every_language_has_words_without_meaning() {
-        for (language, _) in LANGUAGES {
-            assert!(stop_words(language).count() >= 50, "{language}");
-        }
-        assert!(stop_words("de").any(|word| word == "und"));
-        assert!(stop_words("zh").count() >= 50);
-        assert_eq!(stop_words("eo").next(), None);
     }
 }

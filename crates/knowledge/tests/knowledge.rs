@@ -267,7 +267,7 @@ async fn a_question_that_goes_on_with_the_one_before_finds_what_both_are_about()
 #[tokio::test]
 async fn what_a_tenant_may_not_see_is_not_found_whatever_is_asked_for() {
     use antiphon_agent::provider::{Filter, Knowledge, Query};
-    use antiphon_knowledge::search::Index;
+    use antiphon_knowledge::search::{Index, Text};
     let texts = [
         ("a", "The alarm code is 4711."),
         ("b", "The alarm code is 9999."),
@@ -283,7 +283,11 @@ async fn what_a_tenant_may_not_see_is_not_found_whatever_is_asked_for() {
             ..Default::default()
         })
         .collect();
-    let index = Index::new(texts.iter().map(|(_, text)| ("", *text)));
+    let index = Index::new(texts.iter().map(|(_, text)| Text {
+        document: "",
+        headings: "",
+        text,
+    }));
     let base = KnowledgeBase::new(chunks, std::sync::Arc::new(index))
         .with_filter(Filter::equals("tenant", "a"));
     for filter in [

@@ -25,6 +25,11 @@ pub trait Embedder: Send + Sync + 'static {
     /// Numbers of a vector; `None`: not known before the first.
     fn dimensions(&self) -> Option<usize>;
 
+    /// The only language (ISO 639-1) whose meanings it knows; `None`: many.
+    fn language(&self) -> Option<&'static str> {
+        None
+    }
+
     /// A vector for each text, in order.
     fn embed(
         &self,

@@ -1,8 +1,9 @@
 //! What people say instead of what documents say, and what they say that asks for nothing. Only everyday words of shops,
 //! surgeries, hotels and restaurants: words of a trade stand in its documents, and closeness of meaning is an embedding's business.
-//! One table for each language: `en`, `de`, `fr`, `es`, `it`, `nl`, `pt`.
+//! One table for each language: `en`, `de`, `fr`, `es`, `it`, `nl`, `pt`, and shorter ones in `elsewhere`.
 
 mod de;
+mod elsewhere;
 mod en;
 mod es;
 mod fr;
@@ -11,6 +12,8 @@ mod nl;
 mod pt;
 
 use rustc_hash::FxHashMap;
+
+use crate::language::{is_hiragana, is_katakana, is_wide};
 
 /// What another word for the same counts beside the word itself.
 pub(crate) const WEIGHT: f32 = 0.5;
@@ -74,6 +77,14 @@ pub(crate) fn table(language: &str) -> &'static Table {
         "it" => &it::TABLE,
         "nl" => &nl::TABLE,
         "pt" => &pt::TABLE,
+        "zh" => &elsewhere::CHINESE,
+        "ja" => &elsewhere::JAPANESE,
+        "ko" => &elsewhere::KOREAN,
+        "ru" => &elsewhere::RUSSIAN,
+        "tr" => &elsewhere::TURKISH,
+        "el" => &elsewhere::GREEK,
+        "ar" => &elsewhere::ARABIC,
+        "pl" => &elsewhere::POLISH,
         _ => &NOTHING,
     }
 }
@@ -95,6 +106,20 @@ pub(crate) const SMALL_TALK: &str = "\
     bonsoir merci oui non salut plaît voudrais hola gracias adiós favor sí buenos buenas ciao grazie buongiorno \
     buonasera prego sì hoi bedankt nee graag olá obrigado obrigada sim";
 
+/// The same in languages whose words are in none of the above; of scripts without spaces also what is said around a question.
+pub(crate) const SMALL_TALK_ELSEWHERE: &str = "\
+    здравствуйте привет алло спасибо пожалуйста извините простите нет хорошо ладно понятно свидания добрый доброе вечер утро подскажите скажите \
+    хотел хотела бы ли можно нужно хочу узнать вопрос помочь помогите секунду минуту конечно отлично пока вообще какой какая какие каким сколько \
+    merhaba selam teşekkürler teşekkür ederim sağolun lütfen evet hayır tamam iyi günler akşamlar günaydın görüşürüz kolay gelsin acaba peki \
+    bir şey soru sormak istiyorum mısınız musunuz mı mu mi mü kim hangi \
+    γεια καλημέρα καλησπέρα ευχαριστώ παρακαλώ ναι όχι εντάξει αντίο συγγνώμη μπορώ μπορείτε μπορούμε έχετε υπάρχει υπάρχουν θέλω θα ήθελα ποιος ποια ωραία καλά μου σου μας σας τους ένα ένας μία μια πες πείτε έχω είμαι είναι είστε μπορεί \
+    مرحبا أهلا اهلا السلام عليكم شكرا عفوا نعم حسنا طيب فضلك وداعا صباح مساء الخير أريد اريد هل يمكن يمكنني ممكن لديكم عندكم توجد يوجد سؤال \
+    dzień dobry wieczór cześć dziękuję dziękuje dzięki proszę przepraszam dobrze okej widzenia mogę możemy chciałbym chciałabym macie jaka jakie pytanie \
+    дякую будь ласка вітаю привіт добрий так ні ahoj děkuji prosím dobrý večer ano mohu máte שלום תודה בבקשה כן סליחה سلام ممنون لطفا बله नमस्ते धन्यवाद कृपया हाँ जी \
+    你好 您好 喂 谢谢 謝謝 再见 再見 请问 請問 请 请您 请你 好的 好吧 对 对的 是的 不用 不是 没有 没关系 麻烦 麻烦您 对不起 不好意思 想问 问一下 告诉 知道 可以 能 能不能 可不可以 \
+    有没有 有 吗 呢 吧 啊 嗎 我 我们 我們 你们 你們 您 想 要 多少 什么 什麼 怎么 怎样 怎么样 哪 这 这里 那 那里 一个 一下 今天 明天 昨天 现在 天气 笑话 讲 讲个 的 了 是 在 不 也 和 就 都 还 很 再 先 会 到 去 来 给 让 把 \
+    被 从 用 几 個 个 还是 或者 聊天 机器人 几点了";
+
 /// Words that place a question in time or count something.
 const WEAK: &str = "\
     zero today tomorrow yesterday now soon time times day days week weeks month year hour minute minutes clock pm am \
@@ -115,6 +140,13 @@ fn is_in(list: &str, word: &str) -> bool {
     list.split_whitespace().any(|other| other == word)
 }
 
+/// Is a member of a group no pair of letters that documents are searched for, but looked for inside questions?
+fn is_within(member: &str) -> bool {
+    let length = 2 + usize::from(member.starts_with(is_katakana));
+    member.starts_with(is_wide)
+        && (member.chars().count() != length || member.chars().all(is_hiragana))
+}
+
 /// A word of a phrase.
 #[derive(Clone, Debug)]
 enum Part {
@@ -131,6 +163,8 @@ pub(crate) struct Thesaurus {
     groups: Vec<Vec<String>>,
     of: FxHashMap<String, Vec<usize>>,
     phrases: Vec<(Vec<Part>, usize)>,
+    /// What is looked for inside the words of scripts without spaces.
+    within: Vec<(&'static str, usize)>,
     /// How a question begins.
     asks: Vec<Vec<Part>>,
     /// The stem of each day's name.
@@ -154,6 +188,10 @@ impl Thesaurus {
             for member in group.split_whitespace() {
                 if member.contains(['_', '~']) {
                     all.phrases.push((phrase(member, &stem), number));
+                    continue;
+                }
+                if is_within(member) {
+                    all.within.push((member, number));
                     continue;
                 }
                 for word in member.split('-').map(&stem) {
@@ -201,6 +239,11 @@ impl Thesaurus {
             if !found.contains(group)
                 && (0..words.len()).any(|at| stands_at(phrase, words, stems, at))
             {
+                found.push(*group);
+            }
+        }
+        for (run, group) in &self.within {
+            if !found.contains(group) && words.iter().any(|word| word.contains(run)) {
                 found.push(*group);
             }
         }
@@ -367,7 +410,16 @@ fn is_many(word: &str) -> bool {
 }
 
 /// Words that ask for a time or a place, though a language counts them among its small words.
-const ASKING: &str = "when where wann wo wohin quand où cuándo dónde cuánto quando quanto dove wanneer waar når hvor var";
+const ASKING: &str = "when where wann wo wohin quand où cuándo dónde cuánto quando quanto dove wanneer waar når hvor var \
+    когда где куда сколько πότε πού nerede nereye neredesiniz zaman متى أين kiedy gdzie kdy kde коли де מתי איפה कब कहाँ";
+
+/// The same of scripts without spaces.
+const ASKING_WITHIN: &str = "几点 幾點 什么时候 什麼時候 哪里 哪裡 哪儿 在哪 多少钱 何時 いつ どこ いくら 언제 어디 몇시 얼마 เมื่อไหร่ เมื่อไร ที่ไหน กี่โมง เท่าไหร่ เท่าไร";
+
+/// Is one of these inside a text?
+pub(crate) fn asks_within(text: &str) -> bool {
+    ASKING_WITHIN.split(' ').any(|run| text.contains(run))
+}
 
 /// Does it ask, without saying what about?
 pub(crate) fn asks(word: &str) -> bool {

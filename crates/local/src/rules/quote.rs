@@ -5,7 +5,7 @@ use antiphon_knowledge::chunk::markdown;
 
 use super::days;
 use super::question::Question;
-use super::units::{Unit, content, holds, rank, units};
+use super::units::{Unit, content, holds, is_end, rank, units};
 use super::words::{is_empty, tokens};
 
 /// Longest answer in characters; more is tiring to hear.
@@ -380,7 +380,7 @@ fn list(entries: &[&Unit<'_>], keys: &[&str]) -> String {
 
 pub(super) fn sentence(text: &str) -> String {
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if text.ends_with(['.', '!', '?']) {
+    if text.ends_with(is_end) {
         text
     } else {
         format!("{text}.")

@@ -210,15 +210,31 @@ pub(super) fn holds(words: &[String], key: &str) -> bool {
     words.iter().any(|word| stem(word) == stem(key))
 }
 
+/// Does a sentence end with it, in any script?
+pub(super) fn is_end(c: char) -> bool {
+    matches!(c, '.' | '!' | '?' | '。' | '！' | '？' | '।' | '؟' | '۔')
+}
+
 /// A line of a list is one thing; other lines are told sentence by sentence.
 pub(super) fn pieces(line: &str) -> Vec<&str> {
     let mut pieces = Vec::new();
     let mut rest = line.trim();
-    while let Some(at) = rest.find(['.', '!', '?']).filter(|at| *at + 1 < rest.len()) {
-        let (head, tail) = rest.split_at(at + 1);
+    let ends = |rest: &str| {
+        let mut ends = rest.char_indices();
+        let (at, end) = ends.find(|(_, c)| is_end(*c))?;
+        (at + end.len_utf8() < rest.len()).then_some((at + end.len_utf8(), end))
+    };
+    while let Some((at, end)) = ends(rest) {
+        let (head, tail) = rest.split_at(at);
+        // no space follows, and nothing is abbreviated with it
+        if !end.is_ascii() {
+            pieces.push(head.trim());
+            rest = tail.trim();
+            continue;
+        }
         // a decimal point, an abbreviation, or a short remark that belongs to the thing before it
         let next_words = tail
-            .split(['.', '!', '?'])
+            .split(is_end)
             .next()
             .unwrap_or_default()
             .split_whitespace()
