@@ -2,6 +2,7 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | [`echo`] | whether a microphone hears what we play |
 //! | [`edges`] | the silence before and after a piece of speech, taken off |
 //! | [`frame`] | mono PCM with the rate in the type |
 //! | [`opus`] | packets to frames and back, concealment, FEC |
@@ -12,6 +13,7 @@
 //! | [`resample`] | any rate to any rate, streaming or at once |
 //! | [`wav`] | WAV files in memory |
 
+pub mod echo;
 pub mod edges;
 pub mod error;
 pub mod frame;

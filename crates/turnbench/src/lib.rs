@@ -8,10 +8,12 @@
 //! | [`score`] | a detector's probability in every silence |
 //! | [`sweep`] | policies, false cut-offs and latency |
 //! | [`make`] | a set of turns from recordings and the voice of this machine |
+//! | [`room`] | a loudspeaker that the agent hears itself from |
 //! | [`conversation`] | event times of a conversation, in TurnBench's format |
 
 pub mod conversation;
 pub mod make;
+pub mod room;
 pub mod score;
 pub mod sweep;
 pub mod turns;

@@ -256,6 +256,7 @@ impl Children {
         agent: &Agent,
         audio: mpsc::Receiver<Frame16k>,
         vad_out: mpsc::Sender<input::Vad>,
+        player: Option<Arc<Player>>,
     ) -> Ears {
         let (orders_in, orders) = mpsc::channel(ears::ORDER_LIMIT);
         let recent = ears::Recent::default();
@@ -267,6 +268,8 @@ impl Children {
             recent: recent.clone(),
             queue,
             gauge: Gauge::new(self.facts()),
+            facts: self.facts(),
+            player,
         };
         let failed = Input::Stt(SttFact::Failed(String::from("listening panicked")));
         self.spawn(

@@ -1,14 +1,17 @@
-//! The caller's sound: to the VAD frame by frame, to the recogniser by a bounded queue that drops its oldest.
+//! The caller's sound: to the VAD frame by frame, to the recogniser by a bounded queue that drops its oldest. The agent's own voice,
+//! back from a loudspeaker, is silence to both.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use antiphon_audio::Frame16k;
-use antiphon_dialogue::input;
+use antiphon_audio::echo::Heard;
+use antiphon_dialogue::{Input, input};
 use tokio::sync::mpsc;
 
 use super::gauge::Gauge;
+use super::player::Player;
 use crate::measure;
 use crate::provider::{SttInput, Vad};
 
@@ -85,6 +88,9 @@ pub(crate) struct Listener {
     pub(crate) recent: Recent,
     pub(crate) queue: Queue,
     pub(crate) gauge: Gauge,
+    pub(crate) facts: mpsc::Sender<Input>,
+    /// Whose sound may come back from the caller's loudspeaker.
+    pub(crate) player: Option<Arc<Player>>,
 }
 
 impl Listener {
@@ -123,7 +129,26 @@ impl Listener {
         }
     }
 
-    async fn hear(&mut self, frame: Frame16k) {
+    /// What was understood so far was the agent's own voice.
+    async fn unhear(&mut self) {
+        tracing::debug!(
+            "the caller's microphone hears the agent, whose voice is left out from here on"
+        );
+        self.queue.order(Order::Clear);
+        let nothing = input::Stt::Interim(String::new());
+        let _ = self.facts.send(Input::Stt(nothing)).await; // the session is over
+    }
+
+    async fn hear(&mut self, mut frame: Frame16k) {
+        let player = self.player.as_ref();
+        match player.map_or(Heard::Others, |player| player.who_is_heard(&frame)) {
+            Heard::Others => {}
+            Heard::Ourselves => frame.samples_mut().fill(0),
+            Heard::OurselvesSoFar => {
+                frame.samples_mut().fill(0);
+                self.unhear().await;
+            }
+        }
         self.remember(&frame);
         let mut edges = VecDeque::new();
         if let Some(vad) = &mut self.vad {

@@ -157,7 +157,7 @@ impl Driver {
         if let Some(player) = &player {
             children.spawn_player(player.clone(), io.audio_out);
         }
-        let ears = children.spawn_ears(&agent, io.audio_in, vad_in);
+        let ears = children.spawn_ears(&agent, io.audio_in, vad_in, player.clone());
         let began_unix = controls.began_unix;
         let history = controls.history.on_clock_of(began_unix);
         let instructions = (agent.instructions)();

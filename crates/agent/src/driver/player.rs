@@ -14,8 +14,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use antiphon_audio::Frame24k;
+use antiphon_audio::echo::{Echo, Heard};
 use antiphon_audio::playout::{Playout, Report};
+use antiphon_audio::{Frame16k, Frame24k};
 use antiphon_dialogue::ids::SegmentId;
 use antiphon_dialogue::input;
 use tokio::sync::Notify;
@@ -36,6 +37,8 @@ const SEGMENT_LIMIT: Duration = Duration::from_secs(30);
 #[derive(Debug, Default)]
 pub(crate) struct Player {
     playout: Mutex<Playout>,
+    /// What is in the air, for the ears.
+    echo: Mutex<Echo>,
     /// For the pacer: there may be something to play.
     changed: Notify,
     /// For the session's task: there are reports.
@@ -108,6 +111,11 @@ impl Player {
         self.reported.notified().await;
     }
 
+    /// Whom the caller's microphone hears.
+    pub(crate) fn who_is_heard(&self, frame: &Frame16k) -> Heard {
+        self.echo().hear(frame)
+    }
+
     /// Has the output panicked?
     pub(crate) fn is_broken(&self) -> bool {
         self.broken.load(Ordering::Acquire)
@@ -132,6 +140,10 @@ impl Player {
 
     fn playout(&self) -> MutexGuard<'_, Playout> {
         self.playout.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn echo(&self) -> MutexGuard<'_, Echo> {
+        self.echo.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn next_frame(&self) -> Option<Frame24k> {
@@ -161,6 +173,7 @@ pub(crate) async fn pace(player: Arc<Player>, mut output: Box<dyn AudioOutput>) 
             sounding = true;
             measure::paced(due.elapsed());
             output.play(&frame);
+            player.echo().play(&frame);
             due += FRAME;
             let now = Instant::now();
             if now > due + CATCH_UP {
