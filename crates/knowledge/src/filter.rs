@@ -99,6 +99,11 @@ fn equal(a: &Value, b: &Value) -> bool {
 fn compared(a: &Value, b: &Value) -> Option<Ordering> {
     match (a, b) {
         (Value::String(a), Value::String(b)) => Some(a.chars().cmp(b.chars())),
+        // by the first of their items that differ, else by their lengths
+        (Value::Array(a), Value::Array(b)) => match a.iter().zip(b).find(|(a, b)| !equal(a, b)) {
+            Some((a, b)) => compared(a, b),
+            None => Some(a.len().cmp(&b.len())),
+        },
         _ => number(a)?.partial_cmp(&number(b)?),
     }
 }
