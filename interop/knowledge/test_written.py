@@ -15,7 +15,7 @@ import pytest
 from conftest import CACHE, ROOT, binary
 from llama_index.core import Document, StorageContext, VectorStoreIndex, load_index_from_storage
 from llama_index.core.embeddings import BaseEmbedding
-from llama_index.core.node_parser import MarkdownNodeParser, SentenceSplitter, SentenceWindowNodeParser
+from llama_index.core.node_parser import HTMLNodeParser, MarkdownNodeParser, SentenceSplitter, SentenceWindowNodeParser
 from llama_index.core.schema import MetadataMode
 
 RESTAURANT = ROOT / "examples" / "restaurant" / "knowledge"
@@ -98,13 +98,19 @@ def test_the_oldest_llamaindex_loads_it_and_finds_the_same(built: Path, argument
         ([], SentenceSplitter(chunk_size=128, chunk_overlap=16)),
         (["--splitter", "markdown"], MarkdownNodeParser()),
         (["--splitter", "window", "--window-size", 2], SentenceWindowNodeParser(window_size=2)),
+        (["--splitter", "html"], HTMLNodeParser()),
     ],
-    ids=["sentence", "markdown", "window"],
+    ids=["sentence", "markdown", "window", "html"],
 )
 def test_its_nodes_and_hashes_are_those_that_llamaindex_makes_of_the_same_documents(built: Path, arguments: list, parser):
     if arguments:
         # a heading that skips a level, code with a heading's mark, and sentences with marks of their own
         (built / "documents/more.md").write_text("Intro. Dr. Who came!\n# A\n\n### B \ntext “quoted.” More?\n```\n# no\n```\n#\tTab\n## C\nlast e.g. this")
+        if "html" in arguments:
+            for file in (built / "documents").iterdir():
+                file.unlink()
+            (built / "documents/page.html").write_text("<title>x</title><h1>House</h1><p>We <b>open</b> at <em>nine</em>.<p>And close.</p></p><div>no</div><ul><li>Dogs<li>Cats</ul>\n")
+            (built / "documents/other.html").write_text("<p>Grüße<br>now</p><section><h2>A</h2><p>B</section>")
         done = knowledge("build", "documents", "--out", "store-2", *arguments, cwd=built)
         assert done.returncode == 0, done.stderr
     ours = StorageContext.from_defaults(persist_dir=str(built / ("store-2" if arguments else "store"))).docstore

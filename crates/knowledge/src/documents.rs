@@ -9,6 +9,7 @@ use crate::files::Reader;
 use crate::folder::{self, Form};
 use crate::html;
 use crate::llamaindex::write::Document;
+use crate::split::Splitter;
 
 /// The documents of a folder, in the order of their names, and what could not be read, one line each.
 ///
@@ -17,11 +18,12 @@ use crate::llamaindex::write::Document;
 pub fn of_folder(
     root: &Path,
     reader: &Reader,
+    splitter: &Splitter,
 ) -> Result<(Vec<Document>, Vec<String>), KnowledgeError> {
     let (files, mut notes) = folder::files(root)?;
     let mut documents = Vec::new();
     for (file, name) in files {
-        match of_file(&file, &name, reader) {
+        match of_file(&file, &name, reader, splitter) {
             Ok(read) if read.is_empty() => notes.push(format!("{name} holds nothing to search")),
             Ok(read) => documents.extend(read),
             Err(reason) => notes.push(format!("{name} is left out: {reason}")),
@@ -31,11 +33,16 @@ pub fn of_folder(
 }
 
 /// The documents of a file with its name as the id; of one with pages each page, `NAME_part_0` and so on, as `SimpleDirectoryReader`
-/// has it with `filename_as_id`; none, when there is nothing in it.
+/// has it with `filename_as_id`; none, when there is nothing in it. They are for this splitter: that of pages reads their markup.
 ///
 /// # Errors
 /// Why it cannot be read, in words.
-pub fn of_file(file: &Path, name: &str, reader: &Reader) -> Result<Vec<Document>, String> {
+pub fn of_file(
+    file: &Path,
+    name: &str,
+    reader: &Reader,
+    splitter: &Splitter,
+) -> Result<Vec<Document>, String> {
     let mut documents: Vec<Document> = match Form::of(file) {
         Some(Form::Other(_)) => {
             let parts = folder::parts_of(file, reader)?;
@@ -43,6 +50,10 @@ pub fn of_file(file: &Path, name: &str, reader: &Reader) -> Result<Vec<Document>
                 .into_iter()
                 .map(|part| document(name, part.text(), part.page));
             parts.collect()
+        }
+        // who cuts by elements must see them
+        Some(Form::Html) if *splitter == Splitter::Html => {
+            vec![document(name, folder::text_of(file, true)?, None)]
         }
         Some(Form::Html) => {
             let chunks = html::html(name, &folder::text_of(file, true)?);

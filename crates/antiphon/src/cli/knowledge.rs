@@ -69,6 +69,8 @@ pub enum SplitterKind {
     Sentence,
     /// What stands below each heading (`MarkdownNodeParser`)
     Markdown,
+    /// What stands in the elements of a page, those of a kind together (`HTMLNodeParser`)
+    Html,
     /// Single sentences, given with those around them (`SentenceWindowNodeParser`)
     Window,
 }

@@ -56,13 +56,14 @@ pub async fn run(verb: KnowledgeVerb) -> anyhow::Result<()> {
         KnowledgeVerb::Add { store, files, how } => {
             is_store(&store)?;
             let mut writer = Writer::open(&store)?;
+            let splitter = splitter(&mut writer, &how);
             let reader = reader()?;
             let folder = writer.noted(FOLDER).map(PathBuf::from);
             let mut all = Vec::new();
             for file in files {
                 let shown = file.display();
                 let name = name_of(&file, folder.as_deref());
-                let read = documents::of_file(&file, &name, &reader);
+                let read = documents::of_file(&file, &name, &reader, &splitter);
                 let read = read.map_err(|reason| anyhow::anyhow!("{shown}: {reason}"))?;
                 anyhow::ensure!(!read.is_empty(), "{shown} holds nothing to search");
                 // it may have had more pages
@@ -74,7 +75,7 @@ pub async fn run(verb: KnowledgeVerb) -> anyhow::Result<()> {
                 }
                 all.extend(read);
             }
-            update(&store, writer, all, &how).await
+            update(&store, writer, all, &splitter, &how).await
         }
         KnowledgeVerb::Delete {
             store,
@@ -134,7 +135,9 @@ fn is_store(store: &Path) -> anyhow::Result<()> {
 
 /// The index of what the folder holds now.
 async fn refresh(store: &Path, folder: &Path, how: &IndexArgs) -> anyhow::Result<()> {
-    let (found, notes) = documents::of_folder(folder, &reader()?)?;
+    let mut writer = Writer::open(store)?;
+    let splitter = splitter(&mut writer, how);
+    let (found, notes) = documents::of_folder(folder, &reader()?, &splitter)?;
     for note in notes {
         eprint_line(&format!("note: {note}"));
     }
@@ -143,7 +146,6 @@ async fn refresh(store: &Path, folder: &Path, how: &IndexArgs) -> anyhow::Result
         "{} holds no document that can be read",
         folder.display()
     );
-    let mut writer = Writer::open(store)?;
     if let Some(folder) = folder.canonicalize().ok().as_deref().and_then(Path::to_str) {
         writer.note(FOLDER, folder);
     }
@@ -153,13 +155,14 @@ async fn refresh(store: &Path, folder: &Path, how: &IndexArgs) -> anyhow::Result
             print_line(&format!("deleted  {id}"));
         }
     }
-    update(store, writer, found, how).await
+    update(store, writer, found, &splitter, how).await
 }
 
 async fn update(
     store: &Path,
     mut writer: Writer,
     all: Vec<Document>,
+    splitter: &Splitter,
     how: &IndexArgs,
 ) -> anyhow::Result<()> {
     let embedder = configured(how).await?.context(
@@ -173,10 +176,9 @@ async fn update(
             .with_context(|| format!("{} is left as it is", store.display()))?;
     }
     writer.made_with(store, EMBEDDING_MODEL, &embedder.info().model)?;
-    let splitter = splitter(&mut writer, how);
     let mut same = 0;
     for document in &all {
-        match writer.put(document, &splitter)? {
+        match writer.put(document, splitter)? {
             Change::Added => print_line(&format!("added    {}", document.id)),
             Change::Changed => print_line(&format!("changed  {}", document.id)),
             Change::Same => same += 1,
@@ -221,6 +223,7 @@ fn splitter(writer: &mut Writer, how: &IndexArgs) -> Splitter {
             ..SentenceSplitter::default()
         }),
         SplitterKind::Markdown => Splitter::Markdown,
+        SplitterKind::Html => Splitter::Html,
         SplitterKind::Window => Splitter::Window(size("window_size", how.window_size, WINDOW_SIZE)),
     }
 }

@@ -5,8 +5,10 @@
 //! | [`sentence`] | `SentenceSplitter`, LlamaIndex's default: whole sentences up to a number of tokens |
 //! | [`tokens`] | how long a text is for LlamaIndex |
 //! | [`punkt`] | where sentences end, as NLTK's untrained Punkt sees it |
+//! | [`page`] | `HTMLNodeParser` (by kinds of elements) |
 //! | [`section`] | `MarkdownNodeParser` (by headings) and `SentenceWindowNodeParser` (single sentences, with those around them) |
 
+pub mod page;
 pub mod punkt;
 pub mod section;
 pub mod sentence;
@@ -24,6 +26,8 @@ pub enum Splitter {
     Sentence(SentenceSplitter),
     /// `MarkdownNodeParser`: a node for each heading, as long as what stands below it.
     Markdown,
+    /// `HTMLNodeParser`: a node for each run of elements of one kind.
+    Html,
     /// `SentenceWindowNodeParser`: a node for each sentence, which carries so many on each side.
     Window(usize),
 }
@@ -55,6 +59,7 @@ impl Splitter {
                 Ok(texts.into_iter().map(piece).collect())
             }
             Self::Markdown => Ok(section::markdown(text)),
+            Self::Html => Ok(page::html(text)),
             Self::Window(size) => Ok(section::windows(text, *size)),
         }
     }
