@@ -84,6 +84,7 @@ for revision in sys.argv[1:] or [None]:
     print(f"== {revision or 'now'}")
     print(f"files: {len(files)}, median {statistics.median(sizes):.0f} lines, longest {max(sizes)}")
     print(f"lines of code that decide: {sum(map(code, decides.values()))} in {len(decides)} files")
+    print(f"of them in files that see the whole machine: {sum(code(text) for name, text in decides.items() if name in stage)}")
     print(f"lines of code of test tools: {sum(code(text) for name, text in files.items() if TOOLS.fullmatch(name))}")
     print("longest function: {} lines ({})".format(*longest(decides)))
     print(f"functions of the whole machine that may change anything: {verbs} in {len(stage)} files")

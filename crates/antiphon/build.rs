@@ -1,6 +1,6 @@
 //! Puts the built playground, each file compressed, where it is embedded from: `page`, a link to `web/dist` in the repository and
 //! the files themselves in the published crate. Without it (somebody ran `cargo build` and never `make web`) a page is embedded
-//! that says so.
+//! that says so. Linux' linker is asked to pack the binary's relocations.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -14,6 +14,11 @@ fn main() -> io::Result<()> {
     let target = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("playground");
     let built = root.join("page");
     println!("cargo::rerun-if-changed={}", built.display());
+    // A program that may lie anywhere in memory carries a list of the addresses to correct at its start: 1.4 MB with an entry
+    // for each, 0.05 MB packed (RELR: glibc 2.36, musl 1.2.4). A linker that does not know this option warns and goes on.
+    if env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux") {
+        println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
+    }
     if target.exists() {
         fs::remove_dir_all(&target)?;
     }

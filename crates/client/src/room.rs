@@ -10,7 +10,7 @@ use livekit_protocol::data_packet::Value;
 use livekit_protocol::{RpcRequest, TrackSource, Transcription, TranscriptionSegment, UserPacket};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::actor::{self, Command, Outgoing};
+use crate::actor::{self, Command, OwnPacket};
 use crate::rpc::{PendingCall, random_id};
 use crate::stream::{OutgoingHeader, text_packets};
 use crate::{
@@ -209,7 +209,7 @@ impl Room {
             topic,
             ..Default::default()
         });
-        self.command(Command::Send(Outgoing {
+        self.command(Command::Send(OwnPacket {
             value,
             destinations,
             sender_identity: String::new(),
@@ -238,7 +238,7 @@ impl Room {
                 ..Default::default()
             }],
         });
-        self.command(Command::Send(Outgoing {
+        self.command(Command::Send(OwnPacket {
             value,
             destinations: vec![],
             sender_identity: String::new(),

@@ -201,7 +201,7 @@ impl Dialogue {
             return mouth.stop(&mut self.core, false);
         }
         let unheard = |speech: &&Speech| {
-            let untouched = |step: &Step| !step.has_called();
+            let untouched = |step: &Step| !step.calls.are_any();
             speech.turn == Some(turn) && speech.steps.iter().all(untouched)
         };
         let answer = self.speeches.present().filter(unheard);

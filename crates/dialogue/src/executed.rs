@@ -22,17 +22,18 @@ impl Dialogue {
                 function_call_outputs: function_call_outputs.clone(),
             });
             if !self.core.options.on_function_tools_executed {
-                step.execute(None);
+                step.calls.execute(None);
                 continue;
             }
             let id = self.core.batch_id();
             let budget = self.core.options.on_function_tools_executed_timeout;
-            step.execute(Some(Pending::new(id, self.core.now, budget)));
+            step.calls
+                .execute(Some(Pending::new(id, self.core.now, budget)));
             self.core.act(Action::CompleteTools {
                 id,
                 function_calls,
                 function_call_outputs,
-                reply: step.wants_reply(),
+                reply: step.calls.want_reply(),
                 handoff: speech.handoff.as_ref().map(|agent| agent.name.clone()),
                 budget,
             });
@@ -42,12 +43,12 @@ impl Dialogue {
     pub(crate) fn on_tools_completed(&mut self, id: BatchId, verdict: ToolsVerdict) {
         let mut speeches = self.speeches.begun_mut();
         let Some(speech) =
-            speeches.find(|speech| speech.last().is_some_and(|step| step.has_hook(id)))
+            speeches.find(|speech| speech.last().is_some_and(|step| step.calls.has_hook(id)))
         else {
             return; // it was interrupted, or nobody waits any more
         };
         if let Some(step) = speech.steps.last_mut() {
-            step.hook_answered(verdict.reply);
+            step.calls.hook_answered(verdict.reply);
         }
         if !verdict.handoff {
             speech.handoff = None;

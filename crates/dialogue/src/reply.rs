@@ -165,14 +165,18 @@ impl Dialogue {
     pub(crate) fn brain_due(&mut self) {
         let first = self.brain_deadline();
         let fits = |step: &Step| step.deadline() == first;
+        let now = self.core.now;
         let thinking = self.speeches.thinking(fits);
-        let Some(step) = thinking.and_then(|(speech, _)| speech.last()) else {
+        let Some(step) = thinking.and_then(|(speech, _)| speech.last_mut()) else {
             return;
         };
         match step.late() {
             Late::Nothing => {}
             Late::Hook(id) => self.tools_hook_due(id),
-            Late::Passages => self.ask_model(|step| step.is_retrieving() && fits(step)),
+            Late::Passages => {
+                step.goes_on_without_passages(now);
+                self.ask_model(|step| step.is_retrieving() && fits(step));
+            }
             Late::Model(id, why) => {
                 self.core.act(Action::CancelLlm { id });
                 self.generation_failed(id, why.into());

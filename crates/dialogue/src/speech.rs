@@ -233,7 +233,7 @@ impl Speech {
     /// Everything so far was played, and it cannot go on before a tool has answered.
     pub(crate) fn waits_for_tools(&self) -> bool {
         let last = self.numbered().last();
-        last.is_some_and(|(at, step)| self.has_said(at, step) && step.waits_for_tools())
+        last.is_some_and(|(at, step)| self.has_said(at, step) && step.calls.are_running())
             && self.mouth.is_silent()
     }
 
@@ -241,7 +241,7 @@ impl Speech {
     pub(crate) fn is_between_steps(&self) -> bool {
         self.numbered().last().is_some_and(|(at, step)| {
             let has_said = self.has_said(at, step);
-            let waits_for_tools = has_said && !step.tools_are_done();
+            let waits_for_tools = has_said && !step.calls.are_done();
             let waits_for_words = !self.mouth.has_pieces(at) && !has_said;
             (waits_for_tools || waits_for_words) && self.mouth.is_silent()
         })
@@ -302,7 +302,7 @@ impl Speech {
         let had_one = self.handoff.is_some();
         let alone = self
             .last_mut()
-            .is_some_and(|step| step.gives_agent(had_one));
+            .is_some_and(|step| step.calls.gives_agent(had_one));
         self.handoff = alone.then_some(agent);
         alone
     }
@@ -314,7 +314,7 @@ impl Speech {
             let Some(step) = self.steps.get(at).filter(said) else {
                 continue;
             };
-            if step.has_called() {
+            if step.calls.are_any() {
                 let speech = self.id;
                 core.act(Action::StepSpoken { speech, steps });
             }

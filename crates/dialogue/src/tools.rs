@@ -21,10 +21,10 @@ impl Dialogue {
         let Some(step) = speech.steps.last_mut() else {
             return;
         };
-        if !step.wants_calls() {
+        if !step.calls.are_wanted() {
             return;
         }
-        let (first, calls) = step.start_calls();
+        let (first, calls) = step.calls.start();
         let (place, group) = (step.place(), step.message().id.clone());
         // a program may give two speeches the same name; the message is one of a kind
         let cause = turn.map_or_else(|| group.clone(), |turn| turn.to_string());
@@ -52,7 +52,7 @@ impl Dialogue {
         for (speech, reply) in news.answers {
             let speech = self.speeches.get_mut(speech);
             if let Some(step) = speech.and_then(|speech| speech.last_mut()) {
-                step.count_answer(reply);
+                step.calls.count_answer(reply);
             }
         }
         if news.is_active {

@@ -13,7 +13,7 @@ use crate::connection::Connection;
 use crate::limits::{MAX_COMMANDS, MAX_COMMANDS_WITH_MEDIA};
 use crate::path::{Arrival, Place};
 use crate::pulse::Pulse;
-use crate::socket::Outgoing;
+use crate::socket::Datagram;
 use crate::{PeerConfig, PeerEvent};
 
 /// Names a peer for ever; never used again.
@@ -36,7 +36,7 @@ pub(crate) enum Command {
     Return {
         peer: Box<Connection>,
         /// What it wants to send.
-        outgoing: Vec<Outgoing>,
+        outgoing: Vec<Datagram>,
         panicked: bool,
     },
     /// Something came over a path.

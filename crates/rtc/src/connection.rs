@@ -26,7 +26,7 @@ use crate::path::Place;
 use crate::pulse::Pulse;
 use crate::resend::Resends;
 use crate::section::Section;
-use crate::socket::Outgoing;
+use crate::socket::Datagram;
 use crate::{PeerConfig, PeerEvent};
 
 /// How often the RTCP reports of audio go out: often enough for a useful round-trip time.
@@ -311,7 +311,7 @@ impl Connection {
     }
 
     /// Take all output: datagrams into `out`, events to our reader or our lists.
-    pub(crate) fn drain(&mut self, now: Instant, out: &mut Vec<Outgoing>) {
+    pub(crate) fn drain(&mut self, now: Instant, out: &mut Vec<Datagram>) {
         loop {
             self.drain_once(now, out);
             // Messages that found no room before may fit now; that is a change, so drain again.
@@ -327,7 +327,7 @@ impl Connection {
         }
     }
 
-    fn drain_once(&mut self, now: Instant, out: &mut Vec<Outgoing>) {
+    fn drain_once(&mut self, now: Instant, out: &mut Vec<Datagram>) {
         loop {
             match self.rtc.poll_output() {
                 Ok(Output::Timeout(at)) => {
@@ -345,7 +345,7 @@ impl Connection {
                     {
                         self.new_addresses.push(place);
                     }
-                    let datagram = Outgoing {
+                    let datagram = Datagram {
                         socket: self.socket,
                         protocol: transmit.proto,
                         destination: transmit.destination,
@@ -523,7 +523,7 @@ impl Connection {
     }
 
     /// It ended without a goodbye: say it now, as far as that goes.
-    pub(crate) fn last_words(&mut self, now: Instant, out: &mut Vec<Outgoing>) {
+    pub(crate) fn last_words(&mut self, now: Instant, out: &mut Vec<Datagram>) {
         if matches!(self.link, Link::Up | Link::Lost { .. }) {
             self.link = Link::Closing { until: now };
             self.say_goodbye();

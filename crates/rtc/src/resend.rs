@@ -12,7 +12,7 @@ use str0m::rtp::Ssrc;
 use str0m::rtp::rtcp::Nack;
 
 use crate::limits::{MAX_RESEND_AGE, MAX_RESEND_PACKETS, MAX_RESENDS};
-use crate::socket::Outgoing;
+use crate::socket::Datagram;
 
 /// The datagrams of one peer.
 #[derive(Default)]
@@ -26,7 +26,7 @@ struct Sent {
     number: u16,
     at: Instant,
     resends: u8,
-    datagram: Outgoing,
+    datagram: Datagram,
 }
 
 impl Resends {
@@ -41,7 +41,7 @@ impl Resends {
     }
 
     /// A datagram goes out.
-    pub(crate) fn sent(&mut self, datagram: &Outgoing, now: Instant) {
+    pub(crate) fn sent(&mut self, datagram: &Datagram, now: Instant) {
         let Some((stream, number)) = rtp_names(&datagram.contents) else {
             return;
         };
@@ -66,7 +66,7 @@ impl Resends {
         &'a mut self,
         asked: &'a Nack,
         now: Instant,
-    ) -> impl Iterator<Item = Outgoing> + 'a {
+    ) -> impl Iterator<Item = Datagram> + 'a {
         let is_asked = |number: u16| {
             asked.reports.iter().any(|entry| {
                 let ahead = number.wrapping_sub(entry.pid);

@@ -28,7 +28,7 @@ use crate::command::{Command, PeerId, ShardHandle};
 use crate::connection::Connection;
 use crate::limits::{MAX_BATCHES_PER_TURN, MAX_PEER_ADDRESSES};
 use crate::path::{Place, Sent};
-use crate::socket::{Outgoing, ReceiveBuffers, Socket};
+use crate::socket::{Datagram, ReceiveBuffers, Socket};
 use crate::timers::Timers;
 use crate::{RtcError, counters};
 use away::{Away, Kept};
@@ -76,7 +76,7 @@ pub(crate) struct Shard {
     waiting: Waiting,
     timers: Timers,
     dirty: Vec<usize>,
-    outgoing: Vec<Outgoing>,
+    outgoing: Vec<Datagram>,
     scratch: Vec<u8>,
     buffers: Option<ReceiveBuffers>,
     commands: VecDeque<Command>,
@@ -495,7 +495,7 @@ impl Shard {
         if !self.paths.is_empty() || !self.tcp_candidates.is_empty() {
             self.send_over_paths();
         }
-        let mut rest: &[Outgoing] = &self.outgoing;
+        let mut rest: &[Datagram] = &self.outgoing;
         let mut unsent = 0;
         while let Some(first) = rest.first() {
             let count = rest

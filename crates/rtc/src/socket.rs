@@ -37,7 +37,7 @@ pub(crate) struct ReceiveBuffers {
 
 /// A datagram to be sent.
 #[derive(Clone, Debug)]
-pub(crate) struct Outgoing {
+pub(crate) struct Datagram {
     /// Key of the socket.
     pub(crate) socket: usize,
     /// Under which protocol.
@@ -164,7 +164,7 @@ impl Socket {
     /// refused, and the protocols above repeat what matters.
     pub(crate) fn send_all(
         &self,
-        outgoing: &[Outgoing],
+        outgoing: &[Datagram],
         own: &[IpAddr],
         scratch: &mut Vec<u8>,
     ) -> u64 {
@@ -199,7 +199,7 @@ impl Socket {
     }
 }
 
-fn run_length(outgoing: &[Outgoing], most: usize) -> usize {
+fn run_length(outgoing: &[Datagram], most: usize) -> usize {
     let Some(first) = outgoing.first() else {
         return 0;
     };
@@ -228,7 +228,7 @@ mod tests {
 
     #[test]
     fn runs_end_at_another_length_or_destination() {
-        let to = |port: u16, bytes: usize| Outgoing {
+        let to = |port: u16, bytes: usize| Datagram {
             socket: 0,
             protocol: Protocol::Udp,
             destination: SocketAddr::from(([127, 0, 0, 1], port)),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use antiphon_protocol::names::{ATTRIBUTE_AGENT_NAME, SERVER_VERSION};
 use antiphon_telemetry::names::{PANICS_TOTAL, WORKER_FULL, WORKER_LOAD, WORKER_REFUSALS_TOTAL};
 use livekit_protocol::server_message::Message as Incoming;
-use livekit_protocol::worker_message::Message as Outgoing;
+use livekit_protocol::worker_message::Message as ToServer;
 use livekit_protocol::{
     AvailabilityRequest, AvailabilityResponse, JobAssignment, JobStatus, JobType,
     MigrateJobRequest, ParticipantPermission, RegisterWorkerRequest, UpdateJobStatus,
@@ -272,7 +272,7 @@ impl Worker {
 
     async fn connect(&mut self) -> Result<Socket, WorkerError> {
         let mut socket = socket::open(&self.options).await?;
-        socket.send(Outgoing::Register(RegisterWorkerRequest {
+        socket.send(ToServer::Register(RegisterWorkerRequest {
             r#type: JobType::JtRoom as i32,
             agent_name: self.options.agent_name.clone(),
             version: SERVER_VERSION.into(),
@@ -302,7 +302,7 @@ impl Worker {
         let ended = self.untold.iter().map(|update| update.job_id.clone());
         let job_ids: Vec<String> = self.slots.running.keys().cloned().chain(ended).collect();
         if !job_ids.is_empty() {
-            socket.send(Outgoing::MigrateJob(MigrateJobRequest { job_ids }));
+            socket.send(ToServer::MigrateJob(MigrateJobRequest { job_ids }));
         }
         self.tell_ended(&socket);
         Ok(socket)
@@ -410,7 +410,7 @@ impl Worker {
                 );
             }
         }
-        socket.send(Outgoing::Availability(AvailabilityResponse {
+        socket.send(ToServer::Availability(AvailabilityResponse {
             participant_identity: format!("agent-{}", job.id),
             participant_name: self.options.agent_name.clone(),
             participant_attributes: HashMap::from([(
@@ -495,7 +495,7 @@ impl Worker {
     /// Tell the server how jobs ended; what it cannot be told now, it is told when the connection is back.
     fn tell_ended(&mut self, socket: &Socket) {
         self.untold
-            .retain(|update| !socket.send(Outgoing::UpdateJob(update.clone())));
+            .retain(|update| !socket.send(ToServer::UpdateJob(update.clone())));
     }
 
     fn send_status(&self, socket: &Socket) -> bool {
@@ -504,7 +504,7 @@ impl Worker {
         } else {
             Status::WsAvailable
         };
-        socket.send(Outgoing::UpdateWorker(UpdateWorkerStatus {
+        socket.send(ToServer::UpdateWorker(UpdateWorkerStatus {
             status: Some(status as i32),
             load: self.slots.reported_load(),
             job_count: u32::try_from(self.slots.running.len()).unwrap_or(u32::MAX),

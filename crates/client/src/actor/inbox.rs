@@ -14,7 +14,7 @@ use prost::Message as _;
 use tokio::time::Instant;
 
 use super::link::Link;
-use super::{Actor, Command, Exit, Outgoing};
+use super::{Actor, Command, Exit, OwnPacket};
 use crate::address::Topology;
 use crate::error::shorten;
 use crate::outbox::RELIABLE;
@@ -272,7 +272,7 @@ impl Actor {
 
     /// Acknowledge a call at once and answer it when its handler has.
     fn answer_call(&mut self, link: &Link, caller: String, request: RpcRequest) {
-        let to = move |value: Value, caller: &str| Outgoing {
+        let to = move |value: Value, caller: &str| OwnPacket {
             value,
             destinations: vec![caller.to_owned()],
             sender_identity: String::new(),
@@ -327,7 +327,7 @@ impl Actor {
         let value = Value::RpcRequest(request);
         self.send(
             link,
-            Outgoing {
+            OwnPacket {
                 value,
                 destinations,
                 sender_identity: String::new(),

@@ -36,9 +36,9 @@ use crate::stream::Incoming;
 use crate::{Participant, Room, RoomError, RoomEvent, RoomOptions, limits};
 use link::Link;
 
-/// A data packet before it is numbered.
+/// A data packet of our own, before it is numbered.
 #[derive(Debug)]
-pub(crate) struct Outgoing {
+pub(crate) struct OwnPacket {
     pub(crate) value: Value,
     pub(crate) destinations: Vec<String>,
     pub(crate) sender_identity: String,
@@ -67,7 +67,7 @@ pub(crate) enum Command {
         metadata: Option<String>,
         attributes: HashMap<String, String>,
     },
-    Send(Outgoing),
+    Send(OwnPacket),
     Call {
         request: RpcRequest,
         call: PendingCall,
@@ -262,7 +262,7 @@ impl Actor {
     }
 
     /// Queue a packet and send what can be sent.
-    fn send(&mut self, link: Option<&Link>, packet: Outgoing) {
+    fn send(&mut self, link: Option<&Link>, packet: OwnPacket) {
         let participant_identity = if packet.sender_identity.is_empty() {
             self.identity()
         } else {

@@ -8,7 +8,7 @@ use livekit_protocol::data_stream::{Chunk, Header, TextHeader, Trailer, header::
 use tokio::sync::mpsc;
 
 use super::TextOptions;
-use crate::actor::{Command, Outgoing};
+use crate::actor::{Command, OwnPacket};
 use crate::{RoomError, limits};
 
 /// A header's parts that all packets of a stream share.
@@ -21,7 +21,7 @@ pub(crate) struct OutgoingHeader {
 
 impl OutgoingHeader {
     /// The packet that opens a stream.
-    pub(crate) fn open(options: TextOptions, total_length: Option<u64>) -> (Self, Outgoing) {
+    pub(crate) fn open(options: TextOptions, total_length: Option<u64>) -> (Self, OwnPacket) {
         let TextOptions {
             topic,
             attributes,
@@ -53,7 +53,7 @@ impl OutgoingHeader {
         (shared, packet)
     }
 
-    fn chunk(&self, chunk_index: u64, content: &str) -> Outgoing {
+    fn chunk(&self, chunk_index: u64, content: &str) -> OwnPacket {
         let (stream_id, content) = (self.stream_id.clone(), content.as_bytes().to_vec());
         self.packet(Value::StreamChunk(Chunk {
             stream_id,
@@ -63,7 +63,7 @@ impl OutgoingHeader {
         }))
     }
 
-    fn close(&self, attributes: HashMap<String, String>, reason: &str) -> Outgoing {
+    fn close(&self, attributes: HashMap<String, String>, reason: &str) -> OwnPacket {
         let stream_id = self.stream_id.clone();
         self.packet(Value::StreamTrailer(Trailer {
             stream_id,
@@ -72,8 +72,8 @@ impl OutgoingHeader {
         }))
     }
 
-    fn packet(&self, value: Value) -> Outgoing {
-        Outgoing {
+    fn packet(&self, value: Value) -> OwnPacket {
+        OwnPacket {
             value,
             destinations: self.destinations.clone(),
             sender_identity: self.sender_identity.clone(),
@@ -83,7 +83,7 @@ impl OutgoingHeader {
 }
 
 /// All packets of a text that is known as a whole.
-pub(crate) fn text_packets(text: &str, options: TextOptions) -> Vec<Outgoing> {
+pub(crate) fn text_packets(text: &str, options: TextOptions) -> Vec<OwnPacket> {
     let (shared, header) = OutgoingHeader::open(options, Some(text.len() as u64));
     let mut packets = vec![header];
     packets.extend(

@@ -1,11 +1,14 @@
 //! The agent's mind: one step of a speech, which is one request to the model or one given text.
 //!
-//! A step **owns** what is asked for, how far the answer is, and which tools it wants called. It **is told** passages, what the
+//! A step **owns** what is asked for, how far the answer is, and the [`Calls`] that it wants. It **is told** passages, what the
 //! model sends, and the results of its calls. It **answers** whether its words are complete, whether its calls have their
 //! results, and whether another step follows. The words themselves go to the [`Mouth`].
 
+mod calls;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use calls::{Calls, WantedCall};
 
 use crate::action::Action;
 use crate::core::Core;
@@ -47,26 +50,6 @@ enum Brain {
     Streaming(Pending<GenerationId>),
     /// It is complete, failed, or was text from the beginning.
     Done,
-}
-
-/// Have all calls of a step their results, and may the speech go on?
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Executed {
-    /// Not yet, or there are none.
-    #[default]
-    No,
-    /// They have, and the agent's hook looks at them.
-    Shown(Pending<BatchId>),
-    /// They have, and it goes on.
-    Yes,
-}
-
-/// A call that the model asks for.
-#[derive(Clone, Debug)]
-pub(crate) struct WantedCall {
-    pub(crate) call: ToolCall,
-    /// It must not run; the model reads this as its result.
-    pub(crate) refusal: Option<String>,
 }
 
 /// When things happened in a step, for the metrics.
@@ -117,17 +100,8 @@ pub(crate) struct Step {
     retrieval_failure: Option<String>,
     /// Bytes the model has sent.
     received: usize,
-    /// Asked for and not started: the turn is not committed, or the caller is speaking.
-    calls: Vec<WantedCall>,
-    /// How many were started.
-    started: usize,
-    /// How many of these have their result.
-    answered: usize,
-    executed: Executed,
-    /// More than one of its tools has given an agent back: nobody takes over.
-    rivals: bool,
-    /// One of the results wants an answer.
-    reply_wanted: bool,
+    /// The tools that it wants called.
+    pub(crate) calls: Calls,
     /// The model failed in this step.
     failed: bool,
     /// The message is in the history, or there is none.
@@ -153,12 +127,7 @@ impl Step {
             passages: Vec::new(),
             retrieval_failure: None,
             received: 0,
-            calls: Vec::new(),
-            started: 0,
-            answered: 0,
-            executed: Executed::No,
-            rivals: false,
-            reply_wanted: false,
+            calls: Calls::default(),
             failed: false,
             written: false,
             clock: Clock::default(),
@@ -249,6 +218,12 @@ impl Step {
         }
     }
 
+    /// What was searched for is not here in time.
+    pub(crate) fn goes_on_without_passages(&mut self, now: Instant) {
+        let why = "the knowledge did not answer in time";
+        self.found(Vec::new(), Some(why.into()), now);
+    }
+
     // the model's answer
 
     /// The model has sent something under its present request. `is_silent`: nothing is heard, so that what was said too early can be
@@ -313,7 +288,7 @@ impl Step {
         self.arrives(core);
         let ignored = if self.wanted.tool_choice == ToolChoice::None {
             Some("the model called a tool although it must not: ignored")
-        } else if self.calls.len() + self.started >= MAX_CALLS_PER_STEP {
+        } else if self.calls.count() >= MAX_CALLS_PER_STEP {
             Some("too many tool calls in one answer: the rest is ignored")
         } else {
             None
@@ -324,7 +299,7 @@ impl Step {
         call.name = cut(call.name, MAX_VALUE_BYTES);
         call.arguments = cut(call.arguments, MAX_VALUE_BYTES);
         let refusal = refusal.map(|why| cut(why, MAX_VALUE_BYTES));
-        self.calls.push(WantedCall { call, refusal });
+        self.calls.want(WantedCall { call, refusal });
     }
 
     fn note_speed(&mut self, usage: Option<Usage>, now: Instant) {
@@ -338,7 +313,7 @@ impl Step {
     pub(crate) fn fail(&mut self) {
         self.brain = Brain::Done;
         self.failed = true;
-        self.calls.clear();
+        self.calls.give_up();
     }
 
     /// Nobody waits for the model any more.
@@ -352,12 +327,12 @@ impl Step {
     /// The speech is over: nothing more comes of it.
     pub(crate) fn stop(&mut self, core: &mut Core) {
         self.cancel(core);
-        self.calls.clear();
+        self.calls.give_up();
     }
 
     /// When the model, a search or the hook that looks at the results has taken too long.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        if let Executed::Shown(hook) = &self.executed {
+        if let Some(hook) = self.calls.hook() {
             return Some(hook.until());
         }
         match &self.brain {
@@ -369,7 +344,7 @@ impl Step {
 
     /// What that was.
     pub(crate) fn late(&self) -> Late {
-        if let Executed::Shown(hook) = self.executed {
+        if let Some(hook) = self.calls.hook() {
             return Late::Hook(hook.id());
         }
         match self.brain {
@@ -383,54 +358,9 @@ impl Step {
         }
     }
 
-    // its calls
-
-    /// The calls that are to be started now, and the number of the first.
-    pub(crate) fn start_calls(&mut self) -> (usize, Vec<WantedCall>) {
-        let first = self.started;
-        self.started += self.calls.len();
-        (first, std::mem::take(&mut self.calls))
-    }
-
-    /// One of its calls has its result.
-    pub(crate) fn count_answer(&mut self, reply: bool) {
-        self.answered += 1;
-        self.reply_wanted |= reply;
-    }
-
     /// All that the model has called has its results, and nobody was told.
     pub(crate) fn is_executed(&self) -> bool {
-        self.started > 0
-            && self.answered == self.started
-            && self.executed == Executed::No
-            && self.calls.is_empty()
-            && self.brain_is_done()
-    }
-
-    /// Everybody is told that all calls have their results. With `hook` it does not go on before that has looked.
-    pub(crate) fn execute(&mut self, hook: Option<Pending<BatchId>>) {
-        self.executed = hook.map_or(Executed::Yes, Executed::Shown);
-    }
-
-    /// The hook has looked, or is waited for no longer: is there to be an answer?
-    pub(crate) fn hook_answered(&mut self, reply: bool) {
-        self.executed = Executed::Yes;
-        self.reply_wanted &= reply;
-    }
-
-    /// One of the results wants an answer.
-    pub(crate) fn wants_reply(&self) -> bool {
-        self.reply_wanted
-    }
-
-    pub(crate) fn has_hook(&self, id: BatchId) -> bool {
-        matches!(&self.executed, Executed::Shown(hook) if hook.is(id))
-    }
-
-    /// One of its tools gives an agent back; is it the only one? `had_one`: one has before.
-    pub(crate) fn gives_agent(&mut self, had_one: bool) -> bool {
-        self.rivals |= had_one;
-        !self.rivals
+        self.calls.are_answered() && self.brain_is_done()
     }
 
     // its words
@@ -543,42 +473,22 @@ impl Step {
 
     /// The model was asked, and neither words nor calls came.
     pub(crate) fn is_mute(&self) -> bool {
-        self.clock.asked_at.is_some() && self.received == 0 && !self.has_called()
-    }
-
-    /// Tools are to be called, or were.
-    pub(crate) fn has_called(&self) -> bool {
-        self.started > 0 || !self.calls.is_empty()
-    }
-
-    /// Calls are to be started.
-    pub(crate) fn wants_calls(&self) -> bool {
-        !self.calls.is_empty()
-    }
-
-    /// All calls were started, and one has no result.
-    pub(crate) fn waits_for_tools(&self) -> bool {
-        self.calls.is_empty() && self.answered < self.started
-    }
-
-    /// Nothing was called, or all calls have their results and it may go on.
-    pub(crate) fn tools_are_done(&self) -> bool {
-        self.calls.is_empty() && (self.started == 0 || self.executed == Executed::Yes)
+        self.clock.asked_at.is_some() && self.received == 0 && !self.calls.are_any()
     }
 
     /// Tools were called, and the model is to say something about what they gave.
     fn reply_follows(&self) -> bool {
-        self.started > 0 && self.reply_wanted && !self.failed
+        self.calls.want_reply() && !self.failed
     }
 
     /// All tools have answered, and the next step can begin.
     pub(crate) fn is_followed(&self) -> bool {
-        self.brain_is_done() && self.tools_are_done() && self.reply_follows()
+        self.brain_is_done() && self.calls.are_done() && self.reply_follows()
     }
 
     /// Nothing follows, once its words are said.
     pub(crate) fn is_last(&self) -> bool {
-        (self.failed || self.tools_are_done()) && !self.reply_follows()
+        (self.failed || self.calls.are_done()) && !self.reply_follows()
     }
 
     /// It must not call tools.

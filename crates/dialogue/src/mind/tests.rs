@@ -43,15 +43,15 @@ fn a_step_goes_on_when_all_calls_have_results_and_one_wants_an_answer() {
     for event in [call("a"), call("b"), Llm::Finished { usage: None }] {
         step.on_llm(&mut core, &mut mouth, event, true);
     }
-    assert_eq!(step.start_calls().1.len(), 2);
-    step.count_answer(true);
-    assert!(step.waits_for_tools() && !step.is_executed());
-    step.count_answer(false);
+    assert_eq!(step.calls.start().1.len(), 2);
+    step.calls.count_answer(true);
+    assert!(step.calls.are_running() && !step.is_executed());
+    step.calls.count_answer(false);
     assert!(step.is_executed() && !step.is_followed());
     let hook = Pending::new(BatchId(1), core.now, Duration::from_secs(2));
-    step.execute(Some(hook));
+    step.calls.execute(Some(hook));
     assert!(!step.is_followed(), "the hook looks at it");
-    step.hook_answered(true);
+    step.calls.hook_answered(true);
     assert!(step.is_followed() && !step.is_last());
 }
 
@@ -61,10 +61,10 @@ fn a_hook_that_wants_no_answer_ends_the_speech() {
     for event in [call("a"), Llm::Finished { usage: None }] {
         step.on_llm(&mut core, &mut mouth, event, true);
     }
-    step.start_calls();
-    step.count_answer(true);
-    step.execute(None);
-    step.hook_answered(false);
+    step.calls.start();
+    step.calls.count_answer(true);
+    step.calls.execute(None);
+    step.calls.hook_answered(false);
     assert!(step.is_last() && !step.is_followed());
 }
 
@@ -74,7 +74,7 @@ fn a_call_that_must_not_be_is_left_out_and_told() {
     step.wanted.tool_choice = ToolChoice::None;
     core.actions.clear();
     step.on_llm(&mut core, &mut mouth, call("a"), true);
-    assert!(!step.has_called() && core.actions.len() == 1);
+    assert!(!step.calls.are_any() && core.actions.len() == 1);
 }
 
 #[test]
@@ -82,5 +82,5 @@ fn a_step_that_has_failed_starts_no_calls_and_is_the_last() {
     let (mut core, mut step, mut mouth) = asked();
     step.on_llm(&mut core, &mut mouth, call("a"), true);
     step.fail();
-    assert!(!step.wants_calls() && step.is_last() && step.has_failed());
+    assert!(!step.calls.are_wanted() && step.is_last() && step.has_failed());
 }

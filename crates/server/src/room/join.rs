@@ -298,7 +298,7 @@ impl Room {
             .get_mut(sid)
             .and_then(Participant::breaks_resume);
         if broken == Some(Broken::Before) {
-            let _ = join.outgoing.try_send(super::Outgoing::Close);
+            let _ = join.outgoing.try_send(super::ToSocket::Close);
             let _ = join.reply.send(Arc::from(""));
             return;
         }
@@ -352,7 +352,7 @@ impl Room {
             self.hear_out(sid, *single).await;
         }
         if broken == Some(Broken::After) {
-            let _ = join.outgoing.try_send(super::Outgoing::Close);
+            let _ = join.outgoing.try_send(super::ToSocket::Close);
         }
         let _ = join.reply.send(Arc::clone(sid));
     }
@@ -375,8 +375,8 @@ fn refuse(join: Join, reason: DisconnectReason, action: leave_request::Action) {
     let message = Arc::new(SignalResponse {
         message: Some(Message::Leave(leave)),
     });
-    let _ = join.outgoing.try_send(super::Outgoing::Message(message));
-    let _ = join.outgoing.try_send(super::Outgoing::Close);
+    let _ = join.outgoing.try_send(super::ToSocket::Message(message));
+    let _ = join.outgoing.try_send(super::ToSocket::Close);
     // No identifier: nobody has this one, so what the client still says is ignored.
     let _ = join.reply.send(Arc::from(""));
 }

@@ -121,7 +121,7 @@ pub(crate) struct Join {
     pub(crate) resume: Option<String>,
     /// Numbers the signal connections of this server.
     pub(crate) connection: u64,
-    pub(crate) outgoing: mpsc::Sender<Outgoing>,
+    pub(crate) outgoing: mpsc::Sender<ToSocket>,
     /// The participant's identifier. Dropped when the room is closing: ask for the room again.
     pub(crate) reply: oneshot::Sender<Arc<str>>,
 }
@@ -136,7 +136,7 @@ pub(crate) struct Single {
 
 /// To a client's socket.
 #[derive(Clone, Debug)]
-pub(crate) enum Outgoing {
+pub(crate) enum ToSocket {
     /// A message, shared by all who get it.
     Message(Arc<SignalResponse>),
     /// Close the socket.

@@ -16,7 +16,7 @@ use antiphon_rtc::{MediaKind, Peer};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
-use super::Outgoing;
+use super::ToSocket;
 use super::data::EarlyData;
 use super::data_blobs::DataBlobs;
 use super::data_tracks::DataTracks;
@@ -125,7 +125,7 @@ pub(super) struct Participant {
     pub(super) joined: Instant,
     pub(super) version: u32,
     pub(super) connection: u64,
-    pub(super) outgoing: Option<mpsc::Sender<Outgoing>>,
+    pub(super) outgoing: Option<mpsc::Sender<ToSocket>>,
     pub(super) signal_lost: Option<Instant>,
     /// An agent's signal connection is open, and nothing comes by it.
     pub(super) signal_quiet: bool,
@@ -247,7 +247,7 @@ impl Participant {
         let Some(outgoing) = &self.outgoing else {
             return;
         };
-        let message = Outgoing::Message(Arc::clone(message));
+        let message = ToSocket::Message(Arc::clone(message));
         if let Err(error) = outgoing.try_send(message) {
             // closed: the client has hung up, which `SignalClosed` is about to say
             if matches!(error, TrySendError::Full(_)) {
@@ -269,7 +269,7 @@ impl Participant {
         };
         self.send(Message::Leave(leave));
         if let Some(outgoing) = self.outgoing.take() {
-            let _ = outgoing.try_send(Outgoing::Close);
+            let _ = outgoing.try_send(ToSocket::Close);
         }
     }
 

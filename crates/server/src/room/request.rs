@@ -57,7 +57,7 @@ impl Room {
                 if let Some(p) = self.participants.get_mut(sid)
                     && let Some(outgoing) = p.outgoing.take()
                 {
-                    let _ = outgoing.try_send(super::Outgoing::Close);
+                    let _ = outgoing.try_send(super::ToSocket::Close);
                 }
                 self.remove(sid, reason).await;
             }
@@ -399,7 +399,7 @@ impl Room {
                 if let Some(p) = self.participants.get_mut(sid)
                     && let Some(outgoing) = p.outgoing.take()
                 {
-                    let _ = outgoing.try_send(super::Outgoing::Close);
+                    let _ = outgoing.try_send(super::ToSocket::Close);
                     p.signal_lost = Some(Instant::now());
                     p.close_peers();
                 }

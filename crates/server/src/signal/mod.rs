@@ -25,7 +25,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::auth::{self, Denied, PERMISSIONS_DENIED};
 use crate::limits::{MAX_AGENTS_ASKED, MAX_NAME_BYTES, OUTGOING_QUEUE, Use};
-use crate::room::{Command, Join, Outgoing, RoomHandle};
+use crate::room::{Command, Join, RoomHandle, ToSocket};
 use crate::rooms::{Rooms, TOO_MANY_AGENTS, options_of_token};
 use crate::state::State;
 
@@ -47,7 +47,7 @@ pub(crate) struct Admitted {
     pub(crate) room: RoomHandle,
     pub(crate) sid: Arc<str>,
     pub(crate) connection: u64,
-    pub(crate) outgoing: mpsc::Receiver<Outgoing>,
+    pub(crate) outgoing: mpsc::Receiver<ToSocket>,
     /// Whose budgets it spends; see [`Rates::participant`](crate::limits::Rates::participant).
     pub(crate) participant: u64,
     /// It is an agent: somebody notices at once when it does not answer.
@@ -200,8 +200,8 @@ impl Admission {
         let message = SignalResponse {
             message: Some(signal_response::Message::Leave(leave)),
         };
-        let _ = outgoing.try_send(Outgoing::Message(Arc::new(message)));
-        let _ = outgoing.try_send(Outgoing::Close);
+        let _ = outgoing.try_send(ToSocket::Message(Arc::new(message)));
+        let _ = outgoing.try_send(ToSocket::Close);
         let (commands, _) = mpsc::channel(1);
         let room = RoomHandle {
             name: Arc::from(self.room.as_str()),

@@ -14,7 +14,7 @@ use crate::limits::{
     AGENT_PING_INTERVAL, AGENT_SILENCE, CLOSE_TIMEOUT, PING_TIMEOUT, SOCKET_PING_INTERVAL,
     WRITE_TIMEOUT,
 };
-use crate::room::{Command, Outgoing, RoomHandle};
+use crate::room::{Command, RoomHandle, ToSocket};
 use crate::state::State;
 
 /// Write one frame; false when the other side is gone or does not read.
@@ -125,10 +125,10 @@ async fn pass(
 /// first. A client that is not told joins anew, and makes the room again that was just deleted.
 async fn farewell(
     socket: &mut WebSocket,
-    outgoing: &mut mpsc::Receiver<Outgoing>,
+    outgoing: &mut mpsc::Receiver<ToSocket>,
     encoding: Encoding,
 ) -> Option<u16> {
-    while let Some(Outgoing::Message(message)) = outgoing.recv().await {
+    while let Some(ToSocket::Message(message)) = outgoing.recv().await {
         if !write(socket, encoding.encode(message.as_ref())).await {
             return None;
         }
@@ -140,7 +140,7 @@ async fn farewell(
 async fn pump(
     line: &Line<'_>,
     socket: &mut WebSocket,
-    outgoing: &mut mpsc::Receiver<Outgoing>,
+    outgoing: &mut mpsc::Receiver<ToSocket>,
 ) -> Option<u16> {
     let sid = line.sid;
     // A message that has to wait, and until when: nothing more is read before it.
@@ -199,12 +199,12 @@ async fn pump(
                 }
             }
             message = outgoing.recv() => match message {
-                Some(Outgoing::Message(message)) => {
+                Some(ToSocket::Message(message)) => {
                     if !write(socket, encoding.encode(message.as_ref())).await {
                         return None;
                     }
                 }
-                Some(Outgoing::Close) | None => return Some(close_code::NORMAL),
+                Some(ToSocket::Close) | None => return Some(close_code::NORMAL),
             },
             _ = pings.tick() => {
                 // Clients send pings of their own every five seconds, and their libraries answer ours.
