@@ -57,6 +57,17 @@ class End:
             assert found(), f"no {name}: {self.events}"
             return found()
 
+    def wait_for_picture(self, fits, after: float, seconds: float) -> float:
+        """When the other's picture first had a width that fits."""
+
+        def found() -> dict | None:
+            return next((event for event in self.events if event["event"] == "picture" and event["at"] >= after and fits(event["width"])), None)
+
+        with self.changed:
+            self.changed.wait_for(found, seconds)
+            assert found(), f"no such picture: {[event for event in self.events if event['event'] == 'picture']}"
+            return found()["at"]
+
     def is_hearing(self) -> bool:
         heard = [event["event"] for event in self.events if event["event"] in ("heard", "silent")]
         return bool(heard) and heard[-1] == "heard"
@@ -106,12 +117,12 @@ class Call:
         code = f"import urllib.request; print(urllib.request.urlopen('http://{SERVER}:7880', timeout=2).status)"
         return self.net.inside(self.net.server, sys.executable, "-c", code, check=False).strip() == "200"
 
-    def join(self, how: str = "") -> tuple[End, End]:
-        """Both ends; returns the caller, who is in the hostile network, and the other."""
+    def join(self, how: str = "", callers: str | None = None) -> tuple[End, End]:
+        """Both ends; returns the caller, who is in the hostile network, and the other. `callers`: how the caller's is otherwise."""
         other = End(self.net.server, self.url, self.room, "other", how)
         self.ends.append(other)
         other.wait("connected")
-        caller = End(self.net.client, self.url, self.room, "caller", how)
+        caller = End(self.net.client, self.url, self.room, "caller", how if callers is None else callers)
         self.ends.append(caller)
         return caller, other
 
@@ -161,7 +172,7 @@ def pytest_sessionfinish() -> None:
     if not FIGURES:
         return
     ARTIFACTS.mkdir(parents=True, exist_ok=True)
-    columns = {"first": "time to first audio, s", "recover": "time to recover, s", "heard": "made up of what the caller hears, %", "said": "of what he says, %"}
+    columns = {"first": "time to first audio, s", "recover": "time to recover, s", "heard": "made up of what the caller hears, %", "said": "of what he says, %", "smaller": "until the picture is smaller, s", "larger": "until it is large again, s"}
     rows = ["| network | server | " + " | ".join(columns.values()) + " |", "|---" * (len(columns) + 2) + "|"]
     for row in sorted(FIGURES, key=lambda row: (row["network"], row["server"])):
         rows.append(f"| {row['network']} | {row['server']} | " + " | ".join(str(row.get(name, "")) for name in columns) + " |")

@@ -24,7 +24,7 @@ def why_not() -> str | None:
     """Why there can be no namespaces here."""
     if os.geteuid() != 0:
         return "network namespaces need root"
-    if missing := [tool for tool in ("ip", "nft") if not shutil.which(tool)]:
+    if missing := [tool for tool in ("ip", "nft", "tc") if not shutil.which(tool)]:
         return f"network namespaces need {' and '.join(missing)} (iproute2, nftables)"
     name = f"probe-{uuid.uuid4().hex[:6]}"
     try:
@@ -53,7 +53,7 @@ class Network:
             self.inside(name, "ip", "link", "set", "lo", "up")
         self.link(self.client, f"c{tag}", CLIENT, f"rc{tag}", "10.77.1.1")
         self.link(self.server, f"s{tag}", SERVER, f"rs{tag}", "10.77.2.1")
-        self.client_link = f"c{tag}"
+        self.client_link, self.way_to_client = f"c{tag}", f"rc{tag}"
         self.inside(self.router, "sysctl", "-qw", "net.ipv4.ip_forward=1")
         self.open()
 
@@ -91,6 +91,13 @@ class Network:
 
     def lose(self, percent: int) -> None:
         self.rules(f"meta l4proto udp numgen random mod 100 < {percent} drop;")
+
+    def narrow(self, kbit: int) -> None:
+        """What goes to the client waits in a queue of up to 0.4 s before a line of this rate; 0: as wide as before."""
+        self.inside(self.router, "tc", "qdisc", "del", "dev", self.way_to_client, "root", check=False)
+        if kbit:
+            queue = ("rate", f"{kbit}kbit", "burst", "10kb", "latency", "400ms")
+            self.inside(self.router, "tc", "qdisc", "add", "dev", self.way_to_client, "root", "tbf", *queue)
 
     def cut(self) -> None:
         self.rules("drop;")

@@ -48,6 +48,24 @@ def test_how_much_is_made_up_of_voices_that_are_published_without_red(call, perc
     call.note(f"{percent} % loss, voices without RED", heard=heard, said=said)
 
 
+def test_a_network_that_is_too_narrow_for_the_large_picture(call):
+    """The voice comes first: the picture gets smaller, and large again when there is room."""
+    caller, other = call.join("camera", callers="")
+    call.talk(caller, other)
+    large = lambda width: width >= 900  # noqa: E731
+    caller.wait_for_picture(large, after=0, seconds=60)
+    begun = time.monotonic()
+    call.net.narrow(400)
+    smaller = caller.wait_for_picture(lambda width: not large(width), after=begun, seconds=60) - begun
+    time.sleep(5)
+    heard = caller.concealed(10)
+    begun = time.monotonic()
+    call.net.narrow(0)
+    larger = caller.wait_for_picture(large, after=begun, seconds=120) - begun
+    call.note("from 400 kbit/s to open, with a camera", smaller=smaller, heard=heard, larger=larger)
+    assert heard < 5
+
+
 def test_both_ends_are_told_that_the_connection_loses_packets(call):
     call.net.lose(30)
     caller, other = call.join()

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
+use str0m::bwe::BweKind;
 use str0m::channel::ChannelId;
 use str0m::config::DtlsCert;
 use str0m::format::Codec;
@@ -15,6 +16,7 @@ use str0m::rtp::{RawPacket, RtpPacket as StrRtpPacket, Ssrc};
 use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcConfig};
 use tokio::sync::mpsc;
 
+use crate::bandwidth::Bandwidth;
 use crate::channels::{self, Channels, Waiting};
 use crate::command::PeerId;
 use crate::limits::{
@@ -149,6 +151,10 @@ pub(crate) struct Connection {
     pub(crate) key_frames: Vec<usize>,
     /// Sections in which silent frames are due.
     pub(crate) silent: Vec<usize>,
+    /// What its network carries, by its own estimate.
+    pub(crate) bandwidth: Bandwidth,
+    /// A new estimate, in bits per second.
+    pub(crate) estimate: Option<u64>,
     goodbye_said: bool,
     /// Why it is over.
     pub(crate) ended: Option<String>,
@@ -222,6 +228,8 @@ impl Connection {
             inbox: Vec::new(),
             key_frames: Vec::new(),
             silent: Vec::new(),
+            bandwidth: Bandwidth::default(),
+            estimate: None,
             goodbye_said: false,
             ended: None,
             dirty: false,
@@ -383,6 +391,9 @@ impl Connection {
                 {
                     self.key_frames.push(index);
                 }
+            }
+            Event::EgressBitrateEstimate(BweKind::Remb { estimate, .. }) => {
+                self.estimate = Some(estimate.as_u64());
             }
             Event::ChannelOpen(id, label) => self.on_channel_open(id, &label),
             Event::ChannelData(data) => {

@@ -71,8 +71,8 @@ impl Connection {
         let newest = current.layers.packet(
             origin.layer,
             ssrc,
-            *packet.seq_no,
-            timestamp,
+            (*packet.seq_no, timestamp),
+            packet.payload.len(),
             packet.timestamp,
         );
         // Only a choice between layers needs to know.

@@ -1,17 +1,20 @@
 //! Simulcast: a sender gives the same picture in several sizes (layers, RFC 8853), and a receiver is sent exactly one of
 //! them at a time. Which one is decided here, without sockets and clocks: the largest that arrives and that the receiver
-//! asked for. A change waits for a key frame of the new layer, so that no picture is ever built from two.
+//! asked for and its network carries (`bandwidth`). A change waits for a key frame of the new layer, so that no picture is ever built from two.
 
 use std::time::{Duration, Instant};
 
 use str0m::media::Rid;
 
+use crate::bandwidth::Stream;
 use crate::limits::{KEY_FRAME_INTERVAL, MAX_LAYERS};
 
 /// A layer has stopped when it was silent for so long …
 const STOPPED_AFTER: Duration = Duration::from_millis(500);
 /// … while the others went on for so many frames. A picture that stands still has few frames in every layer.
 const STOPPED_FRAMES: u32 = 8;
+/// Rates are measured over so long: a key frame is a part of it, not all of it.
+const RATE_INTERVAL: Duration = Duration::from_secs(1);
 /// The names that senders commonly give, from the smallest layer to the largest: quarter, half, full.
 const COMMON_NAMES: [&str; 3] = ["q", "h", "f"];
 
@@ -32,6 +35,29 @@ struct Layer {
     behind: u32,
     /// When a key frame was last asked for.
     key_frame_at: Option<Instant>,
+    rate: Rate,
+}
+
+/// How much arrives, second by second.
+#[derive(Debug, Default)]
+struct Rate {
+    since: Option<Instant>,
+    bytes: u64,
+    /// In bits, of the last full second.
+    per_second: u64,
+}
+
+impl Rate {
+    fn packet(&mut self, bytes: usize, now: Instant) {
+        let since = *self.since.get_or_insert(now);
+        let took = now.saturating_duration_since(since);
+        if took >= RATE_INTERVAL {
+            self.per_second =
+                self.bytes * 8_000 / u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+            (self.since, self.bytes) = (Some(now), 0);
+        }
+        self.bytes += bytes as u64;
+    }
 }
 
 impl Layer {
@@ -44,6 +70,7 @@ impl Layer {
             timestamp: 0,
             behind: 0,
             key_frame_at: None,
+            rate: Rate::default(),
         }
     }
 
@@ -97,13 +124,14 @@ impl Layers {
         &mut self,
         index: usize,
         ssrc: u32,
-        sequence: u64,
-        timestamp: u64,
+        (sequence, timestamp): (u64, u64),
+        bytes: usize,
         now: Instant,
     ) -> bool {
         let Some(layer) = self.layers.get_mut(index) else {
             return false;
         };
+        layer.rate.packet(bytes, now);
         let new_source = layer.ssrc != ssrc || layer.last.is_none();
         let newest = new_source || sequence > layer.sequence;
         let new_frame = new_source || (newest && timestamp != layer.timestamp);
@@ -136,6 +164,21 @@ impl Layers {
         live().rfind(|at| *at <= highest).or_else(|| live().next())
     }
 
+    /// What a receiver with this choice is sent, for its [`Bandwidth`](crate::bandwidth::Bandwidth).
+    pub(crate) fn stream(&self, choice: &Choice, now: Instant) -> Stream {
+        let mut rates = [0; MAX_LAYERS];
+        for (rate, layer) in rates.iter_mut().zip(&self.layers) {
+            if layer.is_live(now) {
+                *rate = layer.rate.per_second;
+            }
+        }
+        Stream {
+            rates,
+            top: choice.highest,
+            fits: choice.fits,
+        }
+    }
+
     /// The source of a layer that may be asked for a key frame now, not too often: its name, and its SSRC once known.
     pub(crate) fn ask(&mut self, index: usize, now: Instant) -> Option<(Option<Rid>, Option<u32>)> {
         let layer = self.layers.get_mut(index)?;
@@ -157,6 +200,8 @@ pub(crate) struct Choice {
     current: Option<usize>,
     /// The largest that it asked for.
     pub(crate) highest: usize,
+    /// The largest that its network carries.
+    pub(crate) fits: usize,
 }
 
 /// What happens to a packet.
@@ -175,7 +220,12 @@ impl Choice {
         Self {
             current: None,
             highest,
+            fits: usize::MAX,
         }
+    }
+
+    fn best(&self, layers: &Layers, now: Instant) -> Option<usize> {
+        layers.best(self.highest.min(self.fits), now)
     }
 
     /// Decide about a packet that was just [noted](Layers::packet). `key_frame`: a key frame begins with it.
@@ -189,7 +239,7 @@ impl Choice {
         if !layers.is_simulcast() || self.current == Some(layer) {
             return Verdict::Send;
         }
-        if layers.best(self.highest, now) != Some(layer) {
+        if self.best(layers, now) != Some(layer) {
             return Verdict::Drop;
         }
         if !key_frame {
@@ -202,7 +252,7 @@ impl Choice {
     /// The layer whose key frame helps this receiver.
     pub(crate) fn layer_to_refresh(&self, layers: &Layers, now: Instant) -> usize {
         self.current
-            .or_else(|| layers.best(self.highest, now))
+            .or_else(|| self.best(layers, now))
             .unwrap_or_default()
     }
 
@@ -257,8 +307,13 @@ mod tests {
                 let key = asked.contains(layer);
                 for part in 0..3 {
                     let sequence = self.frame * 3 + part;
-                    self.layers
-                        .packet(*layer, *layer as u32 + 1, sequence, self.frame, self.now);
+                    self.layers.packet(
+                        *layer,
+                        *layer as u32 + 1,
+                        (sequence, self.frame),
+                        1_000,
+                        self.now,
+                    );
                     match self
                         .choice
                         .decide(&self.layers, *layer, key && part == 0, self.now)

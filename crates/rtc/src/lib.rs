@@ -14,6 +14,7 @@
 //! | `negotiator` | descriptions are read and negotiated off the media threads |
 //! | `forward` | from a received packet to what is written for those who hear it; `numbering` their numbers, `red` RFC 2198, `resend` what may be asked for again |
 //! | `layers` | which simulcast layer a receiver is sent; `keyframe` where it may change, `vp8` what the change renumbers |
+//! | `bandwidth` | which layers fit into a receiver's network |
 //! | `statistics` | how much of a stream is lost, and how evenly the rest comes |
 //! | [`sdp`] | session descriptions as text |
 //! | `path`, `tcp` | ways to peers that are no UDP sockets of ours: TCP connections, and what a relay passes on |
@@ -21,6 +22,7 @@
 //! | `pulse`, `socket`, `address`, `timers`, `level`, `limits`, `counters` | what their names say |
 
 mod address;
+mod bandwidth;
 mod channels;
 mod command;
 pub mod config;

@@ -44,6 +44,8 @@ pub(crate) struct RemoteOffer {
 impl RemoteOffer {
     pub(crate) fn read(text: &str) -> Result<Self, RtcError> {
         let text = sdp::remote::normalise(text)?;
+        let text =
+            sdp::edit::without_packet_feedback(&text, |section| section.receives && !section.sends);
         let offer =
             SdpOffer::from_sdp_string(&text).map_err(|error| RtcError::Sdp(error.to_string()))?;
         Ok(Self { text, offer })
@@ -80,11 +82,6 @@ impl Connection {
             .map(|s| (Mid::from(s.mid.as_str()), direction(s.receives, s.sends)))
             .collect();
         self.renew_streams(&directions);
-        let offered: Vec<String> = sections
-            .iter()
-            .filter(|section| section.nack)
-            .map(|section| section.mid.clone())
-            .collect();
         let answer = self
             .rtc
             .sdp_api()
@@ -94,7 +91,9 @@ impl Connection {
         let resends = self.config.resends_audio;
         let answer = sdp::edit::finish_answer(&answer.to_sdp_string());
         Ok(sdp::edit::without_audio_nack(&answer, |section| {
-            offered.contains(&section.mid) && (resends || !section.sends)
+            let ours = self.section_named(&section.mid);
+            let offered = ours.and_then(|at| self.sections.get(at));
+            offered.is_some_and(|offered| offered.nack) && (resends || !section.sends)
         }))
     }
 
@@ -171,6 +170,7 @@ impl Connection {
         self.negotiation.pending = Some(pending);
         let resends = self.config.resends_audio;
         let offer = offer.to_sdp_string();
+        let offer = sdp::edit::without_packet_feedback(&offer, |section| section.sends);
         Ok(Offer {
             sdp: sdp::edit::without_audio_nack(&offer, |section| resends || !section.sends),
             mids,

@@ -336,6 +336,7 @@ impl Shard {
         }
         let inbox = std::mem::take(&mut peer.inbox);
         let key_frames = std::mem::take(&mut peer.key_frames);
+        let estimate = peer.estimate.take();
         let addresses = std::mem::take(&mut peer.new_addresses);
         let shared = peer.socket == self.shared;
         if let Some(place) = self.peers.get_mut(slot) {
@@ -353,6 +354,9 @@ impl Shard {
         for section in key_frames {
             counters::key_frame_asked();
             self.pass_key_frame_request(slot, section, now);
+        }
+        if let Some(estimate) = estimate {
+            self.fit(slot, estimate, now);
         }
         self.arm(slot, now);
     }

@@ -215,6 +215,27 @@ pub(crate) fn without_audio_nack(sdp: &str, may: impl Fn(&Section) -> bool) -> S
     out
 }
 
+/// A description in which the receiver of these pictures estimates by itself what its network carries, and tells it (REMB): it
+/// does so only where no feedback for every packet is agreed upon (transport-wide congestion control).
+pub(crate) fn without_packet_feedback(sdp: &str, of: impl Fn(&Section) -> bool) -> String {
+    let mut out = String::with_capacity(sdp.len());
+    for section in split(sdp) {
+        if !section.starts_with("m=video") || !of(&parse_section(section)) {
+            out.push_str(section);
+            continue;
+        }
+        let is_feedback = |line: &str| {
+            (line.starts_with("a=rtcp-fb:") && line.ends_with(" transport-cc"))
+                || (line.starts_with("a=extmap:") && line.contains("transport-wide-cc-extensions"))
+        };
+        let lines = section.split_inclusive('\n');
+        lines
+            .filter(|line| !is_feedback(line.trim_end()))
+            .for_each(|line| out.push_str(line));
+    }
+    out
+}
+
 /// Of what we send: these sections carry two channels, and a browser that is not told plays one of them.
 pub fn announce_stereo(sdp: &str, mids: &[String]) -> String {
     let mut out = String::with_capacity(sdp.len() + 64);
@@ -429,6 +450,24 @@ mod tests {
         assert_eq!(asked(&answer, true), first);
         assert_eq!(asked(&first, true), first);
         assert_eq!(asked(OFFER, true), OFFER, "there is none");
+    }
+
+    #[test]
+    fn a_picture_is_sent_without_feedback_for_every_packet_and_received_with_it() {
+        let feedback = "a=extmap:3 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01\r\na=rtcp-fb:96 transport-cc\r\n";
+        let rest =
+            "m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:1\r\na=sendonly\r\na=rtcp-fb:96 goog-remb\r\n";
+        let picture = format!("{rest}{feedback}");
+        assert_eq!(
+            without_packet_feedback(&picture, |section| section.sends),
+            rest
+        );
+        assert_eq!(
+            without_packet_feedback(&picture, |section| section.receives),
+            picture
+        );
+        let voice = picture.replace("video", "audio");
+        assert_eq!(without_packet_feedback(&voice, |_| true), voice);
     }
 
     #[test]

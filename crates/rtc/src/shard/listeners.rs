@@ -10,7 +10,7 @@ use crate::MediaKind;
 use crate::command::{ForwardCommand, PeerId};
 use crate::connection::Origin;
 use crate::forward::Received;
-use crate::layers::{Choice, Verdict};
+use crate::layers::{Choice, Layers, Verdict};
 use crate::limits::MAX_FORWARDS;
 use crate::section::{Route, Target, meaning, route};
 use crate::vp8;
@@ -134,6 +134,55 @@ impl Shard {
             });
         });
         self.mark(slot);
+    }
+
+    /// A receiver has estimated what its network carries: the layers that fit are chosen.
+    pub(super) fn fit(&mut self, slot: usize, estimate: u64, now: Instant) {
+        let Some(Some(receiver)) = self.peers.get(slot) else {
+            return;
+        };
+        let id = receiver.id;
+        let pictures = receiver.sections.iter().enumerate();
+        let sources: Vec<_> = pictures
+            .filter(|(_, section)| section.kind == MediaKind::Video)
+            .filter_map(|(at, section)| Some((at, section.source?)))
+            .collect();
+        let (mut places, mut streams) = (Vec::new(), Vec::new());
+        for (at, (source, source_id, section)) in sources {
+            if let Some((layers, target)) =
+                self.sent_to((slot, id, at), (source, source_id, section))
+            {
+                streams.push(layers.stream(&target.choice, now));
+                places.push((at, (source, source_id, section)));
+            }
+        }
+        if let Some(Some(receiver)) = self.peers.get_mut(slot) {
+            receiver.bandwidth.told(estimate, &mut streams, now);
+        }
+        for ((at, source), stream) in places.into_iter().zip(streams) {
+            if let Some((_, target)) = self.sent_to((slot, id, at), source) {
+                target.choice.fits = stream.fits;
+            }
+        }
+    }
+
+    /// What is sent of a section of one peer to one of another, unless it is muted.
+    fn sent_to(
+        &mut self,
+        (to_slot, to, to_section): (usize, PeerId, usize),
+        (slot, id, section): (usize, PeerId, usize),
+    ) -> Option<(&Layers, &mut Target)> {
+        let peer = self.peers.get_mut(slot)?.as_mut();
+        let source = peer
+            .filter(|peer| peer.id == id)?
+            .sections
+            .get_mut(section)?;
+        if source.muted {
+            return None;
+        }
+        let is_this = |t: &&mut Target| (t.slot, t.peer, t.section) == (to_slot, to, to_section);
+        let target = source.targets.iter_mut().find(is_this)?;
+        Some((&source.layers, target))
     }
 
     pub(super) fn sections_of(&self, id: PeerId, mid: &str) -> Option<(usize, usize)> {
