@@ -7,7 +7,7 @@ use std::error::Error;
 use std::io::stdin;
 
 use antiphon_agent::provider::{Filter, Secret};
-use antiphon_knowledge::database::store::open;
+use antiphon_knowledge::database::store::{nearest, open};
 use antiphon_knowledge::database::{Kind, Place};
 use antiphon_knowledge::llamaindex::MetadataMode;
 use serde::Deserialize;
@@ -39,6 +39,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         "qdrant" => Kind::Qdrant,
         "chroma" => Kind::Chroma,
         "milvus" => Kind::Milvus,
+        "elasticsearch" => Kind::Elasticsearch,
         other => return Err(format!("no database is called {other}").into()),
     };
     let store = open(Place {
@@ -50,7 +51,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     })?;
     for line in lines {
         let question: Question = serde_json::from_str(&line?)?;
-        let asked = store.nearest(&question.vector, question.top_k, question.filter.as_ref());
+        let (vector, filter) = (&question.vector, question.filter.as_ref());
+        let asked = nearest(&*store, "the model", vector, question.top_k, filter);
         let answer = match asked.await {
             Ok(hits) => {
                 let hit = |hit: &antiphon_knowledge::database::Hit| {

@@ -11,6 +11,7 @@ use crate::error::KnowledgeError;
 use crate::family::Family;
 use crate::files::Reader;
 use crate::meaning::{self, CANDIDATES, Meaning};
+use crate::question::Scope;
 use crate::search::{Index, Text};
 use crate::vectors::Vectors;
 use crate::{filter, folder, foreign, llamaindex, question};
@@ -71,9 +72,7 @@ pub struct Loaded {
 #[derive(Clone)]
 pub struct KnowledgeBase {
     inner: Arc<Inner>,
-    top_k: usize,
-    /// What every search is limited to.
-    filter: Option<Filter>,
+    scope: Scope,
 }
 
 struct Inner {
@@ -193,15 +192,14 @@ impl KnowledgeBase {
     fn of(inner: Inner) -> Self {
         Self {
             inner: Arc::new(inner),
-            top_k: DEFAULT_TOP_K,
-            filter: None,
+            scope: Scope::default(),
         }
     }
 
     /// Give up to so many passages (`similarity_top_k`).
     #[must_use]
     pub fn with_top_k(mut self, top_k: usize) -> Self {
-        self.top_k = top_k;
+        self.scope.top_k = top_k;
         self
     }
 
@@ -209,10 +207,7 @@ impl KnowledgeBase {
     /// filter, of a question or of a second call, narrows it further.
     #[must_use]
     pub fn with_filter(mut self, filter: Filter) -> Self {
-        self.filter = Some(match self.filter.take() {
-            Some(known) => known.and(filter),
-            None => filter,
-        });
+        self.scope = self.scope.narrowed(filter);
         self
     }
 
@@ -271,11 +266,8 @@ impl KnowledgeBase {
     /// The best passages for a question, by its words and, with its vector, by meaning.
     pub fn ranked(&self, query: &Query, vector: Option<&[f32]>) -> Vec<Passage> {
         let text: String = query.text.chars().take(MAX_QUERY_CHARS).collect();
-        let top_k = query.top_k.unwrap_or(self.top_k).min(MAX_TOP_K);
-        let filter = match (&self.filter, &query.filter) {
-            (Some(own), Some(asked)) => Some(own.clone().and(asked.clone())),
-            (own, asked) => own.clone().or_else(|| asked.clone()),
-        };
+        let top_k = self.scope.top_k_of(query);
+        let filter = self.scope.filter_of(query);
         let may = |number: usize| match (&filter, self.inner.chunks.get(number)) {
             (Some(filter), Some(chunk)) => filter::fits(filter, &chunk.metadata),
             (None, Some(_)) => true,

@@ -2,8 +2,49 @@
 
 use std::time::Duration;
 
+use crate::base::{DEFAULT_TOP_K, MAX_TOP_K};
 use crate::language::count_words;
-use antiphon_agent::provider::{BoxFuture, EmbedPurpose, Embedder, Found, Query};
+use antiphon_agent::provider::{BoxFuture, EmbedPurpose, Embedder, Filter, Found, Query};
+
+/// What every search of a source is limited to, whatever is asked.
+#[derive(Clone, Debug)]
+pub(crate) struct Scope {
+    /// Passages of one question, unless it says how many.
+    pub(crate) top_k: usize,
+    pub(crate) filter: Option<Filter>,
+}
+
+impl Default for Scope {
+    fn default() -> Self {
+        Self {
+            top_k: DEFAULT_TOP_K,
+            filter: None,
+        }
+    }
+}
+
+impl Scope {
+    /// What fits this filter, too.
+    pub(crate) fn narrowed(mut self, filter: Filter) -> Self {
+        self.filter = Some(match self.filter.take() {
+            Some(known) => known.and(filter),
+            None => filter,
+        });
+        self
+    }
+
+    pub(crate) fn top_k_of(&self, query: &Query) -> usize {
+        query.top_k.unwrap_or(self.top_k).min(MAX_TOP_K)
+    }
+
+    /// What fits, and what the question asks for of it.
+    pub(crate) fn filter_of(&self, query: &Query) -> Option<Filter> {
+        match &query.filter {
+            Some(asked) => self.clone().narrowed(asked.clone()).filter,
+            None => self.filter.clone(),
+        }
+    }
+}
 
 /// The share of a budget in which the question's vector must be there; what is left is for the search, or for words alone.
 const EMBEDDING_SHARE: f64 = 0.8;

@@ -130,7 +130,7 @@ pub(super) fn load(
                 let base = read(config, path, source.index_id.as_deref(), notes)?;
                 loaded.base(limited(base, knowledge), config.folder.join(path))
             }
-            (None, Some(url)) => match kind(source.kind) {
+            (None, Some(url)) => match kind(source.kind)? {
                 None => Source::Remote(remote(source, url)?),
                 Some(kind) => {
                     let database = database(source, kind, url, knowledge)?;
@@ -160,14 +160,24 @@ impl Loaded {
 }
 
 /// `None`: a retriever of one's own.
-fn kind(kind: SourceKind) -> Option<Kind> {
-    Some(match kind {
-        SourceKind::Http => return None,
+fn kind(kind: SourceKind) -> anyhow::Result<Option<Kind>> {
+    Ok(Some(match kind {
+        SourceKind::Redis | SourceKind::LanceDb => anyhow::bail!(
+            "{} is not read: persist its index with LlamaIndex (`index.storage_context.persist`) and name that folder as `path`, or put a \
+             retriever of your own before it (`url`; docs/knowledge.md)",
+            if kind == SourceKind::Redis {
+                "Redis"
+            } else {
+                "LanceDB"
+            }
+        ),
+        SourceKind::Http => return Ok(None),
         SourceKind::PgVector => Kind::PgVector,
         SourceKind::Qdrant => Kind::Qdrant,
         SourceKind::Chroma => Kind::Chroma,
         SourceKind::Milvus => Kind::Milvus,
-    })
+        SourceKind::Elasticsearch => Kind::Elasticsearch,
+    }))
 }
 
 fn database(

@@ -393,6 +393,12 @@ pub enum SourceKind {
     Chroma,
     /// A collection of Milvus.
     Milvus,
+    /// An index of Elasticsearch.
+    Elasticsearch,
+    /// Databases that are not read; the start says what to do.
+    Redis,
+    /// See [`SourceKind::Redis`].
+    LanceDb,
 }
 
 /// `[knowledge.embedding]`

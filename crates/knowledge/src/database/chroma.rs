@@ -40,6 +40,7 @@ pub(super) const DIALECT: Dialect = Dialect {
             width: width.and_then(|width| usize::try_from(width).ok()),
             handle: answer.get("id")?.as_str()?.to_owned(),
             floor,
+            ..Description::default()
         })
     },
     filter,

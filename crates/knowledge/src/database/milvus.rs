@@ -72,6 +72,7 @@ fn described(answer: &Value) -> Option<Description> {
         handle: String::new(),
         // an inner product is a cosine only of vectors of length 1, and models differ
         floor: (metric == Some("COSINE")).then_some(MIN_COSINE),
+        ..Description::default()
     })
 }
 

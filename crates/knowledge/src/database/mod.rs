@@ -5,13 +5,14 @@
 //! |---|---|
 //! | [`store`] | which database there is, and where; what each of them can be asked |
 //! | `rest` | the client for those that speak HTTP and JSON |
-//! | `qdrant`, `chroma`, `milvus` | what is different about each: paths, bodies, filters |
+//! | `qdrant`, `chroma`, `milvus`, `elasticsearch` | what is different about each: paths, bodies, filters |
 //! | `pgvector` | a table of PostgreSQL; `postgres` has its connections |
 //!
 //! Nothing is written into a database. Its passages stay there, so a question needs a vector of the model that filled it: by words
 //! alone nothing is found.
 
 mod chroma;
+mod elasticsearch;
 mod milvus;
 mod pgvector;
 mod postgres;
@@ -26,17 +27,16 @@ use antiphon_chat::Passage;
 use rustc_hash::FxHashSet;
 
 pub use self::store::{DatabaseError, Hit, Kind, Place, Store};
-use crate::base::{DEFAULT_TOP_K, MAX_TOP_K, Retriever as _};
+use crate::base::Retriever as _;
 use crate::meaning::RELATIVE_FLOOR;
-use crate::question;
+use crate::question::{self, Scope};
 use crate::search::Index;
 
 /// A database as a source of passages. Cheap to clone; clones share its connections.
 #[derive(Clone)]
 pub struct Database {
     inner: Arc<Inner>,
-    top_k: usize,
-    filter: Option<Filter>,
+    scope: Scope,
     tenant_key: Option<String>,
 }
 
@@ -51,7 +51,7 @@ struct Inner {
 impl std::fmt::Debug for Database {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Database")
-            .field("filter", &self.filter)
+            .field("scope", &self.scope)
             .finish_non_exhaustive()
     }
 }
@@ -73,8 +73,7 @@ impl Database {
                 embedder: OnceLock::new(),
                 gate: Index::new(std::iter::empty()),
             }),
-            top_k: DEFAULT_TOP_K,
-            filter: None,
+            scope: Scope::default(),
             tenant_key: None,
         }
     }
@@ -82,17 +81,14 @@ impl Database {
     /// Give up to so many passages (`similarity_top_k`).
     #[must_use]
     pub fn with_top_k(mut self, top_k: usize) -> Self {
-        self.top_k = top_k;
+        self.scope.top_k = top_k;
         self
     }
 
     /// Only passages whose metadata fit, whatever is asked. Another filter narrows it further.
     #[must_use]
     pub fn with_filter(mut self, filter: Filter) -> Self {
-        self.filter = Some(match self.filter.take() {
-            Some(known) => known.and(filter),
-            None => filter,
-        });
+        self.scope = self.scope.narrowed(filter);
         self
     }
 
@@ -115,12 +111,12 @@ impl Database {
     /// # Errors
     /// [`DatabaseError`]; [`DatabaseError::is_away`] tells one that may pass by itself.
     pub async fn check(&self) -> Result<(), DatabaseError> {
-        if let Some(filter) = &self.filter {
+        if let Some(filter) = &self.scope.filter {
             self.inner.store.check(filter)?;
         }
-        let width = self.inner.store.width().await?;
+        let store = &*self.inner.store;
         let Some(embedder) = self.inner.embedder.get() else {
-            return Ok(());
+            return store.width().await.map(drop);
         };
         let asked = match embedder.dimensions() {
             Some(own) => Some(own),
@@ -129,25 +125,9 @@ impl Database {
                 probe.ok().map(|vector| vector.len())
             }
         };
-        match (asked, width) {
-            (Some(asked), Some(stored)) if asked != stored => {
-                Err(self.wrong_width(embedder, asked, stored))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn wrong_width(
-        &self,
-        embedder: &Arc<dyn Embedder>,
-        asked: usize,
-        stored: usize,
-    ) -> DatabaseError {
-        DatabaseError::Width {
-            place: self.inner.store.place(),
-            model: embedder.info().model,
-            asked,
-            stored,
+        match asked {
+            Some(asked) => store::fitting(store, &embedder.info().model, asked).await,
+            None => store.width().await.map(drop),
         }
     }
 
@@ -158,7 +138,7 @@ impl Database {
             (Some(key), None) => return Err(DatabaseError::Nobody { key: key.clone() }),
             (None, _) => None,
         };
-        let all = [self.filter.clone(), query.filter.clone(), tenant];
+        let all = [self.scope.filter_of(query), tenant];
         Ok(all.into_iter().flatten().reduce(Filter::and))
     }
 
@@ -172,10 +152,11 @@ impl Database {
         let filter = self
             .filter_of(query)
             .map_err(|error: DatabaseError| error.to_string())?;
-        let top_k = query.top_k.unwrap_or(self.top_k).min(MAX_TOP_K);
+        let top_k = self.scope.top_k_of(query);
         let vector = question::vector_of(&**embedder, query).await?;
         let store = &self.inner.store;
-        let hits = store.nearest(&vector, top_k, filter.as_ref()).await;
+        let model = embedder.info().model;
+        let hits = store::nearest(&**store, &model, &vector, top_k, filter.as_ref()).await;
         let mut hits = hits.map_err(|error| error.to_string())?;
         if let Some(floor) = store.floor() {
             let best = hits.first().map_or(0.0, |hit| hit.score);
@@ -250,8 +231,8 @@ mod tests {
         }
     }
 
-    /// Two tenants' nodes, one of them twice, and how often it was asked.
-    struct Shared(Arc<Mutex<usize>>);
+    /// Two tenants' nodes, one of them twice, how often it was asked, and how wide its vectors are.
+    struct Shared(Arc<Mutex<usize>>, usize);
 
     impl Store for Shared {
         fn place(&self) -> String {
@@ -263,7 +244,7 @@ mod tests {
         }
 
         fn width(&self) -> BoxFuture<'_, Result<Option<usize>, DatabaseError>> {
-            Box::pin(async { Ok(Some(3)) })
+            Box::pin(async { Ok(Some(self.1)) })
         }
 
         fn nearest<'a>(
@@ -295,16 +276,16 @@ mod tests {
         }
     }
 
-    fn shared() -> (Database, Arc<Mutex<usize>>) {
+    fn shared(width: usize) -> (Database, Arc<Mutex<usize>>) {
         let asked = Arc::default();
-        let database = Database::of(Box::new(Shared(Arc::clone(&asked))));
+        let database = Database::of(Box::new(Shared(Arc::clone(&asked), width)));
         database.set_embedder(Arc::new(OneVector));
         (database, asked)
     }
 
     #[tokio::test]
     async fn of_a_table_of_several_tenants_each_finds_what_is_theirs_and_nobody_finds_nothing() {
-        let (database, asked) = shared();
+        let (database, asked) = shared(2);
         let database = database.with_tenant_key("tenant");
         let of = |tenant: Option<&str>, filter: Option<Filter>| Query {
             tenant: tenant.map(str::to_owned),
@@ -330,7 +311,7 @@ mod tests {
 
     #[tokio::test]
     async fn small_talk_asks_no_database_and_what_is_far_from_the_question_is_left_out() {
-        let (database, asked) = shared();
+        let (database, asked) = shared(2);
         assert_eq!(
             database.search("Thank you, bye".into()).await,
             Found::default()
@@ -343,11 +324,16 @@ mod tests {
 
     #[tokio::test]
     async fn vectors_of_another_width_are_found_out_before_anybody_calls() {
-        let (database, _) = shared();
+        let (database, _) = shared(3);
         let said = database.check().await.unwrap_err().to_string();
         assert!(
             said.contains("have 3 numbers, those of one have 2"),
             "{said}"
         );
+        let failure = database
+            .search("What is the alarm code?".into())
+            .await
+            .failure;
+        assert_eq!(failure.unwrap(), said);
     }
 }

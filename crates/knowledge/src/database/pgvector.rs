@@ -1,8 +1,6 @@
 //! A table of PostgreSQL as `PGVectorStore` fills it: `data_<table_name>` with `node_id`, `text`, `metadata_` and `embedding`. Values and
 //! keys of filters are parameters, never parts of the statement.
 
-use std::sync::{Mutex, PoisonError};
-
 use antiphon_agent::provider::{
     BoxFuture, Filter, FilterCondition, FilterOperator, MetadataFilter, Secret,
 };
@@ -10,7 +8,7 @@ use serde_json::{Map, Value};
 use tokio_postgres::types::{ToSql, Type};
 
 use super::postgres::{Connections, Error};
-use super::store::{DatabaseError, Hit, Place, Store};
+use super::store::{DatabaseError, Hit, Place, Store, Told, scrubbed};
 use crate::vectors::MAX_DIMENSIONS;
 
 /// LlamaIndex's default of `table_name`.
@@ -27,8 +25,7 @@ pub(super) struct PgVector {
     schema: String,
     table: String,
     secret: Option<Secret>,
-    /// Forgotten with every failure: a table may be made anew.
-    column: Mutex<Option<Column>>,
+    column: Told<Column>,
 }
 
 /// The type of its vectors.
@@ -81,20 +78,12 @@ impl PgVector {
                 .to_lowercase(),
             table: format!("data_{table}"),
             secret: place.secret,
-            column: Mutex::new(None),
+            column: Told::nothing(),
         })
     }
 
-    fn know(&self, column: Option<Column>) {
-        *self.column.lock().unwrap_or_else(PoisonError::into_inner) = column;
-    }
-
     fn failed(&self, error: Error) -> DatabaseError {
-        let reason = told(&*error);
-        let reason = self
-            .secret
-            .as_ref()
-            .map_or(reason.clone(), |secret| secret.scrub(&reason));
+        let reason = scrubbed(self.secret.as_ref(), &told(&*error));
         let place = self.place();
         let code = error
             .downcast_ref::<tokio_postgres::Error>()
@@ -131,21 +120,12 @@ impl PgVector {
     }
 
     async fn describe(&self) -> Result<Column, DatabaseError> {
-        let known = self
-            .column
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        if let Some(known) = known {
-            return Ok(known);
-        }
-        let column = self
-            .read_column()
-            .await
-            .map_err(|error| self.failed(error))?;
-        let column = column.ok_or_else(|| self.missing())?;
-        self.know(Some(column.clone()));
-        Ok(column)
+        let ask = async {
+            let column = self.read_column().await;
+            let column = column.map_err(|error| self.failed(error))?;
+            column.ok_or_else(|| self.missing())
+        };
+        self.column.or(ask).await
     }
 
     async fn read_column(&self) -> Result<Option<Column>, Error> {
@@ -176,14 +156,6 @@ impl PgVector {
         filter: Option<&Filter>,
     ) -> Result<Vec<Hit>, DatabaseError> {
         let column = self.describe().await?;
-        if let Some(stored) = column.width.filter(|width| *width != vector.len()) {
-            return Err(DatabaseError::Width {
-                place: self.place(),
-                model: "the embedding model".into(),
-                asked: vector.len(),
-                stored,
-            });
-        }
         let statement = self.statement(&column, vector, top_k, filter)?;
         self.run(&statement)
             .await
@@ -419,10 +391,7 @@ impl Store for PgVector {
     ) -> BoxFuture<'a, Result<Vec<Hit>, DatabaseError>> {
         Box::pin(async move {
             let found = self.search(vector, top_k, filter).await;
-            if found.is_err() {
-                self.know(None);
-            }
-            found
+            self.column.unless_failed(found)
         })
     }
 }

@@ -45,6 +45,7 @@ fn described(answer: &Value) -> Option<Description> {
         width: usize::try_from(vector.get("size")?.as_u64()?).ok(),
         handle: handle.into(),
         floor: is_cosine.then_some(MIN_COSINE),
+        ..Description::default()
     })
 }
 

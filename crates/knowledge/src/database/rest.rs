@@ -1,6 +1,5 @@
 //! The client for databases that speak HTTP and JSON. What differs between them is a [`Dialect`].
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use antiphon_agent::provider::{BoxFuture, Filter, Secret};
@@ -8,7 +7,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 use serde_json::Value;
 
-use super::store::{DatabaseError, Hit, Place, Store};
+use super::store::{DatabaseError, Hit, Place, Store, Told, scrubbed};
 use crate::vectors::MAX_DIMENSIONS;
 
 /// Bytes of an answer: 20 nodes with their texts and metadata have some 100 kB.
@@ -110,6 +109,8 @@ pub(super) struct Description {
     pub(super) handle: String,
     /// The score of a passage whose cosine with the question is just enough; `None`: scores are no cosines.
     pub(super) floor: Option<f64>,
+    /// The same for scores that are made relative; what is below it is not given.
+    pub(super) least: Option<f64>,
 }
 
 /// A collection of one such database. Connections are kept.
@@ -119,8 +120,7 @@ pub(super) struct Rest {
     target: Target,
     headers: HeaderMap,
     secret: Option<Secret>,
-    /// Forgotten with every failure: a collection may be made anew.
-    description: Mutex<Option<Description>>,
+    description: Told<Description>,
 }
 
 impl Rest {
@@ -168,7 +168,7 @@ impl Rest {
             },
             headers,
             secret: place.secret,
-            description: Mutex::new(None),
+            description: Told::nothing(),
         })
     }
 
@@ -252,38 +252,19 @@ impl Rest {
     }
 
     fn without_key(&self, text: &str) -> String {
-        match &self.secret {
-            Some(secret) => secret.scrub(text),
-            None => text.to_owned(),
-        }
-    }
-
-    fn known(&self) -> Option<Description> {
-        self.description
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    fn know(&self, description: Option<Description>) {
-        *self
-            .description
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = description;
+        scrubbed(self.secret.as_ref(), text)
     }
 
     async fn describe(&self) -> Result<Description, DatabaseError> {
-        if let Some(known) = self.known() {
-            return Ok(known);
-        }
-        let answer = self.call((self.dialect.describe)(&self.target)).await?;
-        let described = (self.dialect.described)(&answer)
-            .filter(|described| described.width.is_none_or(|width| width <= MAX_DIMENSIONS));
-        let described = described.ok_or_else(|| {
-            self.not_understood("no description of a collection of vectors".into())
-        })?;
-        self.know(Some(described.clone()));
-        Ok(described)
+        let ask = async {
+            let answer = self.call((self.dialect.describe)(&self.target)).await?;
+            let described = (self.dialect.described)(&answer)
+                .filter(|described| described.width.is_none_or(|width| width <= MAX_DIMENSIONS));
+            described.ok_or_else(|| {
+                self.not_understood("no description of a collection of vectors".into())
+            })
+        };
+        self.description.or(ask).await
     }
 
     async fn search(
@@ -294,14 +275,6 @@ impl Rest {
     ) -> Result<Vec<Hit>, DatabaseError> {
         let filter = filter.map(self.dialect.filter).transpose()?;
         let description = self.describe().await?;
-        if let Some(stored) = description.width.filter(|width| *width != vector.len()) {
-            return Err(DatabaseError::Width {
-                place: self.place(),
-                model: "the embedding model".into(),
-                asked: vector.len(),
-                stored,
-            });
-        }
         let question = Question {
             vector,
             top_k,
@@ -358,14 +331,11 @@ impl Store for Rest {
     ) -> BoxFuture<'a, Result<Vec<Hit>, DatabaseError>> {
         Box::pin(async move {
             let found = self.search(vector, top_k, filter).await;
-            if found.is_err() {
-                self.know(None);
-            }
-            found
+            self.description.unless_failed(found)
         })
     }
 
     fn floor(&self) -> Option<f64> {
-        self.known()?.floor
+        self.description.known()?.floor
     }
 }

@@ -1,11 +1,14 @@
 //! Which databases there are, where one is, and what it can be asked.
 
+use std::future::Future;
+use std::sync::{Mutex, PoisonError};
+
 use antiphon_agent::provider::{BoxFuture, Filter, FilterOperator, Secret};
 use serde_json::{Map, Value};
 
 use super::pgvector::PgVector;
 use super::rest::Rest;
-use super::{chroma, milvus, qdrant};
+use super::{chroma, elasticsearch, milvus, qdrant};
 use crate::llamaindex::Node;
 use crate::llamaindex::node::of_metadata;
 use crate::meaning::MIN_COSINE;
@@ -21,6 +24,8 @@ pub enum Kind {
     Chroma,
     /// Milvus 2.4 and later (`MilvusVectorStore`).
     Milvus,
+    /// Elasticsearch 8 and later (`ElasticsearchStore`).
+    Elasticsearch,
 }
 
 /// Where vectors are.
@@ -88,6 +93,78 @@ pub trait Store: Send + Sync {
     /// The score below which a node is not about the question; `None`: its scores are no cosines. Known after the first answer.
     fn floor(&self) -> Option<f64> {
         Some(MIN_COSINE)
+    }
+}
+
+/// What a database told of its table or collection: asked for once, and forgotten with every failure, since it may be made anew.
+pub(super) struct Told<T>(Mutex<Option<T>>);
+
+impl<T: Clone> Told<T> {
+    pub(super) fn nothing() -> Self {
+        Self(Mutex::new(None))
+    }
+
+    pub(super) fn known(&self) -> Option<T> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn know(&self, told: Option<T>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = told;
+    }
+
+    /// What is known, else what it tells now.
+    pub(super) async fn or<E>(&self, ask: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        if let Some(known) = self.known() {
+            return Ok(known);
+        }
+        let told = ask.await?;
+        self.know(Some(told.clone()));
+        Ok(told)
+    }
+
+    /// The same answer; with a failure what is known is forgotten.
+    pub(super) fn unless_failed<A, E>(&self, answer: Result<A, E>) -> Result<A, E> {
+        answer.inspect_err(|_| self.know(None))
+    }
+}
+
+/// A database's words without the key that it was asked with.
+pub(super) fn scrubbed(secret: Option<&Secret>, said: &str) -> String {
+    secret.map_or_else(|| said.to_owned(), |secret| secret.scrub(said))
+}
+
+/// The nearest nodes, if the vector is as wide as those of the database. `model`: who made it, in words.
+///
+/// # Errors
+/// [`DatabaseError`].
+pub async fn nearest(
+    store: &dyn Store,
+    model: &str,
+    vector: &[f32],
+    top_k: usize,
+    filter: Option<&Filter>,
+) -> Result<Vec<Hit>, DatabaseError> {
+    fitting(store, model, vector.len()).await?;
+    store.nearest(vector, top_k, filter).await
+}
+
+/// Are a model's vectors as wide as those of the database?
+pub(super) async fn fitting(
+    store: &dyn Store,
+    model: &str,
+    asked: usize,
+) -> Result<(), DatabaseError> {
+    match store.width().await? {
+        Some(stored) if stored != asked => Err(DatabaseError::Width {
+            place: store.place(),
+            model: model.to_owned(),
+            asked,
+            stored,
+        }),
+        _ => Ok(()),
     }
 }
 
@@ -197,5 +274,6 @@ pub fn open(place: Place) -> Result<Box<dyn Store>, DatabaseError> {
         Kind::Qdrant => Box::new(Rest::new(&qdrant::DIALECT, place)?),
         Kind::Chroma => Box::new(Rest::new(&chroma::DIALECT, place)?),
         Kind::Milvus => Box::new(Rest::new(&milvus::DIALECT, place)?),
+        Kind::Elasticsearch => Box::new(Rest::new(&elasticsearch::DIALECT, place)?),
     })
 }
