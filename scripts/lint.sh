@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Formatting, clippy with warnings denied, documentation links, cargo-deny, and the playground's checks.
+# Formatting, clippy with warnings denied, cargo-deny, and what this repository has agreed on: arrows, mutants, READMEs, file lengths.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 echo "==> cargo fmt"

@@ -16,7 +16,7 @@ OTHER = re.compile(
 TOOLS = re.compile(r"(explore|invariants|scenario|recording|replay)(/.*)?")
 PIECES = {  # a piece of state, and what changing it looks like
     "who has the floor": r"self\.floor = |&mut self\.floor, |floor\.take\(",
-    "how far the caller's turn is": r"turn\.stage = ",
+    "how far the caller's turn is": r"turn\.stage = |self\.phase = ",
     "what waits for the floor": r"self\.waiting\.(push|insert)\w*\(.*queued|Spot::Queue;",
     "what is begun ahead of its turn": r"self\.speculation = |speculation\.take\(|Spot::Ahead\(Box",
     "what waits for a tool": r"self\.parked\.(push|remove|pop|drain)|self\.parked = |Spot::Tool;",

@@ -46,7 +46,7 @@ impl SpeechHandle {
             .unwrap_or(SpeechOutcome::Interrupted)
     }
 
-    /// Waits until so many steps of it were played, or it is over.
+    /// Waits until this many steps of it were played, or it is over.
     pub(crate) async fn wait_for_step(&self, steps: u32) -> SpeechOutcome {
         let mut status = self.status.clone();
         let there =

@@ -187,7 +187,7 @@ async fn a_tool_can_say_something_and_wait_until_it_was_heard() {
     );
 }
 
-/// A model's answer of so many kB.
+/// A model's answer of this many kB.
 fn story(kilobytes: usize) -> Vec<ChatChunk> {
     let sentence = "All work and no play makes Jack a dull boy. ";
     vec![text(&sentence.repeat(kilobytes * 1024 / sentence.len()))]

@@ -69,7 +69,7 @@ impl ChatContext {
         Self::default()
     }
 
-    /// These items in this order, with times of a session that began so long after the Unix epoch.
+    /// These items in this order, with times of a session that began this long after the Unix epoch.
     pub fn from_items(items: Vec<Item>, began: Duration) -> Self {
         Self { items, began }
     }

@@ -157,7 +157,7 @@ pub enum Item {
         /// When.
         created_at: Instant,
     },
-    /// The agent's instructions or tools are others from here on. Not part of requests, which carry the present ones.
+    /// From here on the agent has other instructions or tools. Not part of requests, which carry the present ones.
     AgentConfigUpdate {
         /// `item_…`, unique in the session.
         id: String,

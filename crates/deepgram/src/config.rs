@@ -55,7 +55,7 @@ pub struct DeepgramConfig {
 pub struct Timeouts {
     /// TCP, TLS and the WebSocket's handshake.
     pub connect: Duration,
-    /// Without sound for so long, a `KeepAlive` goes out; Deepgram closes after 10 s without either.
+    /// Without sound for this long, a `KeepAlive` goes out; Deepgram closes after 10 s without either.
     pub keep_alive: Duration,
     /// A ping goes out so often; a server that sends nothing at all for three times as long is dead.
     pub ping: Duration,
@@ -63,7 +63,7 @@ pub struct Timeouts {
     pub backoff_first: Duration,
     /// Longest wait before a reconnect.
     pub backoff_longest: Duration,
-    /// Without a connection for so long, it has failed for good.
+    /// Without a connection for this long, it has failed for good.
     pub give_up: Duration,
 }
 

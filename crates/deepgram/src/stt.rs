@@ -24,11 +24,11 @@ use crate::replay::ReplayBuffer;
 
 /// 50 ms of sound in one message: LiveKit's size; a `Finalize` does not wait for a chunk to be full.
 const CHUNK_SAMPLES: usize = 800;
-/// A connection that lasted so long, or gave words, was a good one: the next outage is a new one.
+/// A connection that lasted this long, or gave words, was a good one: the next outage is a new one.
 const GOOD_AFTER: Duration = Duration::from_secs(10);
-/// A driver that takes no event for so long is gone.
+/// A driver that takes no event for this long is gone.
 const EVENT_TIMEOUT: Duration = Duration::from_secs(5);
-/// A server that takes no sound for so long is gone.
+/// A server that takes no sound for this long is gone.
 const SEND_TIMEOUT: Duration = Duration::from_secs(5);
 /// How many unanswered pings make a connection dead.
 const MISSED_PINGS: u32 = 3;

@@ -142,7 +142,7 @@ pub enum Action {
     ClearStt,
     /// While true the recogniser gets silence instead of the caller (uninterruptible speech, echo guard).
     MuteStt(bool),
-    /// So many steps of this speech have been played to the caller; one of them runs a tool that may wait for that.
+    /// This many steps of this speech have been played to the caller; one of them runs a tool that may wait for that.
     StepSpoken {
         /// Which speech.
         speech: SpeechId,
@@ -159,7 +159,7 @@ pub enum Action {
         speech: SpeechId,
         /// The step of the speech that asked for it, counted from 1; its words are played when `StepSpoken` says so.
         step: u32,
-        /// It may run so long without a sign, the time not counted in which tasks have the floor. Then it is cancelled.
+        /// It may run this long without a sign, the time not counted in which tasks have the floor. Then it is cancelled.
         #[serde(default)]
         budget: Duration,
     },

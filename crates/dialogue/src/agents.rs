@@ -27,7 +27,7 @@ pub struct AgentSpec {
     pub instructions: Arc<str>,
     /// How its dialogue behaves; the greeting is what it says first.
     pub options: Options,
-    /// What it wants otherwise than these.
+    /// Options that override these.
     pub overrides: OptionsPatch,
     /// Does it know what was said before it came? LiveKit: no, unless it is given the history.
     pub keep_history: bool,
@@ -52,7 +52,7 @@ pub(crate) struct Frame {
     call_id: String,
     pub(crate) parent: Persona,
     pub(crate) began: Place,
-    /// Reports of tools that run for those who wait for it: theirs, though the task has the floor. No more than all running
+    /// Reports of tools that the waiting agents started. They belong to those agents, although the task has the floor. No more than all running
     /// tools may report.
     pub(crate) of_parents: Vec<Place>,
     /// It is over: with a result?
@@ -93,7 +93,7 @@ impl Agents {
         self.frames.len()
     }
 
-    /// Switches that wait for their time; looked at by the invariants alone.
+    /// Tasks in the queue; only `inside.rs` reads this.
     #[cfg(debug_assertions)]
     pub(crate) fn waiting(&self) -> usize {
         self.waiting.len()
@@ -106,7 +106,7 @@ impl Agents {
             .is_some_and(|frame| frame.outcome.is_some())
     }
 
-    /// A tool that began when so many tasks had the floor has reported in this place.
+    /// A tool that began when this many tasks had the floor has reported in this place.
     pub(crate) fn wrote_for_parents(&mut self, depth: usize, place: Place) {
         for frame in self.frames.iter_mut().skip(depth) {
             frame.of_parents.push(place);

@@ -2,7 +2,7 @@
 
 use crate::action::Action;
 use crate::caller::Caller;
-use crate::decide::{Follows, Heard, follows};
+use crate::decide::{Follows, Sign, follows};
 use crate::event::{Event, ToolReplyStatus};
 use crate::floor::Hold;
 use crate::ids::SpeechId;
@@ -23,13 +23,13 @@ impl Dialogue {
     /// Nothing that may be interrupted becomes audible while the caller speaks, whatever made it the next to be heard.
     pub(crate) fn hold_while_caller_speaks(&mut self) {
         if self.caller.speaks() && self.speeches.floor().is_taken() {
-            self.on_heard(Heard::Sound);
+            self.on_heard(Sign::Sound);
         }
     }
 
     /// What becomes audible now would sound over the caller: it should have been held. Without a VAD nobody knows exactly.
     pub(crate) fn is_overheard(&self) -> bool {
-        self.caller.hears_voice() && follows(Heard::Sound, &self.scene()) == Follows::Hold
+        self.caller.hears_voice() && follows(Sign::Sound, &self.scene()) == Follows::Hold
     }
 
     /// It waits, undecided.
@@ -51,12 +51,11 @@ impl Dialogue {
     pub(crate) fn consider_words(&mut self) {
         self.look_for_echo();
         if self.speeches.floor().is_taken() {
-            self.on_heard(Heard::Words(self.caller.verdict(self.now())));
+            self.on_heard(Sign::Words(self.caller.verdict(self.now())));
         }
     }
 
-    /// When the hold ends by itself: not while the caller speaks, and while his words wait for the end of the turn, that
-    /// decides.
+    /// When the hold ends by itself: not while the caller speaks, and while his words wait for the end of the turn, the end decides.
     pub(crate) fn hold_deadline(&self) -> Option<Instant> {
         let hold = self.speeches.floor().hold()?;
         let (options, now) = (&self.core.options, self.now());
@@ -179,7 +178,7 @@ impl Dialogue {
         self.hand_over(&mut speech);
     }
 
-    /// It is over, and everybody who waits for it is told; of one without a name nobody has heard.
+    /// It is over, and everybody who waits for it is told; a speech without an id was never announced.
     pub(crate) fn speech_done(&mut self, speech: SpeechId, interrupted: bool) {
         if speech == SpeechId::NONE {
             return;

@@ -9,11 +9,11 @@
 //! | what may not be interrupted | makes any sound | nothing |
 //! | an agent that makes no sound yet, or none between two pieces | is heard for a moment | it is held |
 //! | any agent, and a button that ends turns | makes any sound, or says anything | nothing |
-//! | an agent held in the middle of its words, and no recogniser that could say what the sound is | is heard for so long that it is surely speech | it gives way |
+//! | an agent held in the middle of its words, and no recogniser that could say what the sound is | is heard for so long that it is surely speech, and does not just listen | it gives way |
 //! | an agent that is heard | is heard for so long as an interruption lasts, and does not just listen | it is held, or gives way if it would not go on |
 //! | any agent, but for the last answer before the end | says something that takes the floor | it gives way |
-//! | an agent that makes no sound yet | says something that may take the floor | it is held |
-//! | an agent that is heard and would go on | says something that may take the floor, for so long, or "stop" | it is held |
+//! | an agent that makes no sound yet | says something that may take the floor, and is heard for a moment | it is held |
+//! | an agent that is heard and would go on | says something that may take the floor, for this long, or "stop" | it is held |
 //! | any other | makes any sound, or says anything | nothing |
 //!
 //! What was held goes on by itself when the caller has been silent for a while ([`Dialogue::hold_deadline`]).
@@ -48,7 +48,7 @@ use antiphon_chat::time::Duration;
 
 /// How the caller is heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Heard {
+pub(crate) enum Sign {
     /// There is a sound, and something of the agent may be about to be heard.
     Sound,
     /// The voice goes on. This is asked at audio rate.
@@ -96,9 +96,9 @@ pub(crate) struct Scene {
 }
 
 /// The first table.
-pub(crate) fn follows(heard: Heard, scene: &Scene) -> Follows {
+pub(crate) fn follows(heard: Sign, scene: &Scene) -> Follows {
     use Follows::{GiveWay, Hold, Nothing};
-    use Heard::{Sound, Voice, Words};
+    use Sign::{Sound, Voice, Words};
     let keeps_silent = scene.is_silent && scene.is_sound;
     match (scene.floor, heard) {
         (Floor::NotStarted | Floor::Open | Floor::GivingWay(_) | Floor::Closed, _) => Nothing,
@@ -128,8 +128,8 @@ pub(crate) fn follows(heard: Heard, scene: &Scene) -> Follows {
 }
 
 impl Dialogue {
-    /// The caller is heard: what that means for who has the floor is done.
-    pub(crate) fn on_heard(&mut self, heard: Heard) {
+    /// The caller is heard: carries out what the first table says.
+    pub(crate) fn on_heard(&mut self, heard: Sign) {
         match follows(heard, &self.scene()) {
             Follows::Nothing => {}
             Follows::Hold => self.hold(),
@@ -343,19 +343,19 @@ mod tests {
         }
     }
 
-    const INTERRUPT: Heard = Heard::Words(Verdict::Interrupt);
-    const HOLD: Heard = Heard::Words(Verdict::Hold);
+    const INTERRUPT: Sign = Sign::Words(Verdict::Interrupt);
+    const HOLD: Sign = Sign::Words(Verdict::Hold);
 
     #[test]
     fn a_voice_over_the_agent_holds_it_and_words_stop_it() {
         let speaking = scene(Floor::Speaking);
-        assert_eq!(follows(Heard::Voice, &speaking), Follows::Hold);
+        assert_eq!(follows(Sign::Voice, &speaking), Follows::Hold);
         assert_eq!(follows(INTERRUPT, &speaking), Follows::GiveWay);
         let ends = Scene {
             goes_on: false,
             ..speaking
         };
-        assert_eq!(follows(Heard::Voice, &ends), Follows::GiveWay);
+        assert_eq!(follows(Sign::Voice, &ends), Follows::GiveWay);
         assert_eq!(follows(HOLD, &ends), Follows::Nothing);
     }
 
@@ -372,8 +372,8 @@ mod tests {
                 ..speaking
             },
         );
-        assert_eq!(follows(Heard::Voice, &listens), Follows::Nothing);
-        assert_eq!(follows(Heard::Voice, &short), Follows::Nothing);
+        assert_eq!(follows(Sign::Voice, &listens), Follows::Nothing);
+        assert_eq!(follows(Sign::Voice, &short), Follows::Nothing);
         assert_eq!(follows(HOLD, &short), Follows::Nothing);
         let stop = Scene {
             says_stop: true,
@@ -381,15 +381,15 @@ mod tests {
         };
         assert_eq!(follows(HOLD, &stop), Follows::Hold);
         for verdict in [Verdict::Keep, Verdict::Echo] {
-            assert_eq!(follows(Heard::Words(verdict), &speaking), Follows::Nothing);
+            assert_eq!(follows(Sign::Words(verdict), &speaking), Follows::Nothing);
         }
     }
 
     #[test]
     fn nothing_begins_over_a_sound_and_only_words_end_what_was_not_begun() {
         let preparing = scene(Floor::Preparing);
-        assert_eq!(follows(Heard::Sound, &preparing), Follows::Hold);
-        assert_eq!(follows(Heard::Voice, &preparing), Follows::Nothing);
+        assert_eq!(follows(Sign::Sound, &preparing), Follows::Hold);
+        assert_eq!(follows(Sign::Voice, &preparing), Follows::Nothing);
         assert_eq!(follows(HOLD, &preparing), Follows::Hold);
         assert_eq!(follows(INTERRUPT, &preparing), Follows::GiveWay);
         let last = Scene {
@@ -398,31 +398,31 @@ mod tests {
         };
         assert_eq!(follows(INTERRUPT, &last), Follows::Hold);
         assert_eq!(
-            follows(Heard::Sound, &scene(Floor::Speaking)),
+            follows(Sign::Sound, &scene(Floor::Speaking)),
             Follows::Nothing
         );
         let gap = Scene {
             is_silent: true,
             ..scene(Floor::Speaking)
         };
-        assert_eq!(follows(Heard::Sound, &gap), Follows::Hold);
+        assert_eq!(follows(Sign::Sound, &gap), Follows::Hold);
     }
 
     #[test]
     fn a_hold_ends_by_words_and_by_a_long_voice_only_if_nobody_can_say_what_it_is() {
         assert_eq!(follows(INTERRUPT, &scene(held(true))), Follows::GiveWay);
-        assert_eq!(follows(Heard::Voice, &scene(held(true))), Follows::Nothing);
+        assert_eq!(follows(Sign::Voice, &scene(held(true))), Follows::Nothing);
         let deaf = |floor| Scene {
             is_deaf: true,
             ..scene(floor)
         };
-        assert_eq!(follows(Heard::Voice, &deaf(held(true))), Follows::GiveWay);
-        assert_eq!(follows(Heard::Voice, &deaf(held(false))), Follows::Nothing);
+        assert_eq!(follows(Sign::Voice, &deaf(held(true))), Follows::GiveWay);
+        assert_eq!(follows(Sign::Voice, &deaf(held(false))), Follows::Nothing);
     }
 
     #[test]
     fn what_is_firm_and_a_floor_that_nobody_has_are_not_taken() {
-        for heard in [Heard::Sound, Heard::Voice, HOLD, INTERRUPT] {
+        for heard in [Sign::Sound, Sign::Voice, HOLD, INTERRUPT] {
             for floor in [Floor::Preparing, Floor::Speaking, held(true)] {
                 let firm = Scene {
                     is_firm: true,
@@ -449,13 +449,13 @@ mod tests {
             is_deaf: true,
             ..scene(floor)
         };
-        for heard in [Heard::Voice, HOLD, INTERRUPT] {
+        for heard in [Sign::Voice, HOLD, INTERRUPT] {
             for floor in [Floor::Preparing, Floor::Speaking, held(true)] {
                 assert_eq!(follows(heard, &manual(floor)), Follows::Nothing);
             }
         }
         assert_eq!(
-            follows(Heard::Sound, &manual(Floor::Preparing)),
+            follows(Sign::Sound, &manual(Floor::Preparing)),
             Follows::Hold
         );
     }

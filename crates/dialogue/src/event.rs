@@ -75,7 +75,7 @@ pub enum Event {
         old_state: UserState,
         /// After.
         new_state: UserState,
-        /// When the caller began or stopped by the sound: what VAD needs to be sure of it has passed since.
+        /// When the sound began or stopped; the VAD's confirmation comes later.
         created_at: Instant,
     },
     /// Words of the caller. Interims and the final of one turn share `turn`; each carries the whole text of the turn.
@@ -158,7 +158,7 @@ pub enum Event {
     HistorySummarized {
         /// A message of the assistant with `is_summary` in its `extra`.
         summary: Item,
-        /// So many items it stands for.
+        /// This many items it stands for.
         replaced: usize,
     },
     /// A speech was created.
@@ -189,7 +189,7 @@ pub enum Event {
     /// The caller was heard over the agent's voice, and it is decided what that was. `detection_delay` after
     /// `overlap_started_at`.
     OverlappingSpeech {
-        /// It interrupted the agent. No: a listener's sound, a noise, or the agent had finished before it was sure.
+        /// True: it interrupted the agent. False: a listener's sound, a noise, or the agent had finished before it was sure.
         is_interruption: bool,
         /// The first sound of the caller, as VAD heard it (back-dated).
         overlap_started_at: Instant,
@@ -293,7 +293,7 @@ pub enum InputModality {
     Text,
 }
 
-/// Why words of the caller are none after all.
+/// Why words of the caller were withdrawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Withdrawal {

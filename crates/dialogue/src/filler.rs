@@ -20,7 +20,7 @@ impl Dialogue {
             || self.next_task().is_some()
     }
 
-    /// What the caller waits for in silence: tools of the present speech, and those that have been left by theirs.
+    /// What the caller waits for in silence: tools of the present speech, and tools whose speech is over.
     fn waits_in_silence(&self) -> Option<Waits> {
         if self.hands.is_empty() {
             return None;

@@ -16,7 +16,7 @@
 use crate::event::AgentState;
 use antiphon_chat::time::Instant;
 
-/// Why and since when the agent holds its tongue.
+/// Since when the agent has been held, and how.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Hold {
     pub(crate) since: Instant,

@@ -400,7 +400,7 @@ pub enum Command {
     },
     /// The caller has finished, whatever the turn detection thinks (with manual turn detection nothing else says so).
     CommitUserTurn {
-        /// Wait so long for final words; `None`: the option `transcript_timeout`.
+        /// Wait this long for final words; `None`: the option `transcript_timeout`.
         transcript_timeout: Option<Duration>,
         /// The words enter the history, and nothing is answered.
         skip_reply: bool,

@@ -24,7 +24,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `speeches`, `floor` | **all speeches of the agent, each with its place, and who has the floor**: the state of the agent |
+//! | `speeches`, `floor` | **all speeches of the agent, each with its spot, and who has the floor**: the state of the agent |
 //! | `caller` | **the caller's side**, which knows nothing of the agent's: sound, words, the end of a turn, verdicts on words |
 //! | `user` | what the caller's side is told, and what follows from its answers |
 //! | `questions` | what the agent has asked, and where words stand that left the floor to it |
@@ -42,7 +42,7 @@
 //! | `queue`, `parked` | who has the floor next; what may be stopped, and what is refused |
 //! | `hands` | tool calls, each with its one result; equal calls; reports; when a filler is due |
 //! | `tools` | the stage and the hands: calls are started, and what tools tell is told |
-//! | `executed` | all calls of an answer have theirs; the agent's hook that may cancel what follows |
+//! | `executed` | all tool calls of an answer have their results; the agent's hook that may cancel what follows |
 //! | `filler` | what is said while a tool is slow |
 //! | `timers` | everything that has a time: when it is due, and what happens then |
 //! | `trouble` | providers that fail; the end of the session |

@@ -12,12 +12,11 @@ pub const MAX_VALUE_BYTES: usize = 64 * 1024;
 pub const MAX_CALLS_PER_STEP: usize = 16;
 /// Running tool calls of the session, detached ones included. Further ones fail at once, and the model reads why.
 pub const MAX_RUNNING_TOOLS: usize = 64;
-/// Calls that were stopped before their result and keep their idempotency key for another attempt. Of the oldest an attempt
-/// gets a new one.
+/// Calls that were stopped before their result and keep their idempotency key for another attempt. A repeated call older than these gets a new key.
 pub const MAX_DOUBTFUL_CALLS: usize = 32;
 /// Progress updates of one call. Later ones are dropped and reported: each is kept in the history and read by the model.
 pub const MAX_UPDATES_PER_CALL: u32 = 64;
-/// What tools have told and nobody has been told yet, by name. The event about telling it leaves further names out; the model
+/// What tools have told and nobody has been told yet, by name. The event omits further names; the model
 /// reads all of it in the history.
 pub const MAX_UNTOLD: usize = 256;
 /// Speeches waiting for their time. Further ones are refused and reported.
@@ -51,7 +50,7 @@ pub const MAX_TOOL_NAME_BYTES: usize = 64;
 pub const MAX_SUMMARY_INPUT_BYTES: usize = 48 * 1024;
 /// Bytes of a summary. The rest is cut off.
 pub const MAX_SUMMARY_BYTES: usize = 4 * 1024;
-/// Fewer items are not worth a summary, and after one that failed so many must be new before the next.
+/// Fewer items are not worth a summary, and after a failed summary this many new items must come before the next attempt.
 pub const MIN_SUMMARY_ITEMS: usize = 8;
 /// Names of calls that a summary stands for. An older name can be given again.
 pub const MAX_RETIRED_CALLS: usize = 512;
@@ -82,7 +81,7 @@ pub const SPEECH_SIGN_TIMEOUT: Duration = Duration::from_millis(2000);
 pub const MAX_COMMIT_WAIT: Duration = Duration::from_secs(60);
 /// Longest wait of a session's end for the caller's last words, whatever the option says: the driver gives up after 3 s.
 pub const MAX_CLOSE_TRANSCRIPT_WAIT: Duration = Duration::from_millis(2500);
-/// A filler whose voice makes no progress for so long is given up when something else can be said: a pause that a listener
+/// A filler whose voice makes no progress for this long is given up when something else can be said: a pause that a listener
 /// takes for the end of a sentence.
 pub const FILLER_PATIENCE: Duration = Duration::from_millis(500);
 /// Longest wait for the report of what was heard after `ClearPlayout`; then the last reports count.
@@ -92,10 +91,10 @@ pub const CLEAR_REPORT_TIMEOUT: Duration = Duration::from_millis(300);
 pub const MAX_LATE_FINAL: Duration = Duration::from_secs(5);
 /// A second final for the same sound comes within this of the first; the same words after it are said again.
 pub const MAX_SECOND_FINAL: Duration = Duration::from_secs(2);
-/// So many of the last words a final is looked through for those with which the next one begins: a long sentence.
+/// How many of a final's last words are compared with the beginning of the next: a long sentence.
 pub const MAX_OVERLAP_WORDS: usize = 64;
-/// An empty final after an interim of at least so many words has lost them: recognisers take a cough for a word or two, not
-/// for a sentence. Of fewer words the length of the voice must be theirs.
+/// An empty final after an interim of at least this many words has lost them: recognisers take a cough for a word or two, not
+/// for a sentence. With fewer words, the voice must have lasted long enough to say them.
 pub const MIN_LOST_WORDS: usize = 3;
 /// Fewer words are no proof of an echo: caller and agent say "hello" at the same time.
 pub const MIN_ECHO_WORDS: usize = 2;

@@ -52,7 +52,7 @@ pub struct Dialogue {
     /// When the agent's side last did anything.
     pub(crate) active_at: Instant,
     stt_muted: bool,
-    /// What the last step left: nothing but a step moves it, and it is asked for at audio rate.
+    /// What the last step left: it changes only in `handle`, and it is asked for at audio rate.
     pub(crate) due: Option<Instant>,
 }
 
@@ -134,11 +134,6 @@ impl Dialogue {
     /// The agent's state as last published.
     pub fn agent_state(&self) -> AgentState {
         self.agent_state
-    }
-
-    /// The caller's state as last published.
-    pub fn user_state(&self) -> UserState {
-        self.caller.state()
     }
 
     /// What the providers have been used for so far.
@@ -254,7 +249,7 @@ impl Dialogue {
         if let Some(speech) = self.speeches.present() {
             let has_asked = |id| speech.steps.iter().any(|step| step.has_generation(id));
             let has_piece = |id| speech.mouth.has_piece(id);
-            self.core.meter.belongs_to(speech.id, has_asked, has_piece);
+            self.core.meter.assign_to(speech.id, has_asked, has_piece);
         }
         self.end_overlap();
         self.mute_stt();
@@ -296,7 +291,7 @@ impl Dialogue {
             self.summary.give_up(&mut self.core);
             return;
         }
-        let done = |speech: &Speech| speech.steps.iter().all(Step::brain_is_done);
+        let done = |speech: &Speech| speech.steps.iter().all(Step::is_thought_out);
         let is_idle = self.speeches.guess().is_none() && self.speeches.present().is_none_or(done);
         self.summary.go_on(is_idle, &mut self.core);
     }

@@ -130,7 +130,7 @@ impl Meter {
     }
 
     /// Requests of the present speech are known as its own from here on, also when they were begun before it.
-    pub(crate) fn belongs_to(
+    pub(crate) fn assign_to(
         &mut self,
         speech: SpeechId,
         has_asked: impl Fn(GenerationId) -> bool,

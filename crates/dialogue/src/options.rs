@@ -19,7 +19,7 @@ pub struct Options {
     /// Wait this long when the turn detector thinks that the caller goes on. `None`: 3 s, or 2.5 s with a turn detector
     /// that hears.
     pub max_endpointing_delay: Option<Duration>,
-    /// Is the least delay as given, or learned from the caller's pauses? As given.
+    /// Whether the least delay is fixed or learned from the caller's pauses? As given.
     pub endpointing: Endpointing,
     /// How slowly a learned delay moves: its weight against each new pause, 0 to 1. 0.9.
     pub endpointing_alpha: f64,
@@ -27,7 +27,7 @@ pub struct Options {
     pub allow_interruptions: bool,
     /// Speech shorter than this does not interrupt. 0.5 s. An order to be silent, and nothing else ("stop"), does if it stays.
     pub min_interruption_duration: Duration,
-    /// Fewer words than this do not interrupt. 0: not looked at.
+    /// Fewer words than this do not interrupt. 0: no minimum.
     pub min_interruption_words: u32,
     /// While the agent thinks and nothing of its reply is heard: speech shorter than this does not hold the reply back.
     /// 0: any sound does, as in LiveKit, because nothing is lost by waiting.
@@ -130,9 +130,9 @@ pub struct Options {
     /// A history of more items than this gets a summary in the place of its beginning, written by the model in the
     /// background. `None`, the default as with LiveKit: never, because it costs requests that nobody asked for.
     pub summarize_over_items: Option<u32>,
-    /// The same for a history of about so many tokens.
+    /// The same for a history of about this many tokens.
     pub summarize_over_tokens: Option<u32>,
-    /// So many of the caller's last turns, with all that followed them, stay as they are. 2, at least 1.
+    /// This many of the caller's last turns, with all that followed them, stay as they are. 2, at least 1.
     pub summarize_keep_turns: u32,
     /// What happens to running tools when their speech is interrupted.
     pub tool_interruption: ToolInterruption,
@@ -209,7 +209,7 @@ pub struct Filler {
     pub delay: Duration,
     /// The same before each one after the first. `None`: it is said once.
     pub interval: Option<Duration>,
-    /// At most so many. `None`: as long as the tool runs.
+    /// At most this many. `None`: as long as the tool runs.
     pub max: Option<u32>,
 }
 

@@ -60,7 +60,7 @@ impl Dialogue {
 
     /// Why an order to stop this speech is not carried out; `None`: it is, or there is no such speech.
     fn refusal(&self, id: SpeechId, force: bool) -> Option<NotInterrupted> {
-        if self.speeches.held().any(|speech| speech.id == id) {
+        if self.speeches.for_tasks().any(|speech| speech.id == id) {
             return Some(NotInterrupted::Task(id));
         }
         let begun = self.speeches.begun();

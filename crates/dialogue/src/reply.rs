@@ -156,14 +156,14 @@ impl Dialogue {
     }
 
     /// The deadline of the words that are being waited for, speculative ones included.
-    pub(crate) fn brain_deadline(&self) -> Option<Instant> {
+    pub(crate) fn mind_deadline(&self) -> Option<Instant> {
         let ahead = self.speeches.guess().map(|(_, speech)| speech);
         let thinking = self.speeches.begun().chain(ahead);
         thinking.filter_map(|own| own.last()?.deadline()).min()
     }
 
-    pub(crate) fn brain_due(&mut self) {
-        let first = self.brain_deadline();
+    pub(crate) fn mind_due(&mut self) {
+        let first = self.mind_deadline();
         let fits = |step: &Step| step.deadline() == first;
         let now = self.core.now;
         let thinking = self.speeches.thinking(fits);

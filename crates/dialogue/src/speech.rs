@@ -40,7 +40,7 @@ pub(crate) enum Spot {
     Floor,
     /// It waits for a tool while others have the floor.
     Tool,
-    /// It waits for a task, which has so many before it.
+    /// It waits for a task, which has this many before it.
     Task(usize),
 }
 
@@ -145,7 +145,7 @@ impl Speech {
         matches!(self.spot, Spot::Tool | Spot::Queue)
     }
 
-    /// It waits for a task that has so many before it.
+    /// It waits for a task that has this many before it.
     pub(crate) fn waits_for_task(&self, depth: usize) -> bool {
         matches!(self.spot, Spot::Task(of) if of == depth)
     }
@@ -200,7 +200,7 @@ impl Speech {
 
     /// Whoever waits for it reads what cannot be voiced, and the model has not failed.
     pub(crate) fn is_read(&self) -> bool {
-        let complete = |step: &Step| step.brain_is_done() && !step.has_failed();
+        let complete = |step: &Step| step.is_thought_out() && !step.has_failed();
         self.is_typed && self.steps.iter().all(complete)
     }
 
@@ -216,7 +216,7 @@ impl Speech {
 
     /// All words of this step are said.
     fn has_said(&self, at: usize, step: &Step) -> bool {
-        step.brain_is_done() && self.mouth.has_said(at)
+        step.is_thought_out() && self.mouth.has_said(at)
     }
 
     /// Everything is said, all tools have answered, and nothing follows.
@@ -284,7 +284,7 @@ impl Speech {
     /// Messages of its steps that are still being spoken.
     pub(crate) fn planned_messages(&self) -> Vec<(Place, Message)> {
         let open = |(_, step): &(usize, &Step)| {
-            !step.is_written() && step.brain_is_done() && self.in_history
+            !step.is_written() && step.is_thought_out() && self.in_history
         };
         let planned = self.numbered().filter(open).filter_map(|(at, step)| {
             let text = self.mouth.planned(at);
@@ -302,7 +302,7 @@ impl Speech {
         let had_one = self.handoff.is_some();
         let alone = self
             .last_mut()
-            .is_some_and(|step| step.calls.gives_agent(had_one));
+            .is_some_and(|step| step.calls.take_agent(had_one));
         self.handoff = alone.then_some(agent);
         alone
     }

@@ -1,4 +1,4 @@
-//! All speeches of the agent, each with its place, and who has the floor.
+//! All speeches of the agent, each with its spot, and who has the floor.
 //!
 //! It **owns** the one list: what is begun ahead of its turn, what waits for the floor, who has it, and who waits for a tool or a
 //! task. It **is told** who goes where. It **answers** who is there, in the order in which they come.
@@ -144,7 +144,7 @@ impl Speeches {
     }
 
     /// The playout has reported that it plays.
-    pub(crate) fn becomes_audible(&mut self) {
+    pub(crate) fn mark_audible(&mut self) {
         let is_audible = self.present().is_some_and(|own| own.mouth.is_audible());
         match &mut self.floor {
             Floor::Held(hold) => hold.audible |= is_audible,
@@ -158,7 +158,7 @@ impl Speeches {
     }
 
     /// Between two steps the agent thinks again.
-    pub(crate) fn pauses_between_steps(&mut self) {
+    pub(crate) fn pause_between_steps(&mut self) {
         let pauses = |own: &Speech| own.is_between_steps();
         if self.floor.is_speaking() && self.present().is_some_and(pauses) {
             self.floor = Floor::Preparing;
@@ -212,7 +212,7 @@ impl Speeches {
         }
     }
 
-    /// They wait for a task, which has so many before it.
+    /// Parked speeches wait for the task at this depth.
     pub(crate) fn wait_for_task(&mut self, depth: usize) {
         for speech in &mut self.list {
             if matches!(speech.spot, Spot::Tool) {
@@ -222,7 +222,7 @@ impl Speeches {
     }
 
     /// That task is over: they wait for their tools again.
-    pub(crate) fn task_is_over(&mut self, depth: usize) {
+    pub(crate) fn wait_for_tools_again(&mut self, depth: usize) {
         for speech in &mut self.list {
             if matches!(speech.spot, Spot::Task(of) if of == depth) {
                 speech.spot = Spot::Tool;
@@ -231,7 +231,7 @@ impl Speeches {
     }
 
     /// They wait for a task.
-    pub(crate) fn held(&self) -> impl Iterator<Item = &Speech> {
+    pub(crate) fn for_tasks(&self) -> impl Iterator<Item = &Speech> {
         self.on(|spot| matches!(spot, Spot::Task(_)))
     }
 
@@ -435,12 +435,15 @@ mod tests {
         speeches.park();
         speeches.wait_for_task(1);
         assert!(!speeches.is_parked());
-        speeches.task_is_over(1);
+        speeches.wait_for_tools_again(1);
         assert_eq!(
             speeches.parked().map(|own| own.id.0).collect::<Vec<_>>(),
             [2]
         );
-        assert_eq!(speeches.held().map(|own| own.id.0).collect::<Vec<_>>(), [1]);
+        assert_eq!(
+            speeches.for_tasks().map(|own| own.id.0).collect::<Vec<_>>(),
+            [1]
+        );
         speeches.resume(false);
         assert_eq!(speeches.present().map(|own| own.id), Some(SpeechId(2)));
     }

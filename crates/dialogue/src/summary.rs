@@ -32,7 +32,7 @@ pub(crate) struct Summary {
     seen: u64,
     /// It is too long and nothing was asked yet.
     wanted: bool,
-    /// After a failure: not before so many items.
+    /// After a failure: not before this many items.
     not_before: usize,
 }
 

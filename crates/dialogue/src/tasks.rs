@@ -50,7 +50,7 @@ impl Dialogue {
         }
     }
 
-    /// The speech is over: whom its tool gave back takes over before anything else.
+    /// The speech is over: the agent that its tool returned takes over before anything else.
     pub(crate) fn hand_over(&mut self, speech: &mut Speech) {
         if let Some(agent) = speech.handoff.take().filter(|_| self.ending.is_none()) {
             self.speeches.push_first(handover(agent));
@@ -214,7 +214,7 @@ impl Dialogue {
             .hide_calls(frame.began, until, &frame.of_parents);
         self.become_agent(frame.parent, Switch::TaskEnds);
         self.task_ended(frame.task, frame.outcome == Some(true));
-        self.speeches.task_is_over(self.agents.depth());
+        self.speeches.wait_for_tools_again(self.agents.depth());
     }
 
     /// The session ends: nobody waits for a task any more.

@@ -1,8 +1,9 @@
 //! Everything that has a time. When it is due is computed from the state that it belongs to; here stands, once, what there is
-//! and what happens then.
+//! and what happens then. A part with several times (the caller's side) answers with the first of them, and knows which it was.
 
 use crate::caller::Caller;
 use crate::machine::Dialogue;
+use crate::pending::earliest;
 use antiphon_chat::time::Instant;
 
 /// More firings in one step than there are things with a deadline: something is wrong.
@@ -14,7 +15,7 @@ enum Timer {
     Caller,
     Hold,
     Tools,
-    Brain,
+    Mind,
     Completion,
     Segment,
     Filler,
@@ -53,7 +54,7 @@ impl Dialogue {
             (self.caller_deadline(), Timer::Caller),
             (self.hold_deadline(), Timer::Hold),
             (self.hands.deadline(), Timer::Tools),
-            (self.brain_deadline(), Timer::Brain),
+            (self.mind_deadline(), Timer::Mind),
             (self.hooks.deadline(), Timer::Completion),
             (self.segment_deadline(), Timer::Segment),
             (self.filler_deadline(), Timer::Filler),
@@ -71,36 +72,23 @@ impl Dialogue {
             Timer::Caller => self.tell(Caller::due),
             Timer::Hold => self.release(),
             Timer::Tools => self.tools_due(),
-            Timer::Brain => self.brain_due(),
+            Timer::Mind => self.mind_due(),
             Timer::Completion => self.completion_due(),
             Timer::Segment => self.segment_due(),
             Timer::Filler => self.filler_due(),
             Timer::Away => self.tell(Caller::go_away),
             Timer::Summary => self.summary.due(&mut self.core),
-            Timer::Ending => self.end_is_due(),
+            Timer::Ending => self.end_now(),
             // what waited goes on by itself
             Timer::Rest | Timer::LastWords => {}
         }
     }
 
     /// Nothing is waited for any longer that was to be said before the end.
-    fn end_is_due(&mut self) {
+    fn end_now(&mut self) {
         self.drop_queued(|_| true);
         self.abandon_tasks();
         self.abandon_parked(true);
         self.cut();
     }
-}
-
-/// A plain loop: it runs at audio rate, and iterator adapters over so many options took a quarter of all instructions.
-fn earliest(timers: &[(Option<Instant>, Timer)]) -> Option<(Instant, Timer)> {
-    let mut first: Option<(Instant, Timer)> = None;
-    for (due, timer) in timers {
-        if let Some(due) = *due
-            && first.is_none_or(|(first, _)| due < first)
-        {
-            first = Some((due, *timer));
-        }
-    }
-    first
 }

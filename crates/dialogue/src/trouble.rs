@@ -1,5 +1,4 @@
-//! Providers that fail: the session goes on, and a caller who waits for an answer is told that there is none. Who waits for
-//! nothing is told nothing.
+//! Providers that fail: the session goes on, and a caller who waits for an answer is told that there is none. A caller who is not waiting is told nothing.
 
 use crate::action::Action;
 use crate::caller::Caller;
@@ -19,7 +18,7 @@ pub(crate) struct Trouble {
     stt: u32,
     /// When the caller had last been told that there is trouble.
     told_at: Option<Instant>,
-    /// Something failed that nobody was sure to wait for; what came after it has said nothing either.
+    /// Something failed, and it is not certain that the caller was waiting for it; what came after it has said nothing either.
     unsaid: bool,
     /// The failure that ends the session.
     fatal: Option<String>,
@@ -139,7 +138,7 @@ impl Dialogue {
                 let message = "not even the message about the trouble could be voiced: the caller waits, and hears nothing";
                 self.core.error(Component::Tts, message, true);
             } else {
-                self.trouble_was_told();
+                self.note_trouble_told();
             }
         } else if owes {
             self.tell_trouble();
@@ -163,7 +162,7 @@ impl Dialogue {
     }
 
     /// The caller has heard it to its end.
-    fn trouble_was_told(&mut self) {
+    fn note_trouble_told(&mut self) {
         self.trouble.told_at = Some(self.core.now);
     }
 
@@ -203,7 +202,7 @@ impl Dialogue {
     }
 
     /// "Cancel my booking", and the caller hangs up: the words are on their way.
-    fn awaits_last_words(&mut self) -> bool {
+    fn wait_for_last_words(&mut self) -> bool {
         let now = self.core.now;
         let options = &self.core.options;
         let timeout = options
@@ -243,7 +242,7 @@ impl Dialogue {
         let Some(Ending { reason, .. }) = self.ending else {
             return;
         };
-        if !self.may_end() || self.awaits_last_words() {
+        if !self.may_end() || self.wait_for_last_words() {
             return;
         }
         self.abandon_tasks();

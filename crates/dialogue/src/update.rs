@@ -98,7 +98,7 @@ impl Dialogue {
     }
 
     /// A turn that is not answered yet, and an answer that is being given, are part of what the agent knows whatever it is
-    /// told: it would not know what it is just saying, or call a tool again that runs.
+    /// told: otherwise it would not know what it is saying, or would call a running tool again.
     fn begin_of_what_is_under_way(&mut self) -> Place {
         let end = self.core.history.reserve();
         let asks = |words: &Words| matches!(words, Words::Model(_) | Words::Begun);

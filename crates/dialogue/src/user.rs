@@ -1,7 +1,7 @@
 //! What the caller does, and what follows from it for the agent: the caller's side is told, and what it answers is carried out.
 
-use crate::caller::{Agent, Caller, Now, Told};
-use crate::decide::Heard;
+use crate::caller::{Agent, Caller, News, Now};
+use crate::decide::Sign;
 use crate::event::Withdrawal;
 use crate::input::{GenerateReply, Priority, Stt, Vad};
 use crate::machine::Dialogue;
@@ -65,25 +65,25 @@ impl Dialogue {
         self.caller.put_back(before);
     }
 
-    fn on_told(&mut self, told: Told) {
+    fn on_told(&mut self, told: News) {
         match told {
-            Told::Ask(action) => self.core.act(*action),
-            Told::Measured(metrics) => self.core.measured(Some(*metrics)),
-            Told::Began => self.hold_while_caller_speaks(),
-            Told::GoesOn => self.on_heard(Heard::Voice),
-            Told::Words => self.consider_words(),
-            Told::Rest => {
+            News::Ask(action) => self.core.act(*action),
+            News::Measured(metrics) => self.core.measured(Some(*metrics)),
+            News::Began => self.hold_while_caller_speaks(),
+            News::GoesOn => self.on_heard(Sign::Voice),
+            News::Words => self.consider_words(),
+            News::Rest => {
                 self.keep();
                 self.tell(|caller, _| caller.answer_at_once());
             }
-            Told::Corrected { words, text } => self.correct_last_turn(&words, &text),
-            Told::NoMore => self.stop_awaiting_last_words(),
-            Told::Nothing => self.drop_speculation(),
-            Told::Silence => self.release(),
-            Told::InVain(began) => self.own_up_to_deafness(began),
-            Told::Over => self.commit_turn(),
-            Told::Turn(finished, reply) => self.answer(*finished, reply),
-            Told::TooLong => self.take_the_floor(),
+            News::Corrected { words, text } => self.correct_last_turn(&words, &text),
+            News::NoMore => self.stop_awaiting_last_words(),
+            News::Nothing => self.drop_speculation(),
+            News::Silence => self.release(),
+            News::InVain(began) => self.own_up_to_deafness(began),
+            News::Over => self.commit_turn(),
+            News::Turn(finished, reply) => self.answer(*finished, reply),
+            News::TooLong => self.take_the_floor(),
         }
     }
 

@@ -26,7 +26,7 @@ impl Dialogue {
         };
         speech.mouth.go_on(&mut self.core, tongue, may_play);
         speech.finish_steps(&mut self.core);
-        self.speeches.pauses_between_steps();
+        self.speeches.pause_between_steps();
         self.finish_speech()
     }
 
@@ -113,7 +113,7 @@ impl Dialogue {
         let begins = match speech.mouth.on_playout(playout, now, false) {
             Played::Nothing => return,
             // nobody asked for it
-            Played::Dropped => return self.output_is_lost("the playout dropped the agent's voice"),
+            Played::Dropped => return self.lose_output("the playout dropped the agent's voice"),
             Played::Begins => true,
             Played::GoesOn => false,
         };
@@ -121,7 +121,7 @@ impl Dialogue {
             !self.begins_to_sound() || !self.is_overheard(),
             "it becomes audible while the caller speaks"
         );
-        self.speeches.becomes_audible();
+        self.speeches.mark_audible();
         let Some(speech) = self.speeches.present_mut() else {
             return;
         };
@@ -172,7 +172,7 @@ impl Dialogue {
     }
 
     /// The present speech is over, and what of it was not heard is told for callers who read.
-    fn output_is_lost(&mut self, message: &str) {
+    fn lose_output(&mut self, message: &str) {
         self.core.error(Component::Playout, message, true);
         if let Some(speech) = self.speeches.present_mut() {
             speech.is_lost = true;
@@ -188,7 +188,7 @@ impl Dialogue {
             .speeches
             .present()
             .is_some_and(|speech| !speech.is_read() && self.owes_an_answer(speech));
-        self.output_is_lost(message);
+        self.lose_output(message);
         if owes {
             self.tell_trouble();
         }

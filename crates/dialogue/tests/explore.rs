@@ -1,5 +1,5 @@
 //! Scenarios whose events come late, twice, not at all or as failures.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)] // scenarios are files
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use antiphon_scenario::{Failure, Scenario, explore, run};
 
 mod files;
 
-/// Inputs for each scenario; `make test` takes so many random ones beside these.
+/// Inputs for each scenario; `make test` takes this many random ones beside these.
 const STEPS: usize = 500;
 
 #[test]

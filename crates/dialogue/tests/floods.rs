@@ -10,7 +10,7 @@ use antiphon_dialogue::{Action, Dialogue, Input, Instant, Options};
 const KB: u64 = 1024;
 const MB: u64 = 1024 * KB;
 
-/// What the machine holds after so many of these, one every 10 ms, its actions taken away as a driver does.
+/// What the machine holds after this many of these, one every 10 ms, its actions taken away as a driver does.
 fn held_after(count: u32, mut input: impl FnMut(u32, &Newest) -> Input) -> u64 {
     let mut machine = Dialogue::new(Options::default(), "Be brief.");
     let mut newest = Newest {

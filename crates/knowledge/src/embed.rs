@@ -72,7 +72,7 @@ pub async fn embed(
     mut progress: impl FnMut(usize, usize) + Send,
 ) -> Result<(), EmbedError> {
     if let Some(embedded) = base.embedded() {
-        match is_same(&*embedder, &embedded.vectors, &embedded.probes).await? {
+        match difference(&*embedder, &embedded.vectors, &embedded.probes).await? {
             None => {
                 base.set_meaning(Meaning {
                     embedder,
@@ -171,7 +171,7 @@ pub async fn vectors(
 }
 
 /// `None`: these vectors are of that model; else why not.
-async fn is_same(
+async fn difference(
     embedder: &dyn Embedder,
     stored: &Vectors,
     probes: &[(usize, String)],

@@ -32,7 +32,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub enum Progress<'a> {
     /// This source is asked.
     Source(&'a str),
-    /// So many bytes of this file are here.
+    /// This many bytes of this file are here.
     Bytes {
         /// The file.
         file: &'a str,

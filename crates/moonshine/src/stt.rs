@@ -185,7 +185,7 @@ impl Utterance {
     }
 
     /// Whether a look now is worth its cost, and how soon it is needed.
-    fn wants_look(&self, quiet: usize) -> Option<Urgency> {
+    fn look_urgency(&self, quiet: usize) -> Option<Urgency> {
         if self.look.is_some() || !self.has_voice() {
             return None;
         }
@@ -263,7 +263,7 @@ impl Stream {
         if len >= MAX_UTTERANCE || (len >= LONG_UTTERANCE && quiet >= PAUSE) {
             return self.finish().await;
         }
-        if let Some(urgency) = utterance.wants_look(quiet) {
+        if let Some(urgency) = utterance.look_urgency(quiet) {
             utterance.looked_at = len;
             let (engine, sound) = (self.engine.clone(), utterance.sound.clone());
             let recognition = Box::pin(async move { engine.recognize(sound, urgency).await });

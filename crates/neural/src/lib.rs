@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 
 pub use load::load;
 
-/// Jobs that wait, of each urgency. A job takes tens of milliseconds, so who comes after this many would wait for seconds:
+/// Jobs that wait, of each urgency. A job takes tens of milliseconds, so any job beyond this number would wait for seconds:
 /// it is refused, and says so.
 pub const MAX_WAITING: usize = 64;
 

@@ -17,7 +17,7 @@ const BATCH: usize = 100;
 const MAX_BATCH_CHARS: usize = 250_000;
 /// 100 vectors of 3,072 numbers are 7 MB of JSON.
 const MAX_ANSWER_BYTES: usize = 32 << 20;
-/// What is sent of a text: OpenAI refuses more than 8,191 tokens, which is more than so many characters of any language but the
+/// What is sent of a text: OpenAI refuses more than 8,191 tokens, which is more than this many characters of any language but the
 /// densest, and a passage has some 1,000.
 const MAX_TEXT_CHARS: usize = 24_000;
 
@@ -30,7 +30,7 @@ pub struct OpenAiEmbedder {
 }
 
 impl OpenAiEmbedder {
-    /// `dimensions`: ask for vectors of so many numbers (OpenAI's `text-embedding-3` models can).
+    /// `dimensions`: ask for vectors of this many numbers (OpenAI's `text-embedding-3` models can).
     ///
     /// # Errors
     /// When the TLS stack cannot be set up.

@@ -36,7 +36,7 @@ fn tools() -> Arc<[ToolDefinition]> {
     }))
 }
 
-/// A model's text that arrives in pieces of so many characters: the same words and calls whatever the size.
+/// A model's text that arrives in pieces of this many characters: the same words and calls whatever the size.
 pub fn spoken(text: &str, piece: usize, in_thoughts: bool) {
     let opening = if in_thoughts {
         Opening::Thoughts

@@ -23,7 +23,7 @@ const LOCAL_SERVERS: [(u16, &str); 4] = [
     (8000, "vLLM"),
     (1234, "LM Studio"),
 ];
-/// A list of models in a message names so many.
+/// A list of models in a message names this many.
 const MAX_NAMED_MODELS: usize = 8;
 
 /// How bad a finding is.

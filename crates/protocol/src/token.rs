@@ -249,7 +249,7 @@ impl AccessToken {
         self
     }
 
-    /// Valid for so long; default 6 h.
+    /// Valid for this long; default 6 h.
     #[must_use]
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = ttl;

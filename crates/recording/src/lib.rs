@@ -13,7 +13,7 @@
 //! {"t_us":0,"input":"started","actions":[…]}
 //! {"t_us":1520000,"frame":[1,320000,0]}          a voice activity frame: speaking, speech and silence in µs
 //! {"t_us":2000000,"input":{"stt":{"interim":"A table"}}}
-//! {"dropped":3}                                   so many steps are missing here: the disk was too slow
+//! {"dropped":3}                                   this many steps are missing here: the disk was too slow
 //! {"end":"complete"}                              or "full": the size limit; "broken": the session panicked
 //! ```
 //!

@@ -102,7 +102,7 @@ pub struct Step {
 pub enum Line {
     /// One input.
     Step(Step),
-    /// So many are missing here.
+    /// This many are missing here.
     Dropped(u64),
     /// Nothing follows.
     End(Ending),

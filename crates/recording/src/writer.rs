@@ -56,7 +56,7 @@ impl Writer {
             }
             // What was missed before has its last step behind it when nothing waits any more.
             if look || (missed && drained) {
-                self.end_all_that_are_over();
+                self.end_finished();
                 missed &= !drained;
             }
             self.hand_over();
@@ -64,7 +64,7 @@ impl Writer {
                 let _ = done.send(());
             }
         }
-        self.end_all_that_are_over();
+        self.end_finished();
     }
 
     /// Is there something over?
@@ -83,7 +83,7 @@ impl Writer {
         false
     }
 
-    fn end_all_that_are_over(&mut self) {
+    fn end_finished(&mut self) {
         let over: Vec<usize> = self
             .files
             .iter()

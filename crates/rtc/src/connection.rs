@@ -1,6 +1,5 @@
 //! One peer: its str0m instance, media sections and channels, and the rule that every change is followed by a drain.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,12 +15,13 @@ use str0m::rtp::{RawPacket, RtpPacket as StrRtpPacket, Ssrc};
 use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcConfig};
 use tokio::sync::mpsc;
 
+use crate::backlog::{Backlog, event_bytes, is_perishable};
 use crate::bandwidth::Bandwidth;
-use crate::channels::{self, Channels, Waiting};
+use crate::channels::{Channels, Waiting};
 use crate::command::PeerId;
 use crate::limits::{
     BACKLOG_INTERVAL, CLOSE_TIMEOUT, CONNECT_TIMEOUT, EVENT_RESERVE, LOST_TIMEOUT,
-    MAX_BACKLOG_BYTES, MAX_BACKLOG_EVENTS, MAX_PEER_ADDRESSES, MAX_SSRCS, SCTP_BUFFER_BYTES,
+    MAX_PEER_ADDRESSES, MAX_SSRCS, SCTP_BUFFER_BYTES,
 };
 use crate::negotiation::Negotiation;
 use crate::path::Place;
@@ -56,53 +56,6 @@ pub(crate) enum Link {
         /// When we stop waiting for that.
         until: Instant,
     },
-}
-
-/// Events for a reader that is busy.
-#[derive(Default)]
-struct Backlog {
-    events: VecDeque<PeerEvent>,
-    bytes: usize,
-}
-
-impl Backlog {
-    fn push(&mut self, event: PeerEvent) {
-        self.bytes += event_bytes(&event);
-        self.events.push_back(event);
-    }
-
-    fn is_full(&self) -> bool {
-        self.events.len() > MAX_BACKLOG_EVENTS || self.bytes > MAX_BACKLOG_BYTES
-    }
-}
-
-fn event_bytes(event: &PeerEvent) -> usize {
-    match event {
-        PeerEvent::Data { data, .. } => data.len(),
-        PeerEvent::Connected
-        | PeerEvent::Disconnected
-        | PeerEvent::Closed { .. }
-        | PeerEvent::ChannelOpen { .. }
-        | PeerEvent::MediaReceiving { .. }
-        | PeerEvent::MediaFlowing { .. }
-        | PeerEvent::Rtp(_)
-        | PeerEvent::AudioLevels(_)
-        | PeerEvent::Statistics(_) => 0,
-    }
-}
-
-/// Is it worth nothing later?
-fn is_perishable(event: &PeerEvent) -> bool {
-    match event {
-        PeerEvent::Rtp(_) | PeerEvent::AudioLevels(_) | PeerEvent::Statistics(_) => true,
-        PeerEvent::Data { label, .. } => channels::is_lossy(label),
-        PeerEvent::Connected
-        | PeerEvent::Disconnected
-        | PeerEvent::Closed { .. }
-        | PeerEvent::ChannelOpen { .. }
-        | PeerEvent::MediaReceiving { .. }
-        | PeerEvent::MediaFlowing { .. } => false,
-    }
 }
 
 /// Where a received packet belongs.

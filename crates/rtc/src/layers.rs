@@ -9,11 +9,11 @@ use str0m::media::Rid;
 use crate::bandwidth::Stream;
 use crate::limits::{KEY_FRAME_INTERVAL, MAX_LAYERS};
 
-/// A layer has stopped when it was silent for so long …
+/// A layer has stopped when it was silent for this long …
 const STOPPED_AFTER: Duration = Duration::from_millis(500);
-/// … while the others went on for so many frames. A picture that stands still has few frames in every layer.
+/// … while the others went on for this many frames. A picture that stands still has few frames in every layer.
 const STOPPED_FRAMES: u32 = 8;
-/// Rates are measured over so long: a key frame is a part of it, not all of it.
+/// Rates are measured over this long: a key frame is a part of it, not all of it.
 const RATE_INTERVAL: Duration = Duration::from_secs(1);
 /// The names that senders commonly give, from the smallest layer to the largest: quarter, half, full.
 const COMMON_NAMES: [&str; 3] = ["q", "h", "f"];

@@ -1,4 +1,4 @@
-//! The media engine that both the room server and the room client stand on: UDP sockets, str0m peers, timers, batching,
+//! The media engine that both `server` and `client` stand on: UDP sockets, str0m peers, timers, batching,
 //! one shard (an OS thread) per core. It knows peers, media sections, packets and data channels; it does not know
 //! LiveKit.
 //!
@@ -19,9 +19,10 @@
 //! | [`sdp`] | session descriptions as text |
 //! | `path`, `tcp` | ways to peers that are no UDP sockets of ours: TCP connections, and what a relay passes on |
 //! | `command` | the bounded queue from the handles to a shard |
-//! | `pulse`, `socket`, `address`, `timers`, `level`, `limits`, `counters` | what their names say |
+//! | `pulse`, `backlog`, `socket`, `address`, `timers`, `level`, `limits`, `counters` | what their names say |
 
 mod address;
+mod backlog;
 mod bandwidth;
 mod channels;
 mod command;

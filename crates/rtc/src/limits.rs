@@ -90,7 +90,7 @@ pub(crate) const MAX_RESENDS: u8 = 3;
 /// Datagrams waiting for one TCP connection or relay: half a second of a voice and a camera. More: dropped and counted, as a
 /// router would.
 pub(crate) const PATH_QUEUE: usize = 256;
-/// A TCP connection has to show a check for one of our peers within so long. Longer: closed.
+/// A TCP connection has to show a check for one of our peers within this long. Longer: closed.
 pub(crate) const PATH_CLAIM_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest frame over TCP; DTLS and RTP stay below an Ethernet frame, and libwebrtc's largest is 1 500. Longer: closed.
 pub(crate) const MAX_FRAME_BYTES: usize = 2_048;

@@ -18,7 +18,7 @@ pub(crate) struct Negotiator {
 }
 
 impl Negotiator {
-    /// For a machine with so many cores: large descriptions get half of them at most.
+    /// For a machine with this many cores: large descriptions get half of them at most.
     pub(crate) fn new(cores: usize) -> Self {
         Self {
             ordinary: Arc::new(Semaphore::new(cores.max(1))),

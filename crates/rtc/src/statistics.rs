@@ -260,7 +260,7 @@ mod tests {
 
     const CLOCK: u32 = 48_000;
 
-    /// Packets of 20 ms, with these numbers, each so many milliseconds later than it should be.
+    /// Packets of 20 ms, with these numbers, each this many milliseconds later than it should be.
     fn received(packets: &[(u64, u64)]) -> StreamStatistics {
         let (mut reception, start) = (Reception::default(), Instant::now());
         for (number, late) in packets {

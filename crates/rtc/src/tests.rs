@@ -117,7 +117,7 @@ impl Side {
             .await;
     }
 
-    /// It has sent to so many addresses.
+    /// It has sent to this many addresses.
     async fn until_addresses(&self, count: usize) {
         let waiting = async {
             loop {

@@ -14,7 +14,7 @@ use antiphon_dialogue::Dialogue;
 use antiphon_dialogue::input::Input;
 use antiphon_dialogue::options::Options;
 
-/// A scenario without `end` runs so long after its last line: longer than an answer takes, shorter than a caller is away.
+/// A scenario without `end` runs this long after its last line: longer than an answer takes, shorter than a caller is away.
 const AFTER_THE_LAST: Duration = Duration::from_secs(14);
 
 pub(super) fn seconds(at: Instant) -> f64 {

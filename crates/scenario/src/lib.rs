@@ -19,7 +19,7 @@
 //!                                      # changes "other words", stops, hangs. Without: nothing changed, after 50 ms
 //! tools-hook cancels-reply             # the next answer of the hook that sees what tools gave (option
 //!                                      # on_function_tools_executed true); also: cancels-handoff, hangs, after 50ms
-//! stt +200ms                           # finals come so long after the end of speech
+//! stt +200ms                           # finals come this long after the end of speech
 //! 0.5-2.5 says "A table for two"       # voice activity and transcript; `noise` for a sound without words. At the end:
 //!                                      # +300ms until the final transcript, `interims`: word by word before that,
 //!                                      # `muted`: the microphone is switched off then

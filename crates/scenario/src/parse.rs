@@ -14,7 +14,7 @@ use antiphon_dialogue::options::Options;
 
 /// Bytes of a scenario file: a recorded call of hours. More is refused.
 pub const MAX_SCENARIO_BYTES: usize = 64 * 1024 * 1024;
-/// Final transcripts come so long after the end of speech, unless the file says otherwise.
+/// Final transcripts come this long after the end of speech, unless the file says otherwise.
 const STT_DELAY: Duration = Duration::from_millis(200);
 
 /// A scenario cannot be read.

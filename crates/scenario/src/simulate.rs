@@ -22,7 +22,7 @@ use antiphon_dialogue::input::{Input, Llm, Playout, Stt, Tts, Vad};
 const MS: Duration = Duration::from_millis(1);
 const HOP: Duration = Duration::from_millis(32);
 const FRAME: Duration = Duration::from_millis(20);
-/// A word is understood so long after it was said.
+/// A word is understood this long after it was said.
 const INTERIM_DELAY: Duration = Duration::from_millis(200);
 const CHARS_PER_SECOND: f64 = 15.0;
 

@@ -18,7 +18,7 @@ const DEFAULT_SERVERS: [&str; 3] = [
 ];
 /// Each is asked so often,
 const ATTEMPTS: u32 = 3;
-/// and has so long to answer.
+/// and has this long to answer.
 const TIMEOUT: Duration = Duration::from_millis(700);
 /// A STUN answer is short.
 const ANSWER_BYTES: usize = 576;

@@ -31,7 +31,7 @@ use crate::{agents, origin, twirp};
 /// Browsers may remember for so long that other origins are allowed.
 const CORS_MAX_AGE: Duration = Duration::from_secs(86_400);
 
-/// A client with too many connections may try again after so long.
+/// A client with too many connections may try again after this long.
 const FULL_RETRY: Duration = Duration::from_secs(5);
 
 /// Who a request comes from; put there by the listener.

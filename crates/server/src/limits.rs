@@ -49,7 +49,7 @@ pub const SDP_BYTES_PER_SECOND: u32 = 64 * 1024;
 pub const MAX_SUBSCRIPTIONS: usize = 500;
 /// How many of them may be video: a section once used for video carries no audio later.
 pub const MAX_VIDEO_SUBSCRIPTIONS: usize = 200;
-/// Messages waiting for one client's socket; a client that reads nothing for so long is disconnected.
+/// Messages waiting for one client's socket; a client that reads nothing for this long is disconnected.
 pub const OUTGOING_QUEUE: usize = 512;
 /// Requests waiting for one room; senders wait.
 pub const ROOM_QUEUE: usize = 1024;
@@ -67,16 +67,16 @@ pub const DATA_JOIN_BYTES: usize = 256 * 1024;
 pub const DATA_REPLAY_TIME: Duration = Duration::from_secs(2);
 /// How many bytes of them, in a room.
 pub const DATA_REPLAY_BYTES: usize = 100 * 1024;
-/// A participant must be connected after so long.
+/// A participant must be connected after this long.
 pub const JOIN_TIMEOUT: Duration = Duration::from_secs(60);
-/// An offer of ours must be answered after so long.
+/// An offer of ours must be answered after this long.
 pub const NEGOTIATION_TIMEOUT: Duration = Duration::from_secs(15);
 /// So long an offer that came with the join of a Go client waits: longer than that client takes to note that it has offered,
 /// and not longer than livekit-server takes when it is busy.
 pub const GO_OFFER_DELAY: Duration = Duration::from_millis(100);
-/// A participant whose media connection ended may still say that it leaves for so long; then it is told to join anew.
+/// A participant whose media connection ended may still say that it leaves for this long; then it is told to join anew.
 pub const MEDIA_GRACE: Duration = Duration::from_secs(1);
-/// A participant without signalling is kept for so long, for it to come back.
+/// A participant without signalling is kept for this long, for it to come back.
 pub const RESUME_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a participant that left is remembered for those who come back: a lost connection is noticed after
 /// [`PING_TIMEOUT`] at the latest, and may be resumed for [`RESUME_TIMEOUT`].
@@ -85,32 +85,32 @@ pub const DEPARTED_TIME: Duration = Duration::from_secs(30);
 pub const MAX_DEPARTED: usize = 1_024;
 /// Clients are told to ping this often.
 pub const PING_INTERVAL: Duration = Duration::from_secs(5);
-/// A client that sent nothing for so long is gone.
+/// A client that sent nothing for this long is gone.
 pub const PING_TIMEOUT: Duration = Duration::from_secs(15);
 /// WebSocket pings go out this often, for proxies that close quiet connections.
 pub const SOCKET_PING_INTERVAL: Duration = Duration::from_secs(10);
 /// An agent is asked this often whether it is there: its caller hears nothing while it is not.
 pub const AGENT_PING_INTERVAL: Duration = Duration::from_secs(2);
-/// An agent of which nothing is heard for so long, neither by signalling nor by media, does not answer its caller. Media
+/// An agent of which nothing is heard for this long, neither by signalling nor by media, does not answer its caller. Media
 /// connections check each other about every three seconds.
 pub const AGENT_SILENCE: Duration = Duration::from_secs(4);
-/// One write to a client's socket may take so long.
+/// One write to a client's socket may take this long.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
-/// The other side may take so long to finish the closing handshake; then the socket is dropped.
+/// The other side may take this long to finish the closing handshake; then the socket is dropped.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Tokens are refreshed this often.
 pub const REFRESH_INTERVAL: Duration = Duration::from_secs(300);
-/// A refreshed token is valid for at least so long.
+/// A refreshed token is valid for at least this long.
 pub const REFRESH_TTL: Duration = Duration::from_secs(600);
-/// The request line and headers must be there after so long.
+/// The request line and headers must be there after this long.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
-/// The whole body must be there after so long, once its sender has shown a token.
+/// The whole body must be there after this long, once its sender has shown a token.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Largest request line and headers: a token with as much metadata and attributes as LiveKit allows.
 pub const MAX_HEAD_BYTES: usize = antiphon_protocol::token::MAX_TOKEN_BYTES + 64 * 1024;
 /// Larger ones need one of few places.
 pub const SMALL_HEAD_BYTES: usize = 16 * 1024;
-/// So many of them are read at once: 70 MiB at most. One more takes the place of the one that has been coming for longest:
+/// This many of them are read at once: 70 MiB at most. One more takes the place of the one that has been coming for longest:
 /// whoever sends at once is served, whoever dawdles is not.
 pub const MAX_LARGE_HEADS: usize = 64;
 /// And from one address that is no trusted proxy's.
@@ -139,7 +139,7 @@ pub const MAX_WEBHOOKS_OF_ROOM: usize = 200;
 pub const MAX_WEBHOOK_POSTS: usize = 32;
 /// Attempts for one webhook; LiveKit's.
 pub const WEBHOOK_ATTEMPTS: u32 = 5;
-/// One attempt takes at most so long.
+/// One attempt takes at most this long.
 pub const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(10);
 /// A webhook that is older is dropped: nobody acts upon it any more. LiveKit's.
 pub const WEBHOOK_MAX_AGE: Duration = Duration::from_secs(30);
@@ -157,7 +157,7 @@ pub const MAX_TURN_CHANNELS: usize = 16;
 pub const MAX_TURN_MESSAGE_BYTES: usize = 2_300;
 /// Messages waiting for one client of the relay over UDP. More: dropped, as a router would.
 pub const TURN_QUEUE: usize = 256;
-/// A connection to the relay has an allocation within so long. Longer: closed.
+/// A connection to the relay has an allocation within this long. Longer: closed.
 pub const TURN_ALLOCATE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Agent workers of one server.
 pub const MAX_WORKERS: usize = 1000;
@@ -279,7 +279,7 @@ pub(crate) enum Use {
     Agent,
 }
 
-/// Too many: come back after so long.
+/// Too many: come back after this long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TooMany {
     pub(crate) retry_after: Duration,

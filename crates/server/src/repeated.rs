@@ -10,7 +10,7 @@ use crate::limits::network;
 
 /// How often repetitions are summed up.
 pub(crate) const INTERVAL: Duration = Duration::from_secs(60);
-/// Kinds and causers told apart in an interval: what more of them do is summed up by kind alone. So at most so many lines,
+/// Kinds and causers told apart in an interval: what more of them do is summed up by kind alone. So at most this many lines,
 /// twice, are written in an interval.
 const MAX_TOLD_APART: usize = 100;
 

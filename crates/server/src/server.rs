@@ -27,7 +27,7 @@ use crate::{external, http, repeated, tls, turn};
 
 /// How often draining looks whether the callers have left.
 const DRAIN_POLL: Duration = Duration::from_millis(200);
-/// Sockets may take so long to say goodbye at shutdown.
+/// Sockets may take this long to say goodbye at shutdown.
 const GOODBYE: Duration = Duration::from_secs(2);
 /// Accepting failed (no file descriptors, for example): try again so much later.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -211,7 +211,7 @@ impl Running {
         }
     }
 
-    /// Accept no new rooms and wait until all callers have left those that are open, at most so long. True if they have.
+    /// Accept no new rooms and wait until all callers have left those that are open, at most this long. True if they have.
     /// A room that is only kept for somebody who might come back, or has only agents in it, is not waited for.
     pub async fn drain(&self, at_most: Duration) -> bool {
         self.state.start_draining();

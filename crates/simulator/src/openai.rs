@@ -21,7 +21,7 @@ use crate::speech;
 const DIMENSIONS: u64 = 1536;
 /// 100 ms of speech in bytes.
 const SPEECH_PIECE_BYTES: usize = speech::RATE_HZ as usize / 10 * 2;
-/// Arguments come in pieces of so many characters.
+/// Arguments come in pieces of this many characters.
 const ARGUMENT_PIECE_CHARS: usize = 8;
 /// When it was "created": a fixed instant, so that answers can be compared.
 const CREATED: u64 = 1_700_000_000;

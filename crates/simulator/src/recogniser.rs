@@ -6,7 +6,7 @@ use crate::script::Delays;
 const WINDOW_MS: u64 = 20;
 /// RMS above this is speech: about -40 dB, far above the noise of Opus, far below a quiet voice.
 const SPEECH_RMS: f64 = 300.0;
-/// So many loud windows in a row begin an utterance.
+/// This many loud windows in a row begin an utterance.
 const START_WINDOWS: u64 = 3;
 /// A word takes about this long to say; interim results have as many words as fit.
 const WORD_MS: u64 = 350;
@@ -19,7 +19,7 @@ pub(crate) enum Heard {
         /// In the stream.
         at_ms: u64,
     },
-    /// More of it: so many words of the script's text.
+    /// More of it: this many words of the script's text.
     Interim {
         /// From the beginning.
         words: usize,

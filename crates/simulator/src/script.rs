@@ -62,7 +62,7 @@ pub struct Delays {
     pub stt_silence_ms: u64,
     /// An interim result each so much speech.
     pub stt_interim_ms: u64,
-    /// So long without sound or `KeepAlive`, and the connection is closed with NET-0001.
+    /// This long without sound or `KeepAlive`, and the connection is closed with NET-0001.
     pub stt_idle_ms: u64,
 }
 
@@ -177,12 +177,12 @@ pub enum FaultKind {
     },
     /// No answer for ever.
     Hang,
-    /// After so many chunks nothing more, for ever.
+    /// After this many chunks nothing more, for ever.
     Stall {
         /// Chunks before.
         after_chunks: u64,
     },
-    /// After so many chunks the connection is cut.
+    /// After this many chunks the connection is cut.
     Cut {
         /// Chunks before.
         after_chunks: u64,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A key of so many bytes is nobody's word.
+/// A key of this many bytes is nobody's word.
 const MIN_ANYWHERE_BYTES: usize = 8;
 
 /// An API key. `Debug` shows only that it is there, there is no `Display`, and it does not serialise, so it can stand in

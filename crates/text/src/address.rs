@@ -222,7 +222,7 @@ impl Spoken {
             .push((self.text.len(), written.start, written.end));
     }
 
-    /// How much of the written text was said when so many bytes of what is said were. An address counts when all of it was.
+    /// How much of the written text was said when this many bytes of what is said were. An address counts when all of it was.
     pub fn written(&self, said: usize) -> usize {
         let (mut in_said, mut in_text) = (0, 0);
         for &(said_until, begins, ends) in &self.places {

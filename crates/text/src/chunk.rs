@@ -7,12 +7,12 @@ use super::read::Reader;
 use super::sentence::{is_sentence_mark, sentence_end};
 use super::words::count_words;
 
-/// Without any punctuation the first piece leaves after so many words: about three seconds of speech, long enough that
+/// Without any punctuation the first piece leaves after this many words: about three seconds of speech, long enough that
 /// the next piece is ready when it ends.
 const FIRST_MAX_WORDS: usize = 12;
 /// It is cut before one of [`JOINTS`] from this word on, if there is one.
 const FIRST_MIN_WORDS: usize = 8;
-/// A comma ends the first piece only after so many words; "Well," alone sounds cut off.
+/// A comma ends the first piece only after this many words; "Well," alone sounds cut off.
 const COMMA_MIN_WORDS: usize = 2;
 /// Later sentences shorter than this wait for the next one (LiveKit's `min_sentence_len`).
 const MIN_SENTENCE_CHARS: usize = 20;

@@ -195,7 +195,7 @@ async fn probability(
         .map_err(|error| BenchError::Detector(error.to_string()))
 }
 
-/// Where `speaker` has spoken for so long over `other`, who was speaking already.
+/// Where `speaker` has spoken for this long over `other`, who was speaking already.
 fn interruptions(speaker: &[Voiced], other: &[Voiced], least: Duration) -> Vec<f64> {
     let least = least.as_secs_f64();
     speaker

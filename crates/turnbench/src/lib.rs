@@ -1,6 +1,6 @@
 //! Measures turn detectors on turns whose ends are known, in the terms of eot-bench (LiveKit, Apache-2.0): every silence of a turn is a
 //! decision; all but the last are pauses that must be listened through. A detector scores each of them with what was heard until
-//! then, and a sweep over policies says how long the agent waits at the end of a turn when it may cut so many pauses off.
+//! then, and a sweep over policies says how long the agent waits at the end of a turn when it may cut this many pauses off.
 //!
 //! | module | what |
 //! |---|---|

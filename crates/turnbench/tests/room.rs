@@ -214,7 +214,7 @@ struct Call {
     turns: Vec<String>,
 }
 
-/// A call in a room with an echo of so many decibels; the caller says this over the agent, or nothing.
+/// A call in a room with an echo of this many decibels; the caller says this over the agent, or nothing.
 async fn call(agent: [&str; 3], decibels: Option<f64>, says: Option<&str>) -> Call {
     let air = Arc::new(Mutex::new(Air::new(decibels)));
     let voice = Voice(Mutex::new(

@@ -30,7 +30,7 @@ pub fn info_router(worker: WorkerHandle) -> Router {
 
 /// The longest answer of [`look`].
 const ANSWER_BYTES: u64 = 16 * 1024;
-/// A worker on this machine answers [`look`] within so long.
+/// A worker on this machine answers [`look`] within this long.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What the worker says that serves [`info_router`] at this address: `GET /worker`. `None`: none does.

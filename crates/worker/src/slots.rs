@@ -169,7 +169,7 @@ impl Slots {
         Ok(())
     }
 
-    /// So many waiting agents give their places away that all the others could talk again: a caller who returns to one that
+    /// This many waiting agents give their places away that all the others could talk again: a caller who returns to one that
     /// still waits is one session more, not one too many.
     fn make_room(&mut self) {
         let (max, taken) = (self.max_jobs, self.taken());

@@ -118,7 +118,7 @@ impl std::fmt::Debug for Worker {
 enum End {
     Lost,
     Drained,
-    /// With so many jobs still running.
+    /// With this many jobs still running.
     DrainTimeout(usize),
 }
 

@@ -26,8 +26,9 @@ impl Driver {
                     self.tell(Input::Command(Command::UpdateAgent { agent }));
                 }
                 Ok(Change::Tools(tools, answer)) => self.update_tools(tools, answer),
-                // nothing else is sealed
-                Err(_) => {}
+                Err(_) => tracing::error!(
+                    "an order that nothing here can carry out; please report this as a bug"
+                ),
             },
             // nothing is said any more: who asked hears that it was interrupted
             Request::Speak(..) if self.closed == Closed::Yes => {}

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use crate::handle::{SpeechOutcome, SpeechStatus};
 
-/// How so many last speeches ended is remembered, for who asks late: half an hour of talk. Of older ones nobody knows.
+/// For how many past speeches the outcome is kept, for late questions: half an hour of talk. Of older ones nobody knows.
 const ENDED_LIMIT: usize = 256;
 
 /// The speeches that are not over, bounded by the dialogue's queue, and how the last ones ended.
@@ -47,7 +47,7 @@ impl Speeches {
         self.alive.entry(id).or_default();
     }
 
-    /// So many of its steps were played.
+    /// This many of its steps were played.
     pub(crate) fn spoken(&mut self, id: SpeechId, steps: u32) {
         for status in self.alive.get(&id).into_iter().flatten() {
             status.send_modify(|status| status.steps_spoken = steps);

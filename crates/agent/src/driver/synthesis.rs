@@ -17,7 +17,7 @@ use crate::provider::{Tts, TtsChunk};
 
 /// The longest sound of one segment. A synthesiser that does not end is cut there.
 const SPEECH_LIMIT: Duration = Duration::from_secs(300);
-/// A speaker pauses so long between sentences, and between clauses. Shorter than the 0.3 s at which listeners begin to take
+/// A speaker pauses this long between sentences, and between clauses. Shorter than the 0.3 s at which listeners begin to take
 /// a silence for the end of a turn, and long enough not to sound breathless.
 const AFTER_SENTENCE: Duration = Duration::from_millis(225);
 const AFTER_CLAUSE: Duration = Duration::from_millis(125);

@@ -9,7 +9,7 @@ use antiphon_dialogue::metrics::{Metrics, ModelInfo, ModelUsage, SessionUsage};
 use crate::agent::Agent;
 use crate::provider::ProviderInfo;
 
-/// Requests whose end is awaited. There are never so many; of those that fail nobody hears, and the oldest is forgotten.
+/// Requests whose end is awaited. More never occur; failed ones are not reported, and the oldest is forgotten.
 const OPEN_LIMIT: usize = 64;
 /// Models that are told apart in one session: more than agents speak in it. What further ones use is in the sums alone.
 const MODEL_LIMIT: usize = 64;

@@ -50,7 +50,7 @@ pub struct Query {
     pub text: String,
     /// What the caller said before, oldest first: "and on Sunday?" means nothing without it.
     pub before: Vec<String>,
-    /// At most so many passages; `None`: as many as the source gives by itself.
+    /// At most this many passages; `None`: as many as the source gives by itself.
     pub top_k: Option<usize>,
     /// Only passages whose metadata fit. What a source itself is limited to always counts too.
     pub filter: Option<Filter>,

@@ -96,7 +96,7 @@ impl Heard {
         *self.0.lock().unwrap()
     }
 
-    /// The caller makes a sound, or none, of so many frames of 20 ms.
+    /// The caller makes a sound, or none, of this many frames of 20 ms.
     pub(crate) async fn microphone(&self, loud: bool, frames: usize) {
         for _ in 0..frames {
             let frame = Frame16k::new(vec![if loud { 500 } else { 0 }; 320]);

@@ -19,9 +19,9 @@ const TICK: Duration = Duration::from_millis(20);
 const TICKS: u64 = 960;
 /// Louder than this is speech (-dBov, 127 is silence): where the recording really begins and ends.
 const SPEECH_LEVEL: u8 = 45;
-/// No packet for so long: the agent is silent.
+/// No packet for this long: the agent is silent.
 const SILENCE: Duration = Duration::from_millis(400);
-/// No packet for so long: the agent has stopped.
+/// No packet for this long: the agent has stopped.
 const GAP: Duration = Duration::from_millis(200);
 /// An answer that takes longer does not count as one.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
@@ -177,7 +177,7 @@ impl Caller {
         })
     }
 
-    /// Ask so many questions, each after the answer to the one before.
+    /// Ask this many questions, each after the answer to the one before.
     pub(crate) async fn ask(self, questions: usize, after: Duration) -> Outcome {
         let mut outcome = Outcome::default();
         tokio::time::sleep(Duration::from_secs(1) + after).await;
@@ -203,7 +203,7 @@ impl Caller {
         outcome
     }
 
-    /// Speak into so many answers; how long the agent was still heard after the caller began.
+    /// Speak into this many answers; how long the agent was still heard after the caller began.
     pub(crate) async fn interrupt(self, times: usize) -> Vec<Duration> {
         let mut silences = Vec::new();
         tokio::time::sleep(Duration::from_secs(1)).await;

@@ -62,7 +62,7 @@ fn main() -> Result<(), process::Error> {
     })
 }
 
-/// So many callers at once, each asking so many questions.
+/// This many callers at once, each asking this many questions.
 async fn turns(callers: usize, questions: usize) -> Result<(), process::Error> {
     let (_simulator, mut antiphon, engine) = start(ANSWER).await?;
     let speech = Speech::question()?;

@@ -160,7 +160,7 @@ fn check_request(config: &Config, findings: &mut Vec<String>) {
     }
 }
 
-/// The room server looks back so long for a caller whom a leaving agent has left unanswered.
+/// The room server looks back this long for a caller whom a leaving agent has left unanswered.
 const LONGEST_GRACE: std::time::Duration = std::time::Duration::from_secs(60);
 
 fn check_limits(config: &Config, findings: &mut Vec<String>) {

@@ -293,7 +293,7 @@ pub struct ToolConfig {
     pub filler_after: Option<Seconds>,
     /// Silence before each further one. Default: it is said once.
     pub filler_every: Option<Seconds>,
-    /// At most so many.
+    /// At most this many.
     pub filler_max: Option<u32>,
     /// A call while one runs: `allow` (default), `reject`, `replace` or `confirm`.
     pub on_duplicate: OnDuplicate,
@@ -411,7 +411,7 @@ pub struct EmbeddingConfig {
     pub model: Option<String>,
     /// The endpoint's address. Default `OPENAI_BASE_URL`, else OpenAI.
     pub base_url: Option<String>,
-    /// Vectors of so many numbers.
+    /// Vectors of this many numbers.
     pub dimensions: Option<usize>,
 }
 
@@ -464,7 +464,7 @@ pub struct ServerConfig {
 pub struct RoomConfig {
     /// Whose words are heard when several callers are in the room. Default `first`.
     pub callers: CallersConfig,
-    /// The agent stays so long after its caller has left, for one who returns. Default 10 s.
+    /// The agent stays this long after its caller has left, for one who returns. Default 10 s.
     pub return_grace: Option<Seconds>,
 }
 

@@ -48,7 +48,7 @@ pub struct TurnConfig {
     pub false_interruption_timeout: Option<Seconds>,
     /// Phrases that do not stop the agent while it speaks. Default: those of the language that is heard.
     pub backchannels: Option<Vec<String>>,
-    /// A VAD that hears a voice for so long without a word is not believed. Default 90.
+    /// A VAD that hears a voice for this long without a word is not believed. Default 90.
     pub stuck_vad_timeout: Option<Seconds>,
     /// So soon after the agent's first word, and so shortly before its last, they are no backchannels. Default 1.
     pub backchannel_boundary: Option<Boundary>,
@@ -80,7 +80,7 @@ pub struct TurnConfig {
     pub tool_interruption: Option<ToolInterruption>,
     /// A history of more items gets a summary in the place of its beginning. Default: never.
     pub summarize_over_items: Option<u32>,
-    /// A history of about so many tokens does. Default: never.
+    /// A history of about this many tokens does. Default: never.
     pub summarize_over_tokens: Option<u32>,
     /// The caller's last turns that stay as they are. Default 2.
     pub summarize_keep_turns: Option<u32>,

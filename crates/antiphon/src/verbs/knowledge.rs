@@ -50,11 +50,11 @@ pub async fn run(verb: KnowledgeVerb) -> anyhow::Result<()> {
             refresh(&out, &folder, &how).await
         }
         KnowledgeVerb::Refresh { store, folder, how } => {
-            is_store(&store)?;
+            check_store(&store)?;
             refresh(&store, &folder, &how).await
         }
         KnowledgeVerb::Add { store, files, how } => {
-            is_store(&store)?;
+            check_store(&store)?;
             let mut writer = Writer::open(&store)?;
             let splitter = splitter(&mut writer, &how);
             let reader = reader()?;
@@ -81,7 +81,7 @@ pub async fn run(verb: KnowledgeVerb) -> anyhow::Result<()> {
             store,
             documents: names,
         } => {
-            is_store(&store)?;
+            check_store(&store)?;
             let mut writer = Writer::open(&store)?;
             for name in names {
                 let mut there = writer.documents();
@@ -123,7 +123,7 @@ fn name_of(file: &Path, folder: Option<&Path>) -> String {
     inside.unwrap_or(file).display().to_string()
 }
 
-fn is_store(store: &Path) -> anyhow::Result<()> {
+fn check_store(store: &Path) -> anyhow::Result<()> {
     anyhow::ensure!(
         store.join("docstore.json").is_file(),
         "{} is no index; `antiphon knowledge build FOLDER --out {}` makes one",

@@ -9,7 +9,7 @@ use axum::Router;
 
 /// Media ports are looked for so often; whoever runs more servers on one machine names their ports.
 const MEDIA_TRIES: u16 = 20;
-/// So many ports are tried for one to advise.
+/// This many ports are tried for one to advise.
 const TRIED_FOR_ADVICE: u16 = 100;
 
 /// May the media ports be others than those of the settings?

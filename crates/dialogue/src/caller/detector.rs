@@ -1,8 +1,8 @@
 //! The turn detector: asked in a silence of 200 ms, or when the VAD says before that speech has ended, whether the caller has
 //! finished, or goes on after a breath.
 
-use super::turn::{Prediction, Stage};
-use super::{Caller, Now, Told};
+use super::turn::{Phase, Prediction};
+use super::{Caller, News, Now};
 use crate::action::Action;
 use crate::ids::PredictionId;
 use crate::limits::SECOND_QUESTION;
@@ -80,10 +80,10 @@ impl Caller {
         if !now.options.turn_detector.reads() {
             return;
         }
-        let silent = match self.turn.stage {
-            Stage::Quiet => false,
-            Stage::Open => self.turn.prediction != Prediction::None,
-            Stage::AwaitingWords { .. } | Stage::Pausing => true,
+        let silent = match self.turn.phase() {
+            Phase::Quiet => false,
+            Phase::Open => self.turn.prediction != Prediction::None,
+            Phase::AwaitingWords { .. } | Phase::Pausing => true,
         };
         if silent && self.turn.normal() != self.turn.predicted_for {
             self.ask_turn_detector(now);
@@ -110,7 +110,7 @@ impl Caller {
         (waits && is_asked_before).then_some(at)
     }
 
-    /// So long a pause is where a sentence may be cut.
+    /// This long a pause is where a sentence may be cut.
     pub(super) fn ask_again(&mut self, now: Now) {
         self.ask_turn_detector(now);
         if now.mode() == TurnDetection::Vad {
@@ -169,7 +169,7 @@ impl Caller {
                 prediction_duration: answer.map(|answer| answer.at.since(answer.asked_at)),
                 num_requests: count,
             });
-            self.tell(Told::Measured(Box::new(metrics)));
+            self.tell(News::Measured(Box::new(metrics)));
         }
     }
 }

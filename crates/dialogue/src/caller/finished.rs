@@ -1,6 +1,6 @@
 //! A turn that is finished: what enters the history of it.
 
-use super::{Caller, Now, Told};
+use super::{Caller, News, Now};
 use crate::event::{InputModality, TurnMetrics};
 use crate::history::Place;
 use crate::ids::TurnId;
@@ -79,7 +79,7 @@ impl Caller {
         self.measure_detector();
         self.monologue.count(&finished.text, self.turn.words());
         self.renew_turn();
-        self.tell(Told::Turn(Box::new(finished), reply));
+        self.tell(News::Turn(Box::new(finished), reply));
     }
 
     fn measured(&self, now: Now) -> Finished {

@@ -2,14 +2,14 @@
 //!
 //! They stand **where they were said**: nothing that the agent says or asks afterwards comes before them. They enter the
 //! history before any request that is made after them; before the agent's next words if these ask something; with the
-//! caller's next words if those are others; else when they are answered. Until then more may belong to the same turn.
+//! caller's next words if that turn is a different one; otherwise when they are answered. Until then more may belong to the same turn.
 //!
 //! They are answered when the agent falls silent, if it had asked something before them, or when the caller then waits; in
 //! both cases only if **the agent has asked nothing since**: "okay" to one thing is no consent to the next.
 //!
 //! What the agent has asked, and when, is told by `questions.rs`.
 
-use super::turn::Stage;
+use super::turn::Phase;
 use super::verdict::ECHO_SLACK;
 use super::{Caller, Now};
 use crate::history::Place;
@@ -37,7 +37,7 @@ impl Caller {
         self.turn.kept.is_some()
     }
 
-    /// What the agent had begun to say by then the caller had heard when those words were said.
+    /// The instant up to which the agent's words count as heard before these words.
     pub(crate) fn kept_until(&self) -> Option<Instant> {
         self.turn.kept.map(|kept| kept.said + ECHO_SLACK)
     }
@@ -68,12 +68,12 @@ impl Caller {
             is_due: false,
             place: place.or(before.map(|kept| kept.place)).unwrap_or_default(),
         });
-        self.heard.settle(now.at);
+        self.recognised.settle(now.at);
     }
 
     /// Kept words that nothing is heard after are answered together with what was typed.
     pub(crate) fn join_kept_words(&mut self, now: Now) {
-        if self.has_kept() && self.turn.stage != Stage::Open {
+        if self.has_kept() && self.turn.phase() != Phase::Open {
             self.remember_words(now);
         }
     }
@@ -112,11 +112,11 @@ impl Caller {
             return;
         };
         let began = self.heard_again_at(kept, now);
-        let (stage, last_spoke) = (self.turn.stage, self.turn.last_spoke);
+        let (phase, last_spoke) = (self.turn.phase(), self.turn.last_spoke);
         self.remember_words(now);
         self.turn.began = began;
         if began.is_some() {
-            (self.turn.stage, self.turn.last_spoke) = (stage, last_spoke);
+            self.turn.resume(phase, last_spoke);
         }
     }
 
@@ -129,7 +129,7 @@ impl Caller {
         let is_answer =
             self.turn.kept.is_some_and(|kept| kept.at_once) && now.agent.asked_since.is_none();
         let hooked = now.options.on_user_turn_completed;
-        let speaks = self.turn.stage == Stage::Open;
+        let speaks = self.turn.phase() == Phase::Open;
         if is_answer && may_answer && !speaks && !hooked && !now.is_manual() {
             self.end_turn(true, true, now);
         } else {
@@ -149,7 +149,7 @@ impl Caller {
 
     /// Words wait, and nothing is heard that they may be part of.
     pub(crate) fn has_waiting_words(&self) -> bool {
-        self.turn.stage == Stage::Quiet && self.turn.words() > 0
+        self.turn.phase() == Phase::Quiet && self.turn.words() > 0
     }
 
     /// Whatever has silenced the agent: words that left the floor to it may have been an answer.
@@ -164,12 +164,11 @@ impl Caller {
             kept.at_once || (now.at.since(kept.said) <= boundary && !is_echo)
         };
         if self.turn.kept.as_mut().is_none_or(at_once) {
-            self.turn.stage = Stage::Pausing;
+            self.turn.pause();
         } else if self.turn.may_answer() {
             // the caller may go on, or wait
-            self.turn.stage = Stage::AwaitingWords {
-                until: now.at + now.options.max_endpointing_delay(),
-            };
+            self.turn
+                .await_words(now.at + now.options.max_endpointing_delay());
         } else {
             self.remember_words(now);
         }

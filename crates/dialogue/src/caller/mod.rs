@@ -1,6 +1,6 @@
 //! The caller's side: what the caller's sound and the recogniser's words mean, and when a turn is finished.
 //!
-//! **Owns**, and nobody else can change: the turn with its words and its stage ([`turn`]), the sound that is heard ([`sound`]),
+//! **Owns**, and nobody else can change: the turn with its words and its phase ([`turn`]), the sound that is heard ([`sound`]),
 //! what the recogniser has said already ([`heard`]), the words that wait for the agent's silence ([`kept`]), the delays and what
 //! was learned of the caller's pauses ([`endpointing`]), the question to the turn detector ([`detector`]), how long the agent has
 //! not got a word in ([`overlong`]), the language ([`language`]), and the caller's published state.
@@ -8,7 +8,7 @@
 //! **Is told** the VAD's and the recogniser's reports, the detector's answer, the program's commands about the turn, and what
 //! the agent does as far as a caller could hear it ([`Agent`]). Time and options come with every call ([`Now`]).
 //!
-//! **Answers** through [`Caller::poll`], oldest first, with what has happened ([`Told`]). What follows from it for the agent is
+//! **Answers** through [`Caller::poll`], oldest first, with what has happened ([`News`]). What follows from it for the agent is
 //! decided by the stage (`user.rs`, `bargein.rs`, `commit.rs`), which alone knows both sides.
 //!
 //! Whether the caller speaks is stored once, in [`sound::Sound`]; the published state, the deadline of a lost end and what the
@@ -17,10 +17,10 @@
 mod detector;
 mod endpointing;
 mod finished;
-mod heard;
 mod kept;
 mod language;
 mod overlong;
+mod recognised;
 mod sound;
 #[cfg(test)]
 mod tests;
@@ -36,15 +36,16 @@ use crate::history::Place;
 use crate::ids::TurnId;
 use crate::metrics::{InterruptionMetrics, Metrics};
 use crate::options::{Options, TurnDetection};
+use crate::pending::earliest;
 use antiphon_chat::time::{Duration, Instant};
 use endpointing::Pauses;
 pub(crate) use finished::Finished;
-use heard::Heard;
 use language::Language;
 use overlong::Monologue;
+use recognised::Recognised;
 use sound::{Sound, Unheard};
 pub(crate) use turn::corrected;
-use turn::{Stage, UserTurn};
+use turn::{Phase, UserTurn};
 pub(crate) use verdict::Verdict;
 
 /// What comes with everything that the caller's side is told.
@@ -84,7 +85,7 @@ pub(crate) struct Agent {
 
 /// What has happened on the caller's side. Small, because the voice goes on at audio rate.
 #[derive(Clone, Debug)]
-pub(crate) enum Told {
+pub(crate) enum News {
     /// This is to be done, or to be reported.
     Ask(Box<Action>),
     Measured(Box<Metrics>),
@@ -120,7 +121,7 @@ pub(crate) enum Told {
 /// See above.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
-    told: VecDeque<Told>,
+    news: VecDeque<News>,
     turn: UserTurn,
     /// Turns and questions to the detector so far.
     turns: u32,
@@ -148,7 +149,7 @@ pub(crate) struct Caller {
     misses_words: bool,
     pauses: Pauses,
     monologue: Monologue,
-    heard: Heard,
+    recognised: Recognised,
     language: Language,
     /// The last turn that was spoken and committed, and the name of its message.
     last_turn: Option<(TurnId, String)>,
@@ -157,7 +158,7 @@ pub(crate) struct Caller {
 impl Default for Caller {
     fn default() -> Self {
         Self {
-            told: VecDeque::new(),
+            news: VecDeque::new(),
             turn: UserTurn::new(TurnId(1)),
             turns: 1,
             predictions: 0,
@@ -174,7 +175,7 @@ impl Default for Caller {
             misses_words: false,
             pauses: Pauses::default(),
             monologue: Monologue::default(),
-            heard: Heard::default(),
+            recognised: Recognised::default(),
             language: Language::default(),
             last_turn: None,
         }
@@ -184,30 +185,30 @@ impl Default for Caller {
 /// What it answers.
 impl Caller {
     /// What has happened, oldest first.
-    pub(crate) fn poll(&mut self) -> Option<Told> {
-        self.told.pop_front()
+    pub(crate) fn poll(&mut self) -> Option<News> {
+        self.news.pop_front()
     }
 
     /// What has not been asked for yet waits until this is dealt with.
-    pub(crate) fn put_aside(&mut self) -> VecDeque<Told> {
-        match self.told.is_empty() {
+    pub(crate) fn put_aside(&mut self) -> VecDeque<News> {
+        match self.news.is_empty() {
             true => VecDeque::new(),
-            false => std::mem::take(&mut self.told),
+            false => std::mem::take(&mut self.news),
         }
     }
 
-    pub(crate) fn put_back(&mut self, told: VecDeque<Told>) {
-        if !told.is_empty() {
-            self.told = told;
+    pub(crate) fn put_back(&mut self, news: VecDeque<News>) {
+        if !news.is_empty() {
+            self.news = news;
         }
     }
 
-    fn tell(&mut self, told: Told) {
-        self.told.push_back(told);
+    fn tell(&mut self, news: News) {
+        self.news.push_back(news);
     }
 
     fn ask(&mut self, action: Action) {
-        self.tell(Told::Ask(Box::new(action)));
+        self.tell(News::Ask(Box::new(action)));
     }
 
     fn emit(&mut self, event: Event) {
@@ -221,21 +222,13 @@ impl Caller {
 
     /// The first thing that has a time; of those at the same instant the first that is written here.
     fn next(&self, now: Now) -> Option<(Instant, Wait)> {
-        let mut first = None;
-        for (due, wait) in [
+        earliest(&[
             (self.second_question(now), Wait::Detector),
             (self.turn_deadline(now), Wait::Turn),
             (self.sound_deadline(now), Wait::Sound),
             (self.overlong_deadline(now), Wait::Monologue),
             (self.unheard.map(|unheard| unheard.until), Wait::Words),
-        ] {
-            if let Some(due) = due
-                && first.is_none_or(|(first, _)| due < first)
-            {
-                first = Some((due, wait));
-            }
-        }
-        first
+        ])
     }
 
     /// Its deadline has come.
@@ -266,7 +259,7 @@ impl Caller {
 
     /// No turn has begun, and none is about to end.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.turn.stage == Stage::Quiet
+        self.turn.phase() == Phase::Quiet
     }
 
     /// How many words the present turn has.
@@ -309,7 +302,7 @@ impl Caller {
 
     /// The recogniser was asked for them.
     pub(crate) fn awaits_final(&self, now: Now) -> bool {
-        let awaits = matches!(self.turn.stage, Stage::AwaitingWords { .. });
+        let awaits = matches!(self.turn.phase(), Phase::AwaitingWords { .. });
         self.turn.commit_asked || (now.mode() == TurnDetection::Vad && awaits)
     }
 
@@ -376,7 +369,7 @@ impl Caller {
 
     /// The agent's new state, and nobody has the floor.
     pub(crate) fn on_agent_state(&mut self, speaks: bool, is_open: bool, now: Now) {
-        self.heard.was_answered |= is_open;
+        self.recognised.was_answered |= is_open;
         if speaks {
             self.pauses.agent_began(now.at);
             self.monologue.end(now.at);
@@ -412,7 +405,7 @@ impl Caller {
             num_interruptions: u32::from(is_interruption),
             num_backchannels: u32::from(!is_interruption),
         });
-        self.tell(Told::Measured(Box::new(metrics)));
+        self.tell(News::Measured(Box::new(metrics)));
     }
 
     /// The caller is heard over the agent's voice, and nobody knows yet what that is.
@@ -448,15 +441,15 @@ impl Caller {
         let speaks = self.state() == UserState::Speaking;
         self.misses_words |= speaks || self.turn.is_pending();
         // it will not say where the turn begins and ends: the voice does
-        if speaks && self.hears_voice() && self.turn.stage == Stage::Quiet {
-            self.turn.stage = Stage::Open;
+        if speaks && self.hears_voice() && self.turn.phase() == Phase::Quiet {
+            self.turn.open();
         }
     }
 
     /// The caller spoke and no word came of it. While the recogniser does not hear this was not a cough.
     fn tell_if_deaf(&mut self) {
         if std::mem::take(&mut self.misses_words) || self.is_deaf {
-            self.tell(Told::InVain(self.turn.began));
+            self.tell(News::InVain(self.turn.began));
         }
     }
 
@@ -472,7 +465,7 @@ impl Caller {
         if self.turn.words() > 0 {
             let transcript = self.turn.text();
             self.turn.forget_words();
-            self.heard.settle(now.at);
+            self.recognised.settle(now.at);
             self.show_words(now);
             self.withdrawn(transcript, reason);
         }
@@ -491,28 +484,28 @@ impl Caller {
     /// The program forgets the turn.
     pub(crate) fn clear(&mut self, now: Now) {
         self.ask(Action::ClearStt);
-        self.tell(Told::Nothing);
+        self.tell(News::Nothing);
         self.withdraw_turn(Withdrawal::Program, now);
     }
 
     /// Another turn detection: a turn that has begun ends by the new rules.
     pub(crate) fn detection_changed(&mut self, before: TurnDetection, now: Now) {
-        match (now.mode(), self.turn.stage) {
-            (_, Stage::Open) => {}
-            (TurnDetection::Manual, Stage::Pausing | Stage::AwaitingWords { .. }) => {
+        match (now.mode(), self.turn.phase()) {
+            (_, Phase::Open) => {}
+            (TurnDetection::Manual, Phase::Pausing | Phase::AwaitingWords { .. }) => {
                 if !self.turn.commit_asked {
-                    self.turn.stage = Stage::Quiet;
+                    self.turn.rest();
                 }
             }
-            (TurnDetection::Vad | TurnDetection::Stt, Stage::Quiet)
+            (TurnDetection::Vad | TurnDetection::Stt, Phase::Quiet)
                 if before == TurnDetection::Manual && self.turn.words() > 0 =>
             {
                 self.turn.last_spoke.get_or_insert(now.at);
-                self.turn.stage = Stage::Pausing;
+                self.turn.pause();
             }
             (
                 TurnDetection::Vad | TurnDetection::Stt | TurnDetection::Manual,
-                Stage::Quiet | Stage::Pausing | Stage::AwaitingWords { .. },
+                Phase::Quiet | Phase::Pausing | Phase::AwaitingWords { .. },
             ) => {}
         }
     }

@@ -1,6 +1,6 @@
-//! A caller who does not let the agent get a word in: after so many words, or so long, the agent takes the floor.
+//! A caller who does not let the agent get a word in: after this many words, or this long, the agent takes the floor.
 
-use super::{Caller, Now, Told};
+use super::{Caller, News, Now};
 use crate::event::Event;
 use crate::limits::MAX_TURN_BYTES;
 use antiphon_chat::time::Instant;
@@ -29,7 +29,7 @@ impl Monologue {
     }
 
     /// The caller is heard, in a turn that began then.
-    pub(super) fn goes_on(&mut self, began: Option<Instant>) {
+    pub(super) fn note_voice(&mut self, began: Option<Instant>) {
         if self.since.is_none() {
             self.since = began.map(|began| began.max(self.after));
         }
@@ -88,6 +88,6 @@ impl Caller {
             self.promote_words(now);
             self.end_turn(false, false, now);
         }
-        self.tell(Told::TooLong);
+        self.tell(News::TooLong);
     }
 }

@@ -1,7 +1,7 @@
 //! The caller's sound: the VAD's voice, or speech that the recogniser alone hears, from its first sound to its last.
 
-use super::turn::{Prediction, Stage};
-use super::{Caller, Now, Told};
+use super::turn::{Phase, Prediction};
+use super::{Caller, News, Now};
 use crate::action::Action;
 use crate::event::{Event, UserState};
 use crate::input::Vad;
@@ -59,7 +59,7 @@ impl Caller {
     pub(crate) fn speaks(&self) -> bool {
         match self.has_vad {
             true => self.hears_voice(),
-            false => self.turn.stage == Stage::Open,
+            false => self.turn.phase() == Phase::Open,
         }
     }
 
@@ -101,7 +101,7 @@ impl Caller {
             }
             // where the recogniser decides, nobody waits for the end of a sound, and it may be lost
             Sound::Speech => {
-                let lost = self.turn.stage == Stage::Quiet;
+                let lost = self.turn.phase() == Phase::Quiet;
                 lost.then(|| self.turn.last_sign + SPEECH_SIGN_TIMEOUT)
             }
         }
@@ -150,15 +150,15 @@ impl Caller {
         let counts = self.is_deaf || now.mode() != TurnDetection::Stt || self.turn.is_endpointing();
         self.misses_words |= self.is_deaf;
         if counts && !self.turn.commit_asked {
-            self.turn.stage = Stage::Open;
+            self.turn.open();
         }
-        self.tell(Told::Began);
-        self.tell(Told::GoesOn);
+        self.tell(News::Began);
+        self.tell(News::GoesOn);
     }
 
     fn voice_goes_on(&mut self, speech: Duration, now: Now) {
         let recogniser_decides = now.mode() == TurnDetection::Stt;
-        let turn_speaks = self.turn.stage == Stage::Open || self.turn.commit_asked;
+        let turn_speaks = self.turn.phase() == Phase::Open || self.turn.commit_asked;
         if !self.hears_voice() || !(recogniser_decides || turn_speaks) {
             return self.voice_began(speech, now); // its start was lost
         }
@@ -168,12 +168,12 @@ impl Caller {
             self.still_speaking(now);
             self.turn.stable = false;
         }
-        self.tell(Told::GoesOn);
+        self.tell(News::GoesOn);
     }
 
     /// A silence inside speech that may become its end.
     fn voice_pauses(&mut self, silence: Duration, now: Now) {
-        if self.turn.stage != Stage::Open {
+        if self.turn.phase() != Phase::Open {
             return;
         }
         self.turn.last_spoke = Some(now.at.back(silence));
@@ -186,17 +186,17 @@ impl Caller {
     /// Also called when the end was lost.
     pub(super) fn voice_ended(&mut self, silence: Duration, now: Now) {
         let ended = now.at.back(silence);
-        let was_speaking = self.state() == UserState::Speaking || self.turn.stage == Stage::Open;
+        let was_speaking = self.state() == UserState::Speaking || self.turn.phase() == Phase::Open;
         let late = now.mode() == TurnDetection::Stt
             && (self.turn.is_endpointing()
-                || ((self.turn.stt_over || self.misses_words) && self.turn.stage == Stage::Open));
+                || ((self.turn.stt_over || self.misses_words) && self.turn.phase() == Phase::Open));
         if was_speaking || late {
             self.turn.last_spoke = Some(ended);
             self.quiet_since = ended;
         }
         self.ended(ended, now);
         match now.mode() {
-            TurnDetection::Vad if self.turn.stage == Stage::Open => {
+            TurnDetection::Vad if self.turn.phase() == Phase::Open => {
                 self.begin_endpointing(now);
                 if self.turn.prediction == Prediction::None {
                     self.ask_turn_detector(now);
@@ -205,8 +205,8 @@ impl Caller {
                     self.ask(Action::FinalizeStt);
                 }
             }
-            TurnDetection::Manual if self.turn.stage == Stage::Open => {
-                self.turn.stage = Stage::Quiet;
+            TurnDetection::Manual if self.turn.phase() == Phase::Open => {
+                self.turn.rest();
             }
             TurnDetection::Stt if late => self.begin_endpointing(now),
             TurnDetection::Vad | TurnDetection::Manual | TurnDetection::Stt => {}
@@ -225,10 +225,10 @@ impl Caller {
         self.turn.began.get_or_insert(now.at);
         self.still_speaking(now);
         if !self.turn.commit_asked {
-            self.turn.stage = Stage::Open;
+            self.turn.open();
         }
         self.turn.stt_over = false;
-        self.tell(Told::Began);
+        self.tell(News::Began);
     }
 
     /// The recogniser's end of speech, or the lack of any further sign.
@@ -261,7 +261,7 @@ impl Caller {
     fn ended(&mut self, ended: Instant, now: Now) {
         let before = self.state();
         if let Sound::Voice(voice) = std::mem::replace(&mut self.sound, Sound::Silence) {
-            self.heard.voice(voice.part, ended);
+            self.recognised.voice(voice.part, ended);
         }
         if before == UserState::Speaking {
             self.pauses
@@ -286,7 +286,7 @@ impl Caller {
             return;
         };
         if part.since(voice.last) >= STABLE_SILENCE {
-            self.heard.voice(voice.part, voice.last);
+            self.recognised.voice(voice.part, voice.last);
             voice.part = part;
         }
         (voice.lasted, voice.last, voice.sign) = (lasted, now, now);
@@ -302,13 +302,13 @@ impl Caller {
     /// A sign of speech just now.
     fn still_speaking(&mut self, now: Now) {
         (self.turn.last_spoke, self.turn.last_sign) = (Some(now.at), now.at);
-        self.monologue.goes_on(self.turn.began);
+        self.monologue.note_voice(self.turn.began);
         self.forget_prediction();
     }
 
     /// There is sound after words that left the floor to the agent. It changes nothing of them before it is words.
     fn heard_again(&mut self, at: Instant) {
-        if self.turn.stage == Stage::Quiet
+        if self.turn.phase() == Phase::Quiet
             && let Some(kept) = &mut self.turn.kept
         {
             kept.again = Some(at);
@@ -318,13 +318,13 @@ impl Caller {
     /// A sound of long ago that no words came of is not part of what comes now, where nobody waits for the end of sounds.
     fn drop_stale_sound(&mut self, now: Now) {
         let stale = |at| now.at.since(at) > now.options.transcript_timeout;
-        if self.turn.stage == Stage::Quiet
+        if self.turn.phase() == Phase::Quiet
             && self.turn.words() == 0
             && self.turn.last_spoke.is_none_or(stale)
         {
             self.turn.began = None;
             self.monologue.forget_sound();
-            self.heard.settle(now.at);
+            self.recognised.settle(now.at);
         }
     }
 

@@ -44,18 +44,18 @@ impl Call {
         }
     }
 
-    fn tell(&mut self, what: impl FnOnce(&mut Caller, Now)) -> Vec<Told> {
+    fn tell(&mut self, what: impl FnOnce(&mut Caller, Now)) -> Vec<News> {
         let (at, agent) = (self.at, self.agent);
         let options = &self.options;
         what(&mut self.caller, Now { at, options, agent });
         std::iter::from_fn(|| self.caller.poll()).collect()
     }
 
-    fn vad(&mut self, vad: Vad) -> Vec<Told> {
+    fn vad(&mut self, vad: Vad) -> Vec<News> {
         self.tell(|caller, now| caller.on_vad(vad, now))
     }
 
-    fn stt(&mut self, stt: Stt) -> Vec<Told> {
+    fn stt(&mut self, stt: Stt) -> Vec<News> {
         self.tell(|caller, now| caller.on_stt(stt, now))
     }
 
@@ -63,8 +63,8 @@ impl Call {
         self.at = self.at + Duration::from_millis(ms);
     }
 
-    /// A voice of so many milliseconds, and the silence after which the VAD is sure that it is over.
-    fn voice(&mut self, ms: u64) -> Vec<Told> {
+    /// A voice of this many milliseconds, and the silence after which the VAD is sure that it is over.
+    fn voice(&mut self, ms: u64) -> Vec<News> {
         let speech = Duration::from_millis(50);
         self.pass(50);
         let mut told = self.vad(Vad::SpeechStarted { speech });
@@ -82,7 +82,7 @@ impl Call {
     }
 
     /// Goes to the deadline.
-    fn wait(&mut self) -> Vec<Told> {
+    fn wait(&mut self) -> Vec<News> {
         self.at = self.caller.deadline(self.now()).unwrap_or(self.at);
         self.tell(Caller::due)
     }
@@ -103,7 +103,7 @@ fn final_words(text: &str) -> Stt {
     }
 }
 
-fn has(told: &[Told], fits: impl Fn(&Told) -> bool) -> bool {
+fn has(told: &[News], fits: impl Fn(&News) -> bool) -> bool {
     told.iter().any(fits)
 }
 
@@ -111,13 +111,13 @@ fn has(told: &[Told], fits: impl Fn(&Told) -> bool) -> bool {
 fn a_sound_without_words_ends_in_nothing() {
     let mut call = Call::new();
     let told = call.voice(400);
-    assert!(has(&told, |told| matches!(told, Told::Began)));
-    let asks = |told: &Told| matches!(told, Told::Ask(action) if **action == Action::FinalizeStt);
+    assert!(has(&told, |told| matches!(told, News::Began)));
+    let asks = |told: &News| matches!(told, News::Ask(action) if **action == Action::FinalizeStt);
     assert!(has(&told, asks));
     assert!(!call.caller.is_quiet(), "words may still come");
     let told = call.wait();
-    assert!(has(&told, |told| matches!(told, Told::Nothing)));
-    assert!(!has(&told, |told| matches!(told, Told::Over)));
+    assert!(has(&told, |told| matches!(told, News::Nothing)));
+    assert!(!has(&told, |told| matches!(told, News::Over)));
     assert!(call.caller.is_quiet());
     assert_eq!(call.caller.deadline(call.now()), None);
 }
@@ -127,12 +127,12 @@ fn words_and_a_silence_are_a_turn() {
     let mut call = Call::new();
     call.voice(900);
     let told = call.stt(final_words("A table for two"));
-    assert!(has(&told, |told| matches!(told, Told::Words)));
+    assert!(has(&told, |told| matches!(told, News::Words)));
     let told = call.wait();
-    assert!(has(&told, |told| matches!(told, Told::Over)));
+    assert!(has(&told, |told| matches!(told, News::Over)));
     let told = call.tell(Caller::finish);
     let finished = told.into_iter().find_map(|told| match told {
-        Told::Turn(finished, reply) => Some((finished.text, reply)),
+        News::Turn(finished, reply) => Some((finished.text, reply)),
         _ => None,
     });
     assert_eq!(finished, Some(("A table for two".into(), true)));
@@ -213,7 +213,7 @@ fn of_words_in_a_click_without_a_final_only_an_order_to_stop_interrupts() {
         call.voice(200);
         call.stt(interim(text));
         let told = call.wait();
-        assert!(has(&told, |told| matches!(told, Told::Over)));
+        assert!(has(&told, |told| matches!(told, News::Over)));
         assert_eq!(call.verdict(), verdict, "{text}");
     }
 }
@@ -228,7 +228,7 @@ fn a_voice_after_the_button_begins_another_turn() {
     let told = call.vad(Vad::SpeechStarted {
         speech: Duration::from_millis(50),
     });
-    let finished = |told: &Told| matches!(told, Told::Turn(turn, false) if turn.text == "A table");
+    let finished = |told: &News| matches!(told, News::Turn(turn, false) if turn.text == "A table");
     assert!(has(&told, finished), "not to be answered, as was asked");
     assert!(!call.caller.is_commit_asked());
 }
@@ -236,9 +236,9 @@ fn a_voice_after_the_button_begins_another_turn() {
 #[test]
 fn what_is_asked_while_an_answer_is_carried_out_is_carried_out_first() {
     let mut call = Call::new();
-    call.caller.tell(Told::Began);
+    call.caller.tell(News::Began);
     let before = call.caller.put_aside();
     assert!(call.caller.poll().is_none());
     call.caller.put_back(before);
-    assert!(matches!(call.caller.poll(), Some(Told::Began)));
+    assert!(matches!(call.caller.poll(), Some(News::Began)));
 }

@@ -13,7 +13,7 @@ use antiphon_text::{Backchannel, backchannel, count_words, is_stop, normalise, p
 
 /// How far the turn is. Whether the caller speaks just now is another question: see [`Sound`](super::sound::Sound).
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Stage {
+pub(super) enum Phase {
     /// No turn has begun. Words may be here that left the floor to the agent.
     Quiet,
     /// The turn has begun, and whoever decides on its end (VAD, recogniser or button) has not said that the caller has stopped.
@@ -38,7 +38,7 @@ pub(super) enum Prediction {
 #[derive(Clone, Debug)]
 pub(super) struct UserTurn {
     pub(super) id: TurnId,
-    pub(super) stage: Stage,
+    phase: Phase,
     finals: String,
     interim: String,
     /// The caller's first sound of this turn.
@@ -114,7 +114,7 @@ impl UserTurn {
     pub(super) fn new(id: TurnId) -> Self {
         Self {
             id,
-            stage: Stage::Quiet,
+            phase: Phase::Quiet,
             finals: String::new(),
             interim: String::new(),
             began: None,
@@ -147,14 +147,43 @@ impl UserTurn {
 
     /// Forgets everything and begins the next turn. A turn that is open stays open: the caller is speaking.
     pub(super) fn renew(&mut self, id: TurnId) {
-        let speaking = (self.stage == Stage::Open).then_some((self.began, self.last_spoke));
+        let speaking = (self.phase == Phase::Open).then_some((self.began, self.last_spoke));
         let last_sign = self.last_sign;
         *self = Self::new(id);
         self.last_sign = last_sign;
         if let Some((began, last_spoke)) = speaking {
-            self.stage = Stage::Open;
+            self.phase = Phase::Open;
             (self.began, self.last_spoke) = (began, last_spoke);
         }
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// The caller speaks, for whoever decides on the end.
+    pub(super) fn open(&mut self) {
+        self.phase = Phase::Open;
+    }
+
+    /// The caller has stopped, and words may come until then.
+    pub(super) fn await_words(&mut self, until: Instant) {
+        self.phase = Phase::AwaitingWords { until };
+    }
+
+    /// The caller has stopped, and the words are here.
+    pub(super) fn pause(&mut self) {
+        self.phase = Phase::Pausing;
+    }
+
+    /// There is no turn, or none yet.
+    pub(super) fn rest(&mut self) {
+        self.phase = Phase::Quiet;
+    }
+
+    /// The next turn has begun while this one was filed.
+    pub(super) fn resume(&mut self, phase: Phase, last_spoke: Option<Instant>) {
+        (self.phase, self.last_spoke) = (phase, last_spoke);
     }
 
     pub(super) fn set_interim(&mut self, text: &str, now: Instant, options: &Options) {
@@ -231,7 +260,7 @@ impl UserTurn {
 
     /// The words so far were no turn. The next turn begins with the next sound, unless the caller is speaking.
     pub(super) fn forget_words(&mut self) {
-        if self.stage != Stage::Open {
+        if self.phase != Phase::Open {
             self.began = None;
         }
         self.attempts = 0;
@@ -323,7 +352,7 @@ impl UserTurn {
     /// Is there speech, since this instant, whose words the recogniser has not made final?
     pub(super) fn lacks_final(&self, oldest: Instant) -> bool {
         let unheard = self.last_spoke > self.last_final && self.last_spoke > Some(oldest);
-        self.has_interim() || (unheard && self.stage != Stage::Pausing)
+        self.has_interim() || (unheard && self.phase != Phase::Pausing)
     }
 
     /// The program has committed a turn of which nothing was heard, and the caller has begun to speak since: that is another
@@ -338,25 +367,25 @@ impl UserTurn {
 
     /// The caller has stopped, and the turn ends if nothing comes.
     pub(super) fn is_endpointing(&self) -> bool {
-        matches!(self.stage, Stage::AwaitingWords { .. } | Stage::Pausing)
+        matches!(self.phase, Phase::AwaitingWords { .. } | Phase::Pausing)
     }
 
     /// A turn has begun. It ends in a commit or in nothing.
     pub(super) fn is_pending(&self) -> bool {
-        self.stage != Stage::Quiet
+        self.phase != Phase::Quiet
     }
 
-    /// When the present stage ends by itself.
+    /// When the present phase ends by itself.
     pub(super) fn deadline(&self, delays: Delays) -> Option<Instant> {
-        match self.stage {
-            Stage::Quiet => None,
-            Stage::Open => Some(self.last_sign + SPEECH_SIGN_TIMEOUT),
-            Stage::AwaitingWords { until } if self.commit_asked || !self.has_interim() => {
+        match self.phase {
+            Phase::Quiet => None,
+            Phase::Open => Some(self.last_sign + SPEECH_SIGN_TIMEOUT),
+            Phase::AwaitingWords { until } if self.commit_asked || !self.has_interim() => {
                 Some(until)
             }
             // a voice too quiet for the VAD goes on while new words come
-            Stage::AwaitingWords { until } => Some(until.max(self.last_interim + delays.words)),
-            Stage::Pausing => Some(self.commit_at(delays)),
+            Phase::AwaitingWords { until } => Some(until.max(self.last_interim + delays.words)),
+            Phase::Pausing => Some(self.commit_at(delays)),
         }
     }
 

@@ -16,7 +16,7 @@ use antiphon_chat::time::{Duration, Instant};
 /// So much earlier than guessed the agent's words may have sounded, where the voice does not say when: voices differ in speed.
 pub(super) const ECHO_SLACK: Duration = Duration::from_millis(300);
 
-/// So long after its last sound a recogniser may say what a voice was; sooner, and the same word drawn out is still sounding.
+/// This long after its last sound a recogniser may say what a voice was; sooner, and the same word drawn out is still sounding.
 const AFTER_WORDS: Duration = Duration::from_millis(500);
 
 /// See above.
@@ -66,7 +66,7 @@ impl Caller {
             && self.words_cover_voice(now)
     }
 
-    /// At audio rate: the voice leaves the floor to the agent. One that goes on after a listener's word is as any other.
+    /// At audio rate: the voice leaves the floor to the agent. A voice that continues after a backchannel counts like any other voice.
     pub(crate) fn voice_leaves_floor(&self, now: Now) -> bool {
         match self.verdict(now) {
             Verdict::Keep | Verdict::Echo => {

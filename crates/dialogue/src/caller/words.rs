@@ -1,8 +1,8 @@
 //! The recogniser's words, and the end of a turn.
 
-use super::heard::is_polite;
-use super::turn::Stage;
-use super::{Caller, Now, Told};
+use super::recognised::is_polite;
+use super::turn::Phase;
+use super::{Caller, News, Now};
 use crate::action::Action;
 use crate::event::{Event, InputModality, Withdrawal};
 use crate::input::Stt;
@@ -30,12 +30,12 @@ impl Caller {
                 self.final_words(&text, confidence, now);
             }
             Stt::SpeechStarted => {
-                self.heard.began = true;
+                self.recognised.began = true;
                 if decides {
                     self.speech_began(now);
                 }
             }
-            Stt::SpeechEnded if decides && self.turn.stage == Stage::Open => {
+            Stt::SpeechEnded if decides && self.turn.phase() == Phase::Open => {
                 if !self.has_vad {
                     self.turn.last_spoke = Some(now.at);
                 }
@@ -68,23 +68,22 @@ impl Caller {
         self.turn.stable = probably_final || self.turn.is_endpointing();
         self.show_words(now);
         self.heard_words(text, now);
-        if self.turn.stage == Stage::Quiet {
+        if self.turn.phase() == Phase::Quiet {
             match now.mode() {
                 TurnDetection::Vad => {
                     self.turn.last_spoke.get_or_insert(now.at);
-                    self.turn.stage = Stage::AwaitingWords {
-                        until: now.at + now.options.transcript_timeout,
-                    };
+                    self.turn
+                        .await_words(now.at + now.options.transcript_timeout);
                 }
                 TurnDetection::Stt => {
                     self.turn.last_spoke = Some(now.at);
-                    self.turn.stage = Stage::Open; // its start was lost
+                    self.turn.open(); // its start was lost
                 }
                 TurnDetection::Manual => {}
             }
         }
         self.ask_about_words(now);
-        self.tell(Told::Words);
+        self.tell(News::Words);
     }
 
     fn final_words(&mut self, text: &str, confidence: Option<f32>, now: Now) {
@@ -103,11 +102,11 @@ impl Caller {
             if is_empty {
                 self.on_interim_withdrawn(now);
             } else if std::mem::take(&mut self.turn.is_unsure) {
-                self.tell(Told::Words); // now they are sure
+                self.tell(News::Words); // now they are sure
             }
-            self.tell(Told::NoMore);
+            self.tell(News::NoMore);
             if self.turn.commit_asked && self.turn.words() > 0 && !self.turn.has_interim() {
-                self.turn.stage = Stage::Pausing; // there is nothing more to wait for
+                self.turn.pause(); // there is nothing more to wait for
             }
             return;
         };
@@ -117,16 +116,16 @@ impl Caller {
         self.turn.add_final(text, now.at, now.options);
         self.turn.sure(confidence);
         let goes_on = self.voice_so_far();
-        self.heard.settle_words(text, goes_on, now.at);
+        self.recognised.settle_words(text, goes_on, now.at);
         let words = self.turn.normal();
         let last = words.len().saturating_sub(normalise(text).len());
-        self.heard.count(words, last, false, now.at);
+        self.recognised.count(words, last, false, now.at);
         if is_rest && is_polite(text) {
             self.remember_words(now);
         } else if is_rest {
             self.show_words(now);
             self.heard_words(text, now);
-            self.tell(Told::Rest);
+            self.tell(News::Rest);
         } else {
             self.on_final(text, now);
         }
@@ -134,15 +133,16 @@ impl Caller {
 
     /// The final for words that counted without one has others: these take their place, in the same turn.
     fn correct_words(&mut self, words: String, text: &str, confidence: Option<f32>, now: Now) {
-        self.heard.settle_words(text, self.voice_so_far(), now.at);
-        self.heard.count(&normalise(text), 0, false, now.at);
-        self.tell(Told::NoMore);
+        self.recognised
+            .settle_words(text, self.voice_so_far(), now.at);
+        self.recognised.count(&normalise(text), 0, false, now.at);
+        self.tell(News::NoMore);
         if self.turn.correct(&words, text, now.at, now.options) {
             self.turn.sure(confidence);
             self.on_final(text, now);
         } else {
             let text = text.to_owned();
-            self.tell(Told::Corrected { words, text });
+            self.tell(News::Corrected { words, text });
         }
     }
 
@@ -152,21 +152,21 @@ impl Caller {
         self.show_words(now);
         self.heard_words(text, now);
         self.ask_about_words(now);
-        match (now.mode(), self.turn.stage) {
-            (TurnDetection::Manual, Stage::AwaitingWords { .. }) if self.turn.commit_asked => {
-                self.turn.stage = Stage::Pausing;
+        match (now.mode(), self.turn.phase()) {
+            (TurnDetection::Manual, Phase::AwaitingWords { .. }) if self.turn.commit_asked => {
+                self.turn.pause();
             }
-            (TurnDetection::Manual, _) | (_, Stage::Open | Stage::Pausing) => {}
-            (TurnDetection::Stt, Stage::Quiet) => {
+            (TurnDetection::Manual, _) | (_, Phase::Open | Phase::Pausing) => {}
+            (TurnDetection::Stt, Phase::Quiet) => {
                 self.turn.last_spoke.get_or_insert(now.at);
-                self.turn.stage = Stage::Open;
+                self.turn.open();
             }
-            (_, Stage::Quiet | Stage::AwaitingWords { .. }) => {
+            (_, Phase::Quiet | Phase::AwaitingWords { .. }) => {
                 self.turn.last_spoke.get_or_insert(now.at);
-                self.turn.stage = Stage::Pausing;
+                self.turn.pause();
             }
         }
-        self.tell(Told::Words);
+        self.tell(News::Words);
     }
 
     /// The recogniser had taken a cough for a word.
@@ -176,29 +176,29 @@ impl Caller {
             return;
         }
         self.withdrawn(transcript, Withdrawal::Recogniser);
-        self.tell(Told::Nothing);
+        self.tell(News::Nothing);
         self.turn.stable = self.turn.is_endpointing();
         self.show_words(now);
         self.ask_about_words(now);
-        let began = self.heard.began;
-        self.heard.settle(now.at);
+        let began = self.recognised.began;
+        self.recognised.settle(now.at);
         // where words are all that is heard, nothing was heard
         if !self.has_vad && self.turn.words() == 0 && !self.turn.commit_asked {
             if !began {
                 self.drop_empty_turn(now);
             }
-            self.tell(Told::Silence);
+            self.tell(News::Silence);
         }
     }
 
     /// The sound so far was no turn, nor a part of one.
     fn drop_empty_turn(&mut self, now: Now) {
-        self.tell(Told::Nothing);
-        self.turn.stage = Stage::Quiet;
+        self.tell(News::Nothing);
+        self.turn.rest();
         self.tell_if_deaf();
         self.renew_turn();
         self.monologue.forget_sound();
-        self.heard.settle(now.at);
+        self.recognised.settle(now.at);
     }
 
     fn heard_words(&mut self, words: &str, now: Now) {
@@ -208,7 +208,7 @@ impl Caller {
         if !self.has_vad && (now.mode() == TurnDetection::Vad || !self.turn.is_endpointing()) {
             self.turn.last_spoke = Some(now.at);
         }
-        self.monologue.goes_on(self.turn.began);
+        self.monologue.note_voice(self.turn.began);
         self.set_away(false, now);
         self.active_at = now.at;
     }
@@ -235,16 +235,14 @@ impl Caller {
         let spoke_since = self.turn.last_spoke > self.turn.last_final;
         let waits = self.turn.finals().is_empty()
             || self.turn.has_interim()
-            || (self.turn.stage == Stage::Open && !self.has_vad)
+            || (self.turn.phase() == Phase::Open && !self.has_vad)
             || spoke_since;
-        self.turn.stage = if waits {
+        if waits {
             self.ask(Action::FinalizeStt);
-            Stage::AwaitingWords {
-                until: now.at + timeout.min(MAX_COMMIT_WAIT),
-            }
+            self.turn.await_words(now.at + timeout.min(MAX_COMMIT_WAIT));
         } else {
-            Stage::Pausing
-        };
+            self.turn.pause();
+        }
     }
 
     /// What the caller says now is not part of the turn that the program has declared finished. Where no words have come for
@@ -265,61 +263,60 @@ impl Caller {
     fn forget_commit(&mut self) {
         self.turn.commit_asked = false;
         self.turn.skip_reply = false;
-        self.turn.stage = Stage::Quiet;
+        self.turn.rest();
     }
 
     pub(super) fn begin_endpointing(&mut self, now: Now) {
         let last_spoke = self.turn.last_spoke.unwrap_or(now.at);
-        self.turn.stage = if self.turn.finals().is_empty() {
-            Stage::AwaitingWords {
-                until: last_spoke + now.options.transcript_timeout,
-            }
+        if self.turn.finals().is_empty() {
+            let until = last_spoke + now.options.transcript_timeout;
+            self.turn.await_words(until);
         } else {
-            Stage::Pausing
-        };
+            self.turn.pause();
+        }
         self.turn.stable |= self.turn.words() > 0;
     }
 
     pub(super) fn turn_deadline(&self, now: Now) -> Option<Instant> {
-        if self.turn.commit_asked && self.turn.stage == Stage::Pausing {
+        if self.turn.commit_asked && self.turn.phase() == Phase::Pausing {
             return Some(now.at);
         }
-        match self.turn.stage {
-            Stage::Quiet => None,
+        match self.turn.phase() {
+            Phase::Quiet => None,
             _ => self.turn.deadline(self.pauses.delays(now.options)),
         }
     }
 
     pub(super) fn turn_due(&mut self, now: Now) {
         let delays = self.pauses.delays(now.options);
-        match self.turn.stage {
-            Stage::Quiet => {}
-            Stage::Open => match now.mode() {
+        match self.turn.phase() {
+            Phase::Quiet => {}
+            Phase::Open => match now.mode() {
                 TurnDetection::Stt => self.speech_ended(now),
                 TurnDetection::Vad | TurnDetection::Manual => {
                     self.voice_ended(now.at.since(self.turn.last_sign), now);
                 }
             },
-            Stage::AwaitingWords { .. } | Stage::Pausing
+            Phase::AwaitingWords { .. } | Phase::Pausing
                 if self.turn.words() == 0 && self.turn.finals().is_empty() =>
             {
                 self.drop_empty_turn(now);
             }
-            Stage::AwaitingWords { .. } | Stage::Pausing if self.turn.is_kept_as_it_was() => {
-                self.turn.stage = Stage::Quiet;
-                self.heard.settle(now.at);
+            Phase::AwaitingWords { .. } | Phase::Pausing if self.turn.is_kept_as_it_was() => {
+                self.turn.rest();
+                self.recognised.settle(now.at);
                 self.tell_if_deaf();
             }
-            Stage::AwaitingWords { .. } if self.turn.is_another(delays, now.at) => {
+            Phase::AwaitingWords { .. } if self.turn.is_another(delays, now.at) => {
                 self.forget_commit();
                 if !now.is_manual() {
                     self.begin_endpointing(now);
                 }
             }
-            Stage::AwaitingWords { .. } | Stage::Pausing => {
+            Phase::AwaitingWords { .. } | Phase::Pausing => {
                 self.promote_words(now);
-                self.turn.stage = Stage::Quiet;
-                self.tell(Told::Over);
+                self.turn.rest();
+                self.tell(News::Over);
             }
         }
     }
@@ -333,8 +330,9 @@ impl Caller {
         let is_short = self.voice_without_words() < now.options.min_interruption_duration;
         self.turn.promote_interim(now.options);
         self.turn.is_unsure = self.has_vad && is_short;
-        self.heard.settle_words(&words, self.voice_so_far(), now.at);
-        self.heard.count(&words, 0, true, now.at);
+        self.recognised
+            .settle_words(&words, self.voice_so_far(), now.at);
+        self.recognised.count(&words, 0, true, now.at);
     }
 
     /// The words look stable, so that an answer to them may be begun: once for each time they do.

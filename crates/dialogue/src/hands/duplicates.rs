@@ -18,7 +18,7 @@ const REPLACED: &str = "The call was cancelled because a newer one takes its pla
 const CANCELLED: &str = "The call was cancelled as you asked.";
 
 /// What becomes of a call.
-pub(super) enum Verdict {
+pub(super) enum Fate {
     Run,
     /// It waits for the result of one that does the same.
     Share {
@@ -80,13 +80,13 @@ impl Hands {
         world: &mut World<'_>,
         call: &mut ToolCall,
         options: &ToolOptions,
-    ) -> Verdict {
+    ) -> Fate {
         if let Some(answer) = self.about_running(world, call) {
             return answer;
         }
         let confirmed = options.on_duplicate == OnDuplicate::Confirm && take_confirmation(call);
         if let Some(twin) = self.twin(call) {
-            return Verdict::Share {
+            return Fate::Share {
                 with: twin.call.call_id.clone(),
                 until: twin.until,
             };
@@ -124,12 +124,12 @@ impl Hands {
             }
         }
         if self.len() >= MAX_RUNNING_TOOLS {
-            return Verdict::Answer {
+            return Fate::Answer {
                 output: "too many tools are running".into(),
                 is_error: true,
             };
         }
-        Verdict::Run
+        Fate::Run
     }
 
     /// A call that lost its speech to an interruption and does the same: it must not be done twice.
@@ -144,7 +144,7 @@ impl Hands {
     }
 
     /// The answer to the model's own tools.
-    fn about_running(&mut self, world: &mut World<'_>, call: &ToolCall) -> Option<Verdict> {
+    fn about_running(&mut self, world: &mut World<'_>, call: &ToolCall) -> Option<Fate> {
         let tools = &world.core.options.tools;
         let may = |name: &str| tools.get(name).is_some_and(|tool| tool.cancellable);
         let known = matches!(call.name.as_str(), CANCEL_TASK | RUNNING_TASKS);
@@ -162,7 +162,7 @@ impl Hands {
             if output.is_empty() {
                 output.push_str("Nothing is running.");
             }
-            return Some(Verdict::Answer {
+            return Some(Fate::Answer {
                 output,
                 is_error: false,
             });
@@ -183,12 +183,12 @@ impl Hands {
                 (output.to_owned(), true)
             }
         };
-        Some(Verdict::Answer { output, is_error })
+        Some(Fate::Answer { output, is_error })
     }
 }
 
-fn refused(call: &ToolCall, running: &str, how: &str) -> Verdict {
-    Verdict::Answer {
+fn refused(call: &ToolCall, running: &str, how: &str) -> Fate {
+    Fate::Answer {
         output: format!("`{}` is running already, as {running}.{how}", call.name),
         is_error: true,
     }

@@ -26,7 +26,7 @@ use crate::options::{Filler, ToolInterruption, ToolOptions};
 use antiphon_chat::time::{Duration, Instant};
 use antiphon_chat::{Item, ToolCall, ToolOutput};
 use antiphon_text::fingerprint;
-use duplicates::{Doubtful, Verdict};
+use duplicates::{Doubtful, Fate};
 pub(crate) use reports::Reports;
 
 /// Who waits for a call.
@@ -280,7 +280,7 @@ impl Hands {
         let options = world.core.options.tools.get(&call.name);
         let options = options.cloned().unwrap_or_default();
         let verdict = match refusal {
-            Some(output) => Verdict::Answer {
+            Some(output) => Fate::Answer {
                 output,
                 is_error: true,
             },
@@ -297,21 +297,21 @@ impl Hands {
         index: usize,
         asked: &Asked,
         options: ToolOptions,
-        verdict: Verdict,
+        verdict: Fate,
     ) {
         let (now, all) = (world.core.now, &world.core.options);
         let limit = options.timeout.unwrap_or(all.tool_timeout);
         let interruption = options.interruption.unwrap_or(all.tool_interruption);
         let idempotency_key = match verdict {
-            Verdict::Run => self.doubtful_key(&call).unwrap_or_else(|| {
+            Fate::Run => self.doubtful_key(&call).unwrap_or_else(|| {
                 let (scope, arguments) = (&asked.scope, fingerprint(&call.arguments));
                 format!("{scope}/{}/{arguments:016x}/{index}", call.name)
             }),
-            Verdict::Share { .. } | Verdict::Answer { .. } => String::new(),
+            Fate::Share { .. } | Fate::Answer { .. } => String::new(),
         };
         let (same_as, until) = match &verdict {
-            Verdict::Share { with, until } => (Some(with.clone()), *until),
-            Verdict::Run | Verdict::Answer { .. } => (None, now + limit),
+            Fate::Share { with, until } => (Some(with.clone()), *until),
+            Fate::Run | Fate::Answer { .. } => (None, now + limit),
         };
         let id = call.call_id.clone();
         self.running.push(Running {
@@ -333,15 +333,15 @@ impl Hands {
             refusal: None,
         });
         match verdict {
-            Verdict::Run => world.core.act(Action::RunTool {
+            Fate::Run => world.core.act(Action::RunTool {
                 call,
                 idempotency_key,
                 speech: asked.speech,
                 step: asked.step,
                 budget: limit,
             }),
-            Verdict::Share { .. } => {}
-            Verdict::Answer { output, is_error } => {
+            Fate::Share { .. } => {}
+            Fate::Answer { output, is_error } => {
                 self.finish(world, &id, output, ToolStatus::of(is_error), true);
             }
         }

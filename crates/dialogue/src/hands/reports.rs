@@ -301,7 +301,7 @@ impl Hands {
         }
     }
 
-    /// A call that nobody waits for has its result. An agent that cannot see the call is given both anew.
+    /// Stores the result of a call that nobody waits for. If the agent cannot see the call, call and result are written again at the end.
     pub(super) fn keep_late_result(
         &mut self,
         core: &mut Core,

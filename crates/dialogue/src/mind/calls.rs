@@ -14,14 +14,14 @@ pub(crate) struct WantedCall {
     pub(crate) refusal: Option<String>,
 }
 
-/// Have all calls their results, and may the speech go on?
+/// Do all calls have results, and may the speech go on?
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Executed {
     /// Not yet, or there are none.
     #[default]
     No,
     /// They have, and the agent's hook looks at them.
-    Shown(Pending<BatchId>),
+    WithHook(Pending<BatchId>),
     /// They have, and it goes on.
     Yes,
 }
@@ -67,7 +67,7 @@ impl Calls {
 
     /// Everybody is told that all have their results. With `hook` the speech does not go on before that has looked.
     pub(crate) fn execute(&mut self, hook: Option<Pending<BatchId>>) {
-        self.executed = hook.map_or(Executed::Yes, Executed::Shown);
+        self.executed = hook.map_or(Executed::Yes, Executed::WithHook);
     }
 
     /// The hook has looked, or is waited for no longer: is there to be an answer?
@@ -77,7 +77,7 @@ impl Calls {
     }
 
     /// One of the tools gives an agent back; is it the only one? `had_one`: one has before.
-    pub(crate) fn gives_agent(&mut self, had_one: bool) -> bool {
+    pub(crate) fn take_agent(&mut self, had_one: bool) -> bool {
         self.rivals |= had_one;
         !self.rivals
     }
@@ -125,7 +125,7 @@ impl Calls {
     /// The hook that looks at the results.
     pub(super) fn hook(&self) -> Option<Pending<BatchId>> {
         match self.executed {
-            Executed::Shown(hook) => Some(hook),
+            Executed::WithHook(hook) => Some(hook),
             Executed::No | Executed::Yes => None,
         }
     }

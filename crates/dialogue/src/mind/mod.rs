@@ -39,7 +39,7 @@ pub(crate) struct Wanted {
 
 /// Where the words of a step come from, and how far that is.
 #[derive(Clone, Copy, Debug)]
-enum Brain {
+enum Thinking {
     /// Nothing is asked yet: the history is not settled, or it is just created.
     Waiting,
     /// Passages are looked for.
@@ -65,7 +65,7 @@ struct Clock {
 /// What became of the model's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Thought {
-    /// Nothing that anybody need know.
+    /// Nothing to report.
     Nothing,
     /// It is complete: the model works.
     Complete,
@@ -89,7 +89,7 @@ pub(crate) enum Late {
 /// See above.
 #[derive(Clone, Debug)]
 pub(crate) struct Step {
-    brain: Brain,
+    thinking: Thinking,
     /// Where in the history it stands.
     place: Place,
     /// Its text is filled in when it was heard.
@@ -120,7 +120,7 @@ impl Step {
             .history
             .message(Role::Assistant, String::new(), core.now);
         Self {
-            brain: Brain::Waiting,
+            thinking: Thinking::Waiting,
             place,
             message,
             wanted,
@@ -137,7 +137,7 @@ impl Step {
     /// The words are known already.
     pub(crate) fn of_text(core: &mut Core) -> Self {
         let mut step = Self::new(core, Wanted::default());
-        step.brain = Brain::Done;
+        step.thinking = Thinking::Done;
         step
     }
 
@@ -178,7 +178,7 @@ impl Step {
         if let Some(query) = self.wanted.query.take().filter(|_| core.options.retrieval) {
             let id = core.retrieval_id();
             let budget = core.options.retrieval_budget;
-            self.brain = Brain::Retrieving(Pending::new(id, now, budget));
+            self.thinking = Thinking::Retrieving(Pending::new(id, now, budget));
             let before = core.history.turns_before(&query);
             return core.act(Action::Retrieve {
                 id,
@@ -199,7 +199,7 @@ impl Step {
         let request = core.history.request(parts, now);
         let id = core.generation_id();
         self.clock.asked_at = Some(now);
-        self.brain = Brain::Asked(Pending::new(id, now, core.options.llm_timeout));
+        self.thinking = Thinking::Asked(Pending::new(id, now, core.options.llm_timeout));
         core.act(Action::StartLlm { id, request });
     }
 
@@ -210,7 +210,7 @@ impl Step {
         failure: Option<String>,
         now: Instant,
     ) {
-        if let Brain::Retrieving(asked) = self.brain {
+        if let Thinking::Retrieving(asked) = self.thinking {
             self.clock.retrieval = Some(asked.took(now));
             passages.truncate(MAX_PASSAGES);
             self.passages = passages;
@@ -241,8 +241,8 @@ impl Step {
             Llm::RefusedCall { call, why } => self.want_call(core, call, Some(why)),
             Llm::Thinking => {
                 let until = core.now + core.options.llm_timeout;
-                if let Brain::Asked(asked) | Brain::Streaming(asked) = &mut self.brain {
-                    asked.thinks_until(until, MAX_THINKING);
+                if let Thinking::Asked(asked) | Thinking::Streaming(asked) = &mut self.thinking {
+                    asked.extend_within(until, MAX_THINKING);
                 }
             }
             Llm::Withdrawn => {
@@ -252,7 +252,7 @@ impl Step {
             Llm::Warning(message) => core.error(Component::Llm, message, true),
             Llm::Finished { usage } => {
                 self.note_speed(usage, core.now);
-                self.brain = Brain::Done;
+                self.thinking = Thinking::Done;
                 mouth.complete();
                 return Thought::Complete;
             }
@@ -264,9 +264,9 @@ impl Step {
     /// The answer arrives: the rest has as much time as the first word.
     fn arrives(&mut self, core: &Core) {
         self.clock.first_token_at.get_or_insert(core.now);
-        if let Brain::Asked(mut asked) | Brain::Streaming(mut asked) = self.brain {
-            asked.lives_until(core.now + core.options.llm_timeout);
-            self.brain = Brain::Streaming(asked);
+        if let Thinking::Asked(mut asked) | Thinking::Streaming(mut asked) = self.thinking {
+            asked.extend_to(core.now + core.options.llm_timeout);
+            self.thinking = Thinking::Streaming(asked);
         }
     }
 
@@ -311,7 +311,7 @@ impl Step {
 
     /// There is no answer, or only a part of one.
     pub(crate) fn fail(&mut self) {
-        self.brain = Brain::Done;
+        self.thinking = Thinking::Done;
         self.failed = true;
         self.calls.give_up();
     }
@@ -321,7 +321,7 @@ impl Step {
         if let Some(id) = self.generation() {
             core.act(Action::CancelLlm { id });
         }
-        self.brain = Brain::Done;
+        self.thinking = Thinking::Done;
     }
 
     /// The speech is over: nothing more comes of it.
@@ -335,10 +335,10 @@ impl Step {
         if let Some(hook) = self.calls.hook() {
             return Some(hook.until());
         }
-        match &self.brain {
-            Brain::Retrieving(asked) => Some(asked.until()),
-            Brain::Asked(asked) | Brain::Streaming(asked) => Some(asked.until()),
-            Brain::Waiting | Brain::Done => None,
+        match &self.thinking {
+            Thinking::Retrieving(asked) => Some(asked.until()),
+            Thinking::Asked(asked) | Thinking::Streaming(asked) => Some(asked.until()),
+            Thinking::Waiting | Thinking::Done => None,
         }
     }
 
@@ -347,20 +347,20 @@ impl Step {
         if let Some(hook) = self.calls.hook() {
             return Late::Hook(hook.id());
         }
-        match self.brain {
-            Brain::Retrieving(_) => Late::Passages,
-            Brain::Asked(asked) => Late::Model(asked.id(), "the model did not answer in time"),
-            Brain::Streaming(asked) => {
+        match self.thinking {
+            Thinking::Retrieving(_) => Late::Passages,
+            Thinking::Asked(asked) => Late::Model(asked.id(), "the model did not answer in time"),
+            Thinking::Streaming(asked) => {
                 let how = "the model stopped in the middle of its answer";
                 Late::Model(asked.id(), how)
             }
-            Brain::Waiting | Brain::Done => Late::Nothing,
+            Thinking::Waiting | Thinking::Done => Late::Nothing,
         }
     }
 
     /// All that the model has called has its results, and nobody was told.
     pub(crate) fn is_executed(&self) -> bool {
-        self.calls.are_answered() && self.brain_is_done()
+        self.calls.are_answered() && self.is_thought_out()
     }
 
     // its words
@@ -425,9 +425,9 @@ impl Step {
 
     /// The request to the model that is not answered yet.
     fn generation(&self) -> Option<GenerationId> {
-        match &self.brain {
-            Brain::Asked(own) | Brain::Streaming(own) => Some(own.id()),
-            Brain::Waiting | Brain::Retrieving(_) | Brain::Done => None,
+        match &self.thinking {
+            Thinking::Asked(own) | Thinking::Streaming(own) => Some(own.id()),
+            Thinking::Waiting | Thinking::Retrieving(_) | Thinking::Done => None,
         }
     }
 
@@ -436,21 +436,21 @@ impl Step {
     }
 
     pub(crate) fn has_retrieval(&self, id: RetrievalId) -> bool {
-        matches!(&self.brain, Brain::Retrieving(own) if own.is(id))
+        matches!(&self.thinking, Thinking::Retrieving(own) if own.is(id))
     }
 
     /// Passages are looked for.
     pub(crate) fn is_retrieving(&self) -> bool {
-        matches!(self.brain, Brain::Retrieving(_))
+        matches!(self.thinking, Thinking::Retrieving(_))
     }
 
     /// The model is to be asked as soon as it can be.
     pub(crate) fn is_waiting(&self) -> bool {
-        matches!(self.brain, Brain::Waiting)
+        matches!(self.thinking, Thinking::Waiting)
     }
 
-    pub(crate) fn brain_is_done(&self) -> bool {
-        matches!(self.brain, Brain::Done)
+    pub(crate) fn is_thought_out(&self) -> bool {
+        matches!(self.thinking, Thinking::Done)
     }
 
     pub(crate) fn has_failed(&self) -> bool {
@@ -483,7 +483,7 @@ impl Step {
 
     /// All tools have answered, and the next step can begin.
     pub(crate) fn is_followed(&self) -> bool {
-        self.brain_is_done() && self.calls.are_done() && self.reply_follows()
+        self.is_thought_out() && self.calls.are_done() && self.reply_follows()
     }
 
     /// Nothing follows, once its words are said.

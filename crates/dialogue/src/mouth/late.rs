@@ -8,7 +8,7 @@ use antiphon_chat::time::{Duration, Instant};
 /// What was waited for too long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Overdue {
-    /// Nothing that anybody need know.
+    /// Nothing to report.
     Nothing,
     /// The voice hangs, and this piece is left out: the words, and how it hangs.
     Lost(String, &'static str),
@@ -37,7 +37,7 @@ impl Mouth {
     }
 
     /// When a piece that TTS leaves without a sound is asked for again: after half of the time that it has, so that two tries
-    /// take no longer than one may. Of those that are missing the first alone: a voice that makes one piece after the other
+    /// take no longer than one may. Only the first missing piece is tried again: a voice that makes one piece after the other
     /// has not begun with the rest. Also while the piece before it is heard: then the caller notices nothing.
     fn retry_at(&self, tts_timeout: Duration) -> Option<Instant> {
         let missing = self.segments.iter().find(|own| own.is_coming())?;

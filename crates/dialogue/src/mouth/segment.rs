@@ -25,7 +25,7 @@ pub(super) enum Synthesis {
     Asked,
     /// Audio is arriving.
     Arriving,
-    /// All of it is here, so long.
+    /// All of it is here, this long.
     Complete(Duration),
     /// It could not be made: what had come by then is all there is.
     Failed,

@@ -16,7 +16,7 @@ mod options;
 use draw::{Asked, Temper, input, ms, note};
 use options::options;
 
-/// In one conversation of so many it is noted what was seen.
+/// In one conversation of this many it is noted what was seen.
 const NOTED: u32 = 64;
 const INSTRUCTIONS: &str = "Be brief.";
 /// Inputs after the end of the session, which must do nothing.
@@ -33,7 +33,7 @@ pub(crate) struct Run {
     pub(crate) seen: BTreeSet<String>,
 }
 
-/// So many random inputs. What was promised and not kept is the error, with all that led to it.
+/// This many random inputs. What was promised and not kept is the error, with all that led to it.
 #[allow(dead_code, reason = "not for who converts requests")]
 pub(crate) fn run(rng: &mut impl Rng, steps: usize) -> Result<Run, Box<Failure>> {
     let options = options(rng);

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::wire::whole_number;
 
-/// More calls in one answer are refused; a model that asks for so many runs in a circle.
+/// More calls in one answer are refused; a model that asks for this many runs in a circle.
 pub(crate) const MAX_TOOL_CALLS: usize = 64;
 /// Longer arguments are refused.
 pub(crate) const MAX_ARGUMENT_BYTES: usize = 256 * 1024;

@@ -78,7 +78,7 @@ async fn connect(
     mids.into_iter().next().unwrap()
 }
 
-/// Say so many packets and hear all of them, in whatever order.
+/// Say this many packets and hear all of them, in whatever order.
 async fn say(speaker: &Side, listener: &mut Side, mid: &str, count: u64) {
     for n in 0..count {
         speaker.peer.send_opus(mid, packet(n), n * 960, n == 0, 20);

@@ -8,9 +8,9 @@ use antiphon_dialogue::input::{Input, Llm, Stt, Tts, Vad};
 const DELAYS: [u64; 7] = [1, 20, 200, 1000, 3000, 8000, 20_000];
 /// How much earlier or later the caller and the program act, in milliseconds.
 const SHIFTS: [i64; 9] = [-3000, -1000, -300, -50, 0, 50, 300, 1000, 3000];
-/// In one input of so many something goes wrong; each conversation has its own number.
+/// In one input of this many something goes wrong; each conversation has its own number.
 const RARITIES: [u64; 4] = [4, 10, 40, 200];
-/// There are so many more voice activity frames than anything else.
+/// There are this many more voice activity frames than anything else.
 const OF_FRAMES: u64 = 20;
 
 /// One conversation's bad luck.

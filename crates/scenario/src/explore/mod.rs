@@ -24,7 +24,7 @@ use dice::Dice;
 
 /// Life is proved after each such stretch of a conversation, if the dice say so.
 const STRETCH: Duration = Duration::from_secs(2);
-/// In one stretch of so many.
+/// In one stretch of this many.
 const PROOFS: u64 = 4;
 
 /// What came of it.
@@ -38,7 +38,7 @@ pub struct Explored {
     pub failure: Option<(u64, Box<Failure>)>,
 }
 
-/// Conversations with the seeds from this one on, until they have had so many inputs or one breaks a promise.
+/// Conversations with the seeds from this one on, until they have had this many inputs or one breaks a promise.
 pub fn explore(
     scenario: &Scenario,
     options: &Options,

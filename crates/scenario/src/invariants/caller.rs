@@ -11,7 +11,7 @@ use antiphon_dialogue::limits::{MAX_TURN_BYTES, MIN_LOST_WORDS, SPEECH_SIGN_TIME
 use antiphon_dialogue::options::{Options, TurnDetection};
 use antiphon_text::{contains_words, normalise, without_words};
 
-/// So long after its last sound a recogniser may say what a voice was.
+/// This long after its last sound a recogniser may say what a voice was.
 const AFTER_WORDS: Duration = Duration::from_millis(500);
 /// Turns that the recogniser may repeat a part of.
 const REMEMBERED_TURNS: usize = 8;
@@ -158,7 +158,7 @@ impl Caller {
     }
 
     /// The caller spoke before this step and speaks after it, for longer than what holds nothing back.
-    pub(super) fn speaks_on(&mut self, options: &Options) -> bool {
+    pub(super) fn still_speaks(&mut self, options: &Options) -> bool {
         self.patience = Some(options.stuck_vad_timeout);
         let least = options.min_thinking_interruption_duration;
         self.goes_on && self.voice.is_some_and(|voice| voice.lasted >= least)

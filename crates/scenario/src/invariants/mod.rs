@@ -18,7 +18,7 @@ pub use observer::Observer;
 use antiphon_chat::time::Duration;
 use antiphon_chat::{ChatRequest, Item};
 
-/// The bound of the first promise, without what the caller may not interrupt: from any state, so long after the caller fell
+/// The bound of the first promise, without what the caller may not interrupt: from any state, this long after the caller fell
 /// silent, providers answering, nothing is left over. It is the longest chain of waits with the default timeouts: a tool
 /// (30 s), a model (10 s), and a playout that stays away from the longest segment (125 s), and time to speak.
 pub const SETTLES_WITHIN: Duration = Duration::from_secs(180);

@@ -196,7 +196,7 @@ impl Observer {
             self.caller.commits_at_once(dialogue.options())?;
         }
         self.silence_is_kept()?;
-        self.sounds.are_played()?;
+        self.sounds.check_played()?;
         // an answer that was begun early waits for the button
         let by_button = dialogue.options().turn_detection == TurnDetection::Manual;
         let idle = self.tools.len() == 0 && self.speeches.is_empty() && !by_button;
@@ -207,7 +207,7 @@ impl Observer {
             self.tools.end_in_time()?;
         }
         self.speaks_with_a_voice()?;
-        self.is_bounded(history)?;
+        self.check_bounded(history)?;
         self.nothing_is_lost(history)?;
         self.history_is_whole(history)
     }
@@ -466,16 +466,16 @@ impl Observer {
     /// Promise 7.
     fn begins_in_silence(&mut self, dialogue: &Dialogue) -> Result<(), Violation> {
         let options = dialogue.options();
-        let goes_on = self.caller.speaks_on(options);
+        let goes_on = self.caller.still_speaks(options);
         let sounding: Vec<_> = self.sounds.sounding_with_speech().collect();
         if self.paused || sounding.is_empty() {
             self.firm.silence();
             return Ok(());
         }
         let heard = self.sounds.is_any_heard() && self.agent == AgentState::Speaking;
-        let speaks_on = heard && self.caller.takes_the_floor(options);
+        let still_speaks = heard && self.caller.takes_the_floor(options);
         let begins = goes_on && self.begins;
-        let what = match (speaks_on, begins) {
+        let what = match (still_speaks, begins) {
             (true, _) => "the agent speaks on over a caller who speaks on",
             (false, true) => "the agent begins to speak while the caller speaks",
             (false, false) => return Ok(()),
@@ -498,7 +498,7 @@ impl Observer {
     }
 
     /// Promise 6, as far as it can be seen from outside.
-    fn is_bounded(&self, history: &[Item]) -> Result<(), Violation> {
+    fn check_bounded(&self, history: &[Item]) -> Result<(), Violation> {
         for (what, count, limit) in [
             ("model requests", self.generations.len(), MAX_GENERATIONS),
             // a speculative clause beside a speech that needs its own
@@ -561,7 +561,7 @@ impl Observer {
         if added.is_empty() && !self.closed {
             return Ok(());
         }
-        self.order.are_kept(history)?;
+        self.order.check_places(history)?;
         calls_are_answered(history, self.closed)
     }
 }

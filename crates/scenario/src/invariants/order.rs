@@ -9,7 +9,7 @@ use antiphon_dialogue::event::{Event, InputModality};
 use antiphon_dialogue::input::{Command, Input, Stt, Vad};
 use antiphon_dialogue::options::{Options, TurnDetection};
 
-/// So long after the caller's last sound the turn may be undecided, by LiveKit's longest endpointing delay. What the agent has to say in
+/// This long after the caller's last sound the turn may be undecided, by LiveKit's longest endpointing delay. What the agent has to say in
 /// that time, whatever the caller says, may come between the words and their turn.
 const SLACK: Duration = Duration::from_secs(3);
 /// Questions and turns that are remembered.
@@ -99,7 +99,7 @@ impl Order {
     }
 
     /// After a step that has added something.
-    pub(super) fn are_kept(&self, history: &[Item]) -> Result<(), Violation> {
+    pub(super) fn check_places(&self, history: &[Item]) -> Result<(), Violation> {
         for (id, words, question) in &self.turns {
             let said = |item: &Item| matches!(item, Item::Message(own) if own.id == *id);
             let asked = |item: &Item| {

@@ -8,7 +8,7 @@ use antiphon_dialogue::ids::{SegmentId, SpeechId};
 use antiphon_dialogue::input::Playout;
 use antiphon_dialogue::limits::CLEAR_REPORT_TIMEOUT;
 
-/// Sounds that nobody mentions any more are forgotten beyond so many.
+/// Sounds that nobody mentions any more are forgotten beyond this many.
 const KEPT: usize = 64;
 
 #[derive(Clone, Debug, Default)]
@@ -212,7 +212,7 @@ impl Sounds {
     }
 
     /// Promise 10.
-    pub(super) fn are_played(&self) -> Result<(), Violation> {
+    pub(super) fn check_played(&self) -> Result<(), Violation> {
         match self.lost {
             Some((id, at)) if self.now.since(at) > CLEAR_REPORT_TIMEOUT => {
                 Err(Violation::Unplayed(format!("{id} was cut by nobody")))

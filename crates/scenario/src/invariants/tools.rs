@@ -24,7 +24,7 @@ struct Running {
     told: bool,
     /// Its result may be refused.
     refused: bool,
-    /// It has so long without a sign, and has had so much of it: time in which tasks that began later have the floor does
+    /// It has this long without a sign, and has had so much of it: time in which tasks that began later have the floor does
     /// not count.
     budget: Duration,
     spent: Duration,

@@ -25,7 +25,7 @@ use crate::keys::KeyRing;
 use crate::limits::MAX_WORKERS;
 use crate::room::{Api, RoomHandle};
 
-/// The token of an agent is valid for so long; LiveKit's.
+/// The token of an agent is valid for this long; LiveKit's.
 const TOKEN_TTL: Duration = Duration::from_secs(3600);
 
 /// The dispatcher's task.

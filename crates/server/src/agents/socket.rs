@@ -15,9 +15,9 @@ use crate::limits::SOCKET_PING_INTERVAL;
 use crate::signal::codec::{Encoding, Frame, decode};
 use crate::signal::socket::{finish, write};
 
-/// The first message must be there after so long; LiveKit's.
+/// The first message must be there after this long; LiveKit's.
 const REGISTER_TIMEOUT: Duration = Duration::from_secs(10);
-/// Messages waiting for a worker; one that reads nothing for so long is gone.
+/// Messages waiting for a worker; one that reads nothing for this long is gone.
 const OUTGOING: usize = 256;
 /// LiveKit's limit of a deployment's name.
 const MAX_DEPLOYMENT_BYTES: usize = 64;

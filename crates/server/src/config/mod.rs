@@ -143,7 +143,7 @@ impl std::str::FromStr for Proxies {
 /// Whose pages may use the server from a browser.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origins {
-    /// Everybody's, as LiveKit has it: a page needs a token, and only who has the secret makes one.
+    /// Everybody's, as LiveKit has it: a page needs a token, and only someone with the secret can make one.
     Any,
     /// Those of this machine. For a public key (`devkey`): otherwise every page that a developer happens to look at could
     /// make itself a token and talk with the agent at the developer's expense.

@@ -60,7 +60,7 @@ pub enum TurnAccess {
     Secret {
         /// The secret.
         secret: String,
-        /// For so long.
+        /// For this long.
         ttl: Duration,
     },
 }

@@ -38,7 +38,7 @@ impl Default for Dynacast {
 }
 
 impl Dynacast {
-    /// So many sizes are wanted now. `Some`: tell the publisher.
+    /// This many sizes are wanted now. `Some`: tell the publisher.
     fn wanted(&mut self, sizes: usize, now: Instant) -> Option<usize> {
         if sizes >= self.told {
             self.less_since = None;

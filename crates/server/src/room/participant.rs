@@ -93,7 +93,7 @@ impl Subscriber {
 pub(super) enum BrokenResumes {
     /// The connection is closed as soon as everything was said.
     AfterMessages { until: Instant },
-    /// So many connections are closed before anything is said.
+    /// This many connections are closed before anything is said.
     BeforeMessages { left: u32 },
 }
 

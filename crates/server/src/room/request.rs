@@ -23,9 +23,9 @@ use crate::limits::{MAX_ATTRIBUTES_BYTES, MAX_METADATA_BYTES, MAX_NAME_BYTES};
 /// The longest that a test may pretend that somebody speaks.
 const MAX_SIMULATED_SECONDS: u64 = 3_600;
 
-/// For so long resumptions are broken off, when a test asks for that; LiveKit's.
+/// For this long resumptions are broken off, when a test asks for that; LiveKit's.
 const SIMULATED_RESUMES: Duration = Duration::from_secs(5);
-/// So many resumptions get no answer, when a test asks for that; LiveKit's.
+/// This many resumptions get no answer, when a test asks for that; LiveKit's.
 const SIMULATED_FAILURES: u32 = 3;
 
 impl Room {

@@ -15,7 +15,7 @@ use crate::keys::KeyRing;
 
 /// LiveKit's.
 pub(super) const REALM: &str = "livekit";
-/// A nonce is good for so long (RFC 8489 recommends at most an hour).
+/// A nonce is good for this long (RFC 8489 recommends at most an hour).
 const NONCE_TTL: Duration = Duration::from_secs(3600);
 /// Bytes of a nonce's signature: more than enough for an hour.
 const NONCE_TAG_BYTES: usize = 12;

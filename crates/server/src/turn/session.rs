@@ -23,7 +23,7 @@ use super::access::{Nonces, REALM, User};
 use crate::keys::KeyRing;
 use crate::limits::{MAX_TURN_CHANNELS, MAX_TURN_PERMISSIONS};
 
-/// An allocation lasts so long unless the client asks for more (RFC 8656 3.2).
+/// An allocation lasts this long unless the client asks for more (RFC 8656 3.2).
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(600);
 /// The most that it may ask for.
 const MAX_LIFETIME: Duration = Duration::from_secs(3600);

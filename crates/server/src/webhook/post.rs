@@ -16,7 +16,7 @@ use crate::limits::{WEBHOOK_ATTEMPTS, WEBHOOK_MAX_AGE, WEBHOOK_TIMEOUT};
 
 /// LiveKit's: a receiver checks the signature before it reads the body as JSON.
 const MEDIA_TYPE: &str = "application/webhook+json";
-/// The signature is valid for so long; LiveKit's.
+/// The signature is valid for this long; LiveKit's.
 const TOKEN_TTL: Duration = Duration::from_secs(300);
 /// The pause before the second attempt; doubled before each further one.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);

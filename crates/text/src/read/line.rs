@@ -166,7 +166,7 @@ impl Reader {
         later()
     }
 
-    /// The words of a line begin after so many bytes.
+    /// The words of a line begin after this many bytes.
     pub(super) fn begin(&mut self, kind: Kind, bytes: usize, out: &mut String) -> Step {
         self.end_table(out);
         self.gap = self.gap.max(match (self.kind, kind) {
@@ -243,13 +243,13 @@ fn wants_stop(last: char) -> bool {
 /// The marks at the beginning of a line.
 pub(super) enum Marks {
     None,
-    /// A quote's mark of so many bytes; what follows is looked at again.
+    /// A quote's mark of this many bytes; what follows is looked at again.
     Quote(usize),
     /// The mark of a heading.
     Heading(usize),
     /// The mark of an item; none if it is a letter, which is read out.
     Item(usize),
-    /// The number of an item, which is read out, of so many digits.
+    /// The number of an item, which is read out, of this many digits.
     Number(usize),
     /// Where a link leads: nothing to read.
     Definition,

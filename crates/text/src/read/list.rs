@@ -20,7 +20,7 @@ pub(super) struct Numbered {
 }
 
 impl Reader {
-    /// An item with a number of so many digits.
+    /// An item with a number of this many digits.
     pub(super) fn numbered(&mut self, line: &Line<'_>, digits: usize, out: &mut String) -> Step {
         let indent = line.indent;
         let (number, after) = line.text.split_at_checked(digits).unwrap_or_default();

@@ -31,7 +31,7 @@ const MAX_SPAN: usize = 120;
 /// What to do with the beginning of the text that is held back.
 #[derive(Clone, Copy)]
 pub(super) enum Step {
-    /// So many bytes of it are dealt with; of a line that has just begun it may be none.
+    /// This many bytes of it are dealt with; of a line that has just begun it may be none.
     Took(usize),
     /// More must come first.
     Wait,
@@ -60,7 +60,7 @@ pub(crate) struct Reader {
     open: Vec<(char, usize)>,
     /// Just now something was left out.
     left_out: bool,
-    /// Inside a fenced block of code, opened by so many of these.
+    /// Inside a fenced block of code, opened by this many of these.
     fence: Option<(char, usize)>,
     /// Marks of a fence with words behind them were left out, and a fence alone may still end them.
     loose_fence: bool,

@@ -31,11 +31,11 @@ use crate::WorkerError;
 const TRACK_NAME: &str = "roomio_audio";
 /// A session that does not close within its own limit and this is left behind.
 const CLOSE_SLACK: Duration = Duration::from_secs(1);
-/// A server that is too busy to let the agent in is asked so many times.
+/// A server that is too busy to let the agent in is asked this many times.
 const JOIN_ATTEMPTS: u32 = 5;
 /// The longest pause between two of them: a caller waits.
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
-/// A caller who comes to an agent that is there already can hear it after so long, or when the agent hears the caller.
+/// A caller who comes to an agent that is there already can hear it after this long, or when the agent hears the caller.
 /// (The server tells only of the first listener of a track.)
 const LISTENING: Duration = Duration::from_secs(2);
 

@@ -47,8 +47,8 @@ pub struct BindOptions {
     pub watcher: Option<Watcher>,
     /// Whose words are heard when several are there.
     pub callers: CallersPolicy,
-    /// The agent stays so long after its caller has left, and begins a new conversation with whoever comes or waits; a
-    /// caller whose connection broke keeps the conversation for so long while somebody else waits. Default: 10 s.
+    /// The agent stays this long after its caller has left, and begins a new conversation with whoever comes or waits; a
+    /// caller whose connection broke keeps the conversation for this long while somebody else waits. Default: 10 s.
     pub return_grace: Duration,
     /// Counts how punctually the agent's voice leaves. A worker puts its own in place of this.
     pub deadlines: Deadlines,

@@ -6,9 +6,9 @@ use antiphon_dialogue::Event;
 use antiphon_dialogue::event::{AgentState, UserState};
 use tokio::time::Instant;
 
-/// Words or an answer that do not come for so long will not come: as long as a slow local model needs.
+/// Words or an answer that do not come for this long will not come: as long as a slow local model needs.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
-/// Speech without words for so long was a cough; a file without any words is not waited for longer either.
+/// Speech without words for this long was a cough; a file without any words is not waited for longer either.
 const WORDS_TIMEOUT: Duration = Duration::from_secs(20);
 /// Everything was said and answered, and still is after this.
 const SETTLED: Duration = Duration::from_secs(1);

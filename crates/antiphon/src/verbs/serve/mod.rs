@@ -24,7 +24,7 @@ pub(crate) use settings::Settings;
 /// How long rooms may go on after SIGTERM: as LiveKit's Helm chart has it, five hours, so that no call is cut.
 const DRAIN: Duration = Duration::from_secs(5 * 3600);
 
-/// A configured rate may be used up for so many seconds at once: a page that reloads, or an office that comes back after lunch,
+/// A configured rate may be used up for this many seconds at once: a page that reloads, or an office that comes back after lunch,
 /// must not be refused.
 const BURST_SECONDS: u32 = 4;
 

@@ -22,7 +22,7 @@ const MARK: usize = 10;
 const STEPS: [u64; 9] = [
     50_000, 100_000, 200_000, 500_000, 1_000_000, 2_000_000, 5_000_000, 10_000_000, 60_000_000,
 ];
-/// A conversation is broken into so many pieces before time is squeezed.
+/// A conversation is broken into this many pieces before time is squeezed.
 const MAX_BANDS: u64 = 4;
 /// Rows of one lane: speculative requests and parallel tools lie beside each other. More are left out.
 const MAX_ROWS: usize = 4;

@@ -10,7 +10,7 @@ use super::agents::Agents;
 use super::read;
 use crate::verbs::print_line;
 
-/// Every file with seeds from this one on, until it has had so many inputs. Ends with the first promise that is broken.
+/// Every file with seeds from this one on, until it has had this many inputs. Ends with the first promise that is broken.
 pub(super) fn run(
     files: &[PathBuf],
     agents: &mut Agents<'_>,

@@ -14,11 +14,11 @@ const MAX_FENCE_WORD_BYTES: usize = 32;
 
 /// Is it a call of which no mark says so?
 pub(super) enum Alone {
-    /// So many bytes of the text.
+    /// This many bytes of the text.
     Calls(Vec<Written>, usize),
-    /// So many bytes say this to the caller.
+    /// This many bytes say this to the caller.
     Answer(String, usize),
-    /// So many bytes are an example.
+    /// This many bytes are an example.
     Words(usize),
     Unsure,
     Not,

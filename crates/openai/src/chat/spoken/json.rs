@@ -108,7 +108,7 @@ pub(super) fn call_of(value: &Value, tools: &[ToolDefinition]) -> Option<Written
     }
     if arguments.is_none() && offered(name, tools) {
         let keys: Vec<&str> = inner.keys().map(String::as_str).collect();
-        let flat = is_like_call(inner, &keys, tools).filter(|_| keys.len() > 1);
+        let flat = call_like(inner, &keys, tools).filter(|_| keys.len() > 1);
         if flat.is_some() {
             return flat;
         }
@@ -179,7 +179,7 @@ pub(super) fn calls_alone(value: &Value, tools: &[ToolDefinition]) -> Option<Vec
             name.is_some_and(|name| offered(plain_name(name), tools))
         }
         [one, other] if (names(one) && holds(other)) || (holds(one) && names(other)) => true,
-        keys => return is_like_call(object, keys, tools).map(|call| vec![call]),
+        keys => return call_like(object, keys, tools).map(|call| vec![call]),
     };
     let mut call = call_of(value, tools).filter(|_| is_call)?;
     let arguments = serde_json::from_str::<Value>(&call.arguments).ok();
@@ -225,7 +225,7 @@ pub(super) fn answer_alone(value: &Value) -> Option<String> {
 
 /// The name of a tool, and nothing beside it that is not one of its parameters. `name` may be a parameter itself: no call, and
 /// nothing for the caller either.
-fn is_like_call(
+fn call_like(
     object: &Map<String, Value>,
     keys: &[&str],
     tools: &[ToolDefinition],

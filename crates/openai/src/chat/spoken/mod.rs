@@ -431,7 +431,7 @@ impl Spoken {
         if calls.is_empty()
             && is_tag
             && !is_closed
-            && !words::is_like_call(inside, &self.tools).unwrap_or(true)
+            && !words::call_like(inside, &self.tools).unwrap_or(true)
         {
             // the tag has no end and nothing like a call in it: words
             self.trim = false;

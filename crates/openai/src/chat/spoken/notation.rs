@@ -31,7 +31,7 @@ pub(super) enum Mark {
 /// What stands at the beginning of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Lexed {
-    /// A mark of so many bytes.
+    /// A mark of this many bytes.
     Mark(Mark, usize),
     /// More text may make it one.
     Unsure,
@@ -466,7 +466,7 @@ pub(super) fn split_while(text: &str, is_such: impl Fn(char) -> bool) -> (&str, 
 
 /// How a text begins.
 pub(super) enum Begins {
-    /// With the literal, in so many bytes.
+    /// With the literal, in this many bytes.
     With(usize),
     /// With all of it that there is room for.
     Partly,

@@ -135,7 +135,7 @@ impl Spoken {
             return Some(true);
         }
         let inside = self.held.get(length..).unwrap_or_default();
-        match is_like_call(inside, &self.tools) {
+        match call_like(inside, &self.tools) {
             // half a call, if nothing follows
             None if self.ended => Some(inside.trim().is_empty()),
             other => other,
@@ -381,7 +381,7 @@ impl Spoken {
 }
 
 /// Does what stands behind the mark of a call begin as a call does, and not as words do? `None`: more text is needed.
-pub(super) fn is_like_call(inside: &str, tools: &[ToolDefinition]) -> Option<bool> {
+pub(super) fn call_like(inside: &str, tools: &[ToolDefinition]) -> Option<bool> {
     let inside = inside.trim_start();
     let is_of_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ':');
     let (name, after) = notation::split_while(inside, is_of_name);

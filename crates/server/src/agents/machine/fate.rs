@@ -12,7 +12,7 @@ use super::{BACKOFF, GOODBYE, LONGEST_BACKOFF, MAX_FAILURES, Machine, OVERDUE, S
 
 /// An agent that leaves so soon after a caller has, has left because of it: whoever is there meanwhile is unanswered.
 const BECAUSE_OF_DEPARTURE: Duration = Duration::from_secs(15);
-/// An agent waits at most so long for a caller to come back before it leaves.
+/// An agent waits at most this long for a caller to come back before it leaves.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// The pause before the next attempt.

@@ -68,21 +68,21 @@ pub(super) use tell::NoAgent;
 /// Time since the machine was made.
 pub(super) type Time = Duration;
 
-/// A worker says within so long whether it takes a job; LiveKit's.
+/// A worker says within this long whether it takes a job; LiveKit's.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-/// The agent is in the room so long after its worker got the token; then another is looked for, and the first of both to
+/// The agent is in the room this long after its worker got the token; then another is looked for, and the first of both to
 /// come stays. LiveKit's server waits for ever; a process that has to load its models first needs half a minute.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(60);
-/// An agent that was lost may come back within so long before another is looked for.
+/// An agent that was lost may come back within this long before another is looked for.
 const AGENT_RETURN: Duration = Duration::from_secs(10);
-/// An agent of which nothing is heard (it is frozen, or its machine is cut off) is given up after so long: its caller has
+/// An agent of which nothing is heard (it is frozen, or its machine is cut off) is given up after this long: its caller has
 /// been told, and hears nothing. A room says so after [`AGENT_SILENCE`](crate::limits::AGENT_SILENCE).
 const SILENT_AGENT: Duration = Duration::from_secs(4);
 /// So may a worker whose connection broke before its agent had joined.
 const WORKER_RETURN: Duration = Duration::from_secs(5);
-/// An agent that is late, and for whom another was sent, is waited for so long in all.
+/// An agent that is late, and for whom another was sent, is waited for this long in all.
 const OVERDUE: Duration = Duration::from_secs(300);
-/// After an agent has left by itself its worker says within so long whether the job has failed.
+/// After an agent has left by itself its worker says within this long whether the job has failed.
 const VERDICT: Duration = Duration::from_secs(5);
 /// After every worker has refused, the job is offered again so much later.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -92,9 +92,9 @@ const BACKOFF: Duration = Duration::from_secs(2);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(16);
 /// Failures of one post in a row: a job that kills its workers must not kill them all. The next caller begins anew.
 const MAX_FAILURES: u32 = 5;
-/// A job that ran for so long was a good one: failures are counted anew.
+/// A job that ran for this long was a good one: failures are counted anew.
 const SETTLED: Duration = Duration::from_secs(60);
-/// An agent whose dispatch was deleted may say goodbye for so long; LiveKit's.
+/// An agent whose dispatch was deleted may say goodbye for this long; LiveKit's.
 const GOODBYE: Duration = Duration::from_secs(3);
 
 /// A fact.

@@ -9,12 +9,12 @@ use serde::Serialize;
 use super::job::{Post, PostId, Stage};
 use super::{Alarm, Decision, MAX_FAILURES, Machine, Time};
 
-/// A caller waits so long before being told.
+/// A caller waits this long before being told.
 pub(super) const TELL_AFTER: Duration = Duration::from_secs(5);
 /// It is told again this often, for those who came later.
 const TELL_AGAIN: Duration = Duration::from_secs(10);
 
-/// Agents of one room that are missed within so long are told of together.
+/// Agents of one room that are missed within this long are told of together.
 const TOGETHER: Duration = Duration::from_secs(1);
 
 /// A caller waits since then.

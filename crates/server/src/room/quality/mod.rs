@@ -18,7 +18,7 @@ use scorer::{Measured, Scorer, loss_weight};
 
 /// How often everybody is told what has changed; LiveKit's.
 const TELL_INTERVAL: Duration = Duration::from_secs(5);
-/// Of a connection that has been silent for so long nothing is known any more: each sends a check every few seconds.
+/// Of a connection that has been silent for this long nothing is known any more: each sends a check every few seconds.
 const SILENCE: Duration = Duration::from_secs(8);
 /// From this version on clients know that a connection can be lost.
 const KNOWS_LOST: i32 = 10;

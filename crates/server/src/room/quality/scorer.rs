@@ -23,7 +23,7 @@ const LAYER: f64 = 35.0;
 const NOTICED_DELAY_MS: f64 = 160.0;
 /// Rates of packets that differ by less are the same.
 const SAME_RATE: f64 = 2.0;
-/// After so many intervals it is known which rate is the usual one.
+/// After this many intervals it is known which rate is the usual one.
 const KNOWN_AFTER: u32 = 10;
 /// No stream has more packets in a second.
 const MAX_RATE: u32 = 500;

@@ -5,11 +5,11 @@
 //! Where no VAD heard a voice, the voice may have been too quiet, or there is no VAD. Then one of these stands for the voice: the
 //! recogniser's own start of speech, an interim, or a final that comes too late to be a repetition.
 //!
-//! Words that counted for want of a final may get one with other words: then the final **corrects** them, in the same turn.
+//! Words that were accepted without a final transcript may get one with other words: then the final **corrects** them, in the same turn.
 //!
 //! The length of the voice also tells words from noise: nobody says four words in a cough.
 
-use super::turn::Stage;
+use super::turn::Phase;
 use super::{Caller, Now};
 use crate::event::Withdrawal;
 use crate::limits::{MAX_LATE_FINAL, MAX_OVERLAP_WORDS, MAX_SECOND_FINAL, MIN_LOST_WORDS};
@@ -24,7 +24,7 @@ const USUAL_LETTER: Duration = Duration::from_millis(70);
 const VAD_EDGES: Duration = Duration::from_millis(100);
 /// Nobody takes longer over a single word: what does is a noise.
 const SLOWEST_LETTER: Duration = Duration::from_millis(175);
-/// A sound that is no words lasts about so long.
+/// A sound that is no words lasts about this long.
 const COUGH: Duration = Duration::from_millis(400);
 /// No recogniser is surer sooner: sound just before a final belongs to what comes next.
 const LEAST_LAG: Duration = Duration::from_millis(150);
@@ -36,7 +36,7 @@ const MAX_COMPARED_LETTERS: usize = 120;
 
 /// See above.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Heard {
+pub(super) struct Recognised {
     /// Voice that is over, since `since`; it ended at `until`.
     voiced: Duration,
     until: Instant,
@@ -109,7 +109,7 @@ pub(super) fn is_polite(words: &str) -> bool {
     POLITE.contains(&normalise(words).as_str())
 }
 
-impl Heard {
+impl Recognised {
     /// A voice is over. It began and ended then.
     pub(super) fn voice(&mut self, began: Instant, ended: Instant) {
         self.voiced = self.with(began, ended);
@@ -222,12 +222,12 @@ impl Heard {
 impl Caller {
     /// The voice that the recogniser has not made words of.
     pub(super) fn voice_without_words(&self) -> Duration {
-        self.heard.voiced(self.voice_so_far())
+        self.recognised.voiced(self.voice_so_far())
     }
 
     /// Was there speech since the words that count already, so that these may be new ones, though they are the same?
     fn is_said_anew(&self, text: &str, is_final: bool, now: Now) -> bool {
-        let heard = &self.heard;
+        let heard = &self.recognised;
         if heard.words.is_empty() {
             return true;
         }
@@ -243,7 +243,7 @@ impl Caller {
         }
         let late = age > MAX_LATE_FINAL;
         if !self.has_vad {
-            return (heard.began && self.turn.stage == Stage::Open) || late;
+            return (heard.began && self.turn.phase() == Phase::Open) || late;
         }
         let voice = self.voice_without_words();
         if heard.was_answered && count_words(text) < MIN_LOST_WORDS {
@@ -260,7 +260,7 @@ impl Caller {
     /// The voice without words lasts long enough for these. One that began when the last words counted already is not theirs,
     /// and its edges may have been missed.
     fn has_voice_for(&self, text: &str) -> bool {
-        let heard = &self.heard;
+        let heard = &self.recognised;
         let began = self.voice_so_far().unwrap_or(heard.voice).0;
         let tolerance = match began > heard.at {
             true => VAD_EDGES,
@@ -272,8 +272,8 @@ impl Caller {
 
     /// Some recognisers repeat with new words all that was said in the turn. That is certain when there was no time to say all
     /// of it once more, and from then on they do so.
-    fn repeats_turn(&mut self, text: &str, now: Now) -> bool {
-        let heard = &self.heard;
+    fn note_repetition(&mut self, text: &str, now: Now) -> bool {
+        let heard = &self.recognised;
         let begins = !heard.is_pending
             && !self.turn.finals().is_empty()
             && heard.words == normalise(self.turn.finals())
@@ -291,7 +291,7 @@ impl Caller {
     /// Words that counted without a final come again in other words: soon after them, and nobody has spoken for so long as it takes
     /// to say these.
     fn is_correction(&self, text: &str, now: Now) -> bool {
-        let heard = &self.heard;
+        let heard = &self.recognised;
         now.at.since(heard.at) <= MAX_LATE_FINAL
             && (!self.has_vad || self.voice_without_words() < takes(text))
             && heard.is_corrected_by(text)
@@ -301,7 +301,7 @@ impl Caller {
     /// The words that counted, if this is their final and has others.
     pub(super) fn corrects(&self, text: &str, now: Now) -> Option<String> {
         self.is_correction(text, now)
-            .then(|| self.heard.words.clone())
+            .then(|| self.recognised.words.clone())
     }
 
     /// What of these words is new; `None`: nothing. What a final only repeats is withdrawn.
@@ -309,12 +309,12 @@ impl Caller {
         if text.trim().is_empty() {
             return None;
         }
-        let repeats_turn = self.repeats_turn(text, now);
+        let repeats_turn = self.note_repetition(text, now);
         if !repeats_turn && self.is_said_anew(text, is_final, now) {
-            self.heard.words.clear();
+            self.recognised.words.clear();
             return Some(text);
         }
-        let heard = &self.heard;
+        let heard = &self.recognised;
         let rest = heard.rest(text, now.at, self.has_vad);
         let is_part = !heard.is_pending && rest.len() < text.len();
         let is_late = is_part && !(repeats_turn && self.speaks());
@@ -326,7 +326,7 @@ impl Caller {
         let repeated = text.get(..text.len() - rest.len()).unwrap_or_default();
         if is_final && !repeated.trim().is_empty() {
             self.withdrawn(repeated.trim().to_owned(), Withdrawal::Repeated);
-            self.heard.settle_pending(text, now.at);
+            self.recognised.settle_pending(text, now.at);
         }
         Some(rest).filter(|rest| count_words(rest) > 0)
     }
@@ -348,10 +348,10 @@ impl Caller {
 
     /// Words that nobody said just now, a word or two after a turn that is being answered, are the end of that turn.
     pub(super) fn is_rest_of_last_turn(&self, rest: &str, now: Now) -> bool {
-        let heard = &self.heard;
+        let heard = &self.recognised;
         self.has_vad
             && self.turn.words() == 0
-            && self.turn.stage == Stage::Quiet
+            && self.turn.phase() == Phase::Quiet
             && now.agent.is_audible
             && count_words(rest) < MIN_LOST_WORDS
             && !heard.words.is_empty()
@@ -365,8 +365,8 @@ impl Caller {
 mod tests {
     use super::*;
 
-    fn heard(words: &str, last: usize, is_pending: bool) -> Heard {
-        let mut heard = Heard::default();
+    fn heard(words: &str, last: usize, is_pending: bool) -> Recognised {
+        let mut heard = Recognised::default();
         heard.count(words, last, is_pending, Instant::ZERO);
         heard
     }
@@ -434,7 +434,7 @@ mod tests {
     #[test]
     fn only_voice_without_words_is_measured() {
         let at = Instant::from_micros;
-        let mut heard = Heard::default();
+        let mut heard = Recognised::default();
         heard.voice(at(1_000_000), at(2_000_000));
         assert_eq!(heard.voiced(None), Duration::from_secs(1));
         heard.settle(at(2_500_000));
