@@ -188,6 +188,12 @@ impl Echo {
         guess.map(|guess| guess.way).or(self.way)
     }
 
+    /// May the microphone hear what we play, or what we have played just now?
+    #[must_use]
+    pub fn is_in_the_air(&self) -> bool {
+        !self.ahead.is_empty() || self.since_played < LONGEST_WAY
+    }
+
     fn block(&mut self, samples: &[i16]) -> bool {
         let ours = match self.ahead.pop_front() {
             Some(levels) => {

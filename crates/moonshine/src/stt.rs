@@ -330,6 +330,8 @@ impl Stream {
             }
             // what was shown turned out to be nothing
             Ok(_) if !utterance.shown.is_empty() => {
+                // an empty final alone would say that words were lost
+                self.emit(SttEvent::Interim(String::new())).await?;
                 self.emit(SttEvent::Final {
                     text: String::new(),
                     confidence: None,

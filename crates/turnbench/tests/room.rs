@@ -205,17 +205,25 @@ impl AudioOutput for Loudspeaker {
     }
 }
 
+/// Somebody in the caller's room.
+#[derive(Clone, Copy)]
+struct Says<'a> {
+    /// In seconds.
+    at: f64,
+    recording: &'a str,
+    /// Of the caller's usual level.
+    decibels: f64,
+}
+
 #[derive(Debug)]
 struct Call {
-    /// The agent was stopped before the caller said anything.
-    interrupts_itself: bool,
-    /// From the caller's first sound until nothing of the agent was played any more, in seconds; `None`: it spoke on.
-    stops_after: Option<f64>,
+    /// When nothing more was played of a speech that was interrupted, in seconds.
+    stops: Vec<f64>,
     turns: Vec<String>,
 }
 
-/// A call in a room with an echo of this many decibels; the caller says this over the agent, or nothing.
-async fn call(agent: [&str; 3], decibels: Option<f64>, says: Option<&str>) -> Call {
+/// A call of 14 s in a room with an echo of this many decibels.
+async fn call(agent: &[&str], greeting: &str, decibels: Option<f64>, says: &[Says<'_>]) -> Call {
     let air = Arc::new(Mutex::new(Air::new(decibels)));
     let voice = Voice(Mutex::new(
         agent.iter().map(|name| recording::<24_000>(name)).collect(),
@@ -225,7 +233,7 @@ async fn call(agent: [&str; 3], decibels: Option<f64>, says: Option<&str>) -> Ca
         .stt(Arc::new(Misunderstands))
         .tts(Arc::new(voice))
         .vad(Arc::new(Silero::new(SileroOptions::default()).unwrap()))
-        .greeting(GREETING)
+        .greeting(greeting)
         .build()
         .unwrap();
     let (microphone, audio_in) = mpsc::channel(SessionIo::AUDIO_IN_LIMIT);
@@ -239,31 +247,39 @@ async fn call(agent: [&str; 3], decibels: Option<f64>, says: Option<&str>) -> Ca
     );
     let mut events = session.events();
     session.started().unwrap();
-    let voice: Vec<i16> = says.map(recording::<16_000>).unwrap_or_default();
+    let voices: Vec<(f64, f64, Vec<i16>)> = says
+        .iter()
+        .map(|says| {
+            let gain = 10_f64.powf(says.decibels / 20.0);
+            (says.at, gain, recording::<16_000>(says.recording))
+        })
+        .collect();
+    let mut spoken: Vec<_> = voices
+        .iter()
+        .map(|(at, gain, samples)| (at, gain, samples.chunks(BLOCK)))
+        .collect();
     let begin = Instant::now();
-    let (mut itself, mut stopped) = (false, None);
-    let mut spoken = voice.chunks(BLOCK);
+    let mut stops = Vec::new();
     for block in 0..700_u32 {
         let seconds = f64::from(block) * 0.02;
         let mut heard = air.lock().unwrap().next();
-        if seconds >= SPEAKS {
-            for (sum, sample) in heard.iter_mut().zip(spoken.next().unwrap_or_default()) {
-                *sum += f64::from(*sample);
+        for (at, gain, voice) in &mut spoken {
+            if seconds >= **at {
+                for (sum, sample) in heard.iter_mut().zip(voice.next().unwrap_or_default()) {
+                    *sum += f64::from(*sample) * **gain;
+                }
             }
         }
         let frame = heard.iter().map(|sample| *sample as i16).collect();
         microphone.send(Frame16k::new(frame)).await.unwrap();
         tokio::time::sleep_until(begin + Duration::from_millis(20) * (block + 1)).await;
         while let Some(Some((_, event))) = events.recv().now_or_never() {
-            match event {
-                Event::SpeechDone {
-                    interrupted: true, ..
-                } if stopped.is_none() => {
-                    itself |= seconds < SPEAKS || says.is_none();
-                    let last = air.lock().unwrap().last_played;
-                    stopped = Some(last.duration_since(begin).as_secs_f64() - SPEAKS);
-                }
-                _ => {}
+            if let Event::SpeechDone {
+                interrupted: true, ..
+            } = event
+            {
+                let last = air.lock().unwrap().last_played;
+                stops.push(last.duration_since(begin).as_secs_f64());
             }
         }
     }
@@ -273,8 +289,7 @@ async fn call(agent: [&str; 3], decibels: Option<f64>, says: Option<&str>) -> Ca
         _ => None,
     });
     Call {
-        interrupts_itself: itself,
-        stops_after: stopped.filter(|_| !itself),
+        stops,
         turns: turns.collect(),
     }
 }
@@ -286,9 +301,9 @@ const ROOMS: [f64; 4] = [-30.0, -20.0, -12.0, -6.0];
 async fn the_agents_own_voice_from_a_loudspeaker_does_not_interrupt_it_and_is_nobodys_words() {
     for decibels in ROOMS {
         for agent in AGENTS {
-            let call = call(agent, Some(decibels), None).await;
+            let call = call(&agent, GREETING, Some(decibels), &[]).await;
             println!("{decibels} dB: {call:?}");
-            assert!(!call.interrupts_itself, "{decibels} dB: {call:?}");
+            assert!(call.stops.is_empty(), "{decibels} dB: {call:?}");
             assert!(call.turns.is_empty(), "{decibels} dB: {call:?}");
         }
     }
@@ -297,19 +312,57 @@ async fn the_agents_own_voice_from_a_loudspeaker_does_not_interrupt_it_and_is_no
 #[tokio::test(start_paused = true)]
 async fn a_caller_interrupts_over_the_echo_nearly_as_soon_as_without_one() {
     for agent in AGENTS {
-        for says in ["sb_spk2_snt1.wav", "cv651325.wav", "sb_spk1_snt2.wav"] {
-            if agent.contains(&says) {
+        for recording in ["sb_spk2_snt1.wav", "cv651325.wav", "sb_spk1_snt2.wav"] {
+            if agent.contains(&recording) {
                 continue; // two who say the same are one
             }
-            let without = call(agent, None, Some(says)).await;
-            println!("{says}, no echo: {without:?}");
-            let without = without.stops_after.expect("the caller is not heard");
+            let says = [Says {
+                at: SPEAKS,
+                recording,
+                decibels: 0.0,
+            }];
+            let without = call(&agent, GREETING, None, &says).await;
+            println!("{recording}, no echo: {without:?}");
+            let without = *without.stops.first().expect("the caller is not heard");
             for decibels in ROOMS {
-                let call = call(agent, Some(decibels), Some(says)).await;
-                println!("{says}, {decibels} dB: {call:?}");
-                let stops = call.stops_after.expect("the caller is not heard");
-                assert!(stops < without + 0.75, "{says}, {decibels} dB: {call:?}");
+                let call = call(&agent, GREETING, Some(decibels), &says).await;
+                println!("{recording}, {decibels} dB: {call:?}");
+                let stops = *call.stops.first().expect("the caller is not heard");
+                assert!(stops > SPEAKS && stops < without + 0.75, "{call:?}");
             }
         }
+    }
+}
+
+/// The agent greets, is asked something, and answers for 9.7 s from second 6 on.
+const ANSWERS: [&str; 2] = ["sb_spk1_snt3.wav", "lj_001-0001.wav"];
+const QUESTION: Says<'_> = Says {
+    at: 3.0,
+    recording: "sb_spk1_snt1.wav",
+    decibels: 0.0,
+};
+
+#[tokio::test(start_paused = true)]
+async fn a_neighbour_does_not_interrupt_and_a_caller_who_speaks_more_quietly_than_before_does() {
+    for recording in ["sb_spk2_snt1.wav", "cv651325.wav", "sb_spk1_snt2.wav"] {
+        let over = |decibels| Says {
+            at: 8.0,
+            recording,
+            decibels,
+        };
+        for decibels in [-20.0, -30.0] {
+            let call = call(&ANSWERS, "Hello.", None, &[QUESTION, over(decibels)]).await;
+            println!("{recording}, {decibels} dB: {call:?}");
+            assert!(
+                call.stops.is_empty(),
+                "{recording}, {decibels} dB: {call:?}"
+            );
+            assert_eq!(call.turns.len(), 1, "{recording}, {decibels} dB: {call:?}");
+        }
+        let loud = call(&ANSWERS, "Hello.", None, &[QUESTION, over(0.0)]).await;
+        let quiet = call(&ANSWERS, "Hello.", None, &[QUESTION, over(-8.0)]).await;
+        println!("{recording}: {loud:?}, 8 dB more quietly: {quiet:?}");
+        let first = |call: &Call| *call.stops.first().expect("the caller is not heard");
+        assert!(first(&quiet) < first(&loud) + 0.3, "{loud:?} {quiet:?}");
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon_audio::Frame16k;
+use antiphon_audio::near::Nearness;
 use antiphon_chat::ChatRequest;
 use antiphon_dialogue::Input;
 use antiphon_dialogue::ids::{BatchId, GenerationId, PredictionId, RetrievalId, SegmentId, TurnId};
@@ -269,6 +270,7 @@ impl Children {
             queue,
             gauge: Gauge::new(self.facts()),
             facts: self.facts(),
+            near: Nearness::default(),
             player,
         };
         let failed = Input::Stt(SttFact::Failed(String::from("listening panicked")));

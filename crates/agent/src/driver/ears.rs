@@ -1,5 +1,5 @@
 //! The caller's sound: to the VAD frame by frame, to the recogniser by a bounded queue that drops its oldest. The agent's own voice,
-//! back from a loudspeaker, is silence to both.
+//! back from a loudspeaker, is silence to both, and so is a voice from farther away than the caller while the agent speaks.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use antiphon_audio::Frame16k;
 use antiphon_audio::echo::Heard;
+use antiphon_audio::near::Nearness;
 use antiphon_dialogue::{Input, input};
 use tokio::sync::mpsc;
 
@@ -89,6 +90,8 @@ pub(crate) struct Listener {
     pub(crate) queue: Queue,
     pub(crate) gauge: Gauge,
     pub(crate) facts: mpsc::Sender<Input>,
+    /// How loud the caller is.
+    pub(crate) near: Nearness,
     /// Whose sound may come back from the caller's loudspeaker.
     pub(crate) player: Option<Arc<Player>>,
 }
@@ -141,21 +144,25 @@ impl Listener {
 
     async fn hear(&mut self, mut frame: Frame16k) {
         let player = self.player.as_ref();
-        match player.map_or(Heard::Others, |player| player.who_is_heard(&frame)) {
-            Heard::Others => {}
-            Heard::Ourselves => frame.samples_mut().fill(0),
-            Heard::OurselvesSoFar => {
-                frame.samples_mut().fill(0);
-                self.unhear().await;
-            }
+        let (who, agent_speaks) =
+            player.map_or((Heard::Others, false), |player| player.who_is_heard(&frame));
+        // a neighbour's voice is for the agent when it listens: who else would be meant
+        let is_far = self.near.is_far(&frame) && agent_speaks;
+        if is_far || who != Heard::Others {
+            frame.samples_mut().fill(0);
+        }
+        if who == Heard::OurselvesSoFar {
+            self.unhear().await;
         }
         self.remember(&frame);
         let mut edges = VecDeque::new();
         if let Some(vad) = &mut self.vad {
             let (out, gauge) = (&self.vad_out, &mut self.gauge);
             let began = std::time::Instant::now();
+            let mut is_voice = false;
             vad.push(&frame, &mut |event| {
                 gauge.found(&event);
+                is_voice |= matches!(event, input::Vad::Frame { speaking: true, silence, .. } if silence.is_zero());
                 match event {
                     input::Vad::Frame { .. } if edges.is_empty() => {
                         if out.try_send(event).is_err() {
@@ -169,6 +176,9 @@ impl Listener {
                 }
             });
             gauge.judged(frame.duration(), began.elapsed());
+            if is_voice && !agent_speaks {
+                self.near.is_caller();
+            }
         }
         self.queue.push(frame);
         self.gauge.given(self.queue.given());

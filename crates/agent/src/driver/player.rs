@@ -111,9 +111,10 @@ impl Player {
         self.reported.notified().await;
     }
 
-    /// Whom the caller's microphone hears.
-    pub(crate) fn who_is_heard(&self, frame: &Frame16k) -> Heard {
-        self.echo().hear(frame)
+    /// Whom the caller's microphone hears, and whether the agent is heard in the caller's room meanwhile.
+    pub(crate) fn who_is_heard(&self, frame: &Frame16k) -> (Heard, bool) {
+        let mut echo = self.echo();
+        (echo.hear(frame), echo.is_in_the_air())
     }
 
     /// Has the output panicked?

@@ -5,7 +5,7 @@ use super::endpointing::Delays;
 use super::kept::Kept;
 use crate::history::Place;
 use crate::ids::{PredictionId, TurnId};
-use crate::limits::{MAX_OVERLAP_WORDS, MAX_TURN_BYTES, SPEECH_SIGN_TIMEOUT};
+use crate::limits::{MAX_OVERLAP_WORDS, MAX_TURN_BYTES, SPEECH_SIGN_TIMEOUT, SURE_ENOUGH};
 use crate::options::Options;
 use crate::pending::Pending;
 use antiphon_chat::time::Instant;
@@ -79,7 +79,8 @@ pub(super) struct UserTurn {
     pub(super) is_repeated: bool,
     /// The words left the floor to the agent and wait until it falls silent.
     pub(super) kept: Option<Kept>,
-    /// The words count without a final, and there was too little voice for them to be an interruption.
+    /// The words count without a final, and there was too little voice for them to be an interruption; or the recogniser is not sure of
+    /// the last of them.
     pub(super) is_unsure: bool,
     /// All words, normalised: tells whether the words have changed.
     normal: String,
@@ -230,6 +231,7 @@ impl UserTurn {
         let Some(confidence) = confidence.filter(|sure| sure.is_finite()) else {
             return;
         };
+        self.is_unsure = confidence < SURE_ENOUGH;
         self.confidence.sum += confidence.clamp(0.0, 1.0);
         self.confidence.count = self.confidence.count.saturating_add(1);
     }

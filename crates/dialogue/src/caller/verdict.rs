@@ -3,7 +3,7 @@
 //! | the words | verdict |
 //! |---|---|
 //! | are the agent's own, heard back | [`Verdict::Echo`] |
-//! | are a listener's, may be an echo, are too few to interrupt, or never became final in too short a voice | [`Verdict::Keep`] |
+//! | are a listener's, may be an echo, are too few to interrupt, never became final in too short a voice, or are unsure | [`Verdict::Keep`] |
 //! | are not final yet, or there are none | [`Verdict::Hold`] |
 //! | are anything else, or stay and are an order to stop | [`Verdict::Interrupt`] |
 //!

@@ -6,7 +6,7 @@ use super::{Caller, News, Now};
 use crate::action::Action;
 use crate::event::{Event, InputModality, Withdrawal};
 use crate::input::Stt;
-use crate::limits::MAX_COMMIT_WAIT;
+use crate::limits::{MAX_COMMIT_WAIT, SURE_ENOUGH};
 use crate::options::TurnDetection;
 use antiphon_chat::time::{Duration, Instant};
 use antiphon_text::{count_words, normalise};
@@ -101,7 +101,9 @@ impl Caller {
         let Some(text) = self.news(text, true, now) else {
             if is_empty {
                 self.on_interim_withdrawn(now);
-            } else if std::mem::take(&mut self.turn.is_unsure) {
+            } else if confidence.is_none_or(|sure| sure >= SURE_ENOUGH)
+                && std::mem::take(&mut self.turn.is_unsure)
+            {
                 self.tell(News::Words); // now they are sure
             }
             self.tell(News::NoMore);
