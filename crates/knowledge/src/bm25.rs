@@ -2,8 +2,12 @@
 //! tf / (k1 (1 - b + b len/avglen) + tf), k1 1.5, b 0.75; lower-cased words of two or more word characters, Lucene's 33
 //! English stop words, Snowball "english".
 
+use std::collections::BinaryHeap;
+
 use rust_stemmers::{Algorithm, Stemmer};
 use rustc_hash::FxHashMap;
+
+use crate::vectors::Candidate;
 
 const K1: f32 = 1.5;
 const B: f32 = 0.75;
@@ -112,19 +116,27 @@ impl Bm25 {
 
 /// The `top_k` numbers with the best scores above 0, best first; equal scores in the order of the numbers.
 pub(crate) fn best(scores: &[f32], top_k: usize) -> Vec<(usize, f32)> {
-    let by_score = |a: &(usize, f32), b: &(usize, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
-    let mut found: Vec<(usize, f32)> = scores
-        .iter()
-        .copied()
-        .enumerate()
-        .filter(|(_, score)| *score > 0.0)
-        .collect();
-    if top_k < found.len() {
-        // only the best are put in order: a question's words stand in thousands of passages
-        found.select_nth_unstable_by(top_k, by_score);
-        found.truncate(top_k);
+    if top_k == 0 {
+        return Vec::new();
     }
-    found.sort_unstable_by(by_score);
+    // only the best are kept: a question's words stand in thousands of passages
+    let mut kept = BinaryHeap::new();
+    let mut floor = 0.0;
+    for (number, score) in scores.iter().copied().enumerate() {
+        // of equals the first stay
+        if score > floor {
+            kept.push(Candidate { score, number });
+            if kept.len() > top_k {
+                kept.pop();
+                floor = kept.peek().map_or(floor, |worst| worst.score);
+            }
+        }
+    }
+    let mut found: Vec<(usize, f32)> = kept
+        .into_iter()
+        .map(|candidate| (candidate.number, candidate.score))
+        .collect();
+    found.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
     found
 }
 
@@ -150,6 +162,15 @@ mod tests {
         let norm = 1.5 * (0.25 + 0.75 * 3.0 / (7.0 / 3.0));
         assert!((found[0].1 - idf * 2.0 / (norm + 2.0)).abs() < 1e-6);
         assert!((found[1].1 - idf * 1.0 / (norm + 1.0)).abs() < 1e-6);
+    }
+
+    #[test]
+    fn the_best_are_those_of_all_in_order_and_of_equals_the_first() {
+        let scores = [0.5, 2.0, 0.0, 2.0, 1.0, 0.5, 3.0];
+        let all = [(6, 3.0), (1, 2.0), (3, 2.0), (4, 1.0), (0, 0.5), (5, 0.5)];
+        for top_k in 0..8 {
+            assert_eq!(best(&scores, top_k), all[..top_k.min(all.len())]);
+        }
     }
 
     #[test]

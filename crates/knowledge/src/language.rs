@@ -52,8 +52,9 @@ const OTHER_RATIO: u32 = 2;
 const OTHER_COUNT: u32 = 4;
 /// A question is in a language that no document is in when so many more of its words say so.
 const ELSEWHERE: u32 = 2;
-/// Words of a passage by which its language is judged.
+/// Words of a passage by which its language is judged, and about how many characters they have.
 const JUDGED_WORDS: usize = 60;
+const JUDGED_CHARS: usize = 8 * JUDGED_WORDS;
 
 include!(concat!(env!("OUT_DIR"), "/stop_words.rs"));
 
@@ -173,7 +174,9 @@ pub(crate) fn of_passages<'a>(
     let mut counted: Vec<(usize, Counts)> = Vec::new();
     for (document, text) in passages {
         let mut counts = [0; LANGUAGES.len()];
-        count(&fold(text), &mut counts);
+        let end = text.char_indices().nth(JUDGED_CHARS).map(|(end, _)| end);
+        let head = end.and_then(|end| text.get(..end)).unwrap_or(text);
+        count(&fold(head), &mut counts);
         if documents.last().is_none_or(|(known, _)| *known != document) {
             documents.push((document, [0; LANGUAGES.len()]));
         }

@@ -196,9 +196,9 @@ fn whole_dot(a: &[i8], b: &[i8]) -> i32 {
 }
 
 /// The worst stands first in the heap; of equals the last.
-struct Candidate {
-    score: f32,
-    number: usize,
+pub(crate) struct Candidate {
+    pub(crate) score: f32,
+    pub(crate) number: usize,
 }
 
 impl Ord for Candidate {
