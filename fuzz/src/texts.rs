@@ -7,7 +7,7 @@ use antiphon_scenario::replay;
 use antiphon::livekit::{LiveKitConfig, Sources};
 use antiphon_scenario::Scenario;
 use antiphon_knowledge::files::{Kind, MAX_TEXT_BYTES, Part, read};
-use antiphon_knowledge::{KnowledgeBase, chunk, decode, html, llamaindex};
+use antiphon_knowledge::{KnowledgeBase, chunk, decode, html, llamaindex, split};
 
 pub fn config(data: &[u8]) {
     let _ = antiphon::config::parse(&String::from_utf8_lossy(data), Path::new("antiphon.toml"));
@@ -82,9 +82,14 @@ pub fn documents(data: &[u8]) {
     let chunks = match kind % 3 {
         0 => chunk::markdown("a.md", &text),
         1 => chunk::plain("a.txt", &text),
-        _ => html::html("a.html", &text),
+        _ => {
+            let _ = split::page::html(&text);
+            html::html("a.html", &text)
+        }
     };
     assert!(chunks.iter().all(|chunk| !chunk.text.trim().is_empty()), "an empty passage");
-    let base = KnowledgeBase::from_markdown([("a.md".to_owned(), text.into_owned())]);
+    let base = KnowledgeBase::from_markdown([("a.md".to_owned(), text.clone().into_owned())]);
     let _ = base.find("when do you open on sundays");
+    // questions are anybody's, in any language
+    let _ = base.find(&text);
 }
