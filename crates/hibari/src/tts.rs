@@ -27,19 +27,25 @@ struct Lengths {
     first_chars: usize,
     /// Those after it, which are made while the one before is heard.
     piece_chars: usize,
+    /// Each is at most this many times as long as the one before, so that it is made before that one is over. `None`: the voice is
+    /// quick enough for any.
+    growth: Option<usize>,
 }
 
 /// hibari makes 90 characters, some 5 s of sound, in about 40 ms.
 const HIBARI: Lengths = Lengths {
     first_chars: 90,
     piece_chars: 90,
+    growth: None,
 };
-/// Kokoro takes a quarter of the time that the sound lasts. A later piece may be longer than the one before, but other callers
-/// wait for the same core.
+/// Kokoro takes 0.29 of the time that the sound lasts: twice the piece before leaves room for another caller on the same core.
 const KOKORO: Lengths = Lengths {
     first_chars: 30,
     piece_chars: 60,
+    growth: Some(2),
 };
+/// However short the piece before, this much may follow: less is no phrase.
+const PHRASE_CHARS: usize = 20;
 /// The slowest pace: half of the voice's own.
 pub const MIN_SPEED: f32 = 0.5;
 /// The fastest pace: twice the voice's own.
@@ -184,29 +190,55 @@ fn checked(speed: f32) -> Result<f32, HibariError> {
     }
 }
 
-/// `text` in pieces of about these lengths, cut behind punctuation that a speaker pauses at.
+/// `text` in pieces of about these lengths, cut behind punctuation that a speaker pauses at; where there is none in time, before a
+/// word.
 fn pieces(text: &str, lengths: Lengths) -> VecDeque<String> {
-    let mut pieces = VecDeque::new();
+    let mut pieces: VecDeque<String> = VecDeque::new();
     let mut piece = String::new();
     for part in text
         .split_inclusive(", ")
         .flat_map(|part| part.split_inclusive("; "))
         .flat_map(|part| part.split_inclusive(" — "))
     {
-        let most = if pieces.is_empty() {
-            lengths.first_chars
-        } else {
-            lengths.piece_chars
-        };
-        if !piece.is_empty() && piece.chars().count() + part.chars().count() > most {
+        if !piece.is_empty() && chars(&piece) + chars(part) > lengths.most(pieces.back()) {
             pieces.push_back(std::mem::take(&mut piece));
         }
-        piece.push_str(part);
+        let mut rest = part;
+        while let Some((first, others)) = lengths.cut(rest, pieces.back()) {
+            pieces.push_back(first.to_owned());
+            rest = others;
+        }
+        piece.push_str(rest);
     }
     if !piece.trim().is_empty() {
         pieces.push_back(piece);
     }
     pieces
+}
+
+fn chars(text: &str) -> usize {
+    text.chars().count()
+}
+
+impl Lengths {
+    /// The longest piece after this one.
+    fn most(&self, before: Option<&String>) -> usize {
+        match (before, self.growth) {
+            (None, _) => self.first_chars,
+            (Some(_), None) => self.piece_chars,
+            (Some(before), Some(growth)) => {
+                (chars(before) * growth).clamp(PHRASE_CHARS, self.piece_chars)
+            }
+        }
+    }
+
+    /// The words that are made before the piece before is over, and the rest. `None`: all are, or nobody waits.
+    fn cut<'a>(&self, text: &'a str, before: Option<&String>) -> Option<(&'a str, &'a str)> {
+        self.growth.and(before)?;
+        let (end, _) = text.char_indices().nth(self.most(before))?;
+        let space = text.get(..end)?.rfind(' ')?;
+        text.split_at_checked(space + 1)
+    }
 }
 
 #[cfg(test)]
@@ -231,6 +263,16 @@ mod tests {
         let first = pieces(text, KOKORO).pop_front().unwrap_or_default();
         assert_eq!(first, "Certainly, ");
         assert_eq!(pieces(text, HIBARI).len(), 1);
+    }
+
+    #[test]
+    fn a_slow_voice_does_not_pause_because_a_long_piece_follows_a_short_one() {
+        let text = "Certainly, we have put your name into the book for tomorrow evening at eight o'clock, and there is a table for four on the terrace.";
+        let pieces: Vec<String> = pieces(text, KOKORO).into();
+        assert_eq!(pieces.concat(), text);
+        let lengths: Vec<usize> = pieces.iter().map(|piece| chars(piece)).collect();
+        let grows_slowly = |two: &[usize]| two[1] <= PHRASE_CHARS.max(2 * two[0]);
+        assert!(lengths.windows(2).all(grows_slowly), "{lengths:?}");
     }
 
     #[test]
