@@ -183,3 +183,6 @@ impl Agents {
         self.frames.pop()
     }
 }
+
+#[cfg(test)]
+mod tests;

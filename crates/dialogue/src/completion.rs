@@ -1,5 +1,8 @@
 //! The agent's hook between the end of a turn and its answer (LiveKit's `on_user_turn_completed`). A turn that waits for it
 //! is not in the history yet, because the hook may change its words; it gets there whatever the hook does.
+//!
+//! `Hooks` **owns** the turns that wait. It **is told** of turns and of the hook's answers. It **answers** with the turns in their order,
+//! and with which one the hook is late for.
 
 use std::collections::VecDeque;
 
@@ -68,6 +71,12 @@ impl Hooks {
         });
     }
 
+    /// The oldest turn, when no more may wait.
+    fn one_too_many(&self) -> Option<TurnId> {
+        let oldest = self.0.front()?.asked.id();
+        (self.0.len() >= MAX_COMPLETING_TURNS).then_some(oldest)
+    }
+
     fn open(&self) -> impl Iterator<Item = &Completing> {
         self.0.iter().filter(|open| open.verdict.is_none())
     }
@@ -105,11 +114,7 @@ impl Hooks {
 
 impl Dialogue {
     pub(crate) fn await_hook(&mut self, over: TurnOver) {
-        let (oldest, many) = (
-            self.hooks.0.front(),
-            self.hooks.0.len() >= MAX_COMPLETING_TURNS,
-        );
-        if let Some(oldest) = oldest.map(|open| open.asked.id()).filter(|_| many) {
+        if let Some(oldest) = self.hooks.one_too_many() {
             self.hook_failed(oldest, "too many turns wait for it");
             self.complete_in_order();
         }

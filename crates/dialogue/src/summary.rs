@@ -1,5 +1,8 @@
 //! A long history gets a summary in the place of its beginning. It is written in the background by an ordinary request to
 //! the model: no reply waits for it, and as long as it is not there, or when it fails, the history stays as it is.
+//!
+//! `Summary` **owns** the request that is under way and when the next one may be made. It **is told** whether the model has nothing else
+//! to do, and what it sends. It **answers** with the summary in the history and an event.
 
 use serde_json::Value;
 
@@ -155,3 +158,6 @@ impl Summary {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
