@@ -24,7 +24,7 @@ use antiphon_neural::Workers;
 use anyhow::Context as _;
 
 use crate::app::App;
-use crate::choose::{Found, choose};
+use crate::choose::{Choice, Found, SttChoice, choose};
 use crate::config::{Config, Findings, Seconds, Secrets, SttProvider, load, parse};
 use crate::playground::{AboutProvider, Documents};
 
@@ -80,6 +80,7 @@ pub async fn assemble(config: Config, is_example: bool, app: &App) -> anyhow::Re
     antiphon_telemetry::secrets::hide(hidden.iter().map(Secret::expose));
     let found = look_around(&config, secrets).await;
     let choice = choose(&config, secrets, &found).map_err(Findings)?;
+    let config = doubting(config, &choice);
     let providers = providers::about(&config, secrets, &choice);
     let mut notes = Vec::new();
     if let Some(Err(why)) = &found.listed_model {
@@ -205,6 +206,17 @@ impl Llm for Nobody {
     ) -> BoxStream<Result<ChatChunk, ProviderError>> {
         Box::pin(futures_util::stream::empty())
     }
+}
+
+/// Moonshine makes words of a laugh, and knows that it is not sure of them.
+fn doubting(mut config: Config, choice: &Choice) -> Config {
+    if matches!(choice.stt.what, SttChoice::Moonshine(_)) {
+        config
+            .turn
+            .min_interruption_confidence
+            .get_or_insert(antiphon_moonshine::SURE);
+    }
+    config
 }
 
 /// Name, options and instructions.

@@ -96,9 +96,6 @@ pub const MAX_OVERLAP_WORDS: usize = 64;
 /// An empty final after an interim of at least this many words has lost them: recognisers take a cough for a word or two, not
 /// for a sentence. With fewer words, the voice must have lasted long enough to say them.
 pub const MIN_LOST_WORDS: usize = 3;
-/// Final words of which the recogniser is less sure do not interrupt the agent: it makes words of a laugh. Moonshine was surer than 0.7 of what
-/// people said and less than 0.6 of what nobody had said, of nine in ten.
-pub const SURE_ENOUGH: f32 = 0.6;
 /// Fewer words are no proof of an echo: caller and agent say "hello" at the same time.
 pub const MIN_ECHO_WORDS: usize = 2;
 /// Silence at which the turn detector is asked and an interim counts as stable (LiveKit's 0.2 s).

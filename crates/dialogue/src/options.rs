@@ -29,6 +29,9 @@ pub struct Options {
     pub min_interruption_duration: Duration,
     /// Fewer words than this do not interrupt. 0: no minimum.
     pub min_interruption_words: u32,
+    /// Final words of which the recogniser is less sure (0 to 1) wait until the agent has finished, but for an order to be silent: some
+    /// recognisers make words of a laugh. 0: however unsure.
+    pub min_interruption_confidence: f32,
     /// While the agent thinks and nothing of its reply is heard: speech shorter than this does not hold the reply back.
     /// 0: any sound does, as in LiveKit, because nothing is lost by waiting.
     pub min_thinking_interruption_duration: Duration,
@@ -354,6 +357,9 @@ impl Options {
         if !(0.0..=1.0).contains(&self.endpointing_alpha) {
             return Err(OptionsError::Alpha(self.endpointing_alpha));
         }
+        if !(0.0..=1.0).contains(&self.min_interruption_confidence) {
+            return Err(OptionsError::Confidence(self.min_interruption_confidence));
+        }
         if self
             .backchannels
             .iter()
@@ -398,6 +404,9 @@ pub enum OptionsError {
         "endpointing_alpha is {0}; it must be between 0 (only the last pause counts) and 1 (nothing is learned)"
     )]
     Alpha(f64),
+    /// Nobody is surer than sure.
+    #[error("min_interruption_confidence is {0}; it must be between 0 (however unsure) and 1")]
+    Confidence(f32),
     /// Nobody could say anything.
     #[error("user_turn_max_words is 0: the caller could say nothing; leave it out for no limit")]
     NoWords,
@@ -423,6 +432,7 @@ impl Default for Options {
             allow_interruptions: true,
             min_interruption_duration: Duration::from_millis(500),
             min_interruption_words: 0,
+            min_interruption_confidence: 0.0,
             min_thinking_interruption_duration: Duration::ZERO,
             min_thinking_interruption_words: None,
             backchannel_boundary_start: Duration::from_secs(1),

@@ -59,6 +59,7 @@ patch! {
     allow_interruptions: bool,
     min_interruption_duration: Duration,
     min_interruption_words: u32,
+    min_interruption_confidence: f32,
     min_thinking_interruption_duration: Duration,
     min_thinking_interruption_words: Option<u32>,
     sure_interruption_duration: Duration,

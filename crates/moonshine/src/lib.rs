@@ -12,7 +12,7 @@ pub mod stt;
 mod tokenizer;
 pub mod transcriber;
 
-pub use stt::MoonshineStt;
+pub use stt::{MoonshineStt, SURE};
 pub use transcriber::{Transcriber, Transcript};
 
 /// What can be wrong with the recogniser.

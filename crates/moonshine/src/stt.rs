@@ -37,6 +37,9 @@ const VOICE_PROBABILITY: f32 = 0.5;
 const MIN_VOICE_WINDOWS: u32 = 3;
 /// Words of which the model is less sure than this are what it makes of noise, breath and music.
 const MIN_CONFIDENCE: f32 = 0.35;
+/// The model was surer than 0.7 of what people said, and less sure than this of nine in ten laughs that it made words of
+/// (`cargo run -p antiphon-turnbench --example overheard`).
+pub const SURE: f32 = 0.6;
 
 /// Speech recognition by Moonshine. Cloning shares the model.
 #[derive(Clone, Debug)]

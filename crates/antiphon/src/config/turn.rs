@@ -36,6 +36,8 @@ pub struct TurnConfig {
     pub min_interruption_duration: Option<Seconds>,
     /// Fewer words than this do not interrupt. Default 0: not looked at.
     pub min_interruption_words: Option<u32>,
+    /// Final words of which the recogniser is less sure wait until the agent has finished. Default 0.6 with Moonshine, else 0.
+    pub min_interruption_confidence: Option<f32>,
     /// The same while the agent thinks. Default 0.
     pub min_thinking_interruption_duration: Option<Seconds>,
     /// The same while the agent thinks. Default: `min_interruption_words`.
@@ -130,6 +132,7 @@ impl TurnConfig {
             allow_interruptions: self.allow_interruptions,
             min_interruption_duration: time(self.min_interruption_duration),
             min_interruption_words: self.min_interruption_words,
+            min_interruption_confidence: self.min_interruption_confidence,
             min_thinking_interruption_duration: time(self.min_thinking_interruption_duration),
             min_thinking_interruption_words: self.min_thinking_interruption_words.map(Some),
             sure_interruption_duration: time(self.sure_interruption_duration),

@@ -305,7 +305,12 @@ impl Caller {
     }
 
     /// What of these words is new; `None`: nothing. What a final only repeats is withdrawn.
-    pub(super) fn news<'a>(&mut self, text: &'a str, is_final: bool, now: Now) -> Option<&'a str> {
+    pub(super) fn new_words<'a>(
+        &mut self,
+        text: &'a str,
+        is_final: bool,
+        now: Now,
+    ) -> Option<&'a str> {
         if text.trim().is_empty() {
             return None;
         }

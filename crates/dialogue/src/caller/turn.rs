@@ -5,7 +5,7 @@ use super::endpointing::Delays;
 use super::kept::Kept;
 use crate::history::Place;
 use crate::ids::{PredictionId, TurnId};
-use crate::limits::{MAX_OVERLAP_WORDS, MAX_TURN_BYTES, SPEECH_SIGN_TIMEOUT, SURE_ENOUGH};
+use crate::limits::{MAX_OVERLAP_WORDS, MAX_TURN_BYTES, SPEECH_SIGN_TIMEOUT};
 use crate::options::Options;
 use crate::pending::Pending;
 use antiphon_chat::time::Instant;
@@ -227,11 +227,11 @@ impl UserTurn {
     }
 
     /// How sure the recogniser is of its last final words.
-    pub(super) fn sure(&mut self, confidence: Option<f32>) {
+    pub(super) fn sure(&mut self, confidence: Option<f32>, options: &Options) {
         let Some(confidence) = confidence.filter(|sure| sure.is_finite()) else {
             return;
         };
-        self.is_unsure = confidence < SURE_ENOUGH;
+        self.is_unsure = confidence < options.min_interruption_confidence;
         self.confidence.sum += confidence.clamp(0.0, 1.0);
         self.confidence.count = self.confidence.count.saturating_add(1);
     }

@@ -6,7 +6,7 @@ use super::{Caller, News, Now};
 use crate::action::Action;
 use crate::event::{Event, InputModality, Withdrawal};
 use crate::input::Stt;
-use crate::limits::{MAX_COMMIT_WAIT, SURE_ENOUGH};
+use crate::limits::MAX_COMMIT_WAIT;
 use crate::options::TurnDetection;
 use antiphon_chat::time::{Duration, Instant};
 use antiphon_text::{count_words, normalise};
@@ -58,7 +58,7 @@ impl Caller {
     }
 
     fn words_so_far(&mut self, text: &str, probably_final: bool, now: Now) {
-        let Some(text) = self.news(text, false, now) else {
+        let Some(text) = self.new_words(text, false, now) else {
             self.on_interim_withdrawn(now);
             return;
         };
@@ -98,10 +98,10 @@ impl Caller {
             self.correct_words(words, text, confidence, now);
             return;
         }
-        let Some(text) = self.news(text, true, now) else {
+        let Some(text) = self.new_words(text, true, now) else {
             if is_empty {
                 self.on_interim_withdrawn(now);
-            } else if confidence.is_none_or(|sure| sure >= SURE_ENOUGH)
+            } else if confidence.is_none_or(|sure| sure >= now.options.min_interruption_confidence)
                 && std::mem::take(&mut self.turn.is_unsure)
             {
                 self.tell(News::Words); // now they are sure
@@ -116,7 +116,7 @@ impl Caller {
         self.part_from_kept_words(now);
         self.attribute_words();
         self.turn.add_final(text, now.at, now.options);
-        self.turn.sure(confidence);
+        self.turn.sure(confidence, now.options);
         let goes_on = self.voice_so_far();
         self.recognised.settle_words(text, goes_on, now.at);
         let words = self.turn.normal();
@@ -140,7 +140,7 @@ impl Caller {
         self.recognised.count(&normalise(text), 0, false, now.at);
         self.tell(News::NoMore);
         if self.turn.correct(&words, text, now.at, now.options) {
-            self.turn.sure(confidence);
+            self.turn.sure(confidence, now.options);
             self.on_final(text, now);
         } else {
             let text = text.to_owned();

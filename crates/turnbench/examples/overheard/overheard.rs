@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use antiphon_agent::provider::{Stt, SttEvent, SttInput, Vad};
 use antiphon_audio::Frame16k;
 use antiphon_dialogue::input::{self, Input};
+use antiphon_moonshine::SURE;
 use antiphon_neural::{Urgency, Workers};
 use antiphon_scenario::{Scenario, run};
 use antiphon_silero::SileroVad;
@@ -134,7 +135,7 @@ struct Told {
 impl Told {
     fn new(speech: &Speech) -> Self {
         let scenario = format!(
-            "title A sound that is not for the agent\noption greeting {:?}\ntts after 0ms lasting {}ms\nend {:.0}\n",
+            "title A sound that is not for the agent\noption min_interruption_confidence {SURE}\noption greeting {:?}\ntts after 0ms lasting {}ms\nend {:.0}\n",
             speech.text,
             (speech.lasts * 1e3) as u64,
             speech.lasts + 5.0
