@@ -7,7 +7,7 @@ import wave
 
 import numpy as np
 import pytest
-from conftest import CACHE, ROOT, binary
+from interop.conftest import CACHE, ROOT, binary
 from eot_bench_adapter import AntiphonAdapter
 
 ENVIRONMENT = {**os.environ, "ANTIPHON_MODELS": os.environ.get("ANTIPHON_MODELS", str(CACHE / "models")), "HTTPS_PROXY": "http://127.0.0.1:9"}
