@@ -11,6 +11,7 @@
 use std::collections::VecDeque;
 use std::f32::consts::TAU;
 
+use crate::level::decibels;
 use crate::{Frame16k, Frame24k};
 
 /// The middles of the bands, in Hz: where speech is, and what a telephone leaves of it.
@@ -421,8 +422,7 @@ impl Filters {
                 band.energy += out * out;
             }
         }
-        let count = samples.len().max(1) as f32;
-        let levels = bands.map(|band| 10.0 * (band.energy / count + 1e-2).log10());
+        let levels = bands.map(|band| decibels(band.energy, samples.len()));
         self.bands = bands.map(|band| Filter {
             energy: 0.0,
             ..band

@@ -19,6 +19,11 @@ pub fn audio_level<const HZ: u32>(frame: &Frame<HZ>) -> u8 {
     below_overload_db.round().clamp(0.0, 127.0) as u8
 }
 
+/// How loud that many samples with this energy (the sum of their squares) are, in dB of a 16-bit sample; of none: silence.
+pub(crate) fn decibels(energy: f32, samples: usize) -> f32 {
+    10.0 * (energy / samples.max(1) as f32 + 1e-2).log10()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

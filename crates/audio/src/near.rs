@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 
 use crate::Frame16k;
+use crate::level::decibels;
 
 /// A voice that is this much quieter than the caller's is not the caller's, in dB: somebody at the next desk is ten times as far away, and
 /// people speak 6 dB more quietly at times.
@@ -48,8 +49,8 @@ impl Nearness {
 
 /// In dB of a 16-bit sample.
 fn level(samples: &[i16]) -> f32 {
-    let energy: f32 = samples.iter().map(|s| f32::from(*s).powi(2)).sum();
-    10.0 * (energy / samples.len().max(1) as f32 + 1e-2).log10()
+    let energy = samples.iter().map(|s| f32::from(*s).powi(2)).sum();
+    decibels(energy, samples.len())
 }
 
 #[cfg(test)]

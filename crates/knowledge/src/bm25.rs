@@ -2,12 +2,10 @@
 //! tf / (k1 (1 - b + b len/avglen) + tf), k1 1.5, b 0.75; lower-cased words of two or more word characters, Lucene's 33
 //! English stop words, Snowball "english".
 
-use std::collections::BinaryHeap;
-
 use rust_stemmers::{Algorithm, Stemmer};
 use rustc_hash::FxHashMap;
 
-use crate::vectors::Candidate;
+use crate::vectors::Best;
 
 const K1: f32 = 1.5;
 const B: f32 = 0.75;
@@ -120,22 +118,13 @@ pub(crate) fn best(scores: &[f32], top_k: usize) -> Vec<(usize, f32)> {
         return Vec::new();
     }
     // only the best are kept: a question's words stand in thousands of passages
-    let mut kept = BinaryHeap::new();
-    let mut floor = 0.0;
+    let mut best = Best::new(top_k, 0.0);
     for (number, score) in scores.iter().copied().enumerate() {
-        // of equals the first stay
-        if score > floor {
-            kept.push(Candidate { score, number });
-            if kept.len() > top_k {
-                kept.pop();
-                floor = kept.peek().map_or(floor, |worst| worst.score);
-            }
+        if !best.is_behind(score) {
+            best.keep(score, number);
         }
     }
-    let mut found: Vec<(usize, f32)> = kept
-        .into_iter()
-        .map(|candidate| (candidate.number, candidate.score))
-        .collect();
+    let mut found: Vec<(usize, f32)> = best.found().collect();
     found.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
     found
 }

@@ -169,21 +169,16 @@ impl<F: Fn(usize) -> bool> SimdOp for Scan<'_, F> {
     // compiled once for each kind of processor: the plain loops below become its widest instructions
     #[inline(always)]
     fn eval<I: Isa>(self, _: I) -> Vec<usize> {
-        let mut best: BinaryHeap<Candidate> = BinaryHeap::with_capacity(self.kept + 1);
-        let mut floor = f32::NEG_INFINITY;
+        let mut best = Best::new(self.kept, f32::NEG_INFINITY);
         let rows = self.codes.chunks_exact(self.code.len().max(1));
         for (number, (row, unit)) in rows.zip(self.units).enumerate() {
             let score = whole_dot(row, self.code) as f32 * unit;
-            if score <= floor || *unit <= 0.0 || !(self.may)(number) {
+            if best.is_behind(score) || *unit <= 0.0 || !(self.may)(number) {
                 continue;
             }
-            best.push(Candidate { score, number });
-            if best.len() > self.kept {
-                best.pop();
-                floor = best.peek().map_or(floor, |worst| worst.score);
-            }
+            best.keep(score, number);
         }
-        best.into_iter().map(|candidate| candidate.number).collect()
+        best.found().map(|(number, _)| number).collect()
     }
 }
 
@@ -195,10 +190,46 @@ fn whole_dot(a: &[i8], b: &[i8]) -> i32 {
         .sum()
 }
 
+/// The best of many candidates, of equals the first: each of the others costs a comparison.
+pub(crate) struct Best {
+    kept: BinaryHeap<Candidate>,
+    count: usize,
+    floor: f32,
+}
+
+impl Best {
+    /// At most `count`, with scores above `floor`.
+    pub(crate) fn new(count: usize, floor: f32) -> Self {
+        let kept = BinaryHeap::new();
+        Self { kept, count, floor }
+    }
+
+    /// It is none of the best. Numbers come in ascending order.
+    #[inline(always)]
+    pub(crate) fn is_behind(&self, score: f32) -> bool {
+        score <= self.floor
+    }
+
+    #[inline(always)]
+    pub(crate) fn keep(&mut self, score: f32, number: usize) {
+        self.kept.push(Candidate { score, number });
+        if self.kept.len() > self.count {
+            self.kept.pop();
+            self.floor = self.kept.peek().map_or(self.floor, |worst| worst.score);
+        }
+    }
+
+    /// Numbers and scores, in no order.
+    pub(crate) fn found(self) -> impl Iterator<Item = (usize, f32)> {
+        let kept = self.kept.into_iter();
+        kept.map(|candidate| (candidate.number, candidate.score))
+    }
+}
+
 /// The worst stands first in the heap; of equals the last.
-pub(crate) struct Candidate {
-    pub(crate) score: f32,
-    pub(crate) number: usize,
+struct Candidate {
+    score: f32,
+    number: usize,
 }
 
 impl Ord for Candidate {

@@ -8,6 +8,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::layers::largest;
 use crate::limits::MAX_LAYERS;
 
 /// Without queues for this long, a larger picture is tried: a trial that fails costs a second of voice that stutters.
@@ -40,9 +41,8 @@ pub(crate) struct Stream {
 impl Stream {
     /// The largest layer that arrives, up to this one; otherwise the smallest that does.
     fn layer(&self, highest: usize) -> Option<usize> {
-        let mut live = (0..MAX_LAYERS).filter(|at| self.rate(*at) > 0);
-        let first = live.clone().next();
-        live.rfind(|at| *at <= highest.min(self.top)).or(first)
+        let live = (0..MAX_LAYERS).filter(|at| self.rate(*at) > 0);
+        largest(live, highest.min(self.top))
     }
 
     fn rate(&self, layer: usize) -> u64 {

@@ -154,14 +154,9 @@ impl Layers {
 
     /// The largest layer that arrives, not above `highest`; when none of those arrives, the smallest that does.
     pub(crate) fn best(&self, highest: usize, now: Instant) -> Option<usize> {
-        let live = || {
-            self.layers
-                .iter()
-                .enumerate()
-                .filter(|(_, layer)| layer.is_live(now))
-                .map(|(at, _)| at)
-        };
-        live().rfind(|at| *at <= highest).or_else(|| live().next())
+        let layers = self.layers.iter().enumerate();
+        let live = layers.filter(|(_, layer)| layer.is_live(now));
+        largest(live.map(|(at, _)| at), highest)
     }
 
     /// What a receiver with this choice is sent, for its [`Bandwidth`](crate::bandwidth::Bandwidth).
@@ -191,6 +186,15 @@ impl Layers {
         layer.key_frame_at = Some(now);
         Some((layer.rid, layer.last.map(|_| layer.ssrc)))
     }
+}
+
+/// The largest of the layers that arrive, not above `highest`; when there is none, the smallest.
+pub(crate) fn largest(
+    live: impl DoubleEndedIterator<Item = usize> + Clone,
+    highest: usize,
+) -> Option<usize> {
+    let smallest = live.clone().next();
+    live.rev().find(|at| *at <= highest).or(smallest)
 }
 
 /// What one receiver is sent of the layers.

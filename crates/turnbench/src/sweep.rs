@@ -129,22 +129,22 @@ pub fn silence_alone(scored: &[Scored]) -> Vec<Point> {
 /// The soonest answer that cuts off no more than this share of pauses.
 #[must_use]
 pub fn soonest(points: &[Point], cutoffs: f64) -> Option<Point> {
-    let allowed = points
-        .iter()
-        .filter(|point| point.cutoffs <= cutoffs + 1e-9);
-    allowed
-        .min_by(|a, b| a.latency.total_cmp(&b.latency))
-        .copied()
+    least(points, |point| (point.cutoffs, point.latency), cutoffs)
 }
 
 /// The fewest cut-offs of those that answer within this many seconds on average.
 #[must_use]
 pub fn safest(points: &[Point], latency: f64) -> Option<Point> {
+    least(points, |point| (point.latency, point.cutoffs), latency)
+}
+
+/// Of the points whose first figure is no more than this, the one whose second is least.
+fn least(points: &[Point], figures: impl Fn(&Point) -> (f64, f64), most: f64) -> Option<Point> {
     let allowed = points
         .iter()
-        .filter(|point| point.latency <= latency + 1e-9);
+        .filter(|point| figures(point).0 <= most + 1e-9);
     allowed
-        .min_by(|a, b| a.cutoffs.total_cmp(&b.cutoffs))
+        .min_by(|a, b| figures(a).1.total_cmp(&figures(b).1))
         .copied()
 }
 

@@ -201,36 +201,36 @@ fn red_first(section: &str) -> Option<String> {
 
 /// A description of ours in which lost voice packets may be asked for again only in these sections.
 pub(crate) fn without_audio_nack(sdp: &str, may: impl Fn(&Section) -> bool) -> String {
-    let mut out = String::with_capacity(sdp.len());
-    for section in split(sdp) {
-        if !section.starts_with("m=audio") || may(&parse_section(section)) {
-            out.push_str(section);
-            continue;
-        }
-        let lines = section.split_inclusive('\n');
-        lines
-            .filter(|line| !is_nack_of_opus(section, line))
-            .for_each(|line| out.push_str(line));
-    }
-    out
+    let is_held = |section: &str| section.starts_with("m=audio") && !may(&parse_section(section));
+    without_lines(sdp, is_held, is_nack_of_opus)
 }
 
 /// A description in which the receiver of these pictures estimates by itself what its network carries, and tells it (REMB): it
 /// does so only where no feedback for every packet is agreed upon (transport-wide congestion control).
 pub(crate) fn without_packet_feedback(sdp: &str, of: impl Fn(&Section) -> bool) -> String {
+    let is_it = |section: &str| section.starts_with("m=video") && of(&parse_section(section));
+    without_lines(sdp, is_it, |_, line| {
+        let line = line.trim_end();
+        (line.starts_with("a=rtcp-fb:") && line.ends_with(" transport-cc"))
+            || (line.starts_with("a=extmap:") && line.contains("transport-wide-cc-extensions"))
+    })
+}
+
+/// A description without some lines of some sections.
+fn without_lines(
+    sdp: &str,
+    of: impl Fn(&str) -> bool,
+    is_gone: impl Fn(&str, &str) -> bool,
+) -> String {
     let mut out = String::with_capacity(sdp.len());
     for section in split(sdp) {
-        if !section.starts_with("m=video") || !of(&parse_section(section)) {
+        if !of(section) {
             out.push_str(section);
             continue;
         }
-        let is_feedback = |line: &str| {
-            (line.starts_with("a=rtcp-fb:") && line.ends_with(" transport-cc"))
-                || (line.starts_with("a=extmap:") && line.contains("transport-wide-cc-extensions"))
-        };
         let lines = section.split_inclusive('\n');
         lines
-            .filter(|line| !is_feedback(line.trim_end()))
+            .filter(|line| !is_gone(section, line))
             .for_each(|line| out.push_str(line));
     }
     out
