@@ -59,14 +59,14 @@ impl Dialogue {
             agent,
         };
         what(&mut self.caller, now);
-        while let Some(told) = self.caller.poll() {
-            self.on_told(told);
+        while let Some(news) = self.caller.poll() {
+            self.on_news(news);
         }
         self.caller.put_back(before);
     }
 
-    fn on_told(&mut self, told: News) {
-        match told {
+    fn on_news(&mut self, news: News) {
+        match news {
             News::Ask(action) => self.core.act(*action),
             News::Measured(metrics) => self.core.measured(Some(*metrics)),
             News::Began => self.hold_while_caller_speaks(),
