@@ -1,5 +1,6 @@
 //! What an agent asks: a loaded knowledge base, and the tool over it.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
@@ -10,11 +11,14 @@ use crate::chunk::{self, Chunk};
 use crate::error::KnowledgeError;
 use crate::family::Family;
 use crate::files::Reader;
+use crate::kept::{self, Stamp};
 use crate::meaning::{self, CANDIDATES, Meaning};
+use crate::passages::Passages;
 use crate::question::Scope;
 use crate::search::{Index, Text};
+use crate::storage::{self, Parts, take_apart};
 use crate::vectors::Vectors;
-use crate::{filter, folder, foreign, llamaindex, question};
+use crate::{folder, foreign, llamaindex, question};
 
 /// Passages given for one question: LlamaIndex's default is 2, but its passages are longer.
 pub const DEFAULT_TOP_K: usize = 4;
@@ -29,34 +33,41 @@ pub trait Retriever: Send + Sync + 'static {
     fn retrieve(&self, query: &str, top_k: usize) -> Vec<(usize, f32)>;
 
     /// The best `count` of those that `may` be found, without a rule for small bases.
-    fn candidates(
-        &self,
-        query: &str,
-        count: usize,
-        may: &dyn Fn(usize) -> bool,
-    ) -> Vec<(usize, f32)> {
+    fn candidates(&self, query: &str, count: usize, may: &dyn Fn(usize) -> bool) -> Candidates {
         let mut found = self.retrieve(query, usize::MAX);
         found.retain(|(number, _)| may(*number));
         found.truncate(count);
-        found
+        Candidates {
+            found,
+            perfect: None,
+        }
     }
 
+    /// What a question is, before anything is looked up.
+    fn reading(&self, query: &str) -> Reading {
+        Reading {
+            asks: !query.trim().is_empty(),
+            language: None,
+        }
+    }
+}
+
+/// What words find.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Candidates {
+    /// The best passages with their scores, best first.
+    pub found: Vec<(usize, f32)>,
     /// About what a passage would score that has every word of the question; `None`: not known, the best one found counts as such.
-    fn perfect(&self, query: &str) -> Option<f32> {
-        let _ = query;
-        None
-    }
+    pub perfect: Option<f32>,
+}
 
-    /// The language (ISO 639-1) of a question; `None`: not known.
-    fn language(&self, query: &str) -> Option<&'static str> {
-        let _ = query;
-        None
-    }
-
-    /// Does it ask for anything that passages could answer? "Thank you, bye" does not.
-    fn asks(&self, query: &str) -> bool {
-        !query.trim().is_empty()
-    }
+/// What a question is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// It asks for something that passages could answer. "Thank you, bye" does not.
+    pub asks: bool,
+    /// Its language (ISO 639-1); `None`: not known.
+    pub language: Option<&'static str>,
 }
 
 /// A base and what was left out of it.
@@ -77,7 +88,7 @@ pub struct KnowledgeBase {
 
 struct Inner {
     /// Those that are searched, then those that they are parts of.
-    chunks: Vec<Chunk>,
+    passages: Passages,
     searched: usize,
     family: Family,
     retriever: Arc<dyn Retriever>,
@@ -123,10 +134,8 @@ impl KnowledgeBase {
         reader: &Reader,
     ) -> Result<Loaded, KnowledgeError> {
         if llamaindex::is_index(path) {
-            let mut storage = llamaindex::load(path, index_id)?;
-            let warnings = std::mem::take(&mut storage.warnings);
-            let base = Self::of_storage(storage);
-            return Ok(Loaded { base, warnings });
+            let parts = storage::load(path, index_id)?;
+            return Ok(Self::of_parts(parts));
         }
         let (mut chunks, mut warnings) = folder::load(path, reader)?;
         let foreign = not_documents(path);
@@ -146,17 +155,53 @@ impl KnowledgeBase {
         Ok(Loaded { base, warnings })
     }
 
+    /// The same, and an index of LlamaIndex is kept as it was after reading, beside itself or, where nothing may be written, in the folder
+    /// `caches`: the next start has it in a moment. What is kept of other files, or is damaged, is made anew.
+    ///
+    /// # Errors
+    /// The folder or the index cannot be read at all, or is something else.
+    pub fn load_kept(
+        path: &Path,
+        index_id: Option<&str>,
+        reader: &Reader,
+        caches: Option<&Path>,
+    ) -> Result<Loaded, KnowledgeError> {
+        let is_index = llamaindex::is_index(path);
+        let stamp = is_index.then(|| Stamp::of(path, index_id)).flatten();
+        let Some(stamp) = stamp else {
+            return Self::load_with(path, index_id, reader);
+        };
+        let places = kept::places(path, index_id, caches);
+        if let Some(parts) = places.iter().find_map(|place| kept::read(place, &stamp)) {
+            return Ok(Self::of_parts(parts));
+        }
+        let parts = storage::load(path, index_id)?;
+        // files that changed while they were read are read again at the next start
+        if Stamp::of(path, index_id).as_ref() == Some(&stamp) {
+            let keep = |place: &std::path::PathBuf| kept::write(place, &stamp, &parts).is_ok();
+            if !places.iter().any(keep) {
+                tracing::warn!(store = %path.display(), "the index cannot be kept beside it or in the caches; it is read anew at every start");
+            }
+        }
+        Ok(Self::of_parts(parts))
+    }
+
     /// An index of LlamaIndex.
     pub fn of_storage(storage: llamaindex::Storage) -> Self {
-        let (index, embedded, family, chunks, searched) = crate::storage::take_apart(storage);
-        Self::of(Inner {
-            chunks,
-            searched,
-            family,
-            retriever: Arc::new(index),
-            embedded,
+        Self::of_parts(take_apart(storage)).base
+    }
+
+    pub(crate) fn of_parts(parts: Parts) -> Loaded {
+        let base = Self::of(Inner {
+            passages: parts.passages,
+            searched: parts.searched,
+            family: parts.family,
+            retriever: Arc::new(parts.index),
+            embedded: parts.embedded,
             meaning: OnceLock::new(),
-        })
+        });
+        let warnings = parts.warnings;
+        Loaded { base, warnings }
     }
 
     /// Markdown documents that are already in memory: file names and texts.
@@ -181,7 +226,7 @@ impl KnowledgeBase {
     pub fn new(chunks: Vec<Chunk>, retriever: Arc<dyn Retriever>) -> Self {
         Self::of(Inner {
             searched: chunks.len(),
-            chunks,
+            passages: Passages::Here(chunks),
             family: Family::default(),
             retriever,
             embedded: None,
@@ -208,6 +253,7 @@ impl KnowledgeBase {
     #[must_use]
     pub fn with_filter(mut self, filter: Filter) -> Self {
         self.scope = self.scope.narrowed(filter);
+        self.inner.passages.prepare_filters();
         self
     }
 
@@ -231,17 +277,20 @@ impl KnowledgeBase {
         self.len() == 0
     }
 
-    /// The passages that are searched.
-    pub fn chunks(&self) -> &[Chunk] {
-        self.inner
-            .chunks
-            .get(..self.inner.searched)
-            .unwrap_or_default()
+    /// The passages that are searched. One that cannot be read any more is an empty one.
+    pub fn chunks(&self) -> impl Iterator<Item = Cow<'_, Chunk>> {
+        let chunk = |number| self.inner.passages.get(number).unwrap_or_default();
+        (0..self.inner.searched).map(chunk)
     }
 
     /// Have vectors come with them?
     pub fn has_vectors(&self) -> bool {
         self.inner.embedded.is_some()
+    }
+
+    /// The vectors that came with them.
+    pub fn vectors(&self) -> Option<Arc<Vectors>> {
+        self.embedded().map(|embedded| embedded.vectors.clone())
     }
 
     pub(crate) fn embedded(&self) -> Option<&Embedded> {
@@ -263,33 +312,43 @@ impl KnowledgeBase {
         self.ranked(&Query::from(query), None)
     }
 
+    fn reading(&self, query: &Query) -> (String, Reading) {
+        let text: String = query.text.chars().take(MAX_QUERY_CHARS).collect();
+        let reading = self.inner.retriever.reading(&text);
+        (text, reading)
+    }
+
     /// The best passages for a question, by its words and, with its vector, by meaning.
     pub fn ranked(&self, query: &Query, vector: Option<&[f32]>) -> Vec<Passage> {
-        let text: String = query.text.chars().take(MAX_QUERY_CHARS).collect();
+        let (text, reading) = self.reading(query);
+        self.ranked_as(query, &text, reading, vector)
+    }
+
+    /// The same of a question that was read.
+    fn ranked_as(
+        &self,
+        query: &Query,
+        text: &str,
+        reading: Reading,
+        vector: Option<&[f32]>,
+    ) -> Vec<Passage> {
         let top_k = self.scope.top_k_of(query);
         let filter = self.scope.filter_of(query);
-        let may = |number: usize| match (&filter, self.inner.chunks.get(number)) {
-            (Some(filter), Some(chunk)) => filter::fits(filter, &chunk.metadata),
-            (None, Some(_)) => true,
-            (_, None) => false,
-        };
+        let may = |number: usize| self.inner.passages.fits(number, filter.as_ref());
         let retriever = &self.inner.retriever;
-        let meaning = self.meaning_of(&text).zip(vector);
+        let meaning = self.meaning_of(reading).zip(vector);
         let found: Vec<(usize, f64)> = match meaning {
-            _ if top_k == 0 || !retriever.asks(&text) => Vec::new(),
+            _ if top_k == 0 || !reading.asks => Vec::new(),
             Some((meaning, vector)) if self.len() > top_k => {
-                let words = retriever.candidates(&text, CANDIDATES, &may);
+                let words = retriever.candidates(text, CANDIDATES, &may);
                 let vectors = &meaning.vectors;
                 let closest = vectors.closest(vector, CANDIDATES, may);
-                let perfect = retriever.perfect(&text);
-                meaning::join(&words, perfect, &closest, |number| {
-                    vectors.cosine_to(number, vector)
-                })
+                meaning::join(&words, &closest, |number| vectors.cosine_to(number, vector))
             }
             _ => {
                 let words = match &filter {
-                    Some(_) => retriever.candidates(&text, CANDIDATES, &may),
-                    None => retriever.retrieve(&text, top_k),
+                    Some(_) => retriever.candidates(text, CANDIDATES, &may).found,
+                    None => retriever.retrieve(text, top_k),
                 };
                 let score = |(number, score)| (number, f64::from(score));
                 words.into_iter().map(score).collect()
@@ -303,26 +362,26 @@ impl KnowledgeBase {
     }
 
     /// What finds by meaning, if it knows the language of the question: to a model of English all of Russian means nearly the same.
-    fn meaning_of(&self, text: &str) -> Option<&Meaning> {
+    fn meaning_of(&self, asked: Reading) -> Option<&Meaning> {
         let meaning = self.inner.meaning.get()?;
-        let known = meaning.embedder.language();
-        let asked = known.and_then(|_| self.inner.retriever.language(text));
-        (asked.is_none() || asked == known).then_some(meaning)
+        let (known, asked) = (meaning.embedder.language(), asked.language);
+        (known.is_none() || asked.is_none() || asked == known).then_some(meaning)
     }
 
     fn passage(&self, number: usize, score: f64) -> Option<Passage> {
-        let chunk = self.inner.chunks.get(number)?;
+        let chunk = self.inner.passages.get(number)?.into_owned();
         Some(Passage {
-            text: chunk.text.clone(),
-            source: chunk.source.clone(),
-            page: chunk.page.clone(),
+            text: chunk.text,
+            source: chunk.source,
+            page: chunk.page,
             score: score as f32,
         })
     }
 
     async fn search_once(&self, query: Query) -> Found {
-        let vector = match self.meaning_of(&query.text) {
-            Some(meaning) if self.inner.retriever.asks(&query.text) => {
+        let (text, reading) = self.reading(&query);
+        let vector = match self.meaning_of(reading) {
+            Some(meaning) if reading.asks => {
                 let vector = question::vector_of(&*meaning.embedder, &query).await;
                 vector
                     .inspect_err(
@@ -334,7 +393,9 @@ impl KnowledgeBase {
         };
         let base = self.clone();
         // off the threads of the calls: a search of a large base takes milliseconds, and its budget must be able to end the wait
-        let search = tokio::task::spawn_blocking(move || base.ranked(&query, vector.as_deref()));
+        let search = tokio::task::spawn_blocking(move || {
+            base.ranked_as(&query, &text, reading, vector.as_deref())
+        });
         search.await.unwrap_or_default().into()
     }
 }
@@ -342,7 +403,7 @@ impl KnowledgeBase {
 impl Knowledge for KnowledgeBase {
     fn search(&self, query: Query) -> BoxFuture<'_, Found> {
         Box::pin(async move {
-            let asks = |text: &str| self.inner.retriever.asks(text);
+            let asks = |text: &str| self.inner.retriever.reading(text).asks;
             question::ask(query, asks, |query| Box::pin(self.search_once(query))).await
         })
     }

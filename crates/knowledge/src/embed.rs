@@ -97,8 +97,7 @@ pub async fn embed(
     }
     let texts: Vec<String> = base
         .chunks()
-        .iter()
-        .map(KnowledgeBase::text_for_embedding)
+        .map(|chunk| KnowledgeBase::text_for_embedding(&chunk))
         .collect();
     let keys: Vec<String> = texts.iter().map(|text| key(text)).collect();
     let model = embedder.info().model;

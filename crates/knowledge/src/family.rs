@@ -19,7 +19,43 @@ pub(crate) struct Family {
     pub(crate) next: FxHashMap<usize, usize>,
 }
 
+/// What stands before each pair in [`Family::numbers`].
+const PARENT: u32 = 0;
+const CHILDREN: u32 = 1;
+const NEXT: u32 = 2;
+
 impl Family {
+    /// All of it, three numbers each, as it is kept.
+    pub(crate) fn numbers(&self) -> Vec<u32> {
+        let all = [
+            (PARENT, &self.parent),
+            (CHILDREN, &self.children),
+            (NEXT, &self.next),
+        ];
+        let of = |(kind, map): (u32, &FxHashMap<usize, usize>)| -> Vec<u32> {
+            let short = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+            map.iter()
+                .flat_map(|(number, other)| [kind, short(*number), short(*other)])
+                .collect()
+        };
+        all.into_iter().flat_map(of).collect()
+    }
+
+    /// See [`Family::numbers`].
+    pub(crate) fn of_numbers(numbers: &[u32]) -> Self {
+        let mut family = Self::default();
+        let (triples, _) = numbers.as_chunks::<3>();
+        for [kind, number, other] in triples {
+            let map = match *kind {
+                PARENT => &mut family.parent,
+                CHILDREN => &mut family.children,
+                _ => &mut family.next,
+            };
+            map.insert(*number as usize, *other as usize);
+        }
+        family
+    }
+
     /// The best `top_k`, then parts put together.
     pub(crate) fn merged(&self, mut found: Vec<(usize, f64)>, top_k: usize) -> Vec<(usize, f64)> {
         found.truncate(top_k);

@@ -10,6 +10,7 @@
 //! | [`vectors`] | vectors, and which of them lie closest |
 //! | [`filter`], [`fusion`] | conditions on metadata; several rankings made one, as LlamaIndex has both |
 //! | `family`, `storage` | passages that are parts of larger ones; an index of LlamaIndex as passages |
+//! | `kept`, `passages` | an index as it was after reading, in a file beside the store; passages in memory or in that file |
 //! | `language` | which language a passage or a question is in: by its small words and its letters |
 //! | `words`, `synonyms` | words as they are compared, by language; other words for the same; small talk |
 //! | [`wording`] | sentences beside a question, for whoever chooses among them |
@@ -39,9 +40,11 @@ pub mod folder;
 pub mod foreign;
 pub mod fusion;
 pub mod html;
+mod kept;
 mod language;
 pub mod llamaindex;
 pub mod meaning;
+mod passages;
 mod question;
 pub mod search;
 pub mod sources;
@@ -52,7 +55,7 @@ pub mod vectors;
 pub mod wording;
 mod words;
 
-pub use base::{KnowledgeBase, KnowledgeTool, Loaded, Retriever};
+pub use base::{Candidates, KnowledgeBase, KnowledgeTool, Loaded, Reading, Retriever};
 pub use error::KnowledgeError;
 pub use meaning::Meaning;
 pub use sources::Sources;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use antiphon_agent::provider::Embedder;
 
+use crate::base::Candidates;
 use crate::vectors::Vectors;
 
 /// So many of the best by words and by meaning are joined.
@@ -39,22 +40,22 @@ impl std::fmt::Debug for Meaning {
 
 /// The passages that fit a question, best first, from those by words (with BM25's scores) and by meaning (with cosines).
 pub(crate) fn join(
-    by_words: &[(usize, f32)],
-    perfect: Option<f32>,
+    words: &Candidates,
     by_meaning: &[(usize, f64)],
     cosine: impl Fn(usize) -> f64,
 ) -> Vec<(usize, f64)> {
-    let best = by_words
+    let best = words
+        .found
         .iter()
         .map(|(_, score)| f64::from(*score))
         .fold(0.0, f64::max);
-    let perfect = perfect.map_or(best, f64::from).max(best);
+    let perfect = words.perfect.map_or(best, f64::from).max(best);
     let mut joined: Vec<(usize, f64)> = by_meaning
         .iter()
         .filter(|(_, cosine)| *cosine >= MIN_COSINE)
         .copied()
         .collect();
-    for (number, score) in by_words {
+    for (number, score) in &words.found {
         let part = WORDS_WEIGHT * f64::from(*score) / perfect.max(f64::MIN_POSITIVE);
         match joined.iter_mut().find(|(known, _)| known == number) {
             Some((_, score)) => *score += part,

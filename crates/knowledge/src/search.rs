@@ -2,10 +2,10 @@
 //! stand nowhere, those that are nearly the same. What is far behind the best is left out; no score is too low by itself. A
 //! base so small that all of it may be given is given, in order, to whoever asks anything: its reader finds more than we.
 
-use crate::base::Retriever;
-use crate::bm25::{self, Bm25};
-use crate::language::{Language, fold, is_wide};
-use crate::words::{Asked, Known, Question, Words, lexicon};
+use crate::base::{Candidates, Reading, Retriever};
+use crate::bm25::{self, Bm25, Counter};
+use crate::language::{Language, is_wide};
+use crate::words::{Asked, Question, Terms, Words};
 
 /// A heading counts so many times: it says what the words below it are about.
 const HEADING_WEIGHT: usize = 3;
@@ -34,8 +34,8 @@ pub struct Text<'a> {
 /// Texts that can be searched.
 pub struct Index {
     words: Words,
-    /// The language of each text.
-    languages: Vec<Language>,
+    /// The language of each text, by its number.
+    languages: Vec<u8>,
     bm25: Bm25,
 }
 
@@ -43,28 +43,47 @@ impl Index {
     /// Index these texts of documents, which stand one document after the other, each with its headings.
     pub fn new<'a>(texts: impl Iterator<Item = Text<'a>> + Clone) -> Self {
         let (words, languages) = Words::of(texts.clone().map(|text| (text.document, text.text)));
-        let mut known = Known::default();
-        let bm25 = Bm25::of_terms(texts.zip(&languages).map(|(text, language)| {
-            let lexicon = lexicon(*language);
-            let headings = lexicon.terms(text.headings, &mut known);
-            let mut terms = lexicon.terms(text.text, &mut known);
-            for _ in 0..HEADING_WEIGHT {
-                terms.extend_from_slice(&headings);
+        let mut counter = Counter::default();
+        let mut terms = Terms::default();
+        let mut ids = Vec::new();
+        for (text, language) in texts.zip(&languages) {
+            counter.begin();
+            ids.clear();
+            terms.of(text.text, *language, &mut counter, &mut ids);
+            let of_text = ids.len();
+            terms.of(text.headings, *language, &mut counter, &mut ids);
+            let (of_text, headings) = ids.split_at_checked(of_text).unwrap_or_default();
+            for id in of_text.iter().chain(headings.repeat(HEADING_WEIGHT).iter()) {
+                counter.add(*id);
             }
-            terms
-        }));
+        }
+        let short = |language| u8::try_from(language).unwrap_or(u8::MAX);
         Self {
             words,
+            languages: languages.into_iter().map(short).collect(),
+            bm25: counter.finish(),
+        }
+    }
+
+    /// One that was kept: the languages of all, that of each text, and their terms.
+    pub(crate) fn of_parts(all: Vec<Language>, languages: Vec<u8>, bm25: Bm25) -> Self {
+        Self {
+            words: Words::known(all),
             languages,
             bm25,
         }
+    }
+
+    /// As it is kept.
+    pub(crate) fn parts(&self) -> (&[Language], &[u8], &Bm25) {
+        (self.words.all(), &self.languages, &self.bm25)
     }
 
     /// Does a word of a question stand anywhere?
     fn is_known(&self, asked: &Asked) -> bool {
         let own = asked.words.iter().filter(|(_, weight)| *weight >= 1.0);
         let mut own = own.map(|(word, _)| word);
-        own.any(|word| !self.bm25.postings(word).is_empty())
+        own.any(|word| !self.bm25.postings(word).0.is_empty())
     }
 
     /// What one of a question's words, or another for it, counts.
@@ -78,19 +97,36 @@ impl Index {
 
     fn scores(&self, question: &Question) -> Vec<f32> {
         let mut scores = vec![0.0f32; self.bm25.len()];
-        let mut best = vec![0.0f32; self.bm25.len()];
+        // of several words for the same the best counts
+        let mut best: Vec<f32> = Vec::new();
         let mut touched: Vec<u32> = Vec::new();
         // a passage that holds nothing of the topic is not found for its numbers and days
         let (topics, others): (Vec<_>, Vec<_>) =
             question.asked.iter().partition(|asked| asked.is_topic);
         for asked in topics.into_iter().chain(others) {
-            for (word, weight) in &asked.words {
-                let is_other = *weight < 1.0;
-                let weight = self.weight(asked, *weight);
-                for (number, part) in self.bm25.postings(word) {
-                    // other words for the same are those of the question's language
-                    if is_other && self.languages.get(*number as usize) != Some(&question.language)
+            let found = asked.words.iter().filter_map(|(word, weight)| {
+                let (numbers, parts) = self.bm25.postings(word);
+                (!numbers.is_empty()).then_some((*weight, numbers, parts))
+            });
+            let found: Vec<_> = found.collect();
+            if let [(1.0, numbers, parts)] = found.as_slice() {
+                for (number, part) in numbers.iter().zip(*parts) {
+                    if let Some(score) = scores.get_mut(*number as usize)
+                        && (asked.is_topic || *score > 0.0)
                     {
+                        *score += part;
+                    }
+                }
+                continue;
+            }
+            best.resize(self.bm25.len(), 0.0);
+            for (weight, numbers, parts) in found {
+                let is_other = weight < 1.0;
+                let weight = self.weight(asked, weight);
+                for (number, part) in numbers.iter().zip(parts) {
+                    // other words for the same are those of the question's language
+                    let language = self.languages.get(*number as usize).copied();
+                    if is_other && language.map(usize::from) != Some(question.language) {
                         continue;
                     }
                     if let Some(best) = best.get_mut(*number as usize) {
@@ -165,19 +201,32 @@ fn is_similar(a: &str, b: &str, least: usize, has_compounds: bool) -> bool {
         || has_compounds && (head > least || tail > least)
 }
 
-impl Retriever for Index {
-    fn candidates(
+impl Index {
+    /// About what a passage would score that has every word of the question.
+    fn perfect(&self, question: &Question) -> f32 {
+        let count = self.bm25.len() as f32;
+        let rarity = |asked: &Asked| {
+            let own = asked.words.iter().enumerate();
+            let own = own.filter(|(at, (_, weight))| *at == 0 || *weight >= 1.0);
+            let known = own.map(|(_, (word, _))| self.bm25.postings(word).0.len());
+            let known = known.max().unwrap_or(0) as f32;
+            (1.0 + (count - known + 0.5) / (known + 0.5)).ln()
+        };
+        question.asked.iter().map(rarity).sum()
+    }
+
+    /// What fits a question, best first.
+    fn found(
         &self,
-        query: &str,
+        question: &mut Question,
         count: usize,
         may: &dyn Fn(usize) -> bool,
     ) -> Vec<(usize, f32)> {
-        let mut question = self.words.question(query);
         if !question.asked.iter().any(|asked| asked.is_topic) {
             return Vec::new();
         }
-        self.add_similar(&mut question);
-        let mut scores = self.scores(&question);
+        self.add_similar(question);
+        let mut scores = self.scores(question);
         for (number, score) in scores
             .iter_mut()
             .enumerate()
@@ -192,33 +241,31 @@ impl Retriever for Index {
         found.retain(|(_, score)| *score >= floor);
         found
     }
+}
 
-    fn perfect(&self, query: &str) -> Option<f32> {
-        let asked = self.words.question(query).asked;
-        let count = self.bm25.len() as f32;
-        let rarity = |asked: &Asked| {
-            let own = asked.words.iter().enumerate();
-            let own = own.filter(|(at, (_, weight))| *at == 0 || *weight >= 1.0);
-            let known = own.map(|(_, (word, _))| self.bm25.postings(word).len());
-            let known = known.max().unwrap_or(0) as f32;
-            (1.0 + (count - known + 0.5) / (known + 0.5)).ln()
-        };
-        Some(asked.iter().map(rarity).sum())
+impl Retriever for Index {
+    fn candidates(&self, query: &str, count: usize, may: &dyn Fn(usize) -> bool) -> Candidates {
+        let mut question = self.words.question(query);
+        let perfect = self.perfect(&question);
+        Candidates {
+            found: self.found(&mut question, count, may),
+            perfect: Some(perfect),
+        }
     }
 
-    fn language(&self, query: &str) -> Option<&'static str> {
-        Some(self.words.lexicon_of(&fold(query)).code)
-    }
-
-    fn asks(&self, query: &str) -> bool {
-        self.words.asks(query)
+    fn reading(&self, query: &str) -> Reading {
+        let (asks, code) = self.words.asks(query);
+        Reading {
+            asks,
+            language: Some(code),
+        }
     }
 
     fn retrieve(&self, query: &str, top_k: usize) -> Vec<(usize, f32)> {
         if self.bm25.len() > top_k {
-            return self.candidates(query, top_k, &|_| true);
+            return self.candidates(query, top_k, &|_| true).found;
         }
-        if !self.asks(query) {
+        if !self.reading(query).asks {
             return Vec::new();
         }
         let mut question = self.words.question(query);

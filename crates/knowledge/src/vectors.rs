@@ -2,10 +2,14 @@
 //! the best of them exactly. Up to a few hundred thousand passages that is faster than any graph at equal recall, it is ready
 //! when the file is read, and filters and deletions change nothing.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
+use std::sync::Arc;
 
 use rten_simd::{Isa, SimdOp};
+
+use crate::kept::file::Records;
 
 /// So many of the best by the rough look are looked at exactly, and four for each that is wanted.
 const RESCORED: usize = 40;
@@ -16,13 +20,30 @@ pub const MAX_DIMENSIONS: usize = 8_192;
 #[derive(Clone, Debug, Default)]
 pub struct Vectors {
     dimensions: usize,
-    /// Each of length 1, one after the other.
-    rows: Vec<f32>,
+    rows: Rows,
     /// The same as whole numbers between -127 and 127.
     codes: Vec<i8>,
     /// What a code's unit is, by vector; 0 for a vector without direction, which is never found.
     units: Vec<f32>,
 }
+
+/// The vectors themselves, each of length 1.
+#[derive(Clone, Debug)]
+enum Rows {
+    /// One after the other.
+    Here(Vec<f32>),
+    /// In the file of a kept index, from which the few that are looked at exactly are read.
+    Kept(Arc<Records>),
+}
+
+impl Default for Rows {
+    fn default() -> Self {
+        Self::Here(Vec::new())
+    }
+}
+
+/// An index's vectors as they are kept: their width, codes and units.
+pub(crate) type Rough<'a> = (usize, &'a [i8], &'a [f32]);
 
 impl Vectors {
     /// None yet, of this width.
@@ -56,27 +77,60 @@ impl Vectors {
             .sum::<f64>()
             .sqrt();
         let is_whole = vector.len() == self.dimensions && norm.is_finite() && norm > 0.0;
-        let at = self.rows.len();
+        // what is in a file stays as it is
+        let Rows::Here(rows) = &mut self.rows else {
+            return;
+        };
+        let at = rows.len();
         if is_whole {
             let unit = vector.iter().map(|value| (f64::from(*value) / norm) as f32);
-            self.rows.extend(unit);
+            rows.extend(unit);
         } else {
-            self.rows.resize(at + self.dimensions, 0.0);
+            rows.resize(at + self.dimensions, 0.0);
         }
-        let row = self.rows.get(at..).unwrap_or_default();
+        let row = rows.get(at..).unwrap_or_default();
         let unit = quantised(row, &mut self.codes);
         self.units.push(unit);
     }
 
+    /// Those of a kept index; `None`: they do not belong together.
+    pub(crate) fn of_parts(
+        dimensions: usize,
+        rows: Records,
+        codes: Vec<i8>,
+        units: Vec<f32>,
+    ) -> Option<Self> {
+        let is_whole = rows.len() == units.len()
+            && (1..=MAX_DIMENSIONS).contains(&dimensions)
+            && codes.len() == units.len() * dimensions;
+        is_whole.then(|| Self {
+            dimensions,
+            rows: Rows::Kept(Arc::new(rows)),
+            codes,
+            units,
+        })
+    }
+
+    /// As they are kept, but for the vectors themselves.
+    pub(crate) fn parts(&self) -> Rough<'_> {
+        (self.dimensions, &self.codes, &self.units)
+    }
+
     /// The vector of that number, of length 1.
-    pub fn row(&self, number: usize) -> Option<&[f32]> {
-        let from = number.checked_mul(self.dimensions)?;
-        self.rows.get(from..from.checked_add(self.dimensions)?)
+    pub fn row(&self, number: usize) -> Option<Cow<'_, [f32]>> {
+        match &self.rows {
+            Rows::Here(rows) => {
+                let from = number.checked_mul(self.dimensions)?;
+                let row = rows.get(from..from.checked_add(self.dimensions)?);
+                row.map(Cow::Borrowed)
+            }
+            Rows::Kept(rows) => rows.read(number).map(Cow::Owned),
+        }
     }
 
     /// The cosine of two vectors here.
     pub fn cosine(&self, a: usize, b: usize) -> Option<f64> {
-        Some(dot(self.row(a)?, self.row(b)?))
+        Some(dot(&self.row(a)?, &self.row(b)?))
     }
 
     /// The cosine of a vector here with another, which need not have length 1; 0 where there is none.
@@ -85,7 +139,7 @@ impl Vectors {
         let row = self
             .row(number)
             .filter(|row| row.len() == other.len() && norm > 0.0);
-        row.map_or(0.0, |row| dot(row, other) / norm)
+        row.map_or(0.0, |row| dot(&row, other) / norm)
     }
 
     /// The `count` closest to `query` among those that `may` be found, closest first, with their cosines; of equals the first.
@@ -106,17 +160,13 @@ impl Vectors {
         let mut code = Vec::with_capacity(self.dimensions);
         quantised(&query, &mut code);
         let kept = RESCORED.max(count.saturating_mul(4));
-        let exact = |number: usize| {
-            (
-                number,
-                self.row(number).map_or(f64::NAN, |row| dot(&query, row)),
-            )
-        };
+        // one that cannot be read any more is not found
+        let exact = |number: usize| Some((number, dot(&query, &self.row(number)?)));
         let mut found: Vec<(usize, f64)> = if self.len() <= kept {
             (0..self.len())
                 .filter(|number| self.units.get(*number).is_some_and(|unit| *unit > 0.0))
                 .filter(|number| may(*number))
-                .map(exact)
+                .filter_map(exact)
                 .collect()
         } else {
             let scan = Scan {
@@ -126,7 +176,7 @@ impl Vectors {
                 kept,
                 may,
             };
-            scan.dispatch().into_iter().map(exact).collect()
+            scan.dispatch().into_iter().filter_map(exact).collect()
         };
         found.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         found.truncate(count);

@@ -1,8 +1,8 @@
 //! The words of a few sentences beside those of a question, for whoever chooses among sentences of found passages: compared as
 //! a search compares them, with stems and other words for the same.
 
-use crate::language::fold;
-use crate::words::{Known, Words};
+use crate::bm25::Counter;
+use crate::words::{Terms, Words};
 
 /// How words are compared in texts of one language.
 pub struct Wording(Words);
@@ -24,8 +24,12 @@ impl Wording {
 
     /// The terms of a text.
     pub fn terms(&self, text: &str) -> Vec<String> {
-        let lexicon = self.0.lexicon_of(&fold(text));
-        lexicon.terms(text, &mut Known::default())
+        let (mut counter, mut ids) = (Counter::default(), Vec::new());
+        let language = self.0.language(text);
+        Terms::default().of(text, language, &mut counter, &mut ids);
+        let names = counter.names();
+        let name = |id: &usize| names.get(*id).map(|name| (*name).to_owned());
+        ids.iter().filter_map(name).collect()
     }
 
     /// What a question is about.

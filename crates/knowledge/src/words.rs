@@ -6,6 +6,7 @@ use rust_stemmers::Stemmer;
 use rustc_hash::{FxHashMap, FxHashSet};
 use unicode_segmentation::UnicodeSegmentation;
 
+use crate::bm25::Counter;
 use crate::language::{
     self, LANGUAGES, Language, fold, is_hiragana, is_katakana, is_wide, split, stop_words,
 };
@@ -16,8 +17,53 @@ const MAX_QUESTION_WORDS: usize = 64;
 /// A day is known by what stands so many words away: "Mo und Di".
 const DAY_REACH: usize = 2;
 
-/// The parts of compounds that were seen: looked for once, though a word stands in many passages.
-pub(crate) type Known = FxHashMap<String, Vec<String>>;
+/// The terms of each word that was seen, by its language: looked for once, though a word stands in many passages.
+#[derive(Debug, Default)]
+pub(crate) struct Terms(FxHashMap<Language, FxHashMap<String, Vec<usize>>>);
+
+impl Terms {
+    /// The numbers of all terms of a text, in order: its words, the days that it means, and what its compounds are made of.
+    pub(crate) fn of(
+        &mut self,
+        text: &str,
+        language: Language,
+        counter: &mut Counter,
+        ids: &mut Vec<usize>,
+    ) {
+        let lexicon = lexicon(language);
+        let known = self.0.entry(language).or_default();
+        let lower = fold(text);
+        let words: Vec<&str> = split(&lower).collect();
+        for (at, word) in words.iter().enumerate() {
+            if let Some(terms) = known.get(*word) {
+                ids.extend_from_slice(terms);
+                continue;
+            }
+            let reach = at.saturating_sub(DAY_REACH)..(at + DAY_REACH + 1).min(words.len());
+            let beside = words.get(reach).unwrap_or_default();
+            let days = lexicon.thesaurus.days(word, beside);
+            ids.extend(days.iter().map(|day| counter.id(day)));
+            if let [_] = days {
+                // "Monday to Friday", "Mo–Fr"
+                for next in words.get(at + 1..).unwrap_or_default().iter().take(2) {
+                    let between = between(&lower, word, next);
+                    let days = lexicon.thesaurus.days_between(word, between, next);
+                    ids.extend(days.into_iter().map(|day| counter.id(day)));
+                }
+                continue;
+            }
+            let terms = lexicon.terms_of(word);
+            let terms: Vec<usize> = terms.iter().map(|term| counter.id(term)).collect();
+            ids.extend_from_slice(&terms);
+            // whether a word is a day is told by those beside it
+            if !lexicon.thesaurus.may_be_day(word) {
+                known.insert((*word).to_owned(), terms);
+            }
+        }
+        let money = lower.chars().filter_map(currency);
+        ids.extend(money.map(|word| counter.id(&lexicon.stem(word))));
+    }
+}
 
 /// A word of a question.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,14 +110,23 @@ impl Words {
         (Self(known), languages)
     }
 
+    /// Those of an index that was kept.
+    pub(crate) fn known(languages: Vec<Language>) -> Self {
+        Self(languages)
+    }
+
+    pub(crate) fn all(&self) -> &[Language] {
+        &self.0
+    }
+
+    /// The language of a sentence.
+    pub(crate) fn language(&self, text: &str) -> Language {
+        self.language_of(&fold(text))
+    }
+
     fn language_of(&self, lower: &str) -> Language {
         let knows = |language: Language, word: &str| lexicon(language).knows(word);
         language::of_sentence(lower, &self.0, knows)
-    }
-
-    /// How words of a sentence in lower case are compared.
-    pub(crate) fn lexicon_of(&self, lower: &str) -> &'static Lexicon {
-        lexicon(self.language_of(lower))
     }
 
     /// What a question is about; a word may stand in documents of any language.
@@ -88,12 +143,14 @@ impl Words {
         }
     }
 
-    /// Does it ask for anything? A time or a place may be asked for in small words alone.
-    pub(crate) fn asks(&self, text: &str) -> bool {
+    /// Does it ask for anything, and in which language (ISO 639-1)? A time or a place may be asked for in small words alone.
+    pub(crate) fn asks(&self, text: &str) -> (bool, &'static str) {
         let lower = fold(text);
-        split(&lower).any(synonyms::asks)
+        let question = self.question(text);
+        let asks = split(&lower).any(synonyms::asks)
             || synonyms::asks_within(&lower)
-            || self.question(text).asked.iter().any(|asked| asked.is_topic)
+            || question.asked.iter().any(|asked| asked.is_topic);
+        (asks, question.lexicon.code)
     }
 }
 
@@ -135,38 +192,15 @@ impl Lexicon {
         }
     }
 
-    /// All terms of a text, in order: its words, the days that it means, and what its compounds are made of.
-    pub(crate) fn terms(&self, text: &str, known: &mut Known) -> Vec<String> {
-        let lower = fold(text);
-        let words: Vec<&str> = split(&lower).collect();
+    /// The terms of a word that is no day, and what it is made of if it is a compound.
+    fn terms_of(&self, word: &str) -> Vec<String> {
         let mut terms = Vec::new();
-        for (at, word) in words.iter().enumerate() {
-            let reach = at.saturating_sub(DAY_REACH)..(at + DAY_REACH + 1).min(words.len());
-            let beside = words.get(reach).unwrap_or_default();
-            let days = self.thesaurus.days(word, beside);
-            terms.extend_from_slice(days);
-            if let [_] = days {
-                // "Monday to Friday", "Mo–Fr"
-                for next in words.get(at + 1..).unwrap_or_default().iter().take(2) {
-                    let between = between(&lower, word, next);
-                    let days = self.thesaurus.days_between(word, between, next);
-                    terms.extend(days.into_iter().cloned());
-                }
-                continue;
-            }
-            let first = terms.len();
-            self.push_terms(word, &mut terms);
-            if self.has_compounds() {
-                for at in first..terms.len() {
-                    let term = terms.get(at).cloned().unwrap_or_default();
-                    let parts = known
-                        .entry(term)
-                        .or_insert_with_key(|term| self.thesaurus.parts(term).cloned().collect());
-                    terms.extend_from_slice(parts);
-                }
-            }
+        self.push_terms(word, &mut terms);
+        if self.has_compounds() {
+            let parts = terms.iter().flat_map(|term| self.thesaurus.parts(term));
+            let parts: Vec<String> = parts.cloned().collect();
+            terms.extend(parts);
         }
-        terms.extend(lower.chars().filter_map(|c| Some(self.stem(currency(c)?))));
         terms
     }
 

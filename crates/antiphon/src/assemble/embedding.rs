@@ -166,7 +166,7 @@ async fn run(
     foreign: Foreign,
 ) -> Result<(), EmbedError> {
     let model = embedder.info().model;
-    let kept = cache().map(|cache| cache.join(file_of(&model, folder)));
+    let kept = cache("vectors").map(|cache| cache.join(file_of(&model, folder)));
     let began = std::time::Instant::now();
     let mut tenth = 0;
     let told = |done: usize, all: usize| {
@@ -181,15 +181,15 @@ async fn run(
     Ok(())
 }
 
-/// Where vectors are kept between starts: in the user's cache.
-fn cache() -> Option<PathBuf> {
+/// Where things of a kind are kept between starts: in the user's cache.
+pub(super) fn cache(kind: &str) -> Option<PathBuf> {
     let variable = |name: &str| {
         std::env::var_os(name)
             .filter(|value| !value.is_empty())
             .map(PathBuf::from)
     };
     let cache = variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")))?;
-    Some(cache.join("antiphon").join("vectors"))
+    Some(cache.join("antiphon").join(kind))
 }
 
 /// One file for each model and folder: it loses what its folder no longer holds, and another's passages must not go with that.

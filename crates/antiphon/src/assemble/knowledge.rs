@@ -245,10 +245,24 @@ fn read(
             path.display()
         );
     }
-    let loaded = KnowledgeBase::load_with(&path, index_id, &reader()?)
+    let loaded = load_kept(&path, index_id)
         .with_context(|| format!("[knowledge] path {}", path.display()))?;
     notes.extend(loaded.warnings);
     Ok(loaded.base)
+}
+
+/// What is to be searched; a large index of LlamaIndex is kept as it was after reading.
+pub(crate) fn load_kept(
+    path: &Path,
+    index_id: Option<&str>,
+) -> anyhow::Result<antiphon_knowledge::Loaded> {
+    let caches = super::embedding::cache("indexes");
+    Ok(KnowledgeBase::load_kept(
+        path,
+        index_id,
+        &reader()?,
+        caches.as_deref(),
+    )?)
 }
 
 /// Documents are read by this program, in a process of its own for each.

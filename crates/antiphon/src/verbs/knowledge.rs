@@ -17,7 +17,7 @@ use clap::ValueEnum as _;
 
 use super::print_line;
 use crate::assemble::embedding::embedder;
-use crate::assemble::knowledge::reader;
+use crate::assemble::knowledge::{load_kept, reader};
 use crate::cli::{IndexArgs, KnowledgeVerb, SplitterKind};
 use crate::config::{EmbeddingConfig, Secrets};
 
@@ -229,7 +229,7 @@ fn splitter(writer: &mut Writer, how: &IndexArgs) -> Splitter {
 }
 
 async fn find(path: &Path, question: &str, how: &IndexArgs) -> anyhow::Result<()> {
-    let loaded = KnowledgeBase::load_with(path, None, &reader()?)?;
+    let loaded = load_kept(path, None)?;
     for warning in loaded.warnings {
         eprint_line(&format!("note: {warning}"));
     }

@@ -143,7 +143,7 @@ impl Database {
     }
 
     async fn search_once(&self, query: &Query) -> Result<Vec<Passage>, String> {
-        if !self.inner.gate.asks(&query.text) {
+        if !self.inner.gate.reading(&query.text).asks {
             return Ok(Vec::new());
         }
         let Some(embedder) = self.inner.embedder.get() else {
@@ -182,7 +182,7 @@ fn passage(hit: Hit) -> Passage {
 impl Knowledge for Database {
     fn search(&self, query: Query) -> BoxFuture<'_, Found> {
         Box::pin(async move {
-            let asks = |text: &str| self.inner.gate.asks(text);
+            let asks = |text: &str| self.inner.gate.reading(text).asks;
             let search = |query: Query| -> BoxFuture<'_, Found> {
                 Box::pin(async move {
                     match self.search_once(&query).await {

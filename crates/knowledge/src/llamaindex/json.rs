@@ -98,10 +98,10 @@ impl<'a> Cursor<'a> {
                 .take_while(|byte| !matches!(byte, b',' | b']' | b' ' | b'\n' | b'\r' | b'\t'))
                 .count();
             let word = self.text.get(self.at..self.at + length).unwrap_or_default();
-            let Ok(number) = word.parse::<f64>() else {
+            let Some(number) = number(word) else {
                 return self.wrong("no number");
             };
-            numbers.push(number as f32);
+            numbers.push(number);
             self.at += length;
             match self.peek() {
                 Some(b',') => self.at += 1,
@@ -198,6 +198,41 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// A number as Python writes it. Nearly all of a store of vectors is numbers, and nearly all of them are a few digits below 1: those are put
+/// together here, and whatever is of another form, or would not be exact to the last bit of an `f64` but one, the library reads.
+fn number(word: &str) -> Option<f32> {
+    let plain = || {
+        let (is_negative, digits) = match word.as_bytes() {
+            [b'-', digits @ ..] => (true, digits),
+            digits => (false, digits),
+        };
+        let [first @ b'0'..=b'9', b'.', digits @ ..] = digits else {
+            return None;
+        };
+        // with 19 digits the sum is below 2^64; a power of ten up to the 22nd is exact
+        if digits.is_empty() || digits.len() > 18 {
+            return None;
+        }
+        let mut sum = u64::from(first - b'0');
+        for digit in digits {
+            let digit = digit.wrapping_sub(b'0');
+            if digit > 9 {
+                return None;
+            }
+            sum = sum * 10 + u64::from(digit);
+        }
+        let value = sum as f64 / POWERS.get(digits.len())?;
+        Some((if is_negative { -value } else { value }) as f32)
+    };
+    plain().or_else(|| word.parse::<f64>().ok().map(|number| number as f32))
+}
+
+/// Powers of ten.
+const POWERS: [f64; 19] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
+    1e17, 1e18,
+];
+
 /// Python writes NaN and Infinity outside texts; JSON has no such words.
 pub(crate) fn without_nan(text: &str) -> std::borrow::Cow<'_, str> {
     if !text.contains("NaN") && !text.contains("Infinity") {
@@ -225,4 +260,40 @@ pub(crate) fn without_nan(text: &str) -> std::borrow::Cow<'_, str> {
         rest = rest.get(taken..).unwrap_or_default();
     }
     out.into()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+
+    use super::number;
+
+    #[test]
+    fn numbers_of_every_form_are_read_and_what_is_none_is_not() {
+        for (word, value) in [
+            ("0.5", 0.5),
+            ("-0.0", 0.0),
+            ("12.25", 12.25),
+            ("7", 7.0),
+            ("1e-05", 1e-5),
+            ("-0.123456789012345678901", -0.123_456_79),
+            ("9.999999999999999999", 10.0),
+        ] {
+            assert_eq!(number(word), Some(value), "{word}");
+        }
+        assert!(number("NaN").unwrap().is_nan());
+        for word in ["", "-", ".", "0.", "0.5x", "0.-5", "--0.5", "0.5.5", "{}"] {
+            assert_eq!(number(word), word.parse().ok(), "{word}");
+        }
+    }
+
+    proptest! {
+        /// As near as two `f32` can be.
+        #[test]
+        fn numbers_are_those_that_the_library_reads(value in -10.0f64..10.0) {
+            let (ours, theirs) = (number(&format!("{value:?}")).unwrap(), value as f32);
+            prop_assert!((ours - theirs).abs() <= f32::EPSILON * theirs.abs(), "{value}");
+        }
+    }
 }

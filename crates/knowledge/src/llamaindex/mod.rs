@@ -66,6 +66,18 @@ pub fn is_index(folder: &Path) -> bool {
 /// [`KnowledgeError::NoSuchIndex`] and [`KnowledgeError::NoIndex`] when the one that is named is not there,
 /// [`KnowledgeError::Foreign`] when the index has no words of its own.
 pub fn load(folder: &Path, index_id: Option<&str>) -> Result<Storage, KnowledgeError> {
+    let mut storage = load_words(folder, index_id)?;
+    storage.vectors = load_vectors(folder)?;
+    Ok(storage)
+}
+
+/// The vectors of a storage directory, whichever of its nodes they are of.
+pub(crate) fn load_vectors(folder: &Path) -> Result<Option<VectorStore>, KnowledgeError> {
+    vector_store::load(folder).map_err(|(path, reason)| KnowledgeError::Index { path, reason })
+}
+
+/// All but the vectors.
+pub(crate) fn load_words(folder: &Path, index_id: Option<&str>) -> Result<Storage, KnowledgeError> {
     let indexes = read(&folder.join("index_store.json"), indexes)?;
     let index = choose(folder, &indexes, index_id)?;
     let (all, mut warnings) = read(&folder.join("docstore.json"), node::parse)?;
@@ -124,8 +136,6 @@ pub fn load(folder: &Path, index_id: Option<&str>) -> Result<Storage, KnowledgeE
             ),
         });
     }
-    storage.vectors = vector_store::load(folder)
-        .map_err(|(path, reason)| KnowledgeError::Index { path, reason })?;
     storage.warnings = warnings;
     Ok(storage)
 }

@@ -340,6 +340,11 @@ impl Thesaurus {
             .collect()
     }
 
+    /// Is it a day, or several, beside whatever?
+    pub(crate) fn may_be_day(&self, word: &str) -> bool {
+        !self.days(word, &["1"]).is_empty()
+    }
+
     /// A day by its name, what is written for it, or a compound, "Mittwochnachmittag".
     fn day(&self, word: &str) -> Option<usize> {
         let days = self.table.map_or(&[][..], |table| &table.days[..]);
