@@ -27,6 +27,7 @@ from conftest import binary, free_port
 from embedder import embedded, endpoint
 from llama_index.core.schema import MetadataMode, NodeRelationship, RelatedNodeInfo, TextNode
 from llama_index.core.vector_stores import FilterCondition, MetadataFilter, MetadataFilters, VectorStoreQuery
+from llama_index.core.vector_stores.types import VectorStoreQueryMode
 
 WIDTH = 24
 TOP_K = 6
@@ -83,9 +84,23 @@ def filters(operators: tuple[str, ...]) -> list[dict | None]:
         {"filters": [{"key": "department", "value": "sales"}, {"key": "year", "value": 2003, "operator": ">="}], "condition": "and"},
         {"filters": [{"key": "department", "value": "sales"}, {"filters": [{"key": "year", "value": 2003, "operator": "<"}, {"key": "year", "value": 2008}], "condition": "or"}], "condition": "and"},
     ]
+    chance = random.Random(23)
+    terms.extend(nested(chance, 3) for _ in range(8))
     for name in operators:
         terms.append({"key": "file_name" if name.startswith("text") else "nothing", "value": "page3", "operator": name})
     return terms
+
+
+def nested(chance: random.Random, depth: int) -> dict:
+    """Groups in groups, as nobody wrote them."""
+    if depth == 0 or chance.random() < 0.2:
+        return chance.choice([
+            {"key": "department", "value": chance.choice(["sales", "support"]), "operator": chance.choice(["==", "!="])},
+            {"key": "department", "value": ["sales", "support"], "operator": "in"},
+            {"key": "year", "value": chance.randint(2000, 2009), "operator": chance.choice(["==", ">", "<", ">=", "<="])},
+        ])  # fmt: skip
+    parts = [nested(chance, depth - 1) for _ in range(chance.randint(1, 3))]
+    return {"filters": parts, "condition": chance.choice(["and", "or"])}
 
 
 def as_python(given: dict | None) -> MetadataFilters | None:
@@ -248,6 +263,25 @@ def test_a_database_that_llamaindex_filled_gives_us_what_it_gives_python(kind, r
         assert [hit[2] for hit in mine["hits"]] == [hit[2] for hit in expected]
         found += len(expected)
     assert found > 2 * len(questions), "the filters leave nearly nothing, and nothing is compared"
+
+
+def test_words_find_in_a_table_for_hybrid_search_what_they_find_in_python(postgres, pgvector):
+    database = pg(postgres, "both", hybrid_search=True, text_search_config="german")
+    store = database.store()
+    said = ["Grüße aus 東京", "passage 7, 9 or 11?", "quotes' & !braces | (x):*", "QUOTES", "nothing of that"]
+    for given in [None, {"key": "year", "value": 2004, "operator": ">"}]:
+        questions = [{"words": words, "top_k": 60, "filter": given} for words in said]
+        for question, mine in zip(questions, asked(database.place, questions), strict=True):
+            query = VectorStoreQuery(query_str=question["words"], similarity_top_k=60, filters=as_python(given), mode=VectorStoreQueryMode.TEXT_SEARCH)
+            theirs = store.query(query)
+            expected = {node_id: pytest.approx(score, abs=1e-6) for node_id, score in zip(theirs.ids, theirs.similarities, strict=True)}
+            assert {hit[0]: hit[1] for hit in mine["hits"]} == expected, question
+            scores = [hit[1] for hit in mine["hits"]]
+            assert scores == sorted(scores, reverse=True)
+            assert bool(expected) == (question["words"] != "nothing of that"), question
+    # a table without that column is asked by meaning alone
+    (none,) = asked(pgvector.place, [{"words": "quotes", "top_k": 3}])
+    assert none == {"hits": []}
 
 
 @pytest.mark.parametrize("kind", KINDS)

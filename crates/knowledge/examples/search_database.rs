@@ -1,5 +1,5 @@
 //! Shows what a vector database that LlamaIndex filled gives: `search_database` reads one line of JSON, `{"kind", "url", "collection",
-//! "schema", "secret"}`, then a question on each line, `{"vector", "top_k", "filter"}`, and prints the ids of the nodes, their scores and
+//! "schema", "secret"}`, then a question on each line, `{"vector", "top_k", "filter"}` or `{"words", "top_k", "filter"}`, and prints the ids of the nodes, their scores and
 //! texts as one line of JSON, or `{"error"}`. What the `*VectorStore` classes of Python give can be laid beside it.
 #![allow(clippy::print_stdout)]
 
@@ -24,7 +24,9 @@ struct Where {
 
 #[derive(Deserialize)]
 struct Question {
+    #[serde(default)]
     vector: Vec<f32>,
+    words: Option<String>,
     top_k: usize,
     filter: Option<Filter>,
 }
@@ -52,8 +54,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
     for line in lines {
         let question: Question = serde_json::from_str(&line?)?;
         let (vector, filter) = (&question.vector, question.filter.as_ref());
-        let asked = nearest(&*store, "the model", vector, question.top_k, filter);
-        let answer = match asked.await {
+        let top_k = question.top_k;
+        let found = match &question.words {
+            Some(words) => store
+                .by_words(words, top_k, filter)
+                .await
+                .map(Option::unwrap_or_default),
+            None => nearest(&*store, "the model", vector, top_k, filter).await,
+        };
+        let answer = match found {
             Ok(hits) => {
                 let hit = |hit: &antiphon_knowledge::database::Hit| {
                     json!([hit.node.id, hit.score, hit.node.content(MetadataMode::Llm)])

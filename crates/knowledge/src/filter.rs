@@ -8,7 +8,7 @@ use antiphon_agent::provider::{Filter, FilterCondition, FilterOperator, Metadata
 use serde_json::{Map, Value};
 
 /// Deeper groups fit nothing: filters come from outside too.
-const MAX_DEPTH: usize = 16;
+pub(crate) const MAX_DEPTH: usize = 16;
 
 /// Does a passage with this metadata fit?
 pub fn fits(filter: &Filter, metadata: &Map<String, Value>) -> bool {

@@ -1,7 +1,7 @@
 //! Chroma as `ChromaVectorStore` fills it, over the second version of its HTTP interface. A collection is asked by its id; the score is
 //! `exp(-distance)`.
 
-use antiphon_agent::provider::{Filter, FilterCondition, FilterOperator};
+use antiphon_agent::provider::{FilterCondition, FilterOperator, MetadataFilter};
 use serde_json::{Map, Value, json};
 
 use super::rest::{Call, Description, Dialect, Target};
@@ -43,7 +43,8 @@ pub(super) const DIALECT: Dialect = Dialect {
             ..Description::default()
         })
     },
-    filter,
+    term,
+    group,
     nearest: |target, description, question| {
         let call = Call {
             path: path(target, &[&description.handle, "query"]),
@@ -101,48 +102,43 @@ fn hits(answer: Value, _: &Description) -> Option<Vec<Hit>> {
 }
 
 /// As `_to_chroma_filter` does it.
-fn filter(filter: &Filter) -> Result<Value, DatabaseError> {
-    let unknown = |operator, why| Err(DatabaseError::filter(DIALECT.name, operator, why));
-    match filter {
-        Filter::Term(term) => {
-            let operator = match term.operator {
-                FilterOperator::Eq => "$eq",
-                FilterOperator::Ne => "$ne",
-                FilterOperator::Gt => "$gt",
-                FilterOperator::Lt => "$lt",
-                FilterOperator::Gte => "$gte",
-                FilterOperator::Lte => "$lte",
-                FilterOperator::In => "$in",
-                FilterOperator::Nin => "$nin",
-                other @ (FilterOperator::Any
-                | FilterOperator::All
-                | FilterOperator::Contains
-                | FilterOperator::TextMatch
-                | FilterOperator::TextMatchInsensitive
-                | FilterOperator::IsEmpty) => {
-                    return unknown(other, "its metadata are single values");
-                }
-            };
-            Ok(json!({&term.key: {operator: term.value}}))
+fn term(term: &MetadataFilter) -> Result<Value, DatabaseError> {
+    let operator = match term.operator {
+        FilterOperator::Eq => "$eq",
+        FilterOperator::Ne => "$ne",
+        FilterOperator::Gt => "$gt",
+        FilterOperator::Lt => "$lt",
+        FilterOperator::Gte => "$gte",
+        FilterOperator::Lte => "$lte",
+        FilterOperator::In => "$in",
+        FilterOperator::Nin => "$nin",
+        other @ (FilterOperator::Any
+        | FilterOperator::All
+        | FilterOperator::Contains
+        | FilterOperator::TextMatch
+        | FilterOperator::TextMatchInsensitive
+        | FilterOperator::IsEmpty) => {
+            let why = "its metadata are single values";
+            return Err(DatabaseError::filter(DIALECT.name, other, why));
         }
-        Filter::Group { filters, condition } => {
-            let mut parts: Vec<Value> =
-                filters.iter().map(self::filter).collect::<Result<_, _>>()?;
-            let joined = match condition {
-                FilterCondition::And => "$and",
-                FilterCondition::Or => "$or",
-                FilterCondition::Not => {
-                    return Err(DatabaseError::Filter {
-                        database: DIALECT.name,
-                        operator: "not".into(),
-                        why: "its conditions are joined by and and or",
-                    });
-                }
-            };
-            Ok(match parts.len() {
-                1 => parts.remove(0),
-                _ => json!({joined: parts}),
-            })
+    };
+    Ok(json!({&term.key: {operator: term.value}}))
+}
+
+fn group(condition: FilterCondition, mut parts: Vec<Value>) -> Result<Value, DatabaseError> {
+    let joined = match condition {
+        FilterCondition::And => "$and",
+        FilterCondition::Or => "$or",
+        FilterCondition::Not => {
+            return Err(DatabaseError::Filter {
+                database: DIALECT.name,
+                operator: "not".into(),
+                why: "its conditions are joined by and and or",
+            });
         }
-    }
+    };
+    Ok(match parts.len() {
+        1 => parts.remove(0),
+        _ => json!({joined: parts}),
+    })
 }

@@ -1,7 +1,7 @@
 //! Elasticsearch as `ElasticsearchStore` fills it: the fields `embedding`, `content` and `metadata`. LlamaIndex's scores are relative: the best of
 //! an answer has 1, the worst 0.
 
-use antiphon_agent::provider::{Filter, FilterCondition, FilterOperator, MetadataFilter};
+use antiphon_agent::provider::{FilterCondition, FilterOperator, MetadataFilter};
 use serde_json::{Map, Value, json};
 
 use super::rest::{Call, Description, Dialect};
@@ -17,7 +17,8 @@ pub(super) const DIALECT: Dialect = Dialect {
     key: ("authorization", "ApiKey "),
     describe: |target| Call::get(&[&target.collection, "_mapping"]),
     described,
-    filter,
+    term,
+    group,
     nearest: |target, _, question| {
         let knn = json!({
             "field": "embedding",
@@ -74,25 +75,18 @@ fn hits(answer: Value, description: &Description) -> Option<Vec<Hit>> {
     Some(relative.collect())
 }
 
-/// LlamaIndex knows equality alone, of texts; the other conditions as people would write them.
-fn filter(filter: &Filter) -> Result<Value, DatabaseError> {
-    match filter {
-        Filter::Term(term) => self::term(term),
-        Filter::Group { filters, condition } => {
-            let mut parts: Vec<Value> =
-                filters.iter().map(self::filter).collect::<Result<_, _>>()?;
-            Ok(match (condition, parts.len()) {
-                (FilterCondition::And | FilterCondition::Or, 1) => parts.remove(0),
-                (FilterCondition::And, _) => json!({"bool": {"must": parts}}),
-                (FilterCondition::Or, _) => {
-                    json!({"bool": {"should": parts, "minimum_should_match": usize::from(!parts.is_empty())}})
-                }
-                (FilterCondition::Not, _) => json!({"bool": {"must_not": parts}}),
-            })
+fn group(condition: FilterCondition, mut parts: Vec<Value>) -> Result<Value, DatabaseError> {
+    Ok(match (condition, parts.len()) {
+        (FilterCondition::And | FilterCondition::Or, 1) => parts.remove(0),
+        (FilterCondition::And, _) => json!({"bool": {"must": parts}}),
+        (FilterCondition::Or, _) => {
+            json!({"bool": {"should": parts, "minimum_should_match": 1}})
         }
-    }
+        (FilterCondition::Not, _) => json!({"bool": {"must_not": parts}}),
+    })
 }
 
+/// LlamaIndex knows equality alone, of texts; the other conditions as people would write them.
 fn term(term: &MetadataFilter) -> Result<Value, DatabaseError> {
     use FilterOperator as Is;
     // texts are kept whole in a field beside the one that is searched by words
@@ -135,6 +129,7 @@ fn term(term: &MetadataFilter) -> Result<Value, DatabaseError> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::database::filters;
 
     #[test]
     fn scores_are_relative_as_llamaindex_has_them_and_what_is_far_is_left_out() {
@@ -157,13 +152,16 @@ mod tests {
 
     #[test]
     fn a_condition_that_cannot_be_judged_is_an_error() {
-        let of = |filter: Value| super::filter(&serde_json::from_value(filter).unwrap());
+        let of = |filter: Value| {
+            let filter = serde_json::from_value(filter).unwrap();
+            filters::walk(DIALECT.name, &filter, &mut |part| term(part), &group)
+        };
         assert!(of(json!({"key": "a", "value": "b", "operator": "text_match"})).is_err());
         let nested = of(
             json!({"filters": [{"key": "a", "value": "b"}, {"key": "n", "value": 3, "operator": ">"}], "condition": "or"}),
         );
         assert_eq!(
-            nested.unwrap(),
+            nested.unwrap().unwrap(),
             json!({"bool": {"should": [{"term": {"metadata.a.keyword": {"value": "b"}}}, {"range": {"metadata.n": {"gt": 3}}}], "minimum_should_match": 1}})
         );
     }

@@ -1,7 +1,7 @@
 //! Milvus as `MilvusVectorStore` fills it, over the second version of its HTTP interface. Metadata are dynamic fields; a filter is an
 //! expression in text.
 
-use antiphon_agent::provider::{Filter, FilterCondition, FilterOperator, MetadataFilter};
+use antiphon_agent::provider::{FilterCondition, FilterOperator, MetadataFilter};
 use serde_json::{Value, json};
 
 use super::rest::{Call, Complaint, Description, Dialect, Target};
@@ -17,7 +17,8 @@ pub(super) const DIALECT: Dialect = Dialect {
     key: ("authorization", "Bearer "),
     describe: |target| call(target, &["collections", "describe"], json!({})),
     described,
-    filter: |filter| Ok(Value::from(expression(filter)?)),
+    term: |term| Ok(Value::from(self::term(term)?)),
+    group,
     nearest: |target, _, question| {
         let body = json!({"data": [question.vector], "annsField": VECTOR, "limit": question.top_k, "outputFields": ["*"]});
         call(target, &["entities", "search"], body).with("filter", question.filter.clone())
@@ -96,19 +97,14 @@ fn hits(mut answer: Value, _: &Description) -> Option<Vec<Hit>> {
 }
 
 /// As `parse_standard_filters` does it, but with values that stay values.
-fn expression(filter: &Filter) -> Result<String, DatabaseError> {
-    match filter {
-        Filter::Term(term) => self::term(term),
-        Filter::Group { filters, condition } => {
-            let parts: Vec<String> = filters.iter().map(expression).collect::<Result<_, _>>()?;
-            let joined = |by: &str| format!("({})", parts.join(by));
-            Ok(match condition {
-                FilterCondition::And => joined(" and "),
-                FilterCondition::Or => joined(" or "),
-                FilterCondition::Not => format!("not {}", joined(" or ")),
-            })
-        }
-    }
+fn group(condition: FilterCondition, parts: Vec<Value>) -> Result<Value, DatabaseError> {
+    let parts: Vec<&str> = parts.iter().filter_map(Value::as_str).collect();
+    let joined = |by: &str| format!("({})", parts.join(by));
+    Ok(Value::from(match condition {
+        FilterCondition::And => joined(" and "),
+        FilterCondition::Or => joined(" or "),
+        FilterCondition::Not => format!("not {}", joined(" or ")),
+    }))
 }
 
 fn term(term: &MetadataFilter) -> Result<String, DatabaseError> {

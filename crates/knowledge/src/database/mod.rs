@@ -4,6 +4,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`store`] | which database there is, and where; what each of them can be asked |
+//! | `filters` | a filter walked, for all of them |
 //! | `rest` | the client for those that speak HTTP and JSON |
 //! | `qdrant`, `chroma`, `milvus`, `elasticsearch` | what is different about each: paths, bodies, filters |
 //! | `pgvector` | a table of PostgreSQL; `postgres` has its connections |
@@ -13,6 +14,7 @@
 
 mod chroma;
 mod elasticsearch;
+mod filters;
 mod milvus;
 mod pgvector;
 mod postgres;
@@ -28,6 +30,7 @@ use rustc_hash::FxHashSet;
 
 pub use self::store::{DatabaseError, Hit, Kind, Place, Store};
 use crate::base::Retriever as _;
+use crate::fusion::{Mode, fuse};
 use crate::meaning::RELATIVE_FLOOR;
 use crate::question::{self, Scope};
 use crate::search::Index;
@@ -156,7 +159,12 @@ impl Database {
         let vector = question::vector_of(&**embedder, query).await?;
         let store = &self.inner.store;
         let model = embedder.info().model;
-        let hits = store::nearest(&**store, &model, &vector, top_k, filter.as_ref()).await;
+        let filter = filter.as_ref();
+        let (hits, worded) = futures_util::future::join(
+            store::nearest(&**store, &model, &vector, top_k, filter),
+            store.by_words(&query.text, top_k, filter),
+        )
+        .await;
         let mut hits = hits.map_err(|error| error.to_string())?;
         if let Some(floor) = store.floor() {
             let best = hits.first().map_or(0.0, |hit| hit.score);
@@ -165,8 +173,33 @@ impl Database {
         // a node that was added twice is found twice
         let mut seen = FxHashSet::default();
         hits.retain(|hit| seen.insert(hit.node.id.clone()));
+        let worded = worded.inspect_err(|error| tracing::debug!(%error, "found by meaning alone"));
+        let mut hits = match worded {
+            Ok(Some(worded)) => fused(&hits, &worded),
+            Ok(None) | Err(_) => hits,
+        };
+        hits.truncate(top_k);
         Ok(hits.into_iter().map(passage).collect())
     }
+}
+
+/// What meaning and words find, by their ranks: LlamaIndex puts one behind the other, for a reader of all of them.
+fn fused(near: &[Hit], worded: &[Hit]) -> Vec<Hit> {
+    let all: Vec<&Hit> = near.iter().chain(worded).collect();
+    // a node is the first that has its id
+    let place = |hit: &Hit| all.iter().position(|known| known.node.id == hit.node.id);
+    let ranking = |hits: &[Hit]| -> Vec<(usize, f64)> {
+        let mut seen = FxHashSet::default();
+        let placed = hits.iter().filter_map(|hit| Some((place(hit)?, hit.score)));
+        placed.filter(|(place, _)| seen.insert(*place)).collect()
+    };
+    let (near, worded) = (ranking(near), ranking(worded));
+    let joined = fuse(&[(&near, 1.0), (&worded, 1.0)], Mode::ReciprocalRank);
+    let hit = |(place, score): (usize, f64)| {
+        let node = all.get(place)?.node.clone();
+        Some(Hit { node, score })
+    };
+    joined.into_iter().filter_map(hit).collect()
 }
 
 fn passage(hit: Hit) -> Passage {
@@ -320,6 +353,22 @@ mod tests {
         let found = database.search("What is the alarm code?".into()).await;
         let scores: Vec<f32> = found.passages.iter().map(|found| found.score).collect();
         assert_eq!(scores, [0.9, 0.8]);
+    }
+
+    #[test]
+    fn what_words_and_meaning_both_find_stands_before_what_either_finds() {
+        let hit = |id: &str, score: f64| Hit {
+            node: Node {
+                id: id.into(),
+                ..Node::default()
+            },
+            score,
+        };
+        let near = [hit("a", 0.9), hit("b", 0.8), hit("c", 0.7)];
+        let worded = [hit("d", 0.06), hit("c", 0.05), hit("d", 0.04)];
+        let found = fused(&near, &worded);
+        let ids: Vec<&str> = found.iter().map(|hit| hit.node.id.as_str()).collect();
+        assert_eq!(ids, ["c", "a", "d", "b"]);
     }
 
     #[tokio::test]

@@ -7,6 +7,7 @@ use antiphon_agent::provider::{
 use serde_json::{Map, Value};
 use tokio_postgres::types::{ToSql, Type};
 
+use super::filters::walk;
 use super::postgres::{Connections, Error};
 use super::store::{DatabaseError, Hit, Place, Store, Told, scrubbed};
 use crate::vectors::MAX_DIMENSIONS;
@@ -14,7 +15,13 @@ use crate::vectors::MAX_DIMENSIONS;
 /// LlamaIndex's default of `table_name`.
 const DEFAULT_TABLE: &str = "llamaindex";
 
-const DESCRIBE: &str = "SELECT tn.nspname::text, t.typname::text, a.atttypmod FROM pg_catalog.pg_attribute a \
+/// The column that a store for hybrid search has: the words of `text`, as a configuration of PostgreSQL compares them.
+const WORDS: &str = "text_search_tsv";
+
+const DESCRIBE: &str = "SELECT tn.nspname::text, t.typname::text, a.atttypmod, \
+     (SELECT substring(pg_catalog.pg_get_expr(d.adbin, d.adrelid) FROM '''([^'']+)''::regconfig') \
+      FROM pg_catalog.pg_attribute w JOIN pg_catalog.pg_attrdef d ON d.adrelid = w.attrelid AND d.adnum = w.attnum \
+      WHERE w.attrelid = c.oid AND w.attname = 'text_search_tsv' AND NOT w.attisdropped) FROM pg_catalog.pg_attribute a \
      JOIN pg_catalog.pg_class c ON c.oid = a.attrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
      JOIN pg_catalog.pg_type t ON t.oid = a.atttypid JOIN pg_catalog.pg_namespace tn ON tn.oid = t.typnamespace \
      WHERE n.nspname = $1 AND c.relname = $2 AND a.attname = 'embedding' AND NOT a.attisdropped";
@@ -36,6 +43,8 @@ struct Column {
     /// `vector` or `halfvec`.
     name: String,
     width: Option<usize>,
+    /// How words are compared, in a table for hybrid search.
+    words: Option<String>,
 }
 
 impl PgVector {
@@ -146,6 +155,7 @@ impl PgVector {
             width: usize::try_from(width)
                 .ok()
                 .filter(|width| (1..=MAX_DIMENSIONS).contains(width)),
+            words: row.try_get(3)?,
         }))
     }
 
@@ -177,16 +187,54 @@ impl PgVector {
             "embedding OPERATOR({extension}.<=>) {vector}::{extension}.{}",
             quoted(&column.name)
         );
-        let condition = match filter {
-            Some(filter) => format!(" WHERE {}", statement.condition(filter)),
-            None => String::new(),
-        };
+        let condition = statement.condition("WHERE", filter)?;
         statement.text = format!(
             "SELECT node_id, text, metadata_::text, 1 - ({distance}) FROM {}.{}{condition} ORDER BY {distance} LIMIT {top_k}",
             quoted(&self.schema),
             quoted(&self.table)
         );
         Ok(statement)
+    }
+
+    /// As `_build_sparse_query` asks: any of the words, most of them first.
+    fn worded(
+        &self,
+        configuration: &str,
+        words: &str,
+        top_k: usize,
+        filter: Option<&Filter>,
+    ) -> Result<Statement, DatabaseError> {
+        let mut statement = Statement::default();
+        let configuration = statement.parameter(Parameter::Text(configuration.to_owned()));
+        let words = statement.parameter(Parameter::Text(words.to_owned()));
+        let asked = format!("to_tsquery({configuration}::regconfig, {words})");
+        let condition = statement.condition("AND", filter)?;
+        statement.text = format!(
+            "SELECT node_id, text, metadata_::text, ts_rank({WORDS}, {asked})::float8 AS rank FROM {}.{} \
+             WHERE {WORDS} @@ {asked}{condition} ORDER BY rank DESC LIMIT {top_k}",
+            quoted(&self.schema),
+            quoted(&self.table)
+        );
+        Ok(statement)
+    }
+
+    async fn search_words(
+        &self,
+        question: &str,
+        top_k: usize,
+        filter: Option<&Filter>,
+    ) -> Result<Option<Vec<Hit>>, DatabaseError> {
+        let column = self.describe().await?;
+        let Some(configuration) = column.words else {
+            return Ok(None);
+        };
+        let words = any_of(question);
+        if words.is_empty() {
+            return Ok(Some(Vec::new()));
+        }
+        let statement = self.worded(&configuration, &words, top_k, filter)?;
+        let found = self.run(&statement).await;
+        found.map(Some).map_err(|error| self.failed(error))
     }
 
     async fn run(&self, statement: &Statement) -> Result<Vec<Hit>, Error> {
@@ -225,6 +273,23 @@ fn told(error: &(dyn std::error::Error + 'static)) -> String {
         cause = next.source();
     }
     parts.join(": ")
+}
+
+/// Words of a question that are looked up; a caller's sentence has about 15.
+const MAX_WORDS: usize = 64;
+
+/// The words of a question, any of which will do, as `to_tsquery` takes them: letters, digits, `_`, and a full stop between two of them, so that
+/// nothing in it is an operator.
+fn any_of(question: &str) -> String {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let parts = question.split(|c: char| !is_word(c) && c != '.');
+    // a single full stop stands between words, several do not
+    let words = parts.flat_map(|part| part.split("..").map(|word| word.trim_matches('.')));
+    let words: Vec<&str> = words
+        .filter(|word| !word.is_empty())
+        .take(MAX_WORDS)
+        .collect();
+    words.join("|")
 }
 
 /// A name as PostgreSQL takes it as it is.
@@ -267,20 +332,29 @@ impl Statement {
         format!("${}{cast}", self.parameters.len())
     }
 
-    /// As `_recursively_apply_filters` does it.
-    fn condition(&mut self, filter: &Filter) -> String {
-        match filter {
-            Filter::Term(term) => self.term(term),
-            Filter::Group { filters, .. } if filters.is_empty() => "TRUE".into(),
-            Filter::Group { filters, condition } => {
-                let parts: Vec<String> = filters.iter().map(|part| self.condition(part)).collect();
-                match condition {
-                    FilterCondition::And => format!("({})", parts.join(" AND ")),
-                    FilterCondition::Or => format!("({})", parts.join(" OR ")),
-                    FilterCondition::Not => format!("NOT ({})", parts.join(" OR ")),
-                }
-            }
-        }
+    /// As `_recursively_apply_filters` does it: the condition behind that word, where there is one.
+    fn condition(
+        &mut self,
+        before: &str,
+        filter: Option<&Filter>,
+    ) -> Result<String, DatabaseError> {
+        let Some(filter) = filter else {
+            return Ok(String::new());
+        };
+        let group = |condition, parts: Vec<String>| {
+            Ok(match condition {
+                FilterCondition::And => format!("({})", parts.join(" AND ")),
+                FilterCondition::Or => format!("({})", parts.join(" OR ")),
+                FilterCondition::Not => format!("NOT ({})", parts.join(" OR ")),
+            })
+        };
+        let condition = walk(
+            "PostgreSQL",
+            filter,
+            &mut |term| Ok(self.term(term)),
+            &group,
+        )?;
+        Ok(condition.map_or_else(String::new, |condition| format!(" {before} {condition}")))
     }
 
     fn term(&mut self, term: &MetadataFilter) -> String {
@@ -375,8 +449,10 @@ impl Store for PgVector {
         format!("PostgreSQL at {}", self.connections.host())
     }
 
-    fn check(&self, _: &Filter) -> Result<(), DatabaseError> {
-        Ok(())
+    fn check(&self, filter: &Filter) -> Result<(), DatabaseError> {
+        Statement::default()
+            .condition("WHERE", Some(filter))
+            .map(drop)
     }
 
     fn width(&self) -> BoxFuture<'_, Result<Option<usize>, DatabaseError>> {
@@ -394,11 +470,38 @@ impl Store for PgVector {
             self.column.unless_failed(found)
         })
     }
+
+    fn by_words<'a>(
+        &'a self,
+        question: &'a str,
+        top_k: usize,
+        filter: Option<&'a Filter>,
+    ) -> BoxFuture<'a, Result<Option<Vec<Hit>>, DatabaseError>> {
+        Box::pin(async move {
+            let found = self.search_words(question, top_k, filter).await;
+            self.column.unless_failed(found)
+        })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_caller_says_is_no_operator_of_a_search_for_words() {
+        for (said, asked) in [
+            (
+                "What's the price, in 3.5 bars?",
+                "What|s|the|price|in|3.5|bars",
+            ),
+            ("a & !b | (c) <-> 'd':*", "a|b|c|d"),
+            ("end. ... next..word .x.", "end|next|word|x"),
+            ("…?!", ""),
+        ] {
+            assert_eq!(any_of(said), asked);
+        }
+    }
 
     #[test]
     fn neither_a_key_nor_a_value_of_a_filter_gets_into_the_statement() {
@@ -423,8 +526,12 @@ mod tests {
             let term = serde_json::json!({"key": evil, "value": value, "operator": operator});
             let filter: Filter = serde_json::from_value(term).unwrap_or(Filter::equals("none", 1));
             let mut statement = Statement::default();
-            let condition = statement.condition(&filter);
-            assert!(!condition.contains("DROP"), "{condition}");
+            let condition = statement.condition("WHERE", Some(&filter));
+            let condition = condition.unwrap_or_default();
+            assert!(
+                condition.starts_with(" WHERE ") && !condition.contains("DROP"),
+                "{condition}"
+            );
             assert_eq!(
                 statement.parameters.first(),
                 Some(&Parameter::Text(evil.into()))

@@ -1,7 +1,7 @@
 //! Qdrant as `QdrantVectorStore` fills it: metadata lie flat in the payload, the node with its text in `_node_content`. Collections for
 //! hybrid search have a vector with a name, others one without.
 
-use antiphon_agent::provider::{Filter, FilterCondition, FilterOperator, MetadataFilter};
+use antiphon_agent::provider::{FilterCondition, FilterOperator, MetadataFilter};
 use serde_json::{Value, json};
 
 use super::rest::{Call, Description, Dialect};
@@ -17,7 +17,8 @@ pub(super) const DIALECT: Dialect = Dialect {
     key: ("api-key", ""),
     describe: |target| Call::get(&["collections", &target.collection]),
     described,
-    filter,
+    term,
+    group,
     nearest: |target, description, question| {
         let body = json!({"query": question.vector, "limit": question.top_k, "with_payload": true});
         let filter = question.filter.as_ref();
@@ -74,21 +75,15 @@ fn hits(mut answer: Value, _: &Description) -> Option<Vec<Hit>> {
         .collect()
 }
 
-/// As `_build_subfilter` does it, and lists, which LlamaIndex does not know of Qdrant.
-fn filter(filter: &Filter) -> Result<Value, DatabaseError> {
-    match filter {
-        Filter::Term(term) => self::term(term),
-        Filter::Group { filters, condition } => {
-            let parts: Vec<Value> = filters.iter().map(self::filter).collect::<Result<_, _>>()?;
-            Ok(match condition {
-                FilterCondition::And => json!({"must": parts}),
-                FilterCondition::Or => json!({"should": parts}),
-                FilterCondition::Not => json!({"must_not": parts}),
-            })
-        }
-    }
+fn group(condition: FilterCondition, parts: Vec<Value>) -> Result<Value, DatabaseError> {
+    Ok(match condition {
+        FilterCondition::And => json!({"must": parts}),
+        FilterCondition::Or => json!({"should": parts}),
+        FilterCondition::Not => json!({"must_not": parts}),
+    })
 }
 
+/// As `_build_subfilter` does it, and lists, which LlamaIndex does not know of Qdrant.
 fn term(
     MetadataFilter {
         key,

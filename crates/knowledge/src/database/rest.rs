@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use antiphon_agent::provider::{BoxFuture, Filter, Secret};
+use antiphon_agent::provider::{BoxFuture, Filter, FilterCondition, MetadataFilter, Secret};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 use serde_json::Value;
 
+use super::filters::walk;
 use super::store::{DatabaseError, Hit, Place, Store, Told, scrubbed};
 use crate::vectors::MAX_DIMENSIONS;
 
@@ -29,8 +30,10 @@ pub(super) struct Dialect {
     pub(super) describe: fn(&Target) -> Call,
     /// What it told; `None`: something else than expected.
     pub(super) described: fn(&Value) -> Option<Description>,
-    /// LlamaIndex's filter in the database's words.
-    pub(super) filter: fn(&Filter) -> Result<Value, DatabaseError>,
+    /// A condition on one key, as LlamaIndex has them, in the database's words.
+    pub(super) term: fn(&MetadataFilter) -> Result<Value, DatabaseError>,
+    /// Several conditions, of which there is at least one, joined.
+    pub(super) group: fn(FilterCondition, Vec<Value>) -> Result<Value, DatabaseError>,
     /// The search.
     pub(super) nearest: fn(&Target, &Description, &Question<'_>) -> Call,
     /// What was found; `None`: something else than expected.
@@ -267,13 +270,22 @@ impl Rest {
         self.description.or(ask).await
     }
 
+    /// A filter in the database's words; `None`: it asks for nothing.
+    fn filter(&self, filter: &Filter) -> Result<Option<Value>, DatabaseError> {
+        let Dialect {
+            name, term, group, ..
+        } = self.dialect;
+        walk(name, filter, &mut |one| term(one), group)
+    }
+
     async fn search(
         &self,
         vector: &[f32],
         top_k: usize,
         filter: Option<&Filter>,
     ) -> Result<Vec<Hit>, DatabaseError> {
-        let filter = filter.map(self.dialect.filter).transpose()?;
+        let filter = filter.map(|filter| self.filter(filter)).transpose()?;
+        let filter = filter.flatten();
         let description = self.describe().await?;
         let question = Question {
             vector,
@@ -316,7 +328,7 @@ impl Store for Rest {
     }
 
     fn check(&self, filter: &Filter) -> Result<(), DatabaseError> {
-        (self.dialect.filter)(filter).map(drop)
+        self.filter(filter).map(drop)
     }
 
     fn width(&self) -> BoxFuture<'_, Result<Option<usize>, DatabaseError>> {

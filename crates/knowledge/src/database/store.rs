@@ -90,6 +90,18 @@ pub trait Store: Send + Sync {
         filter: Option<&'a Filter>,
     ) -> BoxFuture<'a, Result<Vec<Hit>, DatabaseError>>;
 
+    /// The nodes that have words of the question, best first, where the database was made for that, as LlamaIndex's hybrid mode has
+    /// it; `None`: it was not.
+    fn by_words<'a>(
+        &'a self,
+        question: &'a str,
+        top_k: usize,
+        filter: Option<&'a Filter>,
+    ) -> BoxFuture<'a, Result<Option<Vec<Hit>>, DatabaseError>> {
+        let _ = (question, top_k, filter);
+        Box::pin(async { Ok(None) })
+    }
+
     /// The score below which a node is not about the question; `None`: its scores are no cosines. Known after the first answer.
     fn floor(&self) -> Option<f64> {
         Some(MIN_COSINE)
