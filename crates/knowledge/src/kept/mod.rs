@@ -172,11 +172,12 @@ pub(crate) fn write(place: &Path, stamp: &Stamp, parts: &Parts) -> io::Result<()
     let mut part = PathBuf::from(place).into_os_string();
     part.push(".part");
     let part = PathBuf::from(part);
-    let file = File::options()
-        .create(true)
-        .write(true)
-        .truncate(false)
-        .open(&part)?;
+    let mut options = File::options();
+    options.create(true).write(true).truncate(false);
+    // the documents' words are in it, and the caches may be open to others where the store is not
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(&part)?;
     file.try_lock()?;
     if !is_still(&part, &file)? {
         return Err(io::Error::other("another process has just written it"));

@@ -66,6 +66,12 @@ fn a_whole_one_is_read() {
     assert!(matches!(again.passages, Passages::Kept(_)));
     assert!(read(&place, &Stamp("another".into())).is_none());
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = fs::metadata(&place).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "others may not read the documents here");
+    }
 }
 
 #[test]
