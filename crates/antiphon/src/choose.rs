@@ -314,7 +314,8 @@ mod tests {
         let detector = |text, keys: &[&str]| with(text, keys, &found).unwrap().detector;
         let named = "[turn]\ndetector = \"smart-turn\"";
         assert!(detector(named, &[]).is_some() && detector(named, &["DEEPGRAM_API_KEY"]).is_some());
-        assert_eq!(detector("", &[]), None);
+        assert!(detector("", &[]).is_some());
+        assert_eq!(detector("[turn]\ndetector = \"none\"", &[]), None);
         let missing = with(named, &[], &machine()).unwrap_err().join("");
         assert!(missing.contains("models fetch smart-turn"), "{missing}");
     }

@@ -128,6 +128,8 @@ pub enum Action {
         transcript: String,
         /// When the present turn began: sound before it belongs to another one.
         since: Instant,
+        /// The silence so far.
+        silence: Duration,
         /// The caller's language (BCP 47), if known.
         language: Option<String>,
     },

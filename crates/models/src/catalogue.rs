@@ -390,8 +390,7 @@ pub const SMART_TURN: ModelInfo = ModelInfo {
     purpose: Purpose::Turns,
     about: "hears from the melody of speech whether a turn is over, by Daily",
     licence: "BSD-2-Clause",
-    // silence alone ends turns unless the configuration names a detector
-    is_usual: false,
+    is_usual: true,
     files: &[
         ModelFile {
             url: Some(

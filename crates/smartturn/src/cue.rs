@@ -33,10 +33,10 @@ impl Cue {
         self == Self::GoesOn
     }
 
-    /// The probability of the end, of which the sound says `sound`.
-    pub(crate) fn weigh(self, sound: f32) -> f32 {
+    /// The probability of the end, of which the sound says `sound` and the silence that its odds are this many times as high.
+    pub(crate) fn weigh(self, sound: f32, silence: f32) -> f32 {
         let sound = sound.clamp(0.0, 1.0);
-        let (end, goes_on) = (sound * self.factor(), 1.0 - sound);
+        let (end, goes_on) = (sound * self.factor() * silence, 1.0 - sound);
         if end + goes_on > 0.0 {
             end / (end + goes_on)
         } else {
@@ -470,11 +470,25 @@ mod tests {
 
     #[test]
     fn beside_a_leaning_word_the_sound_must_be_very_sure() {
-        assert!(Cue::MayGoOn.weigh(0.95) < 0.5);
-        assert!(Cue::MayGoOn.weigh(0.99) > 0.8);
-        assert_eq!(Cue::None.weigh(0.6), 0.6);
-        assert!(Cue::Whole.weigh(0.5) > 0.7);
-        assert_eq!((Cue::GoesOn.weigh(1.0), Cue::GoesOn.weigh(0.9)), (0.0, 0.0));
+        assert!(Cue::MayGoOn.weigh(0.95, 1.0) < 0.5);
+        assert!(Cue::MayGoOn.weigh(0.99, 1.0) > 0.8);
+        assert_eq!(Cue::None.weigh(0.6, 1.0), 0.6);
+        assert!(Cue::Whole.weigh(0.5, 1.0) > 0.7);
+        assert_eq!(
+            (Cue::GoesOn.weigh(1.0, 1.0), Cue::GoesOn.weigh(0.9, 1.0)),
+            (0.0, 0.0)
+        );
+    }
+
+    #[test]
+    fn a_doubtful_end_counts_after_a_long_silence_and_an_open_word_never_does() {
+        let after = |cue: Cue, sound| cue.weigh(sound, crate::OF_LONG_SILENCE) >= crate::THRESHOLD;
+        assert!(after(Cue::None, 0.12) && !after(Cue::None, 0.08));
+        assert!(after(Cue::MayGoOn, 0.8) && !after(Cue::MayGoOn, 0.5));
+        assert!(!after(Cue::GoesOn, 1.0));
+        // nobody has judged the sound: as long as silence alone would wait, and no longer
+        assert!(Cue::None.weigh(crate::WITHOUT_SOUND, 1.0) < crate::THRESHOLD);
+        assert!(after(Cue::None, crate::WITHOUT_SOUND));
     }
 
     #[test]

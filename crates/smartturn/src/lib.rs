@@ -1,5 +1,6 @@
-//! Whether a caller has finished, from sound and words: Smart Turn v3.2 (Daily, BSD-2-Clause) hears the melody and rhythm of the
-//! last 8 s, and the last words say what melody cannot: an article, a filler or half a telephone number goes on.
+//! Whether a caller has finished, from sound, words and silence: Smart Turn v3.2 (Daily, BSD-2-Clause) hears the melody and rhythm of
+//! the last 8 s, and the last words say what melody cannot: an article, a filler or half a telephone number goes on. Whoever has been silent
+//! for long has finished, unless both say the opposite.
 //!
 //! | module | what |
 //! |---|---|
@@ -13,11 +14,12 @@ mod features;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use antiphon_agent::ProviderError;
 use antiphon_agent::provider::{BoxFuture, Evidence, PresentTurn, ProviderInfo, TurnDetector};
 use antiphon_chat::{Item, Role};
-use antiphon_neural::{Urgency, Workers};
+use antiphon_neural::{Urgency, WorkError, Workers};
 use rten::{Model, NodeId, RunOptions, Value, ValueOrView};
 use rten_tensor::prelude::*;
 use rten_tensor::{NdTensor, Tensor};
@@ -29,8 +31,13 @@ use features::{BANDS, FRAMES, Features};
 pub const SAMPLE_RATE: usize = 16_000;
 /// Who is finished with at least this probability has finished. Smart Turn's own is 0.5; a sweep finds this one better (docs/benchmarks.md).
 pub const THRESHOLD: f32 = 0.7;
-/// What the sound would say, where there is none.
-const WITHOUT_SOUND: f32 = 0.9;
+/// What the sound says where nobody has judged it: nothing.
+const WITHOUT_SOUND: f32 = 0.5;
+/// Silence that is more than a breath.
+const LONG_SILENCE: Duration = Duration::from_millis(400);
+/// By how much a long silence makes the end likelier, as a factor of the odds: a caller whom sound and words give a probability of 0.1 has
+/// finished, so that a doubtful end is answered when silence alone would answer it (docs/benchmarks.md has the sweep).
+const OF_LONG_SILENCE: f32 = 21.0;
 /// The name of the provider.
 const ENGINE: &str = "smart-turn";
 
@@ -145,27 +152,35 @@ impl TurnDetector for SmartTurn {
 
     fn predict<'a>(&'a self, turn: &'a PresentTurn) -> BoxFuture<'a, Result<f32, ProviderError>> {
         let cue = cue(last_words(&turn.items), turn.language.as_deref());
+        let silence = match turn.silence < LONG_SILENCE {
+            true => 1.0,
+            false => OF_LONG_SILENCE,
+        };
+        Box::pin(async move {
+            // words that settle it make the network's 40 ms unnecessary
+            let sound = match cue.is_certain() || turn.audio.is_empty() {
+                true => WITHOUT_SOUND,
+                false => self.hear(turn.audio.clone()).await?,
+            };
+            Ok(cue.weigh(sound, silence))
+        })
+    }
+}
+
+impl SmartTurn {
+    /// What the sound says. On a machine that is too busy to ask, silence and words decide.
+    async fn hear(&self, audio: Vec<i16>) -> Result<f32, ProviderError> {
         let unavailable = |message: String| ProviderError::Unavailable {
             engine: ENGINE,
             message,
         };
-        Box::pin(async move {
-            // words that settle it make the network's 40 ms unnecessary; without sound they are all there is
-            if cue.is_certain() || turn.audio.is_empty() {
-                return Ok(cue.weigh(WITHOUT_SOUND));
-            }
-            let (network, audio) = (self.network.clone(), turn.audio.clone());
-            let judged = self
-                .workers
-                .run(Urgency::Waited, move |options| {
-                    network.judge(&audio, options)
-                })
-                .await;
-            let sound = judged
-                .map_err(|error| unavailable(error.to_string()))?
-                .map_err(|error| unavailable(error.to_string()))?;
-            Ok(cue.weigh(sound))
-        })
+        let network = self.network.clone();
+        let judge = move |options: &RunOptions| network.judge(&audio, options);
+        match self.workers.run(Urgency::Waited, judge).await {
+            Ok(judged) => judged.map_err(|error| unavailable(error.to_string())),
+            Err(WorkError::Busy) => Ok(WITHOUT_SOUND),
+            Err(error @ WorkError::Panicked) => Err(unavailable(error.to_string())),
+        }
     }
 }
 

@@ -5,16 +5,14 @@
 use std::path::Path;
 use std::time::Duration;
 
-use antiphon_agent::provider::{PresentTurn, TurnDetector, Vad};
+use antiphon_agent::provider::{TurnDetector, Vad};
 use antiphon_audio::Frame16k;
-use antiphon_chat::time::Instant;
-use antiphon_chat::{Item, Message, Role};
 use antiphon_dialogue::input;
 use antiphon_silero::Silero;
 use serde::Serialize;
 
 use crate::BenchError;
-use crate::score::{Ears, heard};
+use crate::score::{Ears, ask};
 use crate::sweep::Policy;
 use crate::turns::{RATE, Row, Turn, sound};
 
@@ -153,7 +151,8 @@ async fn ends(
             if asked >= next || asked > length {
                 break;
             }
-            if probability(&turn, asked, detector, ears).await? >= rules.policy.threshold {
+            let (probability, _) = ask(&turn, detector, ears, piece.ends, after).await?;
+            if probability >= rules.policy.threshold {
                 wait = rules.policy.delay.max(after);
                 break;
             }
@@ -164,35 +163,6 @@ async fn ends(
         }
     }
     Ok(ends)
-}
-
-/// What the detector says of what was heard until then.
-async fn probability(
-    turn: &Turn,
-    asked: f64,
-    detector: &dyn TurnDetector,
-    ears: &dyn Ears,
-) -> Result<f32, BenchError> {
-    let mut present = PresentTurn::default();
-    if detector.evidence().hears() {
-        present.audio = heard(&turn.samples, asked);
-    }
-    if detector.evidence().reads() {
-        let words = ears
-            .words(turn, asked)
-            .await
-            .map_err(BenchError::Detector)?;
-        present.items.push(Item::Message(Message::new(
-            "item",
-            Role::User,
-            words,
-            Instant::ZERO,
-        )));
-    }
-    detector
-        .predict(&present)
-        .await
-        .map_err(|error| BenchError::Detector(error.to_string()))
 }
 
 /// Where `speaker` has spoken for this long over `other`, who was speaking already.

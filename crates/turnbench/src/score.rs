@@ -1,5 +1,7 @@
 //! A detector's probability in every silence, from what was heard until then.
 
+use std::time::Duration;
+
 use antiphon_agent::provider::{BoxFuture, Evidence, PresentTurn, TurnDetector};
 use antiphon_chat::time::Instant;
 use antiphon_chat::{Item, Message, Role};
@@ -97,16 +99,15 @@ pub async fn score(
             if label == Label::Hold && length < after {
                 continue;
             }
-            let until = span.start + after;
-            let (p_eot, words) = ask(turn, detector, ears, until).await?;
+            let (p_eot, words) = ask(turn, detector, ears, span.start, after).await?;
             let again = match label == Label::Eot || length >= again {
-                true => Some(ask(turn, detector, ears, span.start + again).await?.0),
+                true => Some(ask(turn, detector, ears, span.start, again).await?.0),
                 false => None,
             };
             scored.push(Scored {
                 id: turn.row.id.clone(),
                 span_index: index,
-                timestamp: until,
+                timestamp: span.start + after,
                 silence_dur: after,
                 length,
                 p_eot,
@@ -119,14 +120,17 @@ pub async fn score(
     Ok(scored)
 }
 
-/// What the detector says at that moment, and the words that it was given.
-async fn ask(
+/// What the detector says after this many seconds of the silence that begins at `since`, and the words that it was given.
+pub(crate) async fn ask(
     turn: &Turn,
     detector: &dyn TurnDetector,
     ears: &dyn Ears,
-    until: f64,
+    since: f64,
+    silence: f64,
 ) -> Result<(f32, String), BenchError> {
-    let (evidence, words) = evidence(turn, detector.evidence(), ears, until).await?;
+    let until = since + silence;
+    let (mut evidence, words) = evidence(turn, detector.evidence(), ears, until).await?;
+    evidence.silence = Duration::from_secs_f64(silence.max(0.0));
     let asked = detector.predict(&evidence).await;
     let probability = asked.map_err(|error| BenchError::Detector(error.to_string()))?;
     Ok((probability, words))

@@ -423,8 +423,16 @@ impl Driver {
                 id,
                 transcript,
                 since,
+                silence,
                 language,
-            } => self.predict(now, id, transcript, since, language),
+            } => {
+                let turn = PresentTurn {
+                    silence,
+                    language,
+                    ..PresentTurn::default()
+                };
+                self.predict(now, id, transcript, since, turn);
+            }
             Action::CancelPrediction { id } => self.children.cancel(Key::Prediction(id)),
             Action::FinalizeStt => self.ears.order(Order::Finalize),
             Action::ClearStt => self.ears.order(Order::Clear),
@@ -519,14 +527,10 @@ impl Driver {
         id: PredictionId,
         transcript: String,
         since: Instant,
-        language: Option<String>,
+        mut turn: PresentTurn,
     ) {
         let Some(detector) = self.agent.turn_detector.clone() else {
             return; // nobody to ask: the dialogue does not wait for ever
-        };
-        let mut turn = PresentTurn {
-            language,
-            ..PresentTurn::default()
         };
         let evidence = detector.evidence();
         if evidence.hears() {

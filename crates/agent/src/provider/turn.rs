@@ -1,5 +1,7 @@
 //! Turn detectors: has the caller finished?
 
+use std::time::Duration;
+
 use antiphon_chat::Item;
 
 use super::{BoxFuture, ProviderInfo};
@@ -56,6 +58,8 @@ pub struct PresentTurn {
     /// The sound of the present turn (16 kHz mono) from half a second before its beginning, its last 8 s when it is longer.
     /// Empty for a detector of words.
     pub audio: Vec<i16>,
+    /// How long the caller has been silent; it is a part of `audio`.
+    pub silence: Duration,
     /// The caller's language (BCP 47), if the recogniser or the configuration names it.
     pub language: Option<String>,
 }

@@ -7,10 +7,11 @@ use antiphon_models::catalogue::SMART_TURN;
 use super::Found;
 use crate::config::{Config, DetectorProvider};
 
-/// Nobody, unless the file says so: docs/benchmarks.md has the reason.
+/// Smart Turn where it is, unless the file says otherwise: docs/benchmarks.md has the reason.
 pub(super) fn detector(config: &Config, found: &Found) -> Result<Option<PathBuf>, String> {
     match config.turn.detector {
         DetectorProvider::None => Ok(None),
+        DetectorProvider::Auto => Ok(found.smart_turn.clone()),
         DetectorProvider::SmartTurn => match &found.smart_turn {
             Some(folder) => Ok(Some(folder.clone())),
             None => Err(format!(

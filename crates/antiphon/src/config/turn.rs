@@ -104,8 +104,10 @@ pub enum Boundary {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DetectorProvider {
-    /// Nobody: silence alone.
+    /// Smart Turn, if it was fetched.
     #[default]
+    Auto,
+    /// Nobody: silence alone.
     None,
     /// Smart Turn.
     SmartTurn,

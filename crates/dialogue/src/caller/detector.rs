@@ -9,7 +9,7 @@ use crate::limits::SECOND_QUESTION;
 use crate::metrics::{EotInferenceMetrics, Metrics};
 use crate::options::{TurnDetection, TurnDetectorKind};
 use crate::pending::Pending;
-use antiphon_chat::time::Instant;
+use antiphon_chat::time::{Duration, Instant};
 use antiphon_text::normalise;
 
 /// What it was asked in one turn, for the metrics.
@@ -71,6 +71,10 @@ impl Caller {
             id,
             transcript,
             since: self.turn.began.unwrap_or(now.at),
+            silence: self
+                .turn
+                .last_spoke
+                .map_or(Duration::ZERO, |last| now.at.since(last)),
             language: self.last_language(now),
         });
     }
