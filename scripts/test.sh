@@ -39,7 +39,12 @@ for part in $parts; do
       scripts/python.sh "$CACHE/venv"
       scripts/python.sh "$CACHE/venv-agents" requirements-agents.txt
       scripts/python.sh "$CACHE/venv-llamaindex-0.9" requirements-llamaindex-0.9.txt
-      scripts/livekit-server.sh "$CACHE/bin"
+      # the newest of LiveKit's server whose dependencies are all published modules; 1.13.6 and later replace pion by forks
+      scripts/go-program.sh "$CACHE/bin" livekit-server github.com/livekit/livekit-server/cmd/server v1.13.5
+      # Let's Encrypt's server for tests of ACME clients, and the names that it looks up
+      for program in pebble pebble-challtestsrv; do
+        scripts/go-program.sh "$CACHE/bin" "$program" "github.com/letsencrypt/pebble/v2/cmd/$program" v2.10.3
+      done
       export LIVEKIT_AGENTS_PYTHON="$CACHE/venv-agents/bin/python" LLAMA_INDEX_0_9_PYTHON="$CACHE/venv-llamaindex-0.9/bin/python"
       pytest=("$CACHE/venv/bin/python" -m pytest -q -p no:cacheprovider --durations 10)
       "${pytest[@]}" -n 3 --dist loadfile interop --ignore interop/call/test_questions.py

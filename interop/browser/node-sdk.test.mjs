@@ -55,7 +55,7 @@ after(() => dispose());
 for (const [place, begin] of [['our server', startServer], ["LiveKit's server", startLiveKit]]) {
   test(`on ${place} the Node SDK joins by one request, and hears`, { timeout: 90_000 }, async (context) => {
     const server = await begin();
-    if (!server) return context.skip("LiveKit's own server is not here: scripts/livekit-server.sh builds it with Go");
+    if (!server) return context.skip("LiveKit's own server is not here: scripts/go-program.sh builds it with Go");
     const witness = await startWitness(server.url);
     const [ann, bob] = [new Room(), new Room()];
     try {

@@ -73,7 +73,7 @@ export const startAntiphon = (env, furnish) => start('antiphon', ['dev', '--port
 /** The room server alone, with the development key. */
 export const startServer = () => start('antiphon', ['serve', '--dev', '--port', '0', '--udp-port', '0']);
 
-/** LiveKit's own server, as scripts/livekit-server.sh has built it; nothing if it has not. */
+/** LiveKit's own server, as scripts/go-program.sh has built it; nothing if it has not. */
 export async function startLiveKit() {
   const folder = join(CACHE, 'bin');
   const built = existsSync(folder) ? readdirSync(folder).filter((name) => name.startsWith('livekit-server-v') && !name.endsWith('.log')) : [];

@@ -30,7 +30,7 @@ for (const [topology, options, expected] of TOPOLOGIES) {
   for (const [place, begin] of SERVERS) {
     test(`with ${topology} on ${place} the JavaScript SDK joins, publishes, hears, calls and resumes`, { timeout: 120_000 }, async (context) => {
       const server = await begin();
-      if (!server) return context.skip("LiveKit's own server is not here: scripts/livekit-server.sh builds it with Go");
+      if (!server) return context.skip("LiveKit's own server is not here: scripts/go-program.sh builds it with Go");
       await visit(server, options, expected);
     });
   }

@@ -12,7 +12,7 @@ from interop.conftest import CACHE, Process, free_port, start
 
 
 def program() -> str | None:
-    """Where scripts/livekit-server.sh has put it, or one that is installed."""
+    """Where scripts/go-program.sh has put it, or one that is installed."""
     built = sorted((CACHE / "bin").glob("livekit-server-v*"))
     return str(built[-1]) if built else shutil.which("livekit-server")
 
@@ -22,7 +22,7 @@ def livekit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     """The server; its `url` is http://…"""
     found = program()
     if not found:
-        pytest.skip("LiveKit's own server is not here: scripts/livekit-server.sh builds it with Go")
+        pytest.skip("LiveKit's own server is not here: scripts/go-program.sh builds it with Go")
     port, tcp, udp = free_port(), free_port(), free_port(socket.SOCK_DGRAM)
     configuration = (
         f"port: {port}\nbind_addresses: ['127.0.0.1']\nrtc: {{tcp_port: {tcp}, udp_port: {udp}, node_ip: 127.0.0.1, use_external_ip: false}}\n"

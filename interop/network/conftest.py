@@ -103,7 +103,7 @@ class Call:
             built = sorted((CACHE / "bin").glob("livekit-server-v*"))
             found = str(built[-1]) if built else shutil.which("livekit-server")
             if not found:
-                pytest.skip("LiveKit's own server is not here: scripts/livekit-server.sh builds it with Go")
+                pytest.skip("LiveKit's own server is not here: scripts/go-program.sh builds it with Go")
             command = [found]
         self.log = open(folder / "server.log", "w+")
         self.server = subprocess.Popen(["ip", "netns", "exec", net.server, *command, "--config", str(yaml)], stdout=self.log, stderr=subprocess.STDOUT)

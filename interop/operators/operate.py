@@ -52,7 +52,7 @@ def operated(which: str, folder: Path, extra: str, env: dict[str, str] | None = 
     else:
         found = program()
         if not found:
-            pytest.skip("LiveKit's own server is not here: scripts/livekit-server.sh builds it with Go")
+            pytest.skip("LiveKit's own server is not here: scripts/go-program.sh builds it with Go")
         command, ready = [found], "starting LiveKit server"
     process = start([*command, "--config", str(yaml), *arguments], ready, env or {}, folder)
     try:

@@ -9,6 +9,7 @@ mod providers;
 mod tools;
 
 pub(crate) use providers::silero_options;
+pub(crate) use tools::user_folder;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -249,6 +249,18 @@ pub struct ServeArgs {
     /// TLS with a certificate made now, which browsers will warn about
     #[arg(long, conflicts_with = "tls_cert")]
     pub tls_self_signed: bool,
+    /// TLS with a certificate from Let's Encrypt for this name, whose port 443 leads here; repeat it for more names
+    #[arg(long, conflicts_with_all = ["tls_cert", "tls_self_signed"], value_name = "NAME")]
+    pub acme_domain: Vec<String>,
+    /// Whom the certificate authority writes to when something is wrong
+    #[arg(long, requires = "acme_domain", value_name = "ADDRESS")]
+    pub acme_email: Option<String>,
+    /// Another certificate authority: the address of its ACME directory
+    #[arg(long, requires = "acme_domain", value_name = "URL")]
+    pub acme_directory: Option<String>,
+    /// Who vouches for that directory's own HTTPS (PEM), if this machine does not know it
+    #[arg(long, requires = "acme_domain", value_name = "FILE")]
+    pub acme_directory_ca: Option<PathBuf>,
 }
 
 /// Where a LiveKit server is.

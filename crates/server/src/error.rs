@@ -46,4 +46,7 @@ pub enum ServerError {
     /// Certificate and key are unusable.
     #[error("TLS certificate or key is unusable: {0}")]
     Tls(String),
+    /// An ACME server gave no certificate; it is asked again.
+    #[error("{0}")]
+    Acme(String),
 }

@@ -22,6 +22,7 @@
 //! | `tally` | how many there are, for metrics |
 //! | `external` | which address others see |
 //! | `tls` | certificates |
+//! | `acme` | certificates from Let's Encrypt and its like |
 //!
 //! ```no_run
 //! # async fn run() -> Result<(), antiphon_server::ServerError> {
@@ -31,6 +32,7 @@
 //! # Ok(()) }
 //! ```
 
+mod acme;
 mod agents;
 mod auth;
 pub mod config;
@@ -55,6 +57,7 @@ mod turn;
 mod twirp;
 mod webhook;
 
+pub use acme::{Acme, LETS_ENCRYPT};
 pub use config::{
     Network, Origins, Proxies, RoomDefaults, ServerConfig, Tls, TrustedProxies, Turn, TurnAccess,
     TurnProtocol, TurnServer, Webhooks,

@@ -18,12 +18,12 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::ServerConfig;
+use crate::config::{ServerConfig, Tls};
 use crate::connections::{Connections, Counted, Head, Metered, show_http};
 use crate::error::ServerError;
 use crate::limits::{HEADER_TIMEOUT, MAX_HEAD_BYTES};
 use crate::state::State;
-use crate::{external, http, repeated, tls, turn};
+use crate::{acme, external, http, repeated, tls, turn};
 
 /// How often draining looks whether the callers have left.
 const DRAIN_POLL: Duration = Duration::from_millis(200);
@@ -134,6 +134,15 @@ impl Server {
             tasks.spawn(front.accept(listener));
         }
         tasks.spawn(forget_addresses(Arc::clone(&state), stop.clone()));
+        if let (Some(Tls::Acme(acme)), Some(certificate)) =
+            (&state.config.tls, certificates.first())
+        {
+            tasks.spawn(acme::keep(
+                acme.clone(),
+                Arc::clone(certificate),
+                stop.clone(),
+            ));
+        }
         tracing::info!(?addresses, media = ?state.engine.udp_addresses(), "room server is listening");
         Ok(Running {
             addresses,

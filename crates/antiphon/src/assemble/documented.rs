@@ -153,9 +153,14 @@ fn others(row: &Row, value: &str) -> Vec<String> {
     let mut others: Vec<String> = match value {
         "true" => vec!["false".into()],
         "false" => vec!["true".into()],
-        "[]" => ["other", "10.9.8.7", "https://app.example"]
-            .map(|one| format!("[{one:?}]"))
-            .into(),
+        "[]" => [
+            "other",
+            "10.9.8.7",
+            "https://app.example",
+            "voice.example.com",
+        ]
+        .map(|one| format!("[{one:?}]"))
+        .into(),
         "{}" => vec!["{ other = 1 }".into()],
         text if text.starts_with('"') => vec!["\"other\"".into()],
         number => {

@@ -113,11 +113,18 @@ fn reason(error: &BookingsError) -> String {
 /// Where relative paths of files that are written start: systemd's folder for the state of this service
 /// (systemd.exec(5), StateDirectory=), else the folder of the file.
 fn state_folder(config: &Config) -> PathBuf {
-    let given = std::env::var("STATE_DIRECTORY").ok();
-    let first = given.and_then(|folders| folders.split(':').next().map(PathBuf::from));
-    first
-        .filter(|folder| folder.is_absolute())
-        .unwrap_or_else(|| config.folder.clone())
+    service_folder().unwrap_or_else(|| config.folder.clone())
+}
+
+fn service_folder() -> Option<PathBuf> {
+    let given = std::env::var("STATE_DIRECTORY").ok()?;
+    let first = given.split(':').next().map(PathBuf::from);
+    first.filter(|folder| folder.is_absolute())
+}
+
+/// What the program keeps for itself: systemd's folder for the state of this service, else the user's data folder.
+pub(crate) fn user_folder() -> PathBuf {
+    service_folder().unwrap_or_else(data_folder)
 }
 
 /// Where the example keeps its bookings: the user's data folder (XDG Base Directory Specification).

@@ -2,6 +2,7 @@
 //! and the other verbs come through here.
 
 use antiphon_dialogue::Options;
+use antiphon_server::Tls;
 
 use super::address::{is_http, shown_url};
 use super::{Config, ToolConfig};
@@ -83,6 +84,18 @@ pub fn check(config: &Config) -> Vec<String> {
     need(
         config.server.tls_cert.is_some() == config.server.tls_key.is_some(),
         "[server] tls_cert and tls_key belong together; give both or neither",
+    );
+    need(
+        config.server.tls_cert.is_none() || config.server.acme_domains.is_empty(),
+        "[server] tls_cert and acme_domains are two certificates; give one",
+    );
+    need(
+        !config.server.acme_domains.is_empty()
+            || config.server.acme_email.is_none()
+                && config.server.acme_directory.is_none()
+                && config.server.acme_directory_ca.is_none(),
+        "[server] acme_email, acme_directory and acme_directory_ca do nothing without acme_domains; name the host, as in \
+         acme_domains = [\"voice.example.com\"]",
     );
     need(
         config.telemetry.record_files != Some(0) && config.telemetry.record_days != Some(0),
@@ -195,13 +208,16 @@ fn check_limits(config: &Config, findings: &mut Vec<String>) {
 
 /// TLS and logs: what would otherwise be found out when the port is bound, or not at all.
 fn check_server(config: &Config, findings: &mut Vec<String>) {
-    if let Some((certificate, key)) = config.tls_files()
-        && let Err(error) = (antiphon_server::Tls::Files { certificate, key }).check()
+    if let Some(tls) = config.tls()
+        && let Err(error) = tls.check()
     {
-        findings.push(format!(
-            "[server] tls_cert, tls_key: {error}; give a certificate chain and the private key that belongs to it, as PEM \
-             files that this user can read"
-        ));
+        findings.push(match tls {
+            Tls::Files { .. } | Tls::SelfSigned { .. } => format!(
+                "[server] tls_cert, tls_key: {error}; give a certificate chain and the private key that belongs to it, as PEM \
+                 files that this user can read"
+            ),
+            Tls::Acme(_) => format!("[server] {error}"),
+        });
     }
     for listed in &config.server.allowed_origins {
         let Err(meant) = antiphon_server::check_origin(listed) else {
@@ -444,6 +460,16 @@ mod tests {
             text.contains("ftp://host/v1") && !text.contains("never-print"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_name_that_no_authority_certifies_is_refused() {
+        for name in ["203.0.113.7", "localhost", "*.example.com", ""] {
+            let text = error(&format!("[server]\nacme_domains = [\"{name}\"]"));
+            assert!(text.contains("voice.example.com"), "{name}: {text}");
+        }
+        let text = error("[server]\nacme_email = \"kim@example.com\"");
+        assert!(text.contains("without acme_domains"), "{text}");
     }
 
     #[test]

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 
 use antiphon_agent::provider::Filter;
 use antiphon_agent::{DuplicateScope, OnDuplicate, ToolInterruption};
-use antiphon_server::TrustedProxies;
+use antiphon_server::{Acme, LETS_ENCRYPT, Tls, TrustedProxies};
 use serde::Deserialize;
 
 pub(crate) use address::is_server;
@@ -81,10 +81,22 @@ pub struct Config {
 }
 
 impl Config {
-    /// Certificate chain and key of `[server]`, when both are given.
-    pub fn tls_files(&self) -> Option<(PathBuf, PathBuf)> {
-        let file = |path: &Option<PathBuf>| path.as_ref().map(|path| self.folder.join(path));
-        file(&self.server.tls_cert).zip(file(&self.server.tls_key))
+    /// The certificate of `[server]`, if one is wanted.
+    pub fn tls(&self) -> Option<Tls> {
+        let section = &self.server;
+        let path = |path: &PathBuf| self.folder.join(path);
+        match (&section.tls_cert, &section.tls_key) {
+            (Some(certificate), Some(key)) => Some(Tls::Files {
+                certificate: path(certificate),
+                key: path(key),
+            }),
+            _ if section.acme_domains.is_empty() => None,
+            _ => Some(Tls::Acme(Acme {
+                email: section.acme_email.clone(),
+                directory_ca: section.acme_directory_ca.as_ref().map(path),
+                ..acme(&section.acme_domains, section.acme_directory.as_deref())
+            })),
+        }
     }
 
     /// LiveKit's file, when one is named.
@@ -93,6 +105,17 @@ impl Config {
             .livekit
             .as_ref()
             .map(|path| self.folder.join(path))
+    }
+}
+
+/// These names, certified by this authority or Let's Encrypt.
+pub(crate) fn acme(domains: &[String], directory: Option<&str>) -> Acme {
+    Acme {
+        domains: domains.to_vec(),
+        email: None,
+        directory: directory.unwrap_or(LETS_ENCRYPT).to_owned(),
+        directory_ca: None,
+        folder: crate::assemble::user_folder().join("acme"),
     }
 }
 
@@ -447,6 +470,14 @@ pub struct ServerConfig {
     pub tls_cert: Option<PathBuf>,
     /// PEM file; with `tls_cert`.
     pub tls_key: Option<PathBuf>,
+    /// Names that an ACME server certifies; port 443 of each leads here. Default none.
+    pub acme_domains: Vec<String>,
+    /// Whom the certificate authority writes to when something is wrong.
+    pub acme_email: Option<String>,
+    /// The authority's directory. Default Let's Encrypt's.
+    pub acme_directory: Option<String>,
+    /// PEM file: who vouches for that directory's own HTTPS, beside those whom this machine trusts.
+    pub acme_directory_ca: Option<PathBuf>,
     /// Reverse proxies whose `X-Forwarded-For` is believed: addresses and networks. Default none.
     #[serde(deserialize_with = "units::proxies")]
     pub trusted_proxies: TrustedProxies,

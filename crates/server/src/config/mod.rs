@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use antiphon_protocol::Keys;
 
+use crate::acme::Acme;
 use crate::error::ServerError;
 use crate::limits::Limits;
 pub use network::{DEFAULT_TURN_TTL, Network, Turn, TurnAccess, TurnProtocol, TurnServer};
@@ -168,6 +169,8 @@ pub enum Tls {
         /// Host names and addresses.
         names: Vec<String>,
     },
+    /// An ACME server certifies names.
+    Acme(Acme),
 }
 
 impl Tls {
@@ -175,7 +178,11 @@ impl Tls {
     ///
     /// # Errors
     /// [`ServerError::File`] and [`ServerError::Tls`]: a file that cannot be read, is not PEM, or a key of another certificate.
+    /// [`ServerError::Config`]: a name that no authority can certify.
     pub fn check(&self) -> Result<(), ServerError> {
+        if let Self::Acme(acme) = self {
+            acme.check()?;
+        }
         crate::tls::certified(self).map(drop)
     }
 }

@@ -158,6 +158,12 @@ impl Turn {
                 "TURN over TLS needs the name that stands in its certificate, for example turn.example.com",
             );
         }
+        if let Some(Tls::Acme(_)) = &self.tls {
+            return wrong(
+                "turn.tls",
+                "an ACME server looks at the HTTPS port alone; give turn.cert_file and turn.key_file",
+            );
+        }
         if let Some(tls) = &self.tls {
             tls.check()?;
         }

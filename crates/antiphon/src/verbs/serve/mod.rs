@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use antiphon_protocol::Keys;
-use antiphon_server::{Limits, Origins, Running, ServerConfig, Tls};
+use antiphon_server::{Limits, Origins, Running, ServerConfig};
 use antiphon_telemetry::metrics::Metrics;
 use anyhow::Context as _;
 
@@ -104,9 +104,7 @@ pub(crate) fn with_sections(mut server: ServerConfig, config: &Config) -> Server
         server.node_ip = vec![node_ip];
     }
     server.rtc_udp_port = section.rtc_udp_port.unwrap_or(server.rtc_udp_port);
-    if let Some((certificate, key)) = config.tls_files() {
-        server.tls = Some(Tls::Files { certificate, key });
-    }
+    server.tls = config.tls().or(server.tls);
     server.network.force_relay = section.force_relay;
     server.trusted_proxies.clone_from(&section.trusted_proxies);
     // Whoever reads our documentation can make tokens of the development key.

@@ -4,12 +4,12 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
 use antiphon_protocol::Keys;
-use antiphon_server::{ServerConfig, Tls};
+use antiphon_server::{Acme, ServerConfig, Tls};
 use anyhow::Context as _;
 
 use super::{DEV_KEY, DEV_SECRET, given_keys, with_sections};
 use crate::cli::ServeArgs;
-use crate::config::{Config, LogFormat, TelemetryConfig, load};
+use crate::config::{Config, LogFormat, TelemetryConfig, acme, load};
 use crate::livekit::{LiveKitConfig, Sources, read_key_file};
 
 /// LiveKit's port for ICE over TCP.
@@ -184,6 +184,12 @@ fn with_flags(server: &mut ServerConfig, args: &ServeArgs) -> anyhow::Result<()>
         let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
         names.extend(server.node_ip.iter().map(IpAddr::to_string));
         server.tls = Some(Tls::SelfSigned { names });
+    } else if !args.acme_domain.is_empty() {
+        server.tls = Some(Tls::Acme(Acme {
+            email: args.acme_email.clone(),
+            directory_ca: args.acme_directory_ca.clone(),
+            ..acme(&args.acme_domain, args.acme_directory.as_deref())
+        }));
     }
     Ok(())
 }
