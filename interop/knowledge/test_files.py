@@ -19,9 +19,14 @@ import pypdf
 import pytest
 from conftest import binary
 from fpdf import FPDF
+from PIL import Image
 from pptx.util import Inches
+from reportlab.lib.pagesizes import A4
+from reportlab.lib.pdfencrypt import StandardEncryption
 from reportlab.lib.styles import getSampleStyleSheet
-from reportlab.platypus import PageBreak, Paragraph, SimpleDocTemplate, Table
+from reportlab.lib.utils import ImageReader
+from reportlab.pdfgen.canvas import Canvas
+from reportlab.platypus import BaseDocTemplate, Frame, FrameBreak, PageBreak, PageTemplate, Paragraph, SimpleDocTemplate, Table
 
 SERVICES = [["Service", "Price", "Minutes"], ["Cut, short hair", "35 €", "30"], ["Cut, long hair", "50 €", "45"], ["Colour", "80 €", "90"]]
 HOURS = "We are open from nine to six on weekdays. On Saturdays we close at two, and on Sundays the salon is closed."
@@ -133,6 +138,65 @@ def test_what_a_caller_asks_is_found_in_documents_of_every_kind(documents: Path,
     assert head.split("  ", 1)[1] == source and passage in text, done.stdout
     assert "secret" not in done.stdout and "nobody" not in done.stdout
     assert "broken.pdf is left out" in done.stderr
+
+
+def odd(folder: Path) -> None:
+    """Pages as people have them: in columns, drawn sideways, turned, protected, out of a scanner."""
+    half, style = A4[0] / 2, getSampleStyleSheet()
+    columns = BaseDocTemplate(str(folder / "columns.pdf"), pagesize=A4)
+    columns.addPageTemplates(PageTemplate(frames=[Frame(40, 40, half - 50, 760), Frame(half + 10, 40, half - 50, 760)]))
+    berths = "The marina has forty berths for boats of up to twelve metres. Visitors report to the harbour master in the white hut. " * 3
+    services = "Fuel is sold from eight to five. The crane lifts boats on Tuesdays, and a lift costs ninety euros. " * 3
+    columns.build([Paragraph("Berths", style["Heading2"]), Paragraph(berths, style["BodyText"]), FrameBreak(), Paragraph("Services", style["Heading2"]), Paragraph(services, style["BodyText"])])
+    sideways = Canvas(str(folder / "sideways.pdf"))
+    sideways.translate(300, 100)
+    sideways.rotate(90)
+    for line, text in enumerate(["Lost keys are kept at the porter for thirty days.", "After that they are handed to the town hall."]):
+        sideways.drawString(0, -16 * line, text)
+    sideways.save()
+    turned = Canvas(str(folder / "turned.pdf"))
+    turned.setPageRotation(90)
+    turned.drawString(50, 700, "The swimming pool is heated to twenty-eight degrees.")
+    turned.save()
+    for name, password in [("locked", "geheim"), ("printable", "")]:
+        protected = Canvas(str(folder / f"{name}.pdf"), encrypt=StandardEncryption(password, ownerPassword="boss", strength=128))
+        protected.drawString(50, 700, f"The safe of the {name} lodge is opened at nine.")
+        protected.save()
+    picture = ImageReader(Image.new("RGB", (50, 70), "white"))
+    for name, written in [("scan", 0), ("half", 1)]:
+        scanned = Canvas(str(folder / f"{name}.pdf"))
+        for _ in range(written):
+            scanned.drawString(50, 700, "The guest book lies on the piano.")
+            scanned.drawImage(picture, 0, 0, 50, 70)
+            scanned.showPage()
+        scanned.drawImage(picture, 0, 0, 500, 700)
+        scanned.showPage()
+        # a page that was left empty is no loss
+        scanned.showPage()
+        scanned.save()
+
+
+def test_odd_pages_are_read_and_what_is_not_is_said_with_the_reason(tmp_path: Path):
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    odd(folder)
+    for question, source, passage in [
+        ("what does a lift with the crane cost", "columns.pdf › Services, 1", "The crane lifts boats on Tuesdays, and a lift costs ninety euros."),
+        ("where do visitors report", "columns.pdf › Berths, 1", "Visitors report to the harbour master in the white hut."),
+        ("where are lost keys kept", "sideways.pdf, 1", "kept at the porter for thirty days. After that they are handed"),
+        ("how warm is the swimming pool", "turned.pdf, 1", "twenty-eight degrees"),
+        ("when is the safe of the lodge opened", "printable.pdf, 1", "opened at nine"),
+        ("where does the guest book lie", "half.pdf, 1", "on the piano"),
+    ]:
+        done = knowledge("find", folder, question, folder=tmp_path)
+        head, text = done.stdout.split("\n", 1)
+        assert head.split("  ", 1)[1] == source and passage in text.split("\n\n")[0].replace("\n", " "), done.stdout
+    built = knowledge("build", folder, "--out", tmp_path / "store", folder=tmp_path)
+    for said in [done.stderr, built.stdout + built.stderr]:
+        assert "locked.pdf is left out: it is protected with a password" in said, said
+        assert "scan.pdf is left out: it has no text that can be read" in said
+        assert "half.pdf is read but for page 2: pictures without text" in said
+        assert said.count("half.pdf is read but") == 1, said
 
 
 def words(text: str) -> collections.Counter[str]:

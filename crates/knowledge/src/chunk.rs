@@ -100,6 +100,7 @@ pub fn parts(name: &str, parts: &[Part]) -> Vec<Chunk> {
                     sections.line();
                 }
                 Block::Row(text) => sections.row(text),
+                Block::Picture => {}
             }
         }
         let page = |chunk: Chunk| Chunk {

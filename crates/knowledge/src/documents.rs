@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Map;
 
 use crate::error::KnowledgeError;
-use crate::files::Reader;
+use crate::files::{self, Reader};
 use crate::folder::{self, Form};
 use crate::html;
 use crate::llamaindex::write::Document;
@@ -23,7 +23,7 @@ pub fn of_folder(
     let (files, mut notes) = folder::files(root)?;
     let mut documents = Vec::new();
     for (file, name) in files {
-        match of_file(&file, &name, reader, splitter) {
+        match of_file(&file, &name, reader, splitter, &mut notes) {
             Ok(read) if read.is_empty() => notes.push(format!("{name} holds nothing to search")),
             Ok(read) => documents.extend(read),
             Err(reason) => notes.push(format!("{name} is left out: {reason}")),
@@ -33,7 +33,8 @@ pub fn of_folder(
 }
 
 /// The documents of a file with its name as the id; of one with pages each page, `NAME_part_0` and so on, as `SimpleDirectoryReader`
-/// has it with `filename_as_id`; none, when there is nothing in it. They are for this splitter: that of pages reads their markup.
+/// has it with `filename_as_id`; none, when there is nothing in it. They are for this splitter: that of pages reads their markup. What of it
+/// is not read though the rest is becomes a note.
 ///
 /// # Errors
 /// Why it cannot be read, in words.
@@ -42,10 +43,12 @@ pub fn of_file(
     name: &str,
     reader: &Reader,
     splitter: &Splitter,
+    notes: &mut Vec<String>,
 ) -> Result<Vec<Document>, String> {
     let mut documents: Vec<Document> = match Form::of(file) {
         Some(Form::Other(_)) => {
             let parts = folder::parts_of(file, reader)?;
+            notes.extend(files::unread(name, &parts));
             let parts = parts
                 .into_iter()
                 .map(|part| document(name, part.text(), part.page));

@@ -32,7 +32,7 @@ pub fn load(root: &Path, reader: &Reader) -> Result<(Vec<Chunk>, Vec<String>), K
     let (files, mut warnings) = files(root)?;
     let mut chunks = Vec::new();
     for (file, name) in files {
-        match read(&file, &name, reader) {
+        match read(&file, &name, reader, &mut warnings) {
             Ok(new) if new.is_empty() => warnings.push(format!(
                 "{name} holds nothing to search: there are no words in it below a heading"
             )),
@@ -209,11 +209,20 @@ impl Form {
     }
 }
 
-fn read(file: &Path, name: &str, reader: &Reader) -> Result<Vec<Chunk>, String> {
+fn read(
+    file: &Path,
+    name: &str,
+    reader: &Reader,
+    notes: &mut Vec<String>,
+) -> Result<Vec<Chunk>, String> {
     Ok(match Form::of(file) {
         Some(Form::Markdown) => chunk::markdown(name, &text_of(file, false)?),
         Some(Form::Html) => html::html(name, &text_of(file, true)?),
-        Some(Form::Other(_)) => chunk::parts(name, &parts_of(file, reader)?),
+        Some(Form::Other(_)) => {
+            let parts = parts_of(file, reader)?;
+            notes.extend(files::unread(name, &parts));
+            chunk::parts(name, &parts)
+        }
         Some(Form::Text) | None => chunk::plain(name, &text_of(file, false)?),
     })
 }

@@ -29,6 +29,7 @@ fn texts(parts: &[Part]) -> Vec<&str> {
     blocks
         .map(|block| match block {
             Block::Heading(_, text) | Block::Line(text) | Block::Row(text) => text.as_str(),
+            Block::Picture => "",
         })
         .collect()
 }

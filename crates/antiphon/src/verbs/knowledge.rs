@@ -63,7 +63,11 @@ pub async fn run(verb: KnowledgeVerb) -> anyhow::Result<()> {
             for file in files {
                 let shown = file.display();
                 let name = name_of(&file, folder.as_deref());
-                let read = documents::of_file(&file, &name, &reader, &splitter);
+                let mut notes = Vec::new();
+                let read = documents::of_file(&file, &name, &reader, &splitter, &mut notes);
+                for note in notes {
+                    eprint_line(&format!("note: {note}"));
+                }
                 let read = read.map_err(|reason| anyhow::anyhow!("{shown}: {reason}"))?;
                 anyhow::ensure!(!read.is_empty(), "{shown} holds nothing to search");
                 // it may have had more pages

@@ -96,12 +96,15 @@ pub enum Block {
     Line(String),
     /// A row of a table, with what its cells are.
     Row(String),
+    /// A picture on a page without text, as a scanner makes it.
+    Picture,
 }
 
 impl Block {
     pub(crate) fn text(&self) -> &str {
         match self {
             Self::Heading(_, text) | Self::Line(text) | Self::Row(text) => text,
+            Self::Picture => "",
         }
     }
 }
@@ -121,6 +124,30 @@ impl Part {
         }
         text
     }
+}
+
+/// Pages that are named in a note.
+const NAMED_PAGES: usize = 5;
+
+/// What of a document is not read though the rest is, in words.
+pub(crate) fn unread(name: &str, parts: &[Part]) -> Option<String> {
+    let is_picture = |part: &&Part| part.blocks == [Block::Picture];
+    let pages: Vec<&str> = parts
+        .iter()
+        .filter(is_picture)
+        .map(|part| part.page.as_deref().unwrap_or("?"))
+        .collect();
+    let named = pages.iter().take(NAMED_PAGES).copied().collect::<Vec<_>>();
+    let more = match pages.len().saturating_sub(named.len()) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    (!pages.is_empty()).then(|| {
+        format!(
+            "{name} is read but for page {}{more}: pictures without text; run the file through a text recognition (OCR) first",
+            named.join(", ")
+        )
+    })
 }
 
 /// What stands in a document, in this process: whoever does not trust the document asks a [`Reader`].

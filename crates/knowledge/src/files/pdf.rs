@@ -10,7 +10,7 @@
 
 use hayro_syntax::{DecryptionError, LoadPdfError, Pdf};
 
-use super::{MAX_PARTS, Part};
+use super::{Block, MAX_PARTS, Part};
 
 mod font;
 mod interpreter;
@@ -32,12 +32,15 @@ pub(super) fn read(bytes: &[u8]) -> Result<Vec<Part>, String> {
     let labels = labels::labels(&document, count);
     let mut interpreter = interpreter::Interpreter::default();
     let mut pages: Vec<(String, Page)> = Vec::new();
+    let mut has_picture = Vec::new();
     for (page, label) in document.pages().iter().zip(labels) {
-        pages.push((label, Page::new(&interpreter.letters(page))));
+        let drawn = interpreter.drawn(page);
+        pages.push((label, Page::new(&drawn.letters)));
+        has_picture.push(drawn.has_picture);
     }
     layout::drop_running_titles(&mut pages);
     let body = layout::body_size(&pages);
-    let parts: Vec<Part> = pages
+    let mut parts: Vec<Part> = pages
         .into_iter()
         .map(|(label, page)| Part {
             page: Some(label),
@@ -46,6 +49,11 @@ pub(super) fn read(bytes: &[u8]) -> Result<Vec<Part>, String> {
         .collect();
     if parts.iter().all(|part| part.blocks.is_empty()) {
         return Err("it has no text that can be read; if it holds pictures of text, run it through a text recognition (OCR) first".into());
+    }
+    for (part, has_picture) in parts.iter_mut().zip(has_picture) {
+        if has_picture && part.blocks.is_empty() {
+            part.blocks.push(Block::Picture);
+        }
     }
     Ok(parts)
 }

@@ -6,6 +6,7 @@ use hayro_syntax::content::{Instruction, UntypedIter};
 use hayro_syntax::object::{Array, Dict, Name, Number, Object, ObjectIdentifier, Stream};
 use hayro_syntax::page::{Page, Resources};
 use rustc_hash::FxHashMap;
+use unicode_normalization::UnicodeNormalization;
 
 use super::font::Font;
 use super::layout::Letter;
@@ -62,11 +63,12 @@ pub(super) struct Interpreter {
 }
 
 impl Interpreter {
-    /// The letters of a page in the order in which they are drawn.
-    pub(super) fn letters(&mut self, page: &Page<'_>) -> Vec<Letter> {
+    /// What is drawn on a page.
+    pub(super) fn drawn(&mut self, page: &Page<'_>) -> Drawn {
         let mut drawing = Drawing {
             interpreter: self,
             letters: Vec::new(),
+            has_picture: false,
             state: State {
                 place: IDENTITY,
                 font: None,
@@ -85,13 +87,34 @@ impl Interpreter {
         if let Some(stream) = page.page_stream() {
             drawing.draw(stream, page.resources(), 0);
         }
-        drawing.letters
+        Drawn {
+            letters: drawing.letters,
+            has_picture: drawing.has_picture,
+        }
+    }
+}
+
+/// What is drawn on a page, as far as it matters.
+pub(super) struct Drawn {
+    /// In the order in which they are drawn.
+    pub(super) letters: Vec<Letter>,
+    /// There is a picture on it.
+    pub(super) has_picture: bool,
+}
+
+/// Letters that are drawn joined, as themselves: "ﬁ" is no letter to a model that embeds or speaks.
+fn unjoined(text: String) -> String {
+    let is_joined = |c: char| matches!(c, '\u{FB00}'..='\u{FB06}');
+    match text.contains(is_joined) {
+        true => text.nfkc().collect(),
+        false => text,
     }
 }
 
 struct Drawing<'i> {
     interpreter: &'i mut Interpreter,
     letters: Vec<Letter>,
+    has_picture: bool,
     state: State,
     kept: Vec<State>,
     text: Matrix,
@@ -197,10 +220,10 @@ impl Drawing<'_> {
     }
 
     fn form(&mut self, form: &Stream<'_>, around: &Resources<'_>, depth: usize) {
-        let is_form = form
-            .dict()
-            .get::<Name<'_>>("Subtype")
-            .is_some_and(|name| &*name == b"Form");
+        let kind = form.dict().get::<Name<'_>>("Subtype");
+        let is = |kind: &Name<'_>, name: &[u8]| **kind == *name;
+        self.has_picture |= kind.as_ref().is_some_and(|kind| is(kind, b"Image"));
+        let is_form = kind.is_some_and(|kind| is(&kind, b"Form"));
         let Some(stream) = is_form.then(|| form.decoded_data().ok()).flatten() else {
             return;
         };
@@ -297,7 +320,7 @@ impl Drawing<'_> {
                     end: along + glyph.width * em + apart,
                     across: y * right - x * up,
                     size: em,
-                    text: glyph.text,
+                    text: unjoined(glyph.text),
                     is_artifact,
                 });
             }
@@ -318,4 +341,17 @@ fn six(numbers: &Array<'_>) -> Option<Matrix> {
         .map(|number| number.as_f64())
         .collect();
     numbers.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unjoined;
+
+    #[test]
+    fn letters_that_are_drawn_joined_are_read_apart() {
+        assert_eq!(unjoined("ﬃ".into()), "ffi");
+        assert_eq!(unjoined("ﬁ".into()), "fi");
+        // what is a letter or a sign of its own stays
+        assert_eq!(unjoined("ß½Æ".into()), "ß½Æ");
+    }
 }
