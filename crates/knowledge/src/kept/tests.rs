@@ -74,6 +74,64 @@ fn a_whole_one_is_read() {
     }
 }
 
+/// All that is said of a base by what was read, but for records that are left out.
+fn is_true(read: &Parts, whole: &Parts) -> bool {
+    let vectors = |parts: &Parts| {
+        parts
+            .embedded
+            .as_ref()
+            .map(|embedded| embedded.vectors.clone())
+    };
+    let (Some(ours), Some(theirs)) = (vectors(read), vectors(whole)) else {
+        return false;
+    };
+    let terms = |parts: &Parts| {
+        let (_, languages, bm25) = parts.index.parts();
+        let kept = bm25.parts();
+        let words = (
+            kept.terms.to_owned(),
+            kept.term_ends.to_vec(),
+            kept.ends.to_vec(),
+        );
+        (
+            words,
+            languages.to_vec(),
+            kept.numbers.to_vec(),
+            kept.scores.to_vec(),
+        )
+    };
+    let row = |number| {
+        ours.row(number)
+            .is_none_or(|row| Some(row) == theirs.row(number))
+    };
+    let passage = |number| {
+        let found = read.passages.get(number);
+        found.is_none_or(|found| Some(found) == whole.passages.get(number))
+    };
+    ours.parts() == theirs.parts()
+        && terms(read) == terms(whole)
+        && (0..60).all(|number| row(number) && passage(number))
+}
+
+#[test]
+fn damage_is_noticed_wherever_it_is() {
+    let whole = parts();
+    let bytes = written(&whole);
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("x.index");
+    let mut noticed = 0;
+    for at in (0..bytes.len()).step_by(5) {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 0x10;
+        fs::write(&place, damaged).unwrap();
+        match read(&place, &Stamp("s".into())) {
+            None => noticed += 1,
+            Some(read) => assert!(is_true(&read, &whole), "byte {at}"),
+        }
+    }
+    assert!(noticed > 0);
+}
+
 #[test]
 fn one_of_another_program_is_not_read() {
     let bytes = String::from_utf8_lossy(&written(&parts())).into_owned();
