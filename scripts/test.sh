@@ -24,7 +24,7 @@ for part in $parts; do
       echo "==> Rust: what needs models"
       fetch_models
       # nobody else needs the optional ones
-      fetch_models kokoro smart-turn-v3.2
+      fetch_models kokoro smart-turn-v3.2 whisper-base
       ANTIPHON_MODELS=$CACHE/models cargo test --workspace --quiet --test speech --test voice --test vectors -- --ignored
       ;;
     web)

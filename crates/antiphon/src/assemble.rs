@@ -20,7 +20,10 @@ use antiphon_agent::{Agent, AgentBuilder, ProviderError, Recorder, RecorderOptio
 use antiphon_chat::ChatRequest;
 use antiphon_dialogue::Options;
 use antiphon_models::Store;
-use antiphon_models::catalogue::{self, HIBARI_HEART, KOKORO, MOONSHINE_TINY_EN, SMART_TURN};
+use antiphon_models::catalogue::{
+    self, HIBARI_HEART, KOKORO, MOONSHINE_TINY_EN, Purpose, SMART_TURN, WHISPER_BASE,
+};
+use antiphon_moonshine::ModelKind;
 use antiphon_neural::Workers;
 use anyhow::Context as _;
 
@@ -271,12 +274,14 @@ pub async fn look_around(config: &Config, secrets: &Secrets) -> Found {
     let store = Store::of_user().ok();
     let fetched = |model| store.as_ref().and_then(|store| store.get(model).ok());
     Found {
-        moonshine: match &config.stt.model {
-            Some(named) if config.stt.provider == SttProvider::Local => {
-                named_model(named, &config.folder, store.as_ref())
-            }
-            Some(_) | None => fetched(&MOONSHINE_TINY_EN),
-        },
+        moonshine: fetched(&MOONSHINE_TINY_EN),
+        whisper: fetched(&WHISPER_BASE),
+        named_ears: config
+            .stt
+            .model
+            .as_ref()
+            .filter(|_| config.stt.provider == SttProvider::Local)
+            .and_then(|named| named_ears(named, &config.folder, store.as_ref())),
         hibari: fetched(&HIBARI_HEART),
         kokoro: fetched(&KOKORO),
         smart_turn: fetched(&SMART_TURN),
@@ -288,13 +293,25 @@ pub async fn look_around(config: &Config, secrets: &Secrets) -> Found {
     }
 }
 
-/// The folder of a recogniser that is named by its name in the catalogue, or is a folder itself.
-fn named_model(named: &str, beside: &Path, store: Option<&Store>) -> Option<PathBuf> {
-    match (catalogue::find(named), store) {
-        (Some(model), Some(store)) => store.get(model).ok(),
-        (Some(_), None) => None,
-        (None, _) => Some(beside.join(named)).filter(|folder| folder.is_dir()),
-    }
+/// The recogniser that is named by its name in the catalogue, or is a folder itself. `None`: there is no such thing.
+fn named_ears(
+    named: &str,
+    beside: &Path,
+    store: Option<&Store>,
+) -> Option<Result<SttChoice, String>> {
+    let folder = match catalogue::find(named) {
+        Some(model) if model.purpose != Purpose::Ears => {
+            let purpose = model.purpose.as_str();
+            return Some(Err(format!("that model {purpose}, it does not hear")));
+        }
+        Some(model) => store?.get(model).ok()?,
+        None => Some(beside.join(named)).filter(|folder| folder.is_dir())?,
+    };
+    let kind = antiphon_moonshine::kind_of(&folder).map_err(|error| error.to_string());
+    Some(kind.map(|kind| match kind {
+        ModelKind::Moonshine => SttChoice::Moonshine(folder),
+        ModelKind::Whisper => SttChoice::Whisper(folder),
+    }))
 }
 
 /// Ask the providers that would be used whether keys and addresses work: one small request each.

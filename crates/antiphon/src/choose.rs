@@ -1,20 +1,24 @@
 //! Which providers a process uses, and why: keys, then a server found on this machine, then what is built in.
 
 mod detector;
+mod ears;
 mod voice;
 
 use std::path::PathBuf;
 
-use antiphon_models::catalogue::MOONSHINE_TINY_EN;
 use antiphon_openai::LocalServer;
 
-use crate::config::{Config, LlmProvider, Secrets, SttProvider};
+use crate::config::{Config, LlmProvider, Secrets};
 
 /// What was found on this machine.
 #[derive(Clone, Debug, Default)]
 pub struct Found {
-    /// The folder of the recogniser's model, when it was fetched or is named.
+    /// The folder of the recogniser that hears English, when it was fetched.
     pub moonshine: Option<PathBuf>,
+    /// The folder of the recogniser that hears many languages, when it was fetched.
+    pub whisper: Option<PathBuf>,
+    /// The recogniser that `[stt] model` names, or what is wrong with it.
+    pub named_ears: Option<Result<SttChoice, String>>,
     /// The folder of the voice, when it was fetched.
     pub hibari: Option<PathBuf>,
     /// The folder of Kokoro with its voices, when it was fetched.
@@ -58,6 +62,8 @@ pub enum SttChoice {
     Deepgram,
     /// Moonshine here, its model in this folder.
     Moonshine(PathBuf),
+    /// Whisper here, its model in this folder.
+    Whisper(PathBuf),
     /// PocketSphinx here.
     PocketSphinx,
     /// Nobody: typed text only.
@@ -117,7 +123,7 @@ pub struct Choice {
 pub fn choose(config: &Config, secrets: &Secrets, found: &Found) -> Result<Choice, Vec<String>> {
     let mut findings = Vec::new();
     let mut keep = |finding: String| findings.push(finding);
-    let stt = stt(config, secrets, found).map_err(&mut keep);
+    let stt = ears::stt(config, secrets, found).map_err(&mut keep);
     let llm = llm(config, secrets, found).map_err(&mut keep);
     let tts = voice::tts(config, secrets, found).map_err(&mut keep);
     let detector = detector::detector(config, found).map_err(&mut keep);
@@ -130,83 +136,6 @@ pub fn choose(config: &Config, secrets: &Secrets, found: &Found) -> Result<Choic
         }),
         _ => Err(findings),
     }
-}
-
-fn stt(config: &Config, secrets: &Secrets, found: &Found) -> Result<Chosen<SttChoice>, String> {
-    let key = secrets.deepgram_api_key.is_some();
-    let language = config.stt.language.as_deref();
-    let other = language.filter(|language| !is_english(language));
-    let here = |what, why: String| match other {
-        None => Ok(Chosen::new(what, why)),
-        Some(language) => Err(format!(
-            "[stt] language is \"{language}\" but the recognisers on this machine know English only; set DEEPGRAM_API_KEY in \
-             the environment or .env, take the key language out, or use provider = \"none\""
-        )),
-    };
-    let says_so = "antiphon.toml says so";
-    match config.stt.provider {
-        SttProvider::Deepgram if key => Ok(Chosen::new(SttChoice::Deepgram, says_so)),
-        SttProvider::Deepgram => Err(
-            "[stt] provider is \"deepgram\" but DEEPGRAM_API_KEY is not set; set it in the \
-             environment or .env, or use provider = \"auto\""
-                .into(),
-        ),
-        SttProvider::PocketSphinx => match &found.pocketsphinx {
-            None => here(SttChoice::PocketSphinx, says_so.into()),
-            Some(missing) => Err(format!(
-                "[stt] provider is \"pocketsphinx\" but {missing}; install it, or use provider = \"auto\""
-            )),
-        },
-        SttProvider::None => Ok(Chosen::new(
-            SttChoice::None,
-            "antiphon.toml says so; callers type",
-        )),
-        SttProvider::Auto if key => Ok(Chosen::new(SttChoice::Deepgram, "DEEPGRAM_API_KEY is set")),
-        SttProvider::Auto | SttProvider::Local => {
-            let is_named = config.stt.provider == SttProvider::Local;
-            let why = if is_named {
-                says_so
-            } else {
-                "no DEEPGRAM_API_KEY"
-            };
-            match (&found.moonshine, &found.pocketsphinx) {
-                (Some(folder), _) => here(
-                    SttChoice::Moonshine(folder.clone()),
-                    format!("{why}; on this machine, English"),
-                ),
-                (None, _) if is_named && config.stt.model.is_some() => Err(format!(
-                    "[stt] model is \"{}\" but there is no such model on this machine; fetch it with `antiphon models fetch`, \
-                     or name a folder with an export of Moonshine",
-                    config.stt.model.as_deref().unwrap_or_default()
-                )),
-                (None, None) => here(
-                    SttChoice::PocketSphinx,
-                    format!(
-                        "{why}; on this machine, US English, modest accuracy (`antiphon models fetch {}` hears far better)",
-                        MOONSHINE_TINY_EN.name
-                    ),
-                ),
-                (None, Some(missing)) if is_named => Err(format!(
-                    "[stt] provider is \"local\" but no recogniser is on this machine; `antiphon models fetch {}` fetches one \
-                     ({missing}, too)",
-                    MOONSHINE_TINY_EN.name
-                )),
-                (None, Some(missing)) => Ok(Chosen::new(
-                    SttChoice::None,
-                    format!(
-                        "{why} and {missing}; callers type (`antiphon models fetch {}` fetches a better recogniser)",
-                        MOONSHINE_TINY_EN.name
-                    ),
-                )),
-            }
-        }
-    }
-}
-
-/// BCP-47: `en`, `en-US`, …
-fn is_english(language: &str) -> bool {
-    let primary = language.split(['-', '_']).next().unwrap_or_default();
-    primary.eq_ignore_ascii_case("en")
 }
 
 fn llm(config: &Config, secrets: &Secrets, found: &Found) -> Result<Chosen<LlmChoice>, String> {
@@ -269,11 +198,11 @@ fn llm(config: &Config, secrets: &Secrets, found: &Found) -> Result<Chosen<LlmCh
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::config::parse;
 
-    fn with(text: &str, names: &[&str], found: &Found) -> Result<Choice, Vec<String>> {
+    pub(crate) fn with(text: &str, names: &[&str], found: &Found) -> Result<Choice, Vec<String>> {
         let config = parse(text, std::path::Path::new("antiphon.toml")).unwrap();
         let secrets = Secrets::from_lookup(|name| {
             names.contains(&name).then(|| {
@@ -287,7 +216,7 @@ mod tests {
         choose(&config, &secrets, found)
     }
 
-    fn machine() -> Found {
+    pub(crate) fn machine() -> Found {
         Found {
             flite: true,
             espeak_ng: true,
@@ -390,18 +319,6 @@ mod tests {
         .unwrap_err();
         assert_eq!(findings.len(), 2);
         assert!(findings[0].contains("DEEPGRAM_API_KEY") && findings[1].contains("OPENAI_API_KEY"));
-    }
-
-    #[test]
-    fn a_language_that_the_local_recogniser_does_not_know_is_refused_with_the_fix() {
-        for provider in ["auto", "pocketsphinx"] {
-            let text = format!("[stt]\nprovider = \"{provider}\"\nlanguage = \"de\"");
-            let findings = with(&text, &[], &machine()).unwrap_err();
-            assert!(findings[0].contains("DEEPGRAM_API_KEY"), "{findings:?}");
-        }
-        let german = "[stt]\nlanguage = \"de\"";
-        assert!(with(german, &["DEEPGRAM_API_KEY"], &machine()).is_ok());
-        assert!(with("[stt]\nlanguage = \"en-GB\"", &[], &machine()).is_ok());
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! | [`echo`] | whether a microphone hears what we play |
 //! | [`edges`] | the silence before and after a piece of speech, taken off |
 //! | [`frame`] | mono PCM with the rate in the type |
+//! | [`mel`] | sound as Whisper's encoder sees it |
 //! | [`near`] | whether a voice comes from as near as the caller's |
 //! | [`opus`] | packets to frames and back, concealment, FEC |
 //! | [`gate`] | which sound is worth recognising |
@@ -21,6 +22,7 @@ pub mod frame;
 pub mod gate;
 pub mod jitter;
 pub mod level;
+pub mod mel;
 pub mod near;
 pub mod opus;
 pub mod playout;

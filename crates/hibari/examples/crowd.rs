@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use antiphon_agent::provider::{Stt, SttEvent, SttInput, Tts, TtsChunk};
 use antiphon_audio::{Frame16k, wav};
 use antiphon_hibari::VoiceTts;
-use antiphon_moonshine::MoonshineStt;
+use antiphon_moonshine::NeuralStt;
 use antiphon_neural::Workers;
 use futures_util::StreamExt as _;
 
@@ -49,7 +49,7 @@ fn main() -> Result<(), Failed> {
     let models =
         std::env::var_os("ANTIPHON_MODELS").ok_or("set ANTIPHON_MODELS to the folder of models")?;
     let (models, workers) = (Path::new(&models), Workers::for_this_machine()?);
-    let stt = MoonshineStt::load(&models.join("moonshine-tiny-en"), workers.clone())?;
+    let stt = NeuralStt::load(&models.join("moonshine-tiny-en"), workers.clone())?;
     let tts = match std::env::args().nth(2) {
         None => VoiceTts::hibari(&models.join("hibari-heart"), workers, 1.0)?,
         Some(name) => VoiceTts::kokoro(&models.join("kokoro"), &name, workers, 1.0)?,
@@ -93,7 +93,7 @@ fn shares(mut waits: Vec<Duration>) -> String {
     format!("{} ms (95th percentile {})", at(0.5), at(0.95))
 }
 
-async fn call(stt: MoonshineStt, tts: VoiceTts, number: usize) -> Result<Seen, Failed> {
+async fn call(stt: NeuralStt, tts: VoiceTts, number: usize) -> Result<Seen, Failed> {
     let mut session = stt.open().await?;
     let mut seen = Seen::default();
     // nobody begins with another

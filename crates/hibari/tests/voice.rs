@@ -15,7 +15,7 @@ use antiphon_audio::resample::resample;
 use antiphon_hibari::VoiceTts;
 use antiphon_hibari::assets::Assets;
 use antiphon_hibari::g2p::{G2p, Variety};
-use antiphon_moonshine::MoonshineStt;
+use antiphon_moonshine::NeuralStt;
 use antiphon_neural::Workers;
 use futures_util::StreamExt as _;
 use rten::RunOptions;
@@ -115,7 +115,7 @@ fn a_british_voice_reads_as_a_briton_does() {
 /// The sound, as the local recogniser understands it.
 async fn understood(samples: &[i16]) -> String {
     let folder = models().join("moonshine-tiny-en");
-    let stt = MoonshineStt::load(&folder, Workers::for_this_machine().unwrap()).unwrap();
+    let stt = NeuralStt::load(&folder, Workers::for_this_machine().unwrap()).unwrap();
     let mut session = stt.open().await.unwrap();
     let sound = resample::<16_000>(samples, 24_000).unwrap().into_samples();
     for piece in sound.chunks(320) {

@@ -7,14 +7,11 @@
 
 use std::collections::HashMap;
 
-use prost::Message;
 use serde::Deserialize;
 
 use crate::ModelError;
-use crate::onnx::{
-    AttributeProto, DimensionProto, FLOAT, GraphProto, INT64, ModelProto, NodeProto,
-    OperatorSetIdProto, TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto,
-};
+use crate::graph::{Dim, Graph, Tensor};
+use crate::onnx::{AttributeProto, FLOAT, INT32};
 
 /// Width of one attention head: 64 in BERT, 32 in MiniLM of width 384.
 const HEAD_WIDTH: usize = 32;
@@ -22,63 +19,18 @@ const HEAD_WIDTH: usize = 32;
 const EPSILON: f32 = 1e-12;
 /// More layers than any sentence encoder has: a damaged file must not make a graph without end.
 const MAX_LAYERS: usize = 48;
-/// `TensorProto.DataType.INT32`.
-const INT32: i32 = 6;
-/// ONNX's `Gelu` came with this version of the standard operators.
-const OPSET: i64 = 20;
 
 /// The `.onnx` file of the network whose weights are in `bytes`.
 ///
 /// # Errors
 /// When the file is damaged, or has not the weights of such a network.
 pub fn to_onnx(bytes: &[u8]) -> Result<Vec<u8>, ModelError> {
-    let weights = Weights::read(bytes)?;
-    let mut graph = Graph {
-        weights,
-        proto: GraphProto {
-            name: "sentence".to_owned(),
-            ..GraphProto::default()
-        },
-        names: 0,
+    let mut encoder = Encoder {
+        weights: Weights::read(bytes)?,
+        graph: Graph::new("sentence"),
     };
-    graph.whole()?;
-    let model = ModelProto {
-        ir_version: 9,
-        producer_name: "antiphon".to_owned(),
-        graph: Some(graph.proto),
-        opset_import: vec![OperatorSetIdProto {
-            domain: String::new(),
-            version: OPSET,
-        }],
-    };
-    Ok(model.encode_to_vec())
-}
-
-/// A table or a vector of numbers.
-struct Tensor {
-    shape: Vec<usize>,
-    values: Vec<f32>,
-}
-
-impl Tensor {
-    fn transposed(self) -> Self {
-        let [rows, columns] = *self.shape.as_slice() else {
-            return self;
-        };
-        let mut values = Vec::with_capacity(self.values.len());
-        for column in 0..columns {
-            values.extend(self.values.iter().skip(column).step_by(columns.max(1)));
-        }
-        Self {
-            shape: vec![columns, rows],
-            values,
-        }
-    }
-
-    fn times(mut self, factor: f32) -> Self {
-        self.values.iter_mut().for_each(|value| *value *= factor);
-        self
-    }
+    encoder.whole()?;
+    Ok(encoder.graph.into_file())
 }
 
 /// The file: the length of its head, the head (JSON: where each tensor stands), the numbers.
@@ -143,14 +95,13 @@ impl<'a> Weights<'a> {
     }
 }
 
-/// The graph that is being written.
-struct Graph<'a> {
+/// The network that is being written.
+struct Encoder<'a> {
     weights: Weights<'a>,
-    proto: GraphProto,
-    names: usize,
+    graph: Graph,
 }
 
-impl Graph<'_> {
+impl Encoder<'_> {
     fn whole(&mut self) -> Result<(), ModelError> {
         let words = self.weights.get("embeddings.word_embeddings.weight")?;
         let mut places = self.weights.get("embeddings.position_embeddings.weight")?;
@@ -170,50 +121,35 @@ impl Graph<'_> {
             }
         }
         self.ends(width);
-        let (words, places) = (self.constant(words), self.constant(places));
-        let words = self.node("Gather", &[&words, "input_ids"], Vec::new());
-        let places = self.node("Gather", &[&places, "position_ids"], Vec::new());
-        let sum = self.node("Add", &[&words, &places], Vec::new());
+        let (words, places) = (self.graph.constant(words), self.graph.constant(places));
+        let words = self
+            .graph
+            .node("Gather", &[&words, "input_ids"], Vec::new());
+        let places = self
+            .graph
+            .node("Gather", &[&places, "position_ids"], Vec::new());
+        let sum = self.graph.node("Add", &[&words, &places], Vec::new());
         let mut hidden = self.normalised("embeddings.LayerNorm", &sum)?;
         for layer in 0..self.weights.layers() {
             hidden = self.layer(&format!("encoder.layer.{layer}"), &hidden, width)?;
         }
-        let axis = self.integers(&[1]);
-        let node = NodeProto {
-            input: vec![hidden, axis],
-            output: vec!["embedding".to_owned()],
-            op_type: "ReduceMean".to_owned(),
-            attribute: vec![AttributeProto::int("keepdims", 0)],
-            ..NodeProto::default()
-        };
-        self.proto.node.push(node);
+        let axis = self.graph.integers(&[1]);
+        self.graph.named(
+            "ReduceMean",
+            &[&hidden, &axis],
+            vec![AttributeProto::int("keepdims", 0)],
+            &["embedding"],
+        );
         Ok(())
     }
 
     /// What goes in, and what comes out.
     fn ends(&mut self, width: usize) {
-        let length = || DimensionProto {
-            dim_param: Some("length".to_owned()),
-            ..DimensionProto::default()
-        };
-        let fixed = |size: usize| DimensionProto {
-            dim_value: Some(size as i64),
-            ..DimensionProto::default()
-        };
-        let value = |name: &str, elem_type, dim| ValueInfoProto {
-            name: name.to_owned(),
-            r#type: Some(TypeProto {
-                tensor_type: Some(TensorTypeProto {
-                    elem_type,
-                    shape: Some(TensorShapeProto { dim }),
-                }),
-            }),
-        };
-        self.proto.input = vec![
-            value("input_ids", INT32, vec![fixed(1), length()]),
-            value("position_ids", INT32, vec![fixed(1), length()]),
-        ];
-        self.proto.output = vec![value("embedding", FLOAT, vec![fixed(1), fixed(width)])];
+        let text = [Dim::Fixed(1), Dim::Named("length")];
+        self.graph.input("input_ids", INT32, &text);
+        self.graph.input("position_ids", INT32, &text);
+        let vector = [Dim::Fixed(1), Dim::Fixed(width)];
+        self.graph.output("embedding", FLOAT, &vector);
     }
 
     /// Attention, then a network for each token; each added to what it was made of.
@@ -227,31 +163,35 @@ impl Graph<'_> {
         let query = self.heads(&query, width, &[0, 2, 1, 3]);
         let key = self.heads(&key, width, &[0, 2, 3, 1]);
         let value = self.heads(&value, width, &[0, 2, 1, 3]);
-        let scores = self.node("MatMul", &[&query, &key], Vec::new());
-        let shares = self.node("Softmax", &[&scores], vec![AttributeProto::int("axis", -1)]);
-        let mixed = self.node("MatMul", &[&shares, &value], Vec::new());
-        let mixed = self.node(
+        let scores = self.graph.node("MatMul", &[&query, &key], Vec::new());
+        let shares = self
+            .graph
+            .node("Softmax", &[&scores], vec![AttributeProto::int("axis", -1)]);
+        let mixed = self.graph.node("MatMul", &[&shares, &value], Vec::new());
+        let mixed = self.graph.node(
             "Transpose",
             &[&mixed],
             vec![AttributeProto::ints("perm", &[0, 2, 1, 3])],
         );
-        let shape = self.integers(&[0, 0, width as i64]);
-        let mixed = self.node("Reshape", &[&mixed, &shape], Vec::new());
+        let shape = self.graph.integers(&[0, 0, width as i64]);
+        let mixed = self.graph.node("Reshape", &[&mixed, &shape], Vec::new());
         let mixed = self.dense(&format!("{attention}.output.dense"), &mixed, 1.0)?;
-        let sum = self.node("Add", &[&mixed, hidden], Vec::new());
+        let sum = self.graph.node("Add", &[&mixed, hidden], Vec::new());
         let attended = self.normalised(&format!("{attention}.output.LayerNorm"), &sum)?;
 
         let wide = self.dense(&format!("{name}.intermediate.dense"), &attended, 1.0)?;
-        let wide = self.node("Gelu", &[&wide], Vec::new());
+        let wide = self.graph.node("Gelu", &[&wide], Vec::new());
         let narrow = self.dense(&format!("{name}.output.dense"), &wide, 1.0)?;
-        let sum = self.node("Add", &[&narrow, &attended], Vec::new());
+        let sum = self.graph.node("Add", &[&narrow, &attended], Vec::new());
         self.normalised(&format!("{name}.output.LayerNorm"), &sum)
     }
 
     fn heads(&mut self, value: &str, width: usize, order: &[i64]) -> String {
-        let shape = self.integers(&[0, 0, (width / HEAD_WIDTH) as i64, HEAD_WIDTH as i64]);
-        let parted = self.node("Reshape", &[value, &shape], Vec::new());
-        self.node(
+        let shape = self
+            .graph
+            .integers(&[0, 0, (width / HEAD_WIDTH) as i64, HEAD_WIDTH as i64]);
+        let parted = self.graph.node("Reshape", &[value, &shape], Vec::new());
+        self.graph.node(
             "Transpose",
             &[&parted],
             vec![AttributeProto::ints("perm", order)],
@@ -261,17 +201,17 @@ impl Graph<'_> {
     fn dense(&mut self, name: &str, value: &str, factor: f32) -> Result<String, ModelError> {
         let weight = self.weights.get(&format!("{name}.weight"))?;
         let bias = self.weights.get(&format!("{name}.bias"))?.times(factor);
-        let weight = self.constant(weight.transposed().times(factor));
-        let bias = self.constant(bias);
-        let product = self.node("MatMul", &[value, &weight], Vec::new());
-        Ok(self.node("Add", &[&product, &bias], Vec::new()))
+        let weight = self.graph.constant(weight.transposed().times(factor));
+        let bias = self.graph.constant(bias);
+        let product = self.graph.node("MatMul", &[value, &weight], Vec::new());
+        Ok(self.graph.node("Add", &[&product, &bias], Vec::new()))
     }
 
     fn normalised(&mut self, name: &str, value: &str) -> Result<String, ModelError> {
         let scale = self.weights.get(&format!("{name}.weight"))?;
         let bias = self.weights.get(&format!("{name}.bias"))?;
-        let (scale, bias) = (self.constant(scale), self.constant(bias));
-        Ok(self.node(
+        let (scale, bias) = (self.graph.constant(scale), self.graph.constant(bias));
+        Ok(self.graph.node(
             "LayerNormalization",
             &[value, &scale, &bias],
             vec![
@@ -279,46 +219,6 @@ impl Graph<'_> {
                 AttributeProto::float("epsilon", EPSILON),
             ],
         ))
-    }
-
-    fn node(&mut self, op_type: &str, input: &[&str], attribute: Vec<AttributeProto>) -> String {
-        let output = self.name();
-        self.proto.node.push(NodeProto {
-            input: input.iter().map(|name| (*name).to_owned()).collect(),
-            output: vec![output.clone()],
-            op_type: op_type.to_owned(),
-            attribute,
-            ..NodeProto::default()
-        });
-        output
-    }
-
-    fn constant(&mut self, tensor: Tensor) -> String {
-        let raw_data = tensor.values.into_iter().flat_map(f32::to_le_bytes);
-        let dims = tensor.shape.into_iter().map(|size| size as i64);
-        self.initializer(FLOAT, dims.collect(), raw_data.collect())
-    }
-
-    fn integers(&mut self, values: &[i64]) -> String {
-        let raw_data = values.iter().flat_map(|value| value.to_le_bytes());
-        self.initializer(INT64, vec![values.len() as i64], raw_data.collect())
-    }
-
-    fn initializer(&mut self, data_type: i32, dims: Vec<i64>, raw_data: Vec<u8>) -> String {
-        let name = self.name();
-        self.proto.initializer.push(TensorProto {
-            dims,
-            data_type,
-            name: name.clone(),
-            raw_data,
-            ..TensorProto::default()
-        });
-        name
-    }
-
-    fn name(&mut self) -> String {
-        self.names += 1;
-        format!("v{}", self.names)
     }
 }
 

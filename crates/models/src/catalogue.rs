@@ -5,8 +5,10 @@
 //! nothing in it is ever run.
 
 mod kokoro;
+mod whisper;
 
 pub use kokoro::{KOKORO, kokoro_voices};
+pub use whisper::WHISPER_BASE;
 
 /// What a model does in a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -108,6 +110,8 @@ pub enum Form {
     Optimised,
     /// The weights of a sentence encoder: written as ONNX.
     Bert,
+    /// The weights of a Whisper, in CTranslate2's format: written as ONNX.
+    Whisper,
 }
 
 const fn file(
@@ -128,7 +132,14 @@ const fn file(
 }
 
 /// All models, in the order in which they are shown.
-pub const MODELS: &[ModelInfo] = &[MOONSHINE_TINY_EN, HIBARI_HEART, MINILM, KOKORO, SMART_TURN];
+pub const MODELS: &[ModelInfo] = &[
+    MOONSHINE_TINY_EN,
+    HIBARI_HEART,
+    MINILM,
+    WHISPER_BASE,
+    KOKORO,
+    SMART_TURN,
+];
 
 /// The model of that name.
 #[must_use]

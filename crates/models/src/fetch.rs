@@ -18,7 +18,7 @@ use reqwest::header::RANGE;
 use crate::ModelError;
 use crate::catalogue::{Form, ModelFile, ModelInfo, Package, packages};
 use crate::store::{Store, sha256};
-use crate::{bert, optimised, ort};
+use crate::{bert, optimised, ort, whisper};
 
 use registry::Registries;
 
@@ -297,6 +297,7 @@ fn finish(partial: &Path, file: &ModelFile) -> Result<(), ModelError> {
         Form::Ort => ort::to_onnx,
         Form::Optimised => optimised::to_onnx,
         Form::Bert => bert::to_onnx,
+        Form::Whisper => whisper::to_onnx,
     };
     let onnx = to_onnx(&fs::read(&from).map_err(|error| io(&from, &error))?)?;
     fs::write(&to, onnx).map_err(|error| io(&to, &error))?;

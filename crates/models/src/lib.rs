@@ -10,6 +10,8 @@
 //! | [`optimised`] | ONNX with nodes of ONNX Runtime's optimiser, rewritten without them |
 //! | `plain` | nodes of ONNX Runtime's optimiser, as standard nodes |
 //! | `share` | weights that stand in a file twice, kept once |
+//! | [`whisper`] | the weights of a Whisper, written as ONNX |
+//! | `graph` | a graph of ONNX while it is written |
 //! | `onnx` | the messages of an ONNX file |
 //! | `flatbuffer` | the container of an `.ort` file |
 
@@ -17,12 +19,14 @@ pub mod bert;
 pub mod catalogue;
 pub mod fetch;
 mod flatbuffer;
+mod graph;
 mod onnx;
 pub mod optimised;
 pub mod ort;
 mod plain;
 mod share;
 pub mod store;
+pub mod whisper;
 
 use std::path::PathBuf;
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use antiphon_agent::provider::{Stt, SttEvent, SttInput};
 use antiphon_audio::{Frame16k, wav};
-use antiphon_moonshine::MoonshineStt;
+use antiphon_moonshine::NeuralStt;
 use antiphon_neural::Workers;
 
 type Failed = Box<dyn Error + Send + Sync>;
@@ -44,7 +44,7 @@ fn main() -> Result<(), Failed> {
         .map_or(Ok(20), |text| text.parse())?;
     let models =
         std::env::var_os("ANTIPHON_MODELS").ok_or("set ANTIPHON_MODELS to the folder of models")?;
-    let stt = MoonshineStt::load(
+    let stt = NeuralStt::load(
         &Path::new(&models).join("moonshine-tiny-en"),
         Workers::for_this_machine()?,
     )?;
@@ -87,7 +87,7 @@ fn main() -> Result<(), Failed> {
     Ok(())
 }
 
-async fn call(stt: MoonshineStt, number: usize) -> Result<Seen, Failed> {
+async fn call(stt: NeuralStt, number: usize) -> Result<Seen, Failed> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../interop/speech/known-words");
     let mut session = stt.open().await?;
     let mut seen = Seen::default();

@@ -1,6 +1,7 @@
 //! How many words Moonshine gets wrong in recordings of people, with PocketSphinx beside it; as recorded, and through a telephone
 //! (8 kHz, μ-law). Through the provider, as in a call:
-//! `cargo run --release -p antiphon-moonshine --example wer [FOLDER_WITH_WORDS_TSV]`.
+//! `cargo run --release -p antiphon-moonshine --example wer [FOLDER_WITH_WORDS_TSV [MODEL…]]`. A model is a name in `ANTIPHON_MODELS`
+//! or a folder, with `:` and a language behind it when it is not to find out.
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::indexing_slicing)]
 
 use std::error::Error;
@@ -11,7 +12,7 @@ use antiphon_agent::provider::{Stt, SttEvent, SttInput};
 use antiphon_audio::resample::resample;
 use antiphon_audio::{Frame16k, wav};
 use antiphon_local::{PocketSphinxStt, worker};
-use antiphon_moonshine::MoonshineStt;
+use antiphon_moonshine::NeuralStt;
 use antiphon_neural::Workers;
 
 type Failed = Box<dyn Error>;
@@ -32,17 +33,29 @@ fn main() -> Result<(), Failed> {
     let folder = std::env::args().nth(1).map_or(known, PathBuf::from);
     let models =
         std::env::var_os("ANTIPHON_MODELS").ok_or("set ANTIPHON_MODELS to the folder of models")?;
-    let model = Path::new(&models).join("moonshine-tiny-en");
+    let mut named: Vec<String> = std::env::args().skip(2).collect();
+    if named.is_empty() {
+        named = ["moonshine-tiny-en", "whisper-base"]
+            .map(str::to_owned)
+            .to_vec();
+    }
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()?
         .block_on(async {
             let recordings = read(&folder)?;
-            let start = Instant::now();
-            let moonshine = MoonshineStt::load(&model, Workers::for_this_machine()?)?;
-            println!("Moonshine is loaded in {} ms", start.elapsed().as_millis());
-            measure(&moonshine, &recordings).await?;
+            for name in &named {
+                let (name, language) = name.split_once(':').unwrap_or((name, ""));
+                let start = Instant::now();
+                let folder = Path::new(&models).join(name);
+                let mut stt = NeuralStt::load(&folder, Workers::for_this_machine()?)?;
+                if !language.is_empty() {
+                    stt = stt.with_language(language)?;
+                }
+                println!("{name} is loaded in {} ms", start.elapsed().as_millis());
+                measure(&stt, &recordings).await?;
+            }
             match PocketSphinxStt::new() {
                 Ok(pocketsphinx) => measure(&pocketsphinx, &recordings).await?,
                 Err(error) => println!("no comparison: {error}"),

@@ -15,11 +15,9 @@ use antiphon_neural::{Urgency, WorkError, Workers};
 use antiphon_silero::network::{Network, State};
 use tokio::sync::mpsc;
 
-use crate::transcriber::{MAX_SAMPLES, SAMPLE_RATE, Transcript};
-use crate::{MoonshineError, Transcriber};
+use crate::transcriber::{MAX_SAMPLES, SAMPLE_RATE, Spoken, Transcript};
+use crate::{SttError, Transcriber};
 
-/// The name of the provider.
-const ENGINE: &str = "moonshine";
 /// The part of one core that interim words of one caller may take while that caller speaks: the final words matter more.
 /// Half of it is for looks in pauses, which may be the last ones.
 pub const INTERIM_SHARE: f64 = 0.2;
@@ -35,49 +33,78 @@ const MAX_UTTERANCE: usize = MAX_SAMPLES - 2 * SAMPLE_RATE;
 const VOICE_PROBABILITY: f32 = 0.5;
 /// Windows with a voice that make an utterance of a sound, 96 ms: a short "no" has more, and the model makes words of anything.
 const MIN_VOICE_WINDOWS: u32 = 3;
-/// Words of which the model is less sure than this are what it makes of noise, breath and music.
-const MIN_CONFIDENCE: f32 = 0.35;
-/// The model was surer than 0.7 of what people said, and less sure than this of nine in ten laughs that it made words of
+/// Moonshine was surer than 0.7 of what people said, and less sure than this of nine in ten laughs that it made words of
 /// (`cargo run -p antiphon-turnbench --example overheard`).
 pub const SURE: f32 = 0.6;
 
-/// Speech recognition by Moonshine. Cloning shares the model.
+/// Speech recognition by Moonshine or Whisper. Cloning shares the model.
 #[derive(Clone, Debug)]
-pub struct MoonshineStt {
+pub struct NeuralStt {
     transcriber: Arc<Transcriber>,
     voices: Arc<Network>,
     workers: Workers,
     model: Arc<str>,
+    /// The language that callers speak, as the model names it. None: it finds out, if it knows several.
+    language: Option<Arc<str>>,
 }
 
-impl MoonshineStt {
+impl NeuralStt {
     /// Loads the model in `folder`; `workers` run it.
     ///
     /// # Errors
     /// When the model cannot be loaded.
-    pub fn load(folder: &Path, workers: Workers) -> Result<Self, MoonshineError> {
+    pub fn load(folder: &Path, workers: Workers) -> Result<Self, SttError> {
+        let transcriber = Transcriber::load(folder)?;
         let model = folder.file_name().map_or_else(
-            || ENGINE.into(),
+            || transcriber.name().into(),
             |name| name.to_string_lossy().as_ref().into(),
         );
         Ok(Self {
-            transcriber: Arc::new(Transcriber::load(folder)?),
+            transcriber: Arc::new(transcriber),
             voices: Arc::new(Network::load()),
             workers,
             model,
+            language: None,
         })
+    }
+
+    /// Callers speak this language (BCP 47). Otherwise a model that knows several finds out for each utterance.
+    ///
+    /// # Errors
+    /// [`SttError::Language`] when the model does not know it.
+    pub fn with_language(mut self, language: &str) -> Result<Self, SttError> {
+        self.language = self.transcriber.language(language)?.map(Arc::from);
+        Ok(self)
+    }
+
+    /// Whether the words were said, rather than made of noise.
+    fn is_speech(&self, transcript: &Transcript) -> bool {
+        transcript.text.contains(char::is_alphanumeric)
+            && transcript.confidence >= self.transcriber.least_confidence()
+            && !transcript.is_loop
     }
 
     /// What was said in `sound`, and how long the recognition ran.
     async fn recognize(
         &self,
         sound: Vec<f32>,
+        before: Option<Arc<str>>,
         urgency: Urgency,
     ) -> Result<(Transcript, Duration), ProviderError> {
-        let transcriber = self.transcriber.clone();
+        let (transcriber, given) = (self.transcriber.clone(), self.language.clone());
         let work = move |options: &_| {
             let start = Instant::now();
-            (transcriber.transcribe(&sound, options), start.elapsed())
+            let spoken = match (&given, &before) {
+                (Some(given), _) => Spoken::Given(given),
+                (None, Some(before)) => Spoken::Before(before),
+                (None, None) => Spoken::Unknown,
+            };
+            let transcript = transcriber.transcribe(&sound, spoken, options);
+            (transcript, start.elapsed())
+        };
+        let unavailable = |error: &dyn std::fmt::Display| ProviderError::Unavailable {
+            engine: self.transcriber.name(),
+            message: error.to_string(),
         };
         match self.workers.run(urgency, work).await {
             Ok((Ok(transcript), cost)) => Ok((transcript, cost)),
@@ -87,17 +114,10 @@ impl MoonshineStt {
     }
 }
 
-fn unavailable(error: &dyn std::fmt::Display) -> ProviderError {
-    ProviderError::Unavailable {
-        engine: ENGINE,
-        message: error.to_string(),
-    }
-}
-
-impl Stt for MoonshineStt {
+impl Stt for NeuralStt {
     fn info(&self) -> ProviderInfo {
         ProviderInfo {
-            provider: ENGINE,
+            provider: self.transcriber.name(),
             model: self.model.to_string(),
         }
     }
@@ -130,10 +150,12 @@ struct Look {
 
 /// One caller's stream.
 struct Stream {
-    engine: MoonshineStt,
+    engine: NeuralStt,
     events: mpsc::Sender<SttEvent>,
     gate: Gate,
     utterance: Utterance,
+    /// What was spoken in the last utterance, when the model finds out.
+    language: Option<Arc<str>>,
 }
 
 /// What is being said.
@@ -208,12 +230,13 @@ impl Utterance {
 }
 
 impl Stream {
-    fn new(engine: MoonshineStt, events: mpsc::Sender<SttEvent>) -> Self {
+    fn new(engine: NeuralStt, events: mpsc::Sender<SttEvent>) -> Self {
         Self {
             engine,
             events,
             gate: Gate::default(),
             utterance: Utterance::default(),
+            language: None,
         }
     }
 
@@ -269,7 +292,9 @@ impl Stream {
         if let Some(urgency) = utterance.look_urgency(quiet) {
             utterance.looked_at = len;
             let (engine, sound) = (self.engine.clone(), utterance.sound.clone());
-            let recognition = Box::pin(async move { engine.recognize(sound, urgency).await });
+            let before = self.language.clone();
+            let recognition =
+                Box::pin(async move { engine.recognize(sound, before, urgency).await });
             utterance.look = Some(Look {
                 recognition,
                 covers: len,
@@ -289,11 +314,14 @@ impl Stream {
             return Ok(());
         };
         utterance.spent += cost;
-        let news = (is_speech(&transcript) && transcript.text != utterance.shown)
-            .then(|| transcript.text.clone());
+        let news = (self.engine.is_speech(&transcript) && transcript.text != utterance.shown)
+            .then(|| (transcript.text.clone(), transcript.language.clone()));
         utterance.seen = Some((transcript, covers));
-        let Some(text) = news else { return Ok(()) };
+        let Some((text, language)) = news else {
+            return Ok(());
+        };
         utterance.shown.clone_from(&text);
+        self.name(language).await?;
         self.emit(SttEvent::Interim(text)).await
     }
 
@@ -316,15 +344,24 @@ impl Stream {
             (None, Some(look)) => look.recognition.await.map(|(transcript, _)| transcript),
             (None, None) => self
                 .engine
-                .recognize(std::mem::take(&mut utterance.sound), Urgency::Waited)
+                .recognize(
+                    std::mem::take(&mut utterance.sound),
+                    self.language.clone(),
+                    Urgency::Waited,
+                )
                 .await
                 .map(|(transcript, _)| transcript),
         };
         match heard {
-            Ok(transcript) if is_speech(&transcript) => {
+            Ok(transcript) if self.engine.is_speech(&transcript) => {
                 let Transcript {
-                    text, confidence, ..
+                    text,
+                    confidence,
+                    language,
+                    ..
                 } = transcript;
+                self.language = language.as_deref().map(Arc::from).or(self.language.take());
+                self.name(language).await?;
                 self.emit(SttEvent::Final {
                     text,
                     confidence: Some(confidence),
@@ -349,6 +386,14 @@ impl Stream {
         }
     }
 
+    /// The language of the words that come next.
+    async fn name(&mut self, language: Option<String>) -> Result<(), Closed> {
+        match language {
+            Some(language) => self.emit(SttEvent::Language(language)).await,
+            None => Ok(()),
+        }
+    }
+
     async fn emit(&mut self, event: SttEvent) -> Result<(), Closed> {
         self.events.send(event).await.map_err(|_| Closed)
     }
@@ -367,11 +412,4 @@ async fn look(look: &mut Option<Look>) -> (Result<(Transcript, Duration), Provid
     let found = (recognition.await, *covers);
     *look = None;
     found
-}
-
-/// Whether the words were said, rather than made of noise.
-fn is_speech(transcript: &Transcript) -> bool {
-    transcript.text.contains(char::is_alphanumeric)
-        && transcript.confidence >= MIN_CONFIDENCE
-        && !transcript.is_loop
 }

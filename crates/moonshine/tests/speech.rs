@@ -11,13 +11,16 @@ use std::time::Duration;
 
 use antiphon_agent::provider::{Stt, SttEvent, SttInput, SttSession};
 use antiphon_audio::{Frame16k, wav};
-use antiphon_moonshine::MoonshineStt;
+use antiphon_moonshine::NeuralStt;
 use antiphon_neural::Workers;
 
-fn recogniser() -> MoonshineStt {
+const MOONSHINE: &str = "moonshine-tiny-en";
+const WHISPER: &str = "whisper-base";
+
+fn recogniser(model: &str) -> NeuralStt {
     let models = std::env::var_os("ANTIPHON_MODELS").expect("the folder of models");
-    let folder = PathBuf::from(models).join("moonshine-tiny-en");
-    MoonshineStt::load(&folder, Workers::for_this_machine().unwrap()).unwrap()
+    let folder = PathBuf::from(models).join(model);
+    NeuralStt::load(&folder, Workers::for_this_machine().unwrap()).unwrap()
 }
 
 fn recording(name: &str) -> Vec<i16> {
@@ -37,7 +40,11 @@ async fn speak(session: &SttSession, samples: &[i16]) {
 
 /// Everything that is heard in a call of its own, ended by an order.
 async fn heard(samples: &[i16], end: Option<SttInput>) -> Vec<SttEvent> {
-    let session = recogniser().open().await.unwrap();
+    heard_by(&recogniser(MOONSHINE), samples, end).await
+}
+
+async fn heard_by(recogniser: &NeuralStt, samples: &[i16], end: Option<SttInput>) -> Vec<SttEvent> {
+    let session = recogniser.open().await.unwrap();
     let mut events = session.events;
     let listening = tokio::spawn(async move {
         let mut heard = Vec::new();
@@ -96,7 +103,7 @@ async fn what_is_cleared_is_not_said_later() {
 #[tokio::test]
 #[ignore = "needs the model: scripts/test.sh"]
 async fn words_are_shown_while_the_caller_still_speaks() {
-    let session = recogniser().open().await.unwrap();
+    let session = recogniser(MOONSHINE).open().await.unwrap();
     let mut events = session.events;
     let input = session.input;
     let samples = recording("known-words/jfk.wav");
@@ -121,6 +128,59 @@ async fn words_are_shown_while_the_caller_still_speaks() {
     speaking.await.unwrap();
     assert!(interims >= 1, "{interims}");
     assert!(last.contains("your country"), "{last}");
+}
+
+#[tokio::test]
+#[ignore = "needs the model: scripts/test.sh"]
+async fn whisper_understands_a_question_and_says_in_which_language_it_was() {
+    let question = recording("weather_question.wav");
+    let whisper = recogniser(WHISPER);
+    let events = heard_by(&whisper, &question, Some(SttInput::Finalize)).await;
+    assert_eq!(finals(&events), ["what is the weather in paris?"]);
+    let place = |wanted: &dyn Fn(&SttEvent) -> bool| events.iter().position(wanted).unwrap();
+    let language = place(&|event| *event == SttEvent::Language("en".to_owned()));
+    assert!(language < place(&|event| matches!(event, SttEvent::Final { .. })));
+
+    // who is told the language does not say it
+    let given = whisper.with_language("en-GB").unwrap();
+    let events = heard_by(&given, &question, Some(SttInput::Finalize)).await;
+    assert_eq!(finals(&events), ["what is the weather in paris?"]);
+    assert!(
+        !events
+            .iter()
+            .any(|event| matches!(event, SttEvent::Language(_)))
+    );
+}
+
+#[tokio::test]
+#[ignore = "needs the model: scripts/test.sh"]
+async fn whisper_understands_a_long_sentence_word_for_word() {
+    let whisper = recogniser(WHISPER);
+    let sentence = recording("known-words/jfk.wav");
+    let events = heard_by(&whisper, &sentence, Some(SttInput::Finalize)).await;
+    let text = finals(&events).join(" ");
+    let plain: String = text
+        .chars()
+        .filter(|c| c.is_alphabetic() || *c == ' ')
+        .collect();
+    let plain = plain.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(
+        plain,
+        "and so my fellow americans ask not what your country can do for you ask what you can do for your country"
+    );
+}
+
+#[test]
+#[ignore = "needs the model: scripts/test.sh"]
+fn a_language_that_whisper_does_not_know_is_refused_with_those_that_it_knows() {
+    let error = recogniser(WHISPER)
+        .with_language("eo")
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("\"eo\"") && error.contains(" es "),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -161,12 +221,15 @@ async fn nothing_is_invented_from_silence_hiss_hum_clicks_and_music() {
         ),
     ];
     let mut invented = Vec::new();
-    for (name, sound) in sounds {
-        let events = heard(&sound, Some(SttInput::Finalize)).await;
-        let is_empty =
-            |event: &SttEvent| matches!(event, SttEvent::Final { text, .. } if text.is_empty());
-        if !events.iter().all(is_empty) {
-            invented.push((name, events));
+    for model in [MOONSHINE, WHISPER] {
+        let recogniser = recogniser(model);
+        for (name, sound) in &sounds {
+            let events = heard_by(&recogniser, sound, Some(SttInput::Finalize)).await;
+            let is_empty =
+                |event: &SttEvent| matches!(event, SttEvent::Final { text, .. } if text.is_empty());
+            if !events.iter().all(is_empty) {
+                invented.push((model, *name, events));
+            }
         }
     }
     assert!(invented.is_empty(), "{invented:?}");

@@ -16,7 +16,7 @@ use std::thread;
 use rten::{RunOptions, ThreadPool};
 use tokio::sync::oneshot;
 
-pub use load::load;
+pub use load::{load, load_bytes};
 
 /// Jobs that wait, of each urgency. A job takes tens of milliseconds, so any job beyond this number would wait for seconds:
 /// it is refused, and says so.

@@ -10,6 +10,18 @@ use rten::{LoadError, Model, ModelOptions, op_registry};
 /// # Errors
 /// When it cannot be read, is damaged, or has an operator that is not in the list here.
 pub fn load(file: &Path) -> Result<Model, LoadError> {
+    options().load_file(file)
+}
+
+/// Loads the content of an ONNX file.
+///
+/// # Errors
+/// As [`load`] has them.
+pub fn load_bytes(file: Vec<u8>) -> Result<Model, LoadError> {
+    options().load(file)
+}
+
+fn options() -> ModelOptions {
     let operators = op_registry!(
         // arithmetic
         Add,
@@ -22,6 +34,8 @@ pub fn load(file: &Path) -> Result<Model, LoadError> {
         Exp,
         Floor,
         Log,
+        Max,
+        Min,
         Mul,
         Neg,
         Pow,
@@ -31,6 +45,8 @@ pub fn load(file: &Path) -> Result<Model, LoadError> {
         Sub,
         // comparison and choice
         And,
+        Not,
+        Or,
         Equal,
         Greater,
         GreaterOrEqual,
@@ -70,6 +86,7 @@ pub fn load(file: &Path) -> Result<Model, LoadError> {
         Concat,
         ConstantOfShape,
         Expand,
+        Identity,
         Gather,
         GatherND,
         NonZero,
@@ -84,7 +101,8 @@ pub fn load(file: &Path) -> Result<Model, LoadError> {
         Squeeze,
         Tile,
         Transpose,
+        Trilu,
         Unsqueeze
     );
-    ModelOptions::with_ops(operators).load_file(file)
+    ModelOptions::with_ops(operators)
 }

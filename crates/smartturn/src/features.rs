@@ -1,101 +1,35 @@
-//! Sound as Whisper's encoder sees it: the logarithm of the energy in 80 bands, 100 times a second.
+//! Sound as Smart Turn's encoder, which is Whisper's, sees it: a picture of 8 s instead of 30.
 //!
-//! Source: the description of `WhisperFeatureExtractor` (Hugging Face Transformers, Apache-2.0) with 8 s instead of 30; the bands
-//! are Slaney's.
+//! Source: the description of `WhisperFeatureExtractor` (Hugging Face Transformers, Apache-2.0), with `do_normalize`.
 
-use std::f32::consts::TAU;
-use std::sync::Arc;
-
-use realfft::{RealFftPlanner, RealToComplex};
+use antiphon_audio::mel::{HOP, LogMel};
 
 use crate::SAMPLE_RATE;
 
 /// Sound that is judged: its last 8 s.
 pub(crate) const SAMPLES: usize = 8 * SAMPLE_RATE;
-const WINDOW: usize = 400;
-const HOP: usize = 160;
 /// Columns of the picture.
 pub(crate) const FRAMES: usize = SAMPLES / HOP;
 /// Rows of the picture.
 pub(crate) const BANDS: usize = 80;
-const BINS: usize = WINDOW / 2 + 1;
-const FLOOR: f32 = 1e-10;
+/// A column's window reaches so many samples to each side.
+const REACH: usize = 200;
 /// Silence has no spread to divide by.
 const VARIANCE_FLOOR: f32 = 1e-7;
-/// Eight powers of ten below the loudest, everything is silence.
-const RANGE: f32 = 8.0;
 
-pub(crate) struct Features {
-    fft: Arc<dyn RealToComplex<f32>>,
-    window: Vec<f32>,
-    /// For each band its first frequency and the weights from there on.
-    bands: Vec<(usize, Vec<f32>)>,
-}
+pub(crate) struct Features(LogMel);
 
 impl Features {
     pub(crate) fn new() -> Self {
-        Self {
-            fft: RealFftPlanner::new().plan_fft_forward(WINDOW),
-            window: (0..WINDOW)
-                .map(|at| 0.5 - 0.5 * (TAU * at as f32 / WINDOW as f32).cos())
-                .collect(),
-            bands: bands(),
-        }
+        Self(LogMel::new(BANDS))
     }
 
     /// The picture of the last [`SAMPLES`] of `audio`, silence before it when it is shorter: [`BANDS`] rows of [`FRAMES`].
     pub(crate) fn of(&self, audio: &[i16]) -> Vec<f32> {
-        let sound = normalized(audio);
-        let half = WINDOW / 2;
-        // the edges are mirrored
-        let at = |place: isize| {
-            let last = SAMPLES as isize - 1;
-            let inside = if place > last {
-                2 * last - place
-            } else {
-                place.abs()
-            };
-            sound.get(inside as usize).copied().unwrap_or_default()
-        };
-        let mut input = self.fft.make_input_vec();
-        let mut spectrum = self.fft.make_output_vec();
-        let mut scratch = self.fft.make_scratch_vec();
-        let mut picture = vec![0.0_f32; BANDS * FRAMES];
-        let mut loudest = f32::NEG_INFINITY;
         // columns before the sound are all the same one: a short turn costs little
         let before = SAMPLES.saturating_sub(audio.len());
-        let first = before.saturating_sub(half) / HOP;
-        for frame in first..FRAMES {
-            let start = (frame * HOP) as isize - half as isize;
-            for (index, (value, weight)) in input.iter_mut().zip(&self.window).enumerate() {
-                *value = at(start + index as isize) * weight;
-            }
-            // lengths are those of the plan
-            let _ = self
-                .fft
-                .process_with_scratch(&mut input, &mut spectrum, &mut scratch);
-            for (band, (first, weights)) in self.bands.iter().enumerate() {
-                let energy: f32 = spectrum
-                    .iter()
-                    .skip(*first)
-                    .zip(weights)
-                    .map(|(value, weight)| value.norm_sqr() * weight)
-                    .sum();
-                let log = energy.max(FLOOR).log10();
-                loudest = loudest.max(log);
-                if let Some(cell) = picture.get_mut(band * FRAMES + frame) {
-                    *cell = log;
-                }
-            }
-        }
-        for row in picture.chunks_exact_mut(FRAMES) {
-            let silence = row.get(first).copied().unwrap_or_default();
-            row.iter_mut().take(first).for_each(|cell| *cell = silence);
-        }
-        picture
-            .iter()
-            .map(|log| (log.max(loudest - RANGE) + 4.0) / 4.0)
-            .collect()
+        let first = before.saturating_sub(REACH) / HOP;
+        self.0.picture(&normalized(audio), FRAMES, first)
     }
 }
 
@@ -117,38 +51,6 @@ fn normalized(audio: &[i16]) -> Vec<f32> {
         *value = (*value - mean) * scale;
     }
     sound
-}
-
-/// Slaney's bands: triangles, equally wide below 1 kHz and growing above, each of unit area.
-fn bands() -> Vec<(usize, Vec<f32>)> {
-    let step = 6.4_f64.ln() / 27.0;
-    let hertz = |mel: f64| {
-        if mel < 15.0 {
-            200.0 * mel / 3.0
-        } else {
-            1_000.0 * (step * (mel - 15.0)).exp()
-        }
-    };
-    let top = 15.0 + (SAMPLE_RATE as f64 / 2.0 / 1_000.0).ln() / step;
-    let edge = |index: usize| hertz(top * index as f64 / (BANDS + 1) as f64);
-    (0..BANDS)
-        .map(|band| {
-            let (low, middle, high) = (edge(band), edge(band + 1), edge(band + 2));
-            let weight = |bin: usize| {
-                let frequency = (bin * SAMPLE_RATE) as f64 / WINDOW as f64;
-                let rising = (frequency - low) / (middle - low);
-                let falling = (high - frequency) / (high - middle);
-                rising.min(falling).max(0.0) * 2.0 / (high - low)
-            };
-            let first = (0..BINS).find(|bin| weight(*bin) > 0.0).unwrap_or(0);
-            let weights = (first..BINS)
-                .map(weight)
-                .take_while(|weight| *weight > 0.0)
-                .map(|weight| weight as f32)
-                .collect();
-            (first, weights)
-        })
-        .collect()
 }
 
 #[cfg(test)]

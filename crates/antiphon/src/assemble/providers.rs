@@ -10,7 +10,7 @@ use antiphon_agent::{AgentBuilder, ProviderError};
 use antiphon_deepgram::{DeepgramConfig, DeepgramStt};
 use antiphon_hibari::VoiceTts;
 use antiphon_local::{EspeakTts, FliteTts, PocketSphinxStt, RulesLlm};
-use antiphon_moonshine::MoonshineStt;
+use antiphon_moonshine::NeuralStt;
 use antiphon_neural::Workers;
 use antiphon_openai::{Dialect, Endpoint, Finding, Level, OpenAiLlm, OpenAiTts, Timeouts};
 use antiphon_silero::{Silero, SileroOptions};
@@ -67,8 +67,13 @@ fn stt(
 ) -> anyhow::Result<Option<Arc<dyn Stt>>> {
     Ok(match choice {
         SttChoice::Deepgram => Some(Arc::new(DeepgramStt::new(deepgram(config, secrets)?)?)),
-        SttChoice::Moonshine(folder) => {
-            Some(Arc::new(MoonshineStt::load(folder, workers.clone())?))
+        SttChoice::Moonshine(folder) => Some(Arc::new(NeuralStt::load(folder, workers.clone())?)),
+        SttChoice::Whisper(folder) => {
+            let stt = NeuralStt::load(folder, workers.clone())?;
+            Some(Arc::new(match config.stt.given_language() {
+                Some(language) => stt.with_language(language)?,
+                None => stt,
+            }))
         }
         SttChoice::PocketSphinx => Some(Arc::new(PocketSphinxStt::new()?)),
         SttChoice::None => None,
@@ -358,7 +363,7 @@ pub(super) fn about(config: &Config, secrets: &Secrets, choice: &Choice) -> Vec<
         .as_deref()
         .map_or("Deepgram".to_owned(), shown_url);
     let stt_folder = match &choice.stt.what {
-        SttChoice::Moonshine(folder) => name(folder),
+        SttChoice::Moonshine(folder) | SttChoice::Whisper(folder) => name(folder),
         SttChoice::Deepgram | SttChoice::PocketSphinx | SttChoice::None => Cow::default(),
     };
     let (stt, stt_model) = match &choice.stt.what {
@@ -367,6 +372,7 @@ pub(super) fn about(config: &Config, secrets: &Secrets, choice: &Choice) -> Vec<
             config.stt.model.as_deref().unwrap_or("nova-3"),
         ),
         SttChoice::Moonshine(_) => ("Moonshine", &*stt_folder),
+        SttChoice::Whisper(_) => ("Whisper", &*stt_folder),
         SttChoice::PocketSphinx => ("PocketSphinx", "US English"),
         SttChoice::None => ("typing", ""),
     };

@@ -129,7 +129,7 @@ fn default_name() -> String {
 pub struct SttConfig {
     /// `auto`: Deepgram when `DEEPGRAM_API_KEY` is set, else as `local`.
     pub provider: SttProvider,
-    /// Deepgram's model (default `nova-3`), or with `local` the name or folder of a Moonshine model.
+    /// Deepgram's model (default `nova-3`), or with `local` the name or folder of a Moonshine or Whisper model.
     pub model: Option<String>,
     /// BCP-47. Default `en-US`.
     pub language: Option<String>,
@@ -149,6 +149,12 @@ impl SttConfig {
     pub fn language(&self) -> &str {
         self.language.as_deref().unwrap_or(DEFAULT_LANGUAGE)
     }
+
+    /// The language that the file names; `None` when the recogniser is to find out.
+    pub fn given_language(&self) -> Option<&str> {
+        let given = self.language.as_deref();
+        given.filter(|language| !matches!(*language, "multi" | "auto" | ""))
+    }
 }
 
 /// Who recognises speech.
@@ -160,7 +166,7 @@ pub enum SttProvider {
     Auto,
     /// Deepgram, streaming.
     Deepgram,
-    /// On this machine: Moonshine when it was fetched, else PocketSphinx.
+    /// On this machine: Moonshine or Whisper when they were fetched, else PocketSphinx.
     Local,
     /// PocketSphinx on this machine.
     PocketSphinx,

@@ -9,7 +9,7 @@ use antiphon_dialogue::limits::SECOND_QUESTION;
 use antiphon_hibari::Voice;
 use antiphon_models::Store;
 use antiphon_models::catalogue::{HIBARI_HEART, MOONSHINE_TINY_EN, SMART_TURN};
-use antiphon_moonshine::Transcriber;
+use antiphon_moonshine::{Spoken, Transcriber};
 use antiphon_neural::{Urgency, Workers};
 use antiphon_silero::{Silero, SileroOptions};
 use antiphon_smartturn::SmartTurn;
@@ -310,7 +310,7 @@ impl Ears for LocalEars {
             let heard = self
                 .workers
                 .run(Urgency::Waited, move |options| {
-                    transcriber.transcribe(&sound, options)
+                    transcriber.transcribe(&sound, Spoken::Unknown, options)
                 })
                 .await;
             let heard = heard.map_err(|error| error.to_string())?;

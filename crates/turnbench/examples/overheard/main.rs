@@ -10,7 +10,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use antiphon_audio::wav;
-use antiphon_moonshine::MoonshineStt;
+use antiphon_moonshine::NeuralStt;
 use antiphon_neural::Workers;
 use antiphon_silero::{Silero, SileroOptions};
 use antiphon_turnbench::turns::sound;
@@ -189,7 +189,7 @@ async fn main() -> Result<(), Failed> {
     let models =
         std::env::var_os("ANTIPHON_MODELS").ok_or("set ANTIPHON_MODELS to the folder of models")?;
     let workers = Workers::new(NonZeroUsize::MIN)?;
-    let stt = MoonshineStt::load(
+    let stt = NeuralStt::load(
         &Path::new(&models).join("moonshine-tiny-en"),
         workers.clone(),
     )?;
