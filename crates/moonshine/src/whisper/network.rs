@@ -29,7 +29,7 @@ pub(super) struct Network {
 enum Kind {
     Whole(Box<Whole>),
     Export {
-        encoder: Model,
+        encoder: Box<Model>,
         decoder: Box<Decoder>,
     },
 }
@@ -90,7 +90,7 @@ impl Network {
             most_tokens: sizes.max_target_positions.unwrap_or(USUAL_TOKENS),
             is_fixed: true,
             layout: Kind::Export {
-                encoder,
+                encoder: Box::new(encoder),
                 decoder: Box::new(Decoder::load(folder)?),
             },
         })
