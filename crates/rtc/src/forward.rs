@@ -10,11 +10,11 @@ use str0m::rtp::{ExtensionValues, RtpPacket as StrRtpPacket, RtpWrite, Vp8Patch}
 
 use crate::connection::{Connection, Link, Origin};
 use crate::keyframe;
-use crate::limits::{MAX_RTP_PAYLOAD_BYTES, SILENT_FRAME, SILENT_FRAMES};
+use crate::limits::{MAX_LAYERS, MAX_RTP_PAYLOAD_BYTES, SILENT_FRAME, SILENT_FRAMES};
 use crate::numbering::{OutStream, Place};
 use crate::red::{self, Earlier, Unwrapped};
 use crate::section::{self, Meaning, Route, Target};
-use crate::{MediaKind, PeerEvent, RtpPacket};
+use crate::{MediaKind, PeerEvent, RtpPacket, vp9};
 
 /// 20 ms of silence in Opus.
 const OPUS_SILENCE: [u8; 3] = [0xf8, 0xff, 0xfe];
@@ -37,6 +37,10 @@ pub(crate) struct Received {
     meaning: Meaning,
     /// A picture begins with it that needs none before it, and it is the newest of its layer.
     pub(crate) key_frame: bool,
+    /// Which layer of its section it belongs to.
+    pub(crate) layer: usize,
+    /// It is the last packet of its spatial layer of this picture.
+    ends_layer: bool,
     /// Out of RED: what was lost before, and the packet itself. Not used for other payloads.
     unwrapped: Vec<(Unwrapped, Arc<[u8]>)>,
     /// Of Opus without RED: what may be said again with it.
@@ -68,15 +72,25 @@ impl Connection {
         if let Some(level) = packet.header.ext_vals.audio_level {
             current.level.packet(level.unsigned_abs(), timestamp);
         }
+        let position = match meaning.spec.codec {
+            Codec::Vp9 if !current.layers.is_simulcast() => vp9::position(&packet.payload),
+            _ => None,
+        };
+        let layer = position.map_or(origin.layer, |found| found.layer.min(MAX_LAYERS - 1));
+        if let Some(found) = position {
+            current
+                .layers
+                .add_spatial(found.layers.unwrap_or(1).max(layer + 1));
+        }
         let newest = current.layers.packet(
-            origin.layer,
+            layer,
             ssrc,
             (*packet.seq_no, timestamp),
             packet.payload.len(),
             packet.timestamp,
         );
         // Only a choice between layers needs to know.
-        let key_frame = current.layers.is_simulcast()
+        let key_frame = current.layers.is_choice()
             && newest
             && keyframe::begins(meaning.spec.codec, &packet.payload);
         let first = !std::mem::replace(&mut current.flowing, true);
@@ -91,6 +105,8 @@ impl Connection {
             extensions: forwarded_extensions(&packet.header.ext_vals),
             meaning,
             key_frame,
+            layer,
+            ends_layer: position.is_some_and(|found| found.ends_layer),
             unwrapped: Vec::new(),
             earlier: Earlier::default(),
         };
@@ -259,8 +275,11 @@ impl Connection {
         let patch = (received.meaning.spec.codec == Codec::Vp8)
             .then(|| section.vp8.patch(&mut target.vp8, place.first, payload))
             .flatten();
-        let marker =
-            (received.marker && !recovered) || (place.first && section.kind == MediaKind::Audio);
+        // where larger layers are left out the picture ends sooner
+        let ends_picture = received.ends_layer && target.choice.is_top(received.layer);
+        let marker = ends_picture
+            || (received.marker && !recovered)
+            || (place.first && section.kind == MediaKind::Audio);
         let extensions = if recovered {
             ExtensionValues::default()
         } else {
@@ -463,6 +482,11 @@ impl Connection {
 }
 
 impl Received {
+    /// This receiver is not sent it: no gap is left for it in a stream of which others are sent.
+    pub(crate) fn leave_out(&self, target: &mut Target) {
+        OutStream::skip(&mut target.mapping, self.ssrc, self.sequence);
+    }
+
     fn unwrap(&mut self, unwrapper: &mut red::Unwrapper) {
         let mut found = Vec::new();
         unwrapper.unwrap(

@@ -3,44 +3,20 @@
 use str0m::format::Codec;
 use str0m::rtp::Vp8Descriptor;
 
+use crate::vp9;
+
 /// Begins a key frame with this payload? Anything may stand in it; what cannot be read begins none.
 pub(crate) fn begins(codec: Codec, payload: &[u8]) -> bool {
     match codec {
         Codec::Vp8 => {
             Vp8Descriptor::parse(payload).is_ok_and(|found| found.starts_keyframe(payload))
         }
-        Codec::Vp9 => begins_vp9(payload),
+        Codec::Vp9 => vp9::position(payload).is_some_and(|found| found.begins_key_frame),
         Codec::H264 => begins_h264(payload),
         // The aggregation header says that a new coded video sequence begins.
         Codec::Av1 => payload.first().is_some_and(|header| header & 0x08 != 0),
         _ => true,
     }
-}
-
-/// RFC 9628: not predicted from other pictures, and the beginning of the lowest spatial layer.
-fn begins_vp9(payload: &[u8]) -> bool {
-    let Some(first) = payload.first() else {
-        return false;
-    };
-    let (has_id, predicted, has_layers, begins) = (
-        first & 0x80 != 0,
-        first & 0x40 != 0,
-        first & 0x20 != 0,
-        first & 0x08 != 0,
-    );
-    if predicted || !begins {
-        return false;
-    }
-    let long_id = payload.get(1).is_some_and(|id| id & 0x80 != 0);
-    let id_bytes = match (has_id, long_id) {
-        (false, _) => 0,
-        (true, false) => 1,
-        (true, true) => 2,
-    };
-    !has_layers
-        || payload
-            .get(1 + id_bytes)
-            .is_some_and(|layers| (layers >> 1) & 0x07 == 0)
 }
 
 /// RFC 6184: a sequence parameter set, alone or first in an aggregate. It comes before every key frame and has the size of

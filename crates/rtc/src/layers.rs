@@ -1,6 +1,9 @@
-//! Simulcast: a sender gives the same picture in several sizes (layers, RFC 8853), and a receiver is sent exactly one of
-//! them at a time. Which one is decided here, without sockets and clocks: the largest that arrives and that the receiver
-//! asked for and its network carries (`bandwidth`). A change waits for a key frame of the new layer, so that no picture is ever built from two.
+//! A sender gives the same picture in several sizes (layers), and what a receiver is sent of them is chosen here. With simulcast
+//! (RFC 8853) each size is a stream of its own, and a receiver is sent exactly one of them at a time. With spatial layers (SVC) all are
+//! in one stream and each builds on the smaller ones: a receiver is sent all up to one.
+//!
+//! Without sockets and clocks: the largest that arrives and that the receiver asked for and its network carries (`bandwidth`). A change to
+//! another stream, or to more layers of one, waits for a key frame, so that every picture can be decoded.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +21,8 @@ const RATE_INTERVAL: Duration = Duration::from_secs(1);
 /// The names that senders commonly give, from the smallest layer to the largest: quarter, half, full.
 const COMMON_NAMES: [&str; 3] = ["q", "h", "f"];
 
-/// The layers of a received section, from the smallest to the largest. A section without simulcast has one.
+/// The layers of a received section, from the smallest to the largest. There is one unless the description names more, or the packets have
+/// spatial layers.
 #[derive(Debug)]
 pub(crate) struct Layers {
     layers: Vec<Layer>,
@@ -101,14 +105,35 @@ impl Layers {
             && named.into_iter().all(|rid| rids.contains(&rid))
     }
 
-    /// How many there are.
-    pub(crate) fn count(&self) -> usize {
-        self.layers.len()
+    /// How many streams there are.
+    pub(crate) fn streams(&self) -> usize {
+        match self.is_spatial() {
+            true => 1,
+            false => self.layers.len(),
+        }
     }
 
     /// Is there a choice?
-    pub(crate) fn is_simulcast(&self) -> bool {
+    pub(crate) fn is_choice(&self) -> bool {
         self.layers.len() > 1
+    }
+
+    /// Are all of them in one stream?
+    pub(crate) fn is_spatial(&self) -> bool {
+        self.is_choice() && self.layers.iter().all(|layer| layer.rid.is_none())
+    }
+
+    /// The description names streams of their own.
+    pub(crate) fn is_simulcast(&self) -> bool {
+        self.layers.iter().any(|layer| layer.rid.is_some())
+    }
+
+    /// The one stream has this many spatial layers, or more.
+    pub(crate) fn add_spatial(&mut self, count: usize) {
+        let count = count.min(MAX_LAYERS);
+        while !self.is_simulcast() && self.layers.len() < count {
+            self.layers.push(Layer::new(None));
+        }
     }
 
     /// The layer of this name; `None`: the description does not name it.
@@ -162,9 +187,13 @@ impl Layers {
     /// What a receiver with this choice is sent, for its [`Bandwidth`](crate::bandwidth::Bandwidth).
     pub(crate) fn stream(&self, choice: &Choice, now: Instant) -> Stream {
         let mut rates = [0; MAX_LAYERS];
+        let mut below = 0;
         for (rate, layer) in rates.iter_mut().zip(&self.layers) {
             if layer.is_live(now) {
-                *rate = layer.rate.per_second;
+                *rate = below + layer.rate.per_second;
+                if self.is_spatial() {
+                    below = *rate;
+                }
             }
         }
         Stream {
@@ -176,6 +205,10 @@ impl Layers {
 
     /// The source of a layer that may be asked for a key frame now, not too often: its name, and its SSRC once known.
     pub(crate) fn ask(&mut self, index: usize, now: Instant) -> Option<(Option<Rid>, Option<u32>)> {
+        let index = match self.is_spatial() {
+            true => 0, // one key frame is all layers'
+            false => index,
+        };
         let layer = self.layers.get_mut(index)?;
         let recently = layer
             .key_frame_at
@@ -200,7 +233,7 @@ pub(crate) fn largest(
 /// What one receiver is sent of the layers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Choice {
-    /// The layer it is sent.
+    /// The layer it is sent; of spatial layers the largest.
     current: Option<usize>,
     /// The largest that it asked for.
     pub(crate) highest: usize,
@@ -240,7 +273,10 @@ impl Choice {
         key_frame: bool,
         now: Instant,
     ) -> Verdict {
-        if !layers.is_simulcast() || self.current == Some(layer) {
+        if layers.is_spatial() {
+            return self.decide_spatial(layer, key_frame);
+        }
+        if !layers.is_choice() || self.current == Some(layer) {
             return Verdict::Send;
         }
         if self.best(layers, now) != Some(layer) {
@@ -251,6 +287,33 @@ impl Choice {
         }
         self.current = Some(layer);
         Verdict::Send
+    }
+
+    /// Fewer layers are sent from the next picture on, more from the next key frame on.
+    fn decide_spatial(&mut self, layer: usize, key_frame: bool) -> Verdict {
+        let wanted = self.highest.min(self.fits);
+        if key_frame {
+            self.current = Some(wanted);
+        }
+        let Some(current) = self.current else {
+            return Verdict::AwaitKeyFrame;
+        };
+        // a picture's packets come from the smallest layer to the largest
+        let now = match layer {
+            0 => current.min(wanted),
+            _ => current,
+        };
+        self.current = Some(now);
+        match (layer <= now, wanted > now) {
+            (true, _) => Verdict::Send,
+            (false, true) => Verdict::AwaitKeyFrame,
+            (false, false) => Verdict::Drop,
+        }
+    }
+
+    /// Is this the largest layer that the receiver is sent?
+    pub(crate) fn is_top(&self, layer: usize) -> bool {
+        self.current == Some(layer)
     }
 
     /// The layer whose key frame helps this receiver.
@@ -265,6 +328,9 @@ impl Choice {
         self.current = None;
     }
 }
+
+#[cfg(test)]
+mod spatial;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]

@@ -13,7 +13,7 @@
 //! | `connection` | one peer inside its shard; `negotiation` its descriptions, `channels` its data, `section` its media |
 //! | `negotiator` | descriptions are read and negotiated off the media threads |
 //! | `forward` | from a received packet to what is written for those who hear it; `numbering` their numbers, `red` RFC 2198, `resend` what may be asked for again |
-//! | `layers` | which simulcast layer a receiver is sent; `keyframe` where it may change, `vp8` what the change renumbers |
+//! | `layers` | which simulcast or spatial layers a receiver is sent; `keyframe` where they may change, `vp8` what the change renumbers, `vp9` where a packet belongs |
 //! | `bandwidth` | which layers fit into a receiver's network |
 //! | `statistics` | how much of a stream is lost, and how evenly the rest comes |
 //! | [`sdp`] | session descriptions as text |
@@ -57,6 +57,7 @@ mod tcp;
 mod tests;
 mod timers;
 mod vp8;
+mod vp9;
 
 pub use config::{EngineConfig, PeerConfig};
 pub use engine::{Engine, ShardId};

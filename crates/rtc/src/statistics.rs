@@ -181,7 +181,7 @@ impl Connection {
             .filter_map(|section| {
                 section
                     .reception
-                    .report(&section.name, interval, section.layers.count())
+                    .report(&section.name, interval, section.layers.streams())
             })
             .collect();
         if !reports.is_empty() {

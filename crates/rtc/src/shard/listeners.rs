@@ -23,7 +23,7 @@ impl Shard {
         packet: str0m::rtp::RtpPacket,
         now: Instant,
     ) {
-        let Origin { section, layer } = origin;
+        let section = origin.section;
         let mut received = None;
         self.guarded(slot, |peer| received = peer.take_packet(origin, packet));
         let Some(received) = received else { return };
@@ -37,6 +37,7 @@ impl Shard {
             // What is not sent decides nothing: afterwards everybody begins with a key frame.
             return;
         }
+        let layer = received.layer;
         let mut key_frame_wanted = false;
         for target in &mut current.targets {
             let verdict = target
@@ -44,6 +45,9 @@ impl Shard {
                 .decide(&current.layers, layer, received.key_frame, now);
             target.sends = verdict == Verdict::Send;
             key_frame_wanted |= verdict == Verdict::AwaitKeyFrame;
+            if !target.sends && current.layers.is_spatial() {
+                received.leave_out(target);
+            }
         }
         self.spread(slot, section, &received, None);
         if key_frame_wanted {
