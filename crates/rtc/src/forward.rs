@@ -10,7 +10,7 @@ use str0m::rtp::{ExtensionValues, RtpPacket as StrRtpPacket, RtpWrite, Vp8Patch}
 
 use crate::connection::{Connection, Link, Origin};
 use crate::keyframe;
-use crate::limits::{MAX_LAYERS, MAX_RTP_PAYLOAD_BYTES, SILENT_FRAME, SILENT_FRAMES};
+use crate::limits::{MAX_RTP_PAYLOAD_BYTES, SILENT_FRAME, SILENT_FRAMES};
 use crate::numbering::{OutStream, Place};
 use crate::red::{self, Earlier, Unwrapped};
 use crate::section::{self, Meaning, Route, Target};
@@ -73,15 +73,10 @@ impl Connection {
             current.level.packet(level.unsigned_abs(), timestamp);
         }
         let position = match meaning.spec.codec {
-            Codec::Vp9 if !current.layers.is_simulcast() => vp9::position(&packet.payload),
+            Codec::Vp9 => vp9::position(&packet.payload),
             _ => None,
         };
-        let layer = position.map_or(origin.layer, |found| found.layer.min(MAX_LAYERS - 1));
-        if let Some(found) = position {
-            current
-                .layers
-                .add_spatial(found.layers.unwrap_or(1).max(layer + 1));
-        }
+        let layer = current.layers.place(origin.layer, position);
         let newest = current.layers.packet(
             layer,
             ssrc,

@@ -11,6 +11,7 @@ use str0m::media::Rid;
 
 use crate::bandwidth::Stream;
 use crate::limits::{KEY_FRAME_INTERVAL, MAX_LAYERS};
+use crate::vp9::Position;
 
 /// A layer has stopped when it was silent for this long …
 const STOPPED_AFTER: Duration = Duration::from_millis(500);
@@ -26,6 +27,10 @@ const COMMON_NAMES: [&str; 3] = ["q", "h", "f"];
 #[derive(Debug)]
 pub(crate) struct Layers {
     layers: Vec<Layer>,
+    /// They are in one stream.
+    is_spatial: bool,
+    /// The streams that the description names.
+    rids: Vec<Rid>,
 }
 
 #[derive(Debug)]
@@ -91,18 +96,21 @@ impl Layers {
     pub(crate) fn new(rids: &[Rid]) -> Self {
         let mut rids: Vec<Rid> = rids.iter().copied().take(MAX_LAYERS).collect();
         rids.sort_by_key(|rid| COMMON_NAMES.iter().position(|name| **name == **rid));
-        let mut layers: Vec<Layer> = rids.into_iter().map(|rid| Layer::new(Some(rid))).collect();
+        let mut layers: Vec<Layer> = rids.iter().map(|rid| Layer::new(Some(*rid))).collect();
         if layers.is_empty() {
             layers.push(Layer::new(None));
         }
-        Self { layers }
+        Self {
+            layers,
+            is_spatial: false,
+            rids,
+        }
     }
 
     /// Are these the ones that [`new`](Self::new) was given?
     pub(crate) fn are(&self, rids: &[Rid]) -> bool {
-        let named = self.layers.iter().filter_map(|layer| layer.rid);
-        named.clone().count() == rids.len().min(MAX_LAYERS)
-            && named.into_iter().all(|rid| rids.contains(&rid))
+        self.rids.len() == rids.len().min(MAX_LAYERS)
+            && self.rids.iter().all(|rid| rids.contains(rid))
     }
 
     /// How many streams there are.
@@ -120,25 +128,39 @@ impl Layers {
 
     /// Are all of them in one stream?
     pub(crate) fn is_spatial(&self) -> bool {
-        self.is_choice() && self.layers.iter().all(|layer| layer.rid.is_none())
+        self.is_spatial
     }
 
-    /// The description names streams of their own.
-    pub(crate) fn is_simulcast(&self) -> bool {
-        self.layers.iter().any(|layer| layer.rid.is_some())
-    }
-
-    /// The one stream has this many spatial layers, or more.
-    pub(crate) fn add_spatial(&mut self, count: usize) {
-        let count = count.min(MAX_LAYERS);
-        while !self.is_simulcast() && self.layers.len() < count {
+    /// Which layer a packet belongs to: that of its stream, unless the stream has layers of its own. A description may name three streams
+    /// and the sender put all sizes into one of them (libwebrtc does, with VP9), so only the packets tell.
+    pub(crate) fn place(&mut self, stream: usize, position: Option<Position>) -> usize {
+        let Some(position) = position else {
+            if self.is_spatial {
+                *self = Self::new(&self.rids);
+            }
+            return stream;
+        };
+        let last = position
+            .layers
+            .unwrap_or_default()
+            .saturating_sub(1)
+            .max(position.layer);
+        if !self.is_spatial && last > 0 {
+            let rid = self.layers.get(stream).and_then(|layer| layer.rid);
+            (self.layers, self.is_spatial) = (vec![Layer::new(rid)], true);
+        }
+        if !self.is_spatial {
+            return stream;
+        }
+        while self.layers.len() <= last.min(MAX_LAYERS - 1) {
             self.layers.push(Layer::new(None));
         }
+        position.layer.min(MAX_LAYERS - 1)
     }
 
     /// The layer of this name; `None`: the description does not name it.
     pub(crate) fn index(&self, rid: Option<Rid>) -> Option<usize> {
-        if !self.is_simulcast() {
+        if self.is_spatial || !self.is_choice() {
             return Some(0);
         }
         self.layers.iter().position(|layer| layer.rid == rid)

@@ -32,15 +32,19 @@ impl World {
     fn picture(&mut self, count: usize) {
         self.now += Duration::from_millis(33);
         let key = std::mem::take(&mut self.key_frame_asked);
-        if key {
-            self.layers.add_spatial(3);
-        }
         let mut sent = Vec::new();
         for layer in 0..count {
             self.sequence += 1;
-            let place = (self.sequence, self.sequence / 8);
-            self.layers.packet(layer, 1, place, 1_000, self.now);
             let begins_key_frame = key && layer == 0;
+            let position = Position {
+                layer,
+                layers: begins_key_frame.then_some(3),
+                begins_key_frame,
+                ends_layer: true,
+            };
+            assert_eq!(self.layers.place(0, Some(position)), layer);
+            let number = (self.sequence, self.sequence / 8);
+            self.layers.packet(layer, 1, number, 1_000, self.now);
             match self
                 .choice
                 .decide(&self.layers, layer, begins_key_frame, self.now)
@@ -111,11 +115,32 @@ fn a_narrow_network_gets_the_layers_that_fit_and_a_layer_costs_all_below_it() {
 }
 
 #[test]
-fn one_layer_alone_passes_as_it_is() {
+fn packets_tell_what_the_description_does_not() {
+    let whole = |layers, layer| {
+        Some(Position {
+            layer,
+            layers,
+            begins_key_frame: layers.is_some(),
+            ends_layer: true,
+        })
+    };
+    let names: Vec<Rid> = ["q", "h", "f"].map(Rid::from).into();
+    // a stream for each size
+    let mut layers = Layers::new(&names);
+    assert_eq!(layers.place(2, whole(Some(1), 0)), 2);
+    assert_eq!((layers.is_spatial(), layers.streams()), (false, 3));
+    // all sizes in the first
+    assert_eq!(layers.place(0, whole(Some(3), 0)), 0);
+    assert_eq!(layers.place(0, whole(None, 2)), 2);
+    assert_eq!((layers.is_spatial(), layers.streams()), (true, 1));
+    assert!(layers.are(&names) && layers.index(Some("q".into())) == Some(0));
+    // another codec
+    assert_eq!(layers.place(1, None), 1);
+    assert_eq!((layers.is_spatial(), layers.streams()), (false, 3));
+    // one size, one stream
     let mut layers = Layers::new(&[]);
-    layers.add_spatial(1);
-    let mut choice = Choice::new(0);
-    let verdict = choice.decide(&layers, 0, false, Instant::now());
+    assert_eq!(layers.place(0, whole(Some(1), 0)), 0);
+    let verdict = Choice::new(0).decide(&layers, 0, false, Instant::now());
     assert_eq!((verdict, layers.is_choice()), (Verdict::Send, false));
 }
 
