@@ -29,7 +29,7 @@ pub(crate) struct Received {
     ssrc: u32,
     payload_type: u8,
     sequence: u64,
-    timestamp: u64,
+    pub(crate) timestamp: u64,
     marker: bool,
     at: Instant,
     payload: Arc<[u8]>,
@@ -72,11 +72,13 @@ impl Connection {
         if let Some(level) = packet.header.ext_vals.audio_level {
             current.level.packet(level.unsigned_abs(), timestamp);
         }
-        let position = match meaning.spec.codec {
-            Codec::Vp9 => vp9::position(&packet.payload),
-            _ => None,
+        let is_vp9 = meaning.spec.codec == Codec::Vp9;
+        let position = is_vp9.then(|| vp9::position(&packet.payload)).flatten();
+        let layer = match position {
+            Some(position) => current.layers.place(origin.layer, position),
+            None if is_vp9 => origin.layer,
+            None => current.layers.place_plain(origin.layer),
         };
-        let layer = current.layers.place(origin.layer, position);
         let newest = current.layers.packet(
             layer,
             ssrc,
@@ -271,7 +273,8 @@ impl Connection {
             .then(|| section.vp8.patch(&mut target.vp8, place.first, payload))
             .flatten();
         // where larger layers are left out the picture ends sooner
-        let ends_picture = received.ends_layer && target.choice.is_top(received.layer);
+        let ends_picture =
+            received.ends_layer && target.choice.is_top(received.layer, received.timestamp);
         let marker = ends_picture
             || (received.marker && !recovered)
             || (place.first && section.kind == MediaKind::Audio);
@@ -477,9 +480,19 @@ impl Connection {
 }
 
 impl Received {
-    /// This receiver is not sent it: no gap is left for it in a stream of which others are sent.
-    pub(crate) fn leave_out(&self, target: &mut Target) {
-        OutStream::skip(&mut target.mapping, self.ssrc, self.sequence);
+    /// This receiver is not sent it, in a stream of which it is sent others. False: it comes late, and a place was left for it.
+    pub(crate) fn leave_out(&self, target: &mut Target) -> bool {
+        OutStream::skip(&mut target.mapping, self.ssrc, self.sequence)
+    }
+
+    /// What takes its place: nothing, which receivers take for padding.
+    pub(crate) fn emptied(&self) -> Self {
+        Self {
+            payload: Arc::default(),
+            marker: false,
+            ends_layer: false,
+            ..self.clone()
+        }
     }
 
     fn unwrap(&mut self, unwrapper: &mut red::Unwrapper) {

@@ -131,15 +131,9 @@ impl Layers {
         self.is_spatial
     }
 
-    /// Which layer a packet belongs to: that of its stream, unless the stream has layers of its own. A description may name three streams
-    /// and the sender put all sizes into one of them (libwebrtc does, with VP9), so only the packets tell.
-    pub(crate) fn place(&mut self, stream: usize, position: Option<Position>) -> usize {
-        let Some(position) = position else {
-            if self.is_spatial {
-                *self = Self::new(&self.rids);
-            }
-            return stream;
-        };
+    /// Which layer a packet belongs to whose stream may have layers of its own. A description may name three streams and the sender put all
+    /// sizes into one of them (libwebrtc does, with VP9), so only the packets tell.
+    pub(crate) fn place(&mut self, stream: usize, position: Position) -> usize {
         let last = position
             .layers
             .unwrap_or_default()
@@ -156,6 +150,14 @@ impl Layers {
             self.layers.push(Layer::new(None));
         }
         position.layer.min(MAX_LAYERS - 1)
+    }
+
+    /// A packet of a codec that has one layer in each stream.
+    pub(crate) fn place_plain(&mut self, stream: usize) -> usize {
+        if self.is_spatial {
+            *self = Self::new(&self.rids);
+        }
+        stream
     }
 
     /// The layer of this name; `None`: the description does not name it.
@@ -211,7 +213,8 @@ impl Layers {
         let mut rates = [0; MAX_LAYERS];
         let mut below = 0;
         for (rate, layer) in rates.iter_mut().zip(&self.layers) {
-            if layer.is_live(now) {
+            // what was not measured yet costs nobody knows how much
+            if layer.is_live(now) && layer.rate.per_second > 0 {
                 *rate = below + layer.rate.per_second;
                 if self.is_spatial() {
                     below = *rate;
@@ -257,6 +260,12 @@ pub(crate) fn largest(
 pub(crate) struct Choice {
     /// The layer it is sent; of spatial layers the largest.
     current: Option<usize>,
+    /// Of spatial layers: since which picture, by its RTP timestamp, and what was sent of those before it. Their late packets are still
+    /// sent as they were.
+    since: u64,
+    before: Option<usize>,
+    /// The newest picture.
+    newest: u64,
     /// The largest that it asked for.
     pub(crate) highest: usize,
     /// The largest that its network carries.
@@ -278,6 +287,9 @@ impl Choice {
     pub(crate) fn new(highest: usize) -> Self {
         Self {
             current: None,
+            since: 0,
+            before: None,
+            newest: 0,
             highest,
             fits: usize::MAX,
         }
@@ -291,12 +303,12 @@ impl Choice {
     pub(crate) fn decide(
         &mut self,
         layers: &Layers,
-        layer: usize,
+        (layer, timestamp): (usize, u64),
         key_frame: bool,
         now: Instant,
     ) -> Verdict {
         if layers.is_spatial() {
-            return self.decide_spatial(layer, key_frame);
+            return self.decide_spatial(layer, timestamp, key_frame);
         }
         if !layers.is_choice() || self.current == Some(layer) {
             return Verdict::Send;
@@ -312,30 +324,29 @@ impl Choice {
     }
 
     /// Fewer layers are sent from the next picture on, more from the next key frame on.
-    fn decide_spatial(&mut self, layer: usize, key_frame: bool) -> Verdict {
+    fn decide_spatial(&mut self, layer: usize, timestamp: u64, key_frame: bool) -> Verdict {
         let wanted = self.highest.min(self.fits);
-        if key_frame {
-            self.current = Some(wanted);
+        let is_new = timestamp > self.newest;
+        self.newest = self.newest.max(timestamp);
+        let has_less = is_new && self.current.is_some_and(|current| wanted < current);
+        if key_frame || has_less {
+            self.before = self.current.replace(wanted);
+            self.since = timestamp;
         }
-        let Some(current) = self.current else {
-            return Verdict::AwaitKeyFrame;
+        let ceiling = match timestamp < self.since {
+            true => self.before,
+            false => self.current,
         };
-        // a picture's packets come from the smallest layer to the largest
-        let now = match layer {
-            0 => current.min(wanted),
-            _ => current,
-        };
-        self.current = Some(now);
-        match (layer <= now, wanted > now) {
-            (true, _) => Verdict::Send,
-            (false, true) => Verdict::AwaitKeyFrame,
-            (false, false) => Verdict::Drop,
+        match ceiling {
+            Some(ceiling) if layer <= ceiling => Verdict::Send,
+            Some(ceiling) if wanted <= ceiling => Verdict::Drop,
+            Some(_) | None => Verdict::AwaitKeyFrame,
         }
     }
 
     /// Is this the largest layer that the receiver is sent?
-    pub(crate) fn is_top(&self, layer: usize) -> bool {
-        self.current == Some(layer)
+    pub(crate) fn is_top(&self, layer: usize, timestamp: u64) -> bool {
+        self.current == Some(layer) && timestamp >= self.since
     }
 
     /// The layer whose key frame helps this receiver.
@@ -406,10 +417,12 @@ mod tests {
                         1_000,
                         self.now,
                     );
-                    match self
-                        .choice
-                        .decide(&self.layers, *layer, key && part == 0, self.now)
-                    {
+                    match self.choice.decide(
+                        &self.layers,
+                        (*layer, self.frame),
+                        key && part == 0,
+                        self.now,
+                    ) {
                         Verdict::Send => self.sent.push((*layer, self.frame, key)),
                         Verdict::Drop => {}
                         Verdict::AwaitKeyFrame => {

@@ -153,17 +153,18 @@ impl OutStream {
         })
     }
 
-    /// A packet of the source is not sent at all: close the gap it would leave.
-    pub(crate) fn skip(mapping: &mut Option<Mapping>, source: u32, sequence: u64) {
-        if let Some(map) = mapping
-            && map.source == source
-            && sequence > map.highest
-            && sequence - map.highest <= MAX_JUMP
-        {
+    /// A packet of the source is not sent at all: close the gap it would leave. False: later ones were sent already, with a place for it.
+    pub(crate) fn skip(mapping: &mut Option<Mapping>, source: u32, sequence: u64) -> bool {
+        let Some(map) = mapping.as_mut().filter(|map| map.source == source) else {
+            return true;
+        };
+        if sequence > map.highest && sequence - map.highest <= MAX_JUMP {
             map.advance(sequence);
             map.left_out |= 1;
             map.sequence_offset -= 1;
+            return true;
         }
+        sequence > map.highest
     }
 
     fn join(&self, source: u32, sequence: u64, timestamp: u32, now: Instant) -> Mapping {

@@ -18,7 +18,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::{ServerConfig, Tls};
+use crate::config::ServerConfig;
 use crate::connections::{Connections, Counted, Head, Metered, show_http};
 use crate::error::ServerError;
 use crate::limits::{HEADER_TIMEOUT, MAX_HEAD_BYTES};
@@ -134,14 +134,14 @@ impl Server {
             tasks.spawn(front.accept(listener));
         }
         tasks.spawn(forget_addresses(Arc::clone(&state), stop.clone()));
-        if let (Some(Tls::Acme(acme)), Some(certificate)) =
-            (&state.config.tls, certificates.first())
-        {
-            tasks.spawn(acme::keep(
-                acme.clone(),
-                Arc::clone(certificate),
-                stop.clone(),
-            ));
+        for certificate in &certificates {
+            if let Some(acme) = certificate.acme() {
+                tasks.spawn(acme::keep(
+                    acme.clone(),
+                    Arc::clone(certificate),
+                    stop.clone(),
+                ));
+            }
         }
         tracing::info!(?addresses, media = ?state.engine.udp_addresses(), "room server is listening");
         Ok(Running {

@@ -15,7 +15,7 @@ use x509_cert::der::Decode;
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
-use crate::acme::{Pair, Store, Validity};
+use crate::acme::{Acme, Pair, Store, Validity};
 use crate::config::Tls;
 use crate::error::ServerError;
 
@@ -34,9 +34,13 @@ pub(crate) struct Certificate {
 impl Certificate {
     /// Read or make it.
     pub(crate) fn new(tls: &Tls) -> Result<Arc<Self>, ServerError> {
+        let tls = match tls {
+            Tls::Acme(acme) => Tls::Acme(acme.checked()?),
+            Tls::Files { .. } | Tls::SelfSigned { .. } => tls.clone(),
+        };
         Ok(Arc::new(Self {
-            tls: tls.clone(),
-            current: RwLock::new(Arc::new(certified(tls)?)),
+            current: RwLock::new(Arc::new(certified(&tls)?)),
+            tls,
             challenges: RwLock::default(),
         }))
     }
@@ -83,6 +87,14 @@ impl Certificate {
 
 /// What an ACME certificate needs.
 impl Certificate {
+    /// Who certifies it, if somebody does.
+    pub(crate) fn acme(&self) -> Option<&Acme> {
+        match &self.tls {
+            Tls::Acme(acme) => Some(acme),
+            Tls::Files { .. } | Tls::SelfSigned { .. } => None,
+        }
+    }
+
     /// Uses it for new connections.
     pub(crate) fn replace(&self, pair: &Pair) -> Result<(), ServerError> {
         let fresh = Arc::new(from_pair(pair)?);
@@ -161,7 +173,13 @@ pub(crate) fn certified(tls: &Tls) -> Result<CertifiedKey, ServerError> {
         // one that cannot be used is asked for anew
         Tls::Acme(acme) => match Store::of(acme)?.pair().map(|pair| from_pair(&pair)) {
             Some(Ok(certified)) => Ok(certified),
-            Some(Err(_)) | None => joined(self_signed(&acme.domains)?),
+            Some(Err(error)) => {
+                tracing::warn!(
+                    "the certificate of an earlier start cannot be used, and another is asked for: {error}"
+                );
+                joined(self_signed(&acme.domains)?)
+            }
+            None => joined(self_signed(&acme.domains)?),
         },
     }
 }

@@ -42,12 +42,13 @@ impl World {
                 begins_key_frame,
                 ends_layer: true,
             };
-            assert_eq!(self.layers.place(0, Some(position)), layer);
-            let number = (self.sequence, self.sequence / 8);
+            assert_eq!(self.layers.place(0, position), layer);
+            let number = (self.sequence, self.sent.len() as u64 + 1);
             self.layers.packet(layer, 1, number, 1_000, self.now);
+            let place = (layer, number.1);
             match self
                 .choice
-                .decide(&self.layers, layer, begins_key_frame, self.now)
+                .decide(&self.layers, place, begins_key_frame, self.now)
             {
                 Verdict::Send => sent.push(layer),
                 Verdict::Drop => {}
@@ -115,14 +116,28 @@ fn a_narrow_network_gets_the_layers_that_fit_and_a_layer_costs_all_below_it() {
 }
 
 #[test]
+fn a_late_packet_of_a_picture_before_the_change_is_still_sent() {
+    let mut world = World::new();
+    world.pictures(60, 3);
+    world.choice.highest = 0;
+    world.picture(3);
+    let mut decide = |layer, timestamp| {
+        let place = (layer, timestamp);
+        world.choice.decide(&world.layers, place, false, world.now)
+    };
+    assert_eq!(decide(2, 60), Verdict::Send);
+    assert_eq!(decide(2, 61), Verdict::Drop);
+    assert_eq!(decide(0, 60), Verdict::Send);
+    assert_eq!(decide(2, 60), Verdict::Send);
+}
+
+#[test]
 fn packets_tell_what_the_description_does_not() {
-    let whole = |layers, layer| {
-        Some(Position {
-            layer,
-            layers,
-            begins_key_frame: layers.is_some(),
-            ends_layer: true,
-        })
+    let whole = |layers: Option<usize>, layer| Position {
+        layer,
+        layers,
+        begins_key_frame: layers.is_some(),
+        ends_layer: true,
     };
     let names: Vec<Rid> = ["q", "h", "f"].map(Rid::from).into();
     // a stream for each size
@@ -135,12 +150,12 @@ fn packets_tell_what_the_description_does_not() {
     assert_eq!((layers.is_spatial(), layers.streams()), (true, 1));
     assert!(layers.are(&names) && layers.index(Some("q".into())) == Some(0));
     // another codec
-    assert_eq!(layers.place(1, None), 1);
+    assert_eq!(layers.place_plain(1), 1);
     assert_eq!((layers.is_spatial(), layers.streams()), (false, 3));
     // one size, one stream
     let mut layers = Layers::new(&[]);
     assert_eq!(layers.place(0, whole(Some(1), 0)), 0);
-    let verdict = Choice::new(0).decide(&layers, 0, false, Instant::now());
+    let verdict = Choice::new(0).decide(&layers, (0, 1), false, Instant::now());
     assert_eq!((verdict, layers.is_choice()), (Verdict::Send, false));
 }
 

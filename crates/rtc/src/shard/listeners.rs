@@ -38,18 +38,24 @@ impl Shard {
             return;
         }
         let layer = received.layer;
+        let place = (layer, received.timestamp);
         let mut key_frame_wanted = false;
+        let mut holes = Vec::new();
         for target in &mut current.targets {
             let verdict = target
                 .choice
-                .decide(&current.layers, layer, received.key_frame, now);
+                .decide(&current.layers, place, received.key_frame, now);
             target.sends = verdict == Verdict::Send;
             key_frame_wanted |= verdict == Verdict::AwaitKeyFrame;
             if !target.sends && current.layers.is_spatial() {
-                received.leave_out(target);
+                let is_closed = received.leave_out(target);
+                holes.extend((!is_closed).then_some(target.slot));
             }
         }
         self.spread(slot, section, &received, None);
+        for receiver in holes {
+            self.spread(slot, section, &received.emptied(), Some(receiver));
+        }
         if key_frame_wanted {
             self.guarded(slot, |peer| peer.request_key_frame(section, layer, now));
             self.mark(slot);

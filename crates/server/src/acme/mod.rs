@@ -47,8 +47,11 @@ pub struct Acme {
 }
 
 impl Acme {
-    /// Could an authority certify this?
-    pub(crate) fn check(&self) -> Result<(), ServerError> {
+    /// The same with its names as authorities write them: in lower case, other scripts in their form for DNS.
+    ///
+    /// # Errors
+    /// [`ServerError::Config`] when no authority could certify this; [`ServerError::File`] when what comes of it could not be kept.
+    pub(crate) fn checked(&self) -> Result<Self, ServerError> {
         let refuse = |setting, problem: String| Err(ServerError::Config { setting, problem });
         if self.domains.is_empty() || self.domains.len() > MAX_DOMAINS {
             let given = self.domains.len();
@@ -57,9 +60,9 @@ impl Acme {
                 format!("{given} are given; give one to {MAX_DOMAINS}"),
             );
         }
+        let mut domains = Vec::new();
         for domain in &self.domains {
-            let is_name = matches!(url::Host::parse(domain), Ok(url::Host::Domain(name)) if name.contains('.'));
-            if !is_name || domain.contains('*') {
+            let Some(name) = host_name(domain) else {
                 return refuse(
                     "acme domains",
                     format!(
@@ -67,7 +70,8 @@ impl Acme {
                          voice.example.com"
                     ),
                 );
-            }
+            };
+            domains.push(name);
         }
         if !self.directory.starts_with("https://") {
             return refuse(
@@ -78,32 +82,50 @@ impl Acme {
         if let Some(file) = &self.directory_ca {
             order::trust(file)?;
         }
-        Store::of(self)?;
-        Ok(())
+        let checked = Self {
+            domains,
+            ..self.clone()
+        };
+        Store::of(&checked)?.try_to_write()?;
+        Ok(checked)
+    }
+}
+
+/// A full host name as it stands in a certificate.
+fn host_name(given: &str) -> Option<String> {
+    let given = given.strip_suffix('.').unwrap_or(given);
+    match url::Host::parse(given) {
+        Ok(url::Host::Domain(name)) if name.contains('.') && !name.contains('*') => Some(name),
+        Ok(_) | Err(_) => None,
     }
 }
 
 /// Keeps the certificate fresh until the server stops.
 pub(crate) async fn keep(acme: Acme, certificate: Arc<Certificate>, stop: CancellationToken) {
     let work = async {
-        let mut schedule = Schedule::default();
+        let mut schedule =
+            Schedule::after(Store::of(&acme).ok().and_then(|store| store.failed_at()));
         loop {
-            let wait = schedule.wait(SystemTime::now(), certificate.validity(&acme.domains));
+            let valid = certificate.validity(&acme.domains);
+            let wait = schedule.wait(SystemTime::now(), valid);
             if !wait.is_zero() {
                 tokio::time::sleep(wait).await;
                 continue;
             }
             match order::certificate(&acme, &certificate).await {
                 Ok(()) => {
-                    schedule.succeeded();
+                    schedule.succeeded(SystemTime::now(), certificate.validity(&acme.domains));
                     tracing::info!(domains = ?acme.domains, "a certificate has come");
                 }
                 Err(error) => {
-                    let again = schedule.failed(SystemTime::now());
+                    let again = schedule.failed(SystemTime::now(), valid);
                     tracing::warn!(
                         domains = ?acme.domains, directory = acme.directory, again_in_seconds = again.as_secs(),
                         "no certificate has come: {error}"
                     );
+                    if let Ok(store) = Store::of(&acme) {
+                        store.keep_failure(SystemTime::now());
+                    }
                 }
             }
             certificate.forget_challenges();

@@ -1,5 +1,6 @@
 //! One certificate: account, order, challenges, chain.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use instant_acme::{
     Account, AuthorizationStatus, BodyWrapper, BytesResponse, ChallengeType, HttpClient,
-    Identifier, NewAccount, NewOrder, Order, OrderStatus, RetryPolicy,
+    Identifier, NewAccount, NewOrder, Order, OrderStatus, Problem, RetryPolicy,
 };
 use rcgen::{CertificateParams, CustomExtension, DistinguishedName, KeyPair};
 
@@ -20,6 +21,8 @@ use crate::tls::Certificate;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// From the first request to the chain. An authority looks from several places of the world, one after another.
 const ORDER_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+/// The most of an authority's words that is logged.
+const MAX_REASON_CHARS: usize = 1_000;
 /// How long one state is waited for.
 const STATE_TIMEOUT: Duration = Duration::from_secs(120);
 
@@ -33,7 +36,12 @@ pub(super) async fn certificate(
         .await
         .map_err(|_| refused("it took longer than five minutes"))??;
     certificate.replace(&pair)?;
-    store.keep_pair(&pair)
+    if let Err(error) = store.keep_pair(&pair) {
+        tracing::warn!(
+            "a certificate has come and is used, but cannot be kept, so the next start asks for another: {error}"
+        );
+    }
+    Ok(())
 }
 
 async fn ordered(
@@ -41,12 +49,16 @@ async fn ordered(
     store: &Store,
     certificate: &Certificate,
 ) -> Result<Pair, ServerError> {
-    let account = account(acme, store).await?;
     let names: Vec<_> = acme.domains.iter().cloned().map(Identifier::Dns).collect();
-    let mut order = account
-        .new_order(&NewOrder::new(&names))
-        .await
-        .map_err(failed)?;
+    let wanted = NewOrder::new(&names);
+    let mut order = match account(acme, store).await?.new_order(&wanted).await {
+        Err(instant_acme::Error::Api(problem)) if is_unknown_account(&problem) => {
+            store.forget_account();
+            let new = account(acme, store).await?;
+            new.new_order(&wanted).await.map_err(failed)?
+        }
+        other => other.map_err(failed)?,
+    };
     prove(&mut order, certificate).await?;
     let patience = RetryPolicy::new().timeout(STATE_TIMEOUT);
     let unproved = |why: String| {
@@ -57,11 +69,12 @@ async fn ordered(
     match order.poll_ready(&patience).await {
         Ok(OrderStatus::Ready | OrderStatus::Valid) => {}
         Ok(OrderStatus::Pending | OrderStatus::Processing | OrderStatus::Invalid) => {
-            return Err(unproved(
-                "the authority could not prove the names".to_owned(),
-            ));
+            return Err(unproved(reasons(&mut order).await));
         }
-        Err(error) => return Err(unproved(causes(&error))),
+        Err(error) => {
+            let reasons = reasons(&mut order).await;
+            return Err(unproved(format!("{reasons} ({error})")));
+        }
     }
     let (request, key) = request(&acme.domains)?;
     order.finalize_csr(&request).await.map_err(failed)?;
@@ -93,6 +106,33 @@ async fn prove(order: &mut Order, certificate: &Certificate) -> Result<(), Serve
         challenge.set_ready().await.map_err(failed)?;
     }
     Ok(())
+}
+
+/// What the authority says of the names that it could not prove.
+async fn reasons(order: &mut Order) -> String {
+    let mut found = String::from("the authority could not prove the names");
+    let mut authorizations = order.authorizations();
+    while let Some(Ok(mut authorization)) = authorizations.next().await {
+        let Ok(state) = authorization.refresh().await else {
+            continue;
+        };
+        let errors: Vec<String> = state
+            .challenges
+            .iter()
+            .filter_map(|challenge| challenge.error.as_ref())
+            .map(ToString::to_string)
+            .collect();
+        let name = authorization.identifier().to_string();
+        for error in errors {
+            let _ = write!(found, "; {name}: {error}");
+        }
+    }
+    found.chars().take(MAX_REASON_CHARS).collect()
+}
+
+/// A private authority's database may be a new one.
+fn is_unknown_account(problem: &Problem) -> bool {
+    problem.r#type.as_deref() == Some("urn:ietf:params:acme:error:accountDoesNotExist")
 }
 
 async fn account(acme: &Acme, store: &Store) -> Result<Account, ServerError> {
@@ -183,6 +223,8 @@ impl Http {
     fn new(acme: &Acme) -> Result<Self, ServerError> {
         let mut builder = reqwest::Client::builder()
             .timeout(REQUEST_TIMEOUT)
+            .https_only(true)
+            .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("antiphon/", env!("CARGO_PKG_VERSION")));
         if let Some(file) = &acme.directory_ca {
             builder = builder.tls_certs_merge(trust(file)?);

@@ -19,8 +19,11 @@ pub(crate) struct Validity {
 impl Validity {
     /// Two thirds of its time are over: what Let's Encrypt recommends.
     fn is_due_at(self) -> SystemTime {
-        let whole = self.until.duration_since(self.from).unwrap_or_default();
-        self.from + whole / 3 * 2
+        self.from + self.whole() / 3 * 2
+    }
+
+    fn whole(self) -> Duration {
+        self.until.duration_since(self.from).unwrap_or_default()
     }
 }
 
@@ -33,6 +36,14 @@ pub(super) struct Schedule {
 }
 
 impl Schedule {
+    /// After an earlier run whose last attempt failed then: a program that is started again and again asks no more often for that.
+    pub(super) fn after(failed_at: Option<SystemTime>) -> Self {
+        Self {
+            failures: 0,
+            again_at: failed_at.map(|at| at + FIRST_PAUSE),
+        }
+    }
+
     /// How long to sleep before looking at the clock again. Zero: ask now.
     pub(super) fn wait(&self, now: SystemTime, valid: Option<Validity>) -> Duration {
         let due = valid.map_or(now, Validity::is_due_at);
@@ -41,14 +52,19 @@ impl Schedule {
         wait.min(LONGEST_SLEEP)
     }
 
-    pub(super) fn succeeded(&mut self) {
-        *self = Self::default();
+    /// A certificate has come. The next is asked for after a third of its time at the soonest, whatever its dates or this machine's clock
+    /// say: authorities count.
+    pub(super) fn succeeded(&mut self, now: SystemTime, valid: Option<Validity>) {
+        self.failures = 0;
+        self.again_at = Some(now + valid.map_or(LONGEST_PAUSE, |valid| valid.whole() / 3));
     }
 
-    /// The pause before the next attempt.
-    pub(super) fn failed(&mut self, now: SystemTime) -> Duration {
+    /// The pause before the next attempt: longer and longer, but not most of what is left.
+    pub(super) fn failed(&mut self, now: SystemTime, valid: Option<Validity>) -> Duration {
         let doubled = FIRST_PAUSE.saturating_mul(1 << self.failures.min(16));
-        let pause = doubled.min(LONGEST_PAUSE);
+        let left = valid.and_then(|valid| valid.until.duration_since(now).ok());
+        let most = left.map_or(LONGEST_PAUSE, |left| (left / 4).max(FIRST_PAUSE));
+        let pause = doubled.min(LONGEST_PAUSE).min(most);
         self.failures = self.failures.saturating_add(1);
         self.again_at = Some(now + pause);
         pause
@@ -102,12 +118,43 @@ mod tests {
         let begun = now;
         for _ in 0..40 {
             attempts_in_first_hour += u32::from(now < begun + HOUR);
-            let pause = schedule.failed(now);
+            let pause = schedule.failed(now, None);
             assert!(pause <= 12 * HOUR);
             now = asks_at(&schedule, now, None);
         }
         assert!(attempts_in_first_hour <= 3, "{attempts_in_first_hour}");
-        schedule.succeeded();
-        assert_eq!(schedule.failed(now), FIRST_PAUSE);
+        schedule.succeeded(now, None);
+        assert_eq!(schedule.failed(now, None), FIRST_PAUSE);
+    }
+
+    #[test]
+    fn a_clock_that_is_wrong_or_a_restart_does_not_ask_again_and_again() {
+        let now = SystemTime::UNIX_EPOCH + 1000 * DAY;
+        let valid = Some(Validity {
+            from: now - 80 * DAY,
+            until: now + 10 * DAY,
+        });
+        let mut schedule = Schedule::default();
+        schedule.succeeded(now, valid);
+        assert_eq!(asks_at(&schedule, now, valid), now + 30 * DAY);
+        let restarted = Schedule::after(Some(now));
+        assert_eq!(asks_at(&restarted, now, None), now + FIRST_PAUSE);
+    }
+
+    #[test]
+    fn a_certificate_of_a_day_is_asked_for_several_times_before_it_ends() {
+        let from = SystemTime::UNIX_EPOCH + 1000 * DAY;
+        let valid = Some(Validity {
+            from,
+            until: from + DAY,
+        });
+        let (mut schedule, mut attempts) = (Schedule::default(), 0);
+        let mut now = asks_at(&schedule, from, valid);
+        while now < from + DAY {
+            attempts += 1;
+            schedule.failed(now, valid);
+            now = asks_at(&schedule, now, valid);
+        }
+        assert!(attempts >= 8, "{attempts}");
     }
 }

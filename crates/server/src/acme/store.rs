@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use instant_acme::AccountCredentials;
 
@@ -44,7 +45,7 @@ impl Store {
             path: folder.clone(),
             source,
         };
-        std::fs::create_dir_all(&folder).map_err(failed)?;
+        made(&folder).map_err(failed)?;
         let name = acme.domains.first().cloned().unwrap_or_default();
         Ok(Self { folder, name })
     }
@@ -60,6 +61,7 @@ impl Store {
 
     /// Keeps it. The key goes first: a chain without its key would be of no use.
     pub(crate) fn keep_pair(&self, pair: &Pair) -> Result<(), ServerError> {
+        let _ = std::fs::remove_file(self.folder.join(format!("{}.failed", self.name)));
         self.write(&format!("{}.key.pem", self.name), &pair.key)?;
         self.write(&format!("{}.chain.pem", self.name), &pair.chain)
     }
@@ -75,6 +77,38 @@ impl Store {
         self.write("account.json", &text)
     }
 
+    /// The authority does not know it any more.
+    pub(super) fn forget_account(&self) {
+        let _ = std::fs::remove_file(self.folder.join("account.json"));
+    }
+
+    /// Finds out at the start what would otherwise be found out when a certificate has come.
+    pub(super) fn try_to_write(&self) -> Result<(), ServerError> {
+        self.write("is-writable", "")
+    }
+
+    /// When an attempt failed, for the next run.
+    pub(super) fn keep_failure(&self, at: SystemTime) {
+        let seconds = at
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        let written = self.write(
+            &format!("{}.failed", self.name),
+            &seconds.as_secs().to_string(),
+        );
+        if let Err(error) = written {
+            tracing::debug!(%error, "a failure could not be noted");
+        }
+    }
+
+    /// When the last attempt failed, unless a certificate came after it.
+    pub(super) fn failed_at(&self) -> Option<SystemTime> {
+        let text = read(&self.folder.join(format!("{}.failed", self.name)))?;
+        let at =
+            SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(text.trim().parse().ok()?))?;
+        (at <= SystemTime::now()).then_some(at)
+    }
+
     fn write(&self, name: &str, text: &str) -> Result<(), ServerError> {
         let path = self.folder.join(name);
         let beside = self.folder.join(format!("{name}.new"));
@@ -86,6 +120,15 @@ impl Store {
             .and_then(|()| std::fs::rename(&beside, &path));
         written.map_err(|source| ServerError::File { path, source })
     }
+}
+
+/// A folder that nobody else can read.
+fn made(folder: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
 }
 
 /// A new file that nobody else can read.

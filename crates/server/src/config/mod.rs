@@ -180,10 +180,7 @@ impl Tls {
     /// [`ServerError::File`] and [`ServerError::Tls`]: a file that cannot be read, is not PEM, or a key of another certificate.
     /// [`ServerError::Config`]: a name that no authority can certify.
     pub fn check(&self) -> Result<(), ServerError> {
-        if let Self::Acme(acme) = self {
-            acme.check()?;
-        }
-        crate::tls::certified(self).map(drop)
+        crate::tls::Certificate::new(self).map(drop)
     }
 }
 
