@@ -13,14 +13,18 @@ pub(super) fn stt(
     let key = secrets.deepgram_api_key.is_some();
     let language = config.stt.language.as_deref();
     let other = language.filter(|language| !is_english(language));
+    // what is fetched must know the language, or the next start refuses it
+    let fetched = match other {
+        None => MOONSHINE_TINY_EN.name,
+        Some(_) => WHISPER_BASE.name,
+    };
     // these know English only
     let here = |what, why: String| match other {
         None => Ok(Chosen::new(what, why)),
         Some(language) => Err(format!(
-            "[stt] language is \"{language}\" but that recogniser on this machine knows English only; fetch one for many languages with \
-             `antiphon models fetch {}` and take the key model out, set DEEPGRAM_API_KEY in the environment or .env, take the key \
-             language out, or use provider = \"none\"",
-            WHISPER_BASE.name
+            "[stt] language is \"{language}\" but that recogniser on this machine knows English only; {}, take the key language out, \
+             or use provider = \"none\"",
+            other_ears(config)
         )),
     };
     let says_so = "antiphon.toml says so";
@@ -32,10 +36,10 @@ pub(super) fn stt(
                 .into(),
         ),
         SttProvider::PocketSphinx => match &found.pocketsphinx {
-            None => here(SttChoice::PocketSphinx, says_so.into()),
-            Some(missing) => Err(format!(
+            Some(missing) if other.is_none() => Err(format!(
                 "[stt] provider is \"pocketsphinx\" but {missing}; install it, or use provider = \"auto\""
             )),
+            _ => here(SttChoice::PocketSphinx, says_so.into()),
         },
         SttProvider::None => Ok(Chosen::new(
             SttChoice::None,
@@ -50,6 +54,10 @@ pub(super) fn stt(
                 "no DEEPGRAM_API_KEY"
             };
             if is_named && let Some(model) = config.stt.model.as_deref() {
+                // neither fetching it nor mending it helps who speaks another language
+                if model == MOONSHINE_TINY_EN.name && other.is_some() {
+                    return here(SttChoice::None, why.into());
+                }
                 return match &found.named_ears {
                     Some(Ok(ears)) if model == MOONSHINE_TINY_EN.name => {
                         here(ears.clone(), why.into())
@@ -74,6 +82,11 @@ pub(super) fn stt(
                     format!("{why}; on this machine, many languages"),
                 ));
             }
+            // PocketSphinx would not help who speaks another language
+            let nobody = |missing: &str| match other {
+                None => missing.to_owned(),
+                Some(language) => format!("no recogniser of \"{language}\" is here"),
+            };
             match (&found.moonshine, &found.pocketsphinx) {
                 (Some(folder), _) => here(
                     SttChoice::Moonshine(folder.clone()),
@@ -87,18 +100,37 @@ pub(super) fn stt(
                     ),
                 ),
                 (None, Some(missing)) if is_named => Err(format!(
-                    "[stt] provider is \"local\" but no recogniser is on this machine; `antiphon models fetch {}` fetches one \
-                     ({missing}, too)",
-                    MOONSHINE_TINY_EN.name
+                    "[stt] provider is \"local\" but no recogniser is on this machine; `antiphon models fetch {fetched}` fetches one ({})",
+                    nobody(missing)
                 )),
                 (None, Some(missing)) => Ok(Chosen::new(
                     SttChoice::None,
                     format!(
-                        "{why} and {missing}; callers type (`antiphon models fetch {}` fetches a better recogniser)",
-                        MOONSHINE_TINY_EN.name
+                        "{why} and {}; callers type (`antiphon models fetch {fetched}` fetches a better recogniser)",
+                        nobody(missing)
                     ),
                 )),
             }
+        }
+    }
+}
+
+/// How to have a recogniser of another language than English: what must change follows from the provider that the file names.
+fn other_ears(config: &Config) -> String {
+    let model = WHISPER_BASE.name;
+    let fetch = format!("fetch one for many languages with `antiphon models fetch {model}`");
+    let key = "DEEPGRAM_API_KEY in the environment or .env";
+    let is_model_named = config.stt.model.is_some();
+    match config.stt.provider {
+        SttProvider::PocketSphinx => {
+            format!("use provider = \"auto\" and {fetch}, or with {key}")
+        }
+        SttProvider::Local if is_model_named => format!(
+            "{fetch} and set model = \"{model}\", use provider = \"deepgram\" with {key} and take the key model out"
+        ),
+        SttProvider::Local => format!("{fetch}, use provider = \"deepgram\" with {key}"),
+        SttProvider::Auto | SttProvider::Deepgram | SttProvider::None => {
+            format!("{fetch}, set {key}")
         }
     }
 }
@@ -183,5 +215,41 @@ mod tests {
             damaged.contains("\"x\" but it has no tokenizer.json"),
             "{damaged}"
         );
+    }
+    #[test]
+    fn advice_is_followed_once_and_the_next_start_hears_the_language() {
+        let bare = Found {
+            pocketsphinx: Some("PocketSphinx is not installed".into()),
+            ..machine()
+        };
+        let said = |text: &str, found: &Found| match with(text, &[], found) {
+            Ok(choice) => choice.stt.why,
+            Err(findings) => findings.join(""),
+        };
+        for language in ["es", "de-AT", "multi"] {
+            for provider in ["auto", "local"] {
+                let text = format!("[stt]\nprovider = \"{provider}\"\nlanguage = \"{language}\"");
+                let why = said(&text, &bare);
+                assert!(why.contains("models fetch whisper-base"), "{why}");
+                assert!(!why.contains("moonshine"), "{why}");
+                assert!(!why.contains("PocketSphinx"), "{why}");
+            }
+            // here the file must change, whatever is fetched
+            for found in [&bare, &machine()] {
+                let text = format!("[stt]\nprovider = \"pocketsphinx\"\nlanguage = \"{language}\"");
+                let why = said(&text, found);
+                assert!(why.contains("use provider = \"auto\""), "{why}");
+                assert!(!why.contains("key model out"), "{why}");
+                assert!(!why.contains("install it"), "{why}");
+            }
+            let named = format!(
+                "[stt]\nprovider = \"local\"\nmodel = \"moonshine-tiny-en\"\nlanguage = \"{language}\""
+            );
+            let why = said(&named, &bare);
+            assert!(why.contains("set model = \"whisper-base\""), "{why}");
+            assert!(why.contains("provider = \"deepgram\""), "{why}");
+        }
+        let english = said("[stt]\nlanguage = \"en-US\"", &bare);
+        assert!(english.contains("fetch moonshine-tiny-en"), "{english}");
     }
 }

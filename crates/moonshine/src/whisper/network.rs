@@ -17,6 +17,12 @@ const COLUMNS_PER_PLACE: usize = 2;
 const USUAL_PLACES: usize = 1_500;
 const USUAL_TOKENS: usize = 448;
 const USUAL_BANDS: usize = 80;
+/// Whisper's largest has 128.
+const MAX_BANDS: usize = 256;
+/// Four times the usual: two minutes of sound.
+const MAX_PLACES: usize = 6_000;
+/// Some nine times the usual.
+const MAX_TOKENS: usize = 4_096;
 
 pub(super) struct Network {
     layout: Kind,
@@ -69,14 +75,50 @@ struct Sizes {
     max_target_positions: Option<usize>,
 }
 
+impl Sizes {
+    /// Bands, places of sound and places of tokens. A picture is made for each utterance, so none may be of any size.
+    fn bounded(&self) -> Result<(usize, usize, usize), SttError> {
+        let of = |name, said: Option<usize>, usual, most| {
+            bounded(
+                &format!("{name} in its config.json"),
+                said.unwrap_or(usual),
+                most,
+            )
+        };
+        Ok((
+            of("num_mel_bins", self.num_mel_bins, USUAL_BANDS, MAX_BANDS)?,
+            of(
+                "max_source_positions",
+                self.max_source_positions,
+                USUAL_PLACES,
+                MAX_PLACES,
+            )?,
+            of(
+                "max_target_positions",
+                self.max_target_positions,
+                USUAL_TOKENS,
+                MAX_TOKENS,
+            )?,
+        ))
+    }
+}
+
+/// A size that a folder says, which memory is taken for.
+fn bounded(name: &str, size: usize, most: usize) -> Result<usize, SttError> {
+    (1..=most)
+        .contains(&size)
+        .then_some(size)
+        .ok_or_else(|| SttError::Export(format!("{name}: {size}, which is not from 1 to {most}")))
+}
+
 impl Network {
     pub(super) fn whole(model: Model) -> Result<Self, SttError> {
         let whole = Whole::new(model)?;
         let size = |name: &str, axis: usize| whole.size(name, axis);
         Ok(Self {
-            bands: size("input_features", 1)?,
-            places: size(SOUND_PLACES, 0)?,
-            most_tokens: size(TOKEN_PLACES, 0)?,
+            bands: bounded("bands", size("input_features", 1)?, MAX_BANDS)?,
+            places: bounded("places of sound", size(SOUND_PLACES, 0)?, MAX_PLACES)?,
+            most_tokens: bounded("places of tokens", size(TOKEN_PLACES, 0)?, MAX_TOKENS)?,
             is_fixed: false,
             layout: Kind::Whole(Box::new(whole)),
         })
@@ -84,10 +126,11 @@ impl Network {
 
     pub(super) fn export(folder: &Folder, encoder: Model) -> Result<Self, SttError> {
         let sizes: Sizes = folder.json("config.json")?.unwrap_or_default();
+        let (bands, places, most_tokens) = sizes.bounded()?;
         Ok(Self {
-            bands: sizes.num_mel_bins.unwrap_or(USUAL_BANDS),
-            places: sizes.max_source_positions.unwrap_or(USUAL_PLACES),
-            most_tokens: sizes.max_target_positions.unwrap_or(USUAL_TOKENS),
+            bands,
+            places,
+            most_tokens,
             is_fixed: true,
             layout: Kind::Export {
                 encoder: Box::new(encoder),
@@ -290,5 +333,28 @@ impl Whole {
         let scores =
             scores.ok_or_else(|| SttError::Export("its logits are no numbers".to_owned()))?;
         Ok((scores, results.collect()))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_whose_sizes_cannot_be_is_refused_at_the_start() {
+        let sizes = |json: &str| serde_json::from_str::<Sizes>(json).unwrap().bounded();
+        assert_eq!(sizes("{}").unwrap(), (80, 1_500, 448));
+        assert_eq!(sizes(r#"{"num_mel_bins": 128}"#).unwrap().0, 128);
+        for name in [
+            "num_mel_bins",
+            "max_source_positions",
+            "max_target_positions",
+        ] {
+            for size in [0, 1_000_000, u64::MAX] {
+                let refused = sizes(&format!("{{\"{name}\": {size}}}")).unwrap_err();
+                assert!(refused.to_string().contains(name), "{refused}");
+            }
+        }
     }
 }
