@@ -87,9 +87,11 @@ impl Connection {
             packet.timestamp,
         );
         // Only a choice between layers needs to know.
-        let key_frame = current.layers.is_choice()
-            && newest
-            && keyframe::begins(meaning.spec.codec, &packet.payload);
+        let begins_key_frame = || match position {
+            Some(position) => position.begins_key_frame,
+            None => keyframe::begins(meaning.spec.codec, &packet.payload),
+        };
+        let key_frame = current.layers.is_choice() && newest && begins_key_frame();
         let first = !std::mem::replace(&mut current.flowing, true);
         let mut received = Received {
             ssrc,

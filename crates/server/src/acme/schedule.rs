@@ -27,11 +27,11 @@ impl Validity {
     }
 }
 
-/// What has failed so far.
+/// What came of asking so far.
 #[derive(Debug, Default)]
 pub(super) struct Schedule {
     failures: u32,
-    /// Not before this, after a failure.
+    /// Not before this, whatever came of the last attempt.
     again_at: Option<SystemTime>,
 }
 
