@@ -210,15 +210,7 @@ impl Encoder<'_> {
     fn normalised(&mut self, name: &str, value: &str) -> Result<String, ModelError> {
         let scale = self.weights.get(&format!("{name}.weight"))?;
         let bias = self.weights.get(&format!("{name}.bias"))?;
-        let (scale, bias) = (self.graph.constant(scale), self.graph.constant(bias));
-        Ok(self.graph.node(
-            "LayerNormalization",
-            &[value, &scale, &bias],
-            vec![
-                AttributeProto::int("axis", -1),
-                AttributeProto::float("epsilon", EPSILON),
-            ],
-        ))
+        Ok(self.graph.normalised(value, scale, bias, EPSILON))
     }
 }
 

@@ -108,6 +108,25 @@ impl Graph {
         });
     }
 
+    /// The value normalised over its last axis, with these weights.
+    pub(crate) fn normalised(
+        &mut self,
+        value: &str,
+        scale: Tensor,
+        bias: Tensor,
+        epsilon: f32,
+    ) -> String {
+        let (scale, bias) = (self.constant(scale), self.constant(bias));
+        self.node(
+            "LayerNormalization",
+            &[value, &scale, &bias],
+            vec![
+                AttributeProto::int("axis", -1),
+                AttributeProto::float("epsilon", epsilon),
+            ],
+        )
+    }
+
     pub(crate) fn constant(&mut self, tensor: Tensor) -> String {
         let name = self.name();
         self.named_constant(&name, tensor);

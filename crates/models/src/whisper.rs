@@ -398,15 +398,7 @@ impl Network<'_> {
     fn normalised(&mut self, name: &str, value: &str) -> Result<String, ModelError> {
         let scale = self.weights.get(&format!("{name}/gamma"))?;
         let bias = self.weights.get(&format!("{name}/beta"))?;
-        let (scale, bias) = (self.graph.constant(scale), self.graph.constant(bias));
-        Ok(self.graph.node(
-            "LayerNormalization",
-            &[value, &scale, &bias],
-            vec![
-                AttributeProto::int("axis", -1),
-                AttributeProto::float("epsilon", EPSILON),
-            ],
-        ))
+        Ok(self.graph.normalised(value, scale, bias, EPSILON))
     }
 
     fn add(&mut self, a: &str, b: &str) -> String {

@@ -231,16 +231,26 @@ impl Half {
         let outputs: Vec<NodeId> = std::iter::once(self.logits)
             .chain(self.presents().map(|(_, id)| id))
             .collect();
-        let mut results = self
-            .model
-            .run(inputs, &outputs, Some(options.clone()))
-            .map_err(SttError::run)?
-            .into_iter();
-        let logits = results.next().and_then(|value| value.try_into().ok());
+        let (logits, presents) = run(&self.model, inputs, &outputs, options)?;
         Ok(Found {
-            logits: logits
-                .ok_or_else(|| SttError::Export("its logits are no numbers".to_owned()))?,
-            presents: results.map(Some).collect(),
+            logits,
+            presents: presents.map(Some).collect(),
         })
     }
+}
+
+/// Runs a decoder whose first output are the scores of the next token; the others are what it remembers.
+pub(crate) fn run(
+    model: &Model,
+    inputs: Vec<(NodeId, ValueOrView<'_>)>,
+    outputs: &[NodeId],
+    options: &RunOptions,
+) -> Result<(Tensor<f32>, impl Iterator<Item = Value>), SttError> {
+    let mut results = model
+        .run(inputs, outputs, Some(options.clone()))
+        .map_err(SttError::run)?
+        .into_iter();
+    let logits = results.next().and_then(|value| value.try_into().ok());
+    let logits = logits.ok_or_else(|| SttError::Export("its logits are no numbers".to_owned()))?;
+    Ok((logits, results))
 }

@@ -324,15 +324,8 @@ impl Whole {
         let outputs: Vec<NodeId> = std::iter::once(self.logits)
             .chain(self.present.iter().copied())
             .collect();
-        let mut results = self
-            .model
-            .run(inputs, &outputs, Some(options.clone()))
-            .map_err(SttError::run)?
-            .into_iter();
-        let scores = results.next().and_then(|value| value.try_into().ok());
-        let scores =
-            scores.ok_or_else(|| SttError::Export("its logits are no numbers".to_owned()))?;
-        Ok((scores, results.collect()))
+        let (scores, present) = decoder::run(&self.model, inputs, &outputs, options)?;
+        Ok((scores, present.collect()))
     }
 }
 
